@@ -1,0 +1,111 @@
+"""How a parsed answer is written for a model, and read back.
+
+A base model may hold one token of its own for a label (the tiny base does) and reserved tokens for
+labels that come later; for any other base a label is written by its name. Rows, events and
+corrections always speak names; only what a model reads and writes speaks surfaces.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel.errors import ConfigurationError, DataError
+from flywheel.workload import ClassificationTask, Workload
+
+__all__ = ["AnswerCodec", "assign_surfaces", "canonical_json"]
+
+
+def canonical_json(value: Any) -> str:
+    """Write JSON without spaces, keys in the order given, text unescaped."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def assign_surfaces(
+    workload: Workload, known: Mapping[str, str], reserved: Sequence[str]
+) -> dict[str, str]:
+    """Give every label id its surface in a base model.
+
+    Args:
+        workload: whose taxonomy is meant.
+        known: surfaces that the base was built with, by label id; empty for an ordinary base.
+        reserved: spare surfaces, handed out in file order to labels added since.
+    """
+    labels = workload.taxonomy.labels if workload.taxonomy else ()
+    if not known and not reserved:
+        return {label.id: label.name for label in labels}
+    late = [label.id for label in labels if label.id not in known]
+    if len(late) > len(reserved):
+        raise ConfigurationError(
+            f"The base model has {len(reserved)} spare label tokens, but {len(late)} labels came "
+            "after it was built.",
+            next_step=f"build it again with `flywheel base build tiny --workload {workload.id}`",
+        )
+    return {**known, **dict(zip(late, reserved, strict=False))}
+
+
+@dataclass(frozen=True)
+class AnswerCodec:
+    """Translate between a parsed answer and the text of one base model.
+
+    ``surfaces`` maps label ids to the text that stands for them.
+    """
+
+    workload: Workload
+    surfaces: Mapping[str, str]
+
+    @property
+    def choices(self) -> list[str]:
+        """Surfaces of the active labels, in file order."""
+        taxonomy = self.workload.taxonomy
+        return [self.surfaces[label.id] for label in taxonomy.active] if taxonomy else []
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the text that a model may write for an extraction."""
+        schema = json.loads(json.dumps(self.workload.output_schema))
+        label_field = getattr(self.workload.task, "label_field", None)
+        if label_field is not None:
+            schema["properties"][label_field]["enum"] = self.choices
+        return dict(schema)
+
+    def encode(self, output: Any) -> str:
+        """Write a parsed answer as the model is to write it."""
+        name = self.workload.label_of(output)
+        if name is not None and self.workload.taxonomy is not None:
+            label = self.workload.taxonomy.find(name)
+            if label is None or label.id not in self.surfaces:
+                raise DataError(
+                    f"{name!r} is not a label of {self.workload.id}.",
+                    next_step="add it to the taxonomy or map it to a label",
+                )
+            output = self.workload.with_label(output, self.surfaces[label.id])
+        if isinstance(self.workload.task, ClassificationTask):
+            return str(output)
+        order = self.workload.task.json_schema["properties"]
+        return canonical_json({key: output[key] for key in order if key in output})
+
+    def decode(self, text: str) -> Any:
+        """Read a model's text back; raise DataError where it breaks the schema."""
+        output: Any = text.strip()
+        if not isinstance(self.workload.task, ClassificationTask):
+            try:
+                output = json.loads(output)
+            except ValueError as error:
+                raise DataError(f"The answer is not JSON: {error}") from error
+        surface = self.workload.label_of(output)
+        if surface is not None and self.workload.taxonomy is not None:
+            names = {self.surfaces[label.id]: label.name for label in self.workload.taxonomy.active}
+            if surface not in names:
+                raise DataError(f"{surface!r} stands for no active label of {self.workload.id}.")
+            output = self.workload.with_label(output, names[surface])
+        return self._validated(output)
+
+    def _validated(self, output: Any) -> Any:
+        from jsonschema import ValidationError, validate  # noqa: PLC0415 - 0.1 s
+
+        try:
+            validate(output, self.workload.output_schema)
+        except ValidationError as error:
+            raise DataError(f"The answer breaks the schema: {error.message}") from error
+        return output

@@ -1,0 +1,233 @@
+"""The lake's tables: columns, partitioning, and which of them hold a person's text."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+__all__ = ["TABLES", "LakeTable"]
+
+_TIME = pa.timestamp("us", tz="UTC")
+_SOURCE = [("topic", pa.string()), ("topic_id", pa.string()), ("partition", pa.int32())]
+_SOURCE += [("offset", pa.int64())]
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """One Delta table; ``statistics`` are the narrow columns that data skipping may use."""
+
+    name: str
+    schema: pa.Schema
+    partition_by: tuple[str, ...] = ("workload_id",)
+    statistics: tuple[str, ...] = ()
+
+
+def _table(
+    name: str,
+    columns: list[tuple[str, pa.DataType]],
+    *,
+    partition_by: tuple[str, ...] = ("workload_id",),
+    statistics: tuple[str, ...] = (),
+) -> LakeTable:
+    return LakeTable(name, pa.schema(columns), partition_by, statistics)
+
+
+# Values that depend on the workload (answers, feedback) are JSON text; `input` is the text that
+# the model was asked about; `day` is the UTC date of the event time.
+_ALL = [
+    _table(
+        "inferences",
+        [
+            *_SOURCE,
+            ("landed_at", _TIME),
+            ("inference_id", pa.string()),
+            ("schema_version", pa.int32()),
+            ("timestamp", _TIME),
+            ("day", pa.date32()),
+            ("workload_id", pa.string()),
+            ("workload_revision", pa.string()),
+            ("client_id", pa.string()),
+            ("subject_id", pa.string()),
+            ("trace_id", pa.string()),
+            ("route", pa.string()),
+            ("release", pa.string()),
+            ("base_model", pa.string()),
+            ("request", pa.string()),
+            ("response", pa.string()),
+            ("input", pa.string()),
+            ("output", pa.string()),
+            ("confidence", pa.float64()),
+            ("latency_ms", pa.float64()),
+            ("prompt_tokens", pa.int64()),
+            ("completion_tokens", pa.int64()),
+            ("error", pa.string()),
+        ],
+        partition_by=("workload_id", "day"),
+        statistics=("timestamp", "topic_id", "partition", "offset"),
+    ),
+    _table(
+        "feedback",
+        [
+            *_SOURCE,
+            ("landed_at", _TIME),
+            ("feedback_id", pa.string()),
+            ("schema_version", pa.int32()),
+            ("timestamp", _TIME),
+            ("day", pa.date32()),
+            ("workload_id", pa.string()),
+            ("inference_id", pa.string()),
+            ("kind", pa.string()),
+            ("value", pa.string()),
+            ("author", pa.string()),
+        ],
+        statistics=("timestamp", "topic_id", "partition", "offset"),
+    ),
+    _table(
+        "dead_letters",
+        [
+            *_SOURCE,
+            ("key", pa.binary()),
+            ("raw", pa.binary()),
+            ("reason", pa.string()),
+            ("error", pa.string()),
+            ("first_seen", _TIME),
+        ],
+        partition_by=(),
+        statistics=("topic_id", "partition", "offset"),
+    ),
+    _table(
+        "review_items",
+        [
+            ("workload_id", pa.string()),
+            ("batch_id", pa.string()),
+            ("item_id", pa.string()),
+            ("inference_id", pa.string()),
+            ("slice", pa.string()),
+            ("reason", pa.string()),
+            ("score", pa.float64()),
+            ("inclusion_probability", pa.float64()),
+            ("input", pa.string()),
+            ("model_output", pa.string()),
+            ("confidence", pa.float64()),
+            ("release", pa.string()),
+            ("judgments", pa.int32()),
+            ("priority", pa.float64()),
+            ("subject_id", pa.string()),
+            ("event_time", _TIME),
+            ("chosen_at", _TIME),
+        ],
+    ),
+    _table(
+        "annotations",
+        [
+            ("workload_id", pa.string()),
+            ("annotation_id", pa.string()),
+            ("version", pa.string()),
+            ("item_id", pa.string()),
+            ("inference_id", pa.string()),
+            ("annotator", pa.string()),
+            ("simulated", pa.bool_()),
+            ("kind", pa.string()),
+            ("output", pa.string()),
+            ("proposed_label", pa.string()),
+            ("seconds", pa.float64()),
+            ("created_at", _TIME),
+            ("updated_at", _TIME),
+            ("deleted", pa.bool_()),
+            ("raw", pa.string()),
+            ("seen_at", _TIME),
+        ],
+    ),
+    # status: accepted (truth) · disputed (goes to adjudication) · proposed (names a category that
+    # the taxonomy does not have yet) · withdrawn. The row with the highest `version` counts.
+    _table(
+        "corrections",
+        [
+            ("workload_id", pa.string()),
+            ("correction_id", pa.string()),
+            ("version", pa.int64()),
+            ("status", pa.string()),
+            ("inference_id", pa.string()),
+            ("batch_id", pa.string()),
+            ("slice", pa.string()),
+            ("input", pa.string()),
+            ("output", pa.string()),
+            ("label_id", pa.string()),
+            ("proposed_label", pa.string()),
+            ("taxonomy_version", pa.int32()),
+            ("original_output", pa.string()),
+            ("original_release", pa.string()),
+            ("inclusion_probability", pa.float64()),
+            ("annotators", pa.list_(pa.string())),
+            ("annotation_ids", pa.list_(pa.string())),
+            ("simulated", pa.bool_()),
+            ("source", pa.string()),
+            ("subject_id", pa.string()),
+            ("event_time", _TIME),
+            ("accepted_at", _TIME),
+        ],
+    ),
+    # kind: numeric (key = histogram bin) · category (key = value) · term (key = word) · total.
+    _table(
+        "profiles",
+        [
+            ("workload_id", pa.string()),
+            ("day", pa.date32()),
+            ("column", pa.string()),
+            ("kind", pa.string()),
+            ("key", pa.string()),
+            ("count", pa.int64()),
+            ("total", pa.float64()),
+        ],
+    ),
+    _table(
+        "dataset_rows",
+        [
+            ("workload_id", pa.string()),
+            ("snapshot", pa.string()),
+            ("cycle", pa.string()),
+            ("split", pa.string()),
+            ("inference_id", pa.string()),
+            ("correction_id", pa.string()),
+            ("input_hash", pa.string()),
+            ("label_id", pa.string()),
+            ("reason", pa.string()),
+            ("subject_id", pa.string()),
+        ],
+    ),
+    _table(
+        "evaluations",
+        [
+            ("workload_id", pa.string()),
+            ("cycle", pa.string()),
+            ("attempt", pa.int32()),
+            ("suite", pa.string()),
+            ("arm", pa.string()),
+            ("release", pa.string()),
+            ("inference_id", pa.string()),
+            ("label_id", pa.string()),
+            ("input", pa.string()),
+            ("expected", pa.string()),
+            ("output", pa.string()),
+            ("text", pa.string()),
+            ("correct", pa.bool_()),
+            ("schema_valid", pa.bool_()),
+            ("confidence", pa.float64()),
+            ("seconds", pa.float64()),
+            ("subject_id", pa.string()),
+            ("measured_at", _TIME),
+        ],
+    ),
+    _table(
+        "erasures",
+        [
+            ("workload_id", pa.string()),
+            ("subject_id", pa.string()),
+            ("requested_by", pa.string()),
+            ("reason", pa.string()),
+            ("requested_at", _TIME),
+        ],
+        partition_by=(),
+    ),
+]
+
+TABLES: dict[str, LakeTable] = {table.name: table for table in _ALL}

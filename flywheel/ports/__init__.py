@@ -1,0 +1,1 @@
+"""The four seams where two real implementations exist, and the values that cross them."""

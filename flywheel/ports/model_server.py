@@ -1,0 +1,79 @@
+"""Port: a server that answers with a base model and any number of adapters on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from flywheel.answers import AnswerCodec
+
+__all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot"]
+
+BASE_RELEASE = "base"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One worked example put before the input of a few-shot prompt."""
+
+    input: str
+    output: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered.
+
+    ``confidence`` is the probability of the answer among the allowed answers: the product of its
+    steps' probabilities renormalised under the mask, in [0, 1]. ``output`` is None where the text
+    breaks the schema, and ``error`` then says how.
+    """
+
+    text: str
+    output: Any
+    confidence: float
+    seconds: float
+    prompt_tokens: int
+    completion_tokens: int
+    error: str | None = field(default=None)
+
+
+class ModelServer(Protocol):
+    """Serve releases by their immutable names."""
+
+    def load(self, release: str, adapter: Path) -> None:
+        """Load an adapter folder under a name and warm it with one answer.
+
+        Called by promotion and evaluation before traffic moves. A name that is already loaded
+        from a folder with the same content is left alone; with other content it is refused
+        (RefusedError), since a release name is never reused. A damaged or unservable adapter
+        raises IntegrityError and nothing changes.
+        """
+        ...
+
+    def unload(self, release: str) -> None:
+        """Forget a retired release; an unknown name is no error."""
+        ...
+
+    def releases(self) -> tuple[str, ...]:
+        """Name what can answer now, ``base`` included.
+
+        Called by reconciliation after a restart.
+        """
+        ...
+
+    def answer(
+        self,
+        release: str,
+        codec: AnswerCodec,
+        inputs: Sequence[str],
+        *,
+        shots: Sequence[Shot] = (),
+    ) -> list[Answer]:
+        """Answer each input greedily under the workload's mask, in order.
+
+        Called by traffic and by evaluation. An unknown release raises NotFoundError, an input
+        that does not fit the context DataError; a server that is away raises UnavailableError,
+        never an empty answer.
+        """
+        ...

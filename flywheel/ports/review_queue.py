@@ -1,0 +1,112 @@
+"""Port: the queue in which people correct answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from flywheel.workload import Workload
+
+__all__ = [
+    "Annotation",
+    "AnnotationKind",
+    "Pull",
+    "QueueStatus",
+    "ReviewItem",
+    "ReviewQueue",
+    "ReviewSlice",
+]
+
+ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "adjudication"]
+AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """One question to people, and why it is asked.
+
+    ``model_output`` is None on control items: the annotator must not see it.
+    """
+
+    item_id: str
+    batch_id: str
+    workload_id: str
+    inference_id: str
+    slice: ReviewSlice
+    reason: str
+    score: float
+    inclusion_probability: float | None
+    input: str
+    model_output: Any
+    confidence: float | None
+    release: str
+    judgments: int
+    priority: float
+    subject_id: str | None
+    chosen_at: datetime
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One version of one person's judgment.
+
+    ``output`` is the parsed answer for kind ``answer``; ``proposed_label`` the name a person wrote
+    for kind ``new_category``. ``raw`` is the queue's own record, unchanged.
+    """
+
+    annotation_id: str
+    version: str
+    item_id: str
+    workload_id: str
+    inference_id: str
+    annotator: str
+    simulated: bool
+    kind: AnnotationKind
+    output: Any
+    proposed_label: str | None
+    seconds: float | None
+    created_at: datetime
+    updated_at: datetime
+    deleted: bool = False
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What changed since a cursor, and the cursor to ask with next."""
+
+    annotations: list[Annotation]
+    cursor: str
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """How far the people are."""
+
+    items: int
+    answered: int
+    judgments_wanted: int
+    judgments_given: int
+
+
+class ReviewQueue(Protocol):
+    """Take items, give back every version of every annotation."""
+
+    def push(self, workload: Workload, items: Sequence[ReviewItem]) -> int:
+        """Add items in priority order and return how many were new.
+
+        Called by the review asset. An item whose ``item_id`` is already there is left alone, so
+        that a push that was cut off can be repeated.
+        """
+        ...
+
+    def pull(self, workload: Workload, cursor: str | None) -> Pull:
+        """Return each annotation version seen since ``cursor`` (None: all), deletions included.
+
+        Called by the sensor and the annotations asset; the same version may come again.
+        """
+        ...
+
+    def status(self, workload: Workload) -> QueueStatus:
+        """Count items and judgments."""
+        ...

@@ -1,0 +1,90 @@
+"""Port: where the trainer program runs. The program itself is the same everywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flywheel.workload import TrainingRecipe, Workload
+
+__all__ = [
+    "EXIT_BAD_DATA",
+    "EXIT_BAD_SPEC",
+    "EXIT_INTERRUPTED",
+    "EXIT_OUT_OF_MEMORY",
+    "TrainLauncher",
+    "TrainProgress",
+    "TrainResult",
+    "TrainSpec",
+]
+
+EXIT_BAD_SPEC = 64
+EXIT_BAD_DATA = 65
+EXIT_OUT_OF_MEMORY = 66
+EXIT_INTERRUPTED = 75
+
+
+class TrainSpec(BaseModel):
+    """Everything the trainer needs; written as the JSON file it is started with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    release: str = Field(description="immutable name of the adapter to be")
+    workload: Workload
+    cycle: str
+    attempt: int
+    base_folder: Path
+    base_digest: str
+    surfaces: dict[str, str] = Field(description="text that stands for each label id")
+    dataset_folder: Path
+    dataset_hash: str
+    recipe: TrainingRecipe
+    seed: int
+    git_revision: str = ""
+
+
+class TrainProgress(BaseModel):
+    """One line of progress."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    steps: int
+    epoch: float
+    loss: float
+    tokens_per_second: float
+    seconds: float
+
+
+class TrainResult(BaseModel):
+    """What the trainer left behind, as ``result.json`` says it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Literal["succeeded"]
+    release: str
+    adapter: str = Field(description="adapter folder, relative to the output folder")
+    manifest_digest: str = Field(description="sha256 of manifest.json")
+    dataset_hash: str
+    base_digest: str
+    metrics: dict[str, float]
+    resumed_from_step: int = 0
+    versions: dict[str, str] = {}
+    details: dict[str, Any] = {}
+
+
+class TrainLauncher(Protocol):
+    """Run the trainer to its end."""
+
+    def run(
+        self, spec: TrainSpec, out: Path, *, on_progress: Callable[[TrainProgress], None]
+    ) -> TrainResult:
+        """Run ``python -m flywheel.train`` on ``spec`` and return its verified result.
+
+        Called by the training asset. ``out`` may hold the remains of an earlier try: a finished
+        result for the same spec is verified and returned, a complete checkpoint is resumed from.
+        InterruptedWorkError means try again, OutOfMemoryError, DataError and TrainingError that a
+        person must act. A success whose manifest does not verify is an IntegrityError.
+        """
+        ...
