@@ -1,0 +1,132 @@
+"""How far annotators agree, and how far the people are, per batch and over all."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flywheel.control_slice import ControlAccuracy, control_accuracy
+from flywheel.label_mapping import AnswerMapping
+from flywheel.lake.store import Lake
+from flywheel.ports.review_queue import Annotation
+from flywheel.review.collect import read_annotations
+from flywheel.review.sent_items import SentItem, read_sent
+from flywheel.review.verdicts import Judgment, read_judgments
+from flywheel.workload import Workload
+
+__all__ = [
+    "Agreement",
+    "BatchAgreement",
+    "ControlAccuracy",
+    "control_accuracy",
+    "krippendorff_alpha",
+    "review_agreement",
+]
+
+_PAIR = 2
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Krippendorff's alpha over the items that two people or more judged.
+
+    ``alpha`` is None, with a ``reason``, where it is not defined.
+    """
+
+    alpha: float | None
+    items: int
+    judgments: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class BatchAgreement:
+    """One batch: who answered, how often the model's answer was kept, how far people agree.
+
+    ``kept`` and ``edited`` count the judgments of answers that the annotator saw the model's
+    answer of; ``by_annotator`` counts judgments.
+    """
+
+    batch_id: str
+    items: int
+    answered: int
+    unanswered: int
+    judgments_wanted: int
+    judgments_given: int
+    kept: int
+    edited: int
+    by_annotator: dict[str, int]
+    agreement: Agreement
+
+
+def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
+    """Compute the nominal alpha; each unit holds the answers of its judges."""
+    import krippendorff  # noqa: PLC0415 - scipy-sized arithmetic, only where asked for
+    import numpy as np  # noqa: PLC0415 - (as above)
+
+    paired = [list(unit) for unit in units if len(unit) >= _PAIR]
+    judgments = sum(len(unit) for unit in paired)
+    if not paired:
+        return Agreement(None, 0, 0, "no item was judged by two people")
+    values = sorted({value for unit in paired for value in unit})
+    if len(values) == 1:
+        reason = "everybody gave one and the same answer: chance agreement cannot be told apart"
+        return Agreement(None, len(paired), judgments, reason)
+    place = {value: number for number, value in enumerate(values)}
+    counts = np.zeros((len(paired), len(values)))
+    for number, unit in enumerate(paired):
+        for value in unit:
+            counts[number, place[value]] += 1
+    alpha = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+    return Agreement(float(alpha), len(paired), judgments)
+
+
+def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[str, BatchAgreement]]:
+    """Report agreement over all items and per batch; adjudications are no judgments of a pair."""
+    mapping = AnswerMapping(workload)
+    by_item: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in read_annotations(lake, workload.id):
+        by_item[annotation.item_id].append(annotation)
+    judged: dict[str, list[Judgment]] = {}
+    batches: dict[str, list[SentItem]] = defaultdict(list)
+    for entry in read_sent(lake, workload.id):
+        if entry.item.slice == "adjudication":
+            continue
+        judged[entry.item.item_id], _ = read_judgments(
+            workload, mapping, by_item[entry.item.item_id]
+        )
+        batches[entry.item.batch_id].append(entry)
+    reports = {
+        name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
+    }
+    overall = krippendorff_alpha([judgment.key for judgment in unit] for unit in judged.values())
+    return overall, reports
+
+
+def _batch(
+    name: str,
+    entries: Sequence[SentItem],
+    judged: Mapping[str, list[Judgment]],
+    mapping: AnswerMapping,
+) -> BatchAgreement:
+    units = [judged[entry.item.item_id] for entry in entries]
+    answered = sum(
+        len(unit) >= entry.item.judgments for unit, entry in zip(units, entries, strict=True)
+    )
+    kept: Counter[bool] = Counter()
+    for unit, entry in zip(units, entries, strict=True):
+        if entry.item.model_output is not None:
+            shown = mapping.key(entry.item.model_output)
+            kept.update(judgment.key == shown for judgment in unit)
+    people = Counter(judgment.annotation.annotator for unit in units for judgment in unit)
+    return BatchAgreement(
+        batch_id=name,
+        items=len(entries),
+        answered=answered,
+        unanswered=len(entries) - answered,
+        judgments_wanted=sum(entry.item.judgments for entry in entries),
+        judgments_given=sum(len(unit) for unit in units),
+        kept=kept[True],
+        edited=kept[False],
+        by_annotator=dict(sorted(people.items())),
+        agreement=krippendorff_alpha([judgment.key for judgment in unit] for unit in units),
+    )

@@ -1,0 +1,158 @@
+"""Bring what people answered from the queue into the lake, and disputes back into the queue."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from flywheel.answers import canonical_json
+from flywheel.errors import ConcurrencyError
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
+from flywheel.ports.review_queue import Annotation, ReviewQueue
+from flywheel.review.merge import SOURCE, MergeOutcome, adjudication_of, merge_annotations
+from flywheel.review.sent_items import SentItem, item_rows, read_sent, spending
+from flywheel.workload import Workload
+
+__all__ = ["MergeReport", "collect", "read_annotations"]
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """What a merge found and wrote.
+
+    ``corrections`` counts the new versions by status, ``verdicts`` all items by what they amount
+    to, ``adjudications_waiting`` the disputes that the period's budget does not pay for.
+    """
+
+    annotations: int
+    corrections: dict[str, int]
+    verdicts: dict[str, int]
+    adjudications: int
+    adjudications_waiting: int
+    unusable: int
+    unknown_items: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return bool(self.annotations or self.corrections or self.adjudications)
+
+
+def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime) -> MergeReport:
+    """Pull, keep every version, merge into corrections, send disputes to another person.
+
+    Raises:
+        ConcurrencyError: another merge of the workload came first; this one can be repeated.
+    """
+    seen = _keep_annotations(lake, workload, queue.pull(workload, None).annotations, now)
+    corrections = _OneWriter(lake, "corrections", workload.id)
+    items = _OneWriter(lake, "review_items", workload.id)
+    sent = read_sent(lake, workload.id)
+    outcome = merge_annotations(
+        workload, sent, read_annotations(lake, workload.id), _current(lake, workload.id), now
+    )
+    if outcome.corrections:
+        corrections.append(outcome.corrections)
+    paid = _affordable(lake, workload, outcome)
+    if paid:
+        times = {entry.item.inference_id: entry.event_time for entry in paid}
+        items.append(item_rows([adjudication_of(entry, now) for entry in paid], times))
+    _push_adjudications(lake, queue, workload)
+    return MergeReport(
+        annotations=seen,
+        corrections=dict(Counter(row["status"] for row in outcome.corrections)),
+        verdicts=outcome.verdicts,
+        adjudications=len(paid),
+        adjudications_waiting=len(outcome.disputed) - len(paid),
+        unusable=outcome.unusable,
+        unknown_items=outcome.unknown_items,
+    )
+
+
+def read_annotations(lake: Lake, workload_id: str) -> list[Annotation]:
+    """Read the latest version of every annotation."""
+    rows = lake.rows(
+        "SELECT * FROM latest_annotations WHERE workload_id = $workload ORDER BY annotation_id",
+        {"workload": workload_id},
+    )
+    found = []
+    for row in rows:
+        del row["seen_at"]
+        output = None if row["output"] is None else json.loads(row["output"])
+        found.append(Annotation(**row | {"output": output, "raw": json.loads(row["raw"])}))
+    return found
+
+
+class _OneWriter:
+    # Reads a table's transaction before its rows are read: of two merges that saw the same rows,
+    # the second to write is refused.
+    def __init__(self, lake: Lake, table: str, workload_id: str) -> None:
+        self._lake, self._table = lake, table
+        self._application = f"review-merge:{workload_id}"
+        self._version = (lake.transaction(table, self._application) or 0) + 1
+
+    def append(self, rows: list[dict[str, Any]] | pa.Table) -> None:
+        if isinstance(rows, list):
+            rows = pa.Table.from_pylist(rows, schema=TABLES[self._table].schema)
+        if not self._lake.append(self._table, rows, once=(self._application, self._version)):
+            raise ConcurrencyError(
+                f"Another merge wrote {self._table} first.", next_step="run the merge again"
+            )
+
+
+def _keep_annotations(
+    lake: Lake, workload: Workload, annotations: Iterable[Annotation], now: datetime
+) -> int:
+    writer = _OneWriter(lake, "annotations", workload.id)
+    known = {
+        (row["annotation_id"], row["version"])
+        for row in lake.rows(
+            "SELECT annotation_id, version FROM stored.annotations WHERE workload_id = $workload",
+            {"workload": workload.id},
+        )
+    }
+    rows = []
+    for annotation in annotations:
+        if (annotation.annotation_id, annotation.version) in known:
+            continue
+        known.add((annotation.annotation_id, annotation.version))
+        output = None if annotation.output is None else canonical_json(annotation.output)
+        raw = json.dumps(annotation.raw, ensure_ascii=False, sort_keys=True)
+        rows.append(asdict(annotation) | {"output": output, "raw": raw, "seen_at": now})
+    if rows:
+        writer.append(rows)
+    return len(rows)
+
+
+def _current(lake: Lake, workload_id: str) -> dict[str, dict[str, Any]]:
+    rows = lake.rows(
+        "SELECT * FROM latest_corrections WHERE workload_id = $workload AND source = $source",
+        {"workload": workload_id, "source": SOURCE},
+    )
+    return {row["correction_id"]: row for row in rows}
+
+
+def _affordable(lake: Lake, workload: Workload, outcome: MergeOutcome) -> list[SentItem]:
+    paid: list[SentItem] = []
+    left: dict[str, int] = {}
+    for entry in outcome.disputed:
+        period = entry.item.batch_id.rpartition("-")[0]
+        if period not in left:
+            left[period] = workload.review.budget - spending(lake, workload.id, period).sent
+        if left[period] > 0:
+            left[period] -= 1
+            paid.append(entry)
+    return paid
+
+
+def _push_adjudications(lake: Lake, queue: ReviewQueue, workload: Workload) -> None:
+    # All of them, from the lake: a call that was cut off before its push is repaired by the next.
+    items = [entry.item for entry in read_sent(lake, workload.id)]
+    items = [item for item in items if item.slice == "adjudication"]
+    if items:
+        queue.push(workload, items)

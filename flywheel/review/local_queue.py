@@ -1,0 +1,254 @@
+"""The review queue as a folder of Label Studio tasks, for one machine and no service.
+
+People answer through `submit`, or in Label Studio itself: its JSON export is taken in as it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flywheel.clock import Clock
+from flywheel.errors import NotFoundError, RefusedError
+from flywheel.ports.review_queue import (
+    Annotation,
+    AnnotationKind,
+    Pull,
+    QueueStatus,
+    ReviewItem,
+    ReviewSlice,
+)
+from flywheel.review.label_studio_export import ExportReport, merge_export, read_export
+from flywheel.review.label_studio_format import (
+    SIMULATED,
+    annotation_from,
+    annotation_key,
+    annotator_of,
+    result_of,
+    stamp,
+    task_of,
+)
+from flywheel.review.task_files import TaskFiles
+from flywheel.review.tombstones import after, buried, bury
+from flywheel.workload import Workload
+
+__all__ = ["LocalReviewQueue", "Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question as one annotator may see it: without anybody else's answer.
+
+    ``suggestion`` is the model's answer, None on control items.
+    """
+
+    item_id: str
+    workload_id: str
+    inference_id: str
+    input: str
+    suggestion: Any
+    confidence: float | None
+    slice: ReviewSlice
+    reason: str
+    priority: float
+
+
+class LocalReviewQueue:
+    """Keep tasks and annotations under one folder, a subfolder per workload."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    # -- the port ----------------------------------------------------------------------------
+
+    def push(self, workload: Workload, items: Sequence[ReviewItem]) -> int:
+        """Add items that are not there yet and return how many were new."""
+        files = self._files(workload.id)
+        new = 0
+        with files.lock():
+            for item in items:
+                if files.read(item.item_id) is None:
+                    self._write(files, task_of(workload, item))
+                    new += 1
+        return new
+
+    def pull(self, workload: Workload, cursor: str | None) -> Pull:
+        """Return the annotations of every task that changed at or after the cursor."""
+        found: list[Annotation] = []
+        newest = cursor or ""
+        for task in self._files(workload.id).all():
+            changed = task["meta"]["changed_at"]
+            if cursor is not None and changed < cursor:
+                continue
+            newest = max(newest, changed)
+            found += [annotation_from(workload, task, raw) for raw in task["annotations"]]
+            found += buried(workload, task)
+        return Pull(found, newest)
+
+    def status(self, workload: Workload) -> QueueStatus:
+        """Count items and judgments."""
+        tasks = self._files(workload.id).all()
+        given = [len(_judgments(task)) for task in tasks]
+        wanted = [task["meta"]["judgments"] for task in tasks]
+        answered = sum(have >= want for have, want in zip(given, wanted, strict=True))
+        return QueueStatus(len(tasks), answered, sum(wanted), sum(given))
+
+    # -- people ------------------------------------------------------------------------------
+
+    def open_tasks(self, workload_id: str, annotator: str) -> list[Task]:
+        """Return what this person can still judge, most urgent first.
+
+        Whoever judged or skipped an answer once is not asked about it again, so that an
+        adjudication goes to somebody else.
+        """
+        tasks = self._files(workload_id).all()
+        met = {task["data"]["inference_id"] for task in tasks if _met(task, annotator)}
+        open_ = [
+            task for task in tasks if task["data"]["inference_id"] not in met and not _is_full(task)
+        ]
+        open_.sort(key=lambda task: (-task["meta"]["priority"], task["data"]["item_id"]))
+        return [_seen_by_annotator(task) for task in open_]
+
+    def submit(
+        self,
+        workload: Workload,
+        item_id: str,
+        annotator: str,
+        output: Any = None,
+        *,
+        kind: AnnotationKind = "answer",
+        proposed_label: str | None = None,
+        seconds: float | None = None,
+    ) -> Annotation:
+        """Store a person's judgment; a second one by the same person replaces the first.
+
+        Raises:
+            NotFoundError: there is no such item.
+            RefusedError: others gave all judgments meanwhile, or the person judged the answer
+                that this item adjudicates.
+        """
+        files = self._files(workload.id)
+        with files.lock():
+            task = files.read(item_id)
+            if task is None:
+                raise NotFoundError(
+                    f"There is no review item {item_id} in {workload.id}.",
+                    next_step="ask for the open tasks again",
+                )
+            self._check_may_judge(files, task, annotator)
+            raw = self._raw(workload, task, annotator)
+            raw["was_cancelled"] = kind == "skipped"
+            raw["result"] = result_of(workload, output, kind=kind, proposed_label=proposed_label)
+            raw["lead_time"] = seconds
+            kept = [other for other in task["annotations"] if other["id"] != raw["id"]]
+            task["annotations"] = [*kept, raw]
+            self._write(files, task)
+        return annotation_from(workload, task, raw)
+
+    def withdraw(self, workload: Workload, item_id: str, annotator: str) -> bool:
+        """Delete a person's judgment; return whether there was one."""
+        files = self._files(workload.id)
+        with files.lock():
+            task = files.read(item_id)
+            gone = [r for r in (task or {"annotations": []})["annotations"] if _by(r, annotator)]
+            if task is None or not gone:
+                return False
+            bury(task, gone, self._clock.now())
+            self._write(files, task)
+        return True
+
+    # -- Label Studio's export -----------------------------------------------------------------
+
+    def take_export(self, workload: Workload, path: Path, *, full: bool = True) -> ExportReport:
+        """Take in a project's JSON export from Label Studio.
+
+        Args:
+            workload: whose items the project holds.
+            path: the exported file.
+            full: the file holds the whole project, so that what is missing was deleted.
+        """
+        exported = read_export(path, workload)
+        files = self._files(workload.id)
+        with files.lock():
+            tasks = {task["data"]["item_id"]: task for task in files.all()}
+            report, changed = merge_export(tasks, exported, self._clock.now(), full=full)
+            for task in changed:
+                self._write(files, task)
+        return report
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _files(self, workload_id: str) -> TaskFiles:
+        return TaskFiles(self._folder / workload_id)
+
+    def _write(self, files: TaskFiles, task: dict[str, Any]) -> None:
+        now = stamp(self._clock.now())
+        task["updated_at"] = now
+        task["meta"] |= {"changed_at": now}
+        files.write(task["data"]["item_id"], task)
+
+    def _check_may_judge(self, files: TaskFiles, task: dict[str, Any], annotator: str) -> None:
+        if _met(task, annotator):
+            return  # an edit of their own
+        if _is_full(task):
+            raise RefusedError(
+                "All judgments on this item were given meanwhile.", next_step="take the next item"
+            )
+        if task["data"]["slice"] == "adjudication" and any(
+            other["data"]["inference_id"] == task["data"]["inference_id"] and _met(other, annotator)
+            for other in files.all()
+        ):
+            raise RefusedError(
+                f"{annotator} judged this answer before and cannot adjudicate it.",
+                next_step="let another person decide",
+            )
+
+    def _raw(self, workload: Workload, task: dict[str, Any], annotator: str) -> dict[str, Any]:
+        number = annotation_key(workload.id, task["data"]["item_id"], annotator)
+        own = next((raw for raw in task["annotations"] if raw["id"] == number), None)
+        earlier = [own["updated_at"]] if own else []
+        stones = task["meta"].get("deleted", ())
+        earlier += [s["deleted_at"] for s in stones if s["annotation"]["id"] == number]
+        now = after(self._clock.now(), earlier)
+        return {
+            "id": number,
+            "task": task["id"],
+            "completed_by": {"id": annotation_key(annotator), "email": annotator},
+            "ground_truth": False,
+            "created_at": own["created_at"] if own else now,
+            "updated_at": now,
+            "simulated": annotator.startswith(SIMULATED),
+        }
+
+
+def _judgments(task: dict[str, Any]) -> list[dict[str, Any]]:
+    return [raw for raw in task["annotations"] if not raw.get("was_cancelled")]
+
+
+def _is_full(task: dict[str, Any]) -> bool:
+    return len(_judgments(task)) >= int(task["meta"]["judgments"])
+
+
+def _by(raw: dict[str, Any], annotator: str) -> bool:
+    return annotator_of(raw) == annotator
+
+
+def _met(task: dict[str, Any], annotator: str) -> bool:
+    return any(_by(raw, annotator) for raw in task["annotations"])
+
+
+def _seen_by_annotator(task: dict[str, Any]) -> Task:
+    data = task["data"]
+    prediction = task["predictions"][0] if task["predictions"] else {}
+    return Task(
+        item_id=data["item_id"],
+        workload_id=data["workload_id"],
+        inference_id=data["inference_id"],
+        input=data["text"],
+        suggestion=task["meta"].get("suggestion") if prediction else None,
+        confidence=prediction.get("score"),
+        slice=data["slice"],
+        reason=data["reason"],
+        priority=float(task["meta"]["priority"]),
+    )

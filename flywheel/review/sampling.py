@@ -1,0 +1,229 @@
+"""Which answers people are asked about: a pure policy, seeded by workload and batch.
+
+The control slice is drawn first and by a hash alone, so that its figure is unbiased; the rest of
+the budget goes where a correction teaches most. Reading, writing and pushing are left to `batches`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+import numpy as np
+
+from flywheel.ports.review_queue import ReviewItem, ReviewSlice
+from flywheel.review.budget import items_for, overlapped, split
+from flywheel.review.candidates import Candidate
+from flywheel.similarity.near_duplicates import NearDuplicates
+from flywheel.similarity.sentence_vectors import Vectors, encode_sentences, nearest_similarity
+from flywheel.workload import Workload
+
+__all__ = ["choose_items", "draw"]
+
+# A text counts as novel when the nearest known text is less similar than it is for 19 of 20 known
+# texts among themselves; the bar is measured on at most this many of them, and on no fewer than 20.
+_NOVEL_QUANTILE, _BAR_SAMPLE, _BAR_MINIMUM = 0.05, 1000, 20
+# How much of an uncertain answer's weight it loses when it means the same as one chosen already.
+_REPETITION = 0.5
+_ORDER: tuple[ReviewSlice, ...] = ("flagged", "novel", "uncertain")
+_PRIORITY: dict[ReviewSlice, float] = {"control": 3, "flagged": 2, "novel": 1, "uncertain": 1}
+
+
+def draw(*parts: object) -> float:
+    """Return a number in [0, 1) that depends on ``parts`` alone."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
+
+
+def choose_items(
+    workload: Workload,
+    candidates: Sequence[Candidate],
+    *,
+    budget: int,
+    batch_id: str,
+    seed: int,
+    now: datetime,
+    known_texts: Sequence[str] = (),
+) -> list[ReviewItem]:
+    """Choose the items of a batch, most urgent first; their judgments never exceed the budget.
+
+    Args:
+        workload: its review policy decides.
+        candidates: answers never sent before, in any order.
+        budget: judgments this batch may cost, second judgments and adjudication included.
+        batch_id: name of the batch; another batch draws another control slice.
+        seed: of every random choice.
+        now: stamped on the items.
+        known_texts: inputs judged or asked about before; what nearly repeats one is not asked.
+    """
+    ordered = sorted(candidates, key=lambda candidate: candidate.inference_id)
+    total = items_for(budget, workload.review.overlap)
+    batch = _Batch(workload, batch_id, seed)
+    picks = batch.control(ordered, total)
+    rest = total - len(picks)
+    if rest > 0:
+        taken = {pick.candidate.inference_id for pick in picks}
+        open_ = [candidate for candidate in ordered if candidate.inference_id not in taken]
+        asked = [pick.candidate.input for pick in picks]
+        picks += _Search(workload, open_, [*known_texts, *asked]).fill(rest)
+    return batch.items(picks, now)
+
+
+@dataclass(frozen=True)
+class _Pick:
+    candidate: Candidate
+    slice: ReviewSlice
+    reason: str
+    score: float
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    # What is drawn by hash: the control slice, the overlap and the items' names.
+    workload: Workload
+    batch_id: str
+    seed: int
+
+    def draw(self, what: str, inference_id: str) -> float:
+        return draw(self.seed, self.workload.id, self.batch_id, what, inference_id)
+
+    def control(self, candidates: Sequence[Candidate], total: int) -> list[_Pick]:
+        # The k smallest hashes of N: every answer of the window has the same chance k / N, and
+        # the number of judgments is fixed in advance.
+        window = [candidate for candidate in candidates if candidate.in_window]
+        share = self.workload.review.shares.control
+        if not window or not total or not share:
+            return []
+        wanted = min(len(window), total, max(1, round(total * share)))
+        drawn = sorted((self.draw("control", c.inference_id), c.inference_id, c) for c in window)
+        reason = f"drawn at random: {wanted} of {len(window)} answers"
+        return [
+            _Pick(candidate, "control", reason, score, wanted / len(window))
+            for score, _, candidate in drawn[:wanted]
+        ]
+
+    def items(self, picks: Sequence[_Pick], now: datetime) -> list[ReviewItem]:
+        drawn = sorted(
+            (self.draw("overlap", p.candidate.inference_id), n) for n, p in enumerate(picks)
+        )
+        twice = {n for _, n in drawn[: overlapped(len(picks), self.workload.review.overlap)]}
+        items = [self._item(pick, 2 if n in twice else 1, now) for n, pick in enumerate(picks)]
+        return sorted(items, key=lambda item: (-item.priority, item.item_id))
+
+    def _item(self, pick: _Pick, judgments: int, now: datetime) -> ReviewItem:
+        chosen = pick.candidate
+        name = f"{self.workload.id}\x1f{self.batch_id}\x1f{chosen.inference_id}"
+        return ReviewItem(
+            item_id=hashlib.blake2b(name.encode(), digest_size=10).hexdigest(),
+            batch_id=self.batch_id,
+            workload_id=self.workload.id,
+            inference_id=chosen.inference_id,
+            slice=pick.slice,
+            reason=pick.reason,
+            score=round(pick.score, 4),
+            inclusion_probability=pick.probability,
+            input=chosen.input,
+            model_output=None if pick.slice == "control" else chosen.output,
+            confidence=chosen.confidence,
+            release=chosen.release,
+            judgments=judgments,
+            priority=round(_PRIORITY[pick.slice] + pick.score * 0.99, 4),
+            subject_id=chosen.subject_id,
+            chosen_at=now,
+        )
+
+
+@dataclass
+class _Search:
+    # The slices that look for something. Each is a stream of picks; they share what was taken.
+    workload: Workload
+    candidates: Sequence[Candidate]
+    known: Sequence[str]
+    taken: set[int] = field(default_factory=set)
+
+    def fill(self, total: int) -> list[_Pick]:
+        self._vectors = encode_sentences([candidate.input for candidate in self.candidates])
+        self._known_vectors = encode_sentences(self.known)
+        self._chosen_similarity = np.zeros(len(self.candidates))
+        self._seen = NearDuplicates(
+            self.workload.review.near_duplicate,
+            ((str(n), text) for n, text in enumerate(self.known)),
+        )
+        shares = self.workload.review.shares
+        weights = {"flagged": shares.flagged, "novel": shares.novel, "uncertain": shares.uncertain}
+        streams = {
+            "flagged": self._flagged(),
+            "novel": self._novel(),
+            "uncertain": self._uncertain(),
+        }
+        targets = split(total, weights)
+        picks: list[_Pick] = []
+        for name in _ORDER:
+            picks += islice(streams[name], targets[name])
+        for name in reversed(_ORDER):  # a share that could not be filled goes to the others
+            if weights[name]:
+                picks += islice(streams[name], total - len(picks))
+        return picks
+
+    def _flagged(self) -> Iterator[_Pick]:
+        flagged = [(c.flag, n) for n, c in enumerate(self.candidates) if c.flag is not None]
+        for (reason, weight), number in sorted(flagged, key=lambda pair: (-pair[0][1], pair[1])):
+            if self._take(number):
+                yield _Pick(self.candidates[number], "flagged", reason, weight)
+
+    def _uncertain(self) -> Iterator[_Pick]:
+        limit = self.workload.review.confidence
+        confidence = np.array(
+            [1.0 if c.confidence is None else c.confidence for c in self.candidates]
+        )
+        open_ = confidence < limit
+        while open_.any():
+            # Lowest confidence first, less so where the same was chosen in this batch already.
+            weight = (1 - confidence) * (1 - _REPETITION * np.clip(self._chosen_similarity, 0, 1))
+            number = int(np.where(open_, np.round(weight, 6), -1).argmax())
+            open_[number] = False
+            if self._take(number):
+                value = float(confidence[number])
+                reason = f"confidence {value:.2f} below {limit:.2f}"
+                yield _Pick(self.candidates[number], "uncertain", reason, 1 - value)
+
+    def _novel(self) -> Iterator[_Pick]:
+        bar = _novelty_bar(self._known_vectors)
+        if bar is None or not self.candidates:
+            return
+        similarity = nearest_similarity(self._vectors, self._known_vectors)
+        open_ = similarity < bar
+        while open_.any():
+            # Farthest first, from what is known and from what this batch holds by now.
+            distance = np.maximum(similarity, np.round(self._chosen_similarity, 4))
+            number = int(np.where(open_, distance, 2).argmin())
+            open_[number] = False
+            if self._take(number):
+                value = float(similarity[number])
+                reason = f"far from everything known: similarity {value:.2f}"
+                yield _Pick(self.candidates[number], "novel", reason, min(1.0, 1 - value))
+
+    def _take(self, number: int) -> bool:
+        text = self.candidates[number].input
+        if number in self.taken or self._seen.find(text) is not None:
+            return False
+        self.taken.add(number)
+        self._seen.add(self.candidates[number].inference_id, text)
+        np.maximum(
+            self._chosen_similarity,
+            self._vectors @ self._vectors[number],
+            out=self._chosen_similarity,
+        )
+        return True
+
+
+def _novelty_bar(known: Vectors) -> float | None:
+    if len(known) < _BAR_MINIMUM:
+        return None
+    step = max(1, len(known) // _BAR_SAMPLE)
+    sample = known[::step]
+    among = sample @ sample.T
+    np.fill_diagonal(among, -1)
+    return float(np.quantile(among.max(axis=1), _NOVEL_QUANTILE))

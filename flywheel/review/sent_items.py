@@ -1,0 +1,88 @@
+"""Review items as the lake keeps them: to rows and back, and what a period has spent on them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from flywheel.answers import canonical_json
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
+from flywheel.ports.review_queue import ReviewItem
+
+__all__ = ["SentItem", "Spending", "item_rows", "read_sent", "spending"]
+
+_SENT = """
+SELECT r.*, coalesce(i.output, r.model_output) AS original_output
+FROM review_items r
+LEFT JOIN first_inferences i
+  ON i.workload_id = r.workload_id AND i.inference_id = r.inference_id
+WHERE r.workload_id = $workload
+QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at) = 1
+ORDER BY r.priority DESC, r.item_id
+"""
+
+# What lies on disk is counted, erased subjects included: their judgments were made all the same.
+_SPENDING = """
+WITH sent AS (
+  SELECT DISTINCT item_id, inference_id, slice, judgments FROM stored.review_items
+  WHERE workload_id = $workload AND starts_with(batch_id, $period || '-')
+),
+settled AS (
+  SELECT inference_id FROM sent WHERE slice = 'adjudication'
+  UNION SELECT inference_id FROM latest_corrections
+  WHERE workload_id = $workload AND status IN ('accepted', 'proposed')
+)
+SELECT coalesce(sum(judgments), 0) AS sent,
+       count(*) FILTER (
+         judgments > 1 AND inference_id NOT IN (SELECT inference_id FROM settled)
+       ) AS held_back
+FROM sent
+"""
+
+
+@dataclass(frozen=True)
+class SentItem:
+    """An item with what the annotator may not see: the model's answer and the event's time."""
+
+    item: ReviewItem
+    original_output: Any
+    event_time: datetime
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Judgments of a period: asked for, and held back for adjudications that may come."""
+
+    sent: int
+    held_back: int
+
+
+def item_rows(items: Iterable[ReviewItem], event_times: Mapping[str, datetime]) -> pa.Table:
+    """Write items as rows of ``review_items``; ``event_times`` are by inference id."""
+    rows = []
+    for item in items:
+        output = None if item.model_output is None else canonical_json(item.model_output)
+        row = asdict(item) | {"model_output": output, "event_time": event_times[item.inference_id]}
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=TABLES["review_items"].schema)
+
+
+def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
+    """Read every item that was ever chosen, most urgent first."""
+    found = []
+    for row in lake.rows(_SENT, {"workload": workload_id}):
+        original, event_time = row.pop("original_output"), row.pop("event_time")
+        shown = row["model_output"]
+        item = ReviewItem(**row | {"model_output": None if shown is None else json.loads(shown)})
+        found.append(SentItem(item, None if original is None else json.loads(original), event_time))
+    return found
+
+
+def spending(lake: Lake, workload_id: str, period: str) -> Spending:
+    """Count the judgments that a period's batches cost so far."""
+    row = lake.rows(_SPENDING, {"workload": workload_id, "period": period})[0]
+    return Spending(int(row["sent"]), int(row["held_back"]))
