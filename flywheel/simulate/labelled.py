@@ -1,0 +1,92 @@
+"""A labelled file as a stream: a few labels per class are the seed, the rest is traffic.
+
+The labels of the traffic are the truth that only simulated annotators may read.
+"""
+
+import csv
+import random
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from flywheel.errors import ConfigurationError, DataError
+
+__all__ = ["LabelledRow", "Split", "read_labelled", "split_labelled"]
+
+
+@dataclass(frozen=True)
+class LabelledRow:
+    """One text and its label."""
+
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """The seed, and the traffic of each quarter."""
+
+    seed: list[LabelledRow]
+    quarters: list[list[LabelledRow]]
+
+
+def read_labelled(path: Path, *, text_column: str, label_column: str) -> list[LabelledRow]:
+    """Read a quoted UTF-8 CSV; a missing column or an empty cell is refused with its line."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = {text_column, label_column} - set(reader.fieldnames or ())
+            if missing:
+                raise ConfigurationError(
+                    f"{path} has no column {', '.join(sorted(missing))}.",
+                    next_step=f"choose from: {', '.join(reader.fieldnames or ())}",
+                )
+            rows = []
+            for row in reader:
+                text, label = (row[text_column] or "").strip(), (row[label_column] or "").strip()
+                if not text or not label:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: the text or the label is empty.",
+                        next_step="fill it or remove the line",
+                    )
+                rows.append(LabelledRow(text, label))
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no file {path}.", next_step="check the path") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8: {error.reason} at byte {error.start}.",
+            next_step="convert it to UTF-8",
+        ) from error
+    return rows
+
+
+def split_labelled(
+    rows: list[LabelledRow], *, seed_per_label: int, quarters: int, seed: int, cap: int | None
+) -> Split:
+    """Deal rows into a seed of ``seed_per_label`` per class and ``quarters`` equal parts.
+
+    Args:
+        cap: largest number of texts in one quarter, None for all.
+    """
+    shuffled = list(rows)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible, not secret
+    by_label: dict[str, list[LabelledRow]] = defaultdict(list)
+    rest = []
+    for row in shuffled:
+        if len(by_label[row.label]) < seed_per_label:
+            by_label[row.label].append(row)
+        else:
+            rest.append(row)
+    short = sorted(label for label, found in by_label.items() if len(found) < seed_per_label)
+    if short:
+        raise DataError(
+            f"{len(short)} labels have fewer than {seed_per_label} rows: {', '.join(short[:5])}.",
+            next_step="ask for fewer labels per class as the seed",
+        )
+    size = len(rest) // quarters
+    if not size:
+        raise DataError(
+            f"{len(rest)} rows are left for {quarters} quarters.", next_step="use a smaller seed"
+        )
+    parts = [rest[i * size : (i + 1) * size][:cap] for i in range(quarters)]
+    return Split([row for found in by_label.values() for row in found], parts)
