@@ -1,0 +1,180 @@
+"""Write the profile of a day: histograms, categories and words of what came in and went out.
+
+A day is always replaced from its de-duplicated rows, never added to. Profiles of disjoint sets of
+events merge by adding counts (see ``merged``), so a window costs no second look at the events.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flywheel.drift.window import Window
+from flywheel.lake.store import Lake
+from flywheel.workload import ClassificationTask, Workload
+
+__all__ = ["BINS", "OTHER_TERM", "WORD_PATTERN", "category_columns", "profile_days", "refresh_profiles"]
+
+OTHER_TERM = "(other)"
+# Words of a day beyond these are counted together; texts of a day beyond these are sampled by
+# their id, at a rate of 1/2, 1/4, ...
+_TERMS_A_DAY = 5_000
+_TEXTS_A_DAY = 20_000
+
+WORD_PATTERN = r"\p{L}[\p{L}-]{2,23}"
+_CHOSEN = "workload_id = $workload AND list_contains(CAST($days AS DATE[]), day)"
+
+# Fixed edges, so that any two days merge. Lengths and times: eight bins to a doubling.
+_LOG_BIN = "CAST(floor(8 * log2(1 + greatest({value}, 0))) AS INTEGER)"
+BINS: dict[str, tuple[str, str]] = {
+    "input_length": ("length(input)", _LOG_BIN),
+    "confidence": ("confidence", "CAST(least(floor({value} * 50), 49) AS INTEGER)"),
+    "latency_ms": ("latency_ms", _LOG_BIN),
+}
+
+
+def refresh_profiles(lake: Lake, workload: Workload, window: Window) -> list[date]:
+    """Profile the days of a window whose number of events is not the profiled one."""
+    stale = lake.rows(
+        """
+        WITH seen AS (SELECT day, count(*) AS events FROM first_inferences
+                      WHERE workload_id = $workload AND day >= $start AND day < $end GROUP BY day),
+             known AS (SELECT day, sum(count) AS events FROM profiles
+                       WHERE workload_id = $workload AND "column" = 'events'
+                         AND day >= $start AND day < $end GROUP BY day)
+        SELECT day FROM seen FULL JOIN known USING (day)
+        WHERE seen.events IS DISTINCT FROM known.events ORDER BY day
+        """,
+        {"workload": workload.id, "start": window.start, "end": window.end},
+    )
+    days = [row["day"] for row in stale]
+    profile_days(lake, workload, days)
+    return days
+
+
+def profile_days(lake: Lake, workload: Workload, days: Sequence[date]) -> int:
+    """Replace the profiles of days by those of their first events; return the rows written."""
+    if not days:
+        return 0
+    rows = pa.concat_tables(
+        [_histograms(lake, workload, days), _vocabulary(lake, workload, days)],
+        promote_options="permissive",
+    )
+    for day in sorted(set(days)):
+        of_day = rows.filter(pc.equal(rows["day"], pa.scalar(day, pa.date32())))
+        lake.replace("profiles", of_day, where={"workload_id": workload.id, "day": day})
+    return int(rows.num_rows)
+
+
+def category_columns(workload: Workload) -> dict[str, str]:
+    """Return the SQL of every category column, by its name.
+
+    ``output`` is the label of the answer; an extraction's other fields with a list of allowed
+    values are ``output.FIELD``.
+    """
+    columns = {"client": "coalesce(client_id, '(none)')", "release": "coalesce(release, '(none)')"}
+    task = workload.task
+    if isinstance(task, ClassificationTask):
+        columns["output"] = _json_text("$")
+        return columns
+    for field, schema in task.json_schema["properties"].items():
+        if field == task.label_field:
+            columns["output"] = _json_text(_path(field))
+        elif isinstance(schema, dict) and "enum" in schema:
+            columns[f"output.{field}"] = _json_text(_path(field))
+    return columns
+
+
+def _path(field: str) -> str:
+    return '$."' + field.replace('"', '\\"') + '"'
+
+
+def _json_text(path: str) -> str:
+    quoted = path.replace("'", "''")
+    return f"coalesce(json_extract_string(output, '{quoted}'), '(none)')"
+
+
+def _histograms(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Table:
+    # One scan of the events: every column is a grouping set of its own.
+    categories = category_columns(workload)
+    columns = [*BINS, *categories, "errors"]
+    numbers = [value for value, _ in BINS.values()]
+    keys = [bin_sql.format(value=f"n{i}") for i, (_, bin_sql) in enumerate(BINS.values())]
+    keys = [f"CAST({key} AS VARCHAR)" for key in keys] + list(categories.values())
+    keys.append("CASE WHEN error IS NOT NULL THEN coalesce(client_id, '(none)') END")
+    positions = range(len(columns))
+    which = " ".join(f"WHEN grouping(k{i}) = 0 THEN {i}" for i in positions)
+    key = " ".join(f"WHEN grouping(k{i}) = 0 THEN k{i}" for i in positions)
+    total = " ".join(f"WHEN grouping(k{i}) = 0 THEN sum(n{i})" for i in range(len(BINS)))
+    sql = f"""
+        WITH events AS (
+            SELECT *, {", ".join(f"{value} AS n{i}" for i, value in enumerate(numbers))}
+            FROM first_inferences WHERE {_CHOSEN}),
+        keyed AS (
+            SELECT day, n0, n1, n2, {", ".join(f"{key} AS k{i}" for i, key in enumerate(keys))}
+            FROM events)
+        SELECT day, CASE {which} ELSE {len(columns)} END AS position,
+               CASE {key} ELSE '' END AS key,
+               count(*) AS count, CAST(CASE {total} END AS DOUBLE) AS total
+        FROM keyed
+        GROUP BY GROUPING SETS ({", ".join(f"(day, k{i})" for i in positions)}, (day))
+        HAVING key IS NOT NULL ORDER BY day, position, key
+    """  # noqa: S608 - expressions come from this module and the checked workload file
+    found = lake.query(sql, {"workload": workload.id, "days": list(days)})
+    position = found["position"].combine_chunks()
+    names = pa.array([*columns, "events"])
+    kinds = pa.array(
+        ["numeric"] * len(BINS) + ["category"] * (len(columns) - len(BINS)) + ["total"]
+    )
+    return _table(workload, found, column=names.take(position), kind=kinds.take(position))
+
+
+def _vocabulary(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Table:
+    # A word counts once in a text. The row of kind `total` says how many texts were looked at.
+    found = lake.query(
+        f"""
+        WITH texts AS (
+            SELECT day, inference_id, lower(input) AS input,
+                   CAST(pow(2, greatest(0, ceil(log2(count(*) OVER (PARTITION BY day) / $texts))))
+                        AS UBIGINT) AS rate
+            FROM first_inferences WHERE {_CHOSEN}),
+        sampled AS (
+            SELECT * FROM texts WHERE rate = 1 OR md5_number_lower(inference_id) % rate = 0),
+        words AS (
+            SELECT day, unnest(list_distinct(regexp_extract_all(input, $word))) AS key FROM sampled),
+        counted AS (SELECT day, key, count(*) AS count FROM words GROUP BY day, key),
+        ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY day ORDER BY count DESC, key) AS rank
+            FROM counted)
+        SELECT day, CASE WHEN rank <= $terms THEN key ELSE $other END AS key,
+               CAST(sum(count) AS BIGINT) AS count, 'term' AS kind FROM ranked GROUP BY 1, 2
+        UNION ALL SELECT day, '', count(*), 'total' FROM sampled GROUP BY day
+        ORDER BY day, kind, count DESC, key
+        """,  # noqa: S608 - `_CHOSEN` is a constant
+        {
+            "workload": workload.id,
+            "days": list(days),
+            "texts": _TEXTS_A_DAY,
+            "word": WORD_PATTERN,
+            "terms": _TERMS_A_DAY,
+            "other": OTHER_TERM,
+        },
+    )
+    column = pa.array(["vocabulary"] * found.num_rows, pa.string())
+    return _table(workload, found, column=column, kind=found["kind"])
+
+
+def _table(workload: Workload, found: pa.Table, *, column: pa.Array, kind: pa.Array) -> pa.Table:
+    known = set(found.column_names)
+    return pa.table(
+        {
+            "workload_id": pa.array([workload.id] * found.num_rows, pa.string()),
+            "day": found["day"],
+            "column": column,
+            "kind": kind,
+            "key": found["key"],
+            "count": found["count"],
+            "total": found["total"] if "total" in known else pa.nulls(len(found), pa.float64()),
+        }
+    )

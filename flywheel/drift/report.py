@@ -1,0 +1,131 @@
+"""What a drift measurement found, as values that ledgers, checks and pages can show."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from flywheel.drift.window import Window
+
+__all__ = [
+    "Cause",
+    "ColumnDrift",
+    "DriftReport",
+    "QualityShift",
+    "ShareShift",
+    "Verdict",
+    "WordShift",
+]
+
+Verdict = Literal["input_drift", "quality_loss", "both", "noise", "none"]
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """The score of one column.
+
+    ``role`` says what a drift of it means: the input changed, the model's answers changed, or the
+    service did. ``chance`` is the score that windows of this size reach without drift. A column
+    that cannot be compared has no score, and ``note`` says why.
+    """
+
+    column: str
+    role: Literal["input", "output", "service"]
+    method: Literal["psi", "jensen_shannon"]
+    score: float | None
+    threshold: float
+    chance: float | None
+    drifted: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class WordShift:
+    """A word and in how many texts it stood."""
+
+    word: str
+    reference: int
+    current: int
+    reference_share: float
+    current_share: float
+    lift: float
+
+
+@dataclass(frozen=True)
+class ShareShift:
+    """A client or category, its share before and now, and its part in the new words."""
+
+    name: str
+    reference_share: float
+    current_share: float
+    current: int
+    carries: float | None = None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Which columns, words, clients and categories make up a shift."""
+
+    columns: tuple[str, ...] = ()
+    rising: tuple[WordShift, ...] = ()
+    falling: tuple[WordShift, ...] = ()
+    texts_with_rising: int = 0
+    clients: tuple[ShareShift, ...] = ()
+    categories: tuple[ShareShift, ...] = ()
+    proposals: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class QualityShift:
+    """Accuracy on the control slice before and now.
+
+    ``fell`` is None where too few judgments were given to say.
+    """
+
+    reference: float | None
+    current: float | None
+    reference_judged: int
+    current_judged: int
+    drop: float | None
+    interval: tuple[float, float] | None
+    fell: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """The verdict about one window against the reference; None where none can be given."""
+
+    workload_id: str
+    reference: Window
+    current: Window
+    reference_events: int
+    current_events: int
+    verdict: Verdict | None
+    reason: str
+    columns: tuple[ColumnDrift, ...] = ()
+    cause: Cause | None = None
+    quality: QualityShift | None = None
+
+    @property
+    def drifted(self) -> bool | None:
+        """Say whether input or answers drifted; None without a verdict."""
+        return None if self.verdict is None else bool(self.drifted_columns)
+
+    @property
+    def drifted_columns(self) -> tuple[str, ...]:
+        """Names of the drifted columns that a new training could answer."""
+        return tuple(c.column for c in self.columns if c.drifted and c.role != "service")
+
+    @property
+    def strongest(self) -> ColumnDrift | None:
+        """Return the scored column that is furthest beyond its threshold."""
+        scored = [column for column in self.columns if column.score is not None]
+        return max(scored, key=lambda c: (c.score or 0.0) / c.threshold, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ledgers and metadata."""
+        return {
+            **asdict(self),
+            "reference": self.reference.to_dict(),
+            "current": self.current.to_dict(),
+            "drifted_columns": list(self.drifted_columns),
+        }
