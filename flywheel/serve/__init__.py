@@ -1,1 +1,1 @@
-"""To be described by its owner."""
+"""Serving: adapters of the ModelServer port."""

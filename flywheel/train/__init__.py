@@ -1,1 +1,1 @@
-"""To be described by its owner."""
+"""Training: one program, spec file in and result file out, and the launchers that start it."""

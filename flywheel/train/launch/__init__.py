@@ -1,1 +1,1 @@
-"""To be described by its owner."""
+"""Launchers: where the trainer program runs."""

@@ -1,0 +1,158 @@
+"""Greedy decoding of a batch under a mask, with a key-value cache and free forced tokens.
+
+A token that the mask forces has probability one, so it is fed along with the next token that has
+to be chosen, and costs no pass of its own. Rows are padded on the right and holes in the cache are
+masked, so that every row keeps its own positions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flywheel.serve.mask import AnswerMask, MaskNode
+
+__all__ = ["Decoded", "decode_batch"]
+
+
+@dataclass
+class Decoded:
+    """Tokens of one answer, without the end token, and their probability under the mask."""
+
+    tokens: list[int] = field(default_factory=list)
+    log_probability: float = 0.0
+    complete: bool = False
+
+
+@dataclass
+class _Row:
+    node: MaskNode
+    length: int  # tokens in the cache, or about to be
+    pending: list[int]
+    answer: Decoded
+
+
+class _Cache:
+    """What the model has read so far; columns are aligned over rows, holes are masked."""
+
+    def __init__(self, model: Any, rows: int, head: Any, head_tokens: int) -> None:
+        import copy  # noqa: PLC0415 - a head's cache is shared by many batches
+
+        import torch  # noqa: PLC0415 - heavy
+        from transformers import DynamicCache  # noqa: PLC0415 - heavy
+
+        self._model = model
+        self._keys = DynamicCache(config=model.config) if head is None else copy.deepcopy(head)
+        if head is not None:
+            self._keys.batch_repeat_interleave(rows)
+        self._seen = torch.ones((rows, head_tokens), dtype=torch.long)
+
+    def read(self, tokens: Sequence[Sequence[int]], starts: Sequence[int], pad: int) -> Any:
+        """Read each row's tokens and return the logits after its last one."""
+        import torch  # noqa: PLC0415 - heavy
+
+        longest = max(1, *(len(row) for row in tokens))
+        ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in tokens])
+        lengths = torch.tensor([len(row) for row in tokens])
+        columns = torch.arange(longest)
+        present = (columns[None, :] < lengths[:, None]).long()
+        self._seen = torch.cat([self._seen, present], dim=1)
+        hidden = self._model.model(
+            input_ids=ids,
+            attention_mask=self._seen,
+            position_ids=torch.tensor(starts)[:, None] + columns[None, :],
+            past_key_values=self._keys,
+            use_cache=True,
+        ).last_hidden_state
+        last = hidden[torch.arange(len(tokens)), (lengths - 1).clamp(min=0)]
+        return self._model.lm_head(last).double()
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the rows."""
+        import torch  # noqa: PLC0415 - heavy
+
+        index = torch.tensor(rows)
+        self._keys.batch_select_indices(index)
+        self._seen = self._seen[index]
+
+
+def decode_batch(
+    model: Any,
+    mask: AnswerMask,
+    prompts: Sequence[Sequence[int]],
+    *,
+    end: int,
+    pad: int,
+    limit: int,
+    head: Any = None,
+    head_tokens: int = 0,
+) -> list[Decoded]:
+    """Decode each prompt's answer, at each step the likeliest of the allowed tokens.
+
+    Args:
+        model: a causal language model of transformers.
+        mask: what may be answered.
+        prompts: token ids, after the shared head.
+        end: the end token, which counts as a step of the answer.
+        pad: any valid token.
+        limit: most tokens of an answer; a longer one stays incomplete.
+        head: key-value cache of the tokens that all prompts share, if any.
+        head_tokens: number of those tokens.
+    """
+    answers = [Decoded() for _ in prompts]
+    rows = [
+        _Row(mask.root, head_tokens, list(prompt), answer)
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+    cache = _Cache(model, len(rows), head, head_tokens)
+    while rows:
+        going = [index for index, row in enumerate(rows) if _run_ahead(row, mask, end, limit)]
+        if len(going) < len(rows):
+            rows = [rows[index] for index in going]
+            if not rows:
+                break
+            cache.keep(going)
+        logits = cache.read([r.pending for r in rows], [r.length for r in rows], pad)
+        for row in rows:
+            row.length += len(row.pending)
+            row.pending = []
+        _choose(rows, logits, mask, end)
+    return answers
+
+
+def _run_ahead(row: _Row, mask: AnswerMask, end: int, limit: int) -> bool:
+    # Takes forced tokens until there is a choice; False when the answer is over.
+    while not row.answer.complete and len(row.answer.tokens) < limit:
+        token = row.node.forced
+        if token is None:
+            return True
+        _take(row, token, mask, end)
+    return False
+
+
+def _take(row: _Row, token: int, mask: AnswerMask, end: int) -> None:
+    if token == end:
+        row.answer.complete = True
+        return
+    row.answer.tokens.append(token)
+    row.pending.append(token)
+    row.node = mask.after(row.node, token)
+
+
+def _choose(rows: Sequence[_Row], logits: Any, mask: AnswerMask, end: int) -> None:
+    # Rows that stand at the same point of the mask are decided together.
+    import torch  # noqa: PLC0415 - heavy
+
+    together: dict[tuple[int, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        together.setdefault(row.node.path, []).append(index)
+    for indices in together.values():
+        allowed = rows[indices[0]].node.allowed
+        scores = logits[torch.tensor(indices)][:, torch.from_numpy(allowed)]
+        best_scores, best = torch.log_softmax(scores, dim=1).max(dim=1)
+        for index, score, choice in zip(
+            indices, np.asarray(best_scores), np.asarray(best), strict=True
+        ):
+            rows[index].answer.log_probability += float(score)
+            _take(rows[index], int(allowed[choice]), mask, end)

@@ -1,0 +1,43 @@
+"""A base model's folder, read into memory for serving."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flywheel.base_folder import load_base
+from flywheel.errors import ConfigurationError
+
+__all__ = ["LoadedModel", "load_model"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """Model, tokenizer, the tokenizer again as llguidance reads it, and the base's digest."""
+
+    model: Any
+    tokenizer: Any
+    ll_tokenizer: Any
+    digest: str
+
+
+def load_model(folder: Path, precision: str) -> LoadedModel:
+    """Load a base model's folder at ``precision``, after a check of its files."""
+    import llguidance.hf  # noqa: PLC0415 - heavy
+    import torch  # noqa: PLC0415 - heavy
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
+
+    base = load_base(folder, verify=True)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The base model in {folder} cannot be loaded: {error}",
+            next_step="remove the folder and build it again with `flywheel base build`",
+        ) from error
+    return LoadedModel(
+        model=model.eval().requires_grad_(False),
+        tokenizer=tokenizer,
+        ll_tokenizer=llguidance.hf.from_tokenizer(tokenizer, n_vocab=model.config.vocab_size),
+        digest=base.digest,
+    )

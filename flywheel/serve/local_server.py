@@ -1,0 +1,228 @@
+"""ModelServer in this process: transformers and PEFT, one base, many adapters.
+
+The prompt comes from ``flywheel.prompt``, the mask from ``mask``, the loop from ``decoding``; this
+module loads, batches and reads answers back.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from flywheel.answers import AnswerCodec, canonical_json
+from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
+from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
+from flywheel.prompt import prompt_ids, render_prompt
+from flywheel.adapter_folder import verify_adapter
+from flywheel.serve.decoding import Decoded, decode_batch
+from flywheel.serve.loading import load_model
+from flywheel.serve.mask import AnswerMask
+
+__all__ = ["LocalModelServer"]
+
+_BATCH_TOKENS = 4096
+_BATCH_ROWS = 128
+_SHORTEST_HEAD = 16
+
+
+class LocalModelServer:
+    """Serve one base model and adapters on it from memory.
+
+    Args:
+        base: folder of the base model, as ``flywheel base build`` leaves it.
+        precision: of the weights in memory. Evaluation and traffic use the same server, so the
+            gate measures at the precision that is served.
+    """
+
+    def __init__(
+        self, base: Path, *, precision: Literal["float32", "bfloat16"] = "float32"
+    ) -> None:
+        self._lock = threading.RLock()
+        loaded = load_model(base, precision)
+        self._base_digest, self._model = loaded.digest, loaded.model
+        self._tokenizer, self._ll_tokenizer = loaded.tokenizer, loaded.ll_tokenizer
+        self._positions = int(self._model.config.max_position_embeddings)
+        self._peft: Any = None
+        self._contents: dict[str, str] = {}
+        self._masks: dict[str, AnswerMask] = {}
+
+    def load(self, release: str, adapter: Path) -> None:
+        """Load an adapter folder under a name and warm it with one answer."""
+        with self._lock:
+            if release == BASE_RELEASE:
+                raise RefusedError(
+                    "The name base belongs to the base model.", next_step="choose another name"
+                )
+            content = verify_adapter(adapter, base_digest=self._base_digest)
+            known = self._contents.get(release)
+            if known == content:
+                return
+            if known is not None:
+                raise RefusedError(
+                    f"The release {release} is loaded with other content.",
+                    next_step="give a new adapter a new name",
+                )
+            self._attach(release, adapter)
+            self._contents[release] = content
+
+    def unload(self, release: str) -> None:
+        """Forget a retired release; an unknown name is no error."""
+        with self._lock:
+            if self._contents.pop(release, None) is not None:
+                self._peft.delete_adapter(_slot(release))
+
+    def releases(self) -> tuple[str, ...]:
+        """Name what can answer now, ``base`` included."""
+        with self._lock:
+            return (BASE_RELEASE, *sorted(self._contents))
+
+    def answer(
+        self,
+        release: str,
+        codec: AnswerCodec,
+        inputs: Sequence[str],
+        *,
+        shots: Sequence[Shot] = (),
+    ) -> list[Answer]:
+        """Answer each input greedily under the workload's mask, in order."""
+        if not inputs:
+            return []
+        prompts = [render_prompt(codec.workload, text, shots, codec) for text in inputs]
+        ids = prompt_ids(self._tokenizer, prompts)
+        self._check_fit(ids, codec.workload.limits.answer_tokens)
+        answers: list[Answer | None] = [None] * len(ids)
+        with self._lock, self._active(release) as model:
+            head, head_tokens = self._shared_head(model, ids)
+            for batch in _batches(ids):
+                started = time.perf_counter()
+                decoded = decode_batch(
+                    model,
+                    self._mask(codec),
+                    [ids[index][head_tokens:] for index in batch],
+                    end=self._tokenizer.eos_token_id,
+                    pad=0,
+                    limit=codec.workload.limits.answer_tokens,
+                    head=head,
+                    head_tokens=head_tokens,
+                )
+                seconds = (time.perf_counter() - started) / len(batch)
+                for index, item in zip(batch, decoded, strict=True):
+                    answers[index] = self._read(codec, item, len(ids[index]), seconds)
+        return [answer for answer in answers if answer is not None]
+
+    def _attach(self, release: str, adapter: Path) -> None:
+        import torch  # noqa: PLC0415 - heavy
+        from peft import PeftModel  # noqa: PLC0415 - heavy
+
+        slot = _slot(release)
+        try:
+            if self._peft is None:
+                peft = PeftModel.from_pretrained(self._model, adapter, adapter_name=slot)
+                self._peft = peft.eval()
+            else:
+                self._peft.load_adapter(adapter, adapter_name=slot)
+            self._peft.set_adapter(slot)
+            with torch.inference_mode():  # the first pass is slow: not at a client's expense
+                self._model(input_ids=torch.tensor([[self._tokenizer.eos_token_id]]))
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            if self._peft is not None and slot in self._peft.peft_config:
+                self._peft.delete_adapter(slot)
+            raise IntegrityError(
+                f"The adapter in {adapter} cannot be loaded: {error}",
+                next_step="train it again; plain LoRA on the linear layers is served",
+            ) from error
+
+    @contextmanager
+    def _active(self, release: str) -> Iterator[Any]:
+        import torch  # noqa: PLC0415 - heavy
+
+        if release != BASE_RELEASE and release not in self._contents:
+            raise NotFoundError(
+                f"No release {release} is loaded.",
+                next_step=f"load it first; loaded are: {', '.join(self.releases())}",
+            )
+        with torch.inference_mode():
+            if self._peft is None:
+                yield self._model
+            elif release == BASE_RELEASE:
+                with self._peft.disable_adapter():
+                    yield self._model
+            else:
+                self._peft.set_adapter(_slot(release), inference_mode=True)
+                yield self._model
+
+    def _shared_head(self, model: Any, ids: Sequence[Sequence[int]]) -> tuple[Any, int]:
+        # Worked examples before every input are read once, not once per input.
+        import torch  # noqa: PLC0415 - heavy
+        from transformers import DynamicCache  # noqa: PLC0415 - heavy
+
+        first, last = min(ids), max(ids)
+        limit = min(len(row) for row in ids) - 1
+        count = next((i for i in range(limit) if first[i] != last[i]), limit)
+        if len(ids) == 1 or count < _SHORTEST_HEAD:
+            return None, 0
+        cache = DynamicCache(config=model.config)
+        tokens = torch.tensor([first[:count]])
+        model.model(input_ids=tokens, past_key_values=cache, use_cache=True)
+        return cache, count
+
+    def _check_fit(self, ids: Sequence[Sequence[int]], answer_tokens: int) -> None:
+        room = self._positions - answer_tokens
+        for index, row in enumerate(ids):
+            if not 0 < len(row) <= room:
+                raise DataError(
+                    f"Input {index} needs {len(row)} prompt tokens; the base model has a context "
+                    f"of {self._positions} tokens, of which {answer_tokens} are kept for the answer.",
+                    next_step="shorten the input or lower limits.answer_tokens",
+                    index=index,
+                    tokens=len(row),
+                    limit=room,
+                )
+
+    def _mask(self, codec: AnswerCodec) -> AnswerMask:
+        key = canonical_json([codec.workload.task.type, codec.choices, codec.schema])
+        if key not in self._masks:
+            self._masks[key] = AnswerMask(codec, self._ll_tokenizer, self._model.config.vocab_size)
+        return self._masks[key]
+
+    def _read(
+        self, codec: AnswerCodec, decoded: Decoded, prompt_tokens: int, seconds: float
+    ) -> Answer:
+        text = self._tokenizer.decode(decoded.tokens, skip_special_tokens=True)
+        output, error = None, None
+        if decoded.complete:
+            try:
+                output = codec.decode(text)
+            except DataError as broken:
+                error = broken.message
+        else:
+            error = f"The answer was cut off after {len(decoded.tokens)} tokens."
+        return Answer(
+            text=text,
+            output=output,
+            confidence=min(1.0, math.exp(decoded.log_probability)),
+            seconds=seconds,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(decoded.tokens) + decoded.complete,
+            error=error,
+        )
+
+
+def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    # Rows of like length go together: little padding, and memory that does not depend on order.
+    batch: list[int] = []
+    for index in sorted(range(len(ids)), key=lambda i: (len(ids[i]), i)):
+        if batch and (len(batch) == _BATCH_ROWS or (len(batch) + 1) * len(ids[index]) > _BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _slot(release: str) -> str:
+    # PEFT makes module names of adapter names, which must not contain dots.
+    return "release_" + release.replace("_", "__").replace(".", "_d").replace("/", "_s")

@@ -1,0 +1,95 @@
+"""Which tokens may come next: llguidance's mask over the workload's answers, remembered by path.
+
+There is one meaning of the mask, llguidance's own, and nothing is computed beside it: every token
+that continues an allowed answer, the end token where an answer is complete, and one token alone
+where the text is forced. vLLM with ``guidance`` as its structured-output backend applies the same.
+Answers of a closed task walk few paths, so that almost every look-up is a dictionary's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flywheel.answers import AnswerCodec, canonical_json
+from flywheel.errors import ConfigurationError
+from flywheel.workload import ClassificationTask
+
+__all__ = ["AnswerMask", "MaskNode"]
+
+Tokens = npt.NDArray[np.int64]
+_REMEMBERED = 20_000
+
+
+@dataclass
+class MaskNode:
+    """A point inside an answer: what may come next."""
+
+    path: tuple[int, ...]
+    allowed: Tokens
+    matcher: Any
+    next: dict[int, "MaskNode"] = field(default_factory=dict)
+
+    @property
+    def forced(self) -> int | None:
+        """The only token that may come next, if there is one only."""
+        return int(self.allowed[0]) if len(self.allowed) == 1 else None
+
+
+class AnswerMask:
+    """The mask of one workload's answers under one tokenizer."""
+
+    def __init__(self, codec: AnswerCodec, ll_tokenizer: Any, vocabulary: int) -> None:
+        from llguidance import LLMatcher  # noqa: PLC0415 - heavy
+
+        self._vocabulary = vocabulary
+        matcher = LLMatcher(ll_tokenizer, grammar_of(codec))
+        if matcher.is_error():
+            raise ConfigurationError(
+                f"No mask can be made for {codec.workload.id}: {matcher.get_error()}",
+                next_step="simplify the workload's JSON schema",
+            )
+        self._count = 0
+        self.root = self._node((), matcher)
+
+    def after(self, node: MaskNode, token: int) -> MaskNode:
+        """Step from ``node`` over an allowed token."""
+        known = node.next.get(token)
+        if known is not None:
+            return known
+        matcher = node.matcher.deep_copy()
+        if not matcher.consume_token(token):
+            msg = f"token {token} is not allowed after {node.path}: {matcher.get_error()}"
+            raise AssertionError(msg)
+        found = self._node((*node.path, token), matcher)
+        # Answers with free text walk ever new paths: forget them before they fill the memory.
+        if self._count > _REMEMBERED:
+            self.root.next.clear()
+            self._count = 0
+        node.next[token] = found
+        return found
+
+    def _node(self, path: tuple[int, ...], matcher: Any) -> MaskNode:
+        from llguidance.numpy import (  # noqa: PLC0415 - heavy
+            allocate_token_bitmask,
+            fill_next_token_bitmask,
+        )
+
+        self._count += 1
+        bits = allocate_token_bitmask(1, self._vocabulary)
+        fill_next_token_bitmask(matcher, bits)
+        flags = np.unpackbits(bits.view(np.uint8), bitorder="little")[: self._vocabulary]
+        return MaskNode(path, np.flatnonzero(flags).astype(np.int64), matcher)
+
+
+def grammar_of(codec: AnswerCodec) -> str:
+    """Write the grammar of all allowed answers: a choice, or compact JSON."""
+    from llguidance import LLMatcher  # noqa: PLC0415 - heavy
+
+    if isinstance(codec.workload.task, ClassificationTask):
+        choice = " | ".join(canonical_json(text) for text in codec.choices)
+        return str(LLMatcher.grammar_from_lark(f"start: {choice}"))
+    compact: Mapping[str, Any] = {"whitespace_flexible": False}
+    return str(LLMatcher.grammar_from_json_schema(codec.schema, overrides=compact))

@@ -1,0 +1,163 @@
+"""TrainLauncher on this machine: the trainer program as a child process.
+
+The child cannot outlive this process, and what it says is not believed: the result is verified.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import flywheel
+from flywheel.errors import (
+    ConfigurationError,
+    DataError,
+    FlywheelError,
+    IntegrityError,
+    InterruptedWorkError,
+    OutOfMemoryError,
+    TrainingError,
+)
+from flywheel.ports.train_launcher import (
+    EXIT_BAD_DATA,
+    EXIT_BAD_SPEC,
+    EXIT_INTERRUPTED,
+    EXIT_OUT_OF_MEMORY,
+    TrainProgress,
+    TrainResult,
+    TrainSpec,
+)
+from flywheel.train.export import finished
+from flywheel.train.program import OFFLINE
+from flywheel.train.reporting import PROGRESS
+
+__all__ = ["SubprocessTrainLauncher"]
+
+_POLL_SECONDS = 0.1
+_GRACE_SECONDS = 10.0
+_LOG = "train.log"
+_LOG_TAIL = 600
+_ERRORS: dict[int, type[FlywheelError]] = {
+    EXIT_BAD_SPEC: ConfigurationError,
+    EXIT_BAD_DATA: DataError,
+    EXIT_OUT_OF_MEMORY: OutOfMemoryError,
+    EXIT_INTERRUPTED: InterruptedWorkError,
+}
+
+
+class SubprocessTrainLauncher:
+    """Run the trainer as a child process."""
+
+    def run(
+        self, spec: TrainSpec, out: Path, *, on_progress: Callable[[TrainProgress], None]
+    ) -> TrainResult:
+        """Run ``python -m flywheel.train`` on ``spec`` and return its verified result."""
+        done = finished(spec, out)
+        if done is not None:
+            return done
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / "spec.json"
+        part = out / ".spec.json.part"
+        part.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+        os.replace(part, path)
+        progress = _Tail(out / PROGRESS)
+        with (out / _LOG).open("ab") as log, _child(path, out, log.fileno()) as child:
+            code = _wait(child, spec.recipe.timeout_seconds, progress, on_progress)
+        progress.tell(on_progress)
+        if code != 0:
+            raise _failure(code, out / _LOG)
+        result = finished(spec, out)
+        if result is None:
+            raise IntegrityError(
+                f"The trainer ended well, but {out} holds no result.",
+                next_step=f"read {out / _LOG} and train again",
+            )
+        return result
+
+
+class _Tail:
+    """Lines that are appended to a progress file from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = path.stat().st_size if path.exists() else 0
+
+    def tell(self, on_progress: Callable[[TrainProgress], None]) -> None:
+        """Hand on the whole lines that came since the last call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            on_progress(TrainProgress.model_validate_json(line))
+
+
+@contextmanager
+def _child(spec: Path, out: Path, log: int) -> Iterator[subprocess.Popen[bytes]]:
+    package = str(Path(flywheel.__file__).parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    child = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "flywheel.train", str(spec), "--out", str(out)]
+        + ["--parent", str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, **OFFLINE, "PYTHONPATH": os.pathsep.join(paths)},
+        start_new_session=True,
+    )
+    try:
+        yield child
+    finally:
+        _end(child)
+
+
+def _wait(
+    child: subprocess.Popen[bytes],
+    timeout: float,
+    progress: _Tail,
+    on_progress: Callable[[TrainProgress], None],
+) -> int:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return child.wait(_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            progress.tell(on_progress)
+        if time.monotonic() > deadline:
+            raise TrainingError(
+                f"Training took longer than {timeout:g} s and was stopped.",
+                next_step="raise training.timeout_seconds; it goes on from its last checkpoint",
+            )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+            child.wait(_GRACE_SECONDS)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+        else:
+            break
+
+
+def _failure(code: int, log: Path) -> FlywheelError:
+    tail = log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+    reason = f"The trainer ended with {code}: {tail}"
+    if code < 0:
+        return InterruptedWorkError(
+            f"The trainer was killed by {signal.Signals(-code).name}.",
+            next_step="train again: it goes on from its last complete checkpoint",
+        )
+    return _ERRORS.get(code, TrainingError)(reason, next_step=f"read {log}")

@@ -1,0 +1,107 @@
+"""The trainer program around the recipe: arguments, environment, signals, exit codes."""
+
+import argparse
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from flywheel.errors import (
+    ConfigurationError,
+    DataError,
+    FlywheelError,
+    IntegrityError,
+    InterruptedWorkError,
+    NotFoundError,
+    OutOfMemoryError,
+)
+from flywheel.ports.train_launcher import (
+    EXIT_BAD_DATA,
+    EXIT_BAD_SPEC,
+    EXIT_INTERRUPTED,
+    EXIT_OUT_OF_MEMORY,
+    TrainSpec,
+)
+
+__all__ = ["OFFLINE", "main", "read_spec"]
+
+# Nothing is asked of the hub and nothing is told to anyone: a run needs its spec's files alone.
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+}
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m flywheel.train", description=__doc__)
+    parser.add_argument("spec", type=Path, help="JSON file of a training spec")
+    parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
+    parser.add_argument("--parent", type=int, help="process id to end together with")
+    given = parser.parse_args(arguments)
+    os.environ.update(OFFLINE)
+    if given.parent is not None:
+        _end_with(given.parent)
+    try:
+        spec = read_spec(given.spec)
+        given.out.mkdir(parents=True, exist_ok=True)
+        with _alone(given.out):
+            from flywheel.train.recipe import train  # noqa: PLC0415 - heavy
+
+            train(spec, given.out)
+    except FlywheelError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return _exit_code(error)
+    return 0
+
+
+def read_spec(path: Path) -> TrainSpec:
+    """Read and check the spec file."""
+    try:
+        return TrainSpec.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigurationError(
+            f"{path} is no training spec: {error}", next_step="let a launcher write it"
+        ) from error
+
+
+def _exit_code(error: FlywheelError) -> int:
+    codes: tuple[tuple[tuple[type[FlywheelError], ...], int], ...] = (
+        ((InterruptedWorkError,), EXIT_INTERRUPTED),
+        ((OutOfMemoryError,), EXIT_OUT_OF_MEMORY),
+        ((DataError,), EXIT_BAD_DATA),
+        ((ConfigurationError, IntegrityError, NotFoundError), EXIT_BAD_SPEC),
+    )
+    return next((code for kinds, code in codes if isinstance(error, kinds)), 1)
+
+
+def _end_with(parent: int) -> None:
+    # A launcher that is killed cannot clean up: the kernel then ends this process in its place.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InterruptedWorkError(
+                f"Another process is training into {out}.", next_step="wait for it, then try again"
+            ) from error
+        yield
