@@ -1,0 +1,146 @@
+"""Statistics of two arms on the same cases: test, interval, and what a number of cases can show.
+
+``gained`` are the cases that only the candidate has right, ``lost`` those that only the champion
+has; the difference is candidate minus champion.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from flywheel.errors import MeasurementError
+
+__all__ = [
+    "PairedCounts",
+    "detectable_difference",
+    "mcnemar_exact",
+    "needed_cases",
+    "tango_interval",
+]
+
+
+@dataclass(frozen=True)
+class PairedCounts:
+    """How often two arms agreed and disagreed."""
+
+    cases: int
+    gained: int
+    lost: int
+
+    @property
+    def difference(self) -> float:
+        """Accuracy of the candidate minus accuracy of the champion."""
+        if self.cases == 0:
+            raise MeasurementError(
+                "Two arms cannot be compared on no cases.", next_step="fill the suite"
+            )
+        return (self.gained - self.lost) / self.cases
+
+    @property
+    def discordance(self) -> float:
+        """Share of the cases that exactly one arm has right."""
+        return (self.gained + self.lost) / self.cases if self.cases else 0.0
+
+
+def mcnemar_exact(counts: PairedCounts) -> float:
+    """Return the two-sided p-value of McNemar's exact conditional test.
+
+    Source: McNemar (1947), Psychometrika 12; the exact form is the binomial test of the smaller
+    discordant count against one half.
+    """
+    from scipy.stats import binomtest
+
+    total = counts.gained + counts.lost
+    return float(binomtest(min(counts.gained, counts.lost), total).pvalue) if total else 1.0
+
+
+def tango_interval(counts: PairedCounts, *, confidence: float) -> tuple[float, float]:
+    """Return Tango's score interval of the paired difference of proportions.
+
+    It is the set of differences that the score test does not reject, so that its lower bound
+    above minus the margin is the test of non-inferiority.
+
+    Source: Tango (1998), Equivalence test and confidence interval for the difference in
+    proportions for the paired-sample design, Statistics in Medicine 17, 891-908; recommended by
+    Fagerland, Lydersen and Laake (2014), Statistics in Medicine 33, 2850-2875.
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    estimate = counts.difference
+    lower = -1.0 if estimate <= -1 else _solve(counts, target=z, low=-1.0, high=estimate)
+    upper = 1.0 if estimate >= 1 else _solve(counts, target=-z, low=estimate, high=1.0)
+    return lower, upper
+
+
+def _score(counts: PairedCounts, delta: float) -> float:
+    # The variance under the hypothesis takes the share of lost cases from its constrained
+    # maximum-likelihood estimate, the larger root of a quadratic (Tango's equation 12).
+    n, gained, lost = counts.cases, counts.gained, counts.lost
+    b = -gained - lost + (2 * n - gained + lost) * delta
+    c = -lost * delta * (1 - delta)
+    share = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    variance = n * (2 * share + delta * (1 - delta))
+    distance = gained - lost - n * delta
+    if variance <= 0:
+        return math.copysign(math.inf, distance) if distance else 0.0
+    return distance / math.sqrt(variance)
+
+
+def _solve(counts: PairedCounts, *, target: float, low: float, high: float) -> float:
+    # The score falls as the difference grows: 60 halvings are more than a float can tell apart.
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _score(counts, middle) > target:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def needed_cases(
+    discordance: float, difference: float, *, significance: float, power: float
+) -> int | None:
+    """Return how many cases show a paired difference; None where it cannot be so large.
+
+    For non-inferiority of an equally good candidate, give the margin as the difference.
+
+    Args:
+        discordance: share of cases that exactly one arm has right.
+        difference: distance in accuracy that is to be shown.
+        significance: of the two-sided test.
+        power: chance to show it.
+
+    Source: Connor (1987), Sample size for testing differences in proportions for the
+    paired-sample design, Biometrics 43, 207-211.
+    """
+    if difference <= 0 or discordance < difference:
+        return None
+    alpha = NormalDist().inv_cdf(1 - significance / 2)
+    beta = NormalDist().inv_cdf(power)
+    spread = alpha * math.sqrt(discordance) + beta * math.sqrt(discordance - difference**2)
+    return math.ceil((spread / difference) ** 2)
+
+
+def detectable_difference(
+    cases: int, discordance: float, *, significance: float, power: float
+) -> float | None:
+    """Return the smallest paired difference that this many cases show; None where none does.
+
+    With less than one discordant case expected, one case is assumed: no disagreement seen does
+    not mean that none is possible.
+
+    Source: Connor (1987), as in ``needed_cases``, solved for the difference.
+    """
+    if cases <= 0:
+        return None
+    discordance = max(discordance, 1 / cases)
+    low, high = 0.0, discordance
+    if (needed_cases(discordance, high, significance=significance, power=power) or 0) > cases:
+        return None
+    for _ in range(50):
+        middle = (low + high) / 2
+        needed = needed_cases(discordance, middle, significance=significance, power=power)
+        if needed is None or needed > cases:
+            low = middle
+        else:
+            high = middle
+    return high

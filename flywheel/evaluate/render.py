@@ -1,0 +1,106 @@
+"""Shows a gate report: a table for the terminal, a picture and Markdown for the user interface."""
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from flywheel.evaluate.report import Comparison, GateReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["arms_table", "gate_markdown", "gate_picture", "gate_table"]
+
+_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+_MOST_SLICES = 24
+
+
+def gate_table(report: GateReport) -> Table:
+    """Lay out the checks of a gate, the outcome on top."""
+    subject = report.subject
+    table = Table(
+        title=f"Gate of {subject.workload_id} {subject.cycle}: "
+        f"[{_COLOURS[report.outcome]}]{report.outcome}[/]",
+        caption=f"{subject.candidate} against {subject.champion}",
+    )
+    for column in ("check", "measured", "limit", "outcome", "in words"):
+        table.add_column(column, overflow="fold")
+    for check in report.checks:
+        colour = _COLOURS[check.outcome]
+        measured = "not measured" if check.value is None else f"{check.value:.3f}"
+        outcome = f"[{colour}]{check.outcome}[/]"
+        name, reason = _plain(check.name), _plain(check.reason)
+        table.add_row(name, measured, f"{check.limit:.3f}", outcome, reason)
+    return table
+
+
+def arms_table(report: GateReport) -> Table:
+    """Lay out the figures of every arm on every suite."""
+    table = Table(title=f"Arms of {report.subject.workload_id} {report.subject.cycle}")
+    for column in ("suite", "arm", "cases", "exact", "macro F1", "schema", "ECE", "p50", "p95"):
+        table.add_column(column)
+    for arm in report.arms:
+        shares = (arm.exact_match, arm.macro_f1, arm.schema_validity, arm.calibration_error)
+        times = (arm.seconds_p50, arm.seconds_p95)
+        table.add_row(
+            arm.suite,
+            arm.arm,
+            str(arm.cases),
+            *("-" if value is None else f"{value:.3f}" for value in shares),
+            *("-" if value is None else f"{value * 1000:.1f} ms" for value in times),
+        )
+    return table
+
+
+def gate_markdown(report: GateReport) -> str:
+    """Write the checks as a Markdown table, untrusted label names escaped."""
+    lines = [f"**{report.outcome}**", "", "| check | outcome | in words |", "| --- | --- | --- |"]
+    lines += [
+        f"| {_escaped(check.name)} | {check.outcome} | {_escaped(check.reason)} |"
+        for check in report.checks
+    ]
+    lines += ["", *(f"- {_escaped(note)}" for note in report.notes)]
+    return "\n".join(lines)
+
+
+def gate_picture(report: GateReport) -> bytes:
+    """Draw each difference with its interval against its margin, as a PNG of a few kilobytes."""
+    # The object interface alone: pyplot would keep figures and choose a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = list(report.comparisons[:_MOST_SLICES])
+    figure = Figure(figsize=(7, 1.2 + 0.3 * len(shown)), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for row, comparison in enumerate(shown):
+        _draw(axes, row, comparison)
+    axes.axvline(0, color="0.6", linewidth=0.8)
+    names = [f"{item.label or item.suite} (n={item.cases})" for item in shown]
+    axes.set_yticks(range(len(shown)), names, parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xlabel("accuracy of the candidate minus the champion's; red: the margin")
+    subject = report.subject
+    axes.set_title(f"{subject.workload_id} {subject.cycle}: {report.outcome}", parse_math=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _draw(axes: "Axes", row: int, item: Comparison) -> None:
+    colour = "tab:blue" if item.label is None else "0.35"
+    axes.plot([item.lower, item.upper], [row, row], color=colour, linewidth=2)
+    axes.plot([item.difference], [row], marker="o", color=colour)
+    axes.plot([-item.margin, -item.margin], [row - 0.4, row + 0.4], color="tab:red")
+
+
+def _plain(text: str) -> str:
+    # Rich reads square brackets as markup.
+    return text.replace("[", r"\[")
+
+
+def _escaped(text: str) -> str:
+    for character in "\\`*_{}[]<>|#!~":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("\n", " ")

@@ -1,0 +1,127 @@
+"""The gate report: everything a decision rests on, frozen and named by its digest."""
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flywheel.answers import canonical_json
+from flywheel.errors import IntegrityError
+from flywheel.evaluate.metrics import ArmMetrics
+from flywheel.workload import GateRules
+
+__all__ = [
+    "Comparison",
+    "GateCheck",
+    "GateReport",
+    "GateSubject",
+    "NewLabel",
+    "Outcome",
+    "parse_report",
+]
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GateSubject(_Frozen):
+    """What is judged: the candidate, the champion it is compared with, and the data."""
+
+    workload_id: str
+    cycle: str
+    attempt: int
+    candidate: str
+    champion: str
+    manifest_digest: str
+    dataset_hash: str
+    taxonomy_version: int
+
+
+class Comparison(_Frozen):
+    """Candidate against champion on the same cases; ``label`` is None for the whole suite.
+
+    ``detectable`` is the smallest difference that this many cases show with the power asked for;
+    ``needed`` how many cases would show a difference as large as the margin.
+    """
+
+    suite: str
+    label: str | None
+    cases: int
+    champion_right: int
+    candidate_right: int
+    gained: int
+    lost: int
+    difference: float
+    lower: float
+    upper: float
+    p_value: float
+    margin: float
+    detectable: float | None
+    needed: int | None
+
+
+class GateCheck(_Frozen):
+    """One rule, what was measured, and what follows from it."""
+
+    name: str
+    outcome: Outcome
+    value: float | None
+    limit: float
+    reason: str
+
+
+class NewLabel(_Frozen):
+    """A label that the champion cannot know; it is left out of every comparison."""
+
+    label: str
+    suite: str
+    cases: int
+    candidate_right: int
+
+
+class GateReport(_Frozen):
+    """The decision on one candidate and all it rests on."""
+
+    subject: GateSubject
+    rules: GateRules
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    checks: tuple[GateCheck, ...]
+    comparisons: tuple[Comparison, ...]
+    new_labels: tuple[NewLabel, ...]
+    arms: tuple[ArmMetrics, ...]
+    measured_at: datetime
+
+    def to_json(self) -> str:
+        """Write the report as the text that its digest is taken of."""
+        return canonical_json(self.model_dump(mode="json")) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the report's text."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def arm(self, suite: str, arm: str) -> ArmMetrics | None:
+        """Return the figures of one arm on one suite, None where it was not measured."""
+        found = [item for item in self.arms if (item.suite, item.arm) == (suite, arm)]
+        return found[0] if found else None
+
+    def check(self, name: str) -> GateCheck:
+        """Return one check by its name."""
+        return next(check for check in self.checks if check.name == name)
+
+
+def parse_report(text: str) -> GateReport:
+    """Read a report back; raise IntegrityError where it is none."""
+    try:
+        return GateReport.model_validate_json(text)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"The gate report is not readable: {error.error_count()} faults.",
+            next_step="run the gate again",
+        ) from error

@@ -1,0 +1,172 @@
+"""Lets one arm answer one suite and says of every case what was right.
+
+A case is one row of a dataset snapshot. A server that fails is an error of the measurement and is
+raised; only what a model did answer can be wrong.
+"""
+
+import json
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flywheel.answers import AnswerCodec
+from flywheel.errors import MeasurementError
+from flywheel.ports.model_server import Answer, ModelServer, Shot
+
+__all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
+
+Suite = Literal["golden", "holdout", "must_not_lose"]
+Arm = Literal["base", "few_shot", "champion", "candidate"]
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What one arm answered to one case; labels are names, ``fields_correct`` is by field."""
+
+    suite: str
+    arm: str
+    release: str
+    inference_id: str
+    label_id: str | None
+    label: str | None
+    predicted_label: str | None
+    input: str
+    expected: Any
+    output: Any
+    text: str
+    correct: bool
+    schema_valid: bool
+    confidence: float | None
+    seconds: float
+    subject_id: str | None = None
+    fields_correct: Mapping[str, bool] = field(default_factory=dict)
+
+
+def evaluate_arm(  # noqa: PLR0913 - names what is measured
+    server: ModelServer,
+    codec: AnswerCodec,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    suite: Suite,
+    arm: Arm,
+    release: str,
+    shots: Sequence[Shot] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[CaseResult]:
+    """Answer every row with one release and compare with what people accepted.
+
+    Args:
+        server: has the release loaded.
+        codec: how answers are written for the base model.
+        rows: rows of a snapshot: ``inference_id``, ``input``, ``output``, ``label_id``.
+        suite: which split the rows are.
+        arm: in which part the release stands here.
+        release: name on the server.
+        shots: worked examples for the arm ``few_shot``.
+        on_progress: told how many cases of how many are done, after each batch.
+
+    Raises:
+        MeasurementError: the server answered another number of cases than it was asked, or a
+            confidence or time that is no such thing.
+        UnavailableError: the server is away; nothing is counted.
+    """
+    cases: list[CaseResult] = []
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        answers = server.answer(release, codec, [str(row["input"]) for row in batch], shots=shots)
+        if len(answers) != len(batch):
+            raise MeasurementError(
+                f"{release} gave {len(answers)} answers to {len(batch)} cases of {suite}.",
+                next_step="look at the model server, then run the gate again",
+            )
+        for row, answer in zip(batch, answers, strict=True):
+            cases.append(_judge(codec, row, answer, suite=suite, arm=arm, release=release))
+        if on_progress is not None:
+            on_progress(len(cases), len(rows))
+    return cases
+
+
+def choose_shots(rows: Sequence[Mapping[str, Any]], *, count: int, seed: int) -> tuple[Shot, ...]:
+    """Pick worked examples from training rows, as many different labels as there is room for."""
+    shuffled = sorted(rows, key=lambda row: str(row["inference_id"]))
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible by seed, no secret
+    seen: set[object] = set()
+    fresh: list[Mapping[str, Any]] = []
+    again: list[Mapping[str, Any]] = []
+    for row in shuffled:
+        (again if row.get("label_id") in seen else fresh).append(row)
+        seen.add(row.get("label_id"))
+    chosen = [*fresh, *again][:count]
+    return tuple(Shot(input=str(row["input"]), output=row["output"]) for row in chosen)
+
+
+def same_answer(one: Any, other: Any) -> bool:
+    """Compare two parsed answers as JSON values: key order does not count, 1 is 1.0, not true."""
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(value: Any) -> str:
+    def plain(part: Any) -> Any:
+        if isinstance(part, float) and part.is_integer():
+            return int(part)
+        if isinstance(part, Mapping):
+            return {str(key): plain(inner) for key, inner in part.items()}
+        if isinstance(part, list | tuple):
+            return [plain(inner) for inner in part]
+        return part
+
+    return json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
+
+
+def _judge(
+    codec: AnswerCodec,
+    row: Mapping[str, Any],
+    answer: Answer,
+    *,
+    suite: str,
+    arm: str,
+    release: str,
+) -> CaseResult:
+    _check_numbers(answer, release)
+    expected, output = row["output"], answer.output
+    valid = answer.error is None and output is not None
+    return CaseResult(
+        suite=suite,
+        arm=arm,
+        release=release,
+        inference_id=str(row["inference_id"]),
+        label_id=row.get("label_id"),
+        label=codec.workload.label_of(expected),
+        predicted_label=codec.workload.label_of(output) if valid else None,
+        input=str(row["input"]),
+        expected=expected,
+        output=output,
+        text=answer.text,
+        correct=valid and same_answer(output, expected),
+        schema_valid=valid,
+        confidence=answer.confidence,
+        seconds=answer.seconds,
+        subject_id=row.get("subject_id"),
+        fields_correct=_by_field(expected, output if valid else None),
+    )
+
+
+def _by_field(expected: Any, output: Any) -> dict[str, bool]:
+    if not isinstance(expected, Mapping):
+        return {}
+    given = output if isinstance(output, Mapping) else {}
+    return {key: key in given and same_answer(given[key], value) for key, value in expected.items()}
+
+
+def _check_numbers(answer: Answer, release: str) -> None:
+    if not 0 <= answer.confidence <= 1 or not (
+        math.isfinite(answer.seconds) and answer.seconds >= 0
+    ):
+        raise MeasurementError(
+            f"{release} answered with confidence {answer.confidence} in {answer.seconds} seconds.",
+            next_step="look at the model server: a confidence is in [0, 1]",
+        )

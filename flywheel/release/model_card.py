@@ -1,0 +1,76 @@
+"""The model card: what a release is, what it was judged on and who let it through."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flywheel.release.changelog import Changelog
+from flywheel.release.markdown import escape
+from flywheel.state import Approval, Release
+from flywheel.workload import Workload
+
+__all__ = ["write_model_card"]
+
+
+def write_model_card(
+    workload: Workload,
+    release: Release,
+    version: str,
+    report: Mapping[str, Any],
+    approval: Approval,
+    changes: Changelog,
+) -> str:
+    """Write the card as Markdown; whatever a person or a file said is escaped."""
+    simulated = " (simulated approver)" if approval.simulated else ""
+    base = release.facts["base_digest"]
+    return "\n".join(
+        [
+            f"# {workload.id} {version}",
+            "",
+            escape(workload.description) or "No description was given.",
+            "",
+            f"- release: `{release.release}` (cycle {release.cycle}, attempt {release.attempt})",
+            f"- owner: {escape(workload.owner)}",
+            f"- task: {workload.task.type}, taxonomy version {workload.taxonomy_version}",
+            f"- base model: {escape(workload.base_model)} (`{base[:12]}`)",
+            f"- training data: snapshot `{release.dataset_hash[:12]}`",
+            f"- adapter manifest: `{release.manifest_digest}`",
+            f"- replaces: `{approval.champion}`",
+            f"- approved by {escape(approval.actor)}{simulated} on "
+            f"{approval.given_at:%Y-%m-%d}, name taken on trust ({escape(approval.channel)}): "
+            f"{escape(approval.reason)}",
+            "",
+            "## Intended use",
+            "",
+            "Answers requests of this workload under its own prompt and mask; nothing else was "
+            "measured. Labels outside its taxonomy cannot be answered.",
+            "",
+            "## Evidence",
+            "",
+            *_evidence(report),
+            "",
+            "## What data was added",
+            "",
+            changes.to_markdown(),
+            "",
+        ]
+    )
+
+
+def _evidence(report: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| suite | arm | cases | exact match | macro F1 |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for arm in report["arms"]:
+        lines.append(
+            f"| {arm['suite']} | {arm['arm']} | {arm['cases']} | {_figure(arm['exact_match'])} "
+            f"| {_figure(arm['macro_f1'])} |"
+        )
+    lines += ["", f"Gate: **{report['outcome']}**."]
+    lines += [f"- {escape(check['reason'])}" for check in report["checks"]]
+    lines += [f"- {escape(note)}" for note in report["notes"]]
+    return lines
+
+
+def _figure(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
