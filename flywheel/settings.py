@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default=Path(".flywheel/home"), description="state, lake, models, runs")
-    workloads: Path = Field(default=Path("deploy/workloads"), description="workload files")
+    workloads: Path | None = Field(default=None, description="workload files; default: in home")
     cache: Path = Field(default=Path(".flywheel/cache"), description="base models, shared")
     event_log: Literal["sqlite"] = "sqlite"
     review_queue: Literal["local"] = "local"
@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let arguments win over variables, and variables over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def workload_folder(self) -> Path:
+        """Folder of the workload files."""
+        return self.workloads or self.home / "workloads"
 
     @property
     def lake(self) -> Path:

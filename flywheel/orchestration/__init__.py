@@ -1,1 +1,1 @@
-"""To be described by its owner."""
+"""What Dagster needs to know of Flywheel: keys, partitions, resources, outcomes, presentation."""

@@ -1,0 +1,63 @@
+# Every target sets up what it needs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+BASE ?= tiny
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# Machines that set this would compile every module again in every process.
+unexport PYTHONDONTWRITEBYTECODE
+export HF_HUB_OFFLINE ?= 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: help setup demo test check bench up down lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## install the locked environment into .venv
+
+# Modules that are never imported here are left uncompiled: they are half of all the source.
+SKIP_COMPILE := /tests?/|plotly/(graph_objs|validators)|transformers/models/(?!auto|llama)|sympy/.*/benchmarks|/openai/|/faker/providers/|/databricks/|/nltk/|/networkx/
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@echo "installing the locked packages (one to two minutes the first time)"
+	@UV_PROJECT_ENVIRONMENT=.venv VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes --requirement requirements.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q -j 0 -x '$(SKIP_COMPILE)' $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') > .venv/compile.log 2>&1 || true
+	@touch $@
+
+demo: setup  ## run two quarters and a short third period of one workload (BASE=tiny|smollm2)
+	@$(BIN)/python -m demo --base $(BASE) $(DEMO_FLAGS)
+
+test: setup  ## run every test
+	@$(BIN)/python -m pytest $(TEST_FLAGS)
+
+check: setup  ## lint, types, layers, docstrings, spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/interrogate --quiet flywheel assets sensors demo bench definitions.py
+	@$(BIN)/codespell
+
+bench: setup  ## measure ratios against anchors in one run
+	@$(BIN)/python -m bench
+
+up: setup  ## open Dagster's UI on what the demo filled
+	@$(BIN)/flywheel up
+
+down:  ## stop what `make up` started
+	@$(BIN)/flywheel down
+
+lock:  ## resolve requirements.lock again
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras pyproject.toml --output-file requirements.lock
+
+clean:  ## remove the environment and everything that was built
+	rm -rf .venv .flywheel

@@ -1,0 +1,79 @@
+"""Stage drift: daily profiles, scores against the reference, the cause by name."""
+
+import dagster as dg
+
+from flywheel.orchestration.keys import PLATFORM, asset_key
+from flywheel.orchestration.outcomes import dagster_outcomes
+from flywheel.orchestration.ownership import described
+from flywheel.orchestration.presentation import markdown_table, picture
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.turn.drift import refresh_recent_profiles, watch_drift
+from flywheel.workload import Workload
+
+__all__ = ["drift_assets"]
+
+
+def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Build the assets ``profiles``, ``drift`` and ``trigger`` of a workload."""
+    key = asset_key(workload, "drift")
+
+    @dg.asset(
+        key=asset_key(workload, "profiles"),
+        deps=[dg.AssetKey([PLATFORM, "landing"])],
+        description="Mergeable histograms per day and column, from de-duplicated rows.",
+        **described(workload, "drift", kinds={"deltalake", "duckdb"}),
+    )
+    def profiles(platform: PlatformParam) -> dg.MaterializeResult:
+        with dagster_outcomes():
+            days = refresh_recent_profiles(platform, platform.workload(workload.id))
+        return dg.MaterializeResult(
+            metadata={"summary": f"{len(days)} days profiled", "days profiled": len(days)}
+        )
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(workload, "profiles")],
+        check_specs=[dg.AssetCheckSpec("traffic_is_stable", asset=key)],
+        description="Scores of the last windows against the reference, and what carries a shift.",
+        **described(workload, "drift", kinds={"duckdb"}),
+    )
+    def drift(platform: PlatformParam) -> dg.MaterializeResult:
+        with dagster_outcomes():
+            look = watch_drift(platform, platform.workload(workload.id))
+        report = look.newest
+        if report is None:
+            return dg.MaterializeResult(
+                metadata={"summary": look.reason}, check_results=[_check(None, look.reason)]
+            )
+        metadata: dict[str, dg.MetadataValue | str | float | int] = {
+            "summary": report.reason,
+            "verdict": report.verdict or "none",
+            "columns": markdown_table(look.columns),
+            "words": markdown_table(look.words),
+            "windows": len(look.windows),
+        }
+        metadata |= {f"score {c.column}": c.score for c in report.columns if c.score is not None}
+        if look.picture is not None:
+            metadata["scores over time"] = picture(look.picture, "drift scores")
+        if look.evidently is not None:
+            metadata["Evidently report"] = dg.MetadataValue.url(look.evidently.absolute().as_uri())
+        return dg.MaterializeResult(
+            metadata=metadata, check_results=[_check(report.drifted, report.reason)]
+        )
+
+    trigger = dg.AssetSpec(
+        key=asset_key(workload, "trigger"),
+        deps=[key, asset_key(workload, "corrections")],
+        description="Every evaluation of the trigger with its numbers, also 'no' (by the sensor).",
+        **described(workload, "drift", kinds={"python"}),
+    )
+    return [profiles, drift, trigger]
+
+
+def _check(drifted: bool | None, reason: str) -> dg.AssetCheckResult:  # noqa: FBT001 - a verdict
+    return dg.AssetCheckResult(
+        check_name="traffic_is_stable",
+        passed=drifted is not True,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=reason,
+    )

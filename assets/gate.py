@@ -1,0 +1,58 @@
+"""Stage evaluate: the paired comparison with the champion, and the gate that blocks."""
+
+import dagster as dg
+
+from flywheel.orchestration.keys import asset_key, cycle_partitions
+from flywheel.orchestration.outcomes import dagster_outcomes
+from flywheel.orchestration.ownership import described
+from flywheel.orchestration.presentation import picture
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.turn.cycle import judge_candidate
+from flywheel.workload import Workload
+
+__all__ = ["gate_asset"]
+
+
+def gate_asset(workload: Workload) -> dg.AssetsDefinition:
+    """Build the asset ``gate`` of a workload, with its blocking check."""
+    key, partitions = asset_key(workload, "gate"), cycle_partitions(workload)
+
+    @dg.asset(
+        key=key,
+        partitions_def=partitions,
+        deps=[asset_key(workload, "adapter")],
+        check_specs=[
+            dg.AssetCheckSpec("gate_passes", asset=key, blocking=True, partitions_def=partitions)
+        ],
+        description="Candidate against champion, case by case: pass, fail or inconclusive.",
+        **described(workload, "evaluate", kinds={"deltalake"}),
+    )
+    def gate(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
+        from flywheel.evaluate.render import gate_markdown, gate_picture  # noqa: PLC0415 - pyarrow
+
+        with dagster_outcomes():
+            report = judge_candidate(platform, workload.id, context.partition_key)
+        return dg.MaterializeResult(
+            metadata={
+                "summary": f"gate: {report.outcome}",
+                "outcome": report.outcome,
+                "candidate": report.subject.candidate,
+                "champion": report.subject.champion,
+                "report digest": report.digest,
+                "checks": dg.MetadataValue.md(gate_markdown(report)),
+                "differences": picture(gate_picture(report), "differences with intervals"),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="gate_passes",
+                    passed=report.outcome == "pass",
+                    severity=dg.AssetCheckSeverity.ERROR,
+                    description="; ".join(report.reasons),
+                    metadata={
+                        check.name: f"{check.outcome}: {check.reason}" for check in report.checks
+                    },
+                )
+            ],
+        )
+
+    return gate

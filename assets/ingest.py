@@ -1,0 +1,84 @@
+"""Stage ingest: from the log into the lake, and the lake's upkeep; shared by all workloads."""
+
+import dagster as dg
+
+from flywheel.orchestration.keys import PLATFORM
+from flywheel.orchestration.outcomes import dagster_outcomes
+from flywheel.orchestration.presentation import markdown_table
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.turn.landing import land, maintain_lake, prove_ledger
+
+__all__ = ["landing", "ledger_balances", "maintenance"]
+
+_OWNERS = ["team:data-engineering"]
+_DEAD_SHARE = 0.05
+
+
+@dg.asset(
+    key=[PLATFORM, "landing"],
+    group_name="ingest",
+    owners=_OWNERS,
+    kinds={"deltalake"},
+    check_specs=[dg.AssetCheckSpec("few_dead_letters", asset=dg.AssetKey([PLATFORM, "landing"]))],
+    description="Lands what the event log holds: rows and offset in one commit, bad records as dead letters.",
+)
+def landing(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
+    """Land a bounded batch of every topic."""
+    with dagster_outcomes():
+        report = land(platform)
+    context.log.info("%s records read, %s still unread", report.read, report.lag)
+    rows, dead = report.landed.total() + report.feedback.total(), report.dead_letters.total()
+    reasons = [{"reason": str(k), "records": n} for k, n in report.dead_letters.most_common()]
+    return dg.MaterializeResult(
+        metadata={
+            "summary": f"{rows} rows, {dead} dead letters, {report.lag} unread",
+            "rows": rows,
+            "rows per workload": dict(report.landed),
+            "feedback": report.feedback.total(),
+            "dead letters": dead,
+            "dead letters by reason": markdown_table(reasons),
+            "unread": report.lag,
+            "commits": report.commits,
+            "commit seconds": report.commit_seconds,
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="few_dead_letters",
+                passed=dead <= _DEAD_SHARE * max(report.read, 1),
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"share": dead / max(report.read, 1), "limit": _DEAD_SHARE},
+                description="See them with `flywheel dlq list`.",
+            )
+        ],
+    )
+
+
+@dg.asset_check(
+    asset=dg.AssetKey([PLATFORM, "landing"]),
+    description="Produced = landed + dead letters + unread + declared gaps, per partition.",
+)
+def ledger_balances(platform: PlatformParam) -> dg.AssetCheckResult:
+    """Prove that nothing was lost and nothing counted twice."""
+    with dagster_outcomes():
+        ledger = prove_ledger(platform)
+    return dg.AssetCheckResult(
+        passed=ledger.balances, metadata={"ledger": markdown_table(ledger.to_rows())}
+    )
+
+
+@dg.asset(
+    key=[PLATFORM, "maintenance"],
+    group_name="ingest",
+    owners=_OWNERS,
+    kinds={"deltalake"},
+    pool="lake-maintenance",
+    description="Compacts closed days, writes checkpoints, removes files that no reader can need.",
+)
+def maintenance(platform: PlatformParam) -> dg.MaterializeResult:
+    """Keep the tables quick to read and to append to."""
+    with dagster_outcomes():
+        report = maintain_lake(platform)
+    rows = report.to_rows()
+    return dg.MaterializeResult(
+        metadata={"summary": f"{len(rows)} tables", "tables": markdown_table(rows)}
+    )

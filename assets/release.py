@@ -1,0 +1,40 @@
+"""Stage release: what a person approved becomes the champion."""
+
+import dagster as dg
+
+from flywheel.orchestration.keys import asset_key, cycle_partitions
+from flywheel.orchestration.outcomes import dagster_outcomes
+from flywheel.orchestration.ownership import described
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.turn.release import promote_cycle
+from flywheel.workload import Workload
+
+__all__ = ["release_asset"]
+
+
+def release_asset(workload: Workload) -> dg.AssetsDefinition:
+    """Build the asset ``release`` of a workload."""
+
+    @dg.asset(
+        key=asset_key(workload, "release"),
+        partitions_def=cycle_partitions(workload),
+        deps=[asset_key(workload, "gate")],
+        description="The promoted adapter; gate, approval, hashes and champion are checked again.",
+        **described(workload, "release", kinds={"mlflow"}),
+    )
+    def release(
+        context: dg.AssetExecutionContext, platform: PlatformParam
+    ) -> dg.MaterializeResult:
+        with dagster_outcomes():
+            promoted = promote_cycle(platform, workload.id, context.partition_key)
+        return dg.MaterializeResult(
+            metadata={
+                "summary": f"{promoted.release} is champion, version {promoted.version}",
+                "release": promoted.release,
+                "version": str(promoted.version),
+                "replaced": promoted.replaced or "base",
+                "manifest digest": promoted.manifest_digest,
+            }
+        )
+
+    return release

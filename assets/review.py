@@ -1,0 +1,93 @@
+"""Stage review: what people are asked, and what they answered."""
+
+import dagster as dg
+
+from flywheel.orchestration.keys import PLATFORM, asset_key
+from flywheel.orchestration.outcomes import dagster_outcomes
+from flywheel.orchestration.ownership import described
+from flywheel.orchestration.presentation import markdown_table
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.turn.observe import agreement, collect_reviews, sample_reviews
+from flywheel.workload import Workload
+
+__all__ = ["review_assets"]
+
+_GOOD_ALPHA = 0.667  # Krippendorff (2004): the lowest alpha for tentative conclusions
+
+
+def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
+    """Build the assets ``review_items`` and ``corrections`` of a workload."""
+
+    @dg.asset(
+        key=asset_key(workload, "review_items"),
+        deps=[dg.AssetKey([PLATFORM, "landing"])],
+        description="The batch that people review: control, uncertain, novel and flagged answers.",
+        **described(workload, "review", kinds={"deltalake"}),
+    )
+    def review_items(platform: PlatformParam) -> dg.MaterializeResult:
+        with dagster_outcomes():
+            batch = sample_reviews(platform, platform.workload(workload.id))
+        if batch is None:
+            return dg.MaterializeResult(metadata={"summary": "no whole day since the last batch"})
+        slices = ", ".join(f"{n} {name}" for name, n in sorted(batch.by_slice.items()))
+        return dg.MaterializeResult(
+            metadata={
+                "summary": f"asks {batch.items} items ({slices or 'none'})",
+                "batch": batch.batch_id,
+                "items": batch.items,
+                "judgments": batch.judgments,
+                "by slice": batch.by_slice,
+                "candidates": batch.candidates or 0,
+                "judgments left in the period": batch.judgments_left,
+            }
+        )
+
+    @dg.asset(
+        key=asset_key(workload, "corrections"),
+        deps=[asset_key(workload, "review_items")],
+        check_specs=[
+            dg.AssetCheckSpec("people_agree", asset=asset_key(workload, "corrections"))
+        ],
+        description="The truth that people agreed on; disputes go to adjudication, not to training.",
+        **described(workload, "review", kinds={"deltalake"}),
+    )
+    def corrections(platform: PlatformParam) -> dg.MaterializeResult:
+        now = platform.workload(workload.id)
+        with dagster_outcomes():
+            merged = collect_reviews(platform, now)
+            overall, batches = agreement(platform, now)
+        told = ", ".join(f"{n} {status}" for status, n in sorted(merged.corrections.items()))
+        alpha = "undefined" if overall.alpha is None else f"{overall.alpha:.2f}"
+        return dg.MaterializeResult(
+            metadata={
+                "summary": f"{told or 'nothing new'}; alpha {alpha}",
+                "new annotations": merged.annotations,
+                "adjudications asked": merged.adjudications,
+                "verdicts": merged.verdicts,
+                "agreement per batch": markdown_table(
+                    [
+                        {
+                            "batch": b.batch_id,
+                            "items": b.items,
+                            "answered": b.answered,
+                            "unanswered": b.unanswered,
+                            "kept": b.kept,
+                            "edited": b.edited,
+                            "alpha": b.agreement.alpha,
+                        }
+                        for b in batches.values()
+                    ]
+                ),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="people_agree",
+                    passed=overall.alpha is not None and overall.alpha >= _GOOD_ALPHA,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"alpha": alpha, "floor": _GOOD_ALPHA, "items": overall.items},
+                    description=overall.reason or None,
+                )
+            ],
+        )
+
+    return [review_items, corrections]

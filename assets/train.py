@@ -1,0 +1,55 @@
+"""Stage train: a QLoRA adapter from the cycle's snapshot, in the pool ``gpu``."""
+
+import dagster as dg
+
+from flywheel.orchestration.keys import asset_key, cycle_partitions
+from flywheel.orchestration.outcomes import dagster_outcomes
+from flywheel.orchestration.ownership import described
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.ports.train_launcher import TrainProgress
+from flywheel.turn.cycle import train_candidate
+from flywheel.workload import Workload
+
+__all__ = ["adapter_asset"]
+
+
+def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
+    """Build the asset ``adapter`` of a workload."""
+
+    @dg.asset(
+        key=asset_key(workload, "adapter"),
+        partitions_def=cycle_partitions(workload),
+        deps=[asset_key(workload, "dataset")],
+        pool="gpu",
+        op_tags={"dagster/max_runtime": workload.training.timeout_seconds + 600},
+        description="The candidate: an adapter trained afresh from the base on the snapshot.",
+        **described(workload, "train", kinds={"pytorch", "huggingface"}),
+    )
+    def adapter(
+        context: dg.AssetExecutionContext, platform: PlatformParam
+    ) -> dg.MaterializeResult:
+        def tell(progress: TrainProgress) -> None:
+            context.log.info(
+                "step %s of %s, loss %.4f, %.0f tokens/s",
+                progress.step,
+                progress.steps,
+                progress.loss,
+                progress.tokens_per_second,
+            )
+
+        with dagster_outcomes():
+            result = train_candidate(
+                platform, workload.id, context.partition_key, on_progress=tell
+            )
+        return dg.MaterializeResult(
+            metadata={
+                "summary": f"trained {result.release}",
+                "release": result.release,
+                "manifest digest": result.manifest_digest,
+                "dataset hash": result.dataset_hash,
+                "resumed from step": result.resumed_from_step,
+                **{name: float(value) for name, value in result.metrics.items()},
+            }
+        )
+
+    return adapter

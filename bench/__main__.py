@@ -1,0 +1,37 @@
+"""`make bench`: every ratio, its anchor beside it, in one run on this machine."""
+
+import importlib
+import os
+import platform
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+_MODULES = ["startup", "decode", "drift", "orchestration"]
+
+
+def main(names: list[str]) -> None:
+    """Measure the named benchmarks, or all of them."""
+    console = Console()
+    console.print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    table = Table(title="ratios (medians; anchor measured in the same run)")
+    for column in ("what", "measured", "anchor", "ratio", "aim", ""):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for name in names or _MODULES:
+        with console.status(f"measuring {name}"):
+            ratios = importlib.import_module(f"bench.{name}").measure()
+        for ratio in ratios:
+            table.add_row(
+                ratio.name,
+                f"{ratio.measured:.3g} {ratio.unit}",
+                f"{ratio.anchor:.3g} {ratio.unit}",
+                f"{ratio.value:.2f}",
+                ratio.aim,
+                "[green]met[/green]" if ratio.good else "[yellow]short[/yellow]",
+            )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Two quarters and a short third period of one workload, driven through Dagster's own assets."""

@@ -1,0 +1,165 @@
+"""The order of things in the demo: every stage through Dagster, every window once.
+
+What was done is read back from the stores, so that a demo that was killed goes on where it was.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from demo.calendar import WINDOWS, DemoWindow
+from demo.progress import Progress
+from demo.runner import InProcessDagster
+from demo.world import SimulatedWorld
+from flywheel.clock import ManualClock
+from flywheel.errors import IntegrityError
+from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job
+from flywheel.release.approval import approve
+from flywheel.state import Cycle
+from flywheel.taxonomy_change import add_labels
+from flywheel.turn.observe import proposed_labels
+from flywheel.turn.release import approval_subject
+from flywheel.wiring import Platform
+
+__all__ = ["Story"]
+
+APPROVER = "simulated:mara"
+_PROPOSALS_FOR_A_LABEL = 5
+
+
+@dataclass
+class Story:
+    """Play the windows of the calendar one after the other."""
+
+    platform: Platform
+    clock: ManualClock
+    dagster: InProcessDagster
+    world: SimulatedWorld
+    progress: Progress
+
+    def play(self) -> None:
+        """Play every window that was not finished before."""
+        for window in WINDOWS:
+            self.clock.move_to(max(window.start, self.clock.now()))
+            if self._is_done(window):
+                continue
+            if window.number == 0 or WINDOWS[window.number - 1].period != window.period:
+                self.progress.title(f"{window.period}")
+            self.progress.title(window.title)
+            self._play(window)
+            self._note(window).write_text(json.dumps({"finished": self.clock.now().isoformat()}))
+        self._turn_wheel()
+        with self.progress.stage("upkeep"):
+            self._run(MAINTENANCE_JOB)
+
+    def _play(self, window: DemoWindow) -> None:
+        # A cycle that was due or cut off comes first: the window's traffic is answered by whoever
+        # is champion after it.
+        self._turn_wheel()
+        with self.progress.stage("traffic") as told:
+            traffic = self.world.send_traffic(window)
+            told.append(f"{traffic.events} messages, {traffic.feedback} feedback")
+            told.append(f"{self.platform.state.champion(self.world.workload_id)} answers")
+        self.clock.move_to(window.end)
+        with self.progress.stage("land") as told:
+            for result in self.dagster.tick("new_events_sensor"):
+                self._must_succeed(result)
+            told.append(self._told("landing"))
+        with self.progress.stage("observe") as told:
+            self._run(observe_job(self.world.workload_id))
+            told += [self._told("drift"), self._told("review_items")]
+        with self.progress.stage("review") as told:
+            judgments = self.world.annotate()
+            self._collect()
+            # Disagreements came back as adjudication items: a third person decides them.
+            judgments += self.world.annotate()
+            self._collect()
+            told.append(f"{judgments} judgments")
+            told.append(self._told("corrections"))
+        self._grow_taxonomy()
+        self._turn_wheel()
+
+    def _turn_wheel(self) -> None:
+        """Evaluate the trigger and take an open cycle to its end."""
+        workload_id = self.world.workload_id
+        state = self.platform.state
+        before = len(state.decisions(workload_id))
+        with self.progress.stage("cycle") as told:
+            for result in self.dagster.tick("trigger_sensor"):
+                self._must_succeed(result)
+            told += [d.reason for d in state.decisions(workload_id)[before:]]
+            told += [f"{c.name} {c.status}" for c in state.open_cycles(workload_id)]
+        for cycle in state.open_cycles(workload_id):
+            if cycle.status == "awaiting_approval":
+                self._approve(cycle)
+        with self.progress.stage("release") as told:
+            for result in self.dagster.tick("granted_approvals_sensor"):
+                self._must_succeed(result)
+            told.append(f"champion {state.champion(workload_id)}")
+
+    def _approve(self, cycle: Cycle) -> None:
+        with self.progress.stage("approve") as told:
+            approve(
+                self.platform.state,
+                approval_subject(self.platform, cycle.workload_id, cycle.name),
+                actor=APPROVER,
+                reason="The gate passed and the gain is on the labels that people asked for.",
+                channel="demo",
+            )
+            told.append(f"{APPROVER} approves {cycle.name} (simulated)")
+
+    def _grow_taxonomy(self) -> None:
+        """Let the owner add the categories that several annotators asked for."""
+        proposals = proposed_labels(self.platform, self.world.workload)
+        wanted = sorted(n for n, count in proposals.items() if count >= _PROPOSALS_FOR_A_LABEL)
+        if not wanted:
+            return
+        with self.progress.stage("taxonomy") as told:
+            path = self.platform.settings.workload_folder / f"{self.world.workload_id}.yaml"
+            version = add_labels(path, wanted)
+            self._collect(force=True)
+            told.append(f"the owner (simulated) adds {', '.join(wanted)}: version {version}")
+
+    def _collect(self, *, force: bool = False) -> None:
+        from flywheel.orchestration.keys import review_job  # noqa: PLC0415
+
+        if force:
+            self._run(review_job(self.world.workload_id))
+            return
+        for result in self.dagster.tick("finished_reviews_sensor"):
+            self._must_succeed(result)
+
+    def _run(self, job: str) -> None:
+        self._must_succeed(self.dagster.run(job))
+
+    def _must_succeed(self, result: dg.ExecuteInProcessResult) -> None:
+        if result.success:
+            return
+        failures = [e for e in result.all_events if e.is_step_failure]
+        message = "; ".join(str(e.step_failure_data.error_display_string) for e in failures)
+        raise IntegrityError(
+            f"The run {result.run_id} of {result.dagster_run.job_name} failed: {message[:2000]}",
+            next_step="start the demo again; it goes on where it was",
+        )
+
+    def _told(self, asset: str) -> str:
+        """Return what an asset's newest materialization says in one line."""
+        prefix = "platform" if asset == "landing" else self.world.workload_id
+        event = self.dagster.instance.get_latest_materialization_event(
+            dg.AssetKey([prefix, asset])
+        )
+        materialization = event.asset_materialization if event else None
+        summary = materialization.metadata.get("summary") if materialization else None
+        return str(summary.value) if summary is not None else ""
+
+    def _note(self, window: DemoWindow) -> Path:
+        return self.platform.home / "demo" / f"window-{window.number}.json"
+
+    def _is_done(self, window: DemoWindow) -> bool:
+        note = self._note(window)
+        if not note.exists():
+            return False
+        self.clock.move_to(window.end)
+        return True

@@ -1,0 +1,109 @@
+"""`flywheel up` and `flywheel down`: Dagster's user interface on this deployment."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.orchestration.instance import prepare_dagster_home
+from flywheel.wiring import open_platform
+
+__all__ = ["app"]
+
+app = typer.Typer()
+_console = Console()
+_START_SECONDS = 120
+
+
+@app.command()
+def up(port: int = typer.Option(3000, help="port of the web interface, on loopback")) -> None:
+    """Start Dagster's web interface and daemon on this deployment."""
+    platform = open_platform()
+    home = prepare_dagster_home(platform.home)
+    pid_file = home / "dagster.pid"
+    url = f"http://127.0.0.1:{port}"
+    if _running(pid_file):
+        _console.print(f"Dagster is already up: {url}")
+        return
+    if _answers(url):
+        raise ConfigurationError(
+            f"Something else already answers on {url}.", next_step="choose another with --port"
+        )
+    workspace = Path("workspace.yaml").absolute()
+    if not workspace.exists():
+        raise ConfigurationError(
+            "There is no workspace.yaml here.", next_step="run this in the project's folder"
+        )
+    environment = os.environ | {"DAGSTER_HOME": str(home)}
+    command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(workspace)]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    log = home / "dagster.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    pid_file.write_text(str(process.pid))
+    with _console.status(f"waiting for {url} (log: {log})"):
+        _wait(url, process, log)
+    _console.print(f"Dagster is up: [bold]{url}[/bold]  (stop it with `make down`)")
+
+
+@app.command()
+def down() -> None:
+    """Stop what `flywheel up` started."""
+    pid_file = open_platform().home / "dagster" / "dagster.pid"
+    if not _running(pid_file):
+        _console.print("Dagster is not running.")
+        return
+    pid = int(pid_file.read_text())
+    os.killpg(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while _group_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if _group_alive(pid):
+        os.killpg(pid, signal.SIGKILL)
+    pid_file.unlink()
+    _console.print("Dagster is down.")
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _answers(url):
+        if process.poll() is not None:
+            raise UnavailableError(
+                f"Dagster stopped while starting (exit code {process.returncode}).",
+                next_step=f"read {log}",
+            )
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"Dagster did not answer within {_START_SECONDS} s.", next_step=f"read {log}"
+            )
+        time.sleep(0.5)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/server_info", timeout=2) as response:  # noqa: S310
+            return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _running(pid_file: Path) -> bool:
+    return pid_file.exists() and _group_alive(int(pid_file.read_text() or 0))
+
+
+def _group_alive(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

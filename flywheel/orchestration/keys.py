@@ -1,0 +1,56 @@
+"""Names in Dagster: asset keys, groups, jobs and partitions of a workload.
+
+An asset key is ``[workload_id, asset]``; the asset groups are the stages. What all workloads share
+has the key prefix ``platform``.
+"""
+
+import dagster as dg
+
+from flywheel.workload import Workload
+
+__all__ = [
+    "LANDING_JOB",
+    "MAINTENANCE_JOB",
+    "PLATFORM",
+    "asset_key",
+    "cycle_job",
+    "cycle_partitions",
+    "observe_job",
+    "release_job",
+    "review_job",
+]
+
+PLATFORM = "platform"
+LANDING_JOB = "landing_job"
+MAINTENANCE_JOB = "maintenance_job"
+
+
+def asset_key(workload: Workload | str, name: str) -> dg.AssetKey:
+    """Return the key of a workload's asset."""
+    return dg.AssetKey([workload if isinstance(workload, str) else workload.id, name])
+
+
+def cycle_partitions(workload: Workload | str) -> dg.DynamicPartitionsDefinition:
+    """Return the partitions that stand for a workload's cycles."""
+    name = workload if isinstance(workload, str) else workload.id
+    return dg.DynamicPartitionsDefinition(name=f"{name}_cycles")
+
+
+def observe_job(workload_id: str) -> str:
+    """Name the job that profiles, measures drift and samples."""
+    return f"{workload_id}_observe_job"
+
+
+def review_job(workload_id: str) -> str:
+    """Name the job that collects what people answered."""
+    return f"{workload_id}_review_job"
+
+
+def cycle_job(workload_id: str) -> str:
+    """Name the job that goes from dataset to gate."""
+    return f"{workload_id}_cycle_job"
+
+
+def release_job(workload_id: str) -> str:
+    """Name the job that promotes an approved candidate."""
+    return f"{workload_id}_release_job"

@@ -1,0 +1,47 @@
+"""Metadata that people look at: tables and pictures, with untrusted text escaped."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+__all__ = ["escape_markdown", "markdown_table", "picture"]
+
+_PICTURE_LIMIT = 100_000
+_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+!|~$"} | {"<": "&lt;", ">": "&gt;"})
+
+
+def escape_markdown(value: object) -> str:
+    """Write a value so that Markdown and HTML show it as it is, on one line."""
+    return " ".join(str(value).replace("&", "&amp;").translate(_SPECIAL).split())
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]], limit: int = 50) -> dg.MarkdownMetadataValue:
+    """Show rows as a table; the keys of the first row are its columns."""
+    if not rows:
+        return dg.MetadataValue.md("(none)")
+    columns = list(rows[0])
+    lines = [
+        "| " + " | ".join(escape_markdown(c) for c in columns) + " |",
+        "| " + " | ".join("---" for _ in columns) + " |",
+        *(
+            "| " + " | ".join(escape_markdown(_shown(row.get(c))) for c in columns) + " |"
+            for row in rows[:limit]
+        ),
+    ]
+    if len(rows) > limit:
+        lines.append(f"\n{len(rows) - limit} more rows")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """Show a PNG inside the UI; one that is too large for it is named instead."""
+    if len(png) > _PICTURE_LIMIT:
+        return dg.MetadataValue.md(f"{escape_markdown(title)}: {len(png)} bytes, too large to show")
+    data = base64.b64encode(png).decode()
+    return dg.MetadataValue.md(f"![{escape_markdown(title)}](data:image/png;base64,{data})")
+
+
+def _shown(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else value

@@ -1,0 +1,197 @@
+"""One cycle from its dataset to its gate; every step finds what an earlier try left behind."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel.errors import DataError, TerminalError
+from flywheel.workload import Workload
+
+if TYPE_CHECKING:
+    from flywheel.answers import AnswerCodec
+    from flywheel.dataset.build import Snapshot
+    from flywheel.evaluate.report import GateReport
+    from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
+    from flywheel.state import Attempt
+    from flywheel.wiring import Platform
+
+__all__ = ["assemble_dataset", "cycle_workload", "judge_candidate", "train_candidate"]
+
+
+def cycle_workload(platform: "Platform", workload_id: str, cycle: str) -> Workload:
+    """Return the workload as it was when the cycle was opened."""
+    return Workload.model_validate(platform.state.get_cycle(workload_id, cycle).snapshot)
+
+
+def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Snapshot":
+    """Build the cycle's snapshot; data that forbids it stops the cycle with the reason."""
+    from flywheel.dataset.build import build_dataset  # noqa: PLC0415 - keeps definitions light
+
+    workload = cycle_workload(platform, workload_id, cycle)
+    try:
+        snapshot = build_dataset(
+            platform.lake,
+            workload,
+            cycle=cycle,
+            home=platform.home,
+            golden_from=_first_promoted_dataset(platform, workload_id),
+            holdout_since=_last_promotion(platform, workload_id),
+            now=platform.clock.now(),
+        )
+    except DataError as error:
+        platform.state.set_cycle_status(workload_id, cycle, "stopped", error.message)
+        raise
+    attempt = _attempt(platform, workload_id, cycle)
+    platform.state.record_attempt(
+        workload_id,
+        cycle,
+        attempt.number,
+        dataset_folder=str(snapshot.folder.absolute()),
+        dataset_hash=snapshot.hash,
+        dataset_counts=dict(snapshot.counts),
+    )
+    return snapshot
+
+
+def train_candidate(
+    platform: "Platform",
+    workload_id: str,
+    cycle: str,
+    *,
+    on_progress: "Callable[[TrainProgress], None]",
+) -> "TrainResult":
+    """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
+    from flywheel.release.registry import Registry  # noqa: PLC0415 - (as above)
+
+    state = platform.state
+    spec = training_spec(platform, workload_id, cycle)
+    attempt = _attempt(platform, workload_id, cycle)
+    out = run_folder(platform, workload_id, cycle, attempt.number)
+    state.set_cycle_status(workload_id, cycle, "training", f"training {spec.release}")
+    curve: list[TrainProgress] = []
+
+    def keep(progress: "TrainProgress") -> None:
+        curve.append(progress)
+        on_progress(progress)
+
+    try:
+        result = platform.launcher.run(spec, out, on_progress=keep)
+    except TerminalError as error:
+        state.set_cycle_status(workload_id, cycle, "stopped", error.message)
+        raise
+    state.record_release(
+        spec.release,
+        workload_id=workload_id,
+        cycle=cycle,
+        attempt=attempt.number,
+        manifest_digest=result.manifest_digest,
+        adapter=str((out / result.adapter).absolute()),
+        dataset_hash=spec.dataset_hash,
+        facts={
+            "taxonomy_version": spec.workload.taxonomy_version,
+            "base_digest": spec.base_digest,
+            "dataset_folder": str(spec.dataset_folder),
+            "metrics": result.metrics,
+        },
+    )
+    run_id = Registry(platform.settings).log_training(spec, result, curve)
+    state.record_attempt(
+        workload_id, cycle, attempt.number, release=spec.release, mlflow_run=run_id
+    )
+    return result
+
+
+def judge_candidate(
+    platform: "Platform",
+    workload_id: str,
+    cycle: str,
+    *,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> "GateReport":
+    """Measure every arm and decide the gate of the cycle's candidate."""
+    from flywheel.evaluate.run import run_gate  # noqa: PLC0415 - (as above)
+
+    workload = cycle_workload(platform, workload_id, cycle)
+    attempt = _attempt(platform, workload_id, cycle)
+    facts = attempt.facts
+    return run_gate(
+        platform.lake,
+        platform.state,
+        platform.server(workload),
+        workload,
+        cycle=cycle,
+        attempt=attempt.number,
+        candidate=str(_fact(attempt, "release")),
+        dataset=Path(str(facts["dataset_folder"])),
+        codec=codec_of(platform, workload),
+        folder=run_folder(platform, workload_id, cycle, attempt.number),
+        on_progress=on_progress,
+    )
+
+
+def training_spec(platform: "Platform", workload_id: str, cycle: str) -> "TrainSpec":
+    """Write down everything the trainer needs; the release is named by its digest."""
+    from flywheel.ports.train_launcher import TrainSpec  # noqa: PLC0415 - (as above)
+    from flywheel.wiring import git_revision  # noqa: PLC0415 - (as above)
+
+    workload = cycle_workload(platform, workload_id, cycle)
+    attempt = _attempt(platform, workload_id, cycle)
+    base = platform.base(workload)
+    dataset_hash = str(_fact(attempt, "dataset_hash"))
+    told = [workload_id, cycle, attempt.number, dataset_hash, base.digest, workload.seed]
+    told.append(workload.training.model_dump_json())
+    digest = hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:10]
+    return TrainSpec(
+        release=f"{workload_id}.{cycle}.{digest}",
+        workload=workload,
+        cycle=cycle,
+        attempt=attempt.number,
+        base_folder=base.folder.absolute(),
+        base_digest=base.digest,
+        surfaces=dict(codec_of(platform, workload).surfaces),
+        dataset_folder=Path(str(attempt.facts["dataset_folder"])),
+        dataset_hash=dataset_hash,
+        recipe=workload.training,
+        seed=workload.seed,
+        git_revision=git_revision(),
+    )
+
+
+def codec_of(platform: "Platform", workload: Workload) -> "AnswerCodec":
+    """Return how the workload's base model writes answers."""
+    from flywheel.answers import AnswerCodec, assign_surfaces  # noqa: PLC0415 - (as above)
+
+    base = platform.base(workload)
+    return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
+
+
+def run_folder(platform: "Platform", workload_id: str, cycle: str, attempt: int) -> Path:
+    """Return the folder of one attempt: checkpoints, adapter, gate report."""
+    return platform.home / "runs" / workload_id / cycle / str(attempt)
+
+
+def _attempt(platform: "Platform", workload_id: str, cycle: str) -> "Attempt":
+    number = platform.state.get_cycle(workload_id, cycle).attempt
+    return platform.state.attempt(workload_id, cycle, number)
+
+
+def _fact(attempt: "Attempt", name: str) -> object:
+    if name not in attempt.facts:
+        raise DataError(
+            f"Attempt {attempt.number} of cycle {attempt.cycle} has no {name} yet.",
+            next_step="materialize the asset before this one",
+        )
+    return attempt.facts[name]
+
+
+def _first_promoted_dataset(platform: "Platform", workload_id: str) -> Path | None:
+    # The golden set freezes at the first promotion.
+    promoted = [r for r in platform.state.releases(workload_id) if r.promoted_at is not None]
+    return Path(str(promoted[0].facts["dataset_folder"])) if promoted else None
+
+
+def _last_promotion(platform: "Platform", workload_id: str) -> datetime | None:
+    promoted = [r.promoted_at for r in platform.state.releases(workload_id) if r.promoted_at]
+    return max(promoted, default=None)

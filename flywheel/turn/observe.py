@@ -1,0 +1,110 @@
+"""What production does: profiles, drift, what people are asked and answered, the trigger."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flywheel.periods import period_start
+
+if TYPE_CHECKING:
+    from flywheel.drift.report import DriftReport
+    from flywheel.review.batches import BatchReport
+    from flywheel.review.collect import MergeReport
+    from flywheel.state import Decision
+    from flywheel.wiring import Platform
+    from flywheel.workload import Workload
+
+__all__ = [
+    "collect_reviews",
+    "decide",
+    "evaluation_is_due",
+    "proposed_labels",
+    "sample_reviews",
+]
+
+_EVALUATION = timedelta(hours=1)
+
+
+def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
+    """Say whether the last evaluation of the trigger is an hour old, or was in another period."""
+    decisions = platform.state.decisions(workload.id)
+    if not decisions:
+        return True
+    last, now = decisions[-1].decided_at, platform.clock.now()
+    return now - last >= _EVALUATION or last < period_start(
+        workload.cadence, now, workload.timezone
+    )
+
+
+def decide(platform: "Platform", workload: "Workload") -> "Decision":
+    """Evaluate the trigger, write the decision with its numbers, and open the cycle it asks for."""
+    from flywheel.trigger.ledger import evaluate_trigger  # noqa: PLC0415 - keeps definitions light
+
+    state, now = platform.state, platform.clock.now()
+    decision = evaluate_trigger(platform.lake, state, workload, now=now)
+    with state.transaction():
+        cycle = None
+        if decision.open:
+            cycle = state.open_cycle(
+                workload,
+                trigger=str(decision.trigger),
+                opened_by="system",
+                reason=decision.reason,
+                watermark=now,
+                snapshot=workload.model_dump(mode="json", by_alias=True),
+                numbers=decision.numbers,
+            ).name
+        return state.record_decision(
+            workload.id,
+            opens=decision.open,
+            reason=decision.reason,
+            numbers=decision.numbers,
+            trigger=decision.trigger,
+            cycle=cycle,
+        )
+
+
+def proposed_labels(platform: "Platform", workload: "Workload") -> dict[str, int]:
+    """Count the judgments that ask for a category which the taxonomy does not have."""
+    rows = platform.lake.rows(
+        "select proposed_label as name, count(*) as judgments from latest_corrections "
+        "where workload_id = ? and status = 'proposed' group by 1 order by 2 desc, 1",
+        [workload.id],
+    )
+    return {row["name"]: row["judgments"] for row in rows}
+
+
+def sample_reviews(platform: "Platform", workload: "Workload") -> "BatchReport | None":
+    """Choose what people are asked about the whole days since the last batch; None before one."""
+    from flywheel.review.batches import sample_batch  # noqa: PLC0415 - (as above)
+
+    now = platform.clock.now()
+    end = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    start = _last_batch(platform, workload.id)
+    if start is None or start >= end:
+        return None
+    return sample_batch(
+        platform.lake,
+        platform.queue,
+        workload,
+        window_start=start,
+        window_end=end,
+        now=now,
+    )
+
+
+def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport":
+    """Pull every judgment and merge them into corrections."""
+    from flywheel.review.collect import collect  # noqa: PLC0415 - (as above)
+
+    return collect(platform.lake, platform.queue, workload, now=platform.clock.now())
+
+
+def _last_batch(platform: "Platform", workload_id: str) -> datetime | None:
+    rows = platform.lake.rows(
+        "select coalesce("
+        "(select max(chosen_at) from review_items where workload_id = $w and slice != 'adjudication'),"
+        "(select min(timestamp) from first_inferences where workload_id = $w)) as moment",
+        {"w": workload_id},
+    )
+    moment: datetime | None = rows[0]["moment"]
+    return moment and moment.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,156 @@
+"""From settings to adapters: the only module that knows every adapter.
+
+Nothing is opened before it is asked for, so that loading the code location and `flywheel --help`
+stay quick.
+"""
+
+import json
+import subprocess
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel.clock import Clock, SystemClock
+from flywheel.errors import NotFoundError
+from flywheel.settings import Settings, load_settings
+from flywheel.workload import Workload, load_workloads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flywheel.basemodel import BaseModel
+    from flywheel.lake.store import Lake
+    from flywheel.ports.event_log import EventLog
+    from flywheel.ports.model_server import ModelServer
+    from flywheel.ports.train_launcher import TrainLauncher
+    from flywheel.review.local_queue import LocalReviewQueue
+    from flywheel.state import State
+
+__all__ = ["Platform", "open_platform"]
+
+
+class Platform:
+    """One deployment: its settings, its clock and the adapters that the settings choose."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self._servers: dict[Path, ModelServer] = {}
+
+    @property
+    def home(self) -> Path:
+        """Folder of everything this deployment keeps."""
+        return self.settings.home
+
+    @property
+    def workloads(self) -> dict[str, Workload]:
+        """Every workload, by id; read again at each call, since files change."""
+        return load_workloads(self.settings.workload_folder)
+
+    def workload(self, workload_id: str) -> Workload:
+        """Return one workload as its file states it now."""
+        found = self.workloads
+        if workload_id not in found:
+            raise NotFoundError(
+                f"There is no workload {workload_id!r} in {self.settings.workload_folder}.",
+                next_step=f"choose one of: {', '.join(found) or 'none yet, see `flywheel init`'}",
+            )
+        return found[workload_id]
+
+    @cached_property
+    def lake(self) -> "Lake":
+        """The Delta tables."""
+        from flywheel.lake.store import Lake  # noqa: PLC0415 - opened when asked for
+
+        return Lake(self.settings.lake)
+
+    @cached_property
+    def log(self) -> "EventLog":
+        """The event log."""
+        from flywheel.eventlog.sqlite_log import SqliteEventLog  # noqa: PLC0415 - (as above)
+
+        return SqliteEventLog(self.home / "log.db", clock=self.clock)
+
+    @cached_property
+    def state(self) -> "State":
+        """Cycles, decisions, approvals, releases, leases, audit."""
+        from flywheel.state import State  # noqa: PLC0415 - (as above)
+
+        self.home.mkdir(parents=True, exist_ok=True)
+        return State.open(self.settings.state_database, self.clock)
+
+    @cached_property
+    def queue(self) -> "LocalReviewQueue":
+        """The review queue."""
+        from flywheel.review.local_queue import LocalReviewQueue  # noqa: PLC0415 - (as above)
+
+        return LocalReviewQueue(self.home / "queue", self.clock)
+
+    @cached_property
+    def launcher(self) -> "TrainLauncher":
+        """Where the trainer runs."""
+        from flywheel.train.launch.subprocess import (  # noqa: PLC0415 - (as above)
+            SubprocessTrainLauncher,
+        )
+
+        return SubprocessTrainLauncher()
+
+    def base(self, workload: Workload) -> "BaseModel":
+        """Return the workload's base model; it must have been built.
+
+        A deployment remembers which folder a workload's base was built into, since a tiny base is
+        named by the texts it saw.
+        """
+        from flywheel.basemodel import load_base  # noqa: PLC0415 - (as above)
+
+        record = self._base_record(workload.id)
+        if not record.exists():
+            raise NotFoundError(
+                f"The base model of {workload.id} was not built yet.",
+                next_step=f"run `flywheel base build {workload.base_model} --workload {workload.id}`",
+            )
+        return load_base(Path(json.loads(record.read_text())["folder"]))
+
+    def build_base(self, workload: Workload, texts: "Sequence[str]") -> "BaseModel":
+        """Build the workload's base model, or find it in the cache, and remember it."""
+        from flywheel.basemodel import build_base  # noqa: PLC0415 - (as above)
+
+        base = build_base(
+            workload.base_model,
+            workload=workload,
+            texts=texts,
+            cache=self.settings.cache.absolute(),
+            seed=workload.seed,
+        )
+        record = self._base_record(workload.id)
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps({"folder": str(base.folder), "digest": base.digest}))
+        return base
+
+    def server(self, workload: Workload) -> "ModelServer":
+        """Return the server of the workload's base; one per base and process."""
+        from flywheel.serve.local_server import LocalModelServer  # noqa: PLC0415 - (as above)
+
+        base = self.base(workload)
+        if base.folder not in self._servers:
+            self._servers[base.folder] = LocalModelServer(base.folder)
+        return self._servers[base.folder]
+
+    def _base_record(self, workload_id: str) -> Path:
+        return self.home / "bases" / f"{workload_id}.json"
+
+
+def open_platform(clock: Clock | None = None) -> Platform:
+    """Read the settings and return the platform they describe."""
+    return Platform(load_settings(), clock)
+
+
+def git_revision() -> str:
+    """Return the checkout's revision, with ``+`` when it was changed, or an empty string."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Thin Dagster sensors and schedules, one file per outside event."""

@@ -1,0 +1,46 @@
+"""A granted approval starts the promotion."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from flywheel.orchestration.keys import cycle_partitions, release_job
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.workload import Workload
+
+__all__ = ["granted_approvals_sensor"]
+
+
+def granted_approvals_sensor(workloads: Sequence[Workload]) -> dg.SensorDefinition:
+    """Build the sensor that asks for the promotion of every approved cycle."""
+
+    @dg.sensor(
+        name="granted_approvals_sensor",
+        job_names=[release_job(workload.id) for workload in workloads],
+        minimum_interval_seconds=30,
+        description="Promotes what a person has approved; the release step checks everything again.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
+        requests = []
+        for workload in workloads:
+            partitions = context.instance.get_dynamic_partitions(cycle_partitions(workload).name)
+            for cycle in platform.state.open_cycles(workload.id):
+                approval = platform.state.granted_approval(workload.id, cycle.name)
+                if cycle.status != "approved" or approval is None:
+                    continue
+                # A cycle that Dagster does not know (yet) must not block the others.
+                if cycle.name not in partitions:
+                    context.log.warning("%s has no partition yet", cycle.name)
+                    continue
+                requests.append(
+                    dg.RunRequest(
+                        job_name=release_job(workload.id),
+                        partition_key=cycle.name,
+                        run_key=f"{workload.id}:{cycle.name}:{approval.id}",
+                    )
+                )
+        if not requests:
+            return dg.SensorResult(skip_reason="No approval waits for its promotion.")
+        return dg.SensorResult(run_requests=requests)
+
+    return sensor

@@ -1,0 +1,58 @@
+"""Schedules: the cadence of each workload, the daily look at its traffic, nightly upkeep."""
+
+import dagster as dg
+
+from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.periods import Cadence
+from flywheel.turn.observe import decide
+from flywheel.workload import Workload
+
+__all__ = ["calendar_schedule", "maintenance_schedule", "observe_schedule"]
+
+_CRON: dict[Cadence, str] = {
+    "monthly": "0 6 1 * *",
+    "quarterly": "0 6 1 */3 *",
+    "yearly": "0 6 1 1 *",
+}
+
+
+def calendar_schedule(workload: Workload) -> dg.ScheduleDefinition:
+    """Build the schedule that evaluates the trigger when a new period begins.
+
+    It writes the decision and the cycle's row and launches nothing: the trigger sensor asks for
+    the run with its partition, which a schedule over dynamic partitions could not.
+    """
+
+    @dg.schedule(
+        name=f"{workload.id}_{workload.cadence}_schedule",
+        cron_schedule=_CRON[workload.cadence],
+        execution_timezone=workload.timezone,
+        job_name=f"{workload.id}_cycle_job",
+        description=f"Opens the {workload.cadence} cycle of {workload.id}.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext, platform: PlatformParam) -> dg.SkipReason:
+        decision = decide(platform, workload)
+        context.log.info("%s", decision.reason)
+        return dg.SkipReason(f"{decision.reason} (the trigger sensor starts open cycles)")
+
+    return schedule
+
+
+def observe_schedule(workload: Workload) -> dg.ScheduleDefinition:
+    """Build the daily schedule that profiles, measures drift and samples."""
+    return dg.ScheduleDefinition(
+        name=f"{workload.id}_observe_schedule",
+        job_name=observe_job(workload.id),
+        cron_schedule="0 5 * * *",
+        execution_timezone=workload.timezone,
+        description="Profiles yesterday, measures drift and chooses what people review.",
+    )
+
+
+maintenance_schedule = dg.ScheduleDefinition(
+    name="maintenance_schedule",
+    job_name=MAINTENANCE_JOB,
+    cron_schedule="0 3 * * *",
+    description="Compacts closed days and removes files that no reader can need.",
+)

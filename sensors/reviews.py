@@ -1,0 +1,35 @@
+"""Finished judgments start the job that collects them."""
+
+import json
+from collections.abc import Sequence
+
+import dagster as dg
+
+from flywheel.orchestration.keys import review_job
+from flywheel.orchestration.resources import PlatformParam
+from flywheel.workload import Workload
+
+__all__ = ["finished_reviews_sensor"]
+
+
+def finished_reviews_sensor(workloads: Sequence[Workload]) -> dg.SensorDefinition:
+    """Build the sensor that watches the review queue of every workload."""
+
+    @dg.sensor(
+        name="finished_reviews_sensor",
+        job_names=[review_job(workload.id) for workload in workloads],
+        minimum_interval_seconds=60,
+        description="Collects judgments when their number has changed since the last look.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
+        before: dict[str, int] = json.loads(context.cursor or "{}")
+        now = {w.id: platform.queue.status(w).judgments_given for w in workloads}
+        changed = [key for key, given in now.items() if given != before.get(key, 0)]
+        if not changed:
+            return dg.SensorResult(skip_reason="No new judgments.", cursor=json.dumps(now))
+        requests = [
+            dg.RunRequest(run_key=f"{key}:{now[key]}", job_name=review_job(key)) for key in changed
+        ]
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(now))
+
+    return sensor

@@ -1,0 +1,37 @@
+"""Start-up stays quick, and heavy libraries stay out of it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ["torch", "transformers", "mlflow", "evidently", "kafka", "label_studio_sdk", "sklearn"]
+HEAVY += ["trl", "peft", "datasets", "matplotlib", "pandas", "scipy"]
+
+PROBE = """
+import json, sys
+import {module}
+print(json.dumps([name for name in {heavy} if name in sys.modules]))
+"""
+
+
+def run(code, repository):
+    environment = os.environ | {"FLYWHEEL_WORKLOADS": str(repository / "deploy" / "workloads")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=repository,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("module", ["flywheel", "flywheel.wiring", "flywheel.cli", "definitions"])
+def test_loading_imports_nothing_heavy(module, repository):
+    """Neither the library nor the code location pulls in a model or registry library."""
+    done = run(PROBE.format(module=module, heavy=HEAVY), repository)
+
+    assert json.loads(done.stdout.splitlines()[-1]) == []
