@@ -133,6 +133,7 @@ class GateRules(_Strict):
     """What a candidate must show before a person is asked."""
 
     margin: Share = Field(default=0.03, description="non-inferiority margin in accuracy")
+    holdout_margin: Share = Field(default=0.1, description="the same on the smaller holdout")
     significance: float = Field(default=0.05, gt=0, lt=0.5)
     power: float = Field(default=0.8, gt=0.5, lt=1)
     slice_floor: Share = Field(default=0.1, description="largest fall of one label's accuracy")

@@ -1,1 +1,1 @@
-"""To be described by its owner."""
+"""Adapters of the event log port; `flywheel.wiring` chooses one."""

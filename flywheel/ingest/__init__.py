@@ -1,1 +1,6 @@
-"""To be described by its owner."""
+"""From the log into the lake: micro-batches, dead letters and their replay, the ledger, imports."""
+
+from flywheel.ingest.consume import Ingest
+from flywheel.ingest.report import IngestReport
+
+__all__ = ["Ingest", "IngestReport"]

@@ -94,6 +94,19 @@ _ALL = [
         partition_by=(),
         statistics=("topic_id", "partition", "offset"),
     ),
+    # Offsets that the log lost for good, as an operator declared them.
+    _table(
+        "declared_gaps",
+        [
+            *_SOURCE[:3],
+            ("first_offset", pa.int64()),
+            ("next_offset", pa.int64()),
+            ("declared_by", pa.string()),
+            ("reason", pa.string()),
+            ("declared_at", _TIME),
+        ],
+        partition_by=(),
+    ),
     _table(
         "review_items",
         [

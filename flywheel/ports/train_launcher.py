@@ -55,6 +55,7 @@ class TrainProgress(BaseModel):
     loss: float
     tokens_per_second: float
     seconds: float
+    memory_bytes: int = Field(default=0, description="largest so far")
 
 
 class TrainResult(BaseModel):

@@ -1,0 +1,73 @@
+"""An adapter's folder: its manifest, and the check of every byte before anything uses it.
+
+Written by the trainer, checked by the launcher, the registry and every server.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import IntegrityError
+
+__all__ = ["MANIFEST", "verify_adapter", "write_manifest"]
+
+MANIFEST = "manifest.json"
+
+
+def write_manifest(folder: Path, lineage: Mapping[str, Any]) -> str:
+    """List path, size and sha256 of every file beside ``lineage``; return the manifest's digest."""
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    files = []
+    for name in names:
+        if name != MANIFEST:
+            content = (folder / name).read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            files.append({"path": name, "size": len(content), "sha256": digest})
+    raw = json.dumps({**lineage, "files": files}, indent=1, sort_keys=True).encode()
+    part = folder / f".{MANIFEST}.part"
+    part.write_bytes(raw)
+    os.replace(part, folder / MANIFEST)
+    return hashlib.sha256(raw).hexdigest()
+
+
+def verify_adapter(folder: Path, *, base_digest: str | None = None) -> str:
+    """Check an adapter's folder against its manifest and return the manifest's digest.
+
+    Raises:
+        IntegrityError: a file is missing, changed or not listed, or the adapter belongs to
+            another base model than ``base_digest``.
+    """
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        manifest = json.loads(raw)
+        files = {item["path"]: (item["size"], item["sha256"]) for item in manifest["files"]}
+        base = manifest["base_digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{folder} holds no readable manifest: {error}",
+            next_step="restore the folder or train the adapter again",
+        ) from error
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    odd = sorted((there - {MANIFEST}) ^ set(files))
+    if odd:
+        raise IntegrityError(
+            f"The files of {folder} are not those of its manifest: {', '.join(odd)}.",
+            next_step="restore the folder or train the adapter again",
+        )
+    for name, (size, digest) in files.items():
+        content = (folder / name).read_bytes()
+        if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
+            raise IntegrityError(
+                f"{folder / name} is not the file that was trained.",
+                next_step="restore the folder or train the adapter again",
+            )
+    if base_digest is not None and base != base_digest:
+        raise IntegrityError(
+            f"The adapter in {folder} was trained on the base {str(base)[:12]}, "
+            f"and {base_digest[:12]} is meant to carry it.",
+            next_step="serve the base it was trained on, or train it on this one",
+        )
+    return hashlib.sha256(raw).hexdigest()

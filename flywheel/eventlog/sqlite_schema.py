@@ -1,0 +1,107 @@
+"""Tables of the embedded log, and how a connection to it is opened."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flywheel.errors import StorageError, UnavailableError
+
+__all__ = ["connect", "reading", "writing"]
+
+_BUSY_SECONDS = 30.0
+
+# topic_key is the small local number of a topic's own id, which records would else repeat.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS topics (
+    topic_key INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic_id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL UNIQUE,
+    partitions INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS partitions (
+    topic_key INTEGER NOT NULL REFERENCES topics ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    first_offset INTEGER NOT NULL DEFAULT 0,
+    end_offset INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (topic_key, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+    topic_key INTEGER NOT NULL REFERENCES topics ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL,
+    appended_at INTEGER NOT NULL,
+    key BLOB,
+    value BLOB NOT NULL,
+    PRIMARY KEY (topic_key, number, "offset")
+);
+CREATE TABLE IF NOT EXISTS members (
+    topic_key INTEGER NOT NULL REFERENCES topics ON DELETE CASCADE,
+    group_name TEXT NOT NULL,
+    member_id TEXT NOT NULL,
+    alive_until REAL NOT NULL,
+    PRIMARY KEY (topic_key, group_name, member_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS commits (
+    topic_key INTEGER NOT NULL REFERENCES topics ON DELETE CASCADE,
+    group_name TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    next_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic_key, group_name, number)
+) WITHOUT ROWID;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the log's file, made with its tables where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # an acknowledged record survives a crash
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.executescript(_SCHEMA)
+    except sqlite3.DatabaseError as error:
+        raise _translated(error, path) from error
+    return connection
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """Hold one write transaction: all of it, or nothing."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    except sqlite3.DatabaseError as error:
+        raise _translated(error, path) from error
+
+
+@contextmanager
+def reading(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """Hold one read transaction, so that several queries see the same moment."""
+    try:
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("ROLLBACK")
+    except sqlite3.DatabaseError as error:
+        raise _translated(error, path) from error
+
+
+def _translated(error: sqlite3.DatabaseError, path: Path) -> UnavailableError | StorageError:
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return UnavailableError(
+            f"The event log {path} is busy: {error}", next_step="try again in a moment"
+        )
+    return StorageError(
+        f"The event log {path} cannot be used: {error}",
+        next_step="check the disk and the file's permissions",
+    )

@@ -1,0 +1,214 @@
+"""Decode and check a batch of log values: what breaks the contract is set aside with a reason.
+
+A chunk without a fault passes at msgspec's own speed; only a chunk with one is looked at value by
+value. No dict is built per event.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from flywheel.errors import EventError
+from flywheel.events.reasons import Reason, explain, too_deep
+from flywheel.events.schema import FeedbackEvent, InferenceEvent, NvidiaRecord
+from flywheel.workload import Workload
+
+__all__ = ["Decoded", "EventContract", "Rejection", "decode_feedback", "decode_inferences"]
+
+_CHUNK = 64
+_V1_KEYS = frozenset(InferenceEvent.__struct_fields__) - set(NvidiaRecord.__struct_fields__)
+_DECODE_INFERENCE = msgspec.json.Decoder(InferenceEvent).decode
+_DECODE_FEEDBACK = msgspec.json.Decoder(FeedbackEvent).decode
+_DECODE_NVIDIA = msgspec.json.Decoder(NvidiaRecord).decode
+_DECODE_KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_WORKLOAD_ID = attrgetter("workload_id")
+
+Event = TypeVar("Event")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One value of a batch that breaks the contract."""
+
+    index: int
+    reason: Reason
+    error: str
+
+
+@dataclass(slots=True)
+class Decoded(Generic[Event]):
+    """The good events of a batch, each with its index in it, and the rejected ones."""
+
+    events: list[Event] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+
+    def reject(self, index: int, error: EventError) -> None:
+        """Set a value aside."""
+        self.rejections.append(Rejection(index, Reason(error.reason), error.message))
+
+
+class EventContract:
+    """What this platform accepts: its workloads and their limits."""
+
+    def __init__(self, workloads: Iterable[Workload]) -> None:
+        self.limits = {workload.id: workload.limits for workload in workloads}
+        sizes = [limits.event_bytes for limits in self.limits.values()]
+        self.smallest_bytes = min(sizes, default=0)
+        self.largest_bytes = max(sizes, default=0)
+
+    @property
+    def workload_ids(self) -> frozenset[str]:
+        """Ids of the workloads that events may name."""
+        return frozenset(self.limits)
+
+
+def decode_inferences(
+    values: Sequence[bytes], contract: EventContract, *, derive_id: Callable[[int], str]
+) -> Decoded[InferenceEvent]:
+    """Decode values of the inferences topic.
+
+    Args:
+        values: bytes as the log holds them.
+        contract: what is accepted.
+        derive_id: makes the id of a record that carries none, from its index in ``values``.
+    """
+
+    def decode(index: int, value: bytes) -> InferenceEvent:
+        try:
+            return _DECODE_INFERENCE(value)
+        except msgspec.ValidationError as error:
+            return _without_id(value, derive_id(index), error)
+
+    return _decode(values, contract, _DECODE_INFERENCE, decode)
+
+
+def decode_feedback(values: Sequence[bytes], contract: EventContract) -> Decoded[FeedbackEvent]:
+    """Decode values of the feedback topic."""
+
+    def decode(_index: int, value: bytes) -> FeedbackEvent:
+        event = _DECODE_FEEDBACK(value)
+        _check_feedback(event)
+        return event
+
+    def decode_fast(value: bytes) -> FeedbackEvent:
+        return decode(0, value)
+
+    return _decode(values, contract, decode_fast, decode)
+
+
+def _decode(
+    values: Sequence[bytes],
+    contract: EventContract,
+    fast: Callable[[bytes], Event],
+    careful: Callable[[int, bytes], Event],
+) -> Decoded[Event]:
+    decoded: Decoded[Event] = Decoded()
+    for start in range(0, len(values), _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        events = _decode_chunk(chunk, contract, fast)
+        if events is not None:
+            decoded.events += events
+            decoded.indices += range(start, start + len(chunk))
+            continue
+        for index, value in enumerate(chunk, start):
+            try:
+                event = _decode_one(index, value, contract, careful)
+            except EventError as error:
+                decoded.reject(index, error)
+            else:
+                decoded.events.append(event)
+                decoded.indices.append(index)
+    return decoded
+
+
+def _decode_chunk(
+    chunk: Sequence[bytes], contract: EventContract, fast: Callable[[bytes], Event]
+) -> list[Event] | None:
+    # None: at least one value needs the careful way.
+    if max(map(len, chunk)) > contract.smallest_bytes or any(map(too_deep, chunk)):
+        return None
+    try:
+        for value in chunk:
+            if not value.isascii():
+                value.decode()  # msgspec does not look inside the texts that stay raw
+        events = list(map(fast, chunk))
+    except (*_DECODE_ERRORS, EventError):
+        return None
+    return events if contract.limits.keys() >= set(map(_WORKLOAD_ID, events)) else None
+
+
+def _decode_one(
+    index: int,
+    value: bytes,
+    contract: EventContract,
+    careful: Callable[[int, bytes], Event],
+) -> Event:
+    if len(value) > contract.largest_bytes:
+        raise EventError(Reason.TOO_LARGE, f"{len(value)} bytes, {contract.largest_bytes} allowed")
+    if too_deep(value):
+        raise EventError(Reason.TOO_DEEP, "nested too deep")
+    try:
+        value.decode()
+        event = careful(index, value)
+    except _DECODE_ERRORS as error:
+        raise explain(error, value) from error
+    workload_id = _WORKLOAD_ID(event)
+    limits = contract.limits.get(workload_id)
+    if limits is None:
+        raise EventError(Reason.UNKNOWN_WORKLOAD, f"no workload {workload_id[:100]!r}")
+    if len(value) > limits.event_bytes:
+        raise EventError(Reason.TOO_LARGE, f"{len(value)} bytes, {limits.event_bytes} allowed")
+    return event
+
+
+def _without_id(value: bytes, inference_id: str, error: msgspec.ValidationError) -> InferenceEvent:
+    # NVIDIA's record is told by what it lacks: none of the keys that only our event has.
+    keys = _DECODE_KEYS(value).keys() if value.lstrip()[:1] == b"{" else set()
+    if "request" not in keys or keys & _V1_KEYS:
+        raise error
+    record = _DECODE_NVIDIA(value)
+    when = record.timestamp
+    if not isinstance(when, datetime):
+        try:
+            when = datetime.fromtimestamp(when, UTC)
+        except (OverflowError, ValueError, OSError) as problem:
+            raise EventError(Reason.BAD_TIMESTAMP, f"no such moment: {when}") from problem
+    return InferenceEvent(
+        inference_id=inference_id,
+        schema_version=cast("Any", None),  # it speaks no version of ours,
+        timestamp=when,
+        workload_id=record.workload_id,
+        client_id=record.client_id,
+        route=None,
+        release=None,
+        base_model=None,
+        request=record.request,
+        response=record.response,
+        output=msgspec.Raw(b"null"),
+        latency_ms=None,
+        usage=None,
+    )
+
+
+_FEEDBACK_TYPES: dict[str, type | tuple[type, ...]] = {
+    "boolean": bool,
+    "float": (int, float),
+    "comment": str,
+}
+
+
+def _check_feedback(event: FeedbackEvent) -> None:
+    wanted = _FEEDBACK_TYPES.get(event.kind)
+    if wanted is None:
+        return  # a demonstration is whatever the workload's answer is
+    value = msgspec.json.decode(event.value)
+    if not isinstance(value, wanted) or (event.kind == "float" and isinstance(value, bool)):
+        raise EventError(
+            Reason.WRONG_TYPE, f"value of kind {event.kind} is a {type(value).__name__}"
+        )

@@ -1,0 +1,100 @@
+"""The events, version 1, as msgspec reads and writes them.
+
+Requests and responses stay the exact JSON text they came as (`msgspec.Raw`), so that they can be
+replayed. Every bound that msgspec can check is stated here and checked in C.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+__all__ = [
+    "FEEDBACK_TOPIC",
+    "INFERENCES_TOPIC",
+    "TOPIC_PARTITIONS",
+    "FeedbackEvent",
+    "FeedbackKind",
+    "InferenceEvent",
+    "NvidiaRecord",
+    "Route",
+    "Usage",
+    "encode",
+]
+
+INFERENCES_TOPIC = "flywheel.inferences"
+FEEDBACK_TOPIC = "flywheel.feedback"
+TOPIC_PARTITIONS = 4
+
+Route = Literal["champion", "canary", "shadow", "fallback"]
+FeedbackKind = Literal["boolean", "float", "comment", "demonstration"]
+_Id = Annotated[str, Meta(min_length=1, max_length=200)]
+_Time = Annotated[datetime, Meta(tz=True)]
+_Tokens = Annotated[int, Meta(ge=0, le=2**31)]
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Token counts of one answer, as OpenAI names them."""
+
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
+    total_tokens: _Tokens | None = None
+
+
+class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One answer that a model gave in production.
+
+    ``output`` is the parsed answer as JSON text, ``null`` where the answer could not be parsed.
+    What a producer cannot know (an imported log has no route) it states as null.
+    """
+
+    inference_id: _Id
+    schema_version: Literal[1] = 1
+    timestamp: _Time
+    workload_id: str
+    workload_revision: str | None = None
+    client_id: str
+    subject_id: str | None = None
+    trace_id: str | None = None
+    route: Route | None
+    release: str | None
+    base_model: str | None
+    request: Raw
+    response: Raw
+    output: Raw
+    confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
+    latency_ms: Annotated[float, Meta(ge=0)] | None
+    usage: Usage | None
+    error: str | None = None
+
+
+class FeedbackEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What someone said about an answer, perhaps days later; ``value`` depends on ``kind``."""
+
+    feedback_id: _Id
+    schema_version: Literal[1] = 1
+    timestamp: _Time
+    workload_id: str
+    inference_id: _Id
+    kind: FeedbackKind
+    value: Raw
+    author: str
+
+
+class NvidiaRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The log record of NVIDIA's data flywheel; its time is in epoch seconds or RFC 3339."""
+
+    timestamp: Annotated[float, Meta(ge=0)] | _Time
+    workload_id: str
+    client_id: str
+    request: Raw
+    response: Raw
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(event: InferenceEvent | FeedbackEvent | NvidiaRecord) -> bytes:
+    """Write an event as the JSON that goes into the log."""
+    return _ENCODER.encode(event)

@@ -1,0 +1,92 @@
+"""From log records to Arrow tables: the rows that land, and the dead letters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from flywheel.events import EventContract, Rejection, decode_feedback, decode_inferences, derived_id
+from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
+from flywheel.events.schema import INFERENCES_TOPIC
+from flywheel.lake.tables import TABLES
+from flywheel.ports.event_log import LogRecord
+
+__all__ = ["Batch", "arrange", "dead_letters", "table_of"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch of records became."""
+
+    rows: pa.Table
+    rejections: list[Rejection]
+
+
+def table_of(topic: str) -> str:
+    """Name the lake table that a topic lands in."""
+    return "inferences" if topic == INFERENCES_TOPIC else "feedback"
+
+
+def arrange(
+    records: Sequence[LogRecord], contract: EventContract, answers: AnswerTexts, *, now: datetime
+) -> Batch:
+    """Decode records of one topic and lay the good ones out as rows of its table."""
+    values = [record.value for record in records]
+    table = table_of(records[0].partition.topic)
+    columns: dict[str, list[Any]]
+    if table == "inferences":
+
+        def derive(index: int) -> str:
+            record = records[index]
+            return derived_id(record.partition.topic_id, record.partition.number, record.offset)
+
+        inferences = decode_inferences(values, contract, derive_id=derive)
+        columns = inference_columns(inferences, contract, answers)
+        indices, rejections = inferences.indices, inferences.rejections
+    else:
+        feedback = decode_feedback(values, contract)
+        columns = feedback_columns(feedback, answers)
+        indices, rejections = feedback.indices, feedback.rejections
+    columns |= _source([records[index] for index in indices])
+    columns["landed_at"] = [now] * len(indices)
+    return Batch(_with_day(table, columns), rejections)
+
+
+def _source(records: Sequence[LogRecord]) -> dict[str, list[Any]]:
+    partitions = [record.partition for record in records]
+    return {
+        "topic": [partition.topic for partition in partitions],
+        "topic_id": [partition.topic_id for partition in partitions],
+        "partition": [partition.number for partition in partitions],
+        "offset": [record.offset for record in records],
+    }
+
+
+def _with_day(table: str, columns: dict[str, list[Any]]) -> pa.Table:
+    schema = TABLES[table].schema
+    arrays = {
+        name: pa.array(values, type=schema.field(name).type) for name, values in columns.items()
+    }
+    arrays["day"] = arrays["timestamp"].cast(pa.date32())
+    return pa.table(arrays)
+
+
+def dead_letters(
+    records: Sequence[LogRecord], rejections: Sequence[Rejection], *, now: datetime
+) -> pa.Table:
+    """Lay rejected records out as rows of `dead_letters`."""
+    rejected = [records[rejection.index] for rejection in rejections]
+    columns: dict[str, list[Any]] = {
+        **_source(rejected),
+        "key": [record.key for record in rejected],
+        "raw": [record.value for record in rejected],
+        "reason": [str(rejection.reason) for rejection in rejections],
+        "error": [rejection.error for rejection in rejections],
+        "first_seen": [now] * len(rejected),
+    }
+    schema = TABLES["dead_letters"].schema
+    return pa.table(
+        {name: pa.array(values, type=schema.field(name).type) for name, values in columns.items()}
+    )

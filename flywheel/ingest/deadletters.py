@@ -1,0 +1,223 @@
+"""Dead letters: written once per position, listed, and replayed through the present contract.
+
+A dead letter whose position has landed since is no longer dead; it stays in its table as history.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flywheel.errors import DataError, NotFoundError
+from flywheel.events import EventContract
+from flywheel.events.columns import AnswerTexts
+from flywheel.ingest.arrow import arrange, table_of
+from flywheel.lake.store import Lake
+from flywheel.ports.event_log import LogRecord, Partition
+
+__all__ = [
+    "DeadLetterId",
+    "ReplayReport",
+    "list_dead_letters",
+    "replay",
+    "show_dead_letter",
+    "write_dead_letters",
+]
+
+_APPLICATION = "dead-letters"
+_REPLAY = "replay"
+_ROUND = 5_000
+_POSITION = 'topic_id, "partition", "offset"'
+_STILL_DEAD = """
+    SELECT d.* FROM stored.dead_letters AS d
+    WHERE NOT EXISTS (SELECT 1 FROM stored.inferences AS i WHERE i.topic_id = d.topic_id
+                      AND i."partition" = d."partition" AND i."offset" = d."offset")
+      AND NOT EXISTS (SELECT 1 FROM stored.feedback AS f WHERE f.topic_id = d.topic_id
+                      AND f."partition" = d."partition" AND f."offset" = d."offset")
+"""
+
+
+@dataclass(frozen=True)
+class DeadLetterId:
+    """Source position of a dead letter, written ``TOPIC_ID:PARTITION:OFFSET``."""
+
+    topic_id: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> "DeadLetterId":
+        """Read the written form."""
+        try:
+            topic_id, partition, offset = text.rsplit(":", 2)
+            return cls(topic_id, int(partition), int(offset))
+        except ValueError:
+            raise DataError(
+                f"{text!r} is not a dead letter's id.",
+                next_step="take TOPIC_ID:PARTITION:OFFSET from `flywheel dlq list`",
+            ) from None
+
+    def __str__(self) -> str:
+        return f"{self.topic_id}:{self.partition}:{self.offset}"
+
+
+@dataclass
+class ReplayReport:
+    """What a replay did; ``still_dead`` counts by the reason of today's contract."""
+
+    landed: Counter[str] = field(default_factory=Counter)
+    still_dead: Counter[str] = field(default_factory=Counter)
+
+
+def write_dead_letters(lake: Lake, rows: pa.Table) -> int:
+    """Write the dead letters whose positions are not there yet, and return how many."""
+
+    def missing() -> pa.Table:
+        known = lake.query(
+            f"SELECT {_POSITION} FROM stored.dead_letters "  # noqa: S608 - constant columns
+            'WHERE list_contains(?, topic_id) AND "offset" >= ?',
+            [rows["topic_id"].unique().to_pylist(), pc.min(rows["offset"]).as_py()],
+        )
+        seen = set(zip(*(known[name].to_pylist() for name in known.column_names), strict=True))
+        names = ("topic_id", "partition", "offset")
+        positions = zip(*(rows[name].to_pylist() for name in names), strict=True)
+        return rows.filter(pa.array([position not in seen for position in positions], pa.bool_()))
+
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        written = lake.append_computed("dead_letters", _APPLICATION, missing)
+
+    lake.retry(write)
+    return written
+
+
+def list_dead_letters(
+    lake: Lake, *, reason: str | None = None, topic: str | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Return the dead letters that are still dead, newest first, without their raw bytes."""
+    return lake.rows(
+        f"SELECT * EXCLUDE (raw), octet_length(raw) AS bytes FROM ({_STILL_DEAD}) "  # noqa: S608
+        "WHERE ($reason IS NULL OR reason = $reason) AND ($topic IS NULL OR topic = $topic) "
+        f"ORDER BY first_seen DESC, {_POSITION} LIMIT $limit",
+        {"reason": reason, "topic": topic, "limit": limit},
+    )
+
+
+def show_dead_letter(lake: Lake, letter: DeadLetterId) -> dict[str, Any]:
+    """Return one dead letter whole."""
+    rows = lake.rows(
+        'SELECT * FROM stored.dead_letters WHERE topic_id = ? AND "partition" = ? AND "offset" = ?',
+        [letter.topic_id, letter.partition, letter.offset],
+    )
+    if not rows:
+        raise NotFoundError(
+            f"There is no dead letter {letter}.", next_step="look at `flywheel dlq list`"
+        )
+    return rows[0]
+
+
+def replay(
+    lake: Lake,
+    contract: EventContract,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    letter: DeadLetterId | None = None,
+) -> ReplayReport:
+    """Send dead letters through the present contract; what is good now lands, once.
+
+    Args:
+        lake: the lake.
+        contract: what is accepted now.
+        now: time of landing.
+        reason: replay only those with this reason.
+        letter: replay only this one.
+    """
+    report = ReplayReport()
+    for topic in lake.rows("SELECT DISTINCT topic FROM stored.dead_letters ORDER BY topic"):
+        after = ("", -1, -1)
+        while True:
+            more = _replay_round(lake, contract, topic["topic"], after, now, reason, letter, report)
+            if more is None:
+                break
+            after = more
+    return report
+
+
+def _replay_round(  # noqa: PLR0913, PLR0917 - one round's whole state
+    lake: Lake,
+    contract: EventContract,
+    topic: str,
+    after: tuple[str, int, int],
+    now: datetime,
+    reason: str | None,
+    letter: DeadLetterId | None,
+    report: ReplayReport,
+) -> tuple[str, int, int] | None:
+    last: tuple[str, int, int] | None = None
+    landed: Counter[str] = Counter()
+    dead: Counter[str] = Counter()
+
+    def good() -> pa.Table:
+        nonlocal last
+        landed.clear()
+        dead.clear()
+        records = _still_dead(lake, topic, after, reason, letter)
+        if not records:
+            last = None
+            return pa.table({})
+        position = records[-1].partition
+        last = (position.topic_id, position.number, records[-1].offset)
+        batch = arrange(records, contract, AnswerTexts(), now=now)
+        landed.update(batch.rows["workload_id"].to_pylist())
+        dead.update(str(rejection.reason) for rejection in batch.rejections)
+        return batch.rows
+
+    lake.retry(lambda: _discard(lake.append_computed(table_of(topic), _REPLAY, good)))
+    report.landed += landed
+    report.still_dead += dead
+    return last
+
+
+def _discard(_count: int) -> None:
+    return
+
+
+def _still_dead(
+    lake: Lake,
+    topic: str,
+    after: tuple[str, int, int],
+    reason: str | None,
+    letter: DeadLetterId | None,
+) -> Sequence[LogRecord]:
+    rows = lake.rows(
+        f"SELECT * FROM ({_STILL_DEAD}) WHERE topic = $topic "  # noqa: S608 - constant columns
+        f"AND ({_POSITION}) > ($topic_id, $partition, $offset) "
+        "AND ($reason IS NULL OR reason = $reason) "
+        'AND ($letter IS NULL OR concat_ws(\':\', topic_id, "partition", "offset") = $letter) '
+        f"ORDER BY {_POSITION} LIMIT {_ROUND}",
+        {
+            "topic": topic,
+            "topic_id": after[0],
+            "partition": after[1],
+            "offset": after[2],
+            "reason": reason,
+            "letter": None if letter is None else str(letter),
+        },
+    )
+    return [
+        LogRecord(
+            Partition(row["topic"], row["topic_id"], row["partition"]),
+            row["offset"],
+            row["key"],
+            row["raw"],
+            row["first_seen"],
+        )
+        for row in rows
+    ]

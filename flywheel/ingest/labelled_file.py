@@ -1,0 +1,99 @@
+"""Read a labelled CSV or TSV: which column is the text, which are the parts of the answer."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import DataError, NotFoundError
+from flywheel.workload import ClassificationTask, Workload
+
+__all__ = ["read_labelled"]
+
+_FIELD_BYTES = 16 * 2**20
+
+
+def read_labelled(
+    path: Path, workload: Workload, *, text: str, label: str | None, fields: Mapping[str, str]
+) -> list[tuple[str, Any]]:
+    """Return (text, parsed answer) pairs of a file with a header line.
+
+    Args:
+        path: UTF-8, with or without byte-order mark; quoted values may span lines.
+        workload: decides what an answer looks like.
+        text: column of the text.
+        label: column of the label, for a classification or a schema's label field.
+        fields: columns of an extraction's fields.
+
+    Raises:
+        DataError: a column is missing, a row is cut short, or the file is not UTF-8.
+    """
+    task = workload.task
+    columns = dict(fields)
+    if label is not None and not isinstance(task, ClassificationTask):
+        columns.setdefault(task.label_field or "", label)
+    if isinstance(task, ClassificationTask):
+        columns = {"": label} if label is not None else {}
+    if not columns:
+        raise DataError(
+            f"Which column of {path.name} holds the answer?",
+            next_step="name it with --label COLUMN, or --field NAME=COLUMN for an extraction",
+        )
+    pairs = []
+    for number, row in _rows(path, [text, *columns.values()]):
+        answer: Any = {
+            name: _typed(workload, name, row[column]) for name, column in columns.items()
+        }
+        if isinstance(task, ClassificationTask):
+            answer = answer[""]
+        if row[text] is None:
+            raise DataError(f"Row {number} of {path.name} is cut short.")
+        pairs.append((row[text], answer))
+    return pairs
+
+
+def _rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    csv.field_size_limit(_FIELD_BYTES)
+    dialect = "excel-tab" if path.suffix == ".tsv" else "excel"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, dialect=dialect, strict=True)
+            missing = [name for name in wanted if name not in (reader.fieldnames or [])]
+            if missing:
+                raise DataError(
+                    f"{path.name} has no column {', '.join(missing)}.",
+                    next_step=f"its columns are: {', '.join(reader.fieldnames or [])}",
+                )
+            for number, row in enumerate(reader, 1):
+                if any(row[name] is None for name in wanted):
+                    raise DataError(
+                        f"Row {number} of {path.name} is cut short (line {reader.line_num}).",
+                        next_step="correct the file",
+                    )
+                yield number, row
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path.name} is not UTF-8: {error}", next_step="convert it, e.g. with iconv"
+        ) from error
+    except csv.Error as error:
+        raise DataError(f"{path.name} is not valid CSV: {error}") from error
+
+
+def _typed(workload: Workload, name: str, value: str) -> Any:
+    # A CSV holds text only; the schema says what a field is.
+    task = workload.task
+    if isinstance(task, ClassificationTask):
+        return value
+    kind = task.json_schema["properties"].get(name, {}).get("type")
+    try:
+        if kind == "integer":
+            return int(value)
+        if kind == "number":
+            return float(value)
+    except ValueError:
+        return value  # the schema check names the row's answer
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    return value

@@ -1,0 +1,182 @@
+"""The ledger: proof that nothing was lost and nothing counts twice.
+
+Per partition, produced = landed + dead letters + unread lag + declared gap; over all, distinct ids
+= landed - duplicates. Landed counts what lies on disk, erased subjects' rows (emptied, but there)
+included; a dead letter whose position has landed counts as landed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel.errors import IntegrityError
+from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
+from flywheel.ingest.arrow import table_of
+from flywheel.lake.store import Lake
+from flywheel.ports.event_log import EventLog, Partition
+
+__all__ = ["Ledger", "PartitionBalance", "prove", "require_balance"]
+
+_COUNTS = """
+WITH landed AS (
+    SELECT "partition", count(*) AS landed, count(DISTINCT "offset") AS positions
+    FROM stored.{table} WHERE topic_id = $topic_id GROUP BY ALL
+), dead AS (
+    SELECT "partition", count(*) AS dead, count(DISTINCT "offset") AS dead_positions
+    FROM stored.dead_letters AS d WHERE topic_id = $topic_id AND NOT EXISTS (
+        SELECT 1 FROM stored.{table} AS r WHERE r.topic_id = d.topic_id
+        AND r."partition" = d."partition" AND r."offset" = d."offset")
+    AND "offset" < list_extract($positions, "partition" + 1) GROUP BY ALL
+), gaps AS (
+    SELECT "partition", sum(next_offset - first_offset) AS gap
+    FROM stored.declared_gaps WHERE topic_id = $topic_id
+    AND next_offset <= list_extract($positions, "partition" + 1) GROUP BY ALL
+)
+SELECT "partition", coalesce(landed, 0) AS landed, coalesce(positions, 0) AS positions,
+    coalesce(dead, 0) AS dead, coalesce(dead_positions, 0) AS dead_positions,
+    CAST(coalesce(gap, 0) AS BIGINT) AS gap
+FROM landed FULL JOIN dead USING ("partition") FULL JOIN gaps USING ("partition")
+"""
+
+_IDS = """
+SELECT count(*) AS landed,
+    count(*) FILTER (WHERE turn > 1) AS duplicates,
+    count(*) FILTER (WHERE turn = 1) AS firsts,
+    count(DISTINCT (workload_id, {id})) AS distinct_ids
+FROM (SELECT workload_id, {id}, row_number() OVER (
+          PARTITION BY workload_id, {id}
+          ORDER BY landed_at, topic_id, "partition", "offset") AS turn
+      FROM stored.{table})
+"""
+
+
+@dataclass(frozen=True)
+class PartitionBalance:
+    """One partition's account; ``twice`` counts rows beyond the first of a position."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    produced: int
+    landed: int
+    dead_letters: int
+    lag: int
+    gap: int
+    twice: int
+
+    @property
+    def difference(self) -> int:
+        """What was produced and is nowhere to be found; negative: more found than produced."""
+        return self.produced - self.landed - self.dead_letters - self.lag - self.gap
+
+    @property
+    def balances(self) -> bool:
+        """Say whether every offset is accounted for exactly once."""
+        return self.difference == 0 and self.twice == 0 and self.lag >= 0
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All partitions, and the ids over all of them."""
+
+    partitions: tuple[PartitionBalance, ...]
+    landed: int
+    distinct_ids: int
+    duplicates: int
+
+    @property
+    def balances(self) -> bool:
+        """Say whether both equations hold."""
+        return (
+            all(partition.balances for partition in self.partitions)
+            and self.distinct_ids == self.landed - self.duplicates
+        )
+
+    def total(self, name: str) -> int:
+        """Add one column over the partitions."""
+        return sum(getattr(partition, name) for partition in self.partitions)
+
+
+def prove(
+    log: EventLog, lake: Lake, *, topics: Sequence[str] = (INFERENCES_TOPIC, FEEDBACK_TOPIC)
+) -> Ledger:
+    """Count both sides; ingest and producers may run meanwhile."""
+    balances = [balance for topic in topics for balance in _topic(log, lake, topic)]
+    ids = [_ids(lake, table_of(topic)) for topic in topics]
+    return Ledger(
+        tuple(balances),
+        landed=sum(row["landed"] for row in ids),
+        distinct_ids=sum(row["distinct_ids"] for row in ids),
+        duplicates=sum(row["duplicates"] for row in ids),
+    )
+
+
+def require_balance(ledger: Ledger) -> None:
+    """Raise IntegrityError where the ledger does not balance."""
+    if ledger.balances:
+        return
+    wrong = [partition for partition in ledger.partitions if not partition.balances]
+    where = ", ".join(
+        f"{partition.topic}/{partition.partition} by {partition.difference} "
+        f"({partition.twice} twice)"
+        for partition in wrong
+    )
+    raise IntegrityError(
+        f"The ledger does not balance: {where or 'ids and duplicates disagree'}.",
+        next_step="look for a log or a lake that was restored from a backup, or declare a gap",
+    )
+
+
+def _topic(log: EventLog, lake: Lake, topic: str) -> list[PartitionBalance]:
+    table = table_of(topic)
+    # Positions and rows must be of one snapshot, and the ends not older than the positions.
+    with lake.lock:
+        found = _positions(lake, table, log.end_offsets(topic))
+        topic_id = next(iter(found)).topic_id
+        positions = [found[partition] for partition in sorted(found)]
+        rows = _counts(lake, table, topic_id, positions)
+        while positions != [p for _, p in sorted(_positions(lake, table, found).items())]:
+            found = _positions(lake, table, found)
+            positions = [found[partition] for partition in sorted(found)]
+            rows = _counts(lake, table, topic_id, positions)
+    ends = log.end_offsets(topic)
+    return [
+        _balance(partition, ends[partition], found[partition], rows.get(partition.number))
+        for partition in sorted(found)
+    ]
+
+
+def _positions(lake: Lake, table: str, partitions: Any) -> dict[Partition, int]:
+    return {
+        partition: lake.position(table, partition.topic_id, partition.number) or 0
+        for partition in partitions
+    }
+
+
+def _counts(
+    lake: Lake, table: str, topic_id: str, positions: list[int]
+) -> dict[int, dict[str, int]]:
+    rows = lake.rows(_COUNTS.format(table=table), {"topic_id": topic_id, "positions": positions})
+    return {row["partition"]: row for row in rows}
+
+
+def _balance(
+    partition: Partition, produced: int, position: int, counts: dict[str, int] | None
+) -> PartitionBalance:
+    row = counts or {"landed": 0, "positions": 0, "dead": 0, "dead_positions": 0, "gap": 0}
+    return PartitionBalance(
+        topic=partition.topic,
+        topic_id=partition.topic_id,
+        partition=partition.number,
+        produced=produced,
+        landed=row["landed"],
+        dead_letters=row["dead"],
+        lag=produced - position,
+        gap=row["gap"],
+        twice=row["landed"] - row["positions"] + row["dead"] - row["dead_positions"],
+    )
+
+
+def _ids(lake: Lake, table: str) -> dict[str, int]:
+    identity = "inference_id" if table == "inferences" else "feedback_id"
+    return lake.rows(_IDS.format(table=table, id=identity))[0]

@@ -1,0 +1,146 @@
+"""Labelled examples that a workload starts from: accepted corrections of slice ``seed``."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from flywheel.answers import canonical_json
+from flywheel.errors import DataError
+from flywheel.events import derived_id
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
+from flywheel.workload import Workload
+
+__all__ = ["import_seed"]
+
+_SHOWN = 20
+
+
+def import_seed(
+    lake: Lake,
+    workload: Workload,
+    rows: Iterable[tuple[str, Any]],
+    *,
+    source_name: str,
+    now: datetime,
+) -> int:
+    """Write labelled examples as accepted corrections and return how many were new.
+
+    The same rows again add nothing.
+
+    Args:
+        lake: where to.
+        workload: whose taxonomy and schema the answers must keep.
+        rows: (text, parsed answer) pairs.
+        source_name: file or data set, for provenance.
+        now: when they are accepted.
+
+    Raises:
+        DataError: a text is empty or too long, or an answer is not one of the workload's.
+    """
+    pairs = _checked(workload, list(rows))
+    digest = hashlib.sha256()
+    for text, output in pairs:
+        digest.update(f"{len(text)}:{text}{output}\n".encode())
+    key = digest.hexdigest()
+    table = _corrections(workload, pairs, key, source_name, now)
+    new = lake.append("corrections", table, once=(f"seed:{workload.id}:{key}", 1))
+    return len(pairs) if new else 0
+
+
+def _checked(workload: Workload, rows: Sequence[tuple[str, Any]]) -> list[tuple[str, str]]:
+    if not rows:
+        raise DataError("There are no rows to import.", next_step="check the file")
+    answers: dict[str, str | None] = {}
+    pairs: list[tuple[str, str]] = []
+    unknown: dict[str, int] = {}
+    for number, (text, output) in enumerate(rows, 1):
+        _check_text(workload, text, number)
+        given = canonical_json(output)
+        if given not in answers:
+            answers[given] = _present(workload, output)
+        answer = answers[given]
+        if answer is None:
+            unknown[given] = unknown.get(given, 0) + 1
+        else:
+            pairs.append((text, answer))
+    if unknown:
+        lines = [f"  {value} ({count} rows)" for value, count in list(unknown.items())[:_SHOWN]]
+        more = [f"  and {len(unknown) - _SHOWN} more"] if len(unknown) > _SHOWN else []
+        raise DataError(
+            f"{len(unknown)} answers are none of {workload.id}'s:\n" + "\n".join(lines + more),
+            next_step="add the labels to the workload's taxonomy, or correct the file",
+            unknown=unknown,
+        )
+    return pairs
+
+
+def _check_text(workload: Workload, text: str, number: int) -> None:
+    limit = workload.limits.input_characters
+    if not text.strip():
+        raise DataError(f"Row {number} has no text.", next_step="remove or complete it")
+    if len(text) > limit:
+        raise DataError(
+            f"The text of row {number} has {len(text)} characters, {limit} are allowed.",
+            next_step="shorten it, or raise limits.input_characters in the workload",
+        )
+
+
+def _present(workload: Workload, output: Any) -> str | None:
+    # The answer in today's label names, or None where it is none of the workload's.
+    from jsonschema import ValidationError, validate  # noqa: PLC0415 - 0.1 s
+
+    name = workload.label_of(output)
+    if workload.taxonomy is not None:
+        label = workload.taxonomy.find(name) if name is not None else None
+        label = workload.taxonomy.resolve(label.id) if label is not None else None
+        if label is None:
+            return None
+        output = workload.with_label(output, label.name)
+    try:
+        validate(output, workload.output_schema)
+    except ValidationError:
+        return None
+    return canonical_json(output)
+
+
+def _corrections(
+    workload: Workload,
+    pairs: Sequence[tuple[str, str]],
+    digest: str,
+    source_name: str,
+    now: datetime,
+) -> pa.Table:
+
+    count = len(pairs)
+    labels: list[str | None] = []
+    for _, output in pairs:
+        name = workload.label_of(json.loads(output))
+        label = workload.taxonomy.find(name) if workload.taxonomy and name else None
+        labels.append(label.id if label else None)
+    columns: dict[str, list[Any]] = {
+        "workload_id": [workload.id] * count,
+        "correction_id": [derived_id("seed", workload.id, digest, i) for i in range(count)],
+        "version": [1] * count,
+        "status": ["accepted"] * count,
+        "batch_id": [f"seed:{source_name}"] * count,
+        "slice": ["seed"] * count,
+        "input": [text for text, _ in pairs],
+        "output": [output for _, output in pairs],
+        "label_id": labels,
+        "taxonomy_version": [workload.taxonomy_version] * count,
+        "annotators": [[]] * count,
+        "annotation_ids": [[]] * count,
+        "simulated": [False] * count,
+        "source": ["seed"] * count,
+        "event_time": [now] * count,
+        "accepted_at": [now] * count,
+    }
+    schema = TABLES["corrections"].schema
+    return pa.table(
+        {name: pa.array(values, schema.field(name).type) for name, values in columns.items()}
+    )

@@ -1,0 +1,155 @@
+"""Open Delta tables: made on first use, cached, opened again after each checkpoint.
+
+The cost of an append grows with the commits that a handle has seen, hence the re-opening.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import (
+    CommitFailedError,
+    DeltaError,
+    SchemaMismatchError,
+    TableNotFoundError,
+)
+
+from flywheel.errors import ConcurrencyError, StorageError
+from flywheel.lake.tables import LakeTable
+
+__all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
+
+CHECKPOINT_COMMITS = 30
+NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+
+
+class TableHandle:
+    """One table of the lake, through one snapshot at a time.
+
+    Not safe for several threads; the store holds the lock.
+    """
+
+    def __init__(self, table: LakeTable, folder: Path) -> None:
+        self.table = table
+        self.folder = folder
+        self._delta: DeltaTable | None = None
+
+    def refresh(self) -> DeltaTable | None:
+        """Return the table at its newest version, or None when it was never written."""
+        if self._delta is None:
+            if not (self.folder / "_delta_log").is_dir():
+                return None
+            self._delta = self._open()
+        else:
+            self._delta.update_incremental()
+        return self._delta
+
+    def _open(self) -> DeltaTable | None:
+        try:
+            return DeltaTable(self.folder)
+        except TableNotFoundError:
+            return None  # another process is making it at this moment
+        except DeltaError as error:
+            raise StorageError(
+                f"The lake table {self.table.name} cannot be opened: {error}",
+                next_step=f"look at {self.folder}, and restore it from a backup if it is damaged",
+            ) from error
+
+    def ready(self) -> DeltaTable:
+        """Return the table at its newest version, made first where it is missing."""
+        delta = self.refresh()
+        if delta is not None:
+            return delta
+        try:
+            self._delta = DeltaTable.create(
+                self.folder,
+                self.table.schema,
+                partition_by=list(self.table.partition_by) or None,
+                configuration=_configuration(self.table),
+            )
+        except DeltaError:
+            # Two processes made it at once: the other one's table is as good as ours.
+            self._delta = self._open()
+            if self._delta is None:
+                raise
+        return self._delta
+
+    def present(self) -> DeltaTable:
+        """Return the snapshot that the next commit goes through, without refreshing it."""
+        assert self._delta is not None  # ready() was called under the same lock
+        return self._delta
+
+    def append(self, rows: pa.Table, transactions: Sequence[tuple[str, int]]) -> None:
+        """Commit rows through the present snapshot, with application transactions if given."""
+        marks = [Transaction(*transaction) for transaction in transactions]
+        self._write(rows, marks or None, mode="append")
+
+    def overwrite(self, rows: pa.Table, predicate: str) -> None:
+        """Commit rows in place of those that ``predicate`` matches."""
+        self._write(rows, None, mode="overwrite", predicate=predicate)
+
+    def change(self, action: Callable[[DeltaTable], None]) -> None:
+        """Run one committing action on the present snapshot; a lost race is a ConcurrencyError."""
+        delta = self.present()
+        try:
+            action(delta)
+        except CommitFailedError as error:
+            self._delta = None
+            raise ConcurrencyError(
+                f"Another process wrote to {self.table.name} first: {error}",
+                next_step="read the position again and retry",
+            ) from error
+        except (DeltaError, SchemaMismatchError, OSError) as error:
+            self._delta = None
+            raise StorageError(
+                f"Writing to {self.table.name} failed: {error}",
+                next_step="look for a full disk or a missing permission, then run it again",
+            ) from error
+
+    def _write(self, rows: pa.Table, marks: list[Transaction] | None, **options: Any) -> None:
+        def write(delta: DeltaTable) -> None:
+            known = {field.name for field in delta.schema().fields}
+            write_deltalake(
+                delta,
+                rows,
+                schema_mode="merge" if set(rows.column_names) - known else None,
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(app_transactions=marks),
+                post_commithook_properties=NO_HOOKS,
+                **options,
+            )
+            if delta.version() and delta.version() % CHECKPOINT_COMMITS == 0:
+                self.checkpoint()
+
+        self.change(write)
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint and open the table again from it."""
+        if self._delta is not None:
+            self._delta.create_checkpoint()
+            self._delta = self._open()
+
+    def forget(self) -> None:
+        """Drop the snapshot, so that the next use opens the table again."""
+        self._delta = None
+
+
+def _configuration(table: LakeTable) -> dict[str, str | None]:
+    # Wide text columns get no statistics: they cost more than the whole row group's write.
+    if not table.statistics:
+        return {"delta.dataSkippingNumIndexedCols": "0"}
+    return {"delta.dataSkippingStatsColumns": _quoted(table.statistics)}
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ",".join(f"`{column}`" for column in columns)

@@ -1,0 +1,245 @@
+"""The lake's door: append exactly once, replace atomically, query.
+
+A transaction of the table says up to which offset a source was taken in; it is committed together
+with the rows, through the handle that read it, so that of two racing writers one always loses.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from flywheel.errors import ConcurrencyError, DataError, StorageError
+from flywheel.lake.handles import TableHandle
+from flywheel.lake.rows import conform, equality, require_equal
+from flywheel.lake.tables import TABLES
+from flywheel.lake.views import EXTRA_VIEWS, needed_tables, reader_view, stored_view
+
+__all__ = ["Lake", "source_id"]
+
+_ATTEMPTS = 8
+_WORD = re.compile(r"\w+")
+
+
+def source_id(topic_id: str, partition: int) -> str:
+    """Name the Delta application whose transactions hold a partition's position."""
+    return f"{topic_id}:{partition}"
+
+
+class Lake:
+    """All Delta tables under one folder; safe for several threads and processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._lock = threading.RLock()
+        self._handles = {
+            name: TableHandle(table, self.root / name) for name, table in TABLES.items()
+        }
+        self._duck: duckdb.DuckDBPyConnection | None = None
+        self._shown: dict[str, object] = {}
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def append(self, table: str, rows: pa.Table, *, once: tuple[str, int] | None = None) -> bool:
+        """Commit rows; with ``once`` only if that application has not come so far yet.
+
+        Args:
+            table: name of a lake table.
+            rows: its columns, in any order; a missing one becomes null.
+            once: application id and version, committed together with the rows.
+
+        Returns:
+            False when ``once`` or a later version is already there; nothing is written then.
+
+        Raises:
+            ConcurrencyError: another process wrote the same application's rows first.
+        """
+        handle = self._handle(table)
+        ready = conform(handle.table, rows)
+        with self._lock:
+            delta = handle.ready()
+            if once is not None:
+                done = delta.transaction_version(once[0])
+                if done is not None and done >= once[1]:
+                    return False
+            handle.append(ready, [once] if once else [])
+        return True
+
+    def land(
+        self, table: str, rows: pa.Table, *, moves: Mapping[tuple[str, int], tuple[int, int]]
+    ) -> None:
+        """Commit rows and move the positions of their sources, all in one commit.
+
+        The positions move also when there are no rows.
+
+        Args:
+            table: name of a lake table.
+            rows: the valid rows among the offsets that were read.
+            moves: per topic id and partition, the position read from and the next to read.
+
+        Raises:
+            ConcurrencyError: a position is not (any more) where it was read from; nothing is
+                written, and ``facts["positions"]`` tells where they are.
+        """
+        handle = self._handle(table)
+        ready = conform(handle.table, rows)
+        with self._lock:
+            delta = handle.ready()
+            at = {source: delta.transaction_version(source_id(*source)) or 0 for source in moves}
+            moved = {
+                source: at[source] for source, (start, _) in moves.items() if at[source] != start
+            }
+            if moved:
+                raise ConcurrencyError(
+                    f"Another process moved the position of {table} meanwhile.",
+                    next_step="read the position again and retry",
+                    positions=moved,
+                )
+            handle.append(ready, [(source_id(*source), end) for source, (_, end) in moves.items()])
+
+    def append_computed(
+        self, table: str, application: str, make_rows: Callable[[], pa.Table]
+    ) -> int:
+        """Commit rows that were computed from the table itself, and return how many.
+
+        ``make_rows`` may query the lake once; of two processes that do so under one application
+        id at the same time, one gets a ConcurrencyError.
+        """
+        handle = self._handle(table)
+        with self._lock:
+            handle.ready()
+            rows = conform(handle.table, make_rows())
+            if rows.num_rows:
+                version = handle.present().transaction_version(application) or 0
+                handle.append(rows, [(application, version + 1)])
+        return int(rows.num_rows)
+
+    def replace(self, table: str, rows: pa.Table, *, where: Mapping[str, object]) -> None:
+        """Put rows in place of those equal to ``where``, in one commit.
+
+        Every row must itself be equal to ``where``; repeating it changes nothing. A lost race is
+        tried again, since the outcome is the same.
+        """
+        handle = self._handle(table)
+        ready = conform(handle.table, rows)
+        require_equal(handle.table, ready, where)
+        predicate = equality(handle.table, where)
+
+        def write() -> None:
+            handle.ready()
+            handle.overwrite(ready, predicate)
+
+        self.retry(write)
+
+    def retry(self, action: Callable[[], None]) -> None:
+        """Run an action that may be repeated until no other writer comes between."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._lock:
+                    action()
+            except ConcurrencyError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def position(self, table: str, topic_id: str, partition: int) -> int | None:
+        """Return the next offset to read of a source partition, None before the first."""
+        return self.transaction(table, source_id(topic_id, partition))
+
+    def transaction(self, table: str, application: str) -> int | None:
+        """Return the last version that an application committed to a table."""
+        with self._lock:
+            delta = self._handle(table).refresh()
+            version = delta.transaction_version(application) if delta is not None else None
+        return None if version is None else int(version)
+
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+        """Run SQL over the newest state of the tables it names; times come back in UTC.
+
+        Args:
+            sql: DuckDB's SQL; every table is a view of its own name, see `views`.
+            params: values for ``?`` or ``$name``.
+        """
+        with self._lock:
+            connection = self._connection()
+            self._show(connection, needed_tables(_WORD.findall(sql)))
+            cursor = connection.cursor()
+        try:
+            return cursor.sql(sql, params=params).to_arrow_table()
+        except duckdb.IOException as error:
+            raise StorageError(
+                f"The lake could not be read: {error}",
+                next_step="run it again; if it fails again, check the disk",
+            ) from error
+        except duckdb.Error as error:
+            raise DataError(f"The lake query failed: {error}") from error
+        finally:
+            cursor.close()
+
+    def rows(
+        self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Run SQL and return one dict per row."""
+        return list(self.query(sql, params).to_pylist())
+
+    def handle(self, table: str) -> TableHandle:
+        """Return a table's handle for maintenance; hold `lock` while using it."""
+        return self._handle(table)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Lock that every use of a handle needs."""
+        return self._lock
+
+    def close(self) -> None:
+        """Release DuckDB and the open tables."""
+        with self._lock:
+            if self._duck is not None:
+                self._duck.close()
+                self._duck = None
+            self._shown.clear()
+            for handle in self._handles.values():
+                handle.forget()
+
+    def _handle(self, table: str) -> TableHandle:
+        try:
+            return self._handles[table]
+        except KeyError:
+            raise DataError(
+                f"There is no lake table {table!r}.", next_step=f"use one of {', '.join(TABLES)}"
+            ) from None
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._duck is None:
+            self._duck = duckdb.connect(":memory:")
+            self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
+            self._duck.execute("CREATE SCHEMA stored")
+        return self._duck
+
+    def _show(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
+        # A view is written again only when its table has a new version, or when the first
+        # erasure arrives. The erasures come first, since the others depend on them.
+        for name in sorted(tables, key=lambda name: name != "erasures"):
+            delta = self._handles[name].refresh()
+            version = None if delta is None else delta.version()
+            if self._shown.get(f"stored.{name}", -1) != version:
+                files = [] if delta is None else sorted(delta.file_uris())
+                sql = stored_view(TABLES[name], files)
+                connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
+                self._shown[f"stored.{name}"] = version
+            erased = self._shown["stored.erasures"] is not None
+            if self._shown.get(name) != erased:
+                sql = reader_view(TABLES[name], anyone_erased=erased)
+                connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+                self._shown[name] = erased
+        for name, (sources, sql) in EXTRA_VIEWS.items():
+            if name not in self._shown and set(sources) <= set(tables):
+                connection.execute(f"CREATE VIEW {name} AS {sql}")
+                self._shown[name] = True

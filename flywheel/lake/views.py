@@ -1,0 +1,112 @@
+"""The lake as DuckDB sees it: one view per table, without erased subjects, and a few more.
+
+``<table>`` is what every reader uses; ``stored.<table>`` is what lies on disk, erased subjects
+included, for the ledger and for maintenance.
+"""
+
+# ruff: noqa: S608 - every name in these queries comes from the declared tables
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from flywheel.lake.tables import TABLES, LakeTable
+
+__all__ = ["EXTRA_VIEWS", "needed_tables", "reader_view", "stored_view"]
+
+_ORDER = 'landed_at, topic_id, "partition", "offset"'
+_FIRST = f"PARTITION BY workload_id, inference_id ORDER BY {_ORDER}"
+
+# Name -> (tables it reads, query).
+EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
+    "first_inferences": (
+        ("inferences",),
+        f"SELECT * FROM inferences QUALIFY row_number() OVER ({_FIRST}) = 1",
+    ),
+    "all_inferences": (
+        ("inferences",),
+        f"SELECT *, row_number() OVER ({_FIRST}) > 1 AS duplicate FROM inferences",
+    ),
+    "latest_corrections": (
+        ("corrections",),
+        (
+            "SELECT * FROM corrections QUALIFY row_number() OVER (PARTITION BY workload_id, "
+            "correction_id ORDER BY version DESC, accepted_at DESC) = 1"
+        ),
+    ),
+    "latest_annotations": (
+        ("annotations",),
+        (
+            "SELECT * FROM annotations QUALIFY row_number() OVER (PARTITION BY workload_id, "
+            "annotation_id ORDER BY updated_at DESC, seen_at DESC, deleted DESC, version DESC) = 1"
+        ),
+    ),
+}
+
+# Texts about a person that carry no subject of their own are found through the inference.
+_LINKED = ("feedback", "annotations")
+
+
+def needed_tables(words: Sequence[str]) -> list[str]:
+    """Name the tables that a query over these words may read."""
+    named = set(words)
+    wanted = {table for name in named & set(EXTRA_VIEWS) for table in EXTRA_VIEWS[name][0]}
+    wanted |= named & set(TABLES)
+    if wanted & set(_LINKED):
+        wanted.add("inferences")
+    return sorted(wanted | {"erasures"})
+
+
+def stored_view(table: LakeTable, files: Sequence[str]) -> str:
+    """Write the query over a table's files; no file gives no row."""
+    columns = ", ".join(f'"{field.name}"' for field in table.schema)
+    if not files:
+        nulls = ", ".join(
+            f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in table.schema
+        )
+        return f"SELECT {columns} FROM (SELECT {nulls}) WHERE false"
+    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    options = "union_by_name = true, hive_partitioning = false"
+    if table.partition_by:
+        types = ", ".join(
+            f"'{name}': {_sql_type(table.schema.field(name).type)}" for name in table.partition_by
+        )
+        options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{types}}}"
+    return f"SELECT {columns} FROM read_parquet([{quoted}], {options})"
+
+
+def reader_view(table: LakeTable, *, anyone_erased: bool) -> str:
+    """Write the query that leaves out the subjects named in ``erasures``."""
+    base = f"SELECT * FROM stored.{table.name} AS kept"
+    if not anyone_erased or table.name == "erasures":
+        return base
+    if "subject_id" in table.schema.names:
+        return (
+            f"{base} WHERE NOT EXISTS (SELECT 1 FROM stored.erasures AS e WHERE "
+            "e.subject_id = kept.subject_id AND "
+            "(e.workload_id IS NULL OR e.workload_id = kept.workload_id))"
+        )
+    if table.name in _LINKED:
+        return (
+            f"{base} WHERE NOT EXISTS (SELECT 1 FROM stored.inferences AS i "
+            "JOIN stored.erasures AS e ON e.subject_id = i.subject_id "
+            "AND (e.workload_id IS NULL OR e.workload_id = i.workload_id) "
+            "WHERE i.inference_id = kept.inference_id AND i.workload_id = kept.workload_id)"
+        )
+    return base
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    names = {
+        pa.string(): "VARCHAR",
+        pa.binary(): "BLOB",
+        pa.bool_(): "BOOLEAN",
+        pa.int32(): "INTEGER",
+        pa.int64(): "BIGINT",
+        pa.float64(): "DOUBLE",
+        pa.date32(): "DATE",
+        pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
+    }
+    return names[kind]

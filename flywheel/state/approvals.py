@@ -1,0 +1,86 @@
+"""Approvals and rejections as rows; what they are bound to is judged in ``release``."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, select, update
+
+from flywheel.clock import Clock
+from flywheel.state.database import Database
+from flywheel.state.schema import approvals
+
+__all__ = ["Approval", "Approvals"]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """One person's verdict and everything it was given on."""
+
+    id: int
+    workload_id: str
+    cycle: str
+    attempt: int
+    verdict: str
+    actor: str
+    simulated: bool
+    channel: str
+    identity: str
+    requested_by: str
+    reason: str
+    release: str
+    manifest_digest: str
+    gate_digest: str
+    champion: str
+    given_at: datetime
+    expires_at: datetime
+    voided_at: datetime | None
+    void_reason: str
+
+
+class Approvals:
+    """Append to and read the table ``approvals``; the only change to a row is its voiding."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def record(self, **values: Any) -> Approval:
+        """Keep a verdict; ``values`` are the fields of Approval without id, given and void."""
+        values["given_at"] = self._clock.now()
+        with self._database.write() as connection:
+            key = connection.execute(insert(approvals).values(**values)).inserted_primary_key
+            assert key is not None
+            row = (
+                connection.execute(select(approvals).where(approvals.c.id == key[0]))
+                .mappings()
+                .one()
+            )
+            return Approval(**row)
+
+    def void(self, approval_id: int, reason: str) -> None:
+        """Say that a verdict no longer counts, and why; the first reason stays."""
+        mine = (approvals.c.id == approval_id) & approvals.c.voided_at.is_(None)
+        values = {"voided_at": self._clock.now(), "void_reason": reason}
+        with self._database.write() as connection:
+            connection.execute(update(approvals).where(mine).values(**values))
+
+    def of(self, workload_id: str, cycle: str | None = None) -> list[Approval]:
+        """List the verdicts on a workload or on one of its cycles, oldest first."""
+        mine: ColumnElement[bool] = approvals.c.workload_id == workload_id
+        if cycle is not None:
+            mine &= approvals.c.cycle == cycle
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(approvals).where(mine).order_by(approvals.c.id)
+            ).mappings()
+            return [Approval(**row) for row in rows]
+
+    def granted(self, workload_id: str, cycle: str) -> Approval | None:
+        """Return the newest approval of a cycle that was not voided; it may have expired."""
+        standing = [
+            approval
+            for approval in self.of(workload_id, cycle)
+            if approval.verdict == "approved" and approval.voided_at is None
+        ]
+        return standing[-1] if standing else None

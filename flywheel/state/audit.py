@@ -1,0 +1,125 @@
+"""The audit: rows are only ever added, and each carries the hash of the row before.
+
+A changed, removed or reordered row breaks the chain. Cutting off the newest rows does not: compare
+the newest hash with one kept elsewhere.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from flywheel.clock import Clock
+from flywheel.errors import ConcurrencyError
+from flywheel.errors import IntegrityError as BrokenIntegrityError
+from flywheel.state.database import Database
+from flywheel.state.schema import audit
+
+__all__ = ["Audit", "AuditRow"]
+
+_GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One thing that happened, who did it, and its place in the chain."""
+
+    seq: int
+    at: datetime
+    event: str
+    subject: str
+    actor: str
+    details: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class Audit:
+    """Append to, read and verify the table ``audit``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def append(
+        self, event: str, subject: str, actor: str, details: Mapping[str, Any] | None = None
+    ) -> AuditRow:
+        """Add one row to the chain.
+
+        Args:
+            event: what happened, such as ``promotion.done``.
+            subject: whom it concerns, such as ``WORKLOAD/CYCLE``.
+            actor: who did it.
+            details: JSON values.
+        """
+        text = json.dumps(details or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        try:
+            with self._database.write() as connection:
+                return self._append(connection, event, subject, actor, text)
+        except IntegrityError as error:
+            raise ConcurrencyError(
+                "Another process wrote to the audit at the same moment.", next_step="try again"
+            ) from error
+
+    def _append(
+        self, connection: Connection, event: str, subject: str, actor: str, details: str
+    ) -> AuditRow:
+        newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+        last = connection.execute(newest).first()
+        values: dict[str, Any] = {
+            "seq": 1 if last is None else last.seq + 1,
+            "at": self._clock.now(),
+            "event": event,
+            "subject": subject,
+            "actor": actor,
+            "details": details,
+            "previous_hash": _GENESIS if last is None else last.hash,
+        }
+        values["hash"] = _hash(values)
+        connection.execute(insert(audit).values(**values))
+        return AuditRow(**{**values, "details": json.loads(details)})
+
+    def of(self, subject: str | None = None) -> list[AuditRow]:
+        """List the rows about a subject, or all of them, in the order they were written."""
+        query = select(audit).order_by(audit.c.seq)
+        if subject is not None:
+            query = query.where(audit.c.subject == subject)
+        with self._database.read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return [AuditRow(**{**row, "details": json.loads(row["details"])}) for row in rows]
+
+    def verify(self) -> tuple[int, str]:
+        """Follow the whole chain and return its length and newest hash.
+
+        Raises:
+            IntegrityError: a row was changed, removed or put in from outside.
+        """
+        previous, count = _GENESIS, 0
+        with self._database.read() as connection:
+            rows = connection.execute(select(audit).order_by(audit.c.seq)).mappings()
+            for row in rows:
+                values: dict[str, Any] = dict(row)
+                count += 1
+                told = values.pop("hash")
+                if (values["seq"], values["previous_hash"]) != (count, previous) or told != _hash(
+                    values
+                ):
+                    raise BrokenIntegrityError(
+                        f"The audit is broken at row {values['seq']}: it was changed, or rows "
+                        "before it were removed.",
+                        next_step="restore the state database from a backup and compare the rows",
+                        seq=values["seq"],
+                    )
+                previous = told
+        return count, previous
+
+
+def _hash(values: dict[str, Any]) -> str:
+    stamped = {**values, "at": values["at"].isoformat()}
+    text = json.dumps(stamped, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,93 @@
+"""The one handle on the SQL state: small methods, grouped by table and composed here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from flywheel.clock import Clock, SystemClock
+from flywheel.state.approvals import Approvals
+from flywheel.state.attempts import Attempts
+from flywheel.state.audit import Audit
+from flywheel.state.cycles import Cycles
+from flywheel.state.database import Database
+from flywheel.state.decisions import Decisions
+from flywheel.state.leases import Leases
+from flywheel.state.releases import Releases
+from flywheel.state.routes import Routes
+
+__all__ = ["State"]
+
+
+class State:
+    """Cycles, decisions, approvals, releases, routes, leases and the audit of one platform.
+
+    Args:
+        url: SQLAlchemy URL of a database that is at the newest schema; see ``open``.
+        clock: stamps every row.
+        lease_clock: leases expire by it; by default the machine's.
+    """
+
+    def __init__(self, url: str, clock: Clock, *, lease_clock: Clock | None = None) -> None:
+        database = Database(url)
+        attempts = Attempts(database, clock)
+        cycles = Cycles(database, clock, attempts)
+        decisions = Decisions(database, clock)
+        approvals = Approvals(database, clock)
+        releases = Releases(database, clock)
+        leases = Leases(database, lease_clock or SystemClock())
+        routes = Routes(database, clock, leases)
+        audit = Audit(database, clock)
+        self.clock = clock
+        self.close = database.close
+        self._database = database
+
+        self.open_cycle = cycles.open
+        self.get_cycle = cycles.get
+        self.open_cycles = cycles.open_ones
+        self.cycles = cycles.of
+        self.set_cycle_status = cycles.set_status
+        self.new_attempt = cycles.new_attempt
+        self.record_attempt = attempts.add_facts
+        self.attempt = cycles.attempt
+        self.attempts = attempts.of
+
+        self.record_decision = decisions.record
+        self.decisions = decisions.of
+
+        self.record_approval = approvals.record
+        self.void_approval = approvals.void
+        self.approvals = approvals.of
+        self.granted_approval = approvals.granted
+
+        self.record_release = releases.record
+        self.get_release = releases.get
+        self.releases = releases.of
+        self.change_release = releases.change
+        self.mark_release_step = releases.mark_step
+
+        self.champion = routes.champion
+        self.routes = routes.of
+        self.switch_champion = routes.switch_champion
+
+        self.lease = leases.hold
+        self.acquire_lease = leases.acquire
+        self.renew_lease = leases.renew
+        self.release_lease = leases.release
+        self.fence_check = leases.check
+
+        self.audit = audit.append
+        self.audit_rows = audit.of
+        self.verify_audit = audit.verify
+
+    @classmethod
+    def open(cls, url: str, clock: Clock, *, lease_clock: Clock | None = None) -> Self:
+        """Create or migrate the database behind ``url`` and return a handle on it."""
+        state = cls(url, clock, lease_clock=lease_clock)
+        state._database.migrate()
+        return state
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything that this thread writes in the block one atomic step."""
+        with self._database.write():
+            yield

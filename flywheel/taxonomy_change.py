@@ -1,0 +1,132 @@
+"""Add labels to a workload file: a new taxonomy version, comments and order left as they are.
+
+The text is edited in place, at the positions that the YAML parser reports, and checked as a whole
+before it is written.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flywheel.errors import ConfigurationError
+from flywheel.workload import Workload, load_workload, parse_workload
+
+__all__ = ["add_labels", "fresh_label_id"]
+
+_ID_LENGTH = 32
+
+
+def add_labels(
+    path: Path, names: Sequence[str], *, descriptions: Mapping[str, str] | None = None
+) -> Workload:
+    """Add labels to the taxonomy in a workload file as one new version, and return the workload.
+
+    Args:
+        path: the workload file; it is replaced atomically.
+        names: names of the new labels, in order; one that is there already is left alone.
+        descriptions: what the labels mean, by name.
+
+    Raises:
+        ConfigurationError: the workload has no taxonomy, or a name belongs to a retired label.
+    """
+    workload = load_workload(path)
+    if workload.taxonomy is None:
+        raise ConfigurationError(
+            f"{workload.id} has no taxonomy.", next_step="add `taxonomy` to its file first"
+        )
+    new = [name for name in dict.fromkeys(names) if name not in workload.taxonomy.names]
+    if not new:
+        return workload
+    known = {label.id for label in workload.taxonomy.labels}
+    version = workload.taxonomy.version + 1
+    lines = []
+    for name in new:
+        if workload.taxonomy.find(name):
+            raise ConfigurationError(
+                f"{name!r} is the name of a label that was retired or renamed.",
+                next_step="choose another name, or bring the label back by hand",
+            )
+        label_id = fresh_label_id(name, known)
+        known.add(label_id)
+        lines.append(_entry(label_id, name, version, (descriptions or {}).get(name, "")))
+    text = _edited(path.read_text(encoding="utf-8"), version, lines, path)
+    changed = parse_workload(yaml.safe_load(text), source=str(path))
+    _write(path, text)
+    return changed
+
+
+def fresh_label_id(name: str, known: set[str]) -> str:
+    """Derive an id from a name that no label ever had."""
+    stem = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    stem = stem if stem[:1].isalpha() else f"label_{stem}".rstrip("_")
+    candidate, number = stem[:_ID_LENGTH].rstrip("_"), 1
+    while candidate in known:
+        number += 1
+        suffix = f"_{number}"
+        candidate = stem[: _ID_LENGTH - len(suffix)].rstrip("_") + suffix
+    return candidate
+
+
+def _entry(label_id: str, name: str, version: int, description: str) -> str:
+    values: dict[str, Any] = {"id": label_id, "name": name, "added": version}
+    if description:
+        values["description"] = description
+    text = yaml.safe_dump(values, default_flow_style=True, sort_keys=False, width=10_000)
+    return str(text).strip()
+
+
+def _edited(text: str, version: int, entries: Sequence[str], path: Path) -> str:
+    taxonomy = _child(yaml.compose(text, Loader=yaml.SafeLoader), "taxonomy", path)
+    labels = _child(taxonomy, "labels", path)
+    # From the back to the front, so that earlier positions stay valid.
+    last = labels.value[-1]
+    if labels.flow_style:
+        end = last.end_mark.index
+        text = text[:end] + "".join(f", {entry}" for entry in entries) + text[end:]
+    else:
+        end = last.start_mark.index + len(_own_text(text, last))
+        indent = " " * labels.start_mark.column
+        text = text[:end] + "".join(f"\n{indent}- {entry}" for entry in entries) + text[end:]
+    if _has(taxonomy, "version"):
+        node = _child(taxonomy, "version", path)
+        return text[: node.start_mark.index] + str(version) + text[node.end_mark.index :]
+    indent = " " * taxonomy.start_mark.column
+    at = taxonomy.start_mark.index
+    separator = ", " if taxonomy.flow_style else f"\n{indent}"
+    at += 1 if taxonomy.flow_style else 0
+    return text[:at] + f"version: {version}{separator}" + text[at:]
+
+
+def _own_text(text: str, node: yaml.Node) -> str:
+    # A block node ends where the next token begins: comments and blank lines before it are not
+    # the node's own. A comment behind the node on its last line is.
+    kept = text[node.start_mark.index : node.end_mark.index].split("\n")
+    while len(kept) > 1 and (not kept[-1].strip() or kept[-1].lstrip().startswith("#")):
+        kept.pop()
+    own = "\n".join(kept)
+    rest = text[node.start_mark.index + len(own) :].split("\n", 1)[0]
+    return own + rest if rest.lstrip().startswith("#") else own
+
+
+def _has(node: yaml.Node, key: str) -> bool:
+    return any(name.value == key for name, _ in node.value)
+
+
+def _child(node: yaml.Node | None, key: str, path: Path) -> yaml.Node:
+    for name, value in node.value if node is not None else ():
+        if name.value == key:
+            return value  # type: ignore[no-any-return]
+    raise ConfigurationError(
+        f"{path} states {key} in a way that cannot be edited (an anchor or a merge key).",
+        next_step="add the labels by hand and raise the version",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
