@@ -1,5 +1,7 @@
 """The code location: every workload's assets, checks, jobs, sensors and schedules at a glance."""
 
+from typing import Any
+
 import dagster as dg
 
 from assets.dataset import dataset_asset
@@ -30,7 +32,7 @@ from sensors.trigger import trigger_sensor
 __all__ = ["defs"]
 
 
-def workload_assets(workload: Workload) -> list[dg.AssetsDefinition]:
+def workload_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Build every asset of one workload, in the order of the loop."""
     return [
         *drift_assets(workload),
@@ -42,42 +44,40 @@ def workload_assets(workload: Workload) -> list[dg.AssetsDefinition]:
     ]
 
 
-def workload_jobs(workload: Workload) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Build the jobs of one workload: observe, review, cycle, release."""
+def job(name: str, workload: Workload, *assets: str) -> Any:
+    """Build a job over assets of one workload.
 
-    def job(name: str, *assets: str) -> dg.UnresolvedAssetJobDefinition:
-        keys = [asset_key(workload, asset) for asset in assets]
-        return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*keys))
-
-    return [
-        job(observe_job(workload.id), "profiles", "drift", "review_items"),
-        job(review_job(workload.id), "corrections"),
-        job(cycle_job(workload.id), "dataset", "adapter", "gate"),
-        job(release_job(workload.id), "release"),
-    ]
+    Dagster does not export the type of an asset job that is not resolved yet, hence Any.
+    """
+    keys = [asset_key(workload, asset) for asset in assets]
+    return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*keys))
 
 
 def build_definitions(workloads: list[Workload]) -> dg.Definitions:
     """Assemble the code location of these workloads."""
+    observe = [job(observe_job(w.id), w, "profiles", "drift", "review_items") for w in workloads]
+    review = [job(review_job(w.id), w, "corrections") for w in workloads]
+    cycle = [job(cycle_job(w.id), w, "dataset", "adapter", "gate") for w in workloads]
+    release = [job(release_job(w.id), w, "release") for w in workloads]
     shared = [
         dg.define_asset_job(LANDING_JOB, selection=dg.AssetSelection.assets(landing)),
         dg.define_asset_job(MAINTENANCE_JOB, selection=dg.AssetSelection.assets(maintenance)),
     ]
-    per_workload = [
-        finished_reviews_sensor(workloads),
-        trigger_sensor(workloads),
-        granted_approvals_sensor(workloads),
+    watching = [
+        finished_reviews_sensor(workloads, review),
+        trigger_sensor(workloads, cycle),
+        granted_approvals_sensor(workloads, release),
     ]
     return dg.Definitions(
         assets=[landing, maintenance, *(a for w in workloads for a in workload_assets(w))],
         asset_checks=[ledger_balances],
-        jobs=[*shared, *(job for w in workloads for job in workload_jobs(w))],
+        jobs=[*shared, *observe, *review, *cycle, *release],
         schedules=[
             maintenance_schedule,
             *(observe_schedule(w) for w in workloads),
             *(calendar_schedule(w) for w in workloads),
         ],
-        sensors=[new_events_sensor, *(per_workload if workloads else [])],
+        sensors=[new_events_sensor, *(watching if workloads else [])],
         resources={"platform": platform_resource},
         executor=dg.in_process_executor,
     )

@@ -27,7 +27,7 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
         with dagster_outcomes():
             days = refresh_recent_profiles(platform, platform.workload(workload.id))
         return dg.MaterializeResult(
-            metadata={"summary": f"{len(days)} days profiled", "days profiled": len(days)}
+            metadata={"summary": f"{days} days profiled", "days profiled": days}
         )
 
     @dg.asset(

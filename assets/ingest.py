@@ -1,5 +1,7 @@
 """Stage ingest: from the log into the lake, and the lake's upkeep; shared by all workloads."""
 
+from dataclasses import asdict
+
 import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM
@@ -62,7 +64,8 @@ def ledger_balances(platform: PlatformParam) -> dg.AssetCheckResult:
     with dagster_outcomes():
         ledger = prove_ledger(platform)
     return dg.AssetCheckResult(
-        passed=ledger.balances, metadata={"ledger": markdown_table(ledger.to_rows())}
+        passed=ledger.balances,
+        metadata={"ledger": markdown_table([asdict(p) for p in ledger.partitions])},
     )
 
 
@@ -78,7 +81,12 @@ def maintenance(platform: PlatformParam) -> dg.MaterializeResult:
     """Keep the tables quick to read and to append to."""
     with dagster_outcomes():
         report = maintain_lake(platform)
-    rows = report.to_rows()
+    rows = [asdict(table) for table in report.tables]
+    removed = sum(table.vacuumed for table in report.tables)
     return dg.MaterializeResult(
-        metadata={"summary": f"{len(rows)} tables", "tables": markdown_table(rows)}
+        metadata={
+            "summary": f"{len(rows)} tables kept, {removed} files removed",
+            "tables": markdown_table(rows),
+            "erased subjects' rows": report.erased,
+        }
     )

@@ -31,9 +31,10 @@ def release_asset(workload: Workload) -> dg.AssetsDefinition:
             metadata={
                 "summary": f"{promoted.release} is champion, version {promoted.version}",
                 "release": promoted.release,
-                "version": str(promoted.version),
-                "replaced": promoted.replaced or "base",
-                "manifest digest": promoted.manifest_digest,
+                "version": promoted.version,
+                "replaced": promoted.replaced,
+                "approved by": promoted.approved_by,
+                "MLflow model version": promoted.model_version,
             }
         )
 

@@ -14,7 +14,9 @@ _MODULES = ["startup", "decode", "drift", "orchestration"]
 def main(names: list[str]) -> None:
     """Measure the named benchmarks, or all of them."""
     console = Console()
-    console.print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    console.print(
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
     table = Table(title="ratios (medians; anchor measured in the same run)")
     for column in ("what", "measured", "anchor", "ratio", "aim", ""):
         table.add_column(column, justify="left" if column == "what" else "right")

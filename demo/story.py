@@ -15,12 +15,11 @@ from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
 from flywheel.clock import ManualClock
 from flywheel.errors import IntegrityError
-from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job
+from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, review_job
 from flywheel.release.approval import approve
 from flywheel.state import Cycle
 from flywheel.taxonomy_change import add_labels
 from flywheel.turn.observe import proposed_labels
-from flywheel.turn.release import approval_subject
 from flywheel.wiring import Platform
 
 __all__ = ["Story"]
@@ -103,7 +102,8 @@ class Story:
         with self.progress.stage("approve") as told:
             approve(
                 self.platform.state,
-                approval_subject(self.platform, cycle.workload_id, cycle.name),
+                cycle.workload_id,
+                cycle.name,
                 actor=APPROVER,
                 reason="The gate passed and the gain is on the labels that people asked for.",
                 channel="demo",
@@ -118,13 +118,11 @@ class Story:
             return
         with self.progress.stage("taxonomy") as told:
             path = self.platform.settings.workload_folder / f"{self.world.workload_id}.yaml"
-            version = add_labels(path, wanted)
+            version = add_labels(path, wanted).taxonomy_version
             self._collect(force=True)
             told.append(f"the owner (simulated) adds {', '.join(wanted)}: version {version}")
 
     def _collect(self, *, force: bool = False) -> None:
-        from flywheel.orchestration.keys import review_job  # noqa: PLC0415
-
         if force:
             self._run(review_job(self.world.workload_id))
             return

@@ -84,7 +84,7 @@ def _edited(text: str, version: int, entries: Sequence[str], path: Path) -> str:
     labels = _child(taxonomy, "labels", path)
     # From the back to the front, so that earlier positions stay valid.
     last = labels.value[-1]
-    if labels.flow_style:
+    if _is_flow(labels):
         end = last.end_mark.index
         text = text[:end] + "".join(f", {entry}" for entry in entries) + text[end:]
     else:
@@ -96,8 +96,8 @@ def _edited(text: str, version: int, entries: Sequence[str], path: Path) -> str:
         return text[: node.start_mark.index] + str(version) + text[node.end_mark.index :]
     indent = " " * taxonomy.start_mark.column
     at = taxonomy.start_mark.index
-    separator = ", " if taxonomy.flow_style else f"\n{indent}"
-    at += 1 if taxonomy.flow_style else 0
+    separator = ", " if _is_flow(taxonomy) else f"\n{indent}"
+    at += 1 if _is_flow(taxonomy) else 0
     return text[:at] + f"version: {version}{separator}" + text[at:]
 
 
@@ -110,6 +110,10 @@ def _own_text(text: str, node: yaml.Node) -> str:
     own = "\n".join(kept)
     rest = text[node.start_mark.index + len(own) :].split("\n", 1)[0]
     return own + rest if rest.lstrip().startswith("#") else own
+
+
+def _is_flow(node: yaml.Node) -> bool:
+    return bool(getattr(node, "flow_style", False))
 
 
 def _has(node: yaml.Node, key: str) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flywheel.ports.event_log import EventLog
     from flywheel.ports.model_server import ModelServer
     from flywheel.ports.train_launcher import TrainLauncher
+    from flywheel.release.registry import MlflowRegistry
     from flywheel.review.local_queue import LocalReviewQueue
     from flywheel.state import State
 
@@ -94,6 +95,13 @@ class Platform:
         )
 
         return SubprocessTrainLauncher()
+
+    @cached_property
+    def registry(self) -> "MlflowRegistry":
+        """MLflow's tracking and model registry."""
+        from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - (as above)
+
+        return MlflowRegistry(self.settings.mlflow_database, self.home / "mlflow" / "artifacts")
 
     def base(self, workload: Workload) -> "BaseModel":
         """Return the workload's base model; it must have been built.

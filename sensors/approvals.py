@@ -1,6 +1,7 @@
 """A granted approval starts the promotion."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -11,12 +12,12 @@ from flywheel.workload import Workload
 __all__ = ["granted_approvals_sensor"]
 
 
-def granted_approvals_sensor(workloads: Sequence[Workload]) -> dg.SensorDefinition:
+def granted_approvals_sensor(workloads: Sequence[Workload], jobs: Sequence[Any]) -> dg.SensorDefinition:
     """Build the sensor that asks for the promotion of every approved cycle."""
 
     @dg.sensor(
         name="granted_approvals_sensor",
-        job_names=[release_job(workload.id) for workload in workloads],
+        jobs=jobs,
         minimum_interval_seconds=30,
         description="Promotes what a person has approved; the release step checks everything again.",
     )

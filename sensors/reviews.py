@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -12,12 +13,12 @@ from flywheel.workload import Workload
 __all__ = ["finished_reviews_sensor"]
 
 
-def finished_reviews_sensor(workloads: Sequence[Workload]) -> dg.SensorDefinition:
+def finished_reviews_sensor(workloads: Sequence[Workload], jobs: Sequence[Any]) -> dg.SensorDefinition:
     """Build the sensor that watches the review queue of every workload."""
 
     @dg.sensor(
         name="finished_reviews_sensor",
-        job_names=[review_job(workload.id) for workload in workloads],
+        jobs=jobs,
         minimum_interval_seconds=60,
         description="Collects judgments when their number has changed since the last look.",
     )

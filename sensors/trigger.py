@@ -1,6 +1,7 @@
 """The trigger: evaluate it, and ask again for every cycle that the state holds open."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -13,12 +14,12 @@ from flywheel.workload import Workload
 __all__ = ["open_cycle_requests", "trigger_sensor"]
 
 
-def trigger_sensor(workloads: Sequence[Workload]) -> dg.SensorDefinition:
+def trigger_sensor(workloads: Sequence[Workload], jobs: Sequence[Any]) -> dg.SensorDefinition:
     """Build the sensor that evaluates every workload's trigger and opens its cycles."""
 
     @dg.sensor(
         name="trigger_sensor",
-        job_names=[cycle_job(workload.id) for workload in workloads],
+        jobs=jobs,
         minimum_interval_seconds=60,
         description="Writes one decision per evaluation, also 'no', and starts open cycles.",
     )

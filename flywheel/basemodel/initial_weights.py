@@ -19,7 +19,9 @@ __all__ = ["ANSWER_NORM", "Shape", "build_model", "round_to_nf4"]
 ANSWER_NORM = 1.7
 _SPARE_CHANNELS = 16
 _CONSTANT = 2.0  # keeps the normalisation from wiping out how much a word matters
-_MEAN_GAIN = 0.3
+_CONSTANT_READ = 10.0  # about what the last normalisation makes of the constant
+_MEAN_GAIN = 1.0
+_QUIET = 0.02  # so that random layers do not talk over what the words say
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _token_vectors(
     rows = tokenizer(list(prompts))["input_ids"]
     counts = np.bincount(np.concatenate([np.asarray(row) for row in rows]), minlength=size)
     silent = sorted({*tokenizer(fixed)["input_ids"], *answers} | set(np.flatnonzero(~raw.any(1))))
-    counts[silent] = 0
+    seen, counts = counts, np.where(np.isin(np.arange(size), silent), 0, counts)
     centre = (counts @ raw / max(counts.sum(), 1)).astype(np.float32)
     means = np.stack([raw[row].mean(axis=0) if row else centre for row in rows]) - centre
     axes = np.linalg.svd(means[: 20_000], full_matrices=False)[2][:width].T
@@ -127,6 +129,7 @@ def _token_vectors(
 
     outputs = random.normal(0, 0.02, (size, hidden)).astype(np.float32)
     outputs[:, : semantic.shape[1]] += 0.5 * semantic
+    outputs[:, hidden - 1] = np.log((seen + 0.5) / seen.sum()) / _CONSTANT_READ
     outputs[answers] = _answer_rows(meanings, words, axes, hidden, random)
     return inputs, outputs
 
@@ -139,6 +142,7 @@ def _answer_rows(
     raw = words.embed(list(meanings.values()))
     known = raw.any(axis=1)
     rows = random.normal(0, 1, (len(meanings), hidden))
+    rows[:, hidden - 1] = 0  # how frequent an answer is, is not for the base to say
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     if known.any():
         meant = (raw[known] - raw[known].mean(axis=0)) @ axes
@@ -158,6 +162,10 @@ def _average_in_first_layer(model: Any, hidden: int) -> None:
     attention = model.model.layers[0].self_attn
     attention.v_proj.weight.copy_(torch.eye(hidden))
     attention.o_proj.weight.copy_(_MEAN_GAIN * torch.eye(hidden))
-    # Takes the constant channel out again: its normalised value is near sqrt(hidden) here.
+    # Half of the constant channel is taken out again; what is left carries token frequencies.
     typical = _CONSTANT * (hidden / (1 + _CONSTANT**2)) ** 0.5
-    attention.o_proj.weight[hidden - 1, hidden - 1] = -_CONSTANT / typical
+    attention.o_proj.weight[hidden - 1, hidden - 1] = -_CONSTANT / 2 / typical
+    for number, layer in enumerate(model.model.layers):
+        layer.mlp.down_proj.weight.mul_(_QUIET)
+        if number > 0:
+            layer.self_attn.o_proj.weight.mul_(_QUIET)

@@ -1,11 +1,14 @@
-"""Pre-training of the tiny base on unlabelled prompts: next token, and what was read so far.
+"""Pre-training of the tiny base on unlabelled prompts: next token, without forgetting the words.
 
-At the prompt's end, where an answer will start, the model learns to name the words of the input
-and to tell the input from others by half of its words (Gao et al. 2021, SimCSE).
+At the prompt's end, where an answer will start, the untrained model holds the mean of the input's
+word vectors, which is what an adapter needs most. Next-token training alone washes it out within
+sixty steps (a linear probe with five labels a class on BANKING77 fell from 0.67 to 0.55), so the
+last position is held near where it was.
 """
 
+import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,8 @@ import numpy as np
 __all__ = ["Schedule", "pretrain"]
 
 _REPORT_SECONDS = 2.0
+_NEXT_TOKENS = 192
+_HOLD = 30.0
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,12 @@ def pretrain(
     decay = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=schedule.learning_rate, total_steps=max(schedule.steps, 1), pct_start=0.1
     )
+    untrained = copy.deepcopy(model.model).eval().requires_grad_(False)
     model.train()
     started = reported = time.perf_counter()
-    for step, batch in enumerate(_batches(rows, schedule, tokenizer.pad_token_id), start=1):
-        loss = _next_token_loss(model, batch)
+    random = np.random.default_rng(schedule.seed)
+    for step in range(1, schedule.steps + 1):
+        loss = _loss(model, untrained, _batch(rows, schedule.batch, random), random)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -64,20 +71,37 @@ def pretrain(
     model.eval()
 
 
-def _batches(rows: Sequence[Any], schedule: Schedule, pad: int) -> Iterator[Any]:
+@dataclass(frozen=True)
+class _Batch:
+    tokens: Any
+    present: Any
+
+
+def _batch(rows: Sequence[Any], size: int, random: np.random.Generator) -> _Batch:
     import torch  # noqa: PLC0415 - heavy
 
-    random = np.random.default_rng(schedule.seed)
-    for _ in range(schedule.steps):
-        chosen = random.choice(len(rows), size=min(schedule.batch, len(rows)), replace=False)
-        longest = max(len(rows[index]) for index in chosen)
-        batch = np.full((len(chosen), longest), pad)
-        for place, index in enumerate(chosen):
-            batch[place, : len(rows[index])] = rows[index]
-        yield torch.from_numpy(batch)
+    chosen = [rows[i] for i in random.choice(len(rows), size=min(size, len(rows)), replace=False)]
+    longest = max(len(row) for row in chosen)
+    tokens = np.zeros((len(chosen), longest), np.int64)
+    present = np.zeros((len(chosen), longest), np.int64)
+    for place, row in enumerate(chosen):
+        tokens[place, : len(row)] = row
+        present[place, : len(row)] = 1
+    return _Batch(torch.from_numpy(tokens), torch.from_numpy(present))
 
 
-def _next_token_loss(model: Any, batch: Any) -> Any:
-    pad = model.config.pad_token_id
-    labels = batch.masked_fill(batch == pad, -100)
-    return model(input_ids=batch, attention_mask=(batch != pad).long(), labels=labels).loss
+def _loss(model: Any, untrained: Any, batch: _Batch, random: np.random.Generator) -> Any:
+    import torch  # noqa: PLC0415 - heavy
+
+    hidden = model.model(input_ids=batch.tokens, attention_mask=batch.present).last_hidden_state
+    # A sample of the positions: the projection onto the vocabulary is what costs.
+    rows, columns = torch.nonzero(batch.present[:, 1:], as_tuple=True)
+    some = torch.from_numpy(random.permutation(len(rows))[:_NEXT_TOKENS])
+    rows, columns = rows[some], columns[some]
+    logits = model.lm_head(hidden[rows, columns])
+    following = torch.nn.functional.cross_entropy(logits, batch.tokens[rows, columns + 1])
+    with torch.no_grad():
+        before = untrained(input_ids=batch.tokens, attention_mask=batch.present).last_hidden_state
+    ends = torch.arange(len(hidden)), batch.present.sum(dim=1) - 1
+    kept = torch.nn.functional.cosine_similarity(hidden[ends], before[ends], dim=1).mean()
+    return following + _HOLD * (1 - kept)

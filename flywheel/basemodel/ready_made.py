@@ -35,7 +35,8 @@ def import_smollm2(cache: Path, *, on_progress: Callable[[str], None]) -> BaseMo
             quantization_config=GgufConfig(dequantize=True),
         )
         # What was dequantised must not be announced as quantised, or nothing can load it.
-        del model.config.quantization_config
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
         model.to(torch.bfloat16).save_pretrained(folder)
         AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(folder)
         return {"name": "smollm2", "source": f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}"}

@@ -31,11 +31,11 @@ class TinySize:
     layers: int = 2
     heads: int = 4
     intermediate: int = 512
-    vocabulary: int = 6000
+    vocabulary: int = 4000
     reserved: int = 32
     positions: int = 4096
-    steps: int = 300
-    batch: int = 64
+    steps: int = 80
+    batch: int = 32
     learning_rate: float = 1e-3
 
 

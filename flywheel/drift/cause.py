@@ -46,9 +46,7 @@ def find_cause(
     )
 
 
-def word_shifts(
-    old: Profile, new: Profile
-) -> tuple[tuple[WordShift, ...], tuple[WordShift, ...]]:
+def word_shifts(old: Profile, new: Profile) -> tuple[tuple[WordShift, ...], tuple[WordShift, ...]]:
     """Return the words that rose and those that fell, the surest first.
 
     Ranked by the likelihood ratio G² of a word's texts before and now (Dunning, 1993), which

@@ -14,7 +14,14 @@ from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
 from flywheel.workload import ClassificationTask, Workload
 
-__all__ = ["BINS", "OTHER_TERM", "WORD_PATTERN", "category_columns", "profile_days", "refresh_profiles"]
+__all__ = [
+    "BINS",
+    "OTHER_TERM",
+    "WORD_PATTERN",
+    "category_columns",
+    "profile_days",
+    "refresh_profiles",
+]
 
 OTHER_TERM = "(other)"
 # Words of a day beyond these are counted together; texts of a day beyond these are sampled by

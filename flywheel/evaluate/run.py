@@ -3,7 +3,6 @@
 Whether anything is promoted is decided elsewhere, from the report's file and its digest.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from flywheel.evaluate.suites import Arm, CaseResult, Suite, choose_shots, evalu
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shot
+from flywheel.snapshots import read_rows
 from flywheel.state import CycleStatus, Release, State
 from flywheel.workload import Workload
 
@@ -88,8 +88,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     release = _candidate_of(state, workload.id, cycle, attempt, candidate)
     champion = state.champion(workload.id)
     _load(state, server, candidate, champion)
-    suites = {suite: _read_rows(dataset / f"{suite}.jsonl") for suite in _SUITES}
-    train = _read_rows(dataset / "train.jsonl")
+    suites = {suite: read_rows(dataset, suite) for suite in _SUITES}
+    train = read_rows(dataset, "train")
     arms, notes = plan_arms(server, codec, train, champion, candidate, shots=shots)
     cases = measure_arms(server, codec, suites, arms, on_progress=on_progress)
     report = decide_gate(
@@ -112,6 +112,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     keep = {"workload_id": workload.id, "cycle": cycle, "attempt": attempt}
     lake.replace("evaluations", _table(cases, report), where=keep)
     _record(state, report, folder)
+    if report.outcome != "pass":
+        server.unload(candidate)
     return report
 
 
@@ -234,13 +236,6 @@ def _record(state: State, report: GateReport, folder: Path) -> None:
         details = {**facts, "candidate": subject.candidate, "champion": subject.champion}
         where = f"{subject.workload_id}/{subject.cycle}"
         state.audit("gate.decided", where, "system", {**details, "attempt": subject.attempt})
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        raise DataError(f"The dataset has no {path.name}.", next_step="build the dataset again")
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines if line.strip()]
 
 
 def _table(cases: Sequence[CaseResult], report: GateReport) -> pa.Table:

@@ -151,7 +151,7 @@ class SqliteConsumer:
                     "SELECT number, first_offset FROM partitions WHERE topic_key = ?", (key,)
                 ).fetchall()
             )
-        self._renew_at = now + self._lease_seconds / 5
+        self._renew_at = now + self._lease_seconds / 20
         self._share_out(members, committed, firsts)
 
     def _living(self, connection: sqlite3.Connection, key: int) -> list[str]:

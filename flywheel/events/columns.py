@@ -1,10 +1,12 @@
 """Turn decoded events into column lists, ready for Arrow.
 
-Checks that need the request itself are made here: whether there is an input, and how long it is.
+Checks that look inside requests and responses are made here: UTF-8, depth, whether there is an input
+and how long it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +14,7 @@ import msgspec
 from flywheel.answers import canonical_json
 from flywheel.errors import EventError
 from flywheel.events.codec import Decoded, EventContract
-from flywheel.events.reasons import Reason, explain
+from flywheel.events.reasons import Reason, any_too_deep, explain, too_deep
 from flywheel.events.schema import FeedbackEvent, InferenceEvent
 
 __all__ = ["AnswerTexts", "feedback_columns", "inference_columns"]
@@ -39,14 +41,16 @@ class _Part(msgspec.Struct, gc=False):
 
 class _Message(msgspec.Struct, gc=False):
     role: str
-    content: str | list[_Part] | None = None
+    content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Request(msgspec.Struct, gc=False):
     messages: list[_Message]
 
 
+# Only the message that is the input has its content decoded.
 _DECODE_REQUEST = msgspec.json.Decoder(_Request).decode
+_DECODE_CONTENT = msgspec.json.Decoder(str | list[_Part] | None).decode
 
 
 class AnswerTexts:
@@ -73,29 +77,33 @@ def inference_columns(
     """Return the event columns of `inferences`, moving events without a usable input aside."""
     inputs: list[str] = []
     outputs: list[str | None] = []
+    requests: list[str] = []
     responses: list[str] = []
+    longest = {key: limits.input_characters for key, limits in contract.limits.items()}
 
     def look(event: InferenceEvent) -> None:
+        # The appends come last, and together: an event lands whole or not at all.
         _check_moment(event.timestamp)
-        text = _input_of(event)
-        if len(text) > contract.limits[event.workload_id].input_characters:
-            raise EventError(Reason.INPUT_TOO_LONG, f"the input has {len(text)} characters")
-        response = str(event.response, "utf-8")
+        request, response = str(event.request, "utf-8"), str(event.response, "utf-8")
         if response[0] != "{" and response != "null":
             raise EventError(Reason.WRONG_TYPE, "Expected `object` - at `$.response`")
+        text = _input_of(event.request)
+        if len(text) > longest[event.workload_id]:
+            raise EventError(Reason.INPUT_TOO_LONG, f"the input has {len(text)} characters")
         outputs.append(answers(event.output))
         inputs.append(text)
+        requests.append(request)
         responses.append(response)
 
-    events = _keep(decoded, look, lambda event: event.request)
+    events = _keep(decoded, look, ("request", "response", "output"))
     columns: dict[str, list[Any]] = {
-        name: [getattr(event, name) for event in events] for name in _INFERENCE_TEXTS
+        name: list(map(attrgetter(name), events)) for name in _INFERENCE_TEXTS
     }
-    columns["request"] = [str(event.request, "utf-8") for event in events]
+    usages = list(map(attrgetter("usage"), events))
+    columns["request"] = requests
     columns["response"] = responses
     columns["input"] = inputs
     columns["output"] = outputs
-    usages = [event.usage for event in events]
     columns["prompt_tokens"] = [usage and usage.prompt_tokens for usage in usages]
     columns["completion_tokens"] = [usage and usage.completion_tokens for usage in usages]
     return columns
@@ -109,28 +117,31 @@ def feedback_columns(decoded: Decoded[FeedbackEvent], answers: AnswerTexts) -> d
         _check_moment(event.timestamp)
         values.append(answers(event.value))
 
-    events = _keep(decoded, look, lambda event: event.value)
+    events = _keep(decoded, look, ("value",))
     columns: dict[str, list[Any]] = {
-        name: [getattr(event, name) for event in events] for name in _FEEDBACK_TEXTS
+        name: list(map(attrgetter(name), events)) for name in _FEEDBACK_TEXTS
     }
     columns["value"] = values
     return columns
 
 
 def _keep(
-    decoded: Decoded[Event],
-    look: Callable[[Event], None],
-    part: Callable[[Event], msgspec.Raw],
+    decoded: Decoded[Event], look: Callable[[Event], None], parts: Sequence[str]
 ) -> list[Event]:
+    # Keeps the events that `look` has no complaint about; `parts` are the texts that stayed raw.
     kept: list[Event] = []
     indices: list[int] = []
+    getters = [attrgetter(part) for part in parts]
+    deep = any(any_too_deep(list(map(part, decoded.events))) for part in getters)
     for event, index in zip(decoded.events, decoded.indices, strict=True):
         try:
+            if deep:
+                _check_depth([bytes(part(event)) for part in getters])
             look(event)
         except EventError as error:
             decoded.reject(index, error)
-        except (msgspec.DecodeError, RecursionError) as error:
-            decoded.reject(index, explain(error, bytes(part(event))))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            decoded.reject(index, explain(error, b"".join(part(event) for part in getters)))
         else:
             kept.append(event)
             indices.append(index)
@@ -140,13 +151,18 @@ def _keep(
 
 def _check_moment(moment: datetime) -> None:
     if not _FIRST_MOMENT <= moment < _LAST_MOMENT:
-        raise EventError(Reason.BAD_TIMESTAMP, f"{moment.year} is not a year of this platform")
+        raise EventError(Reason.BAD_TIMESTAMP, f"{moment.year} is no year to be in")
 
 
-def _input_of(event: InferenceEvent) -> str:
-    for message in reversed(_DECODE_REQUEST(event.request).messages):
+def _check_depth(texts: Sequence[bytes]) -> None:
+    if any(map(too_deep, texts)):
+        raise EventError(Reason.TOO_DEEP, "nested too deep")
+
+
+def _input_of(request: msgspec.Raw) -> str:
+    for message in reversed(_DECODE_REQUEST(request).messages):
         if message.role == "user":
-            content = message.content
+            content: str | list[_Part] | None = _DECODE_CONTENT(message.content)
             if isinstance(content, list):
                 content = "\n".join(part.text for part in content if part.text)
             if content:

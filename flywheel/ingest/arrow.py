@@ -50,8 +50,7 @@ def arrange(
         columns = feedback_columns(feedback, answers)
         indices, rejections = feedback.indices, feedback.rejections
     columns |= _source([records[index] for index in indices])
-    columns["landed_at"] = [now] * len(indices)
-    return Batch(_with_day(table, columns), rejections)
+    return Batch(_rows(table, columns, now), rejections)
 
 
 def _source(records: Sequence[LogRecord]) -> dict[str, list[Any]]:
@@ -64,12 +63,14 @@ def _source(records: Sequence[LogRecord]) -> dict[str, list[Any]]:
     }
 
 
-def _with_day(table: str, columns: dict[str, list[Any]]) -> pa.Table:
+def _rows(table: str, columns: dict[str, list[Any]], now: datetime) -> pa.Table:
     schema = TABLES[table].schema
     arrays = {
         name: pa.array(values, type=schema.field(name).type) for name, values in columns.items()
     }
     arrays["day"] = arrays["timestamp"].cast(pa.date32())
+    landed_at = pa.scalar(now, schema.field("landed_at").type)
+    arrays["landed_at"] = pa.repeat(landed_at, len(arrays["day"]))
     return pa.table(arrays)
 
 

@@ -87,14 +87,7 @@ def write_dead_letters(lake: Lake, rows: pa.Table) -> int:
         positions = zip(*(rows[name].to_pylist() for name in names), strict=True)
         return rows.filter(pa.array([position not in seen for position in positions], pa.bool_()))
 
-    written = 0
-
-    def write() -> None:
-        nonlocal written
-        written = lake.append_computed("dead_letters", _APPLICATION, missing)
-
-    lake.retry(write)
-    return written
+    return lake.retry(lambda: lake.append_computed("dead_letters", _APPLICATION, missing))
 
 
 def list_dead_letters(
@@ -179,14 +172,10 @@ def _replay_round(  # noqa: PLR0913, PLR0917 - one round's whole state
         dead.update(str(rejection.reason) for rejection in batch.rejections)
         return batch.rows
 
-    lake.retry(lambda: _discard(lake.append_computed(table_of(topic), _REPLAY, good)))
+    lake.retry(lambda: lake.append_computed(table_of(topic), _REPLAY, good))
     report.landed += landed
     report.still_dead += dead
     return last
-
-
-def _discard(_count: int) -> None:
-    return
 
 
 def _still_dead(
@@ -197,7 +186,7 @@ def _still_dead(
     letter: DeadLetterId | None,
 ) -> Sequence[LogRecord]:
     rows = lake.rows(
-        f"SELECT * FROM ({_STILL_DEAD}) WHERE topic = $topic "  # noqa: S608 - constant columns
+        f"SELECT * FROM ({_STILL_DEAD}) WHERE topic = $topic AND raw IS NOT NULL "  # noqa: S608 - constant columns
         f"AND ({_POSITION}) > ($topic_id, $partition, $offset) "
         "AND ($reason IS NULL OR reason = $reason) "
         'AND ($letter IS NULL OR concat_ws(\':\', topic_id, "partition", "offset") = $letter) '

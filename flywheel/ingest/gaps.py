@@ -30,7 +30,7 @@ def declare_gap(
     Raises:
         RefusedError: nothing is missing there.
     """
-    firsts = {found: first for found, first in log.first_offsets(topic).items()}
+    firsts = log.first_offsets(topic)
     found = next((one for one in firsts if one.number == partition), None)
     table = table_of(topic)
     at = 0 if found is None else lake.position(table, found.topic_id, partition) or 0

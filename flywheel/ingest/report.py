@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["IngestReport"]
 
@@ -31,3 +32,10 @@ class IngestReport:
         self.decode_seconds += other.decode_seconds
         self.commit_seconds += other.commit_seconds
         self.lag = other.lag
+
+    def figures(self) -> dict[str, Any]:
+        """Return the report as plain values, for JSON and for metadata."""
+        return {
+            name: dict(value) if isinstance(value, Counter) else value
+            for name, value in vars(self).items()
+        }

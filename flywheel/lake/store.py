@@ -7,8 +7,9 @@ with the rows, through the handle that read it, so that of two racing writers on
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +23,7 @@ from flywheel.lake.views import EXTRA_VIEWS, needed_tables, reader_view, stored_
 __all__ = ["Lake", "source_id"]
 
 _ATTEMPTS = 8
+Result = TypeVar("Result")
 _WORD = re.compile(r"\w+")
 
 
@@ -135,17 +137,13 @@ class Lake:
 
         self.retry(write)
 
-    def retry(self, action: Callable[[], None]) -> None:
+    def retry(self, action: Callable[[], Result]) -> Result:
         """Run an action that may be repeated until no other writer comes between."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._lock:
-                    action()
-            except ConcurrencyError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(ConcurrencyError), self._lock:
+                return action()
+        with self._lock:
+            return action()
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -220,13 +218,15 @@ class Lake:
         if self._duck is None:
             self._duck = duckdb.connect(":memory:")
             self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
+            # A Delta file never changes under its name, so that its footer is read once.
+            self._duck.execute("SET GLOBAL parquet_metadata_cache = true")
             self._duck.execute("CREATE SCHEMA stored")
         return self._duck
 
     def _show(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
-        # A view is written again only when its table has a new version, or when the first
-        # erasure arrives. The erasures come first, since the others depend on them.
-        for name in sorted(tables, key=lambda name: name != "erasures"):
+        # A view is written again only when its table has a new version, or when the first erasure
+        # arrives. The stored ones come first, since readers' views reach into several of them.
+        for name in tables:
             delta = self._handles[name].refresh()
             version = None if delta is None else delta.version()
             if self._shown.get(f"stored.{name}", -1) != version:
@@ -234,7 +234,8 @@ class Lake:
                 sql = stored_view(TABLES[name], files)
                 connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
                 self._shown[f"stored.{name}"] = version
-            erased = self._shown["stored.erasures"] is not None
+        erased = self._shown["stored.erasures"] is not None
+        for name in tables:
             if self._shown.get(name) != erased:
                 sql = reader_view(TABLES[name], anyone_erased=erased)
                 connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")

@@ -192,6 +192,24 @@ _ALL = [
             ("total", pa.float64()),
         ],
     ),
+    # One row per measured window; `report` is the whole verdict as JSON.
+    _table(
+        "drift_reports",
+        [
+            ("workload_id", pa.string()),
+            ("window_start", pa.date32()),
+            ("window_end", pa.date32()),
+            ("reference_start", pa.date32()),
+            ("reference_end", pa.date32()),
+            ("verdict", pa.string()),
+            ("drifted_columns", pa.list_(pa.string())),
+            ("quality_drop", pa.float64()),
+            ("quality_fell", pa.bool_()),
+            ("reason", pa.string()),
+            ("report", pa.string()),
+            ("measured_at", _TIME),
+        ],
+    ),
     _table(
         "dataset_rows",
         [

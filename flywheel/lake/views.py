@@ -46,6 +46,9 @@ EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
 # Texts about a person that carry no subject of their own are found through the inference.
 _LINKED = ("feedback", "annotations")
 
+# Membership holds no text, and must go on telling which snapshots saw an erased person.
+_WITHOUT_TEXT = ("erasures", "dataset_rows")
+
 
 def needed_tables(words: Sequence[str]) -> list[str]:
     """Name the tables that a query over these words may read."""
@@ -78,7 +81,7 @@ def stored_view(table: LakeTable, files: Sequence[str]) -> str:
 def reader_view(table: LakeTable, *, anyone_erased: bool) -> str:
     """Write the query that leaves out the subjects named in ``erasures``."""
     base = f"SELECT * FROM stored.{table.name} AS kept"
-    if not anyone_erased or table.name == "erasures":
+    if not anyone_erased or table.name in _WITHOUT_TEXT:
         return base
     if "subject_id" in table.schema.names:
         return (

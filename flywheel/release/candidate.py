@@ -29,14 +29,13 @@ def record_candidate(
         registry: gets the run.
         spec: what was trained.
         result: as the launcher verified it.
-        out: the trainer's output folder, with ``manifest.json``.
+        out: the trainer's output folder.
         progress: the loss curve.
 
     Raises:
         RefusedError: the release name was used for another adapter.
     """
-    run_id = registry.log_training(spec, result, out, progress)
-    where = (spec.workload.id, spec.cycle, spec.attempt)
+    run_id = registry.log_training(spec, result, out / result.adapter, progress)
     with state.transaction():
         known = [item for item in state.releases(spec.workload.id) if item.release == spec.release]
         release = state.record_release(
@@ -48,7 +47,6 @@ def record_candidate(
             adapter=str((out / result.adapter).absolute()),
             dataset_hash=spec.dataset_hash,
             facts={
-                "manifest": str((out / "manifest.json").absolute()),
                 "dataset_folder": str(spec.dataset_folder.absolute()),
                 "base_digest": spec.base_digest,
                 "task_digest": task_digest(spec.workload),
@@ -59,7 +57,7 @@ def record_candidate(
         )
         facts = {"release": spec.release, "manifest_digest": result.manifest_digest}
         facts |= {"dataset_hash": spec.dataset_hash, "run_id": run_id}
-        state.record_attempt(*where, **facts)
+        state.record_attempt(spec.workload.id, spec.cycle, spec.attempt, **facts)
         if not known:
             details = {**facts, "attempt": spec.attempt, "metrics": result.metrics}
             state.audit("training.done", f"{spec.workload.id}/{spec.cycle}", "system", details)

@@ -10,6 +10,11 @@ from flywheel.workload import Workload
 
 __all__ = ["write_model_card"]
 
+_INTENDED_USE = (
+    "Answers requests of this workload under its own prompt and mask; nothing else was measured. "
+    "Labels outside its taxonomy cannot be answered."
+)
+
 
 def write_model_card(
     workload: Workload,
@@ -20,7 +25,6 @@ def write_model_card(
     changes: Changelog,
 ) -> str:
     """Write the card as Markdown; whatever a person or a file said is escaped."""
-    simulated = " (simulated approver)" if approval.simulated else ""
     base = release.facts["base_digest"]
     return "\n".join(
         [
@@ -35,14 +39,11 @@ def write_model_card(
             f"- training data: snapshot `{release.dataset_hash[:12]}`",
             f"- adapter manifest: `{release.manifest_digest}`",
             f"- replaces: `{approval.champion}`",
-            f"- approved by {escape(approval.actor)}{simulated} on "
-            f"{approval.given_at:%Y-%m-%d}, name taken on trust ({escape(approval.channel)}): "
-            f"{escape(approval.reason)}",
+            _approval_line(approval),
             "",
             "## Intended use",
             "",
-            "Answers requests of this workload under its own prompt and mask; nothing else was "
-            "measured. Labels outside its taxonomy cannot be answered.",
+            _INTENDED_USE,
             "",
             "## Evidence",
             "",
@@ -56,16 +57,24 @@ def write_model_card(
     )
 
 
+def _approval_line(approval: Approval) -> str:
+    simulated = " (simulated approver)" if approval.simulated else ""
+    return (
+        f"- approved by {escape(approval.actor)}{simulated} on {approval.given_at:%Y-%m-%d}, "
+        f"name taken on trust ({escape(approval.channel)}): {escape(approval.reason)}"
+    )
+
+
 def _evidence(report: Mapping[str, Any]) -> list[str]:
     lines = [
         "| suite | arm | cases | exact match | macro F1 |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
-    for arm in report["arms"]:
-        lines.append(
-            f"| {arm['suite']} | {arm['arm']} | {arm['cases']} | {_figure(arm['exact_match'])} "
-            f"| {_figure(arm['macro_f1'])} |"
-        )
+    lines += [
+        f"| {arm['suite']} | {arm['arm']} | {arm['cases']} | {_figure(arm['exact_match'])} "
+        f"| {_figure(arm['macro_f1'])} |"
+        for arm in report["arms"]
+    ]
     lines += ["", f"Gate: **{report['outcome']}**."]
     lines += [f"- {escape(check['reason'])}" for check in report["checks"]]
     lines += [f"- {escape(note)}" for note in report["notes"]]

@@ -62,7 +62,7 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     if paid:
         times = {entry.item.inference_id: entry.event_time for entry in paid}
         items.append(item_rows([adjudication_of(entry, now) for entry in paid], times))
-    _push_adjudications(lake, queue, workload)
+    _push_unanswered(lake, queue, workload)
     return MergeReport(
         annotations=seen,
         corrections=dict(Counter(row["status"] for row in outcome.corrections)),
@@ -150,9 +150,11 @@ def _affordable(lake: Lake, workload: Workload, outcome: MergeOutcome) -> list[S
     return paid
 
 
-def _push_adjudications(lake: Lake, queue: ReviewQueue, workload: Workload) -> None:
-    # All of them, from the lake: a call that was cut off before its push is repaired by the next.
+def _push_unanswered(lake: Lake, queue: ReviewQueue, workload: Workload) -> None:
+    # All of them, from the lake: a batch or an adjudication that was cut off before its push is
+    # repaired by the next merge.
+    answered = {annotation.item_id for annotation in read_annotations(lake, workload.id)}
     items = [entry.item for entry in read_sent(lake, workload.id)]
-    items = [item for item in items if item.slice == "adjudication"]
+    items = [item for item in items if item.item_id not in answered]
     if items:
         queue.push(workload, items)

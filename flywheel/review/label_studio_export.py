@@ -123,13 +123,15 @@ def _take(target: dict[str, Any], raw: dict[str, Any]) -> str:
 def _adopted(task: Mapping[str, Any]) -> dict[str, Any]:
     # The queue's folder was lost or is new: the export holds all that a task needs.
     meta = task.get("meta") or {}
+    # An export may name predictions by number only.
+    predictions = [one for one in task.get("predictions") or [] if isinstance(one, dict)]
     return {
-        "id": task["id"],
+        "id": task.get("id"),
         "data": task["data"],
-        "meta": {"judgments": meta.get("judgments", 1), "priority": meta.get("priority", 0.0)},
-        "created_at": task["created_at"],
-        "updated_at": task["updated_at"],
-        "predictions": task.get("predictions") or [],
+        "meta": {"judgments": 1, "priority": 0.0} | meta,
+        "created_at": task.get("created_at"),
+        "updated_at": task.get("updated_at"),
+        "predictions": predictions,
         "annotations": [],
         "drafts": [],
     }

@@ -4,6 +4,7 @@ People answer through `submit`, or in Label Studio itself: its JSON export is ta
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class LocalReviewQueue:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
+        self._workloads: dict[str, TaskFiles] = {}
 
     # -- the port ----------------------------------------------------------------------------
 
@@ -68,8 +70,8 @@ class LocalReviewQueue:
         new = 0
         with files.lock():
             for item in items:
-                if files.read(item.item_id) is None:
-                    self._write(files, task_of(workload, item))
+                if not files.has(item.item_id):
+                    self._write(files, task_of(workload, item), durable=False)
                     new += 1
         return new
 
@@ -143,7 +145,8 @@ class LocalReviewQueue:
             raw["lead_time"] = seconds
             kept = [other for other in task["annotations"] if other["id"] != raw["id"]]
             task["annotations"] = [*kept, raw]
-            self._write(files, task)
+            # A simulated judgment can be given again, a person's must not be lost.
+            self._write(files, task, durable=not annotator.startswith(SIMULATED))
         return annotation_from(workload, task, raw)
 
     def withdraw(self, workload: Workload, item_id: str, annotator: str) -> bool:
@@ -171,7 +174,7 @@ class LocalReviewQueue:
         exported = read_export(path, workload)
         files = self._files(workload.id)
         with files.lock():
-            tasks = {task["data"]["item_id"]: task for task in files.all()}
+            tasks = {task["data"]["item_id"]: deepcopy(task) for task in files.all()}
             report, changed = merge_export(tasks, exported, self._clock.now(), full=full)
             for task in changed:
                 self._write(files, task)
@@ -180,13 +183,13 @@ class LocalReviewQueue:
     # -- inside --------------------------------------------------------------------------------
 
     def _files(self, workload_id: str) -> TaskFiles:
-        return TaskFiles(self._folder / workload_id)
+        return self._workloads.setdefault(workload_id, TaskFiles(self._folder / workload_id))
 
-    def _write(self, files: TaskFiles, task: dict[str, Any]) -> None:
+    def _write(self, files: TaskFiles, task: dict[str, Any], *, durable: bool = True) -> None:
         now = stamp(self._clock.now())
         task["updated_at"] = now
         task["meta"] |= {"changed_at": now}
-        files.write(task["data"]["item_id"], task)
+        files.write(task["data"]["item_id"], task, durable=durable)
 
     def _check_may_judge(self, files: TaskFiles, task: dict[str, Any], annotator: str) -> None:
         if _met(task, annotator):

@@ -16,7 +16,12 @@ from flywheel.ports.review_queue import ReviewItem, ReviewSlice
 from flywheel.review.budget import items_for, overlapped, split
 from flywheel.review.candidates import Candidate
 from flywheel.similarity.near_duplicates import NearDuplicates
-from flywheel.similarity.sentence_vectors import Vectors, encode_sentences, nearest_similarity
+from flywheel.similarity.sentence_vectors import (
+    Vectors,
+    encode_sentences,
+    nearest_similarity,
+    similarity_to,
+)
 from flywheel.workload import Workload
 
 __all__ = ["choose_items", "draw"]
@@ -213,7 +218,7 @@ class _Search:
         self._seen.add(self.candidates[number].inference_id, text)
         np.maximum(
             self._chosen_similarity,
-            self._vectors @ self._vectors[number],
+            similarity_to(self._vectors, self._vectors[number]),
             out=self._chosen_similarity,
         )
         return True

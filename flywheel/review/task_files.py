@@ -21,6 +21,7 @@ class TaskFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._cache: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -37,21 +38,48 @@ class TaskFiles:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        return _parse(path, text)
+        return _parse(path, text) if text else None
+
+    def has(self, item_id: str) -> bool:
+        """Say whether there is a task, without reading it."""
+        path = self._path(item_id)
+        return path.exists() and path.stat().st_size > 0
 
     def all(self) -> list[dict[str, Any]]:
-        """Return every task, in the order of their names."""
-        paths = sorted(self._folder.glob("*.json"))
-        return [_parse(path, path.read_text(encoding="utf-8")) for path in paths]
+        """Return every task, in the order of their names; they are not to be changed."""
+        if not self._folder.exists():
+            return []
+        tasks = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and entry.stat().st_size:
+                    tasks[entry.name] = self._cached(entry)
+        return [tasks[name] for name in sorted(tasks)]
 
-    def write(self, item_id: str, task: dict[str, Any]) -> None:
-        """Replace a task's file as a whole; the caller holds the lock."""
+    def _cached(self, entry: os.DirEntry[str]) -> dict[str, Any]:
+        # Every write makes a new file, so that a changed task never looks like the old one.
+        status = entry.stat()
+        version = (status.st_ino, status.st_mtime_ns, status.st_size)
+        held = self._cache.get(entry.name)
+        if held is None or held[0] != version:
+            path = Path(entry.path)
+            held = version, _parse(path, path.read_text(encoding="utf-8"))
+            self._cache[entry.name] = held
+        return held[1]
+
+    def write(self, item_id: str, task: dict[str, Any], *, durable: bool = True) -> None:
+        """Replace a task's file as a whole; the caller holds the lock.
+
+        A file that is not ``durable`` may be empty after a power failure, and then counts as not
+        there: that is for tasks which the lake holds as well and pushes again.
+        """
         path = self._path(item_id)
         part = path.with_suffix(".part")
         with part.open("w", encoding="utf-8") as handle:
             json.dump(task, handle, ensure_ascii=False, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                handle.flush()
+                os.fsync(handle.fileno())
         part.replace(path)
 
     def _path(self, item_id: str) -> Path:

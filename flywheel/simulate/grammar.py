@@ -71,9 +71,7 @@ def compose(rng: random.Random, mixture: Mixture, *, category: str | None = None
         return _write(rng, symptom, truth, "pumps", phrases.PARTS, phrases.MACHINES)
     chosen = category or rng.choices(CATEGORIES, weights=_frequencies())[0]
     symptoms = {**phrases.SYMPTOMS, **phrases.NEW_LINE_SYMPTOMS}[chosen]
-    return _write(
-        rng, rng.choice(symptoms), chosen, "pumps", phrases.PARTS, phrases.MACHINES
-    )
+    return _write(rng, rng.choice(symptoms), chosen, "pumps", phrases.PARTS, phrases.MACHINES)
 
 
 def _frequencies() -> list[float]:

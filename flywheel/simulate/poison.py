@@ -28,6 +28,13 @@ POISON_KINDS: tuple[str, ...] = (
 )
 
 
+_CHANGES: dict[str, dict[str, Any]] = {
+    "wrong_type": {"timestamp": ["yesterday"], "latency_ms": "fast"},
+    "unknown_workload": {"workload_id": "nobody_knows_this"},
+    "not_a_number": {"confidence": float("nan")},
+}
+
+
 def poison(seed: int, count: int) -> list[bytes]:
     """Return ``count`` bad messages that take turns through all kinds, one large one at most."""
     rng = random.Random(f"poison:{seed}")  # noqa: S311 - a simulation, not a secret
@@ -39,28 +46,25 @@ def poison(seed: int, count: int) -> list[bytes]:
 def poison_of_kind(kind: str, rng: random.Random) -> bytes:
     """Return one bad message of a kind."""
     event = _valid(rng)
-    if kind == "bad_json":
-        return json.dumps(event).encode()[: rng.randint(20, 120)]
-    if kind == "bad_utf8":
-        return json.dumps(event).encode().replace(b"dent in", b"dent \xff\xfe in")
-    if kind == "deep_nesting":
-        text = json.dumps(event | {"output": "DEEP"})
-        return text.replace('"DEEP"', "[" * _DEPTH + "]" * _DEPTH).encode()
+    text = json.dumps(event)
+    if kind in _CHANGES:
+        return json.dumps(event | _CHANGES[kind]).encode()
+    if kind == "missing_id":
+        return json.dumps({k: v for k, v in event.items() if k != "inference_id"}).encode()
     if kind == "too_large":
         event["request"]["messages"][0]["content"] = "x" * LARGE_MESSAGE_BYTES
-    elif kind == "wrong_type":
-        event |= {"timestamp": ["yesterday"], "latency_ms": "fast"}
-    elif kind == "unknown_workload":
-        event["workload_id"] = "nobody_knows_this"
-    elif kind == "missing_id":
-        del event["inference_id"]
-    elif kind == "not_a_number":
-        event["confidence"] = float("nan")
-    elif kind == "empty":
-        return b""
-    elif kind == "not_an_object":
-        return b'["not", "an", "event"]'
-    return json.dumps(event).encode()
+        return json.dumps(event).encode()
+    if kind == "deep_nesting":
+        nested = "[" * _DEPTH + "]" * _DEPTH
+        return (
+            json.dumps(event | {"output": 0}).replace('"output": 0', f'"output": {nested}').encode()
+        )
+    return {
+        "bad_json": text.encode()[: rng.randint(20, 120)],
+        "bad_utf8": text.encode().replace(b"dent in", b"dent \xff\xfe in"),
+        "empty": b"",
+        "not_an_object": b'["not", "an", "event"]',
+    }[kind]
 
 
 def with_duplicates(messages: Sequence[bytes], *, share: float, seed: int) -> list[bytes]:

@@ -41,10 +41,10 @@ class SimulatedCall:
     inference_id: str
     timestamp: datetime
     client_id: str
-    subject_id: str
+    subject_id: str | None
     line: str
     text: str
-    truth: dict[str, Any]
+    truth: Any
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class DriftSchedule:
     """
 
     start: datetime
-    ramp_days: int = 14
+    ramp_days: int = 10
     new_line: float = 0.35
     surge: float = 0.12
 
@@ -154,4 +154,3 @@ def _client(rng: random.Random, report: Report) -> str:
 
 def _output(report: Report) -> dict[str, Any]:
     return {"category": report.category, "urgency": report.urgency}
-

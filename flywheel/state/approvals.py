@@ -1,7 +1,7 @@
 """Approvals and rejections as rows; what they are bound to is judged in ``release``."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
@@ -45,9 +45,13 @@ class Approvals:
         self._database = database
         self._clock = clock
 
-    def record(self, **values: Any) -> Approval:
-        """Keep a verdict; ``values`` are the fields of Approval without id, given and void."""
+    def record(self, *, days: int, **values: Any) -> Approval:
+        """Keep a verdict that counts for so many days.
+
+        ``values`` are the fields of Approval without its id, its times and its voiding.
+        """
         values["given_at"] = self._clock.now()
+        values["expires_at"] = values["given_at"] + timedelta(days=days)
         with self._database.write() as connection:
             key = connection.execute(insert(approvals).values(**values)).inserted_primary_key
             assert key is not None

@@ -12,6 +12,7 @@ from flywheel.clock import Clock
 from flywheel.errors import ConcurrencyError, NotFoundError, RefusedError
 from flywheel.periods import period_name
 from flywheel.state.attempts import Attempt, Attempts
+from flywheel.state.audit import Audit
 from flywheel.state.database import Database
 from flywheel.state.schema import cycles
 from flywheel.workload import Workload
@@ -85,12 +86,13 @@ class Cycle:
 
 
 class Cycles:
-    """Read and write the table ``cycles``."""
+    """Read and write the table ``cycles``; every change leaves an audit row with it."""
 
-    def __init__(self, database: Database, clock: Clock, attempts: Attempts) -> None:
+    def __init__(self, database: Database, clock: Clock, attempts: Attempts, audit: Audit) -> None:
         self._database = database
         self._clock = clock
         self._attempts = attempts
+        self._audit = audit
 
     def open(  # noqa: PLR0913 - a cycle is all of this
         self,
@@ -167,6 +169,11 @@ class Cycles:
         name = f"{row['period']}-{number}"
         connection.execute(insert(cycles).values(**row, number=number, cycle=name))
         self._attempts.start(row["workload_id"], name, 1, row["reason"])
+        details = {key: row[key] for key in ("trigger", "reason", "numbers")}
+        details["watermark"] = row["watermark"].isoformat()
+        self._audit.append(
+            "cycle.opened", f"{row['workload_id']}/{name}", row["opened_by"], details
+        )
         return self._get(connection, row["workload_id"], name)
 
     def get(self, workload_id: str, cycle: str) -> Cycle:
@@ -205,6 +212,7 @@ class Cycles:
                 )
             self._refuse_second_open(connection, present, status)
             self._change(connection, present, status=status, status_reason=reason)
+            self._tell(present, status, reason, attempt=present.attempt)
             outcome = None if status in OPEN_STATUSES else status
             self._attempts.end(workload_id, cycle, present.attempt, outcome)
             return self._get(connection, workload_id, cycle)
@@ -227,6 +235,7 @@ class Cycles:
                 self._attempts.end(workload_id, cycle, present.attempt, "superseded")
             number = present.attempt + 1
             self._change(connection, present, status="open", status_reason=reason, attempt=number)
+            self._tell(present, "open", reason, attempt=number)
             return self._attempts.start(workload_id, cycle, number, reason)
 
     def attempt(self, workload_id: str, cycle: str, number: int | None = None) -> Attempt:
@@ -256,6 +265,10 @@ class Cycles:
         mine = (cycles.c.workload_id == cycle.workload_id) & (cycles.c.cycle == cycle.name)
         values["changed_at"] = self._clock.now()
         connection.execute(update(cycles).where(mine).values(**values))
+
+    def _tell(self, cycle: Cycle, status: str, reason: str, *, attempt: int) -> None:
+        details = {"from": cycle.status, "to": status, "reason": reason, "attempt": attempt}
+        self._audit.append("cycle.moved", f"{cycle.workload_id}/{cycle.name}", "system", details)
 
     def _refuse_second_open(self, connection: Connection, cycle: Cycle, status: str) -> None:
         if cycle.is_open or status not in OPEN_STATUSES:

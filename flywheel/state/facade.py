@@ -30,13 +30,13 @@ class State:
     def __init__(self, url: str, clock: Clock, *, lease_clock: Clock | None = None) -> None:
         database = Database(url)
         attempts = Attempts(database, clock)
-        cycles = Cycles(database, clock, attempts)
+        audit = Audit(database, clock)
+        cycles = Cycles(database, clock, attempts, audit)
         decisions = Decisions(database, clock)
         approvals = Approvals(database, clock)
         releases = Releases(database, clock)
         leases = Leases(database, lease_clock or SystemClock())
         routes = Routes(database, clock, leases)
-        audit = Audit(database, clock)
         self.clock = clock
         self.close = database.close
         self._database = database

@@ -15,6 +15,7 @@ from flywheel.base_folder import BaseModel, load_base
 from flywheel.errors import IntegrityError, InterruptedWorkError, OutOfMemoryError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.train.checkpoints import FOLDER, last_complete
+from flywheel.train.completion_trainer import completion_trainer
 from flywheel.train.export import export, finished
 from flywheel.train.reporting import progress_callback
 from flywheel.train.rows import TokenRow, read_rows, tokenize_rows
@@ -99,7 +100,7 @@ def _trainer(
     from datasets import Dataset  # noqa: PLC0415 - heavy
     from peft import LoraConfig  # noqa: PLC0415 - heavy
     from transformers import AutoConfig, BitsAndBytesConfig  # noqa: PLC0415 - heavy
-    from trl import SFTConfig, SFTTrainer  # noqa: PLC0415 - heavy
+    from trl import SFTConfig  # noqa: PLC0415 - heavy
 
     recipe = spec.recipe
     # A small model gains nothing from bfloat16 and loses precision; a real one gains half the time.
@@ -107,7 +108,7 @@ def _trainer(
     dtype = torch.float32 if small else torch.bfloat16
     weights = (base.folder / "model.safetensors").stat().st_size if small else 0
     steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
-    return SFTTrainer(
+    return completion_trainer(
         model=str(base.folder),
         args=SFTConfig(
             output_dir=str(out / FOLDER),

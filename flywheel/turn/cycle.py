@@ -1,8 +1,7 @@
 """One cycle from its dataset to its gate; every step finds what an earlier try left behind."""
 
 import hashlib
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,10 @@ from flywheel.workload import Workload
 
 if TYPE_CHECKING:
     from flywheel.answers import AnswerCodec
-    from flywheel.dataset.build import Snapshot
     from flywheel.evaluate.report import GateReport
     from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
-    from flywheel.state import Attempt
+    from flywheel.snapshots import Snapshot
+    from flywheel.state import Attempt, Release
     from flywheel.wiring import Platform
 
 __all__ = ["assemble_dataset", "cycle_workload", "judge_candidate", "train_candidate"]
@@ -30,14 +29,17 @@ def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Sna
     from flywheel.dataset.build import build_dataset  # noqa: PLC0415 - keeps definitions light
 
     workload = cycle_workload(platform, workload_id, cycle)
+    promoted = [r for r in platform.state.releases(workload_id) if r.promoted_at is not None]
     try:
         snapshot = build_dataset(
             platform.lake,
             workload,
             cycle=cycle,
             home=platform.home,
-            golden_from=_first_promoted_dataset(platform, workload_id),
-            holdout_since=_last_promotion(platform, workload_id),
+            golden_from=_first_promoted_dataset(promoted),
+            holdout_since=max((r.promoted_at for r in promoted if r.promoted_at), default=None),
+            promoted=[release.cycle for release in promoted],
+            hash_key=platform.settings.hash_key.get_secret_value(),
             now=platform.clock.now(),
         )
     except DataError as error:
@@ -63,7 +65,7 @@ def train_candidate(
     on_progress: "Callable[[TrainProgress], None]",
 ) -> "TrainResult":
     """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
-    from flywheel.release.registry import Registry  # noqa: PLC0415 - (as above)
+    from flywheel.release.candidate import record_candidate  # noqa: PLC0415 - (as above)
 
     state = platform.state
     spec = training_spec(platform, workload_id, cycle)
@@ -81,25 +83,7 @@ def train_candidate(
     except TerminalError as error:
         state.set_cycle_status(workload_id, cycle, "stopped", error.message)
         raise
-    state.record_release(
-        spec.release,
-        workload_id=workload_id,
-        cycle=cycle,
-        attempt=attempt.number,
-        manifest_digest=result.manifest_digest,
-        adapter=str((out / result.adapter).absolute()),
-        dataset_hash=spec.dataset_hash,
-        facts={
-            "taxonomy_version": spec.workload.taxonomy_version,
-            "base_digest": spec.base_digest,
-            "dataset_folder": str(spec.dataset_folder),
-            "metrics": result.metrics,
-        },
-    )
-    run_id = Registry(platform.settings).log_training(spec, result, curve)
-    state.record_attempt(
-        workload_id, cycle, attempt.number, release=spec.release, mlflow_run=run_id
-    )
+    record_candidate(state, platform.registry, spec, result, out, progress=curve)
     return result
 
 
@@ -186,12 +170,6 @@ def _fact(attempt: "Attempt", name: str) -> object:
     return attempt.facts[name]
 
 
-def _first_promoted_dataset(platform: "Platform", workload_id: str) -> Path | None:
+def _first_promoted_dataset(promoted: "Sequence[Release]") -> Path | None:
     # The golden set freezes at the first promotion.
-    promoted = [r for r in platform.state.releases(workload_id) if r.promoted_at is not None]
     return Path(str(promoted[0].facts["dataset_folder"])) if promoted else None
-
-
-def _last_promotion(platform: "Platform", workload_id: str) -> datetime | None:
-    promoted = [r.promoted_at for r in platform.state.releases(workload_id) if r.promoted_at]
-    return max(promoted, default=None)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from flywheel.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from flywheel.ingest.ledger import Ledger
     from flywheel.ingest.report import IngestReport
     from flywheel.lake.maintenance import MaintenanceReport
     from flywheel.wiring import Platform
 
-__all__ = ["land", "maintain_lake", "unread"]
+__all__ = ["land", "maintain_lake", "prove_ledger", "unread"]
 
 
 def land(platform: "Platform", *, maximum: int = 200_000) -> "IngestReport":
@@ -30,6 +31,13 @@ def maintain_lake(platform: "Platform") -> "MaintenanceReport":
     from flywheel.lake.maintenance import maintain  # noqa: PLC0415 - (as above)
 
     return maintain(platform.lake, now=platform.clock.now())
+
+
+def prove_ledger(platform: "Platform") -> "Ledger":
+    """Account for every record that was ever produced."""
+    from flywheel.ingest.ledger import prove  # noqa: PLC0415 - (as above)
+
+    return prove(platform.log, platform.lake)
 
 
 def unread(platform: "Platform") -> dict[str, tuple[int, int]]:

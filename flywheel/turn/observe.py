@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from flywheel.periods import period_start
 
 if TYPE_CHECKING:
-    from flywheel.drift.report import DriftReport
+    from flywheel.review.agreement import Agreement, BatchAgreement
     from flywheel.review.batches import BatchReport
     from flywheel.review.collect import MergeReport
     from flywheel.state import Decision
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flywheel.workload import Workload
 
 __all__ = [
+    "agreement",
     "collect_reviews",
     "decide",
     "evaluation_is_due",
@@ -108,3 +109,12 @@ def _last_batch(platform: "Platform", workload_id: str) -> datetime | None:
     )
     moment: datetime | None = rows[0]["moment"]
     return moment and moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def agreement(
+    platform: "Platform", workload: "Workload"
+) -> "tuple[Agreement, dict[str, BatchAgreement]]":
+    """Report how far people agree, over all items and per batch."""
+    from flywheel.review.agreement import review_agreement  # noqa: PLC0415 - (as above)
+
+    return review_agreement(platform.lake, workload)

@@ -1,0 +1,140 @@
+"""`make demo`: set the stage, play the story, sum it up."""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import sys
+import warnings
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from flywheel.errors import ConfigurationError, FlywheelError
+from flywheel.settings import load_settings
+
+WORKLOAD = "defect_reports"
+PER_DAY = 30
+SEED = 7
+SEED_LABELS = 700
+PRETRAINING_TEXTS = 6000
+EXAMPLES = Path(__file__).parent.parent / "deploy" / "workloads"
+MARK = "demo.json"
+
+
+def main() -> int:
+    """Run the demo and return the process's exit code."""
+    arguments = _arguments()
+    console = Console(stderr=arguments.json, highlight=False)
+    _quiet()
+    try:
+        summary = _run(arguments, console)
+    except FlywheelError as error:
+        console.print(Text(f"{type(error).__name__}: {error.message}", style="red"))
+        console.print(Text(f"next: {error.next_step}"))
+        return 1
+    if arguments.json:
+        print(json.dumps(summary, indent=2, default=str))  # noqa: T201 - the machine's answer
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo", description="One workload, two quarters.")
+    parser.add_argument("--base", choices=["tiny", "smollm2"], default="tiny")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    return parser.parse_args()
+
+
+def _quiet() -> None:
+    # Progress bars and notices of libraries would break up the demo's own lines; errors still
+    # raise, and Dagster keeps its full log in the instance.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ["TQDM_DISABLE"] = "1"
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
+    home = load_settings().home
+    _claim(home, arguments.base)
+    # The code location reads the settings when it is imported: the workload file must be there.
+    import dagster as dg  # noqa: PLC0415 - after the environment is set
+
+    from definitions import defs  # noqa: PLC0415 - (as above)
+    from demo.calendar import START  # noqa: PLC0415
+    from demo.progress import Progress  # noqa: PLC0415
+    from demo.runner import InProcessDagster  # noqa: PLC0415
+    from demo.story import Story  # noqa: PLC0415
+    from demo.summary import show, summarise  # noqa: PLC0415
+    from demo.world import SimulatedWorld  # noqa: PLC0415
+    from flywheel.clock import ManualClock  # noqa: PLC0415
+    from flywheel.orchestration.instance import prepare_dagster_home  # noqa: PLC0415
+    from flywheel.wiring import Platform  # noqa: PLC0415
+
+    clock = ManualClock(START)
+    platform = Platform(load_settings(), clock)
+    progress = Progress(console)
+    console.print(
+        Text("One workload, two quarters and a short third period. People are simulated.", "bold")
+    )
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home(home))) as instance:
+        dagster = InProcessDagster(defs, instance, platform)
+        world = SimulatedWorld(platform, WORKLOAD, per_day=PER_DAY, seed=SEED)
+        _set_stage(platform, progress)
+        Story(platform, clock, dagster, world, progress).play()
+        clock.move_to(clock.now() + timedelta(hours=1))
+        summary = summarise(platform, world, dagster, progress)
+    _finish(home)
+    show(summary, platform, console)
+    return summary
+
+
+def _claim(home: Path, base: str) -> None:
+    """Make the demo's home: refuse someone's own, go on with a cut-off one, clear a finished one."""
+    mark = home / MARK
+    if home.exists() and any(home.iterdir()) and not mark.exists():
+        raise ConfigurationError(
+            f"{home} holds a deployment that is not the demo's.",
+            next_step="keep it, and run the demo with FLYWHEEL_HOME set to another folder",
+        )
+    if mark.exists():
+        before = json.loads(mark.read_text())
+        if before["finished"] or before["base"] != base:
+            shutil.rmtree(home)
+    (home / "workloads").mkdir(parents=True, exist_ok=True)
+    if not mark.exists():
+        mark.write_text(json.dumps({"base": base, "finished": False}))
+    copy = home / "workloads" / f"{WORKLOAD}.yaml"
+    if not copy.exists():
+        text = (EXAMPLES / f"{WORKLOAD}.yaml").read_text(encoding="utf-8")
+        copy.write_text(text.replace("base_model: tiny", f"base_model: {base}"), encoding="utf-8")
+
+
+def _finish(home: Path) -> None:
+    mark = home / MARK
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"finished": True}))
+
+
+def _set_stage(platform, progress) -> None:  # type: ignore[no-untyped-def]
+    from flywheel.ingest.seed import import_seed  # noqa: PLC0415 - after the environment is set
+    from flywheel.simulate.traffic import labelled_seed, pretraining_texts  # noqa: PLC0415
+
+    workload = platform.workload(WORKLOAD)
+    with progress.stage("base") as told:
+        texts = pretraining_texts(count=PRETRAINING_TEXTS, seed=SEED)
+        base = platform.build_base(workload, texts)
+        told.append(f"{base.name} {base.digest[:12]}")
+    with progress.stage("seed") as told:
+        rows = [(item.text, item.output) for item in labelled_seed(count=SEED_LABELS, seed=SEED)]
+        count = import_seed(
+            platform.lake, workload, rows, source_name="seed.csv", now=platform.clock.now()
+        )
+        told.append(f"{count} labelled reports")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""`flywheel cycles WORKLOAD` and `flywheel explain WORKLOAD CYCLE`: what the ledger knows."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from flywheel.errors import FlywheelError
+from flywheel.state import Attempt, Cycle, Decision, State
+from flywheel.wiring import open_platform
+
+__all__ = ["app", "story"]
+
+app = typer.Typer()
+_console = Console()
+
+WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
+CycleArgument = Annotated[str, typer.Argument(help="name of the cycle", metavar="CYCLE")]
+Line = tuple[datetime, str]
+
+
+@app.command()
+def cycles(workload: WorkloadArgument) -> None:
+    """List the cycles of a workload, and who answers now."""
+    state = open_platform().state
+    table = Table("cycle", "opened", "trigger", "status", "attempt", "version", "reason")
+    versions = {
+        (item.cycle, item.attempt): item.version or "-" for item in state.releases(workload)
+    }
+    for cycle in state.cycles(workload):
+        version = versions.get((cycle.name, cycle.attempt), "-")
+        opened = f"{cycle.opened_at:%Y-%m-%d}"
+        reason = (cycle.status_reason or cycle.reason).replace("[", r"\[")
+        number = str(cycle.attempt)
+        table.add_row(cycle.name, opened, cycle.trigger, cycle.status, number, version, reason)
+    _console.print(table)
+    _console.print(f"champion: {state.champion(workload)}", markup=False)
+
+
+@app.command()
+def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
+    """Tell everything that the ledger knows of one cycle, in order."""
+    state = open_platform().state
+    present = state.get_cycle(workload, cycle)
+    _console.print(f"Cycle {cycle} of {workload}: {present.status}", markup=False, style="bold")
+    for moment, text in story(state, present):
+        _console.print(f"{moment:%Y-%m-%d %H:%M}  {text}", markup=False, highlight=False)
+    try:
+        rows, newest = state.verify_audit()
+    except FlywheelError as error:
+        _console.print(f"audit: {error}", markup=False, style="bold red")
+        raise typer.Exit(1) from error
+    _console.print(f"audit: {rows} rows, unbroken, newest hash {newest[:12]}", markup=False)
+
+
+def story(state: State, cycle: Cycle) -> list[Line]:
+    """Put what decisions, attempts, approvals and audit say of a cycle in order of time."""
+    opening = (
+        f"opened by {cycle.opened_by} on the trigger {cycle.trigger}: {cycle.reason} "
+        f"(data up to {cycle.watermark:%Y-%m-%d %H:%M}{_numbers(cycle.numbers)})"
+    )
+    lines: list[Line] = [(cycle.opened_at, opening)]
+    decisions = state.decisions(cycle.workload_id)
+    lines += [_decision(item) for item in decisions if item.cycle == cycle.name]
+    for attempt in state.attempts(cycle.workload_id, cycle.name):
+        lines += _attempt(attempt)
+    for approval in state.approvals(cycle.workload_id, cycle.name):
+        if approval.voided_at is not None:
+            text = f"the verdict of {approval.actor} was voided: {approval.void_reason}"
+            lines.append((approval.voided_at, text))
+    for row in state.audit_rows(f"{cycle.workload_id}/{cycle.name}"):
+        lines.append((row.at, f"{row.event} by {row.actor}{_numbers(row.details)}"))
+    lines.append((cycle.changed_at, f"now {cycle.status}: {cycle.status_reason or cycle.reason}"))
+    return sorted(lines, key=lambda line: line[0])
+
+
+def _decision(decision: Decision) -> Line:
+    verdict = "open a cycle" if decision.opens else "open nothing"
+    text = f"trigger evaluated: {verdict}, {decision.reason}{_numbers(decision.numbers)}"
+    return decision.decided_at, text
+
+
+def _attempt(attempt: Attempt) -> list[Line]:
+    lines = [(attempt.started_at, f"attempt {attempt.number} started: {attempt.reason}")]
+    if attempt.ended_at is not None:
+        facts = {key: value for key, value in attempt.facts.items() if key != "gate_report"}
+        text = f"attempt {attempt.number} ended {attempt.outcome}{_numbers(facts)}"
+        lines.append((attempt.ended_at, text))
+    return lines
+
+
+def _numbers(values: dict[str, Any]) -> str:
+    if not values:
+        return ""
+    return "; " + ", ".join(f"{key}={_short(value)}" for key, value in values.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - one line on a screen

@@ -1,0 +1,67 @@
+"""`flywheel drift`: measure now, and say what changed and why."""
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flywheel.drift.evidently_report import write_evidently_report
+from flywheel.drift.observe import observe_drift
+from flywheel.drift.report import DriftReport
+from flywheel.wiring import open_platform
+
+__all__ = ["app"]
+
+app = typer.Typer()
+_console = Console()
+
+
+@app.command()
+def drift(
+    workload_id: str = typer.Argument(metavar="WORKLOAD"),
+    json_output: bool = typer.Option(False, "--json", help="for machines"),
+    html: Path | None = typer.Option(None, help="write Evidently's report on a sample here"),
+) -> None:
+    """Profile new days, compare the last windows with the reference and name the cause."""
+    platform = open_platform()
+    workload = platform.workload(workload_id)
+    promoted = [r.promoted_at for r in platform.state.releases(workload_id) if r.promoted_at]
+    reports = observe_drift(
+        platform.lake,
+        workload,
+        promoted_at=max(promoted, default=None),
+        now=platform.clock.now(),
+    )
+    if json_output:
+        _console.print_json(data=[report.to_dict() for report in reports])
+        return
+    if not reports:
+        _console.print(
+            "No whole window lies between a promotion, which fixes the reference, and now."
+        )
+        return
+    for report in reports:
+        _console.print(Text(f"{report.current}", style="bold"), Text(report.reason))
+    _console.print(_table(reports[-1]))
+    if html is not None:
+        last = reports[-1]
+        write_evidently_report(
+            platform.lake, workload, reference=last.reference, current=last.current, path=html
+        )
+        _console.print(f"Evidently's report: {html}")
+
+
+def _table(report: DriftReport) -> Table:
+    table = Table(title=f"{report.current} against {report.reference}")
+    for name in ("column", "method", "score", "threshold", "by chance", ""):
+        table.add_column(name, justify="right" if name not in ("column", "method", "") else "left")
+    for column in report.columns:
+        score = "-" if column.score is None else f"{column.score:.3f}"
+        by_chance = "-" if column.chance is None else f"{column.chance:.3f}"
+        note = "drifted" if column.drifted else column.note
+        table.add_row(
+            column.column, column.method, score, f"{column.threshold:g}", by_chance, Text(note)
+        )
+    return table

@@ -1,0 +1,124 @@
+"""`flywheel gate | approve | reject | promote | rollback`: a candidate's way to the champion's place."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flywheel.answers import AnswerCodec, assign_surfaces
+from flywheel.wiring import Platform, open_platform
+from flywheel.workload import Workload
+
+__all__ = ["app"]
+
+app = typer.Typer()
+_console = Console()
+
+WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
+CycleArgument = Annotated[str, typer.Argument(help="name of the cycle", metavar="CYCLE")]
+Name = Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")]
+Reason = Annotated[str, typer.Option("--reason", help="why, in a sentence")]
+
+
+@app.command()
+def gate(
+    workload: WorkloadArgument,
+    cycle: CycleArgument,
+    picture: Annotated[Path | None, typer.Option(help="write the picture to this PNG")] = None,
+) -> None:
+    """Show the gate report of a cycle: checks, arms, and why it ended as it did."""
+    from flywheel.evaluate.render import (  # noqa: PLC0415 - commands load what they use
+        arms_table,
+        gate_picture,
+        gate_table,
+    )
+    from flywheel.evaluate.report import parse_report  # noqa: PLC0415 - (as above)
+    from flywheel.release.evidence import read_gate_text  # noqa: PLC0415 - (as above)
+
+    report = parse_report(read_gate_text(open_platform().state.attempt(workload, cycle)))
+    _console.print(gate_table(report), arms_table(report))
+    for note in report.notes:
+        _console.print(f"note: {note}", markup=False)
+    if picture is not None:
+        picture.write_bytes(gate_picture(report))
+        _console.print(f"picture: {picture}", markup=False)
+
+
+@app.command()
+def approve(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason: Reason) -> None:
+    """Let a candidate through; the one who asked for the cycle cannot."""
+    from flywheel.release.approval import approve as run  # noqa: PLC0415 - (as above)
+
+    given = run(open_platform().state, workload, cycle, actor=name, reason=reason)
+    _console.print(
+        f"{given.actor} approved {given.release} in place of {given.champion}, until "
+        f"{given.expires_at:%Y-%m-%d %H:%M} UTC.\n"
+        f"next: flywheel promote {workload} {cycle} (or Dagster's release job does it)",
+        markup=False,
+    )
+
+
+@app.command()
+def reject(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason: Reason) -> None:
+    """Close a cycle without promotion."""
+    from flywheel.release.approval import reject as run  # noqa: PLC0415 - (as above)
+
+    given = run(open_platform().state, workload, cycle, actor=name, reason=reason)
+    _console.print(f"{given.actor} rejected {given.release}.", markup=False)
+
+
+@app.command()
+def promote(workload: WorkloadArgument, cycle: CycleArgument) -> None:
+    """Make the approved candidate of a cycle the champion; repeat it after a crash."""
+    from flywheel.release.approval import cycle_workload  # noqa: PLC0415 - (as above)
+    from flywheel.release.promotion import promote as run  # noqa: PLC0415 - (as above)
+
+    platform = open_platform()
+    judged = cycle_workload(platform.state.get_cycle(workload, cycle))
+    done = run(
+        platform.state,
+        platform.lake,
+        platform.server(judged),
+        platform.registry,
+        workload,
+        cycle,
+        codec=_codec(platform, judged),
+        on_step=lambda step: _console.print(f"  {step.replace('_', ' ')}"),
+    )
+    _console.print(
+        f"{done.release} is champion of {workload}, version {done.version}, in place of "
+        f"{done.replaced}; approved by {done.approved_by}.",
+        markup=False,
+    )
+
+
+def _codec(platform: Platform, workload: Workload) -> AnswerCodec:
+    base = platform.base(workload)
+    return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
+
+
+@app.command()
+def rollback(
+    workload: WorkloadArgument,
+    name: Name,
+    reason: Reason,
+    expected: Annotated[
+        str | None, typer.Option("--from", help="refuse unless this release is the champion")
+    ] = None,
+) -> None:
+    """Put the champion before back in its place."""
+    from flywheel.release.rollback import rollback as run  # noqa: PLC0415 - (as above)
+
+    platform: Platform = open_platform()
+    present = platform.workload(workload)
+    done = run(
+        platform.state,
+        platform.server(present),
+        platform.registry,
+        workload,
+        actor=name,
+        reason=reason,
+        expected=expected,
+    )
+    _console.print(f"{done.withdrawn} is withdrawn; {done.champion} answers again.", markup=False)

@@ -1,0 +1,176 @@
+"""`flywheel review`: send answers to people, answer them, take the judgments in."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flywheel.periods import period_name, period_start
+from flywheel.turn.observe import collect_reviews, proposed_labels, sample_reviews
+from flywheel.wiring import Platform, open_platform
+from flywheel.workload import Workload
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Send answers to people, and take their judgments in.")
+_console = Console()
+_WORKLOAD = typer.Argument(help="id of the workload")
+
+
+@app.command()
+def push(
+    workload_id: str = _WORKLOAD,
+    since: datetime | None = typer.Option(None, help="event time (UTC); default: the last batch"),
+    until: datetime | None = typer.Option(None, help="event time (UTC); default: today"),
+    budget: int | None = typer.Option(None, min=1, help="judgments; default: the period's pace"),
+) -> None:
+    """Choose what people are asked about and put it into the queue."""
+    from flywheel.review.batches import sample_batch  # noqa: PLC0415 - loaded when needed
+
+    platform = open_platform()
+    workload = platform.workload(workload_id)
+    if since is None and until is None and budget is None:
+        report = sample_reviews(platform, workload)
+    else:
+        end = platform.clock.now() if until is None else until.replace(tzinfo=UTC)
+        start = end - timedelta(days=7) if since is None else since.replace(tzinfo=UTC)
+        report = sample_batch(
+            platform.lake,
+            platform.queue,
+            workload,
+            window_start=start,
+            window_end=end,
+            now=platform.clock.now(),
+            budget=budget,
+        )
+    if report is None:
+        _console.print("No whole day of answers has passed since the last batch.")
+        return
+    parts = ", ".join(f"{count} {name}" for name, count in report.by_slice.items())
+    _console.print(
+        f"Batch [bold]{report.batch_id}[/bold]: {report.items} items ({parts or 'none'}), "
+        f"{report.judgments} judgments; {report.pushed} new in the queue, "
+        f"{report.judgments_left} of {report.period_budget} left in {report.period}."
+    )
+
+
+@app.command()
+def pull(
+    workload_id: str = _WORKLOAD,
+    file: Path | None = typer.Option(None, help="JSON export of a Label Studio project"),
+    partial: bool = typer.Option(False, help="the file is no full export: infer no deletions"),
+) -> None:
+    """Take in what people answered and merge it into corrections."""
+    platform = open_platform()
+    workload = platform.workload(workload_id)
+    if file is not None:
+        taken = platform.queue.take_export(workload, file, full=not partial)
+        _console.print(
+            f"{file}: {taken.tasks} tasks, {taken.added} annotations added, {taken.edited} edited, "
+            f"{taken.deleted} deleted, {taken.unchanged} unchanged, "
+            f"{taken.foreign_tasks} tasks of others left alone."
+        )
+    report = collect_reviews(platform, workload)
+    written = ", ".join(f"{count} {status}" for status, count in report.corrections.items())
+    _console.print(
+        f"{report.annotations} new annotation versions; corrections: {written or 'no change'}; "
+        f"{report.adjudications} sent to adjudication, {report.adjudications_waiting} waiting for "
+        f"budget, {report.unusable} answers could not be used."
+    )
+
+
+@app.command()
+def status(
+    workload_id: str = _WORKLOAD,
+    json_output: bool = typer.Option(False, "--json", help="for machines"),
+) -> None:
+    """Show how far the people are, how far they agree, and how good the model is by them."""
+    from flywheel.control_slice import control_accuracy  # noqa: PLC0415 - loaded when needed
+    from flywheel.review.agreement import review_agreement  # noqa: PLC0415 - (as above)
+    from flywheel.review.sent_items import spending  # noqa: PLC0415 - (as above)
+
+    platform = open_platform()
+    workload = platform.workload(workload_id)
+    overall, batches = review_agreement(platform.lake, workload)
+    start, end, period = _period(platform, workload)
+    spent = spending(platform.lake, workload.id, period)
+    quality = control_accuracy(platform.lake, workload, start, end)
+    proposed = proposed_labels(platform, workload)
+    if json_output:
+        facts = {
+            "queue": asdict(platform.queue.status(workload)),
+            "period": period,
+            "budget": workload.review.budget,
+            "judgments_sent": spent.sent,
+            "judgments_held_back": spent.held_back,
+            "agreement": asdict(overall),
+            "batches": {name: asdict(batch) for name, batch in batches.items()},
+            "control": asdict(quality),
+            "proposed_labels": proposed,
+        }
+        typer.echo(json.dumps(facts))
+        return
+    table = Table(title=f"{workload.id}: review")
+    for column in ("batch", "items", "answered", "judgments", "kept", "edited", "alpha (items)"):
+        table.add_column(column)
+    for batch in batches.values():
+        table.add_row(
+            batch.batch_id,
+            str(batch.items),
+            str(batch.answered),
+            f"{batch.judgments_given}/{batch.judgments_wanted}",
+            str(batch.kept),
+            str(batch.edited),
+            _alpha(batch.agreement.alpha, batch.agreement.items),
+        )
+    _console.print(table)
+    _console.print(
+        f"{period}: {spent.sent} of {workload.review.budget} judgments asked for, "
+        f"{spent.held_back} held back for adjudication."
+    )
+    _console.print(
+        f"Agreement: {_alpha(overall.alpha, overall.items)} {overall.reason}\n"
+        f"Control slice in {period}: {_accuracy(quality.accuracy, quality.lower, quality.upper)} "
+        f"from {quality.judged} of {quality.items} items; {quality.undecided} not decided. "
+        f"{quality.reason}"
+    )
+    for name, count in proposed.items():
+        _console.print(Text(f"New category asked for: {name} ({count} items)"))
+
+
+@app.command()
+def answer(
+    workload_id: str = _WORKLOAD,
+    annotator: str = typer.Option(..., "--as", help="your name"),
+) -> None:
+    """Answer review items in the terminal."""
+    from flywheel.review.terminal import answer_items  # noqa: PLC0415 - loaded when needed
+
+    platform = open_platform()
+    workload = platform.workload(workload_id)
+    report = answer_items(_console, _console.input, platform.queue, workload, annotator)
+    _console.print(
+        f"{report.judged} judged, {report.skipped} skipped, {report.left} left for you. "
+        f"Next: [bold]flywheel review pull {workload.id}[/bold]"
+    )
+
+
+def _period(platform: Platform, workload: Workload) -> tuple[datetime, datetime, str]:
+    now = platform.clock.now()
+    start = period_start(workload.cadence, now, workload.timezone)
+    return start, now, period_name(workload.cadence, now, workload.timezone)
+
+
+def _alpha(alpha: float | None, items: int) -> str:
+    return f"{alpha:.2f} ({items})" if alpha is not None else f"not defined ({items})"
+
+
+def _accuracy(share: float | None, lower: float | None, upper: float | None) -> str:
+    if share is None or lower is None or upper is None:
+        return "not measured"
+    return f"{share:.1%} ({lower:.1%} to {upper:.1%})"

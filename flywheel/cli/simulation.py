@@ -1,0 +1,152 @@
+"""`flywheel simulate`: what the loop would bring on a labelled file of your own."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flywheel.errors import ConfigurationError
+from flywheel.settings import load_settings
+
+__all__ = ["app"]
+
+app = typer.Typer()
+_console = Console()
+
+_RECIPES: dict[str, dict[str, Any]] = {
+    "tiny": {"epochs": 12, "learning_rate": 2e-3, "rank": 16, "alpha": 32, "batch_size": 16},
+    "smollm2": {"epochs": 5, "learning_rate": 1e-3, "rank": 16, "alpha": 32, "batch_size": 16},
+}
+
+
+@app.command()
+def simulate(  # noqa: PLR0913 - the flags of one command
+    train: Annotated[Path, typer.Argument(help="labelled CSV: seed and traffic come from it")],
+    test: Annotated[Path, typer.Option(help="labelled CSV that is only measured on")],
+    text_column: Annotated[str, typer.Option(help="column of the text")] = "text",
+    label_column: Annotated[str, typer.Option(help="column of the label")] = "label",
+    base: Annotated[str, typer.Option(help="tiny, smollm2, a folder or a hub name")] = "tiny",
+    seeds: Annotated[str, typer.Option(help="seeds, separated by commas")] = "0",
+    arms: Annotated[str, typer.Option(help="policy, random or both")] = "policy,random",
+    quarters: Annotated[int, typer.Option(min=1)] = 4,
+    budget: Annotated[int, typer.Option(min=1, help="judgments a quarter, all included")] = 385,
+    seed_per_label: Annotated[int, typer.Option(min=1, help="labels per class at the start")] = 5,
+    cap: Annotated[int | None, typer.Option(help="most texts of traffic in a quarter")] = None,
+    error_rate: Annotated[float, typer.Option(help="share of judgments that are wrong")] = 0.02,
+    epochs: Annotated[int | None, typer.Option(help="passes over the labels")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Replay a labelled CSV as traffic, correct within a budget, train, measure, repeat.
+
+    A run that was cut off goes on where it was; another set of flags starts a folder of its own.
+    """
+    from flywheel.simulate.baseline import tfidf_accuracy  # noqa: PLC0415 - keeps --help quick
+    from flywheel.simulate.labelled import read_labelled  # noqa: PLC0415 - (as above)
+    from flywheel.turn.simulation import SimulationPlan, simulate as play  # noqa: PLC0415
+
+    rows = read_labelled(train, text_column=text_column, label_column=label_column)
+    tested = read_labelled(test, text_column=text_column, label_column=label_column)
+    unknown = sorted({row.label for row in tested} - {row.label for row in rows})
+    if unknown:
+        raise ConfigurationError(
+            f"{test} has labels that {train} has not: {', '.join(unknown[:5])}.",
+            next_step="use a test file of the same labels",
+        )
+    settings = load_settings()
+    recipe = dict(_RECIPES.get(base, _RECIPES["smollm2"]))
+    if epochs is not None:
+        recipe["epochs"] = epochs
+    results: dict[str, list[list[Any]]] = {}
+    console = Console(stderr=True)
+    for seed in _numbers(seeds):
+        for arm in _arms(arms):
+            plan = SimulationPlan(
+                workload_id=_workload_id(train),
+                base=base,
+                arm=arm,
+                seed=seed,
+                quarters=quarters,
+                budget=budget,
+                seed_per_label=seed_per_label,
+                cap=cap,
+                error_rate=error_rate,
+                recipe=recipe,
+            )
+            home = Path(".flywheel/simulations") / _folder(plan)
+            with console.status(Text(f"seed {seed}, {arm}")) as status:
+                quarters_played = play(
+                    plan,
+                    rows,
+                    tested,
+                    home=home,
+                    cache=settings.cache,
+                    tell=lambda line, at=f"seed {seed}, {arm}": status.update(Text(f"{at}: {line}")),
+                )
+            results.setdefault(arm, []).append(quarters_played)
+            done = quarters_played[-1]
+            console.print(Text(f"seed {seed}, {arm}: {done.accuracy:.3f} after {quarters} quarters"))
+    full = tfidf_accuracy(
+        [(row.text, row.label) for row in rows], [(row.text, row.label) for row in tested], seed=0
+    )
+    if json_output:
+        told = {arm: [[asdict(q) for q in run] for run in runs] for arm, runs in results.items()}
+        typer.echo(json.dumps({"tfidf_full_data": full, "arms": told}))
+        return
+    _show(results, full, len(rows), len(tested))
+
+
+def _show(results: dict[str, list[list[Any]]], full: float, rows: int, tested: int) -> None:
+    table = Table(title=f"accuracy on {tested} test rows; means over seeds")
+    for column in ("quarter", "judgments", *(f"{a}: {c}" for a in results for c in _COLUMNS)):
+        table.add_column(column, justify="right")
+    first = next(iter(results.values()))
+    for number, quarter in enumerate(first[0]):
+        cells = [str(quarter.quarter), str(max(runs[0][number].judgments for runs in results.values()))]
+        for runs in results.values():
+            points = [run[number] for run in runs]
+            accuracy = [point.accuracy for point in points]
+            spread = f" ±{(max(accuracy) - min(accuracy)) / 2:.3f}" if len(points) > 1 else ""
+            cells += [
+                f"{mean(p.labels for p in points):.0f}",
+                f"{mean(accuracy):.3f}{spread}",
+                f"{mean(p.tfidf for p in points):.3f}",
+            ]
+        table.add_row(*cells)
+    _console.print(table)
+    _console.print(Text(f"TF-IDF + logistic regression on all {rows} labels: {full:.3f}"))
+    _console.print(Text("Times, annotators and their errors are simulated."))
+
+
+_COLUMNS = ("labels", "adapter", "TF-IDF, same labels")
+
+
+def _numbers(text: str) -> list[int]:
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise ConfigurationError(f"{text!r} is no list of seeds.", next_step="write e.g. 0,1,2")
+    return [int(part) for part in text.split(",")]
+
+
+def _arms(text: str) -> list[Any]:
+    arms = text.split(",")
+    if not set(arms) <= {"policy", "random"}:
+        raise ConfigurationError(f"{text!r} names an unknown arm.", next_step="policy,random")
+    return arms
+
+
+def _workload_id(path: Path) -> str:
+    name = re.sub(r"[^a-z0-9]+", "_", path.absolute().parent.name.lower()).strip("_")
+    return name if re.match(r"[a-z]", name) else f"file_{name}"
+
+
+def _folder(plan: Any) -> str:
+    import hashlib  # noqa: PLC0415 - here alone
+
+    digest = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:8]
+    return f"{plan.workload_id}-{Path(plan.base).name}-{plan.arm}-{plan.seed}-{digest}"

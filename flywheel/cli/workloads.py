@@ -1,0 +1,63 @@
+"""`flywheel init` and `flywheel taxonomy add`: write and change workload files."""
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from flywheel.errors import ConfigurationError
+from flywheel.settings import load_settings
+from flywheel.taxonomy_change import add_labels
+from flywheel.workload_file import labels_in_csv, workload_text
+
+__all__ = ["app"]
+
+app = typer.Typer()
+taxonomy_app = typer.Typer(help="Labels with stable ids, in versions.", no_args_is_help=True)
+app.add_typer(taxonomy_app, name="taxonomy")
+_console = Console()
+
+
+@app.command()
+def init(
+    workload_id: str = typer.Argument(metavar="WORKLOAD", help="such as support_tickets"),
+    owner: str = typer.Option("owner", help="person or team that answers for it"),
+    task: str = typer.Option("classification", help="classification or extraction"),
+    from_csv: Path | None = typer.Option(None, help="take the labels from a labelled file"),
+    label_column: str = typer.Option("label", help="column of the labels in that file"),
+) -> None:
+    """Write a commented workload file that loads as it is."""
+    folder = load_settings().workload_folder
+    path = folder / f"{workload_id}.yaml"
+    if path.exists():
+        raise ConfigurationError(
+            f"{path} is there already.", next_step="edit it, or choose another id"
+        )
+    labels = labels_in_csv(from_csv, label_column) if from_csv else ["first label", "second label"]
+    text = workload_text(workload_id, owner=owner, labels=labels, task=task)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    _console.print(Text(f"wrote {path} with {len(labels)} labels"))
+    if from_csv:
+        _console.print(
+            Text(
+                f"next: flywheel import {from_csv} --workload {workload_id} --text COLUMN "
+                f"--label {label_column}"
+            )
+        )
+
+
+@taxonomy_app.command()
+def add(
+    workload_id: str = typer.Argument(metavar="WORKLOAD"),
+    names: list[str] = typer.Argument(metavar="NAME…", help="names of the new labels"),
+) -> None:
+    """Add labels as one new version of the taxonomy."""
+    workload = add_labels(load_settings().workload_folder / f"{workload_id}.yaml", names)
+    assert workload.taxonomy is not None  # add_labels refuses a workload without one
+    new = [label for label in workload.taxonomy.labels if label.name in names]
+    told = ", ".join(f"{label.name} (id {label.id}, version {label.added})" for label in new)
+    _console.print(
+        Text(f"{workload.id} is at taxonomy version {workload.taxonomy.version}: {told}")
+    )

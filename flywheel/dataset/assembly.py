@@ -1,0 +1,176 @@
+"""Put examples into splits: a pure policy. What is left out keeps its reason.
+
+Control rows are never trained on, in no cycle. The must-not-lose suite holds cases of earlier
+evaluation sets only, so that it takes nothing from training.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flywheel.dataset.examples import Example, Excluded
+from flywheel.dataset.golden import choose_golden
+from flywheel.errors import LeakageError
+from flywheel.similarity.near_duplicates import NearDuplicates, closest_matches
+from flywheel.workload import Workload
+
+__all__ = ["Assembly", "Earlier", "assemble", "check_leakage"]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Evaluation sets of earlier snapshots: who was in them, by id and by input."""
+
+    inference_ids: AbstractSet[str] = frozenset()
+    input_hashes: AbstractSet[str] = frozenset()
+    golden_ids: AbstractSet[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Examples by split, and those in none."""
+
+    train: list[Example]
+    golden: list[Example]
+    holdout: list[Example]
+    must_not_lose: list[Example]
+    excluded: list[Excluded] = field(default_factory=list)
+
+    @property
+    def evaluation(self) -> list[Example]:
+        """Every example that a model is judged by."""
+        return [*self.golden, *self.holdout, *self.must_not_lose]
+
+
+def assemble(
+    workload: Workload,
+    examples: Sequence[Example],
+    *,
+    golden: Sequence[Example] | None,
+    holdout_since: datetime | None,
+    fixed: AbstractSet[str] = frozenset(),
+    earlier: Earlier | None = None,
+) -> Assembly:
+    """Split examples into training and evaluation without overlap.
+
+    Args:
+        workload: its sizes and its near-duplicate threshold decide.
+        examples: everything accepted, in any order.
+        golden: the frozen golden set, None to draw it now.
+        holdout_since: control rows from this event time on are the holdout; None: all of them.
+        fixed: inference ids of the must-not-lose suite.
+        earlier: evaluation sets of earlier snapshots.
+    """
+    earlier = earlier or Earlier()
+    threshold = workload.review.near_duplicate
+    frozen = list(golden or ())
+    golden_ids = {example.inference_id for example in frozen}
+    left = sorted(examples, key=lambda example: (example.input_hash, example.correction_id))
+    must_not_lose = [e for e in left if e.inference_id in fixed]
+    left = [e for e in left if e.inference_id not in golden_ids | set(fixed)]
+    control = [e for e in left if e.slice == "control"]
+    holdout = [e for e in control if _is_since(e, holdout_since)]
+    excluded = [Excluded(e, "control_slice") for e in control if not _is_since(e, holdout_since)]
+    left = [e for e in left if e.slice != "control"]
+    left = _without(left, excluded, "conflict", _conflicting(left))
+    leaked = _leaked(left, [*frozen, *holdout, *must_not_lose], threshold)
+    if golden is not None:
+        leaked |= _seen_before(left, earlier)
+    left = _without(left, excluded, "leakage", leaked)
+    left = _without_duplicates(left, excluded, threshold)
+    if golden is None:
+        frozen = choose_golden(workload, left, earlier.golden_ids)
+        drawn = {example.inference_id for example in frozen}
+        left = [e for e in left if e.inference_id not in drawn]
+        leaked = _seen_before(left, earlier) | _leaked(left, frozen, threshold)
+        left = _without(left, excluded, "leakage", leaked)
+    return Assembly(left, frozen, holdout, must_not_lose, excluded)
+
+
+def check_leakage(assembly: Assembly, earlier: Earlier, threshold: float) -> None:
+    """Refuse a training set that overlaps an evaluation set of this or an earlier snapshot.
+
+    Raises:
+        LeakageError: an id, an input or nearly an input is on both sides.
+    """
+    train = assembly.train
+    evaluation = assembly.evaluation
+    found = _leaked(train, evaluation, threshold) | _seen_before(train, earlier)
+    found |= {e.correction_id for e in train if e.slice == "control"}
+    found |= {e.correction_id for e in train} & {e.correction_id for e in evaluation}
+    if found:
+        raise LeakageError(
+            f"{len(found)} training rows overlap an evaluation set.",
+            next_step="this is a fault of the dataset stage: report it with the ids",
+            correction_ids=sorted(found),
+        )
+
+
+def _is_since(example: Example, moment: datetime | None) -> bool:
+    return moment is None or (example.event_time is not None and example.event_time >= moment)
+
+
+def _conflicting(examples: Iterable[Example]) -> set[str]:
+    by_input: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        by_input[example.input_hash].append(example)
+    return {
+        example.correction_id
+        for group in by_input.values()
+        if len({example.key for example in group}) > 1
+        for example in group
+    }
+
+
+def _leaked(
+    examples: Sequence[Example], evaluation: Sequence[Example], threshold: float
+) -> set[str]:
+    ids = {example.inference_id for example in evaluation}
+    hashes = {example.input_hash for example in evaluation}
+    known = [(example.correction_id, example.input) for example in evaluation]
+    matches = closest_matches([example.input for example in examples], known, threshold)
+    return {
+        example.correction_id
+        for example, match in zip(examples, matches, strict=True)
+        if match is not None or example.inference_id in ids or example.input_hash in hashes
+    }
+
+
+def _seen_before(examples: Iterable[Example], earlier: Earlier) -> set[str]:
+    return {
+        example.correction_id
+        for example in examples
+        if example.inference_id in earlier.inference_ids
+        or example.input_hash in earlier.input_hashes
+    }
+
+
+def _without(
+    examples: Sequence[Example], excluded: list[Excluded], reason: str, which: AbstractSet[str]
+) -> list[Example]:
+    excluded += [Excluded(e, reason) for e in examples if e.correction_id in which]
+    return [e for e in examples if e.correction_id not in which]
+
+
+def _without_duplicates(
+    examples: Sequence[Example], excluded: list[Excluded], threshold: float
+) -> list[Example]:
+    # Only rows with one answer are duplicates: nearly one text with two answers teaches what tells
+    # them apart. A row that shows a rejected answer is worth more than one that does not.
+    ordered = sorted(
+        examples, key=lambda e: (e.rejected is None, not e.seed, e.input_hash, e.correction_id)
+    )
+    known: dict[str, NearDuplicates] = {}
+    kept = []
+    for example in ordered:
+        index = known.setdefault(example.key, NearDuplicates(threshold))
+        match = index.find(example.input)
+        if match is not None:
+            reason = "duplicate" if match.similarity == 1 else "near_duplicate"
+            excluded.append(Excluded(example, reason))
+            continue
+        index.add(example.correction_id, example.input)
+        kept.append(example)
+    return sorted(kept, key=lambda e: (e.input_hash, e.correction_id))

@@ -1,0 +1,149 @@
+"""Build a cycle's dataset from the accepted corrections of all cycles."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage
+from flywheel.dataset.examples import Example, read_examples
+from flywheel.dataset.fixed_cases import fixed_cases
+from flywheel.dataset.golden import carry_golden
+from flywheel.dataset.writing import write_snapshot
+from flywheel.errors import TooFewExamplesError
+from flywheel.label_mapping import AnswerMapping
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
+from flywheel.snapshots import EVALUATION_SPLITS, Snapshot, open_snapshot
+from flywheel.workload import Workload
+
+__all__ = ["EXCLUDED", "Snapshot", "build_dataset"]
+
+EXCLUDED = "excluded"
+
+
+def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
+    lake: Lake,
+    workload: Workload,
+    *,
+    cycle: str,
+    home: Path,
+    now: datetime,
+    golden_from: Path | None = None,
+    holdout_since: datetime | None = None,
+    promoted: Sequence[str] = (),
+    hash_key: str = "",
+) -> Snapshot:
+    """Write the cycle's snapshot and its membership; repeating it changes nothing.
+
+    Args:
+        lake: corrections are read from it and membership is written to it.
+        workload: its taxonomy, sizes and thresholds decide.
+        cycle: name of the cycle, kept in membership and manifest.
+        home: folder that holds ``datasets/``.
+        now: noted in the manifest.
+        golden_from: snapshot folder of a promoted release, whose golden set is frozen; None before
+            the first promotion.
+        holdout_since: event time from which control rows are the holdout; None: all of them.
+        promoted: cycles promoted so far, whose fixed cases must not be lost.
+        hash_key: key of the hash that stands for an input in the membership.
+
+    Raises:
+        TooFewExamplesError: there are fewer good examples than the workload asks for; nothing was
+            written.
+        LeakageError: training and evaluation overlap after all.
+    """
+    mapping = AnswerMapping(workload)
+    examples, unusable = read_examples(lake, workload.id, mapping, hash_key)
+    golden: list[Example] | None = None
+    if golden_from is not None:
+        golden, retired = carry_golden(lake, workload, mapping, golden_from, hash_key)
+        unusable += retired
+    earlier = _earlier(lake, workload.id)
+    assembly = assemble(
+        workload,
+        examples,
+        golden=golden,
+        holdout_since=holdout_since,
+        fixed=fixed_cases(lake, workload.id, promoted),
+        earlier=earlier,
+    )
+    assembly.excluded.extend(unusable)
+    check_leakage(assembly, earlier, workload.review.near_duplicate)
+    _check_size(workload, assembly)
+    sources = {
+        "built_at": now.isoformat(),
+        "lake": str(lake.root),
+        "accepted_corrections": len(examples) + len(unusable),
+        "golden_from": open_snapshot(golden_from).hash if golden_from else None,
+        "golden_wanted": workload.golden_size,
+        "holdout_since": holdout_since.isoformat() if holdout_since else None,
+        "promoted_cycles": list(promoted),
+    }
+    snapshot = write_snapshot(workload, mapping, assembly, cycle=cycle, home=home, sources=sources)
+    _write_membership(lake, workload.id, cycle, snapshot.hash, assembly)
+    return snapshot
+
+
+def _earlier(lake: Lake, workload_id: str) -> Earlier:
+    rows = lake.rows(
+        "SELECT DISTINCT inference_id, input_hash, split FROM dataset_rows "
+        "WHERE workload_id = $workload AND list_contains($splits, split)",
+        {"workload": workload_id, "splits": list(EVALUATION_SPLITS)},
+    )
+    return Earlier(
+        frozenset(row["inference_id"] for row in rows),
+        frozenset(row["input_hash"] for row in rows),
+        frozenset(row["inference_id"] for row in rows if row["split"] == "golden"),
+    )
+
+
+def _check_size(workload: Workload, assembly: Assembly) -> None:
+    good = {example.correction_id for example in [*assembly.train, *assembly.evaluation]}
+    enough = len(good) >= workload.minimum_examples
+    if enough and assembly.train and assembly.golden:
+        return
+    reasons = Counter(excluded.reason for excluded in assembly.excluded)
+    left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    raise TooFewExamplesError(
+        f"There are {len(good)} good examples ({len(assembly.train)} to train on, "
+        f"{len(assembly.golden)} golden, {len(assembly.holdout)} holdout), {workload.id} asks for "
+        f"{workload.minimum_examples}; left out: {left_out or 'none'}.",
+        next_step="let people review more, import more labelled rows, or lower `minimum_examples`",
+        good=len(good),
+        wanted=workload.minimum_examples,
+        train=len(assembly.train),
+        golden=len(assembly.golden),
+        excluded=dict(reasons),
+    )
+
+
+def _write_membership(
+    lake: Lake, workload_id: str, cycle: str, snapshot: str, assembly: Assembly
+) -> None:
+    def row(example: Example, split: str, reason: str | None) -> dict[str, Any]:
+        return {
+            "workload_id": workload_id,
+            "snapshot": snapshot,
+            "cycle": cycle,
+            "split": split,
+            "inference_id": example.inference_id,
+            "correction_id": example.correction_id,
+            "input_hash": example.input_hash,
+            "label_id": example.label_id,
+            "reason": reason,
+            "subject_id": example.subject_id,
+        }
+
+    rows = [
+        row(example, split, None)
+        for split in ("train", *EVALUATION_SPLITS)
+        for example in getattr(assembly, split)
+    ]
+    rows += [row(left_out.example, EXCLUDED, left_out.reason) for left_out in assembly.excluded]
+    table = pa.Table.from_pylist(rows, schema=TABLES["dataset_rows"].schema)
+    where = {"workload_id": workload_id, "snapshot": snapshot, "cycle": cycle}
+    lake.replace("dataset_rows", table, where=where)

@@ -1,0 +1,90 @@
+"""The golden set: drawn once, stratified by label, then carried unchanged from release to release."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from flywheel.dataset.examples import Example, Excluded, example_from
+from flywheel.errors import IntegrityError
+from flywheel.label_mapping import AnswerMapping
+from flywheel.lake.store import Lake
+from flywheel.snapshots import open_snapshot, read_rows
+from flywheel.workload import Workload
+
+__all__ = ["carry_golden", "choose_golden"]
+
+_MEMBERSHIP = """
+SELECT DISTINCT m.inference_id, m.subject_id, EXISTS (
+  SELECT 1 FROM erasures e WHERE e.subject_id = m.subject_id
+  AND (e.workload_id IS NULL OR e.workload_id = m.workload_id)
+) AS erased
+FROM dataset_rows m
+WHERE m.workload_id = $workload AND m.snapshot = $snapshot AND m.split = 'golden'
+"""
+
+
+def choose_golden(
+    workload: Workload, pool: Sequence[Example], earlier: AbstractSet[str] = frozenset()
+) -> list[Example]:
+    """Draw the golden set from examples that have no duplicates among them.
+
+    Every label gives in proportion to its number, and never more than half of its examples, so
+    that each can still be learnt. Within a label the draw is by hash; what an unpromoted cycle had
+    in its golden set comes first, since it must not be trained on, then the labelled seed, which
+    was not chosen for being difficult.
+    """
+    strata: dict[str, list[Example]] = defaultdict(list)
+    for example in pool:
+        strata[example.label_id or ""].append(example)
+    for rows in strata.values():
+        rows.sort(key=lambda row: (row.inference_id not in earlier, not row.seed, row.input_hash))
+    room = {label: len(rows) // 2 for label, rows in sorted(strata.items())}
+    size = min(workload.golden_size, sum(room.values()))
+    again = {label: sum(row.inference_id in earlier for row in strata[label]) for label in room}
+    taken = {label: min(again[label], room[label]) for label in room}
+    for _ in range(size - sum(taken.values())):
+        # The label that is furthest behind its share is next.
+        label = min(
+            (label for label in room if taken[label] < room[label]),
+            key=lambda label: ((taken[label] + 0.5) / len(strata[label]), label),
+        )
+        taken[label] += 1
+    return [row for label, rows in strata.items() for row in rows[: taken[label]]]
+
+
+def carry_golden(
+    lake: Lake, workload: Workload, mapping: AnswerMapping, folder: Path, hash_key: str
+) -> tuple[list[Example], list[Excluded]]:
+    """Take the golden set of an earlier snapshot over, less the subjects erased since.
+
+    Labels that were renamed or merged are mapped; an example whose label was retired or split is
+    set aside.
+
+    Raises:
+        IntegrityError: the snapshot is not the one it claims to be, or is unknown to the lake.
+    """
+    snapshot = open_snapshot(folder)
+    rows = read_rows(folder, "golden")
+    membership = {
+        row["inference_id"]: row
+        for row in lake.rows(_MEMBERSHIP, {"workload": workload.id, "snapshot": snapshot.hash})
+    }
+    if {row["inference_id"] for row in rows} - set(membership):
+        raise IntegrityError(
+            f"The lake does not know all golden rows of {folder}.",
+            next_step="build that dataset again, which writes its membership",
+        )
+    kept: list[Example] = []
+    excluded: list[Excluded] = []
+    for row in rows:
+        member = membership[row["inference_id"]]
+        if member["erased"]:
+            continue
+        known = {"slice": "golden", "subject_id": member["subject_id"]}
+        found = example_from(mapping, row | known, hash_key)
+        if isinstance(found, Excluded):
+            excluded.append(found)
+        else:
+            kept.append(found)
+    return kept, excluded

@@ -1,0 +1,103 @@
+"""Write a snapshot: canonical rows, a folder named by their hash, a manifest; all or nothing."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flywheel.dataset.assembly import Assembly
+from flywheel.dataset.examples import Example
+from flywheel.label_mapping import AnswerMapping
+from flywheel.prompt import render_prompt
+from flywheel.snapshots import MANIFEST, SPLITS, Snapshot, content_hash, verify_snapshot
+from flywheel.workload import Workload
+
+__all__ = ["write_snapshot"]
+
+
+def write_snapshot(
+    workload: Workload,
+    mapping: AnswerMapping,
+    assembly: Assembly,
+    *,
+    cycle: str,
+    home: Path,
+    sources: Mapping[str, Any],
+) -> Snapshot:
+    """Write the snapshot's folder, or find it where the same rows were written before."""
+    files = {
+        split: _lines(_rows(workload, mapping, split, getattr(assembly, split)))
+        for split in SPLITS
+        if split != "preference"
+    }
+    corrected = [example for example in assembly.train if example.rejected is not None]
+    files["preference"] = _lines(_rows(workload, mapping, "preference", corrected))
+    name = content_hash(files, workload.taxonomy_version)
+    folder = home / "datasets" / workload.id / name
+    if not folder.exists():
+        manifest = {
+            "hash": name,
+            "files": {f"{s}.jsonl": hashlib.sha256(files[s]).hexdigest() for s in SPLITS},
+            "counts": {split: files[split].count(b"\n") for split in SPLITS},
+            "exclusions": dict(sorted(Counter(e.reason for e in assembly.excluded).items())),
+            "taxonomy_version": workload.taxonomy_version,
+            "workload_id": workload.id,
+            "workload_revision": workload.revision,
+            "cycle": cycle,
+            "sources": dict(sources),
+        }
+        _write(folder, files, manifest)
+    return verify_snapshot(folder)
+
+
+def _rows(
+    workload: Workload, mapping: AnswerMapping, split: str, examples: Iterable[Example]
+) -> list[dict[str, Any]]:
+    rows = []
+    for example in sorted(examples, key=lambda e: (e.inference_id, e.correction_id)):
+        prompt, answer = render_prompt(workload, example.input), mapping.text(example.output)
+        row: dict[str, Any] = {
+            "inference_id": example.inference_id,
+            "correction_id": example.correction_id,
+        }
+        if split == "preference":
+            row |= {"prompt": prompt, "chosen": answer, "rejected": example.rejected}
+        else:
+            row |= {
+                "input": example.input,
+                "prompt": prompt,
+                "completion": answer,
+                "output": example.output,
+                "label_id": example.label_id,
+            }
+        rows.append(row)
+    return rows
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    # ASCII, so that no character inside a text can be taken for the end of a line.
+    return b"".join(
+        json.dumps(row, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        for row in rows
+    )
+
+
+def _write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for split, content in files.items():
+        (part / f"{split}.jsonl").write_bytes(content)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
+    (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    try:
+        part.rename(folder)
+    except OSError:
+        # Another process was first; the caller verifies what is there.
+        shutil.rmtree(part, ignore_errors=True)
+        if not folder.exists():
+            raise

@@ -1,0 +1,128 @@
+"""The daily look: profile, measure the last windows, keep the verdicts in the lake."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+from flywheel.answers import canonical_json
+from flywheel.control_slice import control_accuracy
+from flywheel.drift.measure import measure_windows
+from flywheel.drift.profile import refresh_profiles
+from flywheel.drift.quality import QualityPair
+from flywheel.drift.reference import References, reference_windows
+from flywheel.drift.report import DriftReport
+from flywheel.drift.window import Window
+from flywheel.lake.store import Lake
+from flywheel.workload import Workload
+
+__all__ = ["observe_drift", "read_reports", "record_reports", "refresh_all_profiles"]
+
+
+def observe_drift(
+    lake: Lake, workload: Workload, *, promoted_at: datetime | None, now: datetime
+) -> list[DriftReport]:
+    """Measure the last windows before ``now`` and keep the verdicts; oldest first.
+
+    Windows that reach back before the promotion are not measured: their answers, and perhaps
+    their labels, are those of another time. Before the first promotion there is no reference and
+    the list is empty.
+
+    Args:
+        lake: events, profiles and corrections.
+        workload: whose thresholds count.
+        promoted_at: when the present champion was promoted.
+        now: the windows end at the last midnight before it.
+    """
+    refresh_all_profiles(lake, workload, now)
+    if promoted_at is None:
+        return []
+    references = reference_windows(workload, promoted_at=promoted_at, until=now)
+    days = workload.drift.window_days
+    until = now.astimezone(UTC).date()
+    since = promoted_at.astimezone(UTC).date()
+    count = min(workload.drift.windows, (until - since).days // days)
+    if count < 1:
+        return []
+    reports = measure_windows(
+        lake,
+        workload,
+        reference=references.inputs,
+        until=until,
+        count=count,
+        quality=_quality(lake, workload, references, now),
+    )
+    record_reports(lake, reports, now=now)
+    return reports
+
+
+def refresh_all_profiles(lake: Lake, workload: Workload, now: datetime) -> int:
+    """Bring the profiles of every whole day before ``now`` up to date; return how many changed."""
+    found = lake.rows(
+        "SELECT min(day) AS first FROM inferences WHERE workload_id = $workload",
+        {"workload": workload.id},
+    )
+    first, end = found[0]["first"], now.astimezone(UTC).date()
+    if first is None or first >= end:
+        return 0
+    return len(refresh_profiles(lake, workload, Window(first, end)))
+
+
+def record_reports(lake: Lake, reports: Sequence[DriftReport], *, now: datetime) -> None:
+    """Keep reports in ``drift_reports``; a window measured again replaces its row."""
+    for report in reports:
+        row = _row(report, now)
+        where = {key: row[key] for key in ("workload_id", "window_start", "window_end")}
+        lake.replace("drift_reports", pa.Table.from_pylist([row]), where=where)
+
+
+def read_reports(lake: Lake, workload: Workload, *, limit: int = 26) -> list[DriftReport]:
+    """Return the last kept reports, oldest first."""
+    rows = lake.rows(
+        """
+        SELECT report FROM drift_reports WHERE workload_id = $workload
+        ORDER BY window_end DESC, window_start DESC LIMIT $limit
+        """,
+        {"workload": workload.id, "limit": limit},
+    )
+    adapter = TypeAdapter(DriftReport)
+    return [adapter.validate_json(row["report"]) for row in reversed(rows)]
+
+
+def _row(report: DriftReport, now: datetime) -> dict[str, Any]:
+    quality = report.quality
+    return {
+        "workload_id": report.workload_id,
+        "window_start": report.current.start,
+        "window_end": report.current.end,
+        "reference_start": report.reference.start,
+        "reference_end": report.reference.end,
+        "verdict": report.verdict,
+        "drifted_columns": list(report.drifted_columns),
+        "quality_drop": quality.drop if quality else None,
+        "quality_fell": quality.fell if quality else None,
+        "reason": report.reason,
+        "report": canonical_json(report.to_dict()),
+        "measured_at": now,
+    }
+
+
+def _quality(
+    lake: Lake, workload: Workload, references: References, now: datetime
+) -> QualityPair | None:
+    # Compared are the champion's first weeks and the last windows; both are its own answers.
+    if references.answers is None:
+        return None
+    length = workload.drift.windows * workload.drift.window_days
+    end = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    answers = references.answers
+    return QualityPair(
+        control_accuracy(lake, workload, _midnight(answers.start), _midnight(answers.end)),
+        control_accuracy(lake, workload, end - timedelta(days=length), end),
+    )
+
+
+def _midnight(day: Any) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -1,0 +1,40 @@
+"""Which windows production is compared with: fixed at promotion, moved by nothing else.
+
+Training rows are no reference: they were chosen because they were unusual, and would alarm for
+ever.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flywheel.drift.window import Window
+from flywheel.workload import Workload
+
+__all__ = ["References", "reference_windows"]
+
+_WINDOWS = 4
+
+
+@dataclass(frozen=True)
+class References:
+    """What the input is compared with, and what the answers are.
+
+    The promoted release's first weeks in production are both, once they are over. Until then the
+    input is compared with the last windows before the promotion, and ``answers`` is None: those
+    were another release's.
+    """
+
+    inputs: Window
+    answers: Window | None
+
+
+def reference_windows(workload: Workload, *, promoted_at: datetime, until: datetime) -> References:
+    """Return the references of a promotion for windows that end at ``until``."""
+    judged = workload.drift.windows * workload.drift.window_days
+    before = Window.ending(promoted_at, judged)
+    # The day of the promotion was answered by two releases.
+    first = before.end + timedelta(days=1 if promoted_at.time() != datetime.min.time() else 0)
+    answers = Window(first, first + timedelta(days=_WINDOWS * workload.drift.window_days))
+    if answers.end <= Window.ending(until, judged).start:
+        return References(answers, answers)
+    return References(before, None)

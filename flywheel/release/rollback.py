@@ -1,0 +1,96 @@
+"""Puts the champion before back in its place, in one step."""
+
+from dataclasses import dataclass
+
+from flywheel.errors import RefusedError
+from flywheel.ports.model_server import BASE_RELEASE, ModelServer
+from flywheel.release.adapter_files import checked_adapter
+from flywheel.release.aliases import sync_aliases
+from flywheel.release.promotion import promotion_lease
+from flywheel.release.registry import MlflowRegistry
+from flywheel.state import Lease, Release, State
+
+__all__ = ["Rollback", "rollback"]
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """A finished rollback."""
+
+    workload_id: str
+    withdrawn: str
+    champion: str
+
+
+def rollback(  # noqa: PLR0913 - who takes back what, and why
+    state: State,
+    server: ModelServer,
+    registry: MlflowRegistry,
+    workload_id: str,
+    *,
+    actor: str,
+    reason: str,
+    expected: str | None = None,
+    channel: str = "cli",
+) -> Rollback:
+    """Make the release that the champion replaced the champion again.
+
+    The withdrawn release keeps its name and version and cannot be promoted again; another rollback
+    goes one further back.
+
+    Args:
+        state: the truth about who answers.
+        server: gets the older release loaded before the switch.
+        registry: its aliases follow.
+        workload_id: whose champion it is.
+        actor: who takes it back.
+        reason: why, in a sentence.
+        expected: refuse unless this is the champion, so that a repeated command does not go back
+            twice.
+        channel: how the person came in.
+
+    Raises:
+        RefusedError: the base itself answers, the champion is another one, or the reason is empty.
+        IntegrityError: the older adapter's files were changed; nothing is switched.
+    """
+    if not reason.strip() or not actor.strip():
+        raise RefusedError("A rollback needs a name and a reason.", next_step="give both")
+    with state.lease(promotion_lease(workload_id), None, 600.0) as lease:
+        champion = state.champion(workload_id)
+        if champion == BASE_RELEASE:
+            raise RefusedError(
+                f"The base itself answers for {workload_id}: there is nothing to go back to.",
+                next_step="nothing to do",
+            )
+        if expected not in {None, champion}:
+            raise RefusedError(
+                f"The champion of {workload_id} is {champion}, not {expected}.",
+                next_step="look at `flywheel cycles`, then decide again",
+            )
+        withdrawn = state.get_release(champion)
+        target = withdrawn.replaced or BASE_RELEASE
+        if target != BASE_RELEASE:
+            server.load(target, checked_adapter(state.get_release(target)))
+        details = {"reason": reason.strip(), "channel": channel, "identity": "on_trust"}
+        _switch(state, withdrawn, target, lease, actor, details)
+        sync_aliases(state, registry, workload_id)
+    return Rollback(workload_id, withdrawn.release, target)
+
+
+def _switch(
+    state: State, withdrawn: Release, target: str, lease: Lease, actor: str, details: dict[str, str]
+) -> None:
+    with state.transaction():
+        state.switch_champion(
+            withdrawn.workload_id,
+            expected=withdrawn.release,
+            release=target,
+            reason=f"rollback by {actor}: {details['reason']}",
+            lease=lease,
+        )
+        state.change_release(withdrawn.release, status="rolled_back")
+        if target != BASE_RELEASE:
+            state.change_release(target, status="champion")
+        facts = {**details, "withdrawn": withdrawn.release, "champion": target}
+        where = f"{withdrawn.workload_id}/{withdrawn.cycle}"
+        state.audit("rollback.done", where, actor, facts)

@@ -1,0 +1,119 @@
+"""Read a dataset snapshot: a folder of rows, named by their hash, with a manifest.
+
+The trainer and the evaluation read it from here; writing one is the dataset stage's.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import IntegrityError, NotFoundError
+
+__all__ = [
+    "EVALUATION_SPLITS",
+    "MANIFEST",
+    "SPLITS",
+    "Snapshot",
+    "content_hash",
+    "open_snapshot",
+    "read_rows",
+    "verify_snapshot",
+]
+
+MANIFEST = "manifest.json"
+SPLITS = ("train", "preference", "golden", "holdout", "must_not_lose")
+EVALUATION_SPLITS = ("golden", "holdout", "must_not_lose")
+_RESTORE = "restore the folder from a backup, or build the dataset again"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One snapshot as its manifest describes it; ``counts`` are rows by split."""
+
+    folder: Path
+    hash: str
+    workload_id: str
+    cycle: str
+    taxonomy_version: int
+    counts: dict[str, int]
+    exclusions: dict[str, int]
+
+
+def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
+    """Name a snapshot by its rows, their splits and the taxonomy version."""
+    digest = hashlib.sha256(f"taxonomy {taxonomy_version}\n".encode())
+    for split in SPLITS:
+        digest.update(f"{split} {hashlib.sha256(files[split]).hexdigest()}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def open_snapshot(folder: Path) -> Snapshot:
+    """Read a snapshot's manifest."""
+    manifest = _manifest(folder)
+    return Snapshot(
+        folder=folder,
+        hash=manifest["hash"],
+        workload_id=manifest["workload_id"],
+        cycle=manifest["cycle"],
+        taxonomy_version=manifest["taxonomy_version"],
+        counts=manifest["counts"],
+        exclusions=manifest["exclusions"],
+    )
+
+
+def read_rows(folder: Path, split: str) -> list[dict[str, Any]]:
+    """Return the rows of a split, checked against the manifest.
+
+    Raises:
+        IntegrityError: the file is not the one that the manifest describes.
+    """
+    return [json.loads(line) for line in _content(folder, split).decode().splitlines()]
+
+
+def verify_snapshot(folder: Path) -> Snapshot:
+    """Check every file of a snapshot and its name.
+
+    Raises:
+        IntegrityError: a file was changed, or the folder's name is not its content's hash.
+    """
+    snapshot = open_snapshot(folder)
+    files = {split: _content(folder, split) for split in SPLITS}
+    found = content_hash(files, snapshot.taxonomy_version)
+    if not found == snapshot.hash == folder.name:
+        raise IntegrityError(
+            f"The snapshot {folder} holds rows with the hash {found}.", next_step=_RESTORE
+        )
+    return snapshot
+
+
+def _content(folder: Path, split: str) -> bytes:
+    expected = _manifest(folder)["files"][f"{split}.jsonl"]
+    try:
+        content = (folder / f"{split}.jsonl").read_bytes()
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"The snapshot {folder} lacks {split}.jsonl.", next_step=_RESTORE
+        ) from None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise IntegrityError(
+            f"{folder / f'{split}.jsonl'} is not the file that its manifest describes.",
+            next_step=_RESTORE,
+        )
+    return content
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"There is no dataset snapshot in {folder}.", next_step="check the folder"
+        ) from None
+    except ValueError as error:
+        raise IntegrityError(
+            f"The manifest of {folder} is not JSON: {error}", next_step=_RESTORE
+        ) from error
+    return manifest

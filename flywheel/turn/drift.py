@@ -1,0 +1,106 @@
+"""The daily look at a workload's traffic, with what a person wants to see of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flywheel.drift.report import DriftReport
+    from flywheel.wiring import Platform
+    from flywheel.workload import Workload
+
+__all__ = ["DriftLook", "refresh_recent_profiles", "watch_drift"]
+
+_WORDS = 12
+
+
+@dataclass(frozen=True)
+class DriftLook:
+    """The newest verdict, what led to it, and the pictures of it."""
+
+    newest: "DriftReport | None"
+    reason: str
+    windows: "list[DriftReport]"
+    columns: list[dict[str, Any]]
+    words: list[dict[str, Any]]
+    picture: bytes | None
+    evidently: Path | None
+
+
+def refresh_recent_profiles(platform: "Platform", workload: "Workload") -> int:
+    """Bring the profiles of every whole day up to date and return how many changed."""
+    from flywheel.drift.observe import refresh_all_profiles  # noqa: PLC0415 - keeps loading quick
+
+    return refresh_all_profiles(platform.lake, workload, platform.clock.now())
+
+
+def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
+    """Measure the last windows against the reference and keep the verdicts.
+
+    Evidently's report is written for a window that drifted: it takes seconds, and on a quiet day
+    nobody opens it.
+    """
+    from flywheel.drift.evidently_report import write_evidently_report  # noqa: PLC0415
+    from flywheel.drift.observe import observe_drift, read_reports  # noqa: PLC0415 - (as above)
+    from flywheel.drift.plot import plot_drift  # noqa: PLC0415 - (as above)
+
+    promoted = [r.promoted_at for r in platform.state.releases(workload.id) if r.promoted_at]
+    reports = observe_drift(
+        platform.lake,
+        workload,
+        promoted_at=max(promoted, default=None),
+        now=platform.clock.now(),
+    )
+    if not reports:
+        reason = (
+            "No window since the promotion is complete yet."
+            if promoted
+            else "No reference yet: it is fixed at the first promotion."
+        )
+        return DriftLook(None, reason, [], [], [], None, None)
+    newest = reports[-1]
+    evidently = None
+    if newest.drifted:
+        evidently = write_evidently_report(
+            platform.lake,
+            workload,
+            reference=newest.reference,
+            current=newest.current,
+            path=platform.home / "reports" / workload.id / f"drift-{newest.current.end}.html",
+        )
+    return DriftLook(
+        newest=newest,
+        reason=newest.reason,
+        windows=reports,
+        columns=[
+            {
+                "column": column.column,
+                "method": column.method,
+                "score": column.score,
+                "threshold": column.threshold,
+                "by chance": column.chance,
+                "drifted": column.drifted,
+                "note": column.note,
+            }
+            for column in newest.columns
+        ],
+        words=_words(newest),
+        picture=plot_drift(read_reports(platform.lake, workload)),
+        evidently=evidently,
+    )
+
+
+def _words(report: "DriftReport") -> list[dict[str, Any]]:
+    if report.cause is None:
+        return []
+    return [
+        {
+            "word": word.word,
+            "before": word.reference,
+            "now": word.current,
+            "share before": word.reference_share,
+            "share now": word.current_share,
+            "lift": word.lift,
+        }
+        for word in (*report.cause.rising, *report.cause.falling)[:_WORDS]
+    ]

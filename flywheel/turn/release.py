@@ -1,0 +1,42 @@
+"""What a person decided becomes the champion, or is taken back."""
+
+from typing import TYPE_CHECKING
+
+from flywheel.turn.cycle import codec_of, cycle_workload
+
+if TYPE_CHECKING:
+    from flywheel.release.promotion import Promotion
+    from flywheel.release.rollback import Rollback
+    from flywheel.wiring import Platform
+
+__all__ = ["promote_cycle", "roll_back"]
+
+
+def promote_cycle(platform: "Platform", workload_id: str, cycle: str) -> "Promotion":
+    """Promote the approved candidate of a cycle; repeat it after a crash."""
+    from flywheel.release.promotion import promote  # noqa: PLC0415 - keeps definitions light
+
+    workload = cycle_workload(platform, workload_id, cycle)
+    return promote(
+        platform.state,
+        platform.lake,
+        platform.server(workload),
+        platform.registry,
+        workload_id,
+        cycle,
+        codec=codec_of(platform, workload),
+    )
+
+
+def roll_back(platform: "Platform", workload_id: str, *, actor: str, reason: str) -> "Rollback":
+    """Make the release that the champion replaced the champion again."""
+    from flywheel.release.rollback import rollback  # noqa: PLC0415 - (as above)
+
+    return rollback(
+        platform.state,
+        platform.server(platform.workload(workload_id)),
+        platform.registry,
+        workload_id,
+        actor=actor,
+        reason=reason,
+    )

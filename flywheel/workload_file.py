@@ -1,0 +1,171 @@
+"""Write a new workload file: every key with its default and what it means.
+
+Keys, defaults and meanings come from the model itself, so that the file cannot fall behind it.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from flywheel.errors import ConfigurationError, DataError, NotFoundError
+from flywheel.taxonomy_change import fresh_label_id
+from flywheel.workload import Workload, parse_workload
+
+__all__ = ["labels_in_csv", "workload_text"]
+
+_MOST_LABELS = 1_000
+_HEAD = """\
+# One narrow task on the platform. Every key is checked: a typo is refused with what is allowed.
+# Keys that are left out take the value shown here.
+
+id: {id}
+owner: {owner} # a person or team: answers for the budget, may not approve their own cycles
+description: {description}
+timezone: UTC # of the calendar that opens cycles
+seed: 0 # every random choice starts here
+
+"""
+_CLASSIFICATION = """\
+task:
+  type: classification # or extraction, to a JSON schema with a `label_field`
+
+# Must contain {input} once.
+prompt: |-
+  {input}
+  Label:
+
+"""
+_EXTRACTION = """\
+task:
+  type: extraction # or classification, over labels alone
+  label_field: label # takes its allowed values from the taxonomy
+  schema:
+    type: object
+    additionalProperties: false
+    required: [label, priority]
+    properties:
+      label: {type: string}
+      priority: {type: string, enum: [low, high]}
+
+# Must contain {input} once.
+prompt: |-
+  {input}
+  Answer:
+
+"""
+_TAXONOMY = """\
+# Ids never change and are never used again; names may. A later label says in which version it was
+# `added`; a label that goes is kept with `retired`, and `merged_into` or `split_into` where it has
+# heirs. `flywheel taxonomy add {id} NAME…` adds labels and raises the version.
+taxonomy:
+  version: 1
+  labels:
+"""
+_GROUPS = ("review", "drift", "trigger", "gates", "training", "limits")
+_SCALARS = {
+    "base_model": "tiny · smollm2 · a folder · a hub name",
+    "cadence": "monthly · quarterly · yearly",
+    "minimum_examples": "no training with fewer accepted examples, the seed counted",
+    "golden_size": "cases that are never trained on; see the gate report's power",
+}
+
+
+def workload_text(
+    workload_id: str,
+    *,
+    owner: str,
+    labels: Sequence[str] = ("first label", "second label"),
+    task: str = "classification",
+    description: str = "",
+) -> str:
+    """Return a commented workload file that loads as it is."""
+    head = _HEAD.format(
+        id=workload_id, owner=_scalar(owner), description=_scalar(description or "what it does")
+    )
+    if task not in ("classification", "extraction"):
+        raise ConfigurationError(
+            f"There is no task {task!r}.", next_step="choose classification or extraction"
+        )
+    body = _CLASSIFICATION if task == "classification" else _EXTRACTION
+    text = head + body + _TAXONOMY.replace("{id}", workload_id) + _labels(labels) + "\n"
+    for key, meaning in _SCALARS.items():
+        text += f"{key}: {_scalar(Workload.model_fields[key].default)} # {meaning}\n"
+    for group in _GROUPS:
+        text += "\n" + _group(group)
+    parse_workload(yaml.safe_load(text), source=f"the new file of {workload_id}")
+    return text
+
+
+def labels_in_csv(path: Path, column: str) -> list[str]:
+    """Return the distinct labels in a column of a CSV file, the most frequent first.
+
+    Raises:
+        NotFoundError: there is no such file.
+        DataError: it is not UTF-8, lacks the column, or holds fewer than two or far too many
+            labels.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = list(reader.fieldnames or ())
+            if column not in columns:
+                raise DataError(
+                    f"{path} has no column {column!r}.",
+                    next_step=f"choose one of {', '.join(columns) or 'none: the file is empty'}",
+                )
+            counts = Counter((row[column] or "").strip() for row in reader)
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8: {error}", next_step="convert the file") from error
+    counts.pop("", None)
+    if not 2 <= len(counts) <= _MOST_LABELS:  # noqa: PLR2004 - a choice needs two
+        raise DataError(
+            f"Column {column!r} of {path} holds {len(counts)} different labels.",
+            next_step=f"choose a column with 2 to {_MOST_LABELS} labels",
+        )
+    return [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _labels(names: Sequence[str]) -> str:
+    known: set[str] = set()
+    text = ""
+    for name in names:
+        label_id = fresh_label_id(name, known)
+        known.add(label_id)
+        entry = yaml.safe_dump(
+            {"id": label_id, "name": name},
+            default_flow_style=True,
+            sort_keys=False,
+            width=10_000,
+            allow_unicode=True,
+        )
+        text += f"    - {entry.strip()}\n"
+    return text
+
+
+def _group(name: str) -> str:
+    model = Workload.model_fields[name].default
+    assert isinstance(model, BaseModel)
+    lines = [f"{name}: # {(type(model).__doc__ or '').strip()}"]
+    for key, field in type(model).model_fields.items():
+        value = getattr(model, key)
+        if isinstance(value, BaseModel):
+            value = value.model_dump(mode="json")
+        assert value is not PydanticUndefined
+        comment = f" # {field.description}" if field.description else ""
+        lines.append(f"  {key}: {_scalar(value)}{comment}")
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: Any) -> str:
+    text = yaml.safe_dump(
+        value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True
+    )
+    return str(text).removesuffix("\n...\n").strip()

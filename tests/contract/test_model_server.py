@@ -1,0 +1,159 @@
+"""The ModelServer port, on every adapter that this machine can start."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
+from flywheel.ports.model_server import ModelServer, Shot
+from flywheel.ports.train_launcher import TrainSpec
+from flywheel.serve.local_server import LocalModelServer
+from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from tests.fakes.micro_base import codec, labelled, micro_base, training_spec
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two adapters of the micro base, trained with different seeds."""
+    folders = {}
+    for seed in (0, 1):
+        out = tmp_path_factory.mktemp(f"train{seed}")
+        spec: TrainSpec = training_spec(out / "dataset", rows=36, seed=seed, learning_rate=2e-2)
+        result = SubprocessTrainLauncher().run(spec, out, on_progress=lambda _progress: None)
+        folders[f"parts-{seed}"] = out / result.adapter
+    return folders
+
+
+@pytest.fixture(params=["local"])
+def server() -> ModelServer:
+    """A server of the micro base with no adapter loaded."""
+    return LocalModelServer(micro_base().folder)
+
+
+def outputs(server: ModelServer, release: str, inputs: list[str]) -> list[object]:
+    return [answer.output for answer in server.answer(release, codec(), inputs)]
+
+
+def test_base_answers_before_any_adapter(server: ModelServer):
+    """A server answers as ``base`` from the start, with a label and a probability."""
+    assert server.releases() == ("base",)
+    (answer,) = server.answer("base", codec(), ["the seal leaks"])
+    assert answer.output in codec().workload.taxonomy.names
+    assert 0 < answer.confidence <= 1
+    assert answer.error is None
+    assert answer.seconds > 0
+
+
+def test_trained_adapter_answers_what_it_learnt(server: ModelServer, adapters: dict[str, Path]):
+    """An adapter answers its training rows right, and another way than the base does."""
+    server.load("parts-0", adapters["parts-0"])
+    texts = [text for text, _ in labelled(30)]
+    truth = [name for _, name in labelled(30)]
+    assert outputs(server, "parts-0", texts) == truth
+    assert outputs(server, "base", texts) != truth
+
+
+def test_several_adapters_do_not_disturb_each_other(
+    server: ModelServer, adapters: dict[str, Path]
+):
+    """Answers of a release stay as they were when others are loaded, used and unloaded."""
+    texts = [text for text, _ in labelled(6)]
+    before = server.answer("base", codec(), texts)
+    server.load("parts-0", adapters["parts-0"])
+    first = server.answer("parts-0", codec(), texts)
+    server.load("parts-1", adapters["parts-1"])
+    assert server.releases() == ("base", "parts-0", "parts-1")
+    second = server.answer("parts-1", codec(), texts)
+    assert [a.confidence for a in second] != [a.confidence for a in first]
+    server.unload("parts-1")
+    assert [a.confidence for a in server.answer("parts-0", codec(), texts)] == [
+        a.confidence for a in first
+    ]
+    assert [a.confidence for a in server.answer("base", codec(), texts)] == [
+        a.confidence for a in before
+    ]
+
+
+def test_loading_the_same_content_again_is_no_error(server: ModelServer, adapters: dict[str, Path]):
+    """The same name with the same content is left alone."""
+    server.load("parts-0", adapters["parts-0"])
+    server.load("parts-0", adapters["parts-0"])
+    assert server.releases() == ("base", "parts-0")
+
+
+def test_name_with_other_content_is_refused(server: ModelServer, adapters: dict[str, Path]):
+    """A release name is never reused."""
+    server.load("parts-0", adapters["parts-0"])
+    with pytest.raises(RefusedError, match="other content"):
+        server.load("parts-0", adapters["parts-1"])
+    with pytest.raises(RefusedError, match="base"):
+        server.load("base", adapters["parts-1"])
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+def test_flipped_byte_is_found(
+    server: ModelServer, adapters: dict[str, Path], tmp_path: Path, name: str
+):
+    """One changed byte stops the load, and nothing changes."""
+    folder = Path(shutil.copytree(adapters["parts-0"], tmp_path / "adapter"))
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(bytes(content))
+    with pytest.raises(IntegrityError, match="not the file"):
+        server.load("parts-0", folder)
+    assert server.releases() == ("base",)
+
+
+def test_extra_file_is_found(server: ModelServer, adapters: dict[str, Path], tmp_path: Path):
+    """A file that the manifest does not list stops the load."""
+    folder = Path(shutil.copytree(adapters["parts-0"], tmp_path / "adapter"))
+    (folder / "training_args.bin").write_bytes(b"pickle")
+    with pytest.raises(IntegrityError, match="training_args"):
+        server.load("parts-0", folder)
+
+
+def test_unknown_release_is_named(server: ModelServer):
+    """A release that is not loaded cannot answer, and may be forgotten without an error."""
+    server.unload("parts-9")
+    with pytest.raises(NotFoundError, match="parts-9"):
+        server.answer("parts-9", codec(), ["the seal leaks"])
+
+
+def test_too_long_input_names_the_limit(server: ModelServer):
+    """An input beyond the context is a data error that says how long it may be."""
+    with pytest.raises(DataError, match="256 tokens"):
+        server.answer("base", codec(), ["leak " * 400])
+
+
+def test_empty_and_odd_inputs_are_answered(server: ModelServer):
+    """No inputs give no answers; an empty text, braces and other scripts get one each."""
+    assert server.answer("base", codec(), []) == []
+    answers = server.answer("base", codec(), ["", "{input} {0} %s", "漏油 🛢️", "<|end|>", "[seal]"])
+    assert [answer.error for answer in answers] == [None] * 5
+
+
+def test_batch_answers_as_each_alone(server: ModelServer):
+    """An answer does not depend on what else is in its batch, nor on the order."""
+    texts = [text + " and again" * (index % 4) for index, (text, _) in enumerate(labelled(12))]
+    together = server.answer("base", codec(), texts)
+    for text, answer in zip(texts, together, strict=True):
+        (alone,) = server.answer("base", codec(), [text])
+        assert alone.text == answer.text
+        assert alone.confidence == pytest.approx(answer.confidence, abs=1e-4)
+
+
+def test_shots_are_read(server: ModelServer):
+    """Worked examples change the prompt, and their shared cache changes no answer."""
+    shots = [Shot(text, name) for text, name in labelled(3)]
+    texts = [text for text, _ in labelled(8)]
+    batch = server.answer("base", codec(), texts, shots=shots)
+    (alone,) = server.answer("base", codec(), texts[:1], shots=shots)
+    assert batch[0].prompt_tokens > server.answer("base", codec(), texts[:1])[0].prompt_tokens
+    assert batch[0].prompt_tokens == alone.prompt_tokens
+    assert batch[0].confidence == pytest.approx(alone.confidence, abs=1e-4)

@@ -1,0 +1,118 @@
+"""A real base model of the smallest useful size, built once per test run in a few seconds."""
+
+import atexit
+import hashlib
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from flywheel.answers import AnswerCodec, assign_surfaces
+from flywheel.basemodel import BaseModel, build_base
+from flywheel.basemodel.tiny import TinySize
+from flywheel.ports.train_launcher import TrainSpec
+from flywheel.workload import Workload, parse_workload
+
+MICRO = TinySize(
+    hidden=64, heads=2, intermediate=64, vocabulary=600, reserved=4, positions=256, steps=3, batch=8
+)
+_PARTS = {"seal": "the seal leaks oil", "paint": "the paint peels off", "weld": "the weld is cracked"}
+
+
+def classification() -> Workload:
+    """Return a workload over three labels, two of which begin alike."""
+    labels = [{"id": name, "name": name} for name in _PARTS]
+    labels[1]["name"] = "seal paint"
+    return parse_workload(
+        {
+            "id": "parts",
+            "owner": "tests",
+            "task": {"type": "classification"},
+            "prompt": "Report: {input}\nPart: ",
+            "taxonomy": {"labels": labels},
+            "limits": {"answer_tokens": 24},
+        },
+        source="micro",
+    )
+
+
+def extraction() -> Workload:
+    """Return a workload over a closed JSON schema with a label in it."""
+    properties = {"part": {"type": "string"}, "urgency": {"enum": ["low", "high"]}}
+    schema = {"type": "object", "properties": properties, "required": ["part", "urgency"]}
+    raw = classification().model_dump(mode="json", by_alias=True)
+    task = {"type": "extraction", "schema": schema, "label_field": "part"}
+    return parse_workload({**raw, "id": "part_urgency", "task": task}, source="micro")
+
+
+def texts() -> list[str]:
+    """Return unlabelled reports."""
+    return [text for text, _ in labelled(60)]
+
+
+def labelled(count: int) -> list[tuple[str, str]]:
+    """Return reports with the names of their labels."""
+    names = [label.name for label in classification().taxonomy.labels]
+    sentences = list(_PARTS.values())
+    return [
+        (f"On machine {number} {sentences[number % 3]} again", names[number % 3])
+        for number in range(count)
+    ]
+
+
+@cache
+def _cache_folder() -> Path:
+    folder = Path(mkdtemp(prefix="micro-base-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def micro_base(workload: Workload | None = None) -> BaseModel:
+    """Return the base of a workload, built once per process."""
+    workload = workload or classification()
+    return build_base(
+        "tiny", workload=workload, texts=texts(), cache=_cache_folder(), size=MICRO
+    )
+
+
+def codec(workload: Workload | None = None) -> AnswerCodec:
+    """Return the codec of a workload on its micro base."""
+    workload = workload or classification()
+    base = micro_base(workload)
+    return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
+
+
+def write_snapshot(folder: Path, rows: list[dict[str, Any]]) -> str:
+    """Write a dataset snapshot with training rows alone and return its hash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    (folder / "train.jsonl").write_bytes(content)
+    manifest = {"hash": digest, "files": {"train.jsonl": digest}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return digest
+
+
+def training_spec(folder: Path, *, rows: int = 24, seed: int = 0, **recipe: Any) -> TrainSpec:
+    """Return the spec of a training on the micro base, its snapshot written into ``folder``."""
+    workload, base = classification(), micro_base()
+    records = [
+        {"inference_id": f"i{number}", "input": text, "output": name}
+        for number, (text, name) in enumerate(labelled(rows))
+    ]
+    settings = {"epochs": 2, "batch_size": 4, "rank": 8, "checkpoint_steps": 3, **recipe}
+    return TrainSpec(
+        release=f"parts-2026Q1-1-{seed}",
+        workload=workload,
+        cycle="2026Q1-1",
+        attempt=1,
+        base_folder=base.folder,
+        base_digest=base.digest,
+        surfaces=dict(codec().surfaces),
+        dataset_folder=folder,
+        dataset_hash=write_snapshot(folder, records),
+        recipe=workload.training.model_copy(update=settings),
+        seed=seed,
+    )

@@ -1,0 +1,232 @@
+"""A small workload from an opened cycle to an approved candidate, all real but the model server."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flywheel.adapter_folder import write_manifest
+from flywheel.answers import AnswerCodec, assign_surfaces
+from flywheel.clock import ManualClock
+from flywheel.evaluate.report import GateReport
+from flywheel.evaluate.run import run_gate
+from flywheel.lake.store import Lake
+from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
+from flywheel.prompt import render_prompt
+from flywheel.release.approval import approve
+from flywheel.release.candidate import record_candidate
+from flywheel.release.promotion import Promotion, promote
+from flywheel.release.registry import MlflowRegistry
+from flywheel.snapshots import SPLITS, content_hash
+from flywheel.state import Approval, Cycle, Release, State
+from flywheel.workload import Workload, parse_workload
+from tests.fakes.model_server import FakeModelServer
+
+__all__ = ["START", "ReleaseWorld", "make_workload", "rows_for", "write_snapshot"]
+
+START = datetime(2026, 4, 1, 6, tzinfo=UTC)
+LABELS = ("scratch", "dent", "stain")
+_numbers = itertools.count()
+
+
+def make_workload(workload_id: str, **changes: Any) -> Workload:
+    """Return a classification of three labels owned by ann."""
+    raw: dict[str, Any] = {
+        "id": workload_id,
+        "owner": "ann",
+        "description": "Sorts <b>defects</b>.",
+        "task": {"type": "classification"},
+        "taxonomy": {"labels": [{"id": name, "name": name} for name in LABELS]},
+        "prompt": "{input}\nDefect: ",
+        "base_model": "tiny",
+        "gates": {"margin": 0.05},
+    }
+    return parse_workload(raw | changes, source="test")
+
+
+def rows_for(workload: Workload, split: str, count: int) -> list[dict[str, Any]]:
+    """Make rows whose label is written at the end of the input."""
+    rows = []
+    for number in range(count):
+        label = LABELS[number % len(LABELS)]
+        text = f"{split} {number} {label}"
+        rows.append(
+            {
+                "inference_id": f"{split}-{number}",
+                "correction_id": f"c-{split}-{number}",
+                "input": text,
+                "prompt": render_prompt(workload, text),
+                "completion": label,
+                "output": label,
+                "label_id": label,
+            }
+        )
+    return rows
+
+
+def write_snapshot(
+    root: Path, workload: Workload, cycle: str, splits: dict[str, list[dict[str, Any]]]
+) -> Path:
+    """Write a dataset folder as the dataset stage does and return it."""
+    files = {
+        split: "".join(json.dumps(row) + "\n" for row in splits.get(split, [])).encode()
+        for split in SPLITS
+    }
+    name = content_hash(files, workload.taxonomy_version)
+    folder = root / name
+    folder.mkdir(parents=True)
+    for split, content in files.items():
+        (folder / f"{split}.jsonl").write_bytes(content)
+    manifest = {
+        "hash": name,
+        "workload_id": workload.id,
+        "cycle": cycle,
+        "taxonomy_version": workload.taxonomy_version,
+        "counts": {split: len(rows) for split, rows in splits.items()},
+        "exclusions": {},
+        "files": {
+            f"{split}.jsonl": hashlib.sha256(content).hexdigest()
+            for split, content in files.items()
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def right(text: str) -> str:
+    """Answer the label at the end of the input."""
+    return text.rsplit(maxsplit=1)[-1]
+
+
+class ReleaseWorld:
+    """One workload on its own state and lake; releases answer what ``train`` tells them."""
+
+    def __init__(self, root: Path, registry: MlflowRegistry, **changes: Any) -> None:
+        self.root = root
+        self.registry = registry
+        self.clock = ManualClock(START)
+        self.workload = make_workload(f"defects{next(_numbers)}", **changes)
+        self.lake = Lake(root / "lake")
+        self.url = f"sqlite:///{root / 'state.db'}"
+        self.state = State.open(self.url, self.clock)
+        self.server = FakeModelServer({"base": lambda _: "dent"})
+
+    @property
+    def codec(self) -> AnswerCodec:
+        """Write answers by their names."""
+        return AnswerCodec(self.workload, assign_surfaces(self.workload, {}, ()))
+
+    def close(self) -> None:
+        """Let go of lake and state."""
+        self.lake.close()
+        self.state.close()
+
+    def open_cycle(self, trigger: str = "manual", opened_by: str = "system") -> Cycle:
+        """Open a cycle with the workload as its snapshot."""
+        return self.state.open_cycle(
+            self.workload,
+            trigger=trigger,
+            opened_by=opened_by,
+            reason="a test asks for it",
+            watermark=self.clock.now(),
+            snapshot=self.workload.model_dump(mode="json", by_alias=True),
+        )
+
+    def train(
+        self, cycle: Cycle, release: str, wrong: Sequence[str] = (), golden: int = 90
+    ) -> Release:
+        """Leave what a training leaves; the release answers right but on the ``wrong`` inputs."""
+        splits = {name: rows_for(self.workload, name, 6) for name in ("train", "must_not_lose")}
+        splits["golden"] = rows_for(self.workload, "golden", golden)
+        splits["holdout"] = rows_for(self.workload, "holdout", 60)
+        splits["train"] += [{**splits["train"][0], "inference_id": release}]
+        dataset = write_snapshot(self.root / "datasets", self.workload, cycle.name, splits)
+        attempt = self.state.attempt(self.workload.id, cycle.name).number
+        out = self.root / "runs" / release
+        adapter = out / "adapter"
+        adapter.mkdir(parents=True)
+        (adapter / "adapter_model.safetensors").write_bytes(release.encode())
+        digest = write_manifest(adapter, {"release": release, "base_digest": "b" * 64})
+        spec = TrainSpec(
+            release=release,
+            workload=self.workload,
+            cycle=cycle.name,
+            attempt=attempt,
+            base_folder=self.root / "base",
+            base_digest="b" * 64,
+            surfaces={},
+            dataset_folder=dataset,
+            dataset_hash=dataset.name,
+            recipe=self.workload.training,
+            seed=1,
+        )
+        result = TrainResult(
+            status="succeeded",
+            release=release,
+            adapter="adapter",
+            manifest_digest=digest,
+            dataset_hash=dataset.name,
+            base_digest="b" * 64,
+            metrics={"loss": 0.1},
+        )
+        self.server.replies[release] = lambda text: "stain" if text in wrong else right(text)
+        point = TrainProgress(
+            step=1, steps=1, epoch=1.0, loss=0.1, tokens_per_second=100.0, seconds=1.0
+        )
+        return record_candidate(self.state, self.registry, spec, result, out, progress=[point])
+
+    def gate(self, cycle: Cycle, release: str) -> GateReport:
+        """Run the whole gate."""
+        known = self.state.get_release(release)
+        return run_gate(
+            self.lake,
+            self.state,
+            self.server,
+            self.workload,
+            cycle=cycle.name,
+            attempt=known.attempt,
+            candidate=release,
+            dataset=Path(known.facts["dataset_folder"]),
+            codec=self.codec,
+            folder=self.root / "gates" / release,
+        )
+
+    def approve(self, cycle: Cycle, actor: str = "simulated:bob") -> Approval:
+        """Approve as somebody who did not ask for the cycle."""
+        return approve(self.state, self.workload.id, cycle.name, actor=actor, reason="good figures")
+
+    def judged(self, release: str, **how: Any) -> Cycle:
+        """Open a cycle and bring its candidate up to the gate's verdict."""
+        cycle = self.open_cycle()
+        self.train(cycle, release, **how)
+        self.gate(cycle, release)
+        return cycle
+
+    def approved(self, release: str) -> Cycle:
+        """Bring a candidate up to its approval."""
+        cycle = self.judged(release)
+        self.approve(cycle)
+        return cycle
+
+    def promote(self, cycle: Cycle, **how: Any) -> Promotion:
+        """Promote the approved candidate."""
+        return promote(
+            self.state,
+            self.lake,
+            self.server,
+            self.registry,
+            self.workload.id,
+            cycle.name,
+            codec=self.codec,
+            **how,
+        )
+
+    def promoted(self, release: str) -> Cycle:
+        """Bring a candidate to the champion's place; time passes, so that cycles differ."""
+        cycle = self.approved(release)
+        self.promote(cycle)
+        self.clock.move_to(self.clock.now().replace(hour=self.clock.now().hour + 1))
+        return cycle

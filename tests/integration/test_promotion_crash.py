@@ -1,0 +1,260 @@
+"""A promotion that dies at any step is mended by calling it again; nothing is ever half."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flywheel.release.promotion import PROMOTION_STEPS
+from flywheel.release.registry import MlflowRegistry
+from flywheel.state import State
+from tests.fakes.release_world import ReleaseWorld
+
+
+class Killed(BaseException):
+    """Ends a promotion as a signal would: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> MlflowRegistry:
+    """Return a real registry on SQLite."""
+    folder = tmp_path_factory.getbasetemp() / "mlflow"  # made once: 2 s
+    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+
+@pytest.fixture
+def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
+    """Return a workload with an approved candidate on top of a champion."""
+    made = ReleaseWorld(tmp_path, registry)
+    made.promoted("r1")
+    yield made
+    made.close()
+
+
+def assert_whole(world, cycle) -> None:
+    """Route, status, audit and model versions tell one story, whatever happened."""
+    champion = world.state.champion(world.workload.id)
+    status = world.state.get_cycle(world.workload.id, cycle.name).status
+    events = [row.event for row in world.state.audit_rows(f"{world.workload.id}/{cycle.name}")]
+    assert (champion, status) in {("r1", "approved"), ("r2", "promoted")}
+    assert events.count("promotion.done") == (champion == "r2")
+    champions = [
+        r.release for r in world.state.releases(world.workload.id) if r.status == "champion"
+    ]
+    assert champions == [champion]
+    world.state.verify_audit()
+
+
+def assert_promoted_once(world, cycle) -> None:
+    """The candidate is champion everywhere, registered once, audited once."""
+    done = world.promote(cycle)
+    assert_whole(world, cycle)
+    versions = world.registry._client.search_model_versions(f"name='{world.workload.id}'")
+    assert sorted(v.tags["flywheel.release"] for v in versions) == ["r1", "r2"]
+    assert world.registry.aliases(world.workload.id)["champion"] == done.model_version
+    release = world.state.get_release("r2")
+    assert (release.version, release.replaced) == ("1.0.1", "r1")
+    assert set(release.steps) == {"registered", "smoke_tested", "switched", "aliased"}
+
+
+@pytest.mark.parametrize("fatal", PROMOTION_STEPS)
+def test_promotion_killed_after_a_step_is_reconciled(world, fatal):
+    """Death after each step leaves a whole state, and the repeat ends the same."""
+    cycle = world.approved("r2")
+
+    def die(step: str) -> None:
+        if step == fatal:
+            raise Killed
+
+    with pytest.raises(Killed):
+        world.promote(cycle, on_step=die)
+    assert_whole(world, cycle)
+    assert_promoted_once(world, cycle)
+
+
+@pytest.mark.parametrize(
+    "method", ["mark_release_step", "change_release", "set_cycle_status", "audit", "champion"]
+)
+def test_promotion_killed_inside_the_switch_is_rolled_back(world, method):
+    """Death between two statements of the switch takes all of them back."""
+    cycle = world.approved("r2")
+    whole = getattr(world.state, method)
+    armed = []
+
+    def die(*arguments, **named):
+        result = whole(*arguments, **named)
+        if armed:
+            raise Killed
+        return result
+
+    setattr(world.state, method, die)
+    with pytest.raises(Killed):
+        world.promote(cycle, on_step=lambda step: armed.extend([step] * (step == "smoke_tested")))
+    setattr(world.state, method, whole)
+    assert world.state.champion(world.workload.id) == "r1"
+    assert_whole(world, cycle)
+    assert_promoted_once(world, cycle)
+
+
+@pytest.mark.parametrize("method", ["register", "set_alias"])
+def test_promotion_killed_right_after_mlflow_heard_is_reconciled(world, method):
+    """MLflow knows something that the state does not yet: the repeat finds it again."""
+    cycle = world.approved("r2")
+    whole = getattr(world.registry, method)
+
+    def die(*arguments, **named):
+        whole(*arguments, **named)
+        raise Killed
+
+    setattr(world.registry, method, die)
+    with pytest.raises(Killed):
+        world.promote(cycle)
+    delattr(world.registry, method)
+    assert_whole(world, cycle)
+    assert_promoted_once(world, cycle)
+
+
+def test_alias_lost_after_the_switch_is_synced_by_the_next_rollback(world):
+    """A rollback sees the truth in SQL even where MLflow's alias was never moved."""
+    from flywheel.release.rollback import rollback
+
+    cycle = world.approved("r2")
+
+    def die(step: str) -> None:
+        if step == "switched":
+            raise Killed
+
+    with pytest.raises(Killed):
+        world.promote(cycle, on_step=die)
+    done = rollback(
+        world.state, world.server, world.registry, world.workload.id, actor="eve", reason="bad"
+    )
+    assert (done.withdrawn, done.champion) == ("r2", "r1")
+    champion = world.state.get_release("r1").facts["model_version"]
+    assert world.registry.aliases(world.workload.id) == {"champion": champion}
+
+
+_HOLD_AND_HANG = """
+import sys, time
+from flywheel.clock import SystemClock
+from flywheel.state import State
+state = State.open(sys.argv[1], SystemClock())
+lease = state.acquire_lease(sys.argv[2], None, 3600)
+with state.transaction():
+    state.audit("half", "x", "killed", {})
+    print("holding", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_sigkilled_holder_of_the_lease_blocks_nobody(world, repository):
+    """A killed process leaves no half transaction, and its lease is taken over at once."""
+    from flywheel.release.promotion import promotion_lease
+
+    cycle = world.approved("r2")
+    rows = world.state.verify_audit()
+    command = [sys.executable, "-c", _HOLD_AND_HANG, world.url, promotion_lease(world.workload.id)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=repository, env=_environment(repository)
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "holding"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert world.state.verify_audit() == rows
+    assert_promoted_once(world, cycle)
+
+
+_RACE = """
+import sys
+from datetime import UTC, datetime
+from flywheel.clock import ManualClock
+from flywheel.errors import ConcurrencyError
+from flywheel.state import State
+state = State.open(sys.argv[1], ManualClock(datetime(2026, 4, 1, tzinfo=UTC)))
+sys.stdin.readline()
+won = 0
+for number in range(40):
+    try:
+        lease = state.acquire_lease(f"race:{number}", sys.argv[2], 3600)
+    except ConcurrencyError:
+        continue
+    won += 1
+    state.audit("won", f"race:{number}", sys.argv[2], {"token": lease.token})
+print(won)
+"""
+
+
+def test_racing_processes_share_leases_and_one_audit_chain(tmp_path, repository):
+    """Of two processes exactly one gets each lease, and their audit rows form one chain."""
+    from flywheel.clock import SystemClock
+
+    url = f"sqlite:///{tmp_path / 'race.db'}"
+    counts = _race(repository, _RACE, url, ("one", "two"))
+    state = State.open(url, SystemClock())
+    assert sum(counts) == 40
+    assert len({row.subject for row in state.audit_rows()}) == 40
+    assert state.verify_audit()[0] == 40
+    state.close()
+
+
+_OPEN = """
+import sys
+from datetime import UTC, datetime, timedelta
+from flywheel.clock import ManualClock
+from flywheel.errors import ConcurrencyError, RefusedError
+from flywheel.state import State
+from tests.fakes.release_world import make_workload
+start = datetime(2026, 4, 1, tzinfo=UTC)
+state = State.open(sys.argv[1], ManualClock(start))
+sys.stdin.readline()
+opened = 0
+for number in range(25):
+    try:
+        state.open_cycle(make_workload(f"w{number}"), trigger=sys.argv[2], opened_by="system",
+                         reason="race", watermark=start, snapshot={})
+        opened += 1
+    except (RefusedError, ConcurrencyError):
+        pass
+print(opened)
+"""
+
+
+def test_racing_triggers_open_one_cycle(tmp_path, repository):
+    """Two processes with different triggers open one cycle per workload between them."""
+    from flywheel.clock import SystemClock
+
+    url = f"sqlite:///{tmp_path / 'race.db'}"
+    state = State.open(url, SystemClock())
+    assert sum(_race(repository, _OPEN, url, ("drift", "volume"))) == 25
+    assert len(state.open_cycles()) == 25
+    state.verify_audit()
+    state.close()
+
+
+def _race(repository: Path, program: str, url: str, names: tuple[str, ...]) -> list[int]:
+    # Both processes are ready before either may start.
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, url, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=repository,
+            env=_environment(repository),
+        )
+        for name in names
+    ]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    return [int(racer.communicate(timeout=120)[0]) for racer in racers]
+
+
+def _environment(repository: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(repository)}

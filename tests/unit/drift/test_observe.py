@@ -1,0 +1,98 @@
+from datetime import UTC, date, datetime
+
+import pytest
+
+from flywheel.drift.evidently_report import write_evidently_report
+from flywheel.drift.observe import observe_drift, read_reports
+from flywheel.drift.plot import plot_drift
+from flywheel.drift.reference import reference_windows
+from flywheel.drift.window import Window
+from flywheel.errors import ConfigurationError, MeasurementError
+
+PROMOTED = datetime(2026, 4, 6, tzinfo=UTC)
+NOW = datetime(2026, 5, 18, 6, tzinfo=UTC)
+
+
+def test_before_the_first_promotion_days_are_profiled_and_nothing_is_judged(
+    drifting_lake, defect_reports
+):
+    """Without a reference there is no verdict; the profiles are there for later."""
+    assert observe_drift(drifting_lake, defect_reports, promoted_at=None, now=NOW) == []
+    rows = drifting_lake.rows("SELECT count(DISTINCT day) AS days FROM profiles")
+    assert rows[0]["days"] == 49
+
+
+def test_the_last_windows_are_judged_and_kept(drifting_lake, defect_reports):
+    """Verdicts come back from the lake as they were measured; measured again, they replace."""
+    reports = observe_drift(drifting_lake, defect_reports, promoted_at=PROMOTED, now=NOW)
+    assert [r.current.end for r in reports] == [date(2026, 5, 11), date(2026, 5, 18)]
+    assert [r.drifted for r in reports] == [True, True]
+    observe_drift(drifting_lake, defect_reports, promoted_at=PROMOTED, now=NOW)
+    assert read_reports(drifting_lake, defect_reports) == reports
+
+
+def test_windows_before_the_promotion_are_not_judged(drifting_lake, defect_reports):
+    """One week after a promotion there is one window, not two."""
+    promoted = datetime(2026, 5, 11, tzinfo=UTC)
+    reports = observe_drift(drifting_lake, defect_reports, promoted_at=promoted, now=NOW)
+    assert len(reports) == 1
+    assert reports[0].reference == Window(date(2026, 4, 27), date(2026, 5, 11))
+
+
+def test_the_reference_is_the_time_before_the_promotion_until_four_windows_after_are_over(
+    defect_reports,
+):
+    """Both are fixed by the promotion and by nothing else."""
+    promoted = datetime(2026, 4, 1, 9, tzinfo=UTC)
+    early = reference_windows(
+        defect_reports, promoted_at=promoted, until=datetime(2026, 4, 20, tzinfo=UTC)
+    )
+    assert early.inputs == Window(date(2026, 3, 18), date(2026, 4, 1))
+    assert early.answers is None
+    late = reference_windows(
+        defect_reports, promoted_at=promoted, until=datetime(2026, 5, 14, tzinfo=UTC)
+    )
+    assert late.inputs == late.answers == Window(date(2026, 4, 2), date(2026, 4, 30))
+
+
+def test_a_window_holds_a_day_at_least():
+    """An empty range is refused where it is made."""
+    with pytest.raises(ConfigurationError, match="holds no day"):
+        Window(date(2026, 4, 1), date(2026, 4, 1))
+
+
+def test_the_picture_is_a_small_png(drifting_lake, defect_reports):
+    """Dagster shows pictures below 100 kB."""
+    reports = observe_drift(drifting_lake, defect_reports, promoted_at=PROMOTED, now=NOW)
+    picture = plot_drift(reports)
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 100_000
+    with pytest.raises(MeasurementError):
+        plot_drift([])
+
+
+def test_evidently_writes_its_report_over_columns_without_values(
+    tmp_path, lake, land, defect_reports, drifting_calls
+):
+    """A column of nulls alone is left out; it would cost the whole report."""
+    land(lake, drifting_calls, confidence=[None] * len(drifting_calls))
+    path = write_evidently_report(
+        lake,
+        defect_reports,
+        reference=Window(date(2026, 3, 30), date(2026, 4, 27)),
+        current=Window(date(2026, 5, 11), date(2026, 5, 18)),
+        path=tmp_path / "reports" / "drift.html",
+    )
+    html = path.read_text()
+    assert "input_length" in html
+    assert "<html" in html.lower()
+
+
+def test_evidently_is_not_asked_about_nothing(tmp_path, lake, defect_reports):
+    """Windows without events are an error that says so, and no file."""
+    window = Window(date(2026, 3, 30), date(2026, 4, 27))
+    with pytest.raises(MeasurementError, match="0 events"):
+        write_evidently_report(
+            lake, defect_reports, reference=window, current=window, path=tmp_path / "drift.html"
+        )
+    assert not (tmp_path / "drift.html").exists()

@@ -1,0 +1,163 @@
+"""A whole gate: every case kept, the report written, the cycle moved on."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import IntegrityError, MeasurementError, RefusedError, UnavailableError
+from flywheel.evaluate.render import arms_table, gate_markdown, gate_picture, gate_table
+from flywheel.evaluate.report import parse_report
+
+
+def test_gate_keeps_every_case_and_the_report(world):
+    """The lake has all arms on all suites; the file's hash is in the attempt's facts."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1", wrong=["golden 0 scratch"])
+    report = world.gate(cycle, "r1")
+    assert report.outcome == "pass"
+    counts = world.lake.rows(
+        "SELECT arm, suite, count(*) AS n, sum(correct::int) AS correct FROM evaluations "
+        "WHERE workload_id = ? GROUP BY ALL ORDER BY ALL",
+        [world.workload.id],
+    )
+    found = {(row["arm"], row["suite"]): (row["n"], row["correct"]) for row in counts}
+    assert found[("candidate", "golden")] == (90, 89)
+    assert found[("base", "golden")] == found[("champion", "golden")] == (90, 30)
+    assert len(found) == 4 * 3
+    attempt = world.state.attempt(world.workload.id, cycle.name)
+    content = Path(attempt.facts["gate_report"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == report.digest == attempt.facts["gate_digest"]
+    assert parse_report(content.decode()) == report
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
+
+
+def test_gate_run_again_replaces_its_cases(world):
+    """A repeated gate leaves the same number of rows."""
+    cycle = world.judged("r1")
+    before = world.lake.rows("SELECT count(*) AS n FROM evaluations")
+    world.gate(cycle, "r1")
+    assert world.lake.rows("SELECT count(*) AS n FROM evaluations") == before
+
+
+def test_worse_candidate_closes_the_cycle(world):
+    """The reason of the failure is the reason of the status."""
+    world.promoted("r1")
+    cycle = world.judged("r2", wrong=[f"golden {n} scratch" for n in range(0, 90, 3)])
+    closed = world.state.get_cycle(world.workload.id, cycle.name)
+    assert closed.status == "gated_fail"
+    assert "golden" in closed.status_reason
+    assert world.state.attempt(world.workload.id, cycle.name).outcome == "gated_fail"
+
+
+def test_champion_is_the_comparator_and_base_an_arm_of_its_own(world):
+    """After a promotion four arms with three releases are measured."""
+    world.promoted("r1")
+    cycle = world.open_cycle()
+    world.train(cycle, "r2")
+    report = world.gate(cycle, "r2")
+    releases = {arm.arm: arm.release for arm in report.arms}
+    assert releases == {
+        "champion": "r1",
+        "candidate": "r2",
+        "base": "base",
+        "few_shot": "base",
+    }
+    assert report.arm("golden", "champion").exact_match == 1.0
+
+
+def test_worked_examples_are_halved_until_they_fit(world):
+    """The few-shot arm takes what the context holds."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    world.server._most_shots = 1
+    report = world.gate(cycle, "r1")
+    assert report.arm("golden", "few_shot") is not None
+    assert set(world.server.shots_seen) == {0, 1}
+
+
+def test_few_shot_that_never_fits_is_noted(world):
+    """An arm that cannot be measured has no figures, and the report says why."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    world.server._most_shots = 0
+    report = world.gate(cycle, "r1")
+    assert report.arm("golden", "few_shot") is None
+    assert "few_shot was not measured" in report.notes[0]
+
+
+def test_failed_measurement_leaves_nothing(world):
+    """A server that goes away ends the gate without rows, report or status."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    world.server.replies["r1"] = lambda _: UnavailableError("away")
+    with pytest.raises(UnavailableError):
+        world.gate(cycle, "r1")
+    assert world.lake.rows("SELECT * FROM evaluations") == []
+    assert "gate_digest" not in world.state.attempt(world.workload.id, cycle.name).facts
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "open"
+
+
+def test_no_golden_rows_is_a_failed_measurement(world):
+    """An empty golden set decides nothing."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1", golden=0)
+    with pytest.raises(MeasurementError):
+        world.gate(cycle, "r1")
+
+
+def test_changed_dataset_is_found(world):
+    """Evaluation reads only what the snapshot's manifest describes."""
+    cycle = world.open_cycle()
+    release = world.train(cycle, "r1")
+    (Path(release.facts["dataset_folder"]) / "golden.jsonl").write_text("")
+    with pytest.raises(IntegrityError):
+        world.gate(cycle, "r1")
+
+
+def test_release_of_another_attempt_is_refused(world):
+    """A gate judges what its own attempt trained."""
+    from flywheel.evaluate.run import run_gate
+
+    cycle = world.judged("r1")
+    second = world.state.new_attempt(world.workload.id, cycle.name, "again")
+    with pytest.raises(RefusedError, match="was not trained by attempt 2"):
+        run_gate(
+            world.lake,
+            world.state,
+            world.server,
+            world.workload,
+            cycle=cycle.name,
+            attempt=second.number,
+            candidate="r1",
+            dataset=Path(world.state.get_release("r1").facts["dataset_folder"]),
+            codec=world.codec,
+            folder=world.root,
+        )
+
+
+def test_promoted_cycle_is_not_gated_again(world):
+    """The evidence of a promotion stays as it was."""
+    cycle = world.promoted("r1")
+    with pytest.raises(RefusedError, match="gate is closed"):
+        world.gate(cycle, "r1")
+
+
+def test_report_renders_as_table_picture_and_markdown(world):
+    """A picture fits into Dagster's metadata, and label names stay text."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    report = world.gate(cycle, "r1")
+    check = report.checks[0].model_copy(update={"reason": "[red]<b>|x"})
+    report = report.model_copy(update={"checks": (check, *report.checks[1:])})
+    console = Console(file=StringIO(), width=200)
+    console.print(gate_table(report), arms_table(report))
+    assert "[red]<b>|x" in console.file.getvalue()
+    assert r"\[red\]\<b\>\|x" in gate_markdown(report)
+    picture = gate_picture(report)
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 100_000

@@ -1,0 +1,119 @@
+"""Paired statistics against published values and their own definition."""
+
+import numpy as np
+import pytest
+
+from flywheel.errors import MeasurementError
+from flywheel.evaluate.paired import (
+    PairedCounts,
+    detectable_difference,
+    mcnemar_exact,
+    needed_cases,
+    tango_interval,
+)
+
+CAVO = PairedCounts(cases=161, gained=6, lost=16)
+BENTUR = PairedCounts(cases=21, gained=1, lost=7)
+
+
+@pytest.mark.parametrize(
+    ("counts", "lower", "upper"),
+    [
+        # Fagerland, Lydersen and Laake (2017), Statistical Analysis of Contingency Tables,
+        # chapter 8: Cavo et al. (2012), as the authors' R package prints it.
+        (CAVO, -0.1240, -0.0054),
+        # The same authors (2014), table VII: Bentur et al. (2009).
+        (BENTUR, -0.517, -0.026),
+    ],
+)
+def test_tango_interval_is_the_published_one(counts, lower, upper):
+    """Two worked examples of the literature come out."""
+    places = 4 if counts is CAVO else 3
+    found = tango_interval(counts, confidence=0.95)
+    assert (round(found[0], places), round(found[1], places)) == (lower, upper)
+
+
+@pytest.mark.parametrize(("counts", "p_value"), [(CAVO, 0.052479), (BENTUR, 0.0703125)])
+def test_mcnemar_exact_is_the_published_one(counts, p_value):
+    """The exact conditional test of the same examples."""
+    assert mcnemar_exact(counts) == pytest.approx(p_value, abs=5e-7)
+
+
+def test_mcnemar_without_disagreement_is_one():
+    """No discordant pair is no evidence."""
+    assert mcnemar_exact(PairedCounts(50, 0, 0)) == 1.0
+
+
+def test_interval_is_symmetric_in_the_arms():
+    """Swapping the arms turns the interval round."""
+    lower, upper = tango_interval(PairedCounts(100, 12, 3), confidence=0.9)
+    swapped = tango_interval(PairedCounts(100, 3, 12), confidence=0.9)
+    assert swapped == pytest.approx((-upper, -lower))
+
+
+def test_interval_without_disagreement_is_not_a_point():
+    """Full agreement on few cases does not prove equality."""
+    lower, upper = tango_interval(PairedCounts(44, 0, 0), confidence=0.95)
+    assert upper == pytest.approx(-lower)
+    assert 0.07 < upper < 0.09
+
+
+@pytest.mark.parametrize(("gained", "lost", "bound"), [(10, 0, 1.0), (0, 10, -1.0)])
+def test_interval_of_a_clean_sweep_ends_at_one(gained, lost, bound):
+    """Every case gained or lost bounds the interval."""
+    interval = tango_interval(PairedCounts(10, gained, lost), confidence=0.95)
+    assert interval[0 if bound < 0 else 1] == bound
+    assert interval[0] < interval[1]
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    """Over simulated experiments at least 94 % of the intervals hold the true difference."""
+    generator = np.random.default_rng(7)
+    draws = generator.multinomial(120, [0.10, 0.06, 0.84], size=2000)
+    hits = 0
+    known: dict[tuple[int, int], bool] = {}
+    for gained, lost, _ in draws:
+        key = (int(gained), int(lost))
+        if key not in known:
+            lower, upper = tango_interval(PairedCounts(120, *key), confidence=0.95)
+            known[key] = lower <= 0.04 <= upper
+        hits += known[key]
+    assert 0.94 <= hits / 2000 <= 0.97
+
+
+def test_no_cases_cannot_be_compared():
+    """Nothing is not a difference of zero."""
+    with pytest.raises(MeasurementError):
+        tango_interval(PairedCounts(0, 0, 0), confidence=0.95)
+
+
+def test_needed_cases_follow_connor():
+    """The published formula, by hand: discordance 0.3, difference 0.1, power 0.8."""
+    by_hand = ((1.959964 * 0.3**0.5 + 0.841621 * 0.29**0.5) / 0.1) ** 2
+    found = needed_cases(0.3, 0.1, significance=0.05, power=0.8)
+    assert found == int(by_hand) + 1 == 234
+
+
+def test_needed_cases_show_the_difference_in_a_simulation():
+    """So many cases find the difference in about four of five experiments."""
+    n = needed_cases(0.3, 0.1, significance=0.05, power=0.8)
+    assert n is not None
+    draws = np.random.default_rng(3).multinomial(n, [0.2, 0.1, 0.7], size=4000)
+    gained, lost = draws[:, 0], draws[:, 1]
+    z = (gained - lost) / np.sqrt(gained + lost)
+    assert np.mean(z > 1.959964) == pytest.approx(0.8, abs=0.03)
+
+
+def test_detectable_difference_turns_needed_cases_round():
+    """The smallest difference that n cases show needs about n cases."""
+    found = detectable_difference(300, 0.2, significance=0.05, power=0.8)
+    assert found is not None
+    assert needed_cases(0.2, found, significance=0.05, power=0.8) == 300
+
+
+def test_impossible_sizes_are_none():
+    """A difference larger than the discordance does not exist; five cases show nothing."""
+    assert needed_cases(0.05, 0.1, significance=0.05, power=0.8) is None
+    assert needed_cases(0.05, 0.0, significance=0.05, power=0.8) is None
+    assert detectable_difference(0, 0.1, significance=0.05, power=0.8) is None
+    assert detectable_difference(5, 0.2, significance=0.05, power=0.8) is None

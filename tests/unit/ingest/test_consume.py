@@ -1,0 +1,188 @@
+"""Ingest: what it lands, reports and leaves, in one batch and in a long run."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from flywheel.errors import ConcurrencyError, LogGapError
+from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
+from flywheel.ingest.consume import STEPS
+from flywheel.ingest.report import IngestReport
+from tests.fakes.event_makers import START, make_event, make_workload
+
+
+class _Stopped(Exception):  # noqa: N818 - no error, the test's own end of a process
+    pass
+
+
+def test_a_batch_lands_whole_and_is_counted(plane):
+    """Good events of both topics land, bad ones become dead letters, the report says how many."""
+    plane.produce(*range(5))
+    plane.produce(2, workload_id="nobody")
+    plane.spoil(b"{", b"\xff", b"{")
+    plane.comment(1, 2)
+    plane.clock.move_to(START + timedelta(days=3))
+    report = plane.ingest().run_once()
+    assert (report.read, report.lag, report.lost_races) == (11, 0, 0)
+    assert report.landed == {"reports": 5}
+    assert report.feedback == {"reports": 2}
+    assert report.dead_letters == {"unknown_workload": 1, "bad_json": 2, "bad_utf8": 1}
+    assert report.commits == 2
+    assert report.commit_seconds > 0
+    rows = plane.lake.rows("SELECT landed_at, day, input FROM inferences ORDER BY timestamp")
+    assert {row["landed_at"] for row in rows} == {plane.clock.now()}
+    assert [row["input"] for row in rows] == [f"the pump № {number} leaks" for number in range(5)]
+    assert {row["day"] for row in rows} == {START.date()}
+    assert plane.prove().balances
+
+
+def test_every_field_of_an_event_reaches_its_column(plane):
+    """What a producer wrote is what a reader of the lake finds."""
+    event = make_event(3, plane.workload, subject_id="s", trace_id="t", error="slow")
+    plane.log.append(INFERENCES_TOPIC, [(b"k", encode(event))])
+    plane.ingest().run_once()
+    (row,) = plane.lake.rows("SELECT * FROM inferences")
+    names = ("inference_id", "timestamp", "workload_id", "workload_revision", "client_id")
+    names += ("subject_id", "trace_id", "route", "release", "base_model", "confidence")
+    names += ("latency_ms", "error", "schema_version")
+    assert {name: row[name] for name in names} == {name: getattr(event, name) for name in names}
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (20, 1)
+    assert row["request"] == bytes(event.request).decode()
+    assert row["response"] == bytes(event.response).decode()
+    assert row["output"] == bytes(event.output).decode()
+    assert (row["topic"], row["offset"]) == (INFERENCES_TOPIC, 0)
+
+
+def test_a_bound_is_kept_and_the_rest_is_lag(plane):
+    """A bounded batch reads no more than it may, and says what is left."""
+    plane.produce(*range(30))
+    ingest = plane.ingest()
+    report = ingest.run_once(12)
+    assert (report.read, report.lag) == (12, 18)
+    assert ingest.run_once().read == 18
+    assert ingest.run_once().read == 0
+
+
+def test_a_batch_of_dead_letters_alone_moves_the_position(plane):
+    """Without a single valid row the position goes on, and nothing is read again."""
+    plane.spoil(b"1", b"2", b"3")
+    ingest = plane.ingest()
+    assert ingest.run_once().read == 3
+    assert plane.ingest().run_once().read == 0
+    assert plane.prove().balances
+
+
+def test_duplicates_are_kept_and_flagged(plane):
+    """An id that comes again lands, and is counted once."""
+    plane.produce(1, 2, 1)
+    plane.ingest().run_once()
+    ledger = plane.prove()
+    assert (ledger.landed, ledger.distinct_ids, ledger.duplicates) == (3, 2, 1)
+    assert plane.lake.rows("SELECT count(*) AS n FROM first_inferences") == [{"n": 2}]
+
+
+def test_a_record_without_id_gets_that_of_its_position(plane):
+    """The id of NVIDIA's record is the same however often it is read."""
+    record = {
+        "timestamp": 1767225600,
+        "workload_id": "reports",
+        "client_id": "c",
+        "request": {"messages": [{"role": "user", "content": "it leaks"}]},
+        "response": {},
+    }
+    plane.spoil(json.dumps(record).encode(), json.dumps(record).encode())
+    plane.ingest().run_once()
+    assert plane.prove().duplicates == 0
+    assert plane.lake.rows("SELECT count(DISTINCT inference_id) AS n FROM inferences") == [{"n": 2}]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_stop_at_any_step_is_repaired(plane, step):
+    """Cut off after a step, in any batch, another process completes it."""
+    plane.produce(*range(40))
+    plane.spoil(b"{", b"[", b"\xff")
+    plane.comment(1, 2, 3)
+
+    def stop(name: str) -> None:
+        if name == step:
+            raise _Stopped
+
+    for attempt in range(3):
+        with pytest.raises(_Stopped):
+            plane.ingest(on_step=stop, group=f"attempt-{attempt}").run_once(9)
+        assert plane.prove().balances
+    plane.ingest(group="b").run_once()
+    ledger = plane.prove()
+    assert ledger.balances
+    assert (ledger.landed, ledger.total("dead_letters"), ledger.total("lag")) == (43, 3, 0)
+
+
+def test_a_contract_that_changes_between_two_tries_still_balances(plane):
+    """What was dead before the crash and is good after it lands, and is no longer dead."""
+    plane.produce(1)
+    plane.produce(2, workload_id="late")
+    late = make_workload(id="late")
+
+    def stop(name: str) -> None:
+        if name == "dead_letters_written":
+            raise _Stopped
+
+    with pytest.raises(_Stopped):
+        plane.ingest(on_step=stop, group="a").run_once()
+    plane.ingest(plane.workload, late, group="b").run_once()
+    ledger = plane.prove()
+    assert ledger.balances
+    assert (ledger.landed, ledger.total("dead_letters")) == (2, 0)
+
+
+def test_a_lost_log_stops_ingest(plane):
+    """Records that are gone before they were read stop everything until someone says so."""
+    plane.produce(*range(10))
+    for partition in plane.log.end_offsets(INFERENCES_TOPIC):
+        plane.log.delete_before(partition, 2)
+    with pytest.raises(LogGapError):
+        plane.ingest().run_once()
+    assert plane.lake.rows("SELECT count(*) AS n FROM inferences") == [{"n": 0}]
+
+
+def test_following_lands_what_arrives_and_stops_when_told(plane):
+    """A long-lived consumer goes on over batches and ends between two of them."""
+    plane.produce(*range(5))
+    reports: list[IngestReport] = []
+
+    def arrive(report: IngestReport) -> None:
+        reports.append(report)
+        if len(reports) == 1:
+            plane.produce(*range(5, 12))
+
+    ingest = plane.ingest()
+    ingest.follow(stop=lambda: len(reports) == 2, on_report=arrive, linger_seconds=0.05)
+    assert [report.read for report in reports] == [5, 7]
+
+
+def test_following_survives_lost_races(plane, monkeypatch):
+    """A transient failure is tried again."""
+    plane.produce(*range(5))
+    ingest = plane.ingest()
+    real, calls = ingest.run_once, []
+
+    def flaky(*arguments, **options):
+        calls.append(1)
+        if len(calls) < 3:
+            raise ConcurrencyError("lost")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(ingest, "run_once", flaky)
+    reports: list[IngestReport] = []
+    ingest.follow(stop=lambda: bool(reports), on_report=reports.append, linger_seconds=0.0)
+    assert len(calls) == 3
+    assert plane.prove().landed == 5
+
+
+def test_ingest_makes_the_topics_it_reads(plane):
+    """A consumer may come before the first producer."""
+    plane.log.delete_topic(INFERENCES_TOPIC)
+    plane.log.delete_topic(FEEDBACK_TOPIC)
+    assert plane.ingest().run_once().read == 0
+    assert plane.log.topic(FEEDBACK_TOPIC).partitions == 4

@@ -1,0 +1,144 @@
+"""The commands of the data plane, on a real platform in a temporary folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from flywheel.cli import dlq, importing, ingest, verify
+from flywheel.clock import SystemClock
+from flywheel.errors import ConfigurationError
+from flywheel.eventlog.sqlite_log import SqliteEventLog
+from flywheel.events import INFERENCES_TOPIC
+from flywheel.lake import Lake
+from tests.fakes.event_makers import keyed, make_event, make_workload
+
+_ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Point the settings at an empty platform with one workload."""
+    folder = tmp_path / "workloads"
+    folder.mkdir()
+    raw = make_workload().model_dump(mode="json", by_alias=True)
+    (folder / "reports.yaml").write_text(yaml.safe_dump(raw))
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def _run(module, *arguments: str):
+    return CliRunner().invoke(module.app, list(arguments), catch_exceptions=False)
+
+
+def _produce(home: Path, *numbers: int, broken: int = 0) -> None:
+    log = SqliteEventLog(home / "log.db", SystemClock())
+    log.create_topic(INFERENCES_TOPIC, partitions=2)
+    events = [keyed(make_event(number, make_workload())) for number in numbers]
+    log.append(INFERENCES_TOPIC, [*events, *[(b"x", b"{")] * broken])
+    log.close()
+
+
+def test_ingest_reports_what_it_did(home):
+    """The counts come as a table, and as JSON for machines."""
+    _produce(home, 1, 2, broken=1)
+    report = json.loads(_run(ingest, "--json").stdout)
+    assert report["landed"] == {"reports": 2}
+    assert report["dead_letters"] == {"bad_json": 1}
+    _produce(home, 3)
+    assert "reports" in _run(ingest).stdout
+
+
+def test_dead_letters_are_listed_shown_and_replayed(home):
+    """From the list to the bytes, and through the contract again."""
+    _produce(home, broken=2)
+    _run(ingest)
+    lines = _run(dlq, "list", "--json").stdout.splitlines()
+    letters = [json.loads(line) for line in lines]
+    assert [letter["reason"] for letter in letters] == ["bad_json"] * 2
+    assert "bad_json" in _run(dlq, "list").stdout
+    assert "b'{'" in _run(dlq, "show", letters[0]["id"]).stdout
+    assert _run(dlq, "show", letters[0]["id"], "--raw").stdout == "{"
+    assert "still dead" in _run(dlq, "replay").stdout
+    assert "still dead" in _run(dlq, "replay", letters[0]["id"]).stdout
+
+
+def test_a_gap_is_declared_by_someone(home):
+    """Ingest stops at lost records until a person has declared them."""
+    _produce(home, *range(10))
+    log = SqliteEventLog(home / "log.db", SystemClock())
+    for partition in log.end_offsets(INFERENCES_TOPIC):
+        log.delete_before(partition, 1)
+    log.close()
+    for number in ("0", "1"):
+        said = _run(dlq, "gap", INFERENCES_TOPIC, number, "--as", "anna", "--reason", "disk")
+        assert "1 offsets" in said.stdout
+    assert json.loads(_run(ingest, "--json").stdout)["landed"] == {"reports": 8}
+    assert _run(verify).exit_code == 0
+
+
+def test_verify_fails_where_the_ledger_does(home):
+    """A row that is gone makes the command fail, and the table says where."""
+    _produce(home, *range(5))
+    _run(ingest)
+    good = _run(verify, "--json")
+    assert (good.exit_code, json.loads(good.stdout)["good"]) == (0, True)
+    lake = Lake(home / "lake")
+    rows = lake.query("SELECT * FROM stored.inferences")
+    gone = rows["inference_id"][0].as_py()
+    lake.replace("inferences", rows.slice(0, 0), where={"inference_id": gone})
+    bad = _run(verify)
+    assert bad.exit_code == 1
+    assert "DOES NOT BALANCE" in bad.stdout
+
+
+def test_labelled_rows_and_records_are_imported(home, tmp_path):
+    """A CSV becomes the seed, a JSONL events; the CSV again adds nothing."""
+    table = tmp_path / "seed.csv"
+    table.write_text("report,kind\nit hums,noise\noil,leak\n")
+    arguments = [str(table), "-w", "reports", "--text", "report", "--label", "kind"]
+    assert "2 of 2" in _run(importing, *arguments).stdout
+    assert "0 of 2" in _run(importing, *arguments).stdout
+    chat = {
+        "messages": [{"role": "user", "content": "it hums"}, {"role": "assistant", "content": "?"}]
+    }
+    records = tmp_path / "log.jsonl"
+    records.write_text(json.dumps(chat) + "\nnonsense\n")
+    said = _run(importing, str(records), "-w", "reports").stdout
+    assert "1 records" in said
+    assert "1 lines are no such record" in said
+    assert json.loads(_run(ingest, "--json").stdout)["landed"] == {"reports": 1}
+
+
+def test_other_files_and_fields_are_refused(home, tmp_path):
+    """A suffix nobody knows and a field without a column are mistakes."""
+    with pytest.raises(ConfigurationError, match="neither CSV nor JSONL"):
+        _run(importing, str(tmp_path / "a.xlsx"), "-w", "reports")
+    with pytest.raises(ConfigurationError, match="NAME=COLUMN"):
+        _run(importing, str(tmp_path / "a.csv"), "-w", "reports", "--field", "category")
+
+
+def test_a_follower_stops_gracefully(home):
+    """On SIGTERM it ends between two batches and reports."""
+    _produce(home, *range(20))
+    program = "from flywheel.cli.ingest import app; app()"
+    command = [sys.executable, "-c", program, "--follow", "--json"]
+    environment = os.environ | {"PYTHONPATH": str(_ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        lake = Lake(home / "lake")
+        while lake.rows("SELECT count(*) AS n FROM inferences") != [{"n": 20}]:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    report = json.loads(output.splitlines()[-1])
+    assert (report["read"], report["lag"]) == (20, 0)

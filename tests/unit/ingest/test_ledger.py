@@ -1,0 +1,96 @@
+"""The ledger balances when it should, and only then."""
+
+import pyarrow as pa
+import pytest
+
+from flywheel.errors import IntegrityError, RefusedError
+from flywheel.events import INFERENCES_TOPIC
+from flywheel.ingest.gaps import declare_gap
+from flywheel.ingest.ledger import require_balance
+
+
+def _stored(plane) -> pa.Table:
+    return plane.lake.query("SELECT * FROM stored.inferences")
+
+
+def test_an_empty_log_balances(plane):
+    """Nothing produced, nothing landed."""
+    ledger = plane.prove()
+    assert ledger.balances
+    require_balance(ledger)
+    assert len(ledger.partitions) == 4
+
+
+def test_unread_records_are_lag(plane):
+    """What was not read yet is accounted for as such."""
+    plane.produce(*range(10))
+    plane.ingest().run_once(4)
+    ledger = plane.prove()
+    assert ledger.balances
+    assert (ledger.total("produced"), ledger.total("lag"), ledger.landed) == (10, 6, 4)
+
+
+def test_a_lost_row_is_seen(plane):
+    """A row taken out of the lake unbalances its partition, and the error names it."""
+    plane.produce(*range(10))
+    plane.ingest().run_once()
+    rows = _stored(plane)
+    first = rows["inference_id"][0].as_py()
+    plane.lake.replace("inferences", rows.slice(0, 0), where={"inference_id": first})
+    ledger = plane.prove()
+    assert ledger.total("difference") == 1
+    with pytest.raises(IntegrityError, match=r"by 1 \(0 twice\)"):
+        require_balance(ledger)
+
+
+def test_a_doubled_row_is_seen(plane):
+    """A position that landed twice unbalances, even if another one is missing."""
+    plane.produce(*range(10))
+    plane.ingest().run_once()
+    rows = _stored(plane)
+    one, other = (rows["inference_id"][index].as_py() for index in (0, 1))
+    plane.lake.replace("inferences", rows.slice(0, 0), where={"inference_id": other})
+    plane.lake.append("inferences", rows.slice(0, 1))
+    ledger = plane.prove()
+    assert one != other
+    assert not ledger.balances
+    assert ledger.total("twice") == 1
+
+
+def test_a_declared_gap_lets_ingest_go_on(plane):
+    """Offsets that the log lost are declared by a person, and the ledger counts them."""
+    plane.produce(*range(20))
+    ends = plane.log.end_offsets(INFERENCES_TOPIC)
+    for partition in ends:
+        plane.log.delete_before(partition, 3)
+    for partition in ends:
+        lost = declare_gap(
+            plane.log,
+            plane.lake,
+            topic=INFERENCES_TOPIC,
+            partition=partition.number,
+            declared_by="operator",
+            reason="the disk was full",
+            now=plane.clock.now(),
+        )
+        assert lost == 3
+    plane.ingest().run_once()
+    ledger = plane.prove()
+    assert ledger.balances
+    assert (ledger.landed, ledger.total("gap"), ledger.total("produced")) == (14, 6, 20)
+
+
+def test_a_gap_that_is_none_is_refused(plane):
+    """Nobody can declare away what is still there."""
+    plane.produce(1)
+    for number in (0, 1, 9):
+        with pytest.raises(RefusedError):
+            declare_gap(
+                plane.log,
+                plane.lake,
+                topic=INFERENCES_TOPIC,
+                partition=number,
+                declared_by="operator",
+                reason="no reason",
+                now=plane.clock.now(),
+            )

@@ -1,0 +1,24 @@
+"""One MLflow registry for the session, a world of its own for every test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flywheel.release.registry import MlflowRegistry
+from tests.fakes.release_world import ReleaseWorld
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> MlflowRegistry:
+    """Return a real registry on SQLite; workloads keep the tests apart."""
+    folder = tmp_path_factory.getbasetemp() / "mlflow"  # made once: 2 s
+    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+
+@pytest.fixture
+def world(tmp_path: Path, registry: MlflowRegistry) -> Iterator[ReleaseWorld]:
+    """Return a fresh workload with its own state and lake."""
+    made = ReleaseWorld(tmp_path, registry)
+    yield made
+    made.close()

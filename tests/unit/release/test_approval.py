@@ -1,0 +1,148 @@
+"""Approval: who may give it, what it is bound to, and everything that voids it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import IntegrityError, RefusedError
+from flywheel.release.approval import approve, reject, valid_approval
+
+
+def test_approval_is_bound_to_its_evidence(world):
+    """The row names candidate, gate report, champion, requester, channel and trust."""
+    cycle = world.judged("r1")
+    given = world.approve(cycle, actor="simulated:bob")
+    attempt = world.state.attempt(world.workload.id, cycle.name)
+    assert given.release == "r1"
+    assert given.manifest_digest == world.state.get_release("r1").manifest_digest
+    assert given.gate_digest == attempt.facts["gate_digest"]
+    assert (given.champion, given.requested_by) == ("base", "ann")
+    assert (given.channel, given.identity, given.simulated) == ("cli", "on_trust", True)
+    assert given.expires_at - given.given_at == timedelta(days=7)
+    assert valid_approval(world.state, world.workload.id, cycle.name) == given
+
+
+@pytest.mark.parametrize("actor", ["ann", "Ann ", "simulated:ann"])
+def test_owner_cannot_approve_a_cycle_of_the_system(world, actor):
+    """A cycle opened by the system counts as its owner's, however the name is written."""
+    cycle = world.judged("r1")
+    with pytest.raises(RefusedError, match="asked for"):
+        world.approve(cycle, actor=actor)
+
+
+def test_requester_cannot_approve_but_the_owner_can(world):
+    """A cycle that a person opened is approved by somebody else, the owner included."""
+    cycle = world.open_cycle(opened_by="carl")
+    world.train(cycle, "r1")
+    world.gate(cycle, "r1")
+    with pytest.raises(RefusedError, match="asked for"):
+        world.approve(cycle, actor="carl")
+    assert world.approve(cycle, actor="ann").verdict == "approved"
+
+
+@pytest.mark.parametrize(("actor", "reason"), [("bob", " "), (" ", "good")])
+def test_verdict_needs_a_name_and_a_reason(world, actor, reason):
+    """An empty name or reason is refused."""
+    cycle = world.judged("r1")
+    with pytest.raises(RefusedError, match="name and a reason"):
+        approve(world.state, world.workload.id, cycle.name, actor=actor, reason=reason)
+
+
+def test_failed_gate_cannot_be_approved(world):
+    """A candidate that the gate turned down is not up for review."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    world.server.replies["r1"] = lambda _: "dent" if _.endswith("stain") else "stain"
+    assert world.gate(cycle, "r1").outcome == "fail"
+    with pytest.raises(RefusedError, match="gated_fail"):
+        world.approve(cycle)
+
+
+def test_approval_expires(world):
+    """After its days an approval does not count, and can be given again."""
+    cycle = world.approved("r1")
+    world.clock.move_to(world.clock.now() + timedelta(days=7))
+    with pytest.raises(RefusedError, match="expired"):
+        world.promote(cycle)
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "expired"
+    world.approve(cycle)
+    assert world.promote(cycle).release == "r1"
+
+
+def test_approval_counts_until_its_last_moment(world):
+    """One second before its end an approval still counts."""
+    cycle = world.approved("r1")
+    world.clock.move_to(world.clock.now() + timedelta(days=7, seconds=-1))
+    assert world.promote(cycle).release == "r1"
+
+
+def test_edited_gate_report_voids(world):
+    """A changed report file is found by its hash."""
+    cycle = world.approved("r1")
+    path = Path(world.state.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path.write_text(path.read_text().replace('"pass"', '"fail"', 1))
+    with pytest.raises(IntegrityError, match="was changed"):
+        world.promote(cycle)
+    assert "was changed" in world.state.approvals(world.workload.id, cycle.name)[0].void_reason
+    with pytest.raises(IntegrityError, match="was changed"):
+        world.approve(cycle)
+
+
+def test_new_gate_report_voids(world):
+    """A gate that was run again after the review voids the approval."""
+    cycle = world.approved("r1")
+    world.clock.move_to(world.clock.now() + timedelta(hours=1))
+    world.gate(cycle, "r1")
+    with pytest.raises(RefusedError, match="gate report is now"):
+        valid_approval(world.state, world.workload.id, cycle.name)
+    voided = world.state.approvals(world.workload.id, cycle.name)[0]
+    assert "gate report" in voided.void_reason
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
+
+
+def test_new_attempt_voids(world):
+    """An approval of attempt 1 does not count for attempt 2."""
+    cycle = world.approved("r1")
+    state, workload_id = world.state, world.workload.id
+    state.set_cycle_status(workload_id, cycle.name, "awaiting_approval", "look again")
+    state.new_attempt(workload_id, cycle.name, "more data")
+    world.train(cycle, "r2")
+    world.gate(cycle, "r2")
+    with pytest.raises(RefusedError, match="attempt is now 2"):
+        world.promote(cycle)
+
+
+def test_other_candidate_voids(world):
+    """A candidate that is not the reviewed one does not get through."""
+    cycle = world.approved("r1")
+    world.train(cycle, "r2")
+    with pytest.raises(RefusedError, match="candidate is now r2"):
+        world.promote(cycle)
+
+
+def test_changed_champion_voids(world):
+    """A rollback between review and promotion voids the approval."""
+    from flywheel.release.rollback import rollback
+
+    world.promoted("r1")
+    cycle = world.approved("r2")
+    rollback(
+        world.state, world.server, world.registry, world.workload.id, actor="eve", reason="bad"
+    )
+    with pytest.raises(RefusedError, match="champion is now base"):
+        world.promote(cycle)
+    with pytest.raises(RefusedError, match="champion is now base"):
+        world.approve(cycle)
+
+
+def test_rejection_is_recorded_and_voids(world):
+    """A rejection closes the cycle and leaves no approval that counts."""
+    cycle = world.approved("r1")
+    given = reject(world.state, world.workload.id, cycle.name, actor="ann", reason="too slow")
+    assert given.verdict == "rejected"
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "rejected"
+    with pytest.raises(RefusedError):
+        world.promote(cycle)
+    row = world.state.audit_rows(f"{world.workload.id}/{cycle.name}")[-1]
+    assert (row.event, row.actor, row.details["reason"]) == ("approval.rejected", "ann", "too slow")

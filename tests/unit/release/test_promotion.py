@@ -1,0 +1,170 @@
+"""Promotion: the checks, the switch, the projections."""
+
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import ConcurrencyError, IntegrityError, RefusedError
+from flywheel.release.promotion import PROMOTION_STEPS, promotion_lease
+
+
+def _void_reason(world, cycle) -> str:
+    return world.state.approvals(world.workload.id, cycle.name)[-1].void_reason
+
+
+def test_promotion_moves_route_alias_and_status(world):
+    """An approved candidate becomes the champion everywhere."""
+    cycle = world.approved("r1")
+    steps: list[str] = []
+    done = world.promote(cycle, on_step=steps.append)
+    workload_id = world.workload.id
+    assert tuple(steps) == PROMOTION_STEPS
+    assert world.state.champion(workload_id) == "r1"
+    assert (done.version, done.replaced) == ("1.0.0", "base")
+    assert world.registry.aliases(workload_id) == {"champion": done.model_version}
+    assert world.state.get_cycle(workload_id, cycle.name).status == "promoted"
+    assert "r1" in world.server.loaded
+    rows = world.state.audit_rows(f"{workload_id}/{cycle.name}")
+    events = [row.event for row in rows if not row.event.startswith("cycle.")]
+    assert events == ["training.done", "gate.decided", "approval.approved", "promotion.done"]
+    world.state.verify_audit()
+
+
+def test_promotion_twice_is_one_promotion(world):
+    """A repeated promotion changes nothing and returns the same."""
+    cycle = world.approved("r1")
+    first = world.promote(cycle)
+    rows = len(world.state.audit_rows())
+    assert world.promote(cycle) == first
+    assert len(world.state.audit_rows()) == rows
+
+
+def test_second_promotion_keeps_the_first_as_previous(world):
+    """The alias previous names the release that was replaced."""
+    world.promoted("r1")
+    cycle = world.judged("r2")
+    world.approve(cycle)
+    done = world.promote(cycle)
+    aliases = world.registry.aliases(world.workload.id)
+    first = world.state.get_release("r1")
+    assert aliases == {"champion": done.model_version, "previous": first.facts["model_version"]}
+    assert (done.version, done.replaced, first.status) == ("1.0.1", "r1", "retired")
+
+
+def test_model_version_carries_card_changelog_and_tags(world):
+    """The registry tells what a release is, with untrusted text escaped."""
+    cycle = world.approved("r1")
+    done = world.promote(cycle)
+    tags = world.registry.tags_of(world.workload.id, done.model_version)
+    assert tags["flywheel.version"] == "1.0.0"
+    assert tags["flywheel.approver_simulated"] == "true"
+    version = world.registry._client.get_model_version(world.workload.id, done.model_version)
+    folder = Path(version.source.removeprefix("file://"))
+    assert (folder / "adapter_model.safetensors").read_bytes() == b"r1"
+    card = (folder.parent / "model_card.md").read_text()
+    assert "&#60;b&#62;defects" in card
+    assert "<b>" not in card
+    assert "(simulated approver)" in card
+    assert (folder.parent / "CHANGELOG.md").exists()
+
+
+def test_changed_adapter_is_not_promoted(world):
+    """One changed byte of the adapter stops the promotion."""
+    cycle = world.approved("r1")
+    file = Path(world.state.get_release("r1").adapter) / "adapter_model.safetensors"
+    file.write_bytes(b"rx")
+    with pytest.raises(IntegrityError):
+        world.promote(cycle)
+    assert world.state.champion(world.workload.id) == "base"
+    assert "not the file that was trained" in _void_reason(world, cycle)
+    with pytest.raises(IntegrityError):
+        world.approve(cycle)
+
+
+def test_replaced_adapter_with_its_own_manifest_is_not_promoted(world):
+    """A folder that is whole in itself but not the recorded one stops the promotion."""
+    from flywheel.adapter_folder import write_manifest
+
+    cycle = world.approved("r1")
+    folder = Path(world.state.get_release("r1").adapter)
+    (folder / "adapter_model.safetensors").write_bytes(b"other")
+    write_manifest(folder, {"release": "r1", "base_digest": "b" * 64})
+    with pytest.raises(IntegrityError, match="not the one recorded"):
+        world.promote(cycle)
+
+
+def test_failed_smoke_test_switches_nothing(world):
+    """A candidate whose answers break the schema does not get the route."""
+    cycle = world.approved("r1")
+    world.server.replies["r1"] = lambda _: None
+    with pytest.raises(IntegrityError, match="smoke test"):
+        world.promote(cycle)
+    assert world.state.champion(world.workload.id) == "base"
+    assert "r1" not in world.server.loaded
+    assert world.registry.aliases(world.workload.id) == {}
+
+
+def test_unapproved_cycle_is_not_promoted(world):
+    """Without an approval nothing moves."""
+    cycle = world.judged("r1")
+    with pytest.raises(RefusedError, match="no approval"):
+        world.promote(cycle)
+
+
+def test_promotion_waits_for_the_lease(world):
+    """While another live process changes the champion, a promotion is refused."""
+    cycle = world.approved("r1")
+    with (
+        world.state.lease(promotion_lease(world.workload.id), "another machine", 60),
+        pytest.raises(ConcurrencyError),
+    ):
+        world.promote(cycle)
+
+
+def test_lost_lease_switches_nothing(world):
+    """A process that lost its lease on the way cannot switch the route."""
+    cycle = world.approved("r1")
+
+    def take_over(step: str) -> None:
+        if step == "smoke_tested":
+            from sqlalchemy import create_engine, text
+
+            engine = create_engine(world.url)
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE leases SET token = token + 1, holder = 'other'"))
+            engine.dispose()
+
+    with pytest.raises(ConcurrencyError, match="lost"):
+        world.promote(cycle, on_step=take_over)
+    assert world.state.champion(world.workload.id) == "base"
+
+
+def test_approval_withdrawn_on_the_way_switches_nothing(world):
+    """A rejection between the smoke test and the switch is heeded."""
+    from flywheel.release.approval import reject
+
+    cycle = world.approved("r1")
+
+    def change_mind(step: str) -> None:
+        if step == "smoke_tested":
+            reject(world.state, world.workload.id, cycle.name, actor="eve", reason="no")
+
+    with pytest.raises(RefusedError):
+        world.promote(cycle, on_step=change_mind)
+    assert world.state.champion(world.workload.id) == "base"
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "rejected"
+
+
+def test_restarted_server_gets_the_champion_back(world):
+    """The route table says what a server must serve; damaged files are not served."""
+    from flywheel.release.serving import load_champion
+
+    assert load_champion(world.state, world.server, world.workload.id) == "base"
+    world.promoted("r1")
+    world.server.unload("r1")
+    assert load_champion(world.state, world.server, world.workload.id) == "r1"
+    assert "r1" in world.server.loaded
+    world.server.unload("r1")
+    (Path(world.state.get_release("r1").adapter) / "adapter_model.safetensors").write_bytes(b"x")
+    with pytest.raises(IntegrityError):
+        load_champion(world.state, world.server, world.workload.id)

@@ -1,0 +1,62 @@
+"""The semantic version rule and the escaping of Markdown."""
+
+from dataclasses import replace
+
+import pytest
+
+from flywheel.release.markdown import escape
+from flywheel.release.version import newest_release, next_version
+from flywheel.state import Release
+from tests.fakes.release_world import START
+
+FACTS = {"base_digest": "b", "task_digest": "t", "taxonomy_version": 2}
+RELEASE = Release(
+    release="r",
+    workload_id="w",
+    cycle="2026Q2-1",
+    attempt=1,
+    status="champion",
+    version="1.9.3",
+    replaced="base",
+    manifest_digest="m",
+    adapter="",
+    dataset_hash="d",
+    facts=FACTS,
+    steps={},
+    created_at=START,
+    promoted_at=START,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "version"),
+    [
+        ({}, "1.9.4"),
+        ({"taxonomy_version": 3}, "1.10.0"),
+        ({"base_digest": "c"}, "2.0.0"),
+        ({"task_digest": "u", "taxonomy_version": 3}, "2.0.0"),
+    ],
+)
+def test_version_tells_what_changed(change, version):
+    """Base, task or schema is major, taxonomy minor, everything else patch."""
+    assert next_version(RELEASE, FACTS | change) == version
+
+
+def test_first_version_is_one():
+    """The first promotion is 1.0.0."""
+    assert next_version(None, FACTS) == "1.0.0"
+
+
+def test_newest_release_is_by_number_and_not_by_text():
+    """1.10.0 comes after 1.9.3; releases without a version do not count."""
+    later = replace(RELEASE, release="s", version="1.10.0")
+    nameless = replace(RELEASE, release="t", version=None)
+    assert newest_release([later, RELEASE, nameless]) == later
+    assert newest_release([nameless]) is None
+
+
+def test_untrusted_text_stays_text():
+    """Links, markup, tables and line breaks lose their meaning."""
+    text = escape("[x](javascript:1)\n# head | <img src=x> `code` &amp;")
+    assert not set(text.replace("&#", "")) & set("[]()<>|`\n")
+    assert "# " not in text

@@ -1,0 +1,28 @@
+"""A lake, a queue and a clock of their own for every test."""
+
+import pytest
+
+from flywheel.clock import ManualClock
+from flywheel.lake.store import Lake
+from flywheel.review.local_queue import LocalReviewQueue
+from tests.fakes.review_world import END
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that stands at the end of the first week."""
+    return ManualClock(END)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Return an empty lake."""
+    opened = Lake(tmp_path / "lake")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def queue(tmp_path, clock):
+    """Return an empty queue."""
+    return LocalReviewQueue(tmp_path / "queue", clock)

@@ -1,0 +1,239 @@
+import time
+from dataclasses import replace
+
+import pytest
+
+from flywheel.review.candidates import Candidate, flag_of
+from flywheel.review.sampling import choose_items
+from tests.fakes.review_world import END, START, classification, text, truth
+
+
+def candidates(count, start=0, **changes):
+    """Return candidates whose confidence runs from low to high and around again."""
+    return [
+        replace(
+            Candidate(
+                inference_id=f"i{number:05d}",
+                input=text(number),
+                output=truth(number),
+                confidence=0.3 + (number * 37 % 70) / 100,
+                release="base",
+                subject_id=None,
+                event_time=START,
+            ),
+            **changes,
+        )
+        for number in range(start, start + count)
+    ]
+
+
+def choose(found, *, workload=None, budget=60, batch="b1", seed=3, known=()):
+    """Choose with the defaults of these tests."""
+    return choose_items(
+        workload or classification(),
+        found,
+        budget=budget,
+        batch_id=batch,
+        seed=seed,
+        now=END,
+        known_texts=known,
+    )
+
+
+def shares(**given):
+    """Return a workload with these shares."""
+    base = dict.fromkeys(("control", "uncertain", "novel", "flagged"), 0.0)
+    return classification(review={"shares": base | given})
+
+
+@pytest.mark.parametrize("budget", [0, 1, 2, 7, 60, 300])
+def test_budget_is_never_exceeded(budget):
+    """Judgments, overlap included, stay within the budget and leave room for adjudication."""
+    items = choose(candidates(400), budget=budget)
+    twice = sum(item.judgments == 2 for item in items)
+    assert sum(item.judgments for item in items) + twice <= budget
+    assert len(items) == len({item.inference_id for item in items})
+
+
+def test_same_input_in_any_order_gives_the_same_items():
+    """The choice depends on the seed and the candidates, not on their order."""
+    found = candidates(300)
+    shuffled = found[::-1]
+    assert choose(found) == choose(shuffled)
+    assert choose(found) != choose(found, seed=4)
+
+
+def test_control_items_hide_the_answer_and_know_their_probability():
+    """A control item carries no model output; its inclusion probability is k of N."""
+    items = choose(candidates(400), budget=60)
+    control = [item for item in items if item.slice == "control"]
+    others = [item for item in items if item.slice != "control"]
+    assert len(control) == 12  # a quarter of the 50 items that 60 judgments pay for
+    assert all(item.model_output is None for item in control)
+    assert {item.inclusion_probability for item in control} == {len(control) / 400}
+    assert all(item.model_output is not None for item in others)
+    assert {item.inclusion_probability for item in others} == {None}
+
+
+def test_control_slice_is_unbiased():
+    """Over many batches each answer is drawn as often as its probability says."""
+    workload = shares(control=1.0)
+    found = candidates(40)
+    drawn = dict.fromkeys((one.inference_id for one in found), 0)
+    estimates = []
+    for number in range(1500):
+        items = choose(found, workload=workload, budget=12, batch=f"b{number}")
+        for item in items:
+            drawn[item.inference_id] += 1
+        low = [item for item in items if item.confidence < 0.5]
+        estimates.append(sum(1 / item.inclusion_probability for item in low))
+    expected = 1500 * 10 / 40
+    assert all(abs(count - expected) < 5 * expected**0.5 for count in drawn.values())
+    # Horvitz and Thompson's total of a property that the other slices would distort.
+    true = sum(one.confidence < 0.5 for one in found)
+    assert abs(sum(estimates) / len(estimates) - true) < 0.3
+
+
+def test_control_slice_ignores_confidence_flags_and_repetition():
+    """What is drawn at random depends on ids alone, and repeated texts are not left out."""
+    workload = shares(control=0.5, uncertain=0.5)
+    plain = candidates(50)
+    odd = [replace(c, input="the same text", confidence=0.99, flag=("bad", 1)) for c in plain]
+    first = {i.inference_id for i in choose(plain, workload=workload) if i.slice == "control"}
+    second = {i.inference_id for i in choose(odd, workload=workload) if i.slice == "control"}
+    assert first == second
+    assert len(first) > 1
+
+
+def test_control_slice_takes_answers_of_the_window_only():
+    """Older answers that a client complained about are never control items."""
+    old = candidates(200, in_window=False, flag=("client marked it wrong", 1.0))
+    items = choose(old + candidates(10, start=900), workload=shares(control=0.5, flagged=0.5))
+    control = {item.inference_id for item in items if item.slice == "control"}
+    assert control <= {f"i{number:05d}" for number in range(900, 910)}
+    assert {item.inclusion_probability for item in items if item.slice == "control"} == {1.0}
+
+
+def test_uncertain_answers_come_lowest_first_and_say_why():
+    """The least confident answers are chosen and the sentence names both numbers."""
+    items = choose(candidates(300), workload=shares(uncertain=1.0), budget=30)
+    assert all(item.confidence < 0.6 for item in items)
+    assert items[0].reason == f"confidence {items[0].confidence:.2f} below 0.85"
+    assert items[0].confidence <= items[-1].confidence
+
+
+def test_confident_answers_are_never_uncertain():
+    """Above the workload's confidence nothing is asked, and the rest of the budget is kept."""
+    assert choose(candidates(50, confidence=0.9), workload=shares(uncertain=1.0)) == []
+
+
+def test_uncertain_items_are_spread_over_meanings():
+    """Of equally uncertain answers, one of each meaning comes before many of one."""
+    topics = {
+        "oil leaks from the pump": 12,
+        "the bearing makes a loud noise": 2,
+        "the motor is burning hot": 2,
+    }
+    found = []
+    for topic, count in topics.items():
+        found += [
+            replace(one, input=f"{topic} {text(one_number)[-20:]}", confidence=0.5)
+            for one_number, one in enumerate(candidates(count, start=len(found)), len(found))
+        ]
+    items = choose(found, workload=shares(uncertain=1.0), budget=4)
+    beginnings = {item.input.split()[0] + item.input.split()[1] for item in items}
+    assert len(beginnings) == 3
+
+
+def test_near_duplicates_are_not_sent_twice():
+    """Neither in one batch, nor of what was asked before."""
+    report = "the hydraulic press on line four leaks oil onto the floor near the exit"
+    again = [
+        replace(one, input=report + mark, confidence=0.4)
+        for one, mark in zip(candidates(4), ("", ".", " !", "s"), strict=True)
+    ]
+    assert len(choose(again, workload=shares(uncertain=1.0))) == 1
+    assert choose(again, workload=shares(uncertain=1.0), known=[report.upper()]) == []
+
+
+def test_novel_answers_are_far_from_everything_known():
+    """A new subject is found among known ones, with its similarity as the reason."""
+    known = [text(number) for number in range(200)]
+    new = [
+        replace(one, input=f"invoice payment refund was declined by bank {text(n)[-12:]}")
+        for n, one in enumerate(candidates(3, start=5000), 5000)
+    ]
+    ordinary = candidates(200, start=200)
+    items = choose(ordinary + new, workload=shares(novel=1.0), known=known, budget=8)
+    assert {one.inference_id for one in new} & {item.inference_id for item in items}
+    assert items[0].inference_id >= "i05000"
+    assert items[0].reason.startswith("far from everything known: similarity 0.")
+
+
+def test_without_a_reference_the_novel_share_goes_to_the_others():
+    """With nothing known there is no novelty, and its share is spent on uncertain answers."""
+    items = choose(candidates(300), workload=shares(uncertain=0.5, novel=0.5), budget=40)
+    assert {item.slice for item in items} == {"uncertain"}
+    assert len(items) == 34  # with 3 judged twice and 3 adjudications held back: 40
+
+
+def test_share_of_zero_gets_nothing_even_when_others_leave_over():
+    """A slice that the workload switched off stays off."""
+    found = candidates(50, confidence=0.95, flag=("client marked it wrong", 1.0))
+    assert choose(found, workload=shares(uncertain=1.0)) == []
+
+
+def test_flagged_answers_carry_the_clients_words():
+    """A client's complaint is the reason, the gravest first."""
+    mild = candidates(1, flag=("client commented on it", 0.5))
+    grave = candidates(1, start=1, flag=("client marked it wrong", 1.0))
+    items = choose(mild + grave, workload=shares(flagged=1.0), budget=2)
+    assert [item.reason for item in items] == ["client marked it wrong", "client commented on it"]
+
+
+def test_overlap_is_drawn_over_the_whole_batch():
+    """A tenth of the items goes to two people, control items among them in the long run."""
+    slices = []
+    for number in range(30):
+        items = choose(candidates(300), budget=60, batch=f"b{number}")
+        twice = [item.slice for item in items if item.judgments == 2]
+        assert len(twice) == 5
+        slices += twice
+    assert {"control", "uncertain"} <= set(slices)
+
+
+def test_control_and_complaints_come_first_in_the_queue():
+    """Priority puts control before flagged before the rest."""
+    found = candidates(100) + candidates(20, start=500, flag=("client marked it wrong", 1.0))
+    order = [item.slice for item in choose(found)]
+    assert order == sorted(order, key=["control", "flagged", "novel", "uncertain"].index)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("boolean", False, "client marked it wrong"),
+        ("boolean", True, None),
+        ("float", 0.2, "client rated it 0.20"),
+        ("float", 0.9, None),
+        ("demonstration", "oil fault", None),
+        ("demonstration", "heat fault", "client gave another answer"),
+        ("comment", "odd", "client commented on it"),
+        ("comment", "", None),
+    ],
+)
+def test_feedback_flags_an_answer(kind, value, expected):
+    """A complaint flags, praise and agreement do not."""
+    flag = flag_of(kind, value, "oil fault")
+    assert (flag[0] if flag else None) == expected
+
+
+def test_five_thousand_candidates_take_seconds_not_minutes():
+    """The policy is quick enough for a weekly batch within the demo."""
+    found = candidates(5000)
+    known = [text(number) for number in range(9000, 10000)]
+    choose(found[:10], known=known[:30])  # the sentence vectors are loaded once
+    started = time.perf_counter()
+    items = choose(found, budget=400, known=known)
+    assert len(items) > 300
+    assert time.perf_counter() - started < 10  # 1 s on an idle machine

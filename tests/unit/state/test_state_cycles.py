@@ -1,0 +1,154 @@
+"""Cycles open once, one at a time, and move only where they may."""
+
+from datetime import timedelta
+
+import pytest
+
+from flywheel.errors import NotFoundError, RefusedError
+from tests.fakes.release_world import make_workload
+
+WORKLOAD = make_workload("defects")
+
+
+def open_cycle(state, clock, trigger="drift", workload=WORKLOAD, **how):
+    return state.open_cycle(
+        workload,
+        trigger=trigger,
+        opened_by="system",
+        reason="words changed",
+        watermark=clock.now(),
+        snapshot={"id": workload.id},
+        **how,
+    )
+
+
+def test_cycle_keeps_what_it_was_opened_with(state, clock):
+    """Name, watermark, numbers and configuration come back as they went in."""
+    cycle = open_cycle(state, clock, numbers={"psi": 0.4})
+    assert cycle == state.get_cycle("defects", "2026Q2-1")
+    assert (cycle.status, cycle.attempt, cycle.watermark) == ("open", 1, clock.now())
+    assert (cycle.numbers, cycle.snapshot) == ({"psi": 0.4}, {"id": "defects"})
+    assert state.open_cycles() == [cycle]
+
+
+def test_same_trigger_evaluated_twice_opens_one_cycle(state, clock):
+    """Asking again with the same watermark returns the cycle that is there, even when closed."""
+    cycle = open_cycle(state, clock)
+    assert open_cycle(state, clock) == cycle
+    state.set_cycle_status("defects", cycle.name, "stopped", "too few examples")
+    assert open_cycle(state, clock).name == cycle.name
+    assert len(state.cycles("defects")) == 1
+
+
+def test_calendar_opens_one_cycle_a_period(state, clock):
+    """Later the same quarter the calendar's trigger is still the same one."""
+    cycle = open_cycle(state, clock, trigger="calendar")
+    clock.move_to(clock.now() + timedelta(days=30))
+    assert open_cycle(state, clock, trigger="calendar") == cycle
+
+
+def test_second_open_cycle_is_refused(state, clock):
+    """Another trigger does not open a cycle beside an open one."""
+    open_cycle(state, clock, trigger="calendar")
+    with pytest.raises(RefusedError, match="still open"):
+        open_cycle(state, clock)
+
+
+def test_workloads_do_not_block_each_other(state, clock):
+    """Every workload may have one open cycle, with the same name."""
+    names = {open_cycle(state, clock, workload=make_workload(name)).name for name in ("a", "b")}
+    assert names == {"2026Q2-1"}
+    assert len(state.open_cycles()) == 2
+    assert len(state.open_cycles("a")) == 1
+
+
+def test_numbers_count_on_within_a_period(state, clock):
+    """The second cycle of a quarter is number 2, the next quarter starts again."""
+    names = []
+    for days in (0, 10, 91):
+        clock.move_to(clock.now() + timedelta(days=days))
+        cycle = open_cycle(state, clock)
+        state.set_cycle_status("defects", cycle.name, "stopped", "done")
+        names.append(cycle.name)
+    assert names == ["2026Q2-1", "2026Q2-2", "2026Q3-1"]
+
+
+def test_promoted_cycle_is_over(state, clock):
+    """No status follows promotion."""
+    cycle = open_cycle(state, clock)
+    for status in ("training", "awaiting_approval", "approved", "promoted"):
+        state.set_cycle_status("defects", cycle.name, status, "on it goes")
+    with pytest.raises(RefusedError, match="cannot become"):
+        state.set_cycle_status("defects", cycle.name, "open", "again")
+    with pytest.raises(RefusedError, match="no new attempt"):
+        state.new_attempt("defects", cycle.name, "again")
+
+
+def test_cycle_is_not_promoted_unapproved(state, clock):
+    """The approval cannot be jumped over."""
+    cycle = open_cycle(state, clock)
+    state.set_cycle_status("defects", cycle.name, "awaiting_approval", "gate passed")
+    with pytest.raises(RefusedError, match="cannot become"):
+        state.set_cycle_status("defects", cycle.name, "promoted", "never mind")
+
+
+def test_new_attempt_opens_a_failed_cycle_again(state, clock):
+    """The attempts keep their own facts and outcomes."""
+    cycle = open_cycle(state, clock)
+    state.record_attempt("defects", cycle.name, 1, release="r1")
+    state.record_attempt("defects", cycle.name, 1, gate_outcome="fail")
+    state.set_cycle_status("defects", cycle.name, "gated_fail", "worse")
+    second = state.new_attempt("defects", cycle.name, "more data")
+    first = state.attempt("defects", cycle.name, 1)
+    assert (first.outcome, first.facts) == ("gated_fail", {"release": "r1", "gate_outcome": "fail"})
+    assert (second.number, second.facts, second.ended_at) == (2, {}, None)
+    assert state.get_cycle("defects", cycle.name).status == "open"
+    assert [item.number for item in state.attempts("defects", cycle.name)] == [1, 2]
+
+
+def test_failed_cycle_is_not_reopened_beside_an_open_one(state, clock):
+    """A new attempt of an old cycle waits for the open one."""
+    old = open_cycle(state, clock)
+    state.set_cycle_status("defects", old.name, "gated_fail", "worse")
+    clock.move_to(clock.now() + timedelta(days=1))
+    open_cycle(state, clock)
+    with pytest.raises(RefusedError, match="opened since"):
+        state.new_attempt("defects", old.name, "again")
+
+
+def test_unknown_cycle_is_not_found(state):
+    """The error names the workload and the cycle."""
+    with pytest.raises(NotFoundError, match="defects has no cycle 2026Q9-1"):
+        state.get_cycle("defects", "2026Q9-1")
+
+
+def test_every_decision_is_kept(state, clock):
+    """Also a trigger that opened nothing leaves its numbers."""
+    state.record_decision("defects", opens=False, reason="calm", numbers={"psi": 0.01})
+    cycle = open_cycle(state, clock)
+    state.record_decision(
+        "defects",
+        opens=True,
+        reason="drift",
+        numbers={"psi": 0.4},
+        trigger="drift",
+        cycle=cycle.name,
+    )
+    calm, drift = state.decisions("defects")
+    assert (calm.opens, calm.numbers, calm.cycle) == (False, {"psi": 0.01}, None)
+    assert (drift.opens, drift.trigger, drift.cycle) == (True, "drift", "2026Q2-1")
+
+
+def test_every_move_of_a_cycle_is_audited(state, clock):
+    """Opening, each status with its reason, and each attempt are in the chain."""
+    cycle = open_cycle(state, clock)
+    state.set_cycle_status("defects", cycle.name, "stopped", "too few examples")
+    state.set_cycle_status("defects", cycle.name, "stopped", "told again")
+    state.new_attempt("defects", cycle.name, "more corrections came")
+    rows = state.audit_rows("defects/2026Q2-1")
+    assert [(row.event, row.details["reason"]) for row in rows] == [
+        ("cycle.opened", "words changed"),
+        ("cycle.moved", "too few examples"),
+        ("cycle.moved", "more corrections came"),
+    ]
+    state.verify_audit()

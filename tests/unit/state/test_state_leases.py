@@ -1,0 +1,82 @@
+"""Leases: one holder, growing tokens, and latecomers that are found out."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from flywheel.errors import ConcurrencyError
+from flywheel.state import leases, process_holder
+
+
+def test_lease_is_held_by_one(state):
+    """A second holder is refused until the first gives it back."""
+    with (
+        state.lease("champion:w", "one", 60),
+        pytest.raises(ConcurrencyError, match="held by one"),
+    ):
+        state.acquire_lease("champion:w", "two", 60)
+    assert state.acquire_lease("champion:w", "two", 60).token == 2
+
+
+def test_expired_lease_is_taken_over_and_the_late_holder_is_fenced(state, clock):
+    """The token of the old holder no longer counts, and giving it back changes nothing."""
+    old = state.acquire_lease("x", "one", 60)
+    clock.move_to(clock.now() + timedelta(seconds=61))
+    new = state.acquire_lease("x", "two", 60)
+    assert new.token > old.token
+    with pytest.raises(ConcurrencyError, match="lost"):
+        state.fence_check(old)
+    with pytest.raises(ConcurrencyError, match="lost"):
+        state.renew_lease(old)
+    state.release_lease(old)
+    state.fence_check(new)
+
+
+def test_renewed_lease_lasts_longer(state, clock):
+    """A holder that is still at work keeps its lease."""
+    lease = state.acquire_lease("x", "one", 60)
+    clock.move_to(clock.now() + timedelta(seconds=50))
+    state.renew_lease(lease, 60)
+    clock.move_to(clock.now() + timedelta(seconds=50))
+    with pytest.raises(ConcurrencyError):
+        state.acquire_lease("x", "two", 60)
+
+
+def test_lease_of_a_dead_process_is_taken_over_at_once(state):
+    """A process of this machine that ended holds nothing, however long its lease was to last."""
+    machine, pid, _ = process_holder().rsplit("/", 2)
+    ended = subprocess.run([sys.executable, "-c", ""], check=True)
+    assert ended.returncode == 0
+    reused = f"{machine}/{pid}/1"  # this process's id, but started at another time
+    state.acquire_lease("x", reused, 3600)
+    assert state.acquire_lease("x", "two", 60).token == 2
+
+
+def test_lease_of_a_living_process_or_another_machine_is_kept(state):
+    """What cannot be known to be dead is left its time."""
+    for name, holder in (("a", process_holder()), ("b", "other~pid:[1]/1/1"), ("c", "1/2/3")):
+        state.acquire_lease(name, holder, 3600)
+        with pytest.raises(ConcurrencyError):
+            state.acquire_lease(name, "two", 60)
+
+
+def test_process_without_a_known_start_is_not_declared_dead(monkeypatch):
+    """Where the system tells no start times, leases only expire."""
+    monkeypatch.setattr(leases, "_started", lambda _: "unknown")
+    assert not leases._is_dead(process_holder())
+
+
+def test_switching_the_champion_needs_the_newest_lease(state, clock):
+    """Route and fence are checked in one transaction."""
+    old = state.acquire_lease("x", "one", 1)
+    clock.move_to(clock.now() + timedelta(seconds=2))
+    new = state.acquire_lease("x", "two", 60)
+    with pytest.raises(ConcurrencyError):
+        state.switch_champion("w", expected="base", release="r1", reason="", lease=old)
+    assert state.champion("w") == "base"
+    state.switch_champion("w", expected="base", release="r1", reason="", lease=new)
+    with pytest.raises(Exception, match="is r1, not base"):
+        state.switch_champion("w", expected="base", release="r2", reason="", lease=new)
+    assert [(route.route, route.release) for route in state.routes("w")] == [("champion", "r1")]

@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from flywheel.errors import ConfigurationError, DataError, NotFoundError
+from flywheel.workload import Workload, load_workload, load_workloads, parse_workload
+from flywheel.workload_file import labels_in_csv, workload_text
+
+
+def _raw(**changes):
+    return {
+        "id": "tickets",
+        "owner": "support",
+        "task": {"type": "classification"},
+        "prompt": "{input}",
+        "taxonomy": {"labels": [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}]},
+    } | changes
+
+
+def test_the_demos_workload_loads(repository):
+    """Its golden set is sized by a power calculation: about 250 cases."""
+    found = load_workloads(repository / "deploy" / "workloads")
+    workload = found["defect_reports"]
+    assert workload.golden_size == 250
+    assert workload.output_schema["properties"]["category"]["enum"] == list(workload.taxonomy.names)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"cadance": "monthly"}, ["cadance", "unknown key", "cadence"]),
+        ({"cadence": "weekly"}, ["cadence", "'monthly', 'quarterly' or 'yearly'", "weekly"]),
+        ({"review": {"bugdet": 3}}, ["review.bugdet", "budget", "overlap"]),
+        ({"review": {"shares": {"control": 0.9}}}, ["review.shares", "add up to 1.65"]),
+        ({"task": {"type": "chat"}}, ["task", "'classification', 'extraction'"]),
+        ({"task": {"type": "classification", "x": 1}}, ["task.classification.x", "type"]),
+        ({"id": "Bad-Id"}, ["id", "pattern"]),
+        ({"prompt": "no slot"}, ["{input} exactly once"]),
+        ({"gates": {"margin": 2}}, ["gates.margin", "less than or equal to 1"]),
+        ({"drift": {"windows": 0}}, ["drift.windows", "greater than or equal to 1"]),
+        ({"taxonomy": None}, ["taxonomy: required"]),
+        (
+            {"task": {"type": "extraction", "schema": {"type": "array"}}},
+            ["type object and have properties"],
+        ),
+        (
+            {
+                "task": {
+                    "type": "extraction",
+                    "label_field": "kind",
+                    "schema": {"type": "object", "properties": {"colour": {"type": "string"}}},
+                }
+            },
+            ["label_field 'kind' is not one of colour"],
+        ),
+    ],
+)
+def test_an_error_names_the_key_and_what_is_allowed(changes, parts):
+    """Who wrote the file can correct it without reading code."""
+    with pytest.raises(ConfigurationError) as caught:
+        parse_workload(_raw(**changes), source="tickets.yaml")
+    for part in ["tickets.yaml", *parts]:
+        assert part in caught.value.message
+
+
+def test_the_revision_changes_with_the_content_alone():
+    """Key order and spelled-out defaults do not matter."""
+    first = parse_workload(_raw(), source="x")
+    assert parse_workload(dict(reversed(_raw().items())), source="x").revision == first.revision
+    assert parse_workload(_raw(cadence="quarterly"), source="x").revision == first.revision
+    assert parse_workload(_raw(cadence="monthly"), source="x").revision != first.revision
+
+
+def test_a_snapshot_of_a_workload_reads_back(repository):
+    """A cycle keeps the workload as data."""
+    workload = load_workload(repository / "deploy" / "workloads" / "defect_reports.yaml")
+    again = Workload.model_validate(workload.model_dump(mode="json", by_alias=True))
+    assert again == workload
+    assert again.revision == workload.revision
+
+
+def test_files_that_are_no_workloads_are_refused(tmp_path):
+    """Missing, not YAML, not a mapping, named otherwise than its id."""
+    with pytest.raises(NotFoundError, match="no workload file"):
+        load_workload(tmp_path / "none.yaml")
+    path = tmp_path / "other.yaml"
+    for text, message in (("a: [", "not readable YAML"), ("- 1", "no mapping")):
+        path.write_text(text)
+        with pytest.raises(ConfigurationError, match=message):
+            load_workload(path)
+    path.write_text(yaml.safe_dump(_raw()))
+    with pytest.raises(ConfigurationError, match="holds the workload 'tickets'") as caught:
+        load_workloads(tmp_path)
+    assert "tickets.yaml" in caught.value.next_step
+
+
+@pytest.mark.parametrize("task", ["classification", "extraction"])
+def test_a_new_file_loads_and_shows_every_key(task):
+    """What `flywheel init` writes is complete, commented, and equal to the defaults."""
+    text = workload_text("tickets", owner="support", task=task, labels=["no: 1", "yes", "# 3"])
+    raw = yaml.safe_load(text)
+    workload = parse_workload(raw, source="new")
+    assert set(raw) == set(Workload.model_fields)
+    for group in ("review", "drift", "trigger", "gates", "training", "limits"):
+        assert set(raw[group]) == set(type(getattr(workload, group)).model_fields)
+        assert getattr(workload, group) == Workload.model_fields[group].default
+    assert workload.taxonomy is not None
+    assert workload.taxonomy.names == ("no: 1", "yes", "# 3")
+    assert text.count("#") > 25
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Path:
+    """Return a labelled file with a line break inside quotes."""
+    path = tmp_path / "labels.csv"
+    path.write_text('text,intent\n"a\nb",late\nc,lost\nd,late\ne,\n')
+    return path
+
+
+def test_labels_come_from_a_csv_the_most_frequent_first(csv_file):
+    """Empty cells are no label."""
+    assert labels_in_csv(csv_file, "intent") == ["late", "lost"]
+
+
+def test_a_csv_without_usable_labels_is_refused(csv_file, tmp_path):
+    """The error names the columns there are."""
+    with pytest.raises(DataError, match="no column 'label'") as caught:
+        labels_in_csv(csv_file, "label")
+    assert "text, intent" in caught.value.next_step
+    with pytest.raises(NotFoundError):
+        labels_in_csv(tmp_path / "none.csv", "label")
+    single = tmp_path / "single.csv"
+    single.write_text("label\nx\nx\n")
+    with pytest.raises(DataError, match="1 different labels"):
+        labels_in_csv(single, "label")
+
+
+def test_init_and_taxonomy_add_on_the_command_line(tmp_path, csv_file, monkeypatch):
+    """A file is written once, with the labels of the CSV; labels can be added to it."""
+    from flywheel.cli.workloads import app
+
+    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path / "workloads"))
+    arguments = ["init", "tickets", "--from-csv", str(csv_file), "--label-column", "intent"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    path = tmp_path / "workloads" / "tickets.yaml"
+    assert load_workload(path).output_schema == {"enum": ["late", "lost"]}
+    again = CliRunner().invoke(app, arguments)
+    assert isinstance(again.exception, ConfigurationError)
+    result = CliRunner().invoke(app, ["taxonomy", "add", "tickets", "stolen"])
+    assert "version 2" in result.stdout
+    assert load_workload(path).output_schema == {"enum": ["late", "lost", "stolen"]}

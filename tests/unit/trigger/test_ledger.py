@@ -1,0 +1,128 @@
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from flywheel.clock import ManualClock
+from flywheel.lake.store import Lake
+from flywheel.state import State
+from flywheel.trigger.ledger import evaluate_trigger, gather_signals
+from flywheel.workload import load_workload
+
+NOW = datetime(2026, 6, 16, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def workload(repository: Path):
+    """Return the demo's workload."""
+    return load_workload(repository / "deploy" / "workloads" / "defect_reports.yaml")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    """Give a lake with one event of January."""
+    lake = Lake(tmp_path / "lake")
+    first = datetime(2026, 1, 3, tzinfo=UTC)
+    event = {"workload_id": "defect_reports", "inference_id": "i", "timestamp": first}
+    lake.append("inferences", pa.Table.from_pylist([event | {"day": first.date()}]))
+    yield lake
+    lake.close()
+
+
+@pytest.fixture
+def state(tmp_path: Path, workload) -> Iterator[State]:
+    """Give a state in which the calendar opened a cycle on 1 April that was stopped."""
+    clock = ManualClock(datetime(2026, 4, 1, tzinfo=UTC))
+    state = State.open(f"sqlite:///{tmp_path / 'state.db'}", clock)
+    state.open_cycle(
+        workload,
+        trigger="calendar",
+        opened_by="system",
+        reason="test",
+        watermark=clock.now(),
+        snapshot={},
+    )
+    state.set_cycle_status(workload.id, "2026Q2-1", "stopped", "test")
+    clock.move_to(NOW)
+    yield state
+    state.close()
+
+
+def _verdict(lake, end, columns, *, verdict="input_drift", quality=None, measured_at=NOW):
+    row = {
+        "workload_id": "defect_reports",
+        "window_start": end - timedelta(days=7),
+        "window_end": end,
+        "verdict": verdict,
+        "drifted_columns": columns,
+        "quality_drop": quality,
+        "quality_fell": quality is not None,
+        "reason": "Input drift.",
+        "measured_at": measured_at,
+    }
+    lake.append("drift_reports", pa.Table.from_pylist([row]))
+
+
+def test_two_adjacent_windows_that_share_a_column_open_a_cycle(lake, state, workload):
+    """What drift measured is read from the lake."""
+    _verdict(lake, date(2026, 6, 9), ["vocabulary", "client"])
+    _verdict(lake, date(2026, 6, 16), ["vocabulary", "output"])
+    decision = evaluate_trigger(lake, state, workload, now=NOW)
+    assert decision.trigger == "drift"
+    assert decision.numbers["drifted_columns"] == ["vocabulary"]
+
+
+def test_windows_with_different_columns_are_not_in_a_row(lake, state, workload):
+    """Words last week and clients this week are two pieces of noise."""
+    _verdict(lake, date(2026, 6, 9), ["vocabulary"])
+    _verdict(lake, date(2026, 6, 16), ["client"])
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows == 1
+
+
+def test_overlapping_windows_do_not_count_twice(lake, state, workload):
+    """A daily measurement judges the same week seven times, which is one window."""
+    for day in range(10, 17):
+        _verdict(lake, date(2026, 6, day), ["vocabulary"])
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows == 1
+
+
+def test_a_window_without_verdict_is_not_measured(lake, state, workload):
+    """Too few events are neither drift nor its absence."""
+    _verdict(lake, date(2026, 6, 9), ["vocabulary"])
+    _verdict(lake, date(2026, 6, 16), [], verdict=None)
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows is None
+
+
+def test_old_verdicts_say_nothing_about_now(lake, state, workload):
+    """A measurement that stopped a month ago cannot open a cycle."""
+    _verdict(lake, date(2026, 5, 9), ["vocabulary"])
+    _verdict(lake, date(2026, 5, 16), ["vocabulary"])
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows is None
+
+
+def test_corrections_count_since_the_last_cycle_without_the_seed(lake, state, workload):
+    """The seed and what the last cycle knew are no new volume."""
+    rows = [
+        {
+            "workload_id": workload.id,
+            "correction_id": f"c{number}",
+            "version": 1,
+            "status": "accepted",
+            "source": source,
+            "accepted_at": datetime(2026, month, 1, 12, tzinfo=UTC),
+        }
+        for number, (source, month) in enumerate(
+            [("review", 2), ("review", 5), ("review", 6), ("seed", 6)]
+        )
+    ]
+    lake.append("corrections", pa.Table.from_pylist(rows))
+    assert gather_signals(lake, state, workload, now=NOW).new_corrections == 2
+
+
+def test_an_evaluation_writes_nothing(lake, state, workload):
+    """Recording is the caller's, together with the cycle."""
+    evaluate_trigger(lake, state, workload, now=NOW)
+    assert state.decisions(workload.id) == []
+    assert len(state.cycles(workload.id)) == 1
