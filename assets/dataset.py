@@ -23,9 +23,7 @@ def dataset_asset(workload: Workload) -> dg.AssetsDefinition:
         description="Training, preference and evaluation rows of one cycle, named by their hash.",
         **described(workload, "dataset", kinds={"deltalake"}),
     )
-    def dataset(
-        context: dg.AssetExecutionContext, platform: PlatformParam
-    ) -> dg.MaterializeResult:
+    def dataset(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
             snapshot = assemble_dataset(platform, workload.id, context.partition_key)
         splits = [{"split": name, "rows": count} for name, count in snapshot.counts.items()]

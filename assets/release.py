@@ -22,9 +22,7 @@ def release_asset(workload: Workload) -> dg.AssetsDefinition:
         description="The promoted adapter; gate, approval, hashes and champion are checked again.",
         **described(workload, "release", kinds={"mlflow"}),
     )
-    def release(
-        context: dg.AssetExecutionContext, platform: PlatformParam
-    ) -> dg.MaterializeResult:
+    def release(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
             promoted = promote_cycle(platform, workload.id, context.partition_key)
         return dg.MaterializeResult(

@@ -45,9 +45,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
     @dg.asset(
         key=asset_key(workload, "corrections"),
         deps=[asset_key(workload, "review_items")],
-        check_specs=[
-            dg.AssetCheckSpec("people_agree", asset=asset_key(workload, "corrections"))
-        ],
+        check_specs=[dg.AssetCheckSpec("people_agree", asset=asset_key(workload, "corrections"))],
         description="The truth that people agreed on; disputes go to adjudication, not to training.",
         **described(workload, "review", kinds={"deltalake"}),
     )

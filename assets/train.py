@@ -25,9 +25,7 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
         description="The candidate: an adapter trained afresh from the base on the snapshot.",
         **described(workload, "train", kinds={"pytorch", "huggingface"}),
     )
-    def adapter(
-        context: dg.AssetExecutionContext, platform: PlatformParam
-    ) -> dg.MaterializeResult:
+    def adapter(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
         def tell(progress: TrainProgress) -> None:
             context.log.info(
                 "step %s of %s, loss %.4f, %.0f tokens/s",
@@ -38,9 +36,7 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
             )
 
         with dagster_outcomes():
-            result = train_candidate(
-                platform, workload.id, context.partition_key, on_progress=tell
-            )
+            result = train_candidate(platform, workload.id, context.partition_key, on_progress=tell)
         return dg.MaterializeResult(
             metadata={
                 "summary": f"trained {result.release}",

@@ -11,11 +11,11 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from bench.ratio import Ratio
 from flywheel.events import (
     INFERENCES_TOPIC,
     EventContract,
@@ -33,22 +33,11 @@ from flywheel.ingest.arrow import arrange
 from flywheel.ports.event_log import LogRecord, Partition
 from flywheel.workload import Workload, parse_workload
 
-__all__ = ["Ratio", "measure"]
+__all__ = ["measure"]
 
 _EVENTS = 10_000
 _ROUNDS = 9
 _START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """One measured ratio with its anchor; ``goal`` is met from below by ``at_most``."""
-
-    name: str
-    value: float
-    goal: float
-    at_most: bool
-    detail: str
 
 
 def measure(*, events: int = _EVENTS, rounds: int = _ROUNDS) -> list[Ratio]:
@@ -66,18 +55,17 @@ def measure(*, events: int = _EVENTS, rounds: int = _ROUNDS) -> list[Ratio]:
         },
         rounds,
     )
-    each = {name: total / events * 1e6 for name, total in seconds.items()}
-    size = statistics.mean(map(len, values))
-    anchor = f"bare msgspec {each['bare']:.2f} µs per event of {size:,.0f} bytes"
+    speed = {name: events / total for name, total in seconds.items()}
     return [
         Ratio(
-            f"{what} / bare msgspec (speed)",
-            each["bare"] / each[key],
-            goal,
-            at_most=False,
-            detail=f"{each[key]:.2f} µs; {anchor}",
+            name=f"{what} / bare msgspec",
+            measured=speed[key],
+            anchor=speed["bare"],
+            unit="events/s",
+            aim=f"at least {aim}",
+            good=speed[key] >= aim * speed["bare"],
         )
-        for what, key, goal in (
+        for what, key, aim in (
             ("decode and validate", "decode", 0.9),
             ("bytes to Arrow", "arrow", 0.22),
         )
@@ -150,8 +138,3 @@ def _records(values: list[bytes]) -> list[LogRecord]:
     return [
         LogRecord(partition, offset, b"key", value, _START) for offset, value in enumerate(values)
     ]
-
-
-if __name__ == "__main__":
-    for ratio in measure():
-        print(f"{ratio.name}: {ratio.value:.2f} (aim {ratio.goal}) {ratio.detail}")  # noqa: T201

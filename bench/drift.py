@@ -59,14 +59,16 @@ def measure() -> list[Ratio]:
     median = {name: statistics.median(values) for name, values in taken.items()}
     cold = median["profiles"] + median["verdict"]
     return [
-        _ratio("drift verdict 1M + 1M, days profiled / plain scan", median["verdict"], median["scan"]),
+        _ratio(
+            "drift verdict 1M + 1M, days profiled / plain scan", median["verdict"], median["scan"]
+        ),
         _ratio("drift verdict 1M + 1M, nothing profiled / plain scan", cold, median["scan"]),
         _ratio("the same / scan without duplicates", cold, median["first"]),
     ]
 
 
 def _ratio(name: str, measured: float, anchor: float) -> Ratio:
-    return Ratio(name, measured, anchor, "s", "at most 3", measured <= 3 * anchor)  # noqa: PLR2004
+    return Ratio(name, measured, anchor, "s", "at most 3", measured <= 3 * anchor)
 
 
 def _seconds(step: Callable[[], object]) -> float:

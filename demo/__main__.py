@@ -10,11 +10,23 @@ import warnings
 from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 from rich.console import Console
 from rich.text import Text
 
+from demo.calendar import START
+from demo.progress import Progress
+from demo.runner import InProcessDagster
+from demo.story import Story
+from demo.summary import show, summarise
+from demo.world import SimulatedWorld
+from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, FlywheelError
+from flywheel.ingest.seed import import_seed
+from flywheel.orchestration.instance import prepare_dagster_home
 from flywheel.settings import load_settings
+from flywheel.simulate.traffic import labelled_seed, pretraining_texts
+from flywheel.wiring import Platform
 
 WORKLOAD = "defect_reports"
 PER_DAY = 30
@@ -61,19 +73,8 @@ def _quiet() -> None:
 def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     home = load_settings().home
     _claim(home, arguments.base)
-    # The code location reads the settings when it is imported: the workload file must be there.
-    import dagster as dg  # noqa: PLC0415 - after the environment is set
-
+    # The code location reads the workload files when it is imported: they must be there.
     from definitions import defs  # noqa: PLC0415 - (as above)
-    from demo.calendar import START  # noqa: PLC0415
-    from demo.progress import Progress  # noqa: PLC0415
-    from demo.runner import InProcessDagster  # noqa: PLC0415
-    from demo.story import Story  # noqa: PLC0415
-    from demo.summary import show, summarise  # noqa: PLC0415
-    from demo.world import SimulatedWorld  # noqa: PLC0415
-    from flywheel.clock import ManualClock  # noqa: PLC0415
-    from flywheel.orchestration.instance import prepare_dagster_home  # noqa: PLC0415
-    from flywheel.wiring import Platform  # noqa: PLC0415
 
     clock = ManualClock(START)
     platform = Platform(load_settings(), clock)
@@ -119,21 +120,18 @@ def _finish(home: Path) -> None:
     mark.write_text(json.dumps(json.loads(mark.read_text()) | {"finished": True}))
 
 
-def _set_stage(platform, progress) -> None:  # type: ignore[no-untyped-def]
-    from flywheel.ingest.seed import import_seed  # noqa: PLC0415 - after the environment is set
-    from flywheel.simulate.traffic import labelled_seed, pretraining_texts  # noqa: PLC0415
-
+def _set_stage(platform: Platform, progress: Progress) -> None:
     workload = platform.workload(WORKLOAD)
-    with progress.stage("base") as told:
+    with progress.stage("base") as stage:
         texts = pretraining_texts(count=PRETRAINING_TEXTS, seed=SEED)
-        base = platform.build_base(workload, texts)
-        told.append(f"{base.name} {base.digest[:12]}")
-    with progress.stage("seed") as told:
+        base = platform.build_base(workload, texts, on_progress=stage.show)
+        stage.tell(f"{base.name} {base.digest[:12]}")
+    with progress.stage("seed") as stage:
         rows = [(item.text, item.output) for item in labelled_seed(count=SEED_LABELS, seed=SEED)]
         count = import_seed(
             platform.lake, workload, rows, source_name="seed.csv", now=platform.clock.now()
         )
-        told.append(f"{count} labelled reports")
+        stage.tell(f"{count} labelled reports")
 
 
 if __name__ == "__main__":

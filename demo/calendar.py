@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 __all__ = ["START", "WINDOWS", "DemoWindow"]
 
@@ -20,7 +21,7 @@ class DemoWindow:
     @property
     def title(self) -> str:
         """Dates for people."""
-        return f"{self.start:%d %b} – {self.end - timedelta(days=1):%d %b}"
+        return f"{self.start:%d %b} to {self.end - timedelta(days=1):%d %b}"
 
     @property
     def period(self) -> str:
@@ -29,9 +30,11 @@ class DemoWindow:
 
 
 def _windows() -> tuple[DemoWindow, ...]:
-    edges = [datetime(2026, month, day, tzinfo=UTC) for month in range(1, 7) for day in (1, _MIDDLE)]
+    edges = [
+        datetime(2026, month, day, tzinfo=UTC) for month in range(1, 7) for day in (1, _MIDDLE)
+    ]
     edges += [datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, _MIDDLE, tzinfo=UTC)]
-    pairs = zip(edges, edges[1:], strict=False)
+    pairs = pairwise(edges)
     return tuple(DemoWindow(number, start, end) for number, (start, end) in enumerate(pairs))
 
 

@@ -2,14 +2,29 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Progress"]
+from flywheel.ports.train_launcher import TrainLauncher, TrainProgress, TrainResult, TrainSpec
+
+__all__ = ["AnnouncingLauncher", "Progress", "Stage"]
+
+
+@dataclass
+class Stage:
+    """What a running stage shows meanwhile, and what its line tells in the end."""
+
+    show: Callable[[str], None]
+    told: list[str] = field(default_factory=list)
+
+    def tell(self, *parts: str) -> None:
+        """Add to the stage's line."""
+        self.told += parts
 
 
 @dataclass
@@ -30,16 +45,37 @@ class Progress:
         self.console.print(Text(f"\n{text}", style="bold"))
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[list[str]]:
-        """Time a stage; what is put into the list is told on its line."""
-        told: list[str] = []
+    def stage(self, name: str) -> Iterator[Stage]:
+        """Time a stage and print its line when it ends."""
         started = time.perf_counter()
-        with self.console.status(Text(f"{name} …")):
-            yield told
+        with self.console.status(Text(f"{name} …")) as status:
+            stage = Stage(lambda text: status.update(Text(f"{name}: {text}")))
+            yield stage
         taken = time.perf_counter() - started
         self.seconds[name] += taken
         line = Text(f"  {self.elapsed:6.1f} s  ", style="dim")
         line.append(f"{name:<10}", style="cyan")
-        line.append(f" {' · '.join(told)}", style="default")
+        line.append(f" {' · '.join(told for told in stage.told if told)}", style="default")
         line.append(f"  ({taken:.1f} s)", style="dim")
         self.console.print(line)
+
+
+@dataclass
+class AnnouncingLauncher:
+    """A train launcher that also shows each step in the terminal."""
+
+    launcher: TrainLauncher
+    show: Callable[[str], None]
+
+    def run(
+        self, spec: TrainSpec, out: Path, *, on_progress: Callable[[TrainProgress], None]
+    ) -> TrainResult:
+        """Run the trainer, and show and pass on its progress."""
+
+        def both(step: TrainProgress) -> None:
+            on_progress(step)
+            self.show(
+                f"training {spec.release}: step {step.step}/{step.steps}, loss {step.loss:.3f}"
+            )
+
+        return self.launcher.run(spec, out, on_progress=both)

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from demo.calendar import WINDOWS, DemoWindow
-from demo.progress import Progress
+from demo.progress import AnnouncingLauncher, Progress, Stage
 from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
 from flywheel.clock import ManualClock
@@ -57,26 +57,26 @@ class Story:
         # A cycle that was due or cut off comes first: the window's traffic is answered by whoever
         # is champion after it.
         self._turn_wheel()
-        with self.progress.stage("traffic") as told:
+        with self.progress.stage("traffic") as stage:
             traffic = self.world.send_traffic(window)
-            told.append(f"{traffic.events} messages, {traffic.feedback} feedback")
-            told.append(f"{self.platform.state.champion(self.world.workload_id)} answers")
+            stage.tell(f"{traffic.events} messages, {traffic.feedback} feedback")
+            stage.tell(f"{self.platform.state.champion(self.world.workload_id)} answers")
         self.clock.move_to(window.end)
-        with self.progress.stage("land") as told:
+        with self.progress.stage("land") as stage:
             for result in self.dagster.tick("new_events_sensor"):
                 self._must_succeed(result)
-            told.append(self._told("landing"))
-        with self.progress.stage("observe") as told:
+            stage.tell(self._told("landing"))
+        with self.progress.stage("observe") as stage:
             self._run(observe_job(self.world.workload_id))
-            told += [self._told("drift"), self._told("review_items")]
-        with self.progress.stage("review") as told:
+            stage.tell(self._told("drift"), self._told("review_items"))
+        with self.progress.stage("review") as stage:
             judgments = self.world.annotate()
             self._collect()
             # Disagreements came back as adjudication items: a third person decides them.
             judgments += self.world.annotate()
             self._collect()
-            told.append(f"{judgments} judgments")
-            told.append(self._told("corrections"))
+            stage.tell(f"{judgments} judgments")
+            stage.tell(self._told("corrections"))
         self._grow_taxonomy()
         self._turn_wheel()
 
@@ -85,21 +85,27 @@ class Story:
         workload_id = self.world.workload_id
         state = self.platform.state
         before = len(state.decisions(workload_id))
-        with self.progress.stage("cycle") as told:
+        with self.progress.stage("cycle") as stage:
+            self._announce(stage)
             for result in self.dagster.tick("trigger_sensor"):
                 self._must_succeed(result)
-            told += [d.reason for d in state.decisions(workload_id)[before:]]
-            told += [f"{c.name} {c.status}" for c in state.open_cycles(workload_id)]
+            stage.tell(*(d.reason for d in state.decisions(workload_id)[before:]))
+            stage.tell(*(f"{c.name} {c.status}" for c in state.open_cycles(workload_id)))
         for cycle in state.open_cycles(workload_id):
             if cycle.status == "awaiting_approval":
                 self._approve(cycle)
-        with self.progress.stage("release") as told:
+        with self.progress.stage("release") as stage:
             for result in self.dagster.tick("granted_approvals_sensor"):
                 self._must_succeed(result)
-            told.append(f"champion {state.champion(workload_id)}")
+            stage.tell(f"champion {state.champion(workload_id)}")
+
+    def _announce(self, stage: Stage) -> None:
+        launcher = self.platform.launcher
+        inner = launcher.launcher if isinstance(launcher, AnnouncingLauncher) else launcher
+        self.platform.launcher = AnnouncingLauncher(inner, stage.show)
 
     def _approve(self, cycle: Cycle) -> None:
-        with self.progress.stage("approve") as told:
+        with self.progress.stage("approve") as stage:
             approve(
                 self.platform.state,
                 cycle.workload_id,
@@ -108,7 +114,7 @@ class Story:
                 reason="The gate passed and the gain is on the labels that people asked for.",
                 channel="demo",
             )
-            told.append(f"{APPROVER} approves {cycle.name} (simulated)")
+            stage.tell(f"{APPROVER} approves {cycle.name} (simulated)")
 
     def _grow_taxonomy(self) -> None:
         """Let the owner add the categories that several annotators asked for."""
@@ -116,11 +122,11 @@ class Story:
         wanted = sorted(n for n, count in proposals.items() if count >= _PROPOSALS_FOR_A_LABEL)
         if not wanted:
             return
-        with self.progress.stage("taxonomy") as told:
+        with self.progress.stage("taxonomy") as stage:
             path = self.platform.settings.workload_folder / f"{self.world.workload_id}.yaml"
             version = add_labels(path, wanted).taxonomy_version
             self._collect(force=True)
-            told.append(f"the owner (simulated) adds {', '.join(wanted)}: version {version}")
+            stage.tell(f"the owner (simulated) adds {', '.join(wanted)}: version {version}")
 
     def _collect(self, *, force: bool = False) -> None:
         if force:
@@ -145,9 +151,7 @@ class Story:
     def _told(self, asset: str) -> str:
         """Return what an asset's newest materialization says in one line."""
         prefix = "platform" if asset == "landing" else self.world.workload_id
-        event = self.dagster.instance.get_latest_materialization_event(
-            dg.AssetKey([prefix, asset])
-        )
+        event = self.dagster.instance.get_latest_materialization_event(dg.AssetKey([prefix, asset]))
         materialization = event.asset_materialization if event else None
         summary = materialization.metadata.get("summary") if materialization else None
         return str(summary.value) if summary is not None else ""

@@ -86,8 +86,12 @@ def show(summary: dict[str, Any], platform: Platform, console: Console) -> None:
     console.rule("where the time went")
     console.print(_two_columns("seconds", summary["seconds"]))
     home = platform.home
-    console.print(Text(f"Everything lies in {home}: lake/ (Delta tables), runs/ (adapters, gates), "))
-    console.print(Text("mlflow/ (registry), queue/ (Label Studio JSON), dagster/, state.db, log.db."))
+    console.print(
+        Text(f"Everything lies in {home}: lake/ (Delta tables), runs/ (adapters, gates), ")
+    )
+    console.print(
+        Text("mlflow/ (registry), queue/ (Label Studio JSON), dagster/, state.db, log.db.")
+    )
     console.print(
         Text("next: `make up` opens Dagster on it; `.venv/bin/flywheel explain "
              f"{summary['workload']} {summary['cycles'][-1]['cycle']}` tells one cycle's story.",
@@ -146,5 +150,5 @@ def _two_columns(title: str, values: dict[str, Any]) -> Table:
 def _figure(figure: dict[str, Any]) -> tuple[str, str, str]:
     if figure["accuracy"] is None:
         return "not judged", "", str(figure["judged"])
-    interval = f"{figure['from']:.1%} – {figure['to']:.1%}"
+    interval = f"{figure['from']:.1%} to {figure['to']:.1%}"
     return f"{figure['accuracy']:.1%}", interval, json.dumps(figure["judged"])

@@ -12,10 +12,11 @@ from demo.calendar import DemoWindow
 from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ports.model_server import Answer
+from flywheel.release.serving import load_champion
 from flywheel.simulate.annotators import SimulatedAnnotators
 from flywheel.simulate.client import client_feedback, inference_event
 from flywheel.simulate.poison import poison, with_duplicates
-from flywheel.simulate.traffic import SimulatedCall, generate
+from flywheel.simulate.traffic import generate
 from flywheel.simulate.truth import SimulatedTruth
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
@@ -62,11 +63,13 @@ class SimulatedWorld:
             workload, start=window.start, end=window.end, per_day=self.per_day, seed=self.seed
         )
         self.truth.remember(calls)
-        release = self.platform.state.champion(workload.id)
+        release = load_champion(self.platform.state, self.platform.server(workload), workload.id)
         answers = self._answer(workload, release, [call.text for call in calls])
         base = self.platform.base(workload).name
         encoded = [
-            encode(inference_event(call, answer, workload=workload, release=release, base_model=base))
+            encode(
+                inference_event(call, answer, workload=workload, release=release, base_model=base)
+            )
             for call, answer in zip(calls, answers, strict=True)
         ]
         messages = with_duplicates(encoded, share=_DUPLICATE_SHARE, seed=self.seed + window.number)

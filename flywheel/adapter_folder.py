@@ -5,7 +5,6 @@ Written by the trainer, checked by the launcher, the registry and every server.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ def write_manifest(folder: Path, lineage: Mapping[str, Any]) -> str:
     raw = json.dumps({**lineage, "files": files}, indent=1, sort_keys=True).encode()
     part = folder / f".{MANIFEST}.part"
     part.write_bytes(raw)
-    os.replace(part, folder / MANIFEST)
+    part.replace(folder / MANIFEST)
     return hashlib.sha256(raw).hexdigest()
 
 

@@ -6,7 +6,6 @@ the record inside carries a digest of the files, so that a damaged one is notice
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -104,7 +103,7 @@ def cached_folder(
         record = {"surfaces": {}, "reserved": [], **fields, "digest": files_digest(work)}
         (work / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), "utf-8")
         try:
-            os.replace(work, target)
+            work.replace(target)
         except OSError:  # another process was first
             if not (target / RECORD).is_file():
                 raise

@@ -16,7 +16,7 @@ from flywheel.settings import Settings, load_settings
 from flywheel.workload import Workload, load_workloads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flywheel.basemodel import BaseModel
     from flywheel.lake.store import Lake
@@ -119,7 +119,13 @@ class Platform:
             )
         return load_base(Path(json.loads(record.read_text())["folder"]))
 
-    def build_base(self, workload: Workload, texts: "Sequence[str]") -> "BaseModel":
+    def build_base(
+        self,
+        workload: Workload,
+        texts: "Sequence[str]",
+        *,
+        on_progress: "Callable[[str], None]" = lambda _: None,
+    ) -> "BaseModel":
         """Build the workload's base model, or find it in the cache, and remember it."""
         from flywheel.basemodel import build_base  # noqa: PLC0415 - (as above)
 
@@ -129,6 +135,7 @@ class Platform:
             texts=texts,
             cache=self.settings.cache.absolute(),
             seed=workload.seed,
+            on_progress=on_progress,
         )
         record = self._base_record(workload.id)
         record.parent.mkdir(parents=True, exist_ok=True)

@@ -5,14 +5,16 @@ from typing import Any
 
 import dagster as dg
 
-from flywheel.orchestration.keys import cycle_partitions, release_job
+from flywheel.orchestration.keys import partitions_name, release_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.workload import Workload
 
 __all__ = ["granted_approvals_sensor"]
 
 
-def granted_approvals_sensor(workloads: Sequence[Workload], jobs: Sequence[Any]) -> dg.SensorDefinition:
+def granted_approvals_sensor(
+    workloads: Sequence[Workload], jobs: Sequence[Any]
+) -> dg.SensorDefinition:
     """Build the sensor that asks for the promotion of every approved cycle."""
 
     @dg.sensor(
@@ -24,7 +26,7 @@ def granted_approvals_sensor(workloads: Sequence[Workload], jobs: Sequence[Any])
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
         requests = []
         for workload in workloads:
-            partitions = context.instance.get_dynamic_partitions(cycle_partitions(workload).name)
+            partitions = context.instance.get_dynamic_partitions(partitions_name(workload))
             for cycle in platform.state.open_cycles(workload.id):
                 approval = platform.state.granted_approval(workload.id, cycle.name)
                 if cycle.status != "approved" or approval is None:

@@ -17,7 +17,9 @@ __all__ = ["new_events_sensor"]
     minimum_interval_seconds=30,
     description="Asks for a landing when the log holds records that the lake does not.",
 )
-def new_events_sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
+def new_events_sensor(
+    context: dg.SensorEvaluationContext, platform: PlatformParam
+) -> dg.SensorResult:
     """Ask for one landing per state of the log; the run key names the unread positions."""
     lag = unread(platform)
     waiting = sum(records for _, records in lag.values())

@@ -13,7 +13,9 @@ from flywheel.workload import Workload
 __all__ = ["finished_reviews_sensor"]
 
 
-def finished_reviews_sensor(workloads: Sequence[Workload], jobs: Sequence[Any]) -> dg.SensorDefinition:
+def finished_reviews_sensor(
+    workloads: Sequence[Workload], jobs: Sequence[Any]
+) -> dg.SensorDefinition:
     """Build the sensor that watches the review queue of every workload."""
 
     @dg.sensor(

@@ -1,6 +1,9 @@
 """What every test may use: the repository, public data beside it, a quiet environment."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,10 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 os.environ["WANDB_DISABLED"] = "true"
+# No test reads or writes the deployment of the person who runs it.
+os.environ["FLYWHEEL_HOME"] = tempfile.mkdtemp(prefix="flywheel-tests-")
+os.environ["FLYWHEEL_WORKLOADS"] = str(REPOSITORY / "deploy" / "workloads")
+atexit.register(shutil.rmtree, os.environ["FLYWHEEL_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -56,8 +56,8 @@ def build_model(
         words: the static vectors.
         seed: of the random weights.
     """
-    import torch  # noqa: PLC0415 - heavy
-    from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415 - heavy
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -89,8 +89,8 @@ def round_to_nf4(model: Any) -> None:
     An adapter is trained on the NF4 base and served on the unrounded one: on this base the two
     are then the same weights.
     """
-    import torch  # noqa: PLC0415 - heavy
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit  # noqa: PLC0415 - heavy
+    import torch
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear) and name != "lm_head":
@@ -117,7 +117,7 @@ def _token_vectors(
     seen, counts = counts, np.where(np.isin(np.arange(size), silent), 0, counts)
     centre = (counts @ raw / max(counts.sum(), 1)).astype(np.float32)
     means = np.stack([raw[row].mean(axis=0) if row else centre for row in rows]) - centre
-    axes = np.linalg.svd(means[: 20_000], full_matrices=False)[2][:width].T
+    axes = np.linalg.svd(means[:20_000], full_matrices=False)[2][:width].T
     scale = 1.0 / max(float(np.linalg.norm((raw - centre)[counts > 0], axis=1).mean()), 1e-6)
     semantic = ((raw - centre) @ axes * scale).astype(np.float32)
     semantic[silent] = 0
@@ -153,11 +153,11 @@ def _answer_rows(
         left, _, right = np.linalg.svd(rows, full_matrices=False)
         rows = left @ right
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (ANSWER_NORM * rows / norms).astype(np.float32)
+    return np.asarray(ANSWER_NORM * rows / norms, dtype=np.float32)
 
 
 def _average_in_first_layer(model: Any, hidden: int) -> None:
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     attention = model.model.layers[0].self_attn
     attention.v_proj.weight.copy_(torch.eye(hidden))

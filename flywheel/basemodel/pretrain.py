@@ -41,7 +41,7 @@ def pretrain(
     on_progress: Callable[[str], None],
 ) -> None:
     """Train all weights but the rows of the answer tokens, in place."""
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     rows = [np.asarray(row) for row in tokenizer(list(prompts))["input_ids"]]
     answer_ids = torch.tensor(tokenizer.convert_tokens_to_ids(list(answers)), dtype=torch.long)
@@ -78,7 +78,7 @@ class _Batch:
 
 
 def _batch(rows: Sequence[Any], size: int, random: np.random.Generator) -> _Batch:
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     chosen = [rows[i] for i in random.choice(len(rows), size=min(size, len(rows)), replace=False)]
     longest = max(len(row) for row in chosen)
@@ -91,7 +91,7 @@ def _batch(rows: Sequence[Any], size: int, random: np.random.Generator) -> _Batc
 
 
 def _loss(model: Any, untrained: Any, batch: _Batch, random: np.random.Generator) -> Any:
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     hidden = model.model(input_ids=batch.tokens, attention_mask=batch.present).last_hidden_state
     # A sample of the positions: the projection onto the vocabulary is what costs.

@@ -20,15 +20,15 @@ def import_smollm2(cache: Path, *, on_progress: Callable[[str], None]) -> BaseMo
     source = _packaged_gguf()
 
     def make(folder: Path) -> Mapping[str, Any]:
-        import torch  # noqa: PLC0415 - heavy
-        from transformers import (  # noqa: PLC0415 - heavy
+        import torch
+        from transformers import (
             AutoModelForCausalLM,
             AutoTokenizer,
             GgufConfig,
         )
 
         on_progress(f"unpacking {source.name}")
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             source.parent,
             gguf_file=source.name,
             dtype=torch.float32,
@@ -62,7 +62,7 @@ def import_model(
         origin = inputs_digest(hub=name, revision=_hub_revision(name))
 
     def make(target: Path) -> Mapping[str, Any]:
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
         on_progress(f"loading {name}")
         try:

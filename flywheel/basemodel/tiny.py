@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from flywheel.basemodel import initial_weights, pretrain, surfaces, tokenizer, vectors
 from flywheel.base_folder import BaseModel, cached_folder, inputs_digest
+from flywheel.basemodel import initial_weights, pretrain, surfaces, tokenizer, vectors
 from flywheel.errors import DataError
 from flywheel.prompt import render_prompt
 from flywheel.workload import Workload

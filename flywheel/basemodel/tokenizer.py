@@ -35,7 +35,7 @@ def train_tokenizer(
         pre_tokenizers,
         trainers,
     )
-    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415 - heavy
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -49,7 +49,8 @@ def train_tokenizer(
     # Words of the texts count tenfold, so that a rare one still comes before a foreign one.
     tokenizer.train_from_iterator((t for part in ([*texts] * 10, words) for t in part), trainer)
     tokenizer.add_tokens([AddedToken(a, normalized=False, special=False) for a in answers])
-    fast = PreTrainedTokenizerFast(
+    build: Any = PreTrainedTokenizerFast
+    fast = build(
         tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
     )
     fast.chat_template = _PLAIN_CHAT

@@ -76,9 +76,11 @@ def where(
         found = snapshots_with_inference(lake, workload_id, inference)
     else:
         found = snapshots_with_subject(lake, workload_id, str(subject))
-    table = Table("snapshot", "cycle", "split", "inference", "reason")
+    table = Table()
+    for column in ("snapshot", "cycle", "split", "inference", "reason"):
+        table.add_column(column, overflow="fold")
     for row in found:
-        cells = (row.snapshot, row.cycle, row.split, row.inference_id, row.reason or "")
+        cells = (row.snapshot[:12], row.cycle, row.split, row.inference_id, row.reason or "")
         table.add_row(*(Text(cell) for cell in cells))
     _console.print(table)
 
@@ -91,7 +93,11 @@ def _folders(platform: Platform, workload_id: str) -> list[Path]:
 def _list(folders: list[Path]) -> None:
     from flywheel.snapshots import SPLITS, open_snapshot  # noqa: PLC0415 - loaded when needed
 
-    table = Table("snapshot", "cycle", "train", "preference", "golden", "holdout", "must not lose")
+    table = Table()
+    for column in ("snapshot", "cycle"):
+        table.add_column(column, no_wrap=True)
+    for split in SPLITS:
+        table.add_column(split.replace("_", " "))
     for folder in folders:
         snapshot = open_snapshot(folder)
         counts = [str(snapshot.counts[split]) for split in SPLITS]

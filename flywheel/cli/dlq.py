@@ -7,14 +7,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flywheel.events import EventContract
-from flywheel.ingest.deadletters import (
-    DeadLetterId,
-    list_dead_letters,
-    replay,
-    show_dead_letter,
-)
-from flywheel.ingest.gaps import declare_gap
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -32,6 +24,11 @@ def list_command(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """List the dead letters that are still dead, newest first."""
+    from flywheel.ingest.deadletters import (  # noqa: PLC0415 - commands load what they use
+        DeadLetterId,
+        list_dead_letters,
+    )
+
     rows = list_dead_letters(open_platform().lake, reason=reason, topic=topic, limit=limit)
     ids = [str(DeadLetterId(row["topic_id"], row["partition"], row["offset"])) for row in rows]
     if json_output:
@@ -55,6 +52,11 @@ def show(
     raw: bool = typer.Option(False, "--raw", help="write the bytes as they are, and nothing else"),
 ) -> None:
     """Show one dead letter with its bytes."""
+    from flywheel.ingest.deadletters import (  # noqa: PLC0415 - (as above)
+        DeadLetterId,
+        show_dead_letter,
+    )
+
     row = show_dead_letter(open_platform().lake, DeadLetterId.parse(letter))
     value = row.pop("raw") or b""
     if raw:
@@ -73,6 +75,9 @@ def replay_command(
     reason: str | None = typer.Option(None, help="only this reason code"),
 ) -> None:
     """Send dead letters through the present contract; what is good now lands, once."""
+    from flywheel.events import EventContract  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.deadletters import DeadLetterId, replay  # noqa: PLC0415 - (as above)
+
     platform = open_platform()
     report = replay(
         platform.lake,
@@ -99,6 +104,8 @@ def gap(
     reason: str = typer.Option(..., help="what happened"),
 ) -> None:
     """Declare that records the log no longer holds are lost, so that ingest goes on after them."""
+    from flywheel.ingest.gaps import declare_gap  # noqa: PLC0415 - (as above)
+
     platform = open_platform()
     lost = declare_gap(
         platform.log,

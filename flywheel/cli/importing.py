@@ -6,9 +6,6 @@ import typer
 from rich.console import Console
 
 from flywheel.errors import ConfigurationError
-from flywheel.ingest.labelled_file import read_labelled
-from flywheel.ingest.openai_records import import_records
-from flywheel.ingest.seed import import_seed
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -30,6 +27,10 @@ def import_command(
 
     The same CSV again adds nothing; a JSONL line that was imported before counts once.
     """
+    from flywheel.ingest.labelled_file import read_labelled  # noqa: PLC0415 - when needed
+    from flywheel.ingest.openai_records import import_records  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.seed import import_seed  # noqa: PLC0415 - (as above)
+
     platform = open_platform()
     owner = platform.workload(workload)
     now = platform.clock.now()

@@ -3,16 +3,18 @@
 import json
 import signal
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flywheel.ingest.consume import Ingest
-from flywheel.ingest.report import IngestReport
 from flywheel.wiring import open_platform
+
+if TYPE_CHECKING:
+    from flywheel.ingest.consume import Ingest
+    from flywheel.ingest.report import IngestReport
 
 __all__ = ["app"]
 
@@ -27,6 +29,8 @@ def ingest(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Land what the log holds; with --follow, also what arrives."""
+    from flywheel.ingest.consume import Ingest  # noqa: PLC0415 - commands load what they use
+
     platform = open_platform()
     consumer = Ingest(
         platform.log, platform.lake, list(platform.workloads.values()), platform.clock
@@ -41,7 +45,9 @@ def ingest(
         _console.print(_table(report))
 
 
-def _follow(consumer: Ingest) -> IngestReport:
+def _follow(consumer: "Ingest") -> "IngestReport":
+    from flywheel.ingest.report import IngestReport  # noqa: PLC0415 - (as above)
+
     # A signal ends the loop between two batches: what was read has then landed.
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -61,7 +67,7 @@ def _follow(consumer: Ingest) -> IngestReport:
     return total
 
 
-def _table(report: IngestReport) -> Table:
+def _table(report: "IngestReport") -> Table:
     seconds = report.decode_seconds + report.commit_seconds
     table = Table(title=f"{report.read:,} records in {seconds:.2f} s · {report.lag:,} to go")
     for column in ("what", "which", "count"):

@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.wiring import Platform, open_platform
-from flywheel.workload import Workload
 
 __all__ = ["app"]
 
@@ -71,11 +69,11 @@ def reject(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason:
 @app.command()
 def promote(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     """Make the approved candidate of a cycle the champion; repeat it after a crash."""
-    from flywheel.release.approval import cycle_workload  # noqa: PLC0415 - (as above)
     from flywheel.release.promotion import promote as run  # noqa: PLC0415 - (as above)
+    from flywheel.turn.cycle import codec_of, cycle_workload  # noqa: PLC0415 - (as above)
 
     platform = open_platform()
-    judged = cycle_workload(platform.state.get_cycle(workload, cycle))
+    judged = cycle_workload(platform, workload, cycle)
     done = run(
         platform.state,
         platform.lake,
@@ -83,7 +81,7 @@ def promote(workload: WorkloadArgument, cycle: CycleArgument) -> None:
         platform.registry,
         workload,
         cycle,
-        codec=_codec(platform, judged),
+        codec=codec_of(platform, judged),
         on_step=lambda step: _console.print(f"  {step.replace('_', ' ')}"),
     )
     _console.print(
@@ -91,11 +89,6 @@ def promote(workload: WorkloadArgument, cycle: CycleArgument) -> None:
         f"{done.replaced}; approved by {done.approved_by}.",
         markup=False,
     )
-
-
-def _codec(platform: Platform, workload: Workload) -> AnswerCodec:
-    base = platform.base(workload)
-    return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
 
 
 @app.command()

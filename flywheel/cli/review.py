@@ -116,7 +116,8 @@ def status(
         typer.echo(json.dumps(facts))
         return
     table = Table(title=f"{workload.id}: review")
-    for column in ("batch", "items", "answered", "judgments", "kept", "edited", "alpha (items)"):
+    table.add_column("batch", no_wrap=True)
+    for column in ("items", "answered", "judgments", "kept", "edited", "alpha (items)"):
         table.add_column(column)
     for batch in batches.values():
         table.add_row(

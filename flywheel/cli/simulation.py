@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +29,7 @@ _RECIPES: dict[str, dict[str, Any]] = {
 
 
 @app.command()
-def simulate(  # noqa: PLR0913 - the flags of one command
+def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
     train: Annotated[Path, typer.Argument(help="labelled CSV: seed and traffic come from it")],
     test: Annotated[Path, typer.Option(help="labelled CSV that is only measured on")],
     text_column: Annotated[str, typer.Option(help="column of the text")] = "text",
@@ -49,7 +51,7 @@ def simulate(  # noqa: PLR0913 - the flags of one command
     """
     from flywheel.simulate.baseline import tfidf_accuracy  # noqa: PLC0415 - keeps --help quick
     from flywheel.simulate.labelled import read_labelled  # noqa: PLC0415 - (as above)
-    from flywheel.turn.simulation import SimulationPlan, simulate as play  # noqa: PLC0415
+    from flywheel.turn import simulation  # noqa: PLC0415 - (as above)
 
     rows = read_labelled(train, text_column=text_column, label_column=label_column)
     tested = read_labelled(test, text_column=text_column, label_column=label_column)
@@ -67,7 +69,7 @@ def simulate(  # noqa: PLR0913 - the flags of one command
     console = Console(stderr=True)
     for seed in _numbers(seeds):
         for arm in _arms(arms):
-            plan = SimulationPlan(
+            plan = simulation.SimulationPlan(
                 workload_id=_workload_id(train),
                 base=base,
                 arm=arm,
@@ -81,17 +83,19 @@ def simulate(  # noqa: PLR0913 - the flags of one command
             )
             home = Path(".flywheel/simulations") / _folder(plan)
             with console.status(Text(f"seed {seed}, {arm}")) as status:
-                quarters_played = play(
+                quarters_played = simulation.simulate(
                     plan,
                     rows,
                     tested,
                     home=home,
                     cache=settings.cache,
-                    tell=lambda line, at=f"seed {seed}, {arm}": status.update(Text(f"{at}: {line}")),
+                    tell=_teller(status, f"seed {seed}, {arm}"),
                 )
             results.setdefault(arm, []).append(quarters_played)
             done = quarters_played[-1]
-            console.print(Text(f"seed {seed}, {arm}: {done.accuracy:.3f} after {quarters} quarters"))
+            console.print(
+                Text(f"seed {seed}, {arm}: {done.accuracy:.3f} after {quarters} quarters")
+            )
     full = tfidf_accuracy(
         [(row.text, row.label) for row in rows], [(row.text, row.label) for row in tested], seed=0
     )
@@ -102,13 +106,20 @@ def simulate(  # noqa: PLR0913 - the flags of one command
     _show(results, full, len(rows), len(tested))
 
 
+def _teller(status: Status, prefix: str) -> Callable[[str], None]:
+    return lambda line: status.update(Text(f"{prefix}: {line}"))
+
+
 def _show(results: dict[str, list[list[Any]]], full: float, rows: int, tested: int) -> None:
     table = Table(title=f"accuracy on {tested} test rows; means over seeds")
     for column in ("quarter", "judgments", *(f"{a}: {c}" for a in results for c in _COLUMNS)):
         table.add_column(column, justify="right")
     first = next(iter(results.values()))
     for number, quarter in enumerate(first[0]):
-        cells = [str(quarter.quarter), str(max(runs[0][number].judgments for runs in results.values()))]
+        cells = [
+            str(quarter.quarter),
+            str(max(runs[0][number].judgments for runs in results.values())),
+        ]
         for runs in results.values():
             points = [run[number] for run in runs]
             accuracy = [point.accuracy for point in points]

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -9,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.errors import IntegrityError, NotFoundError
-from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
-from flywheel.ingest.ledger import Ledger, prove
 from flywheel.wiring import Platform, open_platform
+
+if TYPE_CHECKING:
+    from flywheel.ingest.ledger import Ledger
 
 __all__ = ["app"]
 
@@ -27,7 +30,7 @@ def verify(
     platform = open_platform()
     ledger = prove_ledger(platform)
     findings = {"ledger": "balances" if ledger.balances else "DOES NOT BALANCE"}
-    findings |= _chain(platform) | _snapshots(platform)
+    findings |= _chain(platform) | _snapshots(platform) | _adapters(platform)
     good = ledger.balances and not any(text.startswith("BROKEN") for text in findings.values())
     if json_output:
         ledger_json = asdict(ledger) | {"balances": ledger.balances}
@@ -44,8 +47,14 @@ def verify(
         raise typer.Exit(1)
 
 
-def prove_ledger(platform: Platform) -> Ledger:
+def prove_ledger(platform: Platform) -> "Ledger":
     """Prove the ledger over the topics that exist."""
+    from flywheel.events import (  # noqa: PLC0415 - commands load what they use
+        FEEDBACK_TOPIC,
+        INFERENCES_TOPIC,
+    )
+    from flywheel.ingest.ledger import prove  # noqa: PLC0415 - (as above)
+
     topics = []
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
         try:
@@ -79,7 +88,26 @@ def _snapshots(platform: Platform) -> dict[str, str]:
     return found
 
 
-def _table(ledger: Ledger) -> Table:
+def _adapters(platform: Platform) -> dict[str, str]:
+    from flywheel.adapter_folder import verify_adapter  # noqa: PLC0415 - (as above)
+
+    found = {}
+    releases = [
+        r for workload_id in platform.workloads for r in platform.state.releases(workload_id)
+    ]
+    for release in releases:
+        try:
+            digest = verify_adapter(Path(release.adapter))
+        except IntegrityError as error:
+            text = f"BROKEN: {error.message}"
+        else:
+            same = digest == release.manifest_digest
+            text = "unchanged" if same else "BROKEN: another adapter than the one recorded"
+        found[f"release {release.release}"] = text
+    return found
+
+
+def _table(ledger: "Ledger") -> Table:
     table = Table(title="produced = landed + dead letters + lag + gap")
     columns = ("produced", "landed", "dead_letters", "lag", "gap", "difference", "twice")
     table.add_column("partition")

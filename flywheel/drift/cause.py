@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from flywheel.drift.merged import Histogram, Profile
-from flywheel.drift.profile import OTHER_TERM, WORD_PATTERN
+from flywheel.drift.profile import OTHER_TERM, WORDS
 from flywheel.drift.report import Cause, ShareShift, WordShift
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
@@ -123,14 +123,13 @@ def _clients_of(
         """
         SELECT coalesce(client_id, '(none)') AS client, count(*) AS texts FROM first_inferences
         WHERE workload_id = $workload AND day >= $start AND day < $end
-          AND list_has_any(regexp_extract_all(lower(input), $pattern), $words)
+          AND list_has_any(WORDS, $words)
         GROUP BY client ORDER BY client
-        """,
+        """.replace("WORDS", WORDS),
         {
             "workload": workload.id,
             "start": window.start,
             "end": window.end,
-            "pattern": WORD_PATTERN,
             "words": list(words),
         },
     )

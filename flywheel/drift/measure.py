@@ -1,48 +1,25 @@
-"""Compare a window with the reference, column by column, and give a verdict.
+"""Compare a window with the reference and give a verdict with its cause.
 
-A column drifted when its score passes the workload's threshold *and* what windows of this size
-reach without drift. Fewer events than the workload asks for give no verdict, never a score of 0.
+Fewer events than the workload asks for give no verdict, never a score of 0.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from flywheel.drift import sentence
 from flywheel.drift.cause import find_cause
-from flywheel.drift.merged import Histogram, Profile, merge, read_parts, read_profile
-from flywheel.drift.profile import BINS, refresh_profiles
+from flywheel.drift.compare import compare
+from flywheel.drift.merged import merge, read_parts, read_profile
+from flywheel.drift.profile import refresh_profiles
 from flywheel.drift.quality import QualityPair, quality_shift
 from flywheel.drift.report import ColumnDrift, DriftReport, QualityShift, Verdict
-from flywheel.drift.scores import Cells, cells_of, chance, jensen_shannon, psi
 from flywheel.drift.window import Window
 from flywheel.drift.word_chance import word_chance
 from flywheel.lake.store import Lake
 from flywheel.workload import Workload
 
-__all__ = ["compare", "drifted_in_a_row", "measure_drift", "measure_windows"]
-
-Role = Literal["input", "output", "service"]
-Method = Literal["psi", "jensen_shannon"]
-Vector = NDArray[np.float64]
-WordChance = Callable[[Cells], float]
-_ROLES: dict[str, Role] = {
-    "input_length": "input",
-    "vocabulary": "input",
-    "client": "input",
-    "latency_ms": "service",
-    "errors": "service",
-}
-# Answers of another release are no drift of the traffic.
-_SAME_RELEASE = 0.9
-_FEWEST_PARTS = 3
-# Of 63 weeks of simulated traffic without drift (175 events each), three passed chance by this
-# margin, never two in a row.
-_MARGIN = 1.1
+__all__ = ["drifted_in_a_row", "measure_drift", "measure_windows"]
 
 
 def measure_drift(
@@ -153,122 +130,6 @@ def drifted_in_a_row(reports: Sequence[DriftReport]) -> int:
             break
         number += 1
     return number
-
-
-def compare(
-    workload: Workload,
-    old: Profile,
-    new: Profile,
-    *,
-    parts: Sequence[Profile] = (),
-    by_words: WordChance | None = None,
-) -> tuple[ColumnDrift, ...]:
-    """Score every column of two profiles.
-
-    Args:
-        workload: whose thresholds count.
-        old: the reference.
-        new: the window to judge.
-        parts: the profiles that ``old`` is the sum of, to see how far ordinary weeks are apart.
-        by_words: what chance explains of the words' distance; else single words are drawn.
-    """
-    same_release = _overlap(old.columns.get("release"), new.columns.get("release"))
-    columns = []
-    for name in sorted((set(old.columns) | set(new.columns) | {"errors"}) - {"release"}):
-        role = _ROLES.get(name, "output")
-        if role != "input" and same_release < _SAME_RELEASE:
-            note = "answered by another release than the reference"
-        else:
-            note = "" if name == "errors" else _incomparable(name, old, new)
-        if note:
-            columns.append(_unscored(workload, name, role, note))
-            continue
-        estimate = partial(_by_chance, workload, name, parts, by_words)
-        columns.append(_column(workload, name, role, (old, new), estimate))
-    return tuple(columns)
-
-
-def _incomparable(name: str, old: Profile, new: Profile) -> str:
-    sides = [p.columns[name].size if name in p.columns else 0 for p in (old, new)]
-    if not all(sides):
-        return "no values in the reference" if sides[1] else "no values in the window"
-    return ""
-
-
-def _method(workload: Workload, name: str) -> tuple[Method, float]:
-    if name in BINS or name == "errors":
-        return "psi", workload.drift.psi
-    return "jensen_shannon", workload.drift.jensen_shannon
-
-
-def _unscored(workload: Workload, name: str, role: Role, note: str) -> ColumnDrift:
-    method, threshold = _method(workload, name)
-    return ColumnDrift(name, role, method, None, threshold, None, drifted=False, note=note)
-
-
-def _column(
-    workload: Workload,
-    name: str,
-    role: Role,
-    profiles: tuple[Profile, Profile],
-    estimate: Callable[[Cells, Vector, Vector], float],
-) -> ColumnDrift:
-    method, threshold = _method(workload, name)
-    reference, current = (_histogram(profile, name) for profile in profiles)
-    cells = cells_of(reference, current)
-    before, now = cells.vector(reference), cells.vector(current)
-    value = _score(method, before, now)
-    # What chance explains is the costly part, and matters only beyond the threshold.
-    by_chance = _MARGIN * estimate(cells, before, now) if value >= threshold else None
-    drifted = by_chance is not None and value > by_chance
-    return ColumnDrift(name, role, method, value, threshold, by_chance, drifted=drifted)
-
-
-def _score(method: Method, before: Vector, now: Vector) -> float:
-    return psi(before, now) if method == "psi" else jensen_shannon(before, now)
-
-
-def _by_chance(
-    workload: Workload,
-    name: str,
-    parts: Sequence[Profile],
-    by_words: WordChance | None,
-    cells: Cells,
-    before: Vector,
-    now: Vector,
-) -> float:
-    method, _ = _method(workload, name)
-    if name == "vocabulary" and by_words is not None:
-        drawn = by_words(cells)
-    else:
-        drawn = chance(method, before, now, seed=workload.seed)
-    return max(drawn, _between_parts(cells, name, parts, method))
-
-
-def _between_parts(cells: Cells, name: str, parts: Sequence[Profile], method: Method) -> float:
-    # Ordinary weeks differ by more than a draw explains: those of the reference show by how much.
-    vectors = [cells.vector(_histogram(part, name)) for part in parts]
-    vectors = [vector for vector in vectors if vector.sum() > 0]
-    if len(vectors) < _FEWEST_PARTS:
-        return 0.0
-    total = sum(vectors[1:], vectors[0])
-    # The last run of days may be shorter than a window, and further off for that reason alone.
-    whole = [v for v in vectors if v.sum() >= total.sum() / len(vectors) / 2]
-    return max((_score(method, total - vector, vector) for vector in whole), default=0.0)
-
-
-def _histogram(profile: Profile, name: str) -> Histogram:
-    if name != "errors":
-        return profile.columns.get(name, Histogram("category", {}))
-    failed = profile.columns[name].size if name in profile.columns else 0
-    return Histogram("category", {"failed": failed, "fine": profile.events - failed})
-
-
-def _overlap(one: Histogram | None, other: Histogram | None) -> float:
-    if one is None or other is None or not one.size or not other.size:
-        return 1.0
-    shares: Mapping[str, float] = {key: count / one.size for key, count in one.counts.items()}
-    return sum(min(shares.get(k, 0.0), count / other.size) for k, count in other.counts.items())
 
 
 def _verdict(columns: Sequence[ColumnDrift], quality: QualityShift | None) -> Verdict:

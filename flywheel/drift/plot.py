@@ -48,7 +48,8 @@ def _draw_scores(axes: Any, reports: Sequence[DriftReport]) -> None:
         }
         axes.plot(list(scores), list(scores.values()), marker="o", markersize=4, label=name)
     axes.axhline(1.0, color="black", linestyle="--", linewidth=1)
-    axes.set_xticks(range(len(labels)), labels)
+    shown = range(0, len(labels), max(1, len(labels) // 6))
+    axes.set_xticks(list(shown), [labels[position] for position in shown])
     axes.set_title("score / threshold, by end of window", fontsize=9)
     axes.tick_params(labelsize=8)
     if names:

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from flywheel.drift.profile import WORD_PATTERN
+from flywheel.drift.profile import WORDS
 from flywheel.drift.scores import Cells, jensen_shannon
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
@@ -31,7 +31,7 @@ def word_chance(
     found = lake.query(
         """
         WITH texts AS (
-            SELECT CAST(day >= $start AND day < $end AS INTEGER) AS side, lower(input) AS input,
+            SELECT CAST(day >= $start AND day < $end AS INTEGER) AS side, input,
                    row_number() OVER (PARTITION BY day >= $start AND day < $end
                                       ORDER BY md5(inference_id)) AS number,
                    count(*) OVER (PARTITION BY day >= $start AND day < $end) AS size
@@ -39,9 +39,8 @@ def word_chance(
               AND (day >= $old_start AND day < $old_end OR day >= $start AND day < $end)),
         kept AS (SELECT *, row_number() OVER (ORDER BY side, number) - 1 AS text
                  FROM texts WHERE number <= $texts)
-        SELECT side, size, text,
-               list_distinct(regexp_extract_all(input, $pattern)) AS words FROM kept ORDER BY text
-        """,
+        SELECT side, size, text, list_distinct(WORDS) AS words FROM kept ORDER BY text
+        """.replace("WORDS", WORDS),
         {
             "workload": workload.id,
             "start": current.start,
@@ -49,7 +48,6 @@ def word_chance(
             "old_start": reference.start,
             "old_end": reference.end,
             "texts": _TEXTS,
-            "pattern": WORD_PATTERN,
         },
     )
     sides = found["side"].to_numpy()

@@ -3,48 +3,36 @@
 Whether anything is promoted is decided elsewhere, from the report's file and its digest.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from flywheel.answers import AnswerCodec, canonical_json
-from flywheel.errors import DataError, RefusedError
+from flywheel.errors import IntegrityError, RefusedError
+from flywheel.evaluate.arms import Progress, measure_arms, plan_arms
 from flywheel.evaluate.gate import decide_gate
-from flywheel.evaluate.report import GateReport, GateSubject
-from flywheel.evaluate.suites import Arm, CaseResult, Suite, choose_shots, evaluate_arm
+from flywheel.evaluate.report import GateReport, GateSubject, parse_report
+from flywheel.evaluate.suites import CaseResult, Suite
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shot
-from flywheel.snapshots import read_rows
-from flywheel.state import CycleStatus, Release, State
+from flywheel.ports.model_server import BASE_RELEASE, ModelServer
+from flywheel.snapshots import read_rows, verify_snapshot
+from flywheel.state import OPEN_STATUSES, CycleStatus, State
 from flywheel.workload import Workload
 
-__all__ = ["GATE_FILE", "ArmPlan", "measure_arms", "plan_arms", "run_gate"]
+__all__ = ["GATE_FILE", "run_gate"]
 
 GATE_FILE = "gate.json"
 
 _SUITES: tuple[Suite, ...] = ("golden", "holdout", "must_not_lose")
-_CHUNK = 64
-_WARM_UP = 8
 _STATUS: dict[str, CycleStatus] = {
     "pass": "awaiting_approval",
     "fail": "gated_fail",
     "inconclusive": "inconclusive",
 }
-Rows = Sequence[Mapping[str, Any]]
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class ArmPlan:
-    """One arm: which release it asks, and with which worked examples."""
-
-    arm: Arm
-    release: str
-    shots: tuple[Shot, ...] = ()
 
 
 def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
@@ -60,12 +48,14 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     codec: AnswerCodec,
     folder: Path,
     shots: int = 4,
+    again: bool = False,
     on_progress: Progress | None = None,
 ) -> GateReport:
     """Judge a candidate against the present champion and write down what follows.
 
     Writes the table ``evaluations``, ``gate.json`` in ``folder``, the facts of the attempt, the
-    status of the cycle and an audit row. Running it again for the same attempt replaces them.
+    status of the cycle and an audit row. A verdict on the same candidate, champion and rules that
+    still stands is returned as it is, so that a repeated run voids no approval.
 
     Args:
         lake: keeps every case.
@@ -79,33 +69,30 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         codec: how answers are written for the base model.
         folder: where the report goes.
         shots: worked examples of the few-shot arm.
+        again: measure anew even where a verdict stands.
         on_progress: told what was measured, how many answers are done, of how many.
 
     Raises:
         RefusedError: the cycle is over, or the release is not this attempt's.
+        IntegrityError: the snapshot was changed, or the candidate was trained on another one.
         MeasurementError: something could not be measured; nothing is written.
     """
-    release = _candidate_of(state, workload.id, cycle, attempt, candidate)
-    champion = state.champion(workload.id)
-    _load(state, server, candidate, champion)
+    subject = _subject_of(state, workload, cycle, attempt, candidate)
+    standing = None if again else _standing_report(state, subject, workload)
+    if standing is not None:
+        return standing
+    _require_open(state, workload.id, cycle)
+    _require_dataset(dataset, subject)
+    _load(state, server, candidate, subject.champion)
     suites = {suite: read_rows(dataset, suite) for suite in _SUITES}
     train = read_rows(dataset, "train")
-    arms, notes = plan_arms(server, codec, train, champion, candidate, shots=shots)
+    arms, notes = plan_arms(server, codec, train, subject.champion, candidate, shots=shots)
     cases = measure_arms(server, codec, suites, arms, on_progress=on_progress)
     report = decide_gate(
         workload.gates,
-        GateSubject(
-            workload_id=workload.id,
-            cycle=cycle,
-            attempt=attempt,
-            candidate=candidate,
-            champion=champion,
-            manifest_digest=release.manifest_digest,
-            dataset_hash=release.dataset_hash,
-            taxonomy_version=workload.taxonomy_version,
-        ),
+        subject,
         cases,
-        new_label_ids=_new_label_ids(state, workload, champion),
+        new_label_ids=_new_label_ids(state, workload, subject.champion),
         notes=notes,
         measured_at=state.clock.now(),
     )
@@ -117,93 +104,56 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     return report
 
 
-def plan_arms(
-    server: ModelServer,
-    codec: AnswerCodec,
-    train: Rows,
-    champion: str,
-    candidate: str,
-    *,
-    shots: int,
-) -> tuple[list[ArmPlan], list[str]]:
-    """Choose the arms and their worked examples; the notes say what cannot be measured.
-
-    Worked examples are halved until they fit the context of the base model.
-    """
-    arms = [ArmPlan("champion", champion), ArmPlan("candidate", candidate)]
-    if champion != BASE_RELEASE:
-        arms.append(ArmPlan("base", BASE_RELEASE))
-    chosen = choose_shots(train, count=shots, seed=codec.workload.seed)
-    longest = sorted((str(row["input"]) for row in train), key=len)[-1:]
-    while chosen:
-        try:
-            server.answer(BASE_RELEASE, codec, longest, shots=chosen)
-        except DataError:
-            chosen = chosen[: len(chosen) // 2]
-        else:
-            return [*arms, ArmPlan("few_shot", BASE_RELEASE, chosen)], []
-    return arms, ["few_shot was not measured: no worked example fits the base model's context"]
-
-
-def measure_arms(
-    server: ModelServer,
-    codec: AnswerCodec,
-    suites: Mapping[Suite, Rows],
-    arms: Sequence[ArmPlan],
-    *,
-    on_progress: Progress | None = None,
-) -> list[CaseResult]:
-    """Let every arm answer every suite, by turns, so that a slow minute meets all of them.
-
-    When the champion is the base itself, its cases count for the arm ``base`` as well.
-    """
-    total = sum(map(len, suites.values())) * len(arms)
-    done = 0
-    cases: list[CaseResult] = []
-    warm_up = [str(row["input"]) for rows in suites.values() for row in rows][:_WARM_UP]
-    for plan in arms:
-        server.answer(plan.release, codec, warm_up, shots=plan.shots)
-    for suite, chunk in _chunks(suites):
-        for plan in arms:
-            cases += evaluate_arm(
-                server,
-                codec,
-                chunk,
-                suite=suite,
-                arm=plan.arm,
-                release=plan.release,
-                shots=plan.shots,
-            )
-            done += len(chunk)
-            if on_progress is not None:
-                on_progress(f"{plan.arm} on {suite}", done, total)
-    if not any(plan.arm == "base" for plan in arms):
-        cases += [replace(case, arm="base") for case in cases if case.arm == "champion"]
-    return cases
-
-
-def _chunks(suites: Mapping[Suite, Rows]) -> Iterator[tuple[Suite, Rows]]:
-    for suite, rows in suites.items():
-        for start in range(0, len(rows), _CHUNK):
-            yield suite, rows[start : start + _CHUNK]
-
-
-def _candidate_of(
-    state: State, workload_id: str, cycle: str, attempt: int, candidate: str
-) -> Release:
-    status = state.get_cycle(workload_id, cycle).status
-    if status in {"promoted", "rejected"}:
-        raise RefusedError(
-            f"Cycle {cycle} of {workload_id} is {status}: its gate is closed.",
-            next_step="open the next cycle",
-        )
+def _subject_of(
+    state: State, workload: Workload, cycle: str, attempt: int, candidate: str
+) -> GateSubject:
     release = state.get_release(candidate)
-    if (release.workload_id, release.cycle, release.attempt) != (workload_id, cycle, attempt):
+    if (release.workload_id, release.cycle, release.attempt) != (workload.id, cycle, attempt):
         raise RefusedError(
             f"{candidate} was not trained by attempt {attempt} of cycle {cycle}.",
             next_step="judge the release that this attempt trained",
         )
-    return release
+    return GateSubject(
+        workload_id=workload.id,
+        cycle=cycle,
+        attempt=attempt,
+        candidate=candidate,
+        champion=state.champion(workload.id),
+        manifest_digest=release.manifest_digest,
+        dataset_hash=release.dataset_hash,
+        taxonomy_version=workload.taxonomy_version,
+    )
+
+
+def _require_open(state: State, workload_id: str, cycle: str) -> None:
+    status = state.get_cycle(workload_id, cycle).status
+    if status not in {*OPEN_STATUSES, "expired"}:
+        raise RefusedError(
+            f"Cycle {cycle} of {workload_id} is {status}: its gate is closed.",
+            next_step="start a new attempt where the cycle failed, else open the next cycle",
+        )
+
+
+def _require_dataset(dataset: Path, subject: GateSubject) -> None:
+    found = verify_snapshot(dataset).hash
+    if found != subject.dataset_hash:
+        raise IntegrityError(
+            f"{subject.candidate} was trained on the snapshot {subject.dataset_hash[:12]}, "
+            f"not on {found[:12]}.",
+            next_step="judge it on its own snapshot: another one may hold its training rows",
+        )
+
+
+def _standing_report(state: State, subject: GateSubject, workload: Workload) -> GateReport | None:
+    facts = state.attempt(subject.workload_id, subject.cycle, subject.attempt).facts
+    path = Path(facts.get("gate_report", ""))
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != facts["gate_digest"]:
+        return None
+    report = parse_report(content.decode())
+    return report if (report.subject, report.rules) == (subject, workload.gates) else None
 
 
 def _load(state: State, server: ModelServer, *releases: str) -> None:

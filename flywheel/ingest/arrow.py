@@ -33,24 +33,28 @@ def arrange(
     records: Sequence[LogRecord], contract: EventContract, answers: AnswerTexts, *, now: datetime
 ) -> Batch:
     """Decode records of one topic and lay the good ones out as rows of its table."""
-    values = [record.value for record in records]
     table = table_of(records[0].partition.topic)
-    columns: dict[str, list[Any]]
-    if table == "inferences":
-
-        def derive(index: int) -> str:
-            record = records[index]
-            return derived_id(record.partition.topic_id, record.partition.number, record.offset)
-
-        inferences = decode_inferences(values, contract, derive_id=derive)
-        columns = inference_columns(inferences, contract, answers)
-        indices, rejections = inferences.indices, inferences.rejections
-    else:
-        feedback = decode_feedback(values, contract)
-        columns = feedback_columns(feedback, answers)
-        indices, rejections = feedback.indices, feedback.rejections
+    columns, indices, rejections = _columns(table, records, contract, answers)
     columns |= _source([records[index] for index in indices])
     return Batch(_rows(table, columns, now), rejections)
+
+
+def _columns(
+    table: str, records: Sequence[LogRecord], contract: EventContract, answers: AnswerTexts
+) -> tuple[dict[str, list[Any]], list[int], list[Rejection]]:
+    values = [record.value for record in records]
+    if table == "feedback":
+        feedback = decode_feedback(values, contract)
+        columns = feedback_columns(feedback, answers)
+        return columns, feedback.indices, feedback.rejections
+
+    def derive(index: int) -> str:
+        record = records[index]
+        return derived_id(record.partition.topic_id, record.partition.number, record.offset)
+
+    inferences = decode_inferences(values, contract, derive_id=derive)
+    columns = inference_columns(inferences, contract, answers)
+    return columns, inferences.indices, inferences.rejections
 
 
 def _source(records: Sequence[LogRecord]) -> dict[str, list[Any]]:

@@ -7,28 +7,25 @@ together with the position or not at all.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 
 import pyarrow as pa
 
 from flywheel.clock import Clock
-from flywheel.errors import ConcurrencyError, NotFoundError, TransientError
+from flywheel.errors import ConcurrencyError, TransientError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, EventContract
 from flywheel.events.columns import AnswerTexts
-from flywheel.events.schema import TOPIC_PARTITIONS
 from flywheel.ingest.arrow import Batch, arrange, dead_letters, table_of
 from flywheel.ingest.deadletters import write_dead_letters
+from flywheel.ingest.reader import TopicReader
 from flywheel.ingest.report import IngestReport
 from flywheel.lake.store import Lake
-from flywheel.ports.event_log import EventLog, LogConsumer, LogRecord, Partition
+from flywheel.ports.event_log import EventLog, LogRecord
 from flywheel.workload import Workload
 
 __all__ = ["STEPS", "Ingest"]
 
 STEPS = ("read", "dead_letters_written", "rows_committed", "offsets_committed")
 _BATCH_RECORDS = 20_000
-_BATCH_BYTES = 128 * 2**20
-_POLL_RECORDS = 2_000
 _LOST_RACES = 20
 
 
@@ -67,7 +64,7 @@ class Ingest:
         self._on_step = on_step
         self._answers = AnswerTexts()
         self._readers = {
-            topic: _TopicReader(log, lake, topic, group)
+            topic: TopicReader(log, lake, topic, group)
             for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC)
         }
 
@@ -94,7 +91,6 @@ class Ingest:
                     report.add(self._land(topic, reader, records))
                     lost = 0
                 except ConcurrencyError:
-                    reader.forget_positions()
                     report.lost_races += 1
                     lost += 1
                     if lost > _LOST_RACES:
@@ -142,8 +138,13 @@ class Ingest:
         for reader in self._readers.values():
             reader.close()
 
-    def _land(
-        self, topic: str, reader: "_TopicReader", records: Sequence[LogRecord]
+    def _land(self, topic: str, reader: TopicReader, records: Sequence[LogRecord]) -> IngestReport:
+        # Whatever goes wrong here, the next read starts again at the lake's position.
+        with reader.forgetting_on_failure():
+            return self._land_read(topic, reader, records)
+
+    def _land_read(
+        self, topic: str, reader: TopicReader, records: Sequence[LogRecord]
     ) -> IngestReport:
         self._on_step("read")
         now = self._clock.now()
@@ -154,10 +155,9 @@ class Ingest:
             rejected = dead_letters(records, batch.rejections, now=now)
             write_dead_letters(self._lake, rejected)
         self._on_step("dead_letters_written")
-        moves, ends = reader.moves(records)
-        self._lake.land(table_of(topic), batch.rows, moves=moves)
+        self._lake.land(table_of(topic), batch.rows, moves=reader.moves())
         self._on_step("rows_committed")
-        reader.advance(ends)
+        reader.advance()
         self._on_step("offsets_committed")
         report = _report(topic, records, batch)
         report.decode_seconds = decoded - started
@@ -173,79 +173,3 @@ def _report(topic: str, records: Sequence[LogRecord], batch: Batch) -> IngestRep
     for rejection in batch.rejections:
         report.dead_letters[str(rejection.reason)] += 1
     return report
-
-
-class _TopicReader:
-    # Reads one topic from the lake's positions on.
-
-    def __init__(self, log: EventLog, lake: Lake, topic: str, group: str) -> None:
-        self._log = log
-        self._lake = lake
-        self._topic = topic
-        self._group = group
-        self._at: dict[Partition, int] = {}
-        self._consumer = self._join()
-
-    def _join(self) -> LogConsumer:
-        self._log.create_topic(self._topic, partitions=TOPIC_PARTITIONS)
-        self._at.clear()
-        return self._log.consumer(self._topic, group=self._group)
-
-    def read(self, maximum: int, timeout_seconds: float) -> list[LogRecord]:
-        try:
-            return self._gather(maximum, timeout_seconds)
-        except NotFoundError:
-            # The topic was deleted: one of that name with another id may have taken its place.
-            self._consumer.close()
-            self._consumer = self._join()
-            return self._gather(maximum, timeout_seconds)
-
-    def _gather(self, maximum: int, timeout_seconds: float) -> list[LogRecord]:
-        records: list[LogRecord] = []
-        size = 0
-        while len(records) < maximum and size < _BATCH_BYTES:
-            self._seek()
-            step = min(_POLL_RECORDS, maximum - len(records))
-            new = self._consumer.poll(
-                maximum=step, timeout_seconds=0.0 if records else timeout_seconds
-            )
-            if not new:
-                break
-            records += new
-            size += sum(len(record.value) for record in new)
-        # A partition that came over during the poll was not read from the lake's position.
-        return [record for record in records if record.partition in self._at]
-
-    def _seek(self) -> None:
-        assigned = self._consumer.assignment()
-        for partition in set(self._at) - set(assigned):
-            del self._at[partition]
-        for partition in assigned:
-            if partition not in self._at:
-                table = table_of(self._topic)
-                at = self._lake.position(table, partition.topic_id, partition.number) or 0
-                self._at[partition] = at
-                self._consumer.seek(partition, at)
-
-    def moves(
-        self, records: Sequence[LogRecord]
-    ) -> tuple[dict[tuple[str, int], tuple[int, int]], dict[Partition, int]]:
-        ends: dict[Partition, int] = {}
-        for record in records:
-            ends[record.partition] = record.offset + 1
-        moves = {
-            (partition.topic_id, partition.number): (self._at[partition], end)
-            for partition, end in ends.items()
-        }
-        return moves, ends
-
-    def advance(self, ends: dict[Partition, int]) -> None:
-        self._at |= ends
-        with suppress(TransientError, NotFoundError):  # the lake holds the truth
-            self._consumer.commit(ends)
-
-    def forget_positions(self) -> None:
-        self._at.clear()
-
-    def close(self) -> None:
-        self._consumer.close()

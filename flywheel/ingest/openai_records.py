@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from flywheel.errors import DataError, NotFoundError
 from flywheel.events import (
     INFERENCES_TOPIC,
@@ -102,8 +104,10 @@ def _event(
         choice = {"index": 0, "message": answered, "finish_reason": "stop"}
         request: dict[str, Any] = {"model": record.get("model"), "messages": asked}
         response: dict[str, Any] = {"model": record.get("model"), "choices": [choice]}
+        exact = {"request": raw_json(request), "response": raw_json(response)}
     else:
         request, response = record["request"], record["response"]
+        exact = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     usage = response.get("usage") or {}
     return encode(
         InferenceEvent(
@@ -114,8 +118,8 @@ def _event(
             route=None,
             release=None,
             base_model=response.get("model") or request.get("model"),
-            request=raw_json(request),
-            response=raw_json(response),
+            request=exact["request"],
+            response=exact["response"],
             output=raw_json(_answer(workload, response)),
             latency_ms=None,
             usage=Usage(usage.get("prompt_tokens"), usage.get("completion_tokens")),

@@ -46,12 +46,13 @@ class TableHandle:
 
     def refresh(self) -> DeltaTable | None:
         """Return the table at its newest version, or None when it was never written."""
-        if self._delta is None:
-            if not (self.folder / "_delta_log").is_dir():
-                return None
+        if self._delta is not None:
+            try:
+                self._delta.update_incremental()
+            except DeltaError:
+                self._delta = None  # maintenance has removed the log entries in between
+        if self._delta is None and (self.folder / "_delta_log").is_dir():
             self._delta = self._open()
-        else:
-            self._delta.update_incremental()
         return self._delta
 
     def _open(self) -> DeltaTable | None:

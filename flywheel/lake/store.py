@@ -231,7 +231,8 @@ class Lake:
             version = None if delta is None else delta.version()
             if self._shown.get(f"stored.{name}", -1) != version:
                 files = [] if delta is None else sorted(delta.file_uris())
-                sql = stored_view(TABLES[name], files)
+                written = [] if delta is None else [field.name for field in delta.schema().fields]
+                sql = stored_view(TABLES[name], files, written)
                 connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
                 self._shown[f"stored.{name}"] = version
         erased = self._shown["stored.erasures"] is not None

@@ -6,7 +6,7 @@ included, for the ledger and for maintenance.
 
 # ruff: noqa: S608 - every name in these queries comes from the declared tables
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
@@ -60,14 +60,23 @@ def needed_tables(words: Sequence[str]) -> list[str]:
     return sorted(wanted | {"erasures"})
 
 
-def stored_view(table: LakeTable, files: Sequence[str]) -> str:
-    """Write the query over a table's files; no file gives no row."""
-    columns = ", ".join(f'"{field.name}"' for field in table.schema)
+def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str] = ()) -> str:
+    """Write the query over a table's files.
+
+    Args:
+        table: what readers expect.
+        files: its data files; none give no row.
+        written: columns that the table on disk has; a younger one is null.
+    """
+    known = set(written) if files else set()
+    columns = ", ".join(
+        f'"{field.name}"'
+        if field.name in known
+        else f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"'
+        for field in table.schema
+    )
     if not files:
-        nulls = ", ".join(
-            f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in table.schema
-        )
-        return f"SELECT {columns} FROM (SELECT {nulls}) WHERE false"
+        return f"SELECT {columns} WHERE false"
     quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
     options = "union_by_name = true, hive_partitioning = false"
     if table.partition_by:

@@ -16,6 +16,7 @@ __all__ = [
     "cycle_job",
     "cycle_partitions",
     "observe_job",
+    "partitions_name",
     "release_job",
     "review_job",
 ]
@@ -30,10 +31,14 @@ def asset_key(workload: Workload | str, name: str) -> dg.AssetKey:
     return dg.AssetKey([workload if isinstance(workload, str) else workload.id, name])
 
 
+def partitions_name(workload: Workload | str) -> str:
+    """Name the partitions that stand for a workload's cycles."""
+    return f"{workload if isinstance(workload, str) else workload.id}_cycles"
+
+
 def cycle_partitions(workload: Workload | str) -> dg.DynamicPartitionsDefinition:
     """Return the partitions that stand for a workload's cycles."""
-    name = workload if isinstance(workload, str) else workload.id
-    return dg.DynamicPartitionsDefinition(name=f"{name}_cycles")
+    return dg.DynamicPartitionsDefinition(name=partitions_name(workload))
 
 
 def observe_job(workload_id: str) -> str:

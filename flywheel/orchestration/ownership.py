@@ -1,13 +1,22 @@
-"""What every asset of a workload carries: owner, tags."""
+"""What every asset of a workload carries: group, owner, kinds, tags."""
 
-from typing import Any
+from typing import TypedDict
 
 from flywheel.workload import Workload
 
-__all__ = ["described"]
+__all__ = ["Description", "described"]
 
 
-def described(workload: Workload, group: str, *, kinds: set[str]) -> dict[str, Any]:
+class Description(TypedDict):
+    """Arguments of ``dagster.asset`` that all assets of a workload share."""
+
+    group_name: str
+    owners: list[str]
+    kinds: set[str]
+    tags: dict[str, str]
+
+
+def described(workload: Workload, group: str, *, kinds: set[str]) -> Description:
     """Return the arguments that every asset of a workload shares.
 
     Dagster takes an owner as an e-mail address or as ``team:NAME``.

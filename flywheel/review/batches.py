@@ -14,7 +14,7 @@ from flywheel.periods import next_period_start, period_name
 from flywheel.ports.review_queue import ReviewItem, ReviewQueue
 from flywheel.review.candidates import Candidate, known_texts, read_candidates
 from flywheel.review.sampling import choose_items
-from flywheel.review.sent_items import item_rows, read_sent, spending
+from flywheel.review.sent_items import item_rows, read_batch, spending
 from flywheel.workload import Workload
 
 __all__ = ["BatchReport", "batch_name", "judgments_left", "sample_batch"]
@@ -74,7 +74,7 @@ def sample_batch(
             and never more than that.
     """
     batch_id = batch_name(workload, window_start)
-    items = _items_of(lake, workload.id, batch_id)
+    items = read_batch(lake, workload.id, batch_id)
     seen = None
     if not items:
         candidates = read_candidates(lake, workload.id, window_start, window_end)
@@ -118,12 +118,7 @@ def _keep(
     rows = item_rows(items, times)
     lake.append("review_items", rows, once=(f"review-batch:{workload.id}:{batch_id}", 1))
     # Another process may have written the batch first: what the lake holds is what is sent.
-    return _items_of(lake, workload.id, batch_id)
-
-
-def _items_of(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
-    sent = [sent.item for sent in read_sent(lake, workload_id)]
-    return [item for item in sent if item.batch_id == batch_id and item.slice != "adjudication"]
+    return read_batch(lake, workload.id, batch_id)
 
 
 def _pace(workload: Workload, left: int, window_start: datetime, window_end: datetime) -> int:

@@ -53,16 +53,16 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     corrections = _OneWriter(lake, "corrections", workload.id)
     items = _OneWriter(lake, "review_items", workload.id)
     sent = read_sent(lake, workload.id)
-    outcome = merge_annotations(
-        workload, sent, read_annotations(lake, workload.id), _current(lake, workload.id), now
-    )
+    annotations = read_annotations(lake, workload.id)
+    outcome = merge_annotations(workload, sent, annotations, _current(lake, workload.id), now)
     if outcome.corrections:
         corrections.append(outcome.corrections)
     paid = _affordable(lake, workload, outcome)
     if paid:
         times = {entry.item.inference_id: entry.event_time for entry in paid}
         items.append(item_rows([adjudication_of(entry, now) for entry in paid], times))
-    _push_unanswered(lake, queue, workload)
+        sent = read_sent(lake, workload.id)
+    _push_unanswered(queue, workload, sent, annotations)
     return MergeReport(
         annotations=seen,
         corrections=dict(Counter(row["status"] for row in outcome.corrections)),
@@ -150,11 +150,15 @@ def _affordable(lake: Lake, workload: Workload, outcome: MergeOutcome) -> list[S
     return paid
 
 
-def _push_unanswered(lake: Lake, queue: ReviewQueue, workload: Workload) -> None:
-    # All of them, from the lake: a batch or an adjudication that was cut off before its push is
-    # repaired by the next merge.
-    answered = {annotation.item_id for annotation in read_annotations(lake, workload.id)}
-    items = [entry.item for entry in read_sent(lake, workload.id)]
-    items = [item for item in items if item.item_id not in answered]
+def _push_unanswered(
+    queue: ReviewQueue,
+    workload: Workload,
+    sent: Iterable[SentItem],
+    annotations: Iterable[Annotation],
+) -> None:
+    # All of them, as the lake holds them: a batch or an adjudication that was cut off before its
+    # push is repaired by the next merge.
+    answered = {annotation.item_id for annotation in annotations}
+    items = [entry.item for entry in sent if entry.item.item_id not in answered]
     if items:
         queue.push(workload, items)

@@ -37,7 +37,7 @@ def read_export(path: Path, workload: Workload) -> list[dict[str, Any]]:
     """
     again = "export the project as JSON (not JSON-MIN or CSV)"
     try:
-        tasks = json.loads(path.read_text(encoding="utf-8"))
+        tasks = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except FileNotFoundError:
         raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
     except ValueError as error:
@@ -105,6 +105,10 @@ def merge_export(
                 changed[item_id] = target
     report = ExportReport(len(ours), len(exported) - len(ours), **count)
     return report, list(changed.values())
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON value")
 
 
 def _take(target: dict[str, Any], raw: dict[str, Any]) -> str:

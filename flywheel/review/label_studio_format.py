@@ -181,10 +181,14 @@ def _typed(value: Any, schema: Mapping[str, Any]) -> Any:
         return value.lower() == "true"
     if isinstance(value, str) and "string" not in kinds and set(kinds) & set(_JSON_TYPES):
         try:
-            return json.loads(value)
+            return json.loads(value, parse_constant=_refuse)
         except ValueError:
             return value
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity are no JSON
 
 
 def _value(region: Mapping[str, Any]) -> Any:

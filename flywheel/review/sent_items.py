@@ -13,7 +13,7 @@ from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import ReviewItem
 
-__all__ = ["SentItem", "Spending", "item_rows", "read_sent", "spending"]
+__all__ = ["SentItem", "Spending", "item_rows", "read_batch", "read_sent", "spending"]
 
 _SENT = """
 SELECT r.*, coalesce(i.output, r.model_output) AS original_output
@@ -23,6 +23,13 @@ LEFT JOIN first_inferences i
 WHERE r.workload_id = $workload
 QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at) = 1
 ORDER BY r.priority DESC, r.item_id
+"""
+
+_BATCH = """
+SELECT * EXCLUDE (event_time) FROM review_items
+WHERE workload_id = $workload AND batch_id = $batch AND slice <> 'adjudication'
+QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY chosen_at) = 1
+ORDER BY priority DESC, item_id
 """
 
 # What lies on disk is counted, erased subjects included: their judgments were made all the same.
@@ -76,10 +83,20 @@ def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
     found = []
     for row in lake.rows(_SENT, {"workload": workload_id}):
         original, event_time = row.pop("original_output"), row.pop("event_time")
-        shown = row["model_output"]
-        item = ReviewItem(**row | {"model_output": None if shown is None else json.loads(shown)})
-        found.append(SentItem(item, None if original is None else json.loads(original), event_time))
+        original = None if original is None else json.loads(original)
+        found.append(SentItem(_item(row), original, event_time))
     return found
+
+
+def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
+    """Read the items of a batch, most urgent first, without its adjudications."""
+    rows = lake.rows(_BATCH, {"workload": workload_id, "batch": batch_id})
+    return [_item(row) for row in rows]
+
+
+def _item(row: dict[str, Any]) -> ReviewItem:
+    shown = row["model_output"]
+    return ReviewItem(**row | {"model_output": None if shown is None else json.loads(shown)})
 
 
 def spending(lake: Lake, workload_id: str, period: str) -> Spending:

@@ -15,6 +15,8 @@ from flywheel.serve.mask import AnswerMask, MaskNode
 
 __all__ = ["Decoded", "decode_batch"]
 
+_PAD = 0  # any token: padding is masked
+
 
 @dataclass
 class Decoded:
@@ -39,8 +41,8 @@ class _Cache:
     def __init__(self, model: Any, rows: int, head: Any, head_tokens: int) -> None:
         import copy  # noqa: PLC0415 - a head's cache is shared by many batches
 
-        import torch  # noqa: PLC0415 - heavy
-        from transformers import DynamicCache  # noqa: PLC0415 - heavy
+        import torch
+        from transformers import DynamicCache
 
         self._model = model
         self._keys = DynamicCache(config=model.config) if head is None else copy.deepcopy(head)
@@ -48,12 +50,12 @@ class _Cache:
             self._keys.batch_repeat_interleave(rows)
         self._seen = torch.ones((rows, head_tokens), dtype=torch.long)
 
-    def read(self, tokens: Sequence[Sequence[int]], starts: Sequence[int], pad: int) -> Any:
+    def read(self, tokens: Sequence[Sequence[int]], starts: Sequence[int]) -> Any:
         """Read each row's tokens and return the logits after its last one."""
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
         longest = max(1, *(len(row) for row in tokens))
-        ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in tokens])
+        ids = torch.tensor([[*row, *[_PAD] * (longest - len(row))] for row in tokens])
         lengths = torch.tensor([len(row) for row in tokens])
         columns = torch.arange(longest)
         present = (columns[None, :] < lengths[:, None]).long()
@@ -70,7 +72,7 @@ class _Cache:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with some of the rows."""
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
         index = torch.tensor(rows)
         self._keys.batch_select_indices(index)
@@ -83,7 +85,6 @@ def decode_batch(
     prompts: Sequence[Sequence[int]],
     *,
     end: int,
-    pad: int,
     limit: int,
     head: Any = None,
     head_tokens: int = 0,
@@ -95,7 +96,6 @@ def decode_batch(
         mask: what may be answered.
         prompts: token ids, after the shared head.
         end: the end token, which counts as a step of the answer.
-        pad: any valid token.
         limit: most tokens of an answer; a longer one stays incomplete.
         head: key-value cache of the tokens that all prompts share, if any.
         head_tokens: number of those tokens.
@@ -113,7 +113,7 @@ def decode_batch(
             if not rows:
                 break
             cache.keep(going)
-        logits = cache.read([r.pending for r in rows], [r.length for r in rows], pad)
+        logits = cache.read([r.pending for r in rows], [r.length for r in rows])
         for row in rows:
             row.length += len(row.pending)
             row.pending = []
@@ -142,7 +142,7 @@ def _take(row: _Row, token: int, mask: AnswerMask, end: int) -> None:
 
 def _choose(rows: Sequence[_Row], logits: Any, mask: AnswerMask, end: int) -> None:
     # Rows that stand at the same point of the mask are decided together.
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     together: dict[tuple[int, ...], list[int]] = {}
     for index, row in enumerate(rows):

@@ -22,14 +22,14 @@ class LoadedModel:
 
 def load_model(folder: Path, precision: str) -> LoadedModel:
     """Load a base model's folder at ``precision``, after a check of its files."""
-    import llguidance.hf  # noqa: PLC0415 - heavy
-    import torch  # noqa: PLC0415 - heavy
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
+    import llguidance.hf
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     base = load_base(folder, verify=True)
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"The base model in {folder} cannot be loaded: {error}",

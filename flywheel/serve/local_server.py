@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from flywheel.adapter_folder import verify_adapter
 from flywheel.answers import AnswerCodec, canonical_json
 from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
 from flywheel.prompt import prompt_ids, render_prompt
-from flywheel.adapter_folder import verify_adapter
 from flywheel.serve.decoding import Decoded, decode_batch
 from flywheel.serve.loading import load_model
 from flywheel.serve.mask import AnswerMask
@@ -103,7 +103,6 @@ class LocalModelServer:
                     self._mask(codec),
                     [ids[index][head_tokens:] for index in batch],
                     end=self._tokenizer.eos_token_id,
-                    pad=0,
                     limit=codec.workload.limits.answer_tokens,
                     head=head,
                     head_tokens=head_tokens,
@@ -114,8 +113,8 @@ class LocalModelServer:
         return [answer for answer in answers if answer is not None]
 
     def _attach(self, release: str, adapter: Path) -> None:
-        import torch  # noqa: PLC0415 - heavy
-        from peft import PeftModel  # noqa: PLC0415 - heavy
+        import torch
+        from peft import PeftModel
 
         slot = _slot(release)
         try:
@@ -137,7 +136,7 @@ class LocalModelServer:
 
     @contextmanager
     def _active(self, release: str) -> Iterator[Any]:
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
         if release != BASE_RELEASE and release not in self._contents:
             raise NotFoundError(
@@ -154,10 +153,10 @@ class LocalModelServer:
                 self._peft.set_adapter(_slot(release), inference_mode=True)
                 yield self._model
 
-    def _shared_head(self, model: Any, ids: Sequence[Sequence[int]]) -> tuple[Any, int]:
+    def _shared_head(self, model: Any, ids: list[list[int]]) -> tuple[Any, int]:
         # Worked examples before every input are read once, not once per input.
-        import torch  # noqa: PLC0415 - heavy
-        from transformers import DynamicCache  # noqa: PLC0415 - heavy
+        import torch
+        from transformers import DynamicCache
 
         first, last = min(ids), max(ids)
         limit = min(len(row) for row in ids) - 1
@@ -215,7 +214,9 @@ def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     # Rows of like length go together: little padding, and memory that does not depend on order.
     batch: list[int] = []
     for index in sorted(range(len(ids)), key=lambda i: (len(ids[i]), i)):
-        if batch and (len(batch) == _BATCH_ROWS or (len(batch) + 1) * len(ids[index]) > _BATCH_TOKENS):
+        if batch and (
+            len(batch) == _BATCH_ROWS or (len(batch) + 1) * len(ids[index]) > _BATCH_TOKENS
+        ):
             yield batch
             batch = []
         batch.append(index)

@@ -6,7 +6,6 @@ where the text is forced. vLLM with ``guidance`` as its structured-output backen
 Answers of a closed task walk few paths, so that almost every look-up is a dictionary's.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +41,7 @@ class AnswerMask:
     """The mask of one workload's answers under one tokenizer."""
 
     def __init__(self, codec: AnswerCodec, ll_tokenizer: Any, vocabulary: int) -> None:
-        from llguidance import LLMatcher  # noqa: PLC0415 - heavy
+        from llguidance import LLMatcher
 
         self._vocabulary = vocabulary
         matcher = LLMatcher(ll_tokenizer, grammar_of(codec))
@@ -72,7 +71,7 @@ class AnswerMask:
         return found
 
     def _node(self, path: tuple[int, ...], matcher: Any) -> MaskNode:
-        from llguidance.numpy import (  # noqa: PLC0415 - heavy
+        from llguidance.numpy import (
             allocate_token_bitmask,
             fill_next_token_bitmask,
         )
@@ -86,10 +85,10 @@ class AnswerMask:
 
 def grammar_of(codec: AnswerCodec) -> str:
     """Write the grammar of all allowed answers: a choice, or compact JSON."""
-    from llguidance import LLMatcher  # noqa: PLC0415 - heavy
+    from llguidance import LLMatcher
 
     if isinstance(codec.workload.task, ClassificationTask):
         choice = " | ".join(canonical_json(text) for text in codec.choices)
         return str(LLMatcher.grammar_from_lark(f"start: {choice}"))
-    compact: Mapping[str, Any] = {"whitespace_flexible": False}
+    compact: Any = {"whitespace_flexible": False}
     return str(LLMatcher.grammar_from_json_schema(codec.schema, overrides=compact))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from flywheel.similarity.normal_form import normalise
@@ -47,8 +48,8 @@ class NearDuplicates:
         if normal in self._exact:
             return
         self._exact[normal] = key
-        parts = shingles(text)
-        self._index.insert(len(self._known), _min_hash(parts))
+        parts, digest = _fingerprint(text)
+        self._index.insert(len(self._known), digest)
         self._known.append((key, parts))
 
     def find(self, text: str) -> Match | None:
@@ -56,9 +57,9 @@ class NearDuplicates:
         exact = self._exact.get(normalise(text))
         if exact is not None:
             return Match(exact, 1.0)
-        parts = shingles(text)
+        parts, digest = _fingerprint(text)
         best: Match | None = None
-        for number in sorted(self._index.query(_min_hash(parts))):
+        for number in sorted(self._index.query(digest)):
             key, known = self._known[number]
             common = len(parts & known)
             similarity = common / (len(parts) + len(known) - common)
@@ -99,12 +100,15 @@ def closest_matches(
     return found
 
 
-def _min_hash(parts: frozenset[str]) -> Any:
+# What is known is asked about again with every batch of a long-lived process.
+@lru_cache(maxsize=8192)
+def _fingerprint(text: str) -> tuple[frozenset[str], Any]:
     from rensa import RMinHash  # noqa: PLC0415 - only where texts are compared
 
+    parts = shingles(text)
     digest = RMinHash(_PERMUTATIONS, 1)
     digest.update(sorted(parts))
-    return digest
+    return parts, digest
 
 
 def _matrix(texts: list[str], vocabulary: dict[str, int], matrix: Any) -> Any:

@@ -65,8 +65,7 @@ def split_labelled(
 ) -> Split:
     """Deal rows into a seed of ``seed_per_label`` per class and ``quarters`` equal parts.
 
-    Args:
-        cap: largest number of texts in one quarter, None for all.
+    A quarter holds at most ``cap`` texts, or all of its share where ``cap`` is None.
     """
     shuffled = list(rows)
     random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible, not secret

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from flywheel.clock import Clock
@@ -57,10 +57,10 @@ class Audit:
             actor: who did it.
             details: JSON values.
         """
-        text = json.dumps(details or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        written = json.dumps(details or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
         try:
             with self._database.write() as connection:
-                return self._append(connection, event, subject, actor, text)
+                return self._append(connection, event, subject, actor, written)
         except IntegrityError as error:
             raise ConcurrencyError(
                 "Another process wrote to the audit at the same moment.", next_step="try again"
@@ -69,6 +69,10 @@ class Audit:
     def _append(
         self, connection: Connection, event: str, subject: str, actor: str, details: str
     ) -> AuditRow:
+        if connection.dialect.name == "postgresql":
+            # SQLite has one writer at a time; here two could extend the same row, and one would
+            # have to start its whole transaction again.
+            connection.execute(text("LOCK TABLE audit IN EXCLUSIVE MODE"))
         newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
         last = connection.execute(newest).first()
         values: dict[str, Any] = {
@@ -121,5 +125,5 @@ class Audit:
 
 def _hash(values: dict[str, Any]) -> str:
     stamped = {**values, "at": values["at"].isoformat()}
-    text = json.dumps(stamped, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    line = json.dumps(stamped, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(line.encode()).hexdigest()

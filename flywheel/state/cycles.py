@@ -43,7 +43,7 @@ _NEXT: dict[str, frozenset[str]] = {
     "training": _JUDGED | {"open"},
     "awaiting_approval": _JUDGED | {"approved", "rejected", "training"},
     "approved": _JUDGED | {"promoted", "rejected"},
-    "expired": frozenset({"approved", "rejected", "awaiting_approval", "stopped"}),
+    "expired": _JUDGED | {"approved", "rejected"},
     "gated_fail": frozenset({"stopped"}),
     "inconclusive": frozenset({"stopped"}),
     "stopped": frozenset(),

@@ -12,10 +12,10 @@ __all__ = ["completion_trainer"]
 
 def completion_trainer(**arguments: Any) -> Any:
     """Build the trainer; ``arguments`` are SFTTrainer's."""
-    import torch  # noqa: PLC0415 - heavy
-    from trl import SFTTrainer  # noqa: PLC0415 - heavy
+    import torch
+    from trl.trainer.sft_trainer import SFTTrainer
 
-    class CompletionTrainer(SFTTrainer):  # type: ignore[misc]
+    class CompletionTrainer(SFTTrainer):
         def compute_loss(
             self,
             model: Any,

@@ -45,7 +45,8 @@ def finished(spec: TrainSpec, out: Path) -> TrainResult | None:
         ) from error
     if result.details.get(_SPEC_DIGEST) != spec_digest(spec):
         raise ConfigurationError(
-            f"{out} holds the result of another spec.", next_step="give every attempt its own folder"
+            f"{out} holds the result of another spec.",
+            next_step="give every attempt its own folder",
         )
     digest = verify_adapter(out / result.adapter, base_digest=spec.base_digest)
     if digest != result.manifest_digest:
@@ -92,7 +93,7 @@ def export(
             "versions": versions,
         },
     )
-    os.replace(part, adapter)
+    part.replace(adapter)
     result = TrainResult(
         status="succeeded",
         release=spec.release,
@@ -120,4 +121,4 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
         json.dump(value, file, indent=1, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
+    part.replace(path)

@@ -42,7 +42,7 @@ def train(spec: TrainSpec, out: Path) -> TrainResult:
     records = read_rows(spec.dataset_folder, spec.dataset_hash)
     codec = AnswerCodec(spec.workload, spec.surfaces)
 
-    from transformers import AutoTokenizer  # noqa: PLC0415 - heavy
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base.folder)
     rows = tokenize_rows(records, codec, tokenizer, limit=spec.recipe.maximum_tokens)
@@ -96,13 +96,14 @@ def _train(
 def _trainer(
     spec: TrainSpec, out: Path, base: BaseModel, tokenizer: Any, rows: Sequence[TokenRow]
 ) -> Any:
-    import torch  # noqa: PLC0415 - heavy
-    from datasets import Dataset  # noqa: PLC0415 - heavy
-    from peft import LoraConfig  # noqa: PLC0415 - heavy
-    from transformers import AutoConfig, BitsAndBytesConfig  # noqa: PLC0415 - heavy
-    from trl import SFTConfig  # noqa: PLC0415 - heavy
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoConfig, BitsAndBytesConfig
+    from trl.trainer.sft_config import SFTConfig
 
     recipe = spec.recipe
+    quantization: Any = BitsAndBytesConfig
     # A small model gains nothing from bfloat16 and loses precision; a real one gains half the time.
     small = AutoConfig.from_pretrained(base.folder).hidden_size < 512  # noqa: PLR2004
     dtype = torch.float32 if small else torch.bfloat16
@@ -141,7 +142,7 @@ def _trainer(
             }
         ),
         processing_class=tokenizer,
-        quantization_config=BitsAndBytesConfig(
+        quantization_config=quantization(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
         ),
         peft_config=LoraConfig(
@@ -157,7 +158,7 @@ def _trainer(
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     try:
         yield

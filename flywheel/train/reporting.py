@@ -18,9 +18,9 @@ def progress_callback(out: Path, tokens_per_row: float, rows_per_step: int) -> A
 
     ``stopped`` on it tells afterwards whether the run was asked to stop.
     """
-    from transformers import TrainerCallback  # noqa: PLC0415 - heavy
+    from transformers import TrainerCallback
 
-    class Reporting(TrainerCallback):  # type: ignore[misc]
+    class Reporting(TrainerCallback):
         def __init__(self) -> None:
             self.stopped = False
             self.losses: list[float] = []
@@ -80,7 +80,7 @@ def _append(path: Path, line: str) -> None:
 
 
 def _memory_bytes() -> int:
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())

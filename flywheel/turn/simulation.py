@@ -8,7 +8,7 @@ gate stands between the quarters: the curve shows labelling, not promotion.
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -90,7 +90,7 @@ def simulate(
 
 
 class _Simulation:
-    def __init__(  # noqa: PLR0913 - what one simulation is made of
+    def __init__(
         self,
         plan: SimulationPlan,
         train: list[LabelledRow],
@@ -115,7 +115,7 @@ class _Simulation:
 
     def play(self) -> list[QuarterResult]:
         self.tell("base model")
-        self.platform.build_base(self.workload, self.texts)
+        self.platform.build_base(self.workload, self.texts, on_progress=self.tell)
         import_seed(
             self.platform.lake,
             self.workload,
@@ -182,8 +182,7 @@ class _Simulation:
         # A quarter that was cut off sends its events again: they are duplicates and count once.
         log.append(INFERENCES_TOPIC, records)
         land(self.platform)
-        right = sum(a.output == c.truth for a, c in zip(answers, calls, strict=True))
-        return right / len(calls)
+        return _share(a.output == c.truth for a, c in zip(answers, calls, strict=True))
 
     def _review(self, quarter: int) -> int:
         self.tell(f"quarter {quarter}: review")
@@ -254,9 +253,7 @@ class _Simulation:
                     f"{step.steps}, loss {step.loss:.3f}, {step.tokens_per_second:.0f} tokens/s"
                 )
 
-        result = train_candidate(
-            self.platform, self.workload.id, cycle.name, on_progress=progress
-        )
+        result = train_candidate(self.platform, self.workload.id, cycle.name, on_progress=progress)
         adapter = Path(state.get_release(result.release).adapter)
         self.platform.server(self.workload).load(result.release, adapter)
         reason = "a simulation measures on its test file instead of a gate"
@@ -277,9 +274,7 @@ class _Simulation:
         answers = server.answer(release, codec, [row.text for row in self.test])
         if len(answers) != len(self.test):
             raise MeasurementError("The server did not answer every test row.")
-        return sum(a.output == r.label for a, r in zip(answers, self.test, strict=True)) / len(
-            self.test
-        )
+        return _share(a.output == r.label for a, r in zip(answers, self.test, strict=True))
 
     def _reviewed(self) -> dict[str, int]:
         rows = self.platform.lake.rows(
@@ -316,3 +311,6 @@ class _Simulation:
         return parse_workload(raw, source="the simulation")
 
 
+def _share(verdicts: Iterable[bool]) -> float:
+    counted = [bool(verdict) for verdict in verdicts]
+    return sum(counted) / len(counted)

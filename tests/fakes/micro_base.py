@@ -18,7 +18,11 @@ from flywheel.workload import Workload, parse_workload
 MICRO = TinySize(
     hidden=64, heads=2, intermediate=64, vocabulary=600, reserved=4, positions=256, steps=3, batch=8
 )
-_PARTS = {"seal": "the seal leaks oil", "paint": "the paint peels off", "weld": "the weld is cracked"}
+_PARTS = {
+    "seal": "the seal leaks oil",
+    "paint": "the paint peels off",
+    "weld": "the weld is cracked",
+}
 
 
 def classification() -> Workload:
@@ -72,9 +76,7 @@ def _cache_folder() -> Path:
 def micro_base(workload: Workload | None = None) -> BaseModel:
     """Return the base of a workload, built once per process."""
     workload = workload or classification()
-    return build_base(
-        "tiny", workload=workload, texts=texts(), cache=_cache_folder(), size=MICRO
-    )
+    return build_base("tiny", workload=workload, texts=texts(), cache=_cache_folder(), size=MICRO)
 
 
 def codec(workload: Workload | None = None) -> AnswerCodec:

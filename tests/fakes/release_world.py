@@ -178,7 +178,7 @@ class ReleaseWorld:
         )
         return record_candidate(self.state, self.registry, spec, result, out, progress=[point])
 
-    def gate(self, cycle: Cycle, release: str) -> GateReport:
+    def gate(self, cycle: Cycle, release: str, *, again: bool = False) -> GateReport:
         """Run the whole gate."""
         known = self.state.get_release(release)
         return run_gate(
@@ -192,6 +192,7 @@ class ReleaseWorld:
             dataset=Path(known.facts["dataset_folder"]),
             codec=self.codec,
             folder=self.root / "gates" / release,
+            again=again,
         )
 
     def approve(self, cycle: Cycle, actor: str = "simulated:bob") -> Approval:

@@ -63,7 +63,7 @@ class SubprocessTrainLauncher:
         path = out / "spec.json"
         part = out / ".spec.json.part"
         part.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
-        os.replace(part, path)
+        part.replace(path)
         progress = _Tail(out / PROGRESS)
         with (out / _LOG).open("ab") as log, _child(path, out, log.fileno()) as child:
             code = _wait(child, spec.recipe.timeout_seconds, progress, on_progress)
@@ -104,8 +104,10 @@ def _child(spec: Path, out: Path, log: int) -> Iterator[subprocess.Popen[bytes]]
     package = str(Path(flywheel.__file__).parent.parent)
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     child = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", "flywheel.train", str(spec), "--out", str(out)]
-        + ["--parent", str(os.getpid())],
+        [
+            *(sys.executable, "-m", "flywheel.train", str(spec)),
+            *("--out", str(out), "--parent", str(os.getpid())),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

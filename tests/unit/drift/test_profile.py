@@ -29,7 +29,7 @@ def test_a_profile_counts_what_is_there(lake, land, defect_reports, drifting_cal
     for name in ("input_length", "confidence", "latency_ms", "release"):
         assert profile.columns[name].size == len(calls)
     words = Counter(
-        word for c in calls for word in set(re.findall(r"[a-z][a-z-]{2,23}", c.text.lower()))
+        word for c in calls for word in set(re.split(r"[^a-z-]+", c.text.lower())) if len(word) > 2
     )
     assert profile.columns["vocabulary"].counts == words
 
@@ -47,6 +47,7 @@ def test_profiles_of_two_parts_add_up_to_the_profile_of_both(
         land(lake, part)
         refresh_profiles(lake, defect_reports, WEEK)
         profiles.append(read_profile(lake, defect_reports, WEEK))
+        lake.close()
     assert merge(profiles[1], profiles[2]) == profiles[0]
 
 
@@ -76,8 +77,8 @@ def test_duplicates_do_not_count(lake, land, defect_reports, drifting_calls):
     refresh_profiles(lake, defect_reports, WEEK)
     once = read_profile(lake, defect_reports, WEEK)
     land(lake, calls[:50], first_offset=len(calls))
+    assert refresh_profiles(lake, defect_reports, WEEK)
     assert refresh_profiles(lake, defect_reports, WEEK) == []
-    profile_days(lake, defect_reports, list(WEEK.days))
     assert read_profile(lake, defect_reports, WEEK) == once
 
 

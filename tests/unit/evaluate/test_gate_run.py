@@ -32,12 +32,40 @@ def test_gate_keeps_every_case_and_the_report(world):
     assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
 
 
-def test_gate_run_again_replaces_its_cases(world):
-    """A repeated gate leaves the same number of rows."""
+def test_standing_verdict_is_returned_without_measuring(world):
+    """A repeated run asks the model nothing and changes nothing."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    report = world.gate(cycle, "r1")
+    asked = len(world.server.shots_seen)
+    world.clock.move_to(world.clock.now().replace(hour=9))
+    assert world.gate(cycle, "r1") == report
+    assert len(world.server.shots_seen) == asked
+
+
+def test_gate_run_anew_replaces_its_cases(world):
+    """A gate that is measured again leaves the same number of rows."""
     cycle = world.judged("r1")
     before = world.lake.rows("SELECT count(*) AS n FROM evaluations")
-    world.gate(cycle, "r1")
+    world.clock.move_to(world.clock.now().replace(hour=9))
+    report = world.gate(cycle, "r1", again=True)
+    assert report.measured_at == world.clock.now()
     assert world.lake.rows("SELECT count(*) AS n FROM evaluations") == before
+
+
+def test_changed_report_or_champion_is_measured_anew(world):
+    """A verdict that does not stand any more is not returned."""
+    from flywheel.release.rollback import rollback
+
+    world.promoted("r1")
+    cycle = world.judged("r2")
+    path = Path(world.state.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path.write_text("edited")
+    assert world.gate(cycle, "r2").subject.champion == "r1"
+    rollback(
+        world.state, world.server, world.registry, world.workload.id, actor="eve", reason="bad"
+    )
+    assert world.gate(cycle, "r2").subject.champion == "base"
 
 
 def test_worse_candidate_closes_the_cycle(world):
@@ -115,6 +143,18 @@ def test_changed_dataset_is_found(world):
         world.gate(cycle, "r1")
 
 
+def test_another_dataset_is_refused(world):
+    """A candidate is judged on the snapshot that kept its golden cases out of training."""
+    world.promoted("r1")
+    cycle = world.open_cycle()
+    world.train(cycle, "r2")
+    other = world.state.get_release("r1").facts["dataset_folder"]
+    facts = world.state.get_release("r2").facts
+    world.state.change_release("r2", facts={**facts, "dataset_folder": other})
+    with pytest.raises(IntegrityError, match="was trained on the snapshot"):
+        world.gate(cycle, "r2")
+
+
 def test_release_of_another_attempt_is_refused(world):
     """A gate judges what its own attempt trained."""
     from flywheel.evaluate.run import run_gate
@@ -141,6 +181,16 @@ def test_promoted_cycle_is_not_gated_again(world):
     cycle = world.promoted("r1")
     with pytest.raises(RefusedError, match="gate is closed"):
         world.gate(cycle, "r1")
+
+
+def test_failed_cycle_keeps_its_verdict(world):
+    """A failed gate is not measured until it passes: that takes a new attempt."""
+    world.promoted("r1")
+    cycle = world.judged("r2", wrong=[f"golden {n} scratch" for n in range(0, 90, 3)])
+    assert world.gate(cycle, "r2").outcome == "fail"
+    with pytest.raises(RefusedError, match="gated_fail"):
+        world.gate(cycle, "r2", again=True)
+    assert "r2" not in world.server.loaded
 
 
 def test_report_renders_as_table_picture_and_markdown(world):

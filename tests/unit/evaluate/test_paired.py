@@ -39,6 +39,15 @@ def test_mcnemar_exact_is_the_published_one(counts, p_value):
     assert mcnemar_exact(counts) == pytest.approx(p_value, abs=5e-7)
 
 
+def test_mcnemar_agrees_with_scipy_on_many_cases():
+    """Also where the counts are large and the tail is tiny."""
+    from scipy.stats import binomtest
+
+    for gained, lost in ((700, 800), (1200, 2), (0, 9), (4, 4), (1, 0)):
+        reference = binomtest(min(gained, lost), gained + lost).pvalue
+        assert mcnemar_exact(PairedCounts(5000, gained, lost)) == pytest.approx(reference)
+
+
 def test_mcnemar_without_disagreement_is_one():
     """No discordant pair is no evidence."""
     assert mcnemar_exact(PairedCounts(50, 0, 0)) == 1.0

@@ -118,6 +118,48 @@ def test_a_stop_at_any_step_is_repaired(plane, step):
     assert (ledger.landed, ledger.total("dead_letters"), ledger.total("lag")) == (43, 3, 0)
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_the_same_process_goes_on_after_a_failure(plane, step):
+    """A consumer that failed after reading reads the same records again."""
+    plane.produce(*range(20))
+    failures = iter([True, False, True])
+
+    def fail(name: str) -> None:
+        if name == step and next(failures, False):
+            raise _Stopped
+
+    ingest = plane.ingest(on_step=fail)
+
+    def drain() -> None:
+        while ingest.run_once(6).read:
+            pass
+
+    for _ in range(2):
+        with pytest.raises(_Stopped):
+            drain()
+    drain()
+    ledger = plane.prove()
+    assert ledger.balances
+    assert (ledger.landed, ledger.total("lag")) == (20, 0)
+
+
+@pytest.mark.parametrize("offset", [0, 3, 9])
+def test_a_group_that_moves_the_reader_is_not_believed(plane, offset):
+    """Sent back or ahead behind its back, a consumer lands every offset once, in turn."""
+    plane.produce(*range(20))
+    ingest = plane.ingest()
+    ingest.run_once(12)
+    plane.produce(*range(20, 40))
+    reader = ingest._readers[INFERENCES_TOPIC]
+    for partition in reader._consumer.assignment():
+        reader._consumer.seek(partition, offset)
+    while ingest.run_once(7).lag:
+        pass
+    ledger = plane.prove()
+    assert ledger.balances
+    assert ledger.landed == 40
+
+
 def test_a_contract_that_changes_between_two_tries_still_balances(plane):
     """What was dead before the crash and is good after it lands, and is no longer dead."""
     plane.produce(1)

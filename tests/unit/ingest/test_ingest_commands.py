@@ -11,12 +11,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from flywheel.adapter_folder import write_manifest
 from flywheel.cli import dlq, importing, ingest, verify
 from flywheel.clock import SystemClock
 from flywheel.errors import ConfigurationError
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC
 from flywheel.lake import Lake
+from flywheel.wiring import open_platform
 from tests.fakes.event_makers import keyed, make_event, make_workload
 
 _ROOT = Path(__file__).parents[3]
@@ -99,6 +101,30 @@ def test_verify_fails_where_the_ledger_does(home):
     bad = _run(verify)
     assert bad.exit_code == 1
     assert "DOES NOT BALANCE" in bad.stdout
+
+
+def test_verify_fails_where_an_adapter_was_changed(home, tmp_path):
+    """Every release's files are held against the digest that was recorded."""
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter.safetensors").write_bytes(b"weights")
+    digest = write_manifest(folder, {"base_digest": "b"})
+    platform = open_platform()
+    opened = platform.state.open_cycle(
+        platform.workload("reports"),
+        trigger="calendar",
+        opened_by="anna",
+        reason="test",
+        watermark=platform.clock.now(),
+        snapshot={},
+    )
+    names = {"workload_id": "reports", "cycle": opened.name, "attempt": 1, "dataset_hash": "d"}
+    platform.state.record_release("reports-1", manifest_digest=digest, adapter=str(folder), **names)
+    assert "release reports-1: unchanged" in _run(verify).stdout
+    (folder / "adapter.safetensors").write_bytes(b"others!")
+    bad = _run(verify)
+    assert bad.exit_code == 1
+    assert "BROKEN" in bad.stdout
 
 
 def test_labelled_rows_and_records_are_imported(home, tmp_path):

@@ -49,6 +49,17 @@ def test_chats_and_records_become_events(plane):
     assert (rows[0]["prompt_tokens"], rows[0]["base_model"]) == (7, "big-1")
 
 
+def test_requests_stay_as_they_were_written(plane):
+    """Spaces, escapes and numbers of a record's request survive."""
+    request = '{ "messages":[{"role":"user","content":"a\\u00fc"}], "temperature":1.0e0}'
+    line = b'{"response": {}, "request": ' + request.encode() + b"}"
+    _import(plane, line)
+    plane.ingest().run_once()
+    assert plane.lake.rows("SELECT request, response, input FROM inferences") == [
+        {"request": request, "response": "{}", "input": "aü"}
+    ]
+
+
 def test_a_second_import_counts_once(plane):
     """Ids come from the file's content and the line, so that everything is a duplicate."""
     for name in ("a.jsonl", "b.jsonl"):

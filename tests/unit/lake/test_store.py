@@ -285,6 +285,9 @@ def test_a_column_added_later_is_null_in_old_rows(lake, monkeypatch):
     monkeypatch.setattr(handle, "table", old)
     lake.append("dataset_rows", pa.table({"workload_id": ["w"], "snapshot": ["old"]}))
     monkeypatch.undo()
+    assert lake.rows(f"SELECT {table.schema.names[4]} AS added FROM dataset_rows") == [
+        {"added": None}
+    ]
     lake.append("dataset_rows", pa.table({"workload_id": ["w"], table.schema.names[4]: ["new"]}))
     found = lake.rows(
         f"SELECT snapshot, {table.schema.names[4]} AS added FROM dataset_rows ORDER BY 1 NULLS LAST"

@@ -93,12 +93,20 @@ def test_new_gate_report_voids(world):
     """A gate that was run again after the review voids the approval."""
     cycle = world.approved("r1")
     world.clock.move_to(world.clock.now() + timedelta(hours=1))
-    world.gate(cycle, "r1")
+    world.gate(cycle, "r1", again=True)
     with pytest.raises(RefusedError, match="gate report is now"):
         valid_approval(world.state, world.workload.id, cycle.name)
     voided = world.state.approvals(world.workload.id, cycle.name)[0]
     assert "gate report" in voided.void_reason
     assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
+
+
+def test_repeated_gate_leaves_the_approval(world):
+    """A run that is repeated after a crash finds the verdict and voids nothing."""
+    cycle = world.approved("r1")
+    world.clock.move_to(world.clock.now() + timedelta(hours=1))
+    world.gate(cycle, "r1")
+    assert world.promote(cycle).release == "r1"
 
 
 def test_new_attempt_voids(world):

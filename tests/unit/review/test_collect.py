@@ -1,8 +1,9 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from flywheel.errors import ConcurrencyError
+from flywheel.errors import ConcurrencyError, UnavailableError
 from flywheel.review.batches import sample_batch
 from flywheel.review.collect import collect, read_annotations
 from tests.fakes.review_world import (
@@ -337,3 +338,53 @@ def test_of_two_racing_merges_one_writes(lake, queue, world, tmp_path, monkeypat
     assert not collect(lake, queue, workload, now=END).changed
     assert len(lake.rows("SELECT * FROM corrections")) == 1
     other.close()
+
+
+class CutOff:
+    """A lake whose process dies right before or right after one append."""
+
+    def __init__(self, lake, table, *, after) -> None:
+        self._lake, self._table, self._after = lake, table, after
+
+    def __getattr__(self, name) -> Any:
+        return getattr(self._lake, name)
+
+    def append(self, table, rows, **options):
+        """Write, and die where it was asked for."""
+        if table == self._table and not self._after:
+            raise UnavailableError("killed")
+        done = self._lake.append(table, rows, **options)
+        if table == self._table:
+            raise UnavailableError("killed")
+        return done
+
+
+def state_of(lake):
+    """Return what the merge decided, times aside."""
+    corrections = lake.rows(
+        "SELECT correction_id, version, status, output, annotators FROM corrections ORDER BY ALL"
+    )
+    items = lake.rows("SELECT item_id, slice FROM review_items ORDER BY ALL")
+    return corrections, items, lake.rows("SELECT annotation_id FROM annotations ORDER BY ALL")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("table", ["annotations", "corrections", "review_items"])
+def test_merge_that_was_killed_is_finished_by_the_next(lake, queue, world, table, after):
+    """Wherever a merge dies, the next one leaves the same state as an undisturbed one."""
+    workload, tasks = world
+    for name, said in (("ann", "oil fault"), ("ben", "heat fault")):
+        queue.submit(workload, tasks["i00001"], name, said)
+        queue.submit(workload, tasks["i00002"], name, "oil fault")
+    with pytest.raises(UnavailableError):
+        collect(CutOff(lake, table, after=after), queue, workload, now=END)
+    collect(lake, queue, workload, now=END)
+    corrections, items, annotations = state_of(lake)
+    assert {(row["status"], row["version"]) for row in corrections} == {
+        ("disputed", 1),
+        ("accepted", 1),
+    }
+    assert (len(corrections), len(annotations)) == (2, 4)
+    assert [row["slice"] for row in items].count("adjudication") == 1
+    assert "adjudication" in {t.slice for t in queue.open_tasks(workload.id, "cleo")}
+    assert not collect(lake, queue, workload, now=END).changed

@@ -13,17 +13,33 @@ _MOMENT = sa.DateTime(timezone=True)
 _OPEN = sa.text("status IN ('open', 'training', 'awaiting_approval', 'approved')")
 
 
+_MESSAGE = "the audit is append-only"
+_APPEND_ONLY = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_no_{verb} BEFORE {verb} ON audit "
+        f"BEGIN SELECT RAISE(ABORT, '{_MESSAGE}'); END"
+        for verb in ("update", "delete")
+    ],
+    "postgresql": [
+        (
+            "CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{_MESSAGE}'; END $$"
+        ),
+        (
+            "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()"
+        ),
+    ],
+}
+
+
 def upgrade() -> None:
-    """Create every table, and forbid changes to the audit where SQLite can."""
+    """Create every table, and let the database itself forbid changes to the audit."""
     _create_cycles()
     _create_releases()
     _create_the_rest()
-    if op.get_bind().dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
-                "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
-            )
+    for statement in _APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def downgrade() -> None:
@@ -39,6 +55,8 @@ def downgrade() -> None:
         "cycles",
     ):
         op.drop_table(name)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_is_append_only")
 
 
 def _create_cycles() -> None:

@@ -1,0 +1,130 @@
+"""Read one topic from the lake's positions on, whatever the log's group believes.
+
+A group moves partitions between its members at any moment, and a member that gets one back reads
+from wherever the group thinks. So every record is held against the next offset expected: an earlier
+one was read before, a later one means that the log is asked again from there.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from flywheel.errors import NotFoundError, TransientError
+from flywheel.events import TOPIC_PARTITIONS
+from flywheel.ingest.arrow import table_of
+from flywheel.lake.store import Lake
+from flywheel.ports.event_log import EventLog, LogConsumer, LogRecord, Partition
+
+__all__ = ["TopicReader"]
+
+_BATCH_BYTES = 128 * 2**20
+_POLL_RECORDS = 2_000
+
+
+class TopicReader:
+    """One consumer of one topic, with the positions that the lake holds."""
+
+    def __init__(self, log: EventLog, lake: Lake, topic: str, group: str) -> None:
+        self._log = log
+        self._lake = lake
+        self._topic = topic
+        self._group = group
+        self._landed: dict[Partition, int] = {}  # where the lake stood when we looked
+        self._expected: dict[Partition, int] = {}  # the next offset of what we read
+        self._asked_again: dict[Partition, int] = {}
+        self._consumer = self._join()
+
+    def read(self, maximum: int, timeout_seconds: float) -> list[LogRecord]:
+        """Gather up to ``maximum`` records until the timeout, each exactly at its turn."""
+        with self.forgetting_on_failure():
+            try:
+                return self._gather(maximum, timeout_seconds)
+            except NotFoundError:
+                # The topic was deleted: one of that name with another id may be there instead.
+                self._consumer.close()
+                self._consumer = self._join()
+                return self._gather(maximum, timeout_seconds)
+
+    def moves(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """Return, per source, the position read from and the next to read."""
+        return {
+            (partition.topic_id, partition.number): (start, self._expected[partition])
+            for partition, start in self._landed.items()
+            if self._expected[partition] != start
+        }
+
+    def advance(self) -> None:
+        """Take note that what was read has landed, and tell the group as a courtesy."""
+        self._landed = dict(self._expected)
+        with suppress(TransientError, NotFoundError):  # the lake holds the truth
+            self._consumer.commit(self._landed)
+
+    @contextmanager
+    def forgetting_on_failure(self) -> Iterator[None]:
+        """Read from the lake's positions again when the block fails."""
+        try:
+            yield
+        except BaseException:
+            self._landed.clear()
+            self._expected.clear()
+            raise
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _join(self) -> LogConsumer:
+        self._log.create_topic(self._topic, partitions=TOPIC_PARTITIONS)
+        self._landed.clear()
+        self._expected.clear()
+        return self._log.consumer(self._topic, group=self._group)
+
+    def _gather(self, maximum: int, timeout_seconds: float) -> list[LogRecord]:
+        deadline = time.monotonic() + timeout_seconds
+        records: list[LogRecord] = []
+        size = 0
+        while len(records) < maximum and size < _BATCH_BYTES:
+            gone = self._follow_assignment()
+            records = [record for record in records if record.partition not in gone]
+            new = self._consumer.poll(
+                maximum=min(_POLL_RECORDS, maximum - len(records)),
+                timeout_seconds=max(0.0, deadline - time.monotonic()),
+            )
+            if not new:
+                break
+            new = self._in_turn(new)
+            records += new
+            size += sum(len(record.value) for record in new)
+        return records
+
+    def _follow_assignment(self) -> set[Partition]:
+        # Returns the partitions of which nothing that was gathered counts any more.
+        assigned = set(self._consumer.assignment())
+        gone = set(self._landed) - assigned
+        for partition in gone:
+            del self._landed[partition], self._expected[partition]
+        for partition in assigned - set(self._landed):
+            table = table_of(self._topic)
+            at = self._lake.position(table, partition.topic_id, partition.number) or 0
+            self._landed[partition] = self._expected[partition] = at
+            self._consumer.seek(partition, at)
+        return gone
+
+    def _in_turn(self, records: list[LogRecord]) -> list[LogRecord]:
+        kept: list[LogRecord] = []
+        skipped: set[Partition] = set()
+        for record in records:
+            partition, offset = record.partition, record.offset
+            expected = self._expected.get(partition)
+            if expected is None or offset < expected or partition in skipped:
+                continue
+            if offset > expected and self._asked_again.get(partition) != expected:
+                # Asked from the very place, a log that lost records raises; one that has a hole
+                # there by nature gives the same answer, which is accepted.
+                self._asked_again[partition] = expected
+                self._consumer.seek(partition, expected)
+                skipped.add(partition)
+                continue
+            self._expected[partition] = offset + 1
+            kept.append(record)
+        return kept

@@ -1,0 +1,119 @@
+"""One full turn of the wheel on the embedded backends, driven by the code location's own parts."""
+
+import dagster as dg
+import pytest
+
+from flywheel.control_slice import control_accuracy
+from flywheel.errors import RefusedError
+from flywheel.release.approval import approve
+from flywheel.turn.landing import prove_ledger
+from flywheel.turn.release import roll_back
+from tests.fakes.turn_world import START, TurnWorld
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Play a turn up to the waiting approval."""
+    with dg.instance_for_test() as instance:
+        world = TurnWorld(tmp_path_factory.mktemp("home"), instance)
+        world.import_seed()
+        world.send(120)
+        world.move(days=100)
+        assert all(run.success for run in world.dagster.tick("new_events_sensor"))
+        assert world.dagster.run("parts_observe_job").success
+        world.judgments = world.annotate()
+        assert all(run.success for run in world.dagster.tick("finished_reviews_sensor"))
+        world.cycle_runs = world.dagster.tick("trigger_sensor")
+        yield world
+
+
+def materialization(world, *key):
+    event = world.dagster.instance.get_latest_materialization_event(dg.AssetKey(key))
+    return event.asset_materialization
+
+
+def test_every_event_is_accounted_for(world):
+    """The ledger balances after the landing."""
+    ledger = prove_ledger(world.platform)
+
+    assert ledger.balances
+    assert ledger.landed == 120
+
+
+def test_people_were_asked_within_the_budget(world):
+    """Judgments were given, and no more than the period's budget."""
+    assert 0 < world.judgments <= world.workload.review.budget
+
+
+def test_the_calendar_opened_one_cycle(world):
+    """A quarter after the first event the trigger opens the cycle and its run goes to the gate."""
+    cycles = world.platform.state.cycles("parts")
+
+    assert [(cycle.name, cycle.trigger) for cycle in cycles] == [("2026Q2-1", "calendar")]
+    assert [run.success for run in world.cycle_runs] == [True]
+
+
+def test_the_decision_is_kept_with_its_numbers(world):
+    """The ledger of decisions and the asset in the UI say the same."""
+    decision = world.platform.state.decisions("parts")[-1]
+    shown = materialization(world, "parts", "trigger")
+
+    assert decision.opens
+    assert decision.numbers
+    assert shown.description == decision.reason
+
+
+def test_the_gate_compared_case_by_case(world):
+    """Every case of both arms is in the lake, and the picture in the UI."""
+    arms = world.platform.lake.rows(
+        "select arm, count(*) n from evaluations where suite = 'golden' group by 1"
+    )
+
+    assert {row["arm"]: row["n"] for row in arms}.items() >= {
+        "candidate": 60,
+        "champion": 60,
+    }.items()
+    assert materialization(world, "parts", "gate").metadata["outcome"].value == "pass"
+
+
+def test_the_owner_cannot_approve_what_the_system_asked_for(world):
+    """A cycle opened by the system counts as its owner's."""
+    with pytest.raises(RefusedError):
+        approve(world.platform.state, "parts", "2026Q2-1", actor="tests", reason="mine")
+
+
+def test_nothing_is_promoted_before_the_approval(world):
+    """The approvals sensor asks for nothing while nobody has approved."""
+    assert world.dagster.tick("granted_approvals_sensor") == []
+    assert world.platform.state.champion("parts") == "base"
+
+
+def test_an_approval_promotes_and_a_rollback_takes_it_back(world):
+    """The approved candidate answers, and one step puts the base back."""
+    state = world.platform.state
+    approve(state, "parts", "2026Q2-1", actor="mara", reason="better on every label")
+    runs = world.dagster.tick("granted_approvals_sensor")
+    promoted = state.champion("parts")
+    world.send(30, seed=2)
+    world.move(days=1)
+    world.dagster.tick("new_events_sensor")
+
+    assert [run.success for run in runs] == [True]
+    assert promoted.startswith("parts.2026Q2-1.")
+    answered = world.platform.lake.rows(
+        "select release, count(*) n from first_inferences group by 1 order by 2"
+    )
+    assert answered == [{"release": promoted, "n": 30}, {"release": "base", "n": 120}]
+
+    roll_back(world.platform, "parts", actor="mara", reason="a test of the way back")
+    assert state.champion("parts") == "base"
+    assert state.verify_audit()[0] > 0
+
+
+def test_the_control_slice_measures_the_champion(world):
+    """The unbiased figure of the base rests on judged control items."""
+    control = control_accuracy(world.platform.lake, world.workload, START, world.clock.now())
+
+    assert control.by_release["base"].judged > 0

@@ -1,0 +1,107 @@
+"""A whole deployment on the smallest real base: log, lake, queue, state, registry, Dagster."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from definitions import build_definitions
+from demo.runner import InProcessDagster
+from flywheel.clock import ManualClock
+from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode, event_id
+from flywheel.ingest.seed import import_seed
+from flywheel.settings import Settings
+from flywheel.simulate.annotators import SimulatedAnnotators
+from flywheel.simulate.client import inference_event
+from flywheel.simulate.traffic import SimulatedCall
+from flywheel.simulate.truth import SimulatedTruth
+from flywheel.turn.cycle import codec_of
+from flywheel.wiring import Platform
+from tests.fakes.micro_base import classification, labelled, micro_base
+
+__all__ = ["START", "TurnWorld"]
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+_SIZES = {
+    "minimum_examples": 20,
+    "golden_size": 60,
+    "base_model": "tiny",
+    "review": {"budget": 60},
+    "gates": {"slice_minimum": 5, "latency_ratio": 20.0},
+    "training": {"epochs": 12, "learning_rate": 0.01, "batch_size": 8, "checkpoint_steps": 20},
+}
+
+
+class TurnWorld:
+    """One workload with everything around it; people and clients are simulated."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
+        raw = classification().model_dump(mode="json", by_alias=True) | _SIZES
+        folder = home / "workloads"
+        folder.mkdir(parents=True)
+        (folder / "parts.yaml").write_text(yaml.safe_dump(raw))
+        self.clock = ManualClock(START)
+        self.platform = Platform(Settings(home=home, workloads=folder, cache=home), self.clock)
+        self.workload = self.platform.workload("parts")
+        base = micro_base()
+        record = home / "bases" / "parts.json"
+        record.parent.mkdir()
+        record.write_text(json.dumps({"folder": str(base.folder), "digest": base.digest}))
+        self.dagster = InProcessDagster(build_definitions([self.workload]), instance, self.platform)
+        self.truth = SimulatedTruth(home, "parts")
+
+    def import_seed(self, rows: int = 150) -> None:
+        """Import labelled reports, as a person would at the start."""
+        import_seed(
+            self.platform.lake,
+            self.workload,
+            labelled(rows),
+            source_name="seed.csv",
+            now=self.clock.now(),
+        )
+
+    def send(self, count: int, *, seed: int = 1) -> None:
+        """Let clients ask the champion and produce the events."""
+        rng = random.Random(seed)
+        calls = []
+        for number, (text, label) in enumerate(labelled(count)):
+            moment = self.clock.now() + timedelta(minutes=number)
+            calls.append(
+                SimulatedCall(
+                    inference_id=event_id(moment, rng),
+                    timestamp=moment,
+                    client_id="simulated:press-shop",
+                    subject_id=None,
+                    line="",
+                    text=f"{text} in shift {seed}",
+                    truth=label,
+                )
+            )
+        self.truth.remember(calls)
+        release = self.platform.state.champion("parts")
+        answers = self.platform.server(self.workload).answer(
+            release, codec_of(self.platform, self.workload), [call.text for call in calls]
+        )
+        for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
+            self.platform.log.create_topic(topic, partitions=2)
+        events = [
+            inference_event(
+                call, answer, workload=self.workload, release=release, base_model="tiny"
+            )
+            for call, answer in zip(calls, answers, strict=True)
+        ]
+        self.platform.log.append(
+            INFERENCES_TOPIC, [(e.inference_id.encode(), encode(e)) for e in events]
+        )
+
+    def annotate(self) -> int:
+        """Let people answer what is open."""
+        people = SimulatedAnnotators(self.platform.queue, self.truth, error_rate=0.0, seed=1)
+        return people.answer_open(self.workload)
+
+    def move(self, **delta: int) -> None:
+        """Move the clock forward."""
+        self.clock.move_to(self.clock.now() + timedelta(**delta))

@@ -1,0 +1,133 @@
+"""Sensors and schedules through their contexts: what they ask for, again and once."""
+
+import json
+
+import dagster as dg
+import pytest
+
+from flywheel.orchestration.keys import cycle_partitions
+from tests.fakes.turn_world import TurnWorld
+
+
+@pytest.fixture
+def world(tmp_path):
+    with dg.instance_for_test() as instance:
+        yield TurnWorld(tmp_path, instance)
+
+
+def open_cycle(world, key="manual:1"):
+    return world.platform.state.open_cycle(
+        world.workload,
+        trigger="manual",
+        trigger_key=key,
+        opened_by="ann",
+        reason="asked for",
+        watermark=world.clock.now(),
+        snapshot=world.workload.model_dump(mode="json", by_alias=True),
+    )
+
+
+def test_new_events_are_asked_for_once_per_state_of_the_log(world):
+    """The run key names the unread positions: the same log asks for the same run."""
+    world.send(5)
+    first, second = (world.dagster.evaluate("new_events_sensor") for _ in range(2))
+    world.send(5, seed=3)
+    third = world.dagster.evaluate("new_events_sensor")
+
+    keys = [evaluated.run_requests[0].run_key for evaluated in (first, second, third)]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_landed_log_asks_for_nothing(world):
+    """After the landing the sensor is silent."""
+    world.send(5)
+    assert [run.success for run in world.dagster.tick("new_events_sensor")] == [True]
+
+    assert not world.dagster.evaluate("new_events_sensor").run_requests
+
+
+def test_an_open_cycle_is_asked_for_until_it_runs(world):
+    """A tick that died after adding the partition is repaired by the next one."""
+    cycle = open_cycle(world)
+    world.dagster.instance.add_dynamic_partitions(cycle_partitions("parts").name, [cycle.name])
+    first, second = (world.dagster.evaluate("trigger_sensor") for _ in range(2))
+
+    for evaluated in (first, second):
+        [request] = evaluated.run_requests
+        assert request.partition_key == cycle.name
+        assert request.run_key == f"parts:{cycle.name}:1"
+        assert evaluated.dynamic_partitions_requests[0].partition_keys == [cycle.name]
+
+
+def test_the_trigger_writes_a_decision_also_when_it_says_no(world):
+    """An evaluation leaves a row with its numbers, and the next within the hour leaves none."""
+    world.dagster.evaluate("trigger_sensor")
+    world.dagster.evaluate("trigger_sensor")
+    world.move(hours=2)
+    world.dagster.evaluate("trigger_sensor")
+
+    decisions = world.platform.state.decisions("parts")
+    assert [decision.opens for decision in decisions] == [False, False]
+    assert all(decision.numbers for decision in decisions)
+
+
+def test_an_approval_without_a_partition_blocks_nobody(world):
+    """A cycle that Dagster does not know yet is passed over."""
+    cycle = open_cycle(world)
+    state = world.platform.state
+    state.record_approval(
+        workload_id="parts", cycle=cycle.name, attempt=1, verdict="approved", actor="mara",
+        simulated=False, channel="cli", identity="taken on trust", requested_by="ann",
+        reason="good", release="parts.x.1", manifest_digest="m", gate_digest="g",
+        champion="base", days=7,
+    )  # fmt: skip
+    state.set_cycle_status("parts", cycle.name, "awaiting_approval", "gate passed")
+    state.set_cycle_status("parts", cycle.name, "approved", "by mara")
+    before = world.dagster.evaluate("granted_approvals_sensor")
+    world.dagster.instance.add_dynamic_partitions(cycle_partitions("parts").name, [cycle.name])
+    after = world.dagster.evaluate("granted_approvals_sensor")
+
+    assert not before.run_requests
+    assert [request.partition_key for request in after.run_requests] == [cycle.name]
+
+
+def test_finished_reviews_move_the_cursor(world):
+    """The cursor holds the judgments seen, so that only new ones start the job."""
+    evaluated = world.dagster.evaluate("finished_reviews_sensor")
+
+    assert not evaluated.run_requests
+    assert json.loads(evaluated.cursor) == {"parts": 0}
+
+
+def test_the_calendar_schedule_opens_the_cycle_and_launches_nothing(world):
+    """A schedule cannot name a dynamic partition: it writes the row and skips."""
+    world.send(5)
+    world.dagster.tick("new_events_sensor")
+    world.move(days=100)
+    repository = world.dagster.definitions.get_repository_def()
+    schedule = repository.get_schedule_def("parts_quarterly_schedule")
+    with dg.build_schedule_context(
+        instance=world.dagster.instance,
+        repository_def=repository,
+        resources={"platform": world.platform},
+        scheduled_execution_time=world.clock.now(),
+    ) as context:
+        result = schedule.evaluate_tick(context)
+
+    assert not result.run_requests
+    assert "calendar" in result.skip_message
+    assert [cycle.name for cycle in world.platform.state.open_cycles("parts")] == ["2026Q2-1"]
+
+
+def test_a_failure_says_what_to_do(world):
+    """Too few examples stop the cycle with the reason, and train nothing."""
+    cycle = open_cycle(world)
+    world.dagster.instance.add_dynamic_partitions(cycle_partitions("parts").name, [cycle.name])
+    run = world.dagster.run("parts_cycle_job", partition=cycle.name)
+
+    [failure] = [event for event in run.all_events if event.is_step_failure]
+    stopped = world.platform.state.get_cycle("parts", cycle.name)
+    assert "next step" in failure.step_failure_data.user_failure_data.metadata
+    assert stopped.status == "stopped"
+    assert "20" in stopped.status_reason
+    assert not (world.platform.home / "runs").exists()

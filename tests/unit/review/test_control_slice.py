@@ -1,0 +1,134 @@
+from datetime import timedelta
+
+import pytest
+
+from flywheel.control_slice import control_accuracy, wilson_interval
+from flywheel.review.batches import sample_batch
+from flywheel.review.collect import collect
+from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
+
+ALL_CONTROL = {
+    "budget": 400,
+    "overlap": 0.0,
+    "shares": {"control": 1.0, "uncertain": 0, "novel": 0, "flagged": 0},
+}
+WEEK = timedelta(days=7)
+
+
+def batch(lake, queue, workload, numbers, *, budget, right, **changes):
+    """Land a week of answers, ``right`` says which are right, and draw ``budget`` of them."""
+    start = START + changes.pop("week", 0) * WEEK
+    rows = [
+        answer(
+            number,
+            output=truth(number) if right(number) else truth(number + 1),
+            timestamp=start + timedelta(minutes=number),
+            **changes,
+        )
+        for number in numbers
+    ]
+    put_answers(lake, workload, rows, offset=numbers[0], landed_at=start + WEEK)
+    sample_batch(
+        lake,
+        queue,
+        workload,
+        window_start=start,
+        window_end=start + WEEK,
+        now=start + WEEK,
+        budget=budget,
+    )
+
+
+def judge(queue, workload, *, kind="answer", limit=None):
+    """Give the true answer to open items."""
+    for task in queue.open_tasks(workload.id, "ann")[:limit]:
+        said = truth(int(task.inference_id[1:])) if kind == "answer" else None
+        proposed = "new" if kind == "new_category" else None
+        queue.submit(workload, task.item_id, "ann", said, kind=kind, proposed_label=proposed)
+
+
+def measure(lake, workload, weeks=4):
+    """Measure over some weeks."""
+    return control_accuracy(lake, workload, START, START + weeks * WEEK)
+
+
+def test_accuracy_weighs_by_inclusion_probability(lake, queue):
+    """A week drawn thinly counts for all its answers, not for the few that were judged."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(100), budget=50, right=lambda _: True)
+    batch(lake, queue, workload, range(1000, 1300), week=1, budget=50, right=lambda _: False)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    found = measure(lake, workload)
+    assert (found.judged, found.correct) == (100, 50)
+    assert found.accuracy == pytest.approx(100 / 400)
+    assert found.lower < found.accuracy < found.upper
+
+
+def test_accuracy_is_told_by_release(lake, queue):
+    """Two releases in one window have their own figures."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(20), budget=20, right=lambda _: False)
+    batch(
+        lake, queue, workload, range(50, 70), week=1, budget=20, right=lambda _: True, release="r1"
+    )
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    found = measure(lake, workload)
+    assert {name: one.accuracy for name, one in found.by_release.items()} == {"base": 0, "r1": 1}
+    assert control_accuracy(lake, workload, START, START + WEEK).accuracy == 0
+
+
+def test_who_did_not_answer_is_reported(lake, queue):
+    """Unanswered items and those nobody can tell are counted, not guessed."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(20), budget=20, right=lambda _: True)
+    judge(queue, workload, limit=5)
+    judge(queue, workload, kind="cant_tell", limit=3)
+    collect(lake, queue, workload, now=END)
+    found = measure(lake, workload)
+    assert (found.items, found.judged, found.undecided) == (20, 5, 15)
+    assert found.accuracy == 1
+
+
+def test_missing_category_counts_as_a_wrong_answer(lake, queue):
+    """The model could not be right where the right label did not exist."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(10), budget=10, right=lambda _: True)
+    judge(queue, workload, kind="new_category", limit=4)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    assert measure(lake, workload).accuracy == pytest.approx(0.6)
+
+
+def test_nothing_judged_is_no_number(lake, queue):
+    """Without judgments, and without items, accuracy is None with the reason."""
+    workload = classification(review=ALL_CONTROL)
+    nothing = measure(lake, workload)
+    assert (nothing.accuracy, nothing.reason) == (None, "no control item was drawn")
+    batch(lake, queue, workload, range(10), budget=10, right=lambda _: True)
+    waiting = measure(lake, workload)
+    assert waiting.accuracy is None
+    assert waiting.reason == "nobody has judged the control items yet"
+
+
+def test_renamed_label_is_no_error_of_the_model(lake, queue):
+    """An answer in a former name is compared by the label behind it."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(9), budget=9, right=lambda _: True)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    raw = workload.model_dump(mode="json", by_alias=True)
+    raw["taxonomy"]["version"] = 2
+    raw["taxonomy"]["labels"][0] |= {"name": "fluid leak", "former_names": ["oil fault"]}
+    later = classification(**raw)
+    collect(lake, queue, later, now=END)
+    assert measure(lake, later).accuracy == 1
+
+
+def test_wilson_interval_agrees_with_a_published_one():
+    """15 of 50 at 95 % gives 0.191 to 0.438 (Newcombe 1998's method 3)."""
+    lower, upper = wilson_interval(0.3, 50)
+    assert (round(lower, 3), round(upper, 3)) == (0.191, 0.438)
+    assert wilson_interval(1.0, 10)[1] == 1.0
+    assert wilson_interval(0.0, 10)[0] == pytest.approx(0)

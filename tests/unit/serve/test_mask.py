@@ -1,0 +1,112 @@
+"""The mask, and confidence under it, against a computation by brute force."""
+
+import math
+
+import pytest
+
+from flywheel.answers import AnswerCodec, assign_surfaces
+from flywheel.prompt import render_prompt
+from flywheel.serve.decoding import decode_batch
+from flywheel.serve.loading import LoadedModel, load_model
+from flywheel.serve.local_server import LocalModelServer
+from flywheel.serve.mask import AnswerMask, MaskNode
+from flywheel.workload import Workload
+from tests.fakes.micro_base import classification, codec, extraction, micro_base
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedModel:
+    """The micro base in memory."""
+    return load_model(micro_base().folder, "float32")
+
+
+def named(workload: Workload) -> AnswerCodec:
+    # As for a base without label tokens: names are written in several tokens, in several ways.
+    return AnswerCodec(workload, assign_surfaces(workload, {}, ()))
+
+
+def mask_of(loaded: LoadedModel, made: AnswerCodec) -> AnswerMask:
+    return AnswerMask(made, loaded.ll_tokenizer, loaded.model.config.vocab_size)
+
+
+def endings(
+    loaded: LoadedModel, mask: AnswerMask, node: MaskNode, prompt: list[int]
+) -> dict[tuple[int, ...], float]:
+    # Walks every allowed path with a full pass of the model each, and no cache.
+    import torch
+
+    with torch.inference_mode():
+        logits = loaded.model(input_ids=torch.tensor([[*prompt, *node.path]])).logits[0, -1]
+    chances = torch.softmax(logits[torch.from_numpy(node.allowed)].double(), dim=0)
+    found: dict[tuple[int, ...], float] = {}
+    for token, chance in zip(node.allowed, chances, strict=True):
+        if token == loaded.tokenizer.eos_token_id:
+            found[node.path] = float(chance)
+            continue
+        rest = endings(loaded, mask, mask.after(node, int(token)), prompt)
+        found |= {path: float(chance) * share for path, share in rest.items()}
+    return found
+
+
+@pytest.mark.parametrize("workload", [classification(), extraction()], ids=lambda w: w.id)
+@pytest.mark.parametrize("text", ["the seal leaks", "urgent: weld cracked"])
+def test_confidence_is_the_share_among_all_allowed_answers(
+    loaded: LoadedModel, workload: Workload, text: str
+):
+    """The product of masked steps is the path's probability among all paths, which sum to one."""
+    mask = mask_of(loaded, named(workload))
+    prompt = loaded.tokenizer(render_prompt(workload, text))["input_ids"]
+    every = endings(loaded, mask, mask.root, prompt)
+    assert math.fsum(every.values()) == pytest.approx(1.0, abs=1e-9)
+    (decoded,) = decode_batch(
+        loaded.model, mask, [prompt], end=loaded.tokenizer.eos_token_id, limit=60
+    )
+    assert decoded.complete
+    assert math.exp(decoded.log_probability) == pytest.approx(
+        every[tuple(decoded.tokens)], rel=1e-4
+    )
+
+
+def test_every_path_is_an_allowed_answer(loaded: LoadedModel):
+    """What the mask allows to its end decodes to an answer of the schema, and to nothing else."""
+    made = named(extraction())
+    mask = mask_of(loaded, made)
+    prompt = loaded.tokenizer("x")["input_ids"]
+    texts = {loaded.tokenizer.decode(path) for path in endings(loaded, mask, mask.root, prompt)}
+    outputs = [made.decode(text) for text in texts]
+    assert len(outputs) == 6
+    assert {made.encode(output) for output in outputs} == texts
+
+
+def test_label_that_begins_another_may_end(loaded: LoadedModel):
+    """Where one label is complete and another goes on, the end token is a choice."""
+    mask = mask_of(loaded, named(classification()))
+    ends = [
+        path
+        for path in endings(loaded, mask, mask.root, loaded.tokenizer("x")["input_ids"])
+        if loaded.tokenizer.decode(path) == "seal"
+    ]
+    node = mask.root
+    for token in ends[0]:
+        node = mask.after(node, token)
+    assert loaded.tokenizer.eos_token_id in node.allowed
+    assert len(node.allowed) > 1
+
+
+def test_label_token_is_one_choice(loaded: LoadedModel):
+    """On the tiny base every label is one token that the mask allows at once."""
+    made = codec()
+    tokens = loaded.tokenizer.convert_tokens_to_ids(made.choices)
+    assert set(tokens) <= set(mask_of(loaded, made).root.allowed.tolist())
+
+
+def test_open_schema_is_answered_and_cut_off_where_it_does_not_end():
+    """Free text is masked by the same library; an answer without an end has no output."""
+    properties = {"part": {"type": "string"}, "note": {"type": "string"}}
+    raw = extraction().model_dump(mode="json", by_alias=True)
+    raw["task"]["schema"] = {"type": "object", "properties": properties, "required": ["note"]}
+    workload = Workload.model_validate({**raw, "limits": {"answer_tokens": 12}})
+    server = LocalModelServer(micro_base().folder)
+    (answer,) = server.answer("base", named(workload), ["the seal leaks"])
+    assert answer.completion_tokens <= 13
+    assert (answer.output is None) == (answer.error is not None)
