@@ -53,6 +53,8 @@ class Progress:
             yield stage
         taken = time.perf_counter() - started
         self.seconds[name] += taken
+        if not any(stage.told):
+            return  # nothing was to be done
         line = Text(f"  {self.elapsed:6.1f} s  ", style="dim")
         line.append(f"{name:<10}", style="cyan")
         line.append(f" {' · '.join(told for told in stage.told if told)}", style="default")

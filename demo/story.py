@@ -97,7 +97,7 @@ class Story:
         with self.progress.stage("release") as stage:
             for result in self.dagster.tick("granted_approvals_sensor"):
                 self._must_succeed(result)
-            stage.tell(f"champion {state.champion(workload_id)}")
+                stage.tell(f"champion {state.champion(workload_id)}")
 
     def _announce(self, stage: Stage) -> None:
         launcher = self.platform.launcher

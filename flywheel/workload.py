@@ -156,7 +156,7 @@ class TrainingRecipe(_Strict):
     dropout: Share = 0.0
     maximum_tokens: int = Field(default=256, ge=16)
     checkpoint_steps: int = Field(default=50, ge=1)
-    timeout_seconds: int = Field(default=6 * 3600, ge=10)
+    timeout_seconds: int = Field(default=6 * 3600, ge=1)
 
 
 class Limits(_Strict):

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -99,49 +100,21 @@ def status(
     overall, batches = review_agreement(platform.lake, workload)
     start, end, period = _period(platform, workload)
     spent = spending(platform.lake, workload.id, period)
-    quality = control_accuracy(platform.lake, workload, start, end)
-    proposed = proposed_labels(platform, workload)
+    facts = {
+        "queue": asdict(platform.queue.status(workload)),
+        "period": period,
+        "budget": workload.review.budget,
+        "judgments_sent": spent.sent,
+        "judgments_held_back": spent.held_back,
+        "agreement": asdict(overall),
+        "batches": {name: asdict(batch) for name, batch in batches.items()},
+        "control": asdict(control_accuracy(platform.lake, workload, start, end)),
+        "proposed_labels": proposed_labels(platform, workload),
+    }
     if json_output:
-        facts = {
-            "queue": asdict(platform.queue.status(workload)),
-            "period": period,
-            "budget": workload.review.budget,
-            "judgments_sent": spent.sent,
-            "judgments_held_back": spent.held_back,
-            "agreement": asdict(overall),
-            "batches": {name: asdict(batch) for name, batch in batches.items()},
-            "control": asdict(quality),
-            "proposed_labels": proposed,
-        }
         typer.echo(json.dumps(facts))
-        return
-    table = Table(title=f"{workload.id}: review")
-    table.add_column("batch", no_wrap=True)
-    for column in ("items", "answered", "judgments", "kept", "edited", "alpha (items)"):
-        table.add_column(column)
-    for batch in batches.values():
-        table.add_row(
-            batch.batch_id,
-            str(batch.items),
-            str(batch.answered),
-            f"{batch.judgments_given}/{batch.judgments_wanted}",
-            str(batch.kept),
-            str(batch.edited),
-            _alpha(batch.agreement.alpha, batch.agreement.items),
-        )
-    _console.print(table)
-    _console.print(
-        f"{period}: {spent.sent} of {workload.review.budget} judgments asked for, "
-        f"{spent.held_back} held back for adjudication."
-    )
-    _console.print(
-        f"Agreement: {_alpha(overall.alpha, overall.items)} {overall.reason}\n"
-        f"Control slice in {period}: {_accuracy(quality.accuracy, quality.lower, quality.upper)} "
-        f"from {quality.judged} of {quality.items} items; {quality.undecided} not decided. "
-        f"{quality.reason}"
-    )
-    for name, count in proposed.items():
-        _console.print(Text(f"New category asked for: {name} ({count} items)"))
+    else:
+        _show_status(workload.id, facts)
 
 
 @app.command()
@@ -161,17 +134,40 @@ def answer(
     )
 
 
+def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
+    table = Table(title=f"{workload_id}: review")
+    table.add_column("batch", no_wrap=True)
+    for column in ("items", "answered", "judgments", "kept", "edited", "alpha (items)"):
+        table.add_column(column)
+    for batch in facts["batches"].values():
+        given = f"{batch['judgments_given']}/{batch['judgments_wanted']}"
+        numbers = (batch["items"], batch["answered"], given, batch["kept"], batch["edited"])
+        table.add_row(batch["batch_id"], *map(str, numbers), _alpha(batch["agreement"]))
+    _console.print(table)
+    agreement, control = facts["agreement"], facts["control"]
+    _console.print(
+        f"{facts['period']}: {facts['judgments_sent']} of {facts['budget']} judgments asked for, "
+        f"{facts['judgments_held_back']} held back for adjudication.\n"
+        f"Agreement: {_alpha(agreement)} {agreement['reason']}\n"
+        f"Control slice in {facts['period']}: {_accuracy(control)} from {control['judged']} of "
+        f"{control['items']} items; {control['undecided']} not decided. {control['reason']}"
+    )
+    for name, count in facts["proposed_labels"].items():
+        _console.print(Text(f"New category asked for: {name} ({count} items)"))
+
+
 def _period(platform: Platform, workload: Workload) -> tuple[datetime, datetime, str]:
     now = platform.clock.now()
     start = period_start(workload.cadence, now, workload.timezone)
     return start, now, period_name(workload.cadence, now, workload.timezone)
 
 
-def _alpha(alpha: float | None, items: int) -> str:
-    return f"{alpha:.2f} ({items})" if alpha is not None else f"not defined ({items})"
+def _alpha(agreement: dict[str, Any]) -> str:
+    alpha = agreement["alpha"]
+    return f"{'not defined' if alpha is None else format(alpha, '.2f')} ({agreement['items']})"
 
 
-def _accuracy(share: float | None, lower: float | None, upper: float | None) -> str:
-    if share is None or lower is None or upper is None:
+def _accuracy(control: dict[str, Any]) -> str:
+    if control["accuracy"] is None:
         return "not measured"
-    return f"{share:.1%} ({lower:.1%} to {upper:.1%})"
+    return f"{control['accuracy']:.1%} ({control['lower']:.1%} to {control['upper']:.1%})"

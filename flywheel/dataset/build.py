@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage
-from flywheel.dataset.examples import Example, read_examples
+from flywheel.dataset.examples import Example, Excluded, read_examples
 from flywheel.dataset.fixed_cases import fixed_cases
 from flywheel.dataset.golden import carry_golden
 from flywheel.dataset.writing import write_snapshot
@@ -59,9 +59,9 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
     mapping = AnswerMapping(workload)
     examples, unusable = read_examples(lake, workload.id, mapping, hash_key)
     golden: list[Example] | None = None
+    retired: list[Excluded] = []
     if golden_from is not None:
         golden, retired = carry_golden(lake, workload, mapping, golden_from, hash_key)
-        unusable += retired
     earlier = _earlier(lake, workload.id)
     assembly = assemble(
         workload,
@@ -71,16 +71,16 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
         fixed=fixed_cases(lake, workload.id, promoted),
         earlier=earlier,
     )
-    assembly.excluded.extend(unusable)
+    assembly.excluded.extend([*unusable, *retired])
     check_leakage(assembly, earlier, workload.review.near_duplicate)
     _check_size(workload, assembly)
     sources = {
         "built_at": now.isoformat(),
         "lake": str(lake.root),
         "accepted_corrections": len(examples) + len(unusable),
-        "golden_from": open_snapshot(golden_from).hash if golden_from else None,
+        "golden_from": golden_from and open_snapshot(golden_from).hash,
         "golden_wanted": workload.golden_size,
-        "holdout_since": holdout_since.isoformat() if holdout_since else None,
+        "holdout_since": holdout_since and holdout_since.isoformat(),
         "promoted_cycles": list(promoted),
     }
     snapshot = write_snapshot(workload, mapping, assembly, cycle=cycle, home=home, sources=sources)

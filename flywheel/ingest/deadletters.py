@@ -133,27 +133,35 @@ def replay(
         letter: replay only this one.
     """
     report = ReplayReport()
-    for topic in lake.rows("SELECT DISTINCT topic FROM stored.dead_letters ORDER BY topic"):
-        after = ("", -1, -1)
-        while True:
-            more = _replay_round(lake, contract, topic["topic"], after, now, reason, letter, report)
-            if more is None:
-                break
-            after = more
+    for row in lake.rows("SELECT DISTINCT topic FROM stored.dead_letters ORDER BY topic"):
+        wanted = _Wanted(row["topic"], reason, None if letter is None else str(letter))
+        after: _Position | None = ("", -1, -1)
+        while after is not None:
+            after = _replay_round(lake, contract, wanted, after, report, now=now)
     return report
 
 
-def _replay_round(  # noqa: PLR0913, PLR0917 - one round's whole state
+_Position = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    topic: str
+    reason: str | None
+    letter: str | None
+
+
+def _replay_round(
     lake: Lake,
     contract: EventContract,
-    topic: str,
-    after: tuple[str, int, int],
-    now: datetime,
-    reason: str | None,
-    letter: DeadLetterId | None,
+    wanted: _Wanted,
+    after: _Position,
     report: ReplayReport,
-) -> tuple[str, int, int] | None:
-    last: tuple[str, int, int] | None = None
+    *,
+    now: datetime,
+) -> _Position | None:
+    table = table_of(wanted.topic)
+    last: _Position | None = None
     landed: Counter[str] = Counter()
     dead: Counter[str] = Counter()
 
@@ -161,30 +169,33 @@ def _replay_round(  # noqa: PLR0913, PLR0917 - one round's whole state
         nonlocal last
         landed.clear()
         dead.clear()
-        records = _still_dead(lake, topic, after, reason, letter)
-        if not records:
-            last = None
+        records = _still_dead(lake, wanted, after)
+        last = _position_of(records[-1]) if records else None
+        # What ingest has not passed yet (it stopped half-way) it will read again itself.
+        ends = {one: _end(lake, table, one) for one in {record.partition for record in records}}
+        passed = [record for record in records if record.offset < ends[record.partition]]
+        if not passed:
             return pa.table({})
-        position = records[-1].partition
-        last = (position.topic_id, position.number, records[-1].offset)
-        batch = arrange(records, contract, AnswerTexts(), now=now)
+        batch = arrange(passed, contract, AnswerTexts(), now=now)
         landed.update(batch.rows["workload_id"].to_pylist())
         dead.update(str(rejection.reason) for rejection in batch.rejections)
         return batch.rows
 
-    lake.retry(lambda: lake.append_computed(table_of(topic), _REPLAY, good))
+    lake.retry(lambda: lake.append_computed(table, _REPLAY, good))
     report.landed += landed
     report.still_dead += dead
     return last
 
 
-def _still_dead(
-    lake: Lake,
-    topic: str,
-    after: tuple[str, int, int],
-    reason: str | None,
-    letter: DeadLetterId | None,
-) -> Sequence[LogRecord]:
+def _position_of(record: LogRecord) -> _Position:
+    return record.partition.topic_id, record.partition.number, record.offset
+
+
+def _end(lake: Lake, table: str, partition: Partition) -> int:
+    return lake.position(table, partition.topic_id, partition.number) or 0
+
+
+def _still_dead(lake: Lake, wanted: _Wanted, after: _Position) -> Sequence[LogRecord]:
     rows = lake.rows(
         f"SELECT * FROM ({_STILL_DEAD}) WHERE topic = $topic AND raw IS NOT NULL "  # noqa: S608 - constant columns
         f"AND ({_POSITION}) > ($topic_id, $partition, $offset) "
@@ -192,12 +203,12 @@ def _still_dead(
         'AND ($letter IS NULL OR concat_ws(\':\', topic_id, "partition", "offset") = $letter) '
         f"ORDER BY {_POSITION} LIMIT {_ROUND}",
         {
-            "topic": topic,
+            "topic": wanted.topic,
             "topic_id": after[0],
             "partition": after[1],
             "offset": after[2],
-            "reason": reason,
-            "letter": None if letter is None else str(letter),
+            "reason": wanted.reason,
+            "letter": wanted.letter,
         },
     )
     return [

@@ -14,7 +14,8 @@ from flywheel.errors import ConcurrencyError
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import Annotation, ReviewQueue
-from flywheel.review.merge import SOURCE, MergeOutcome, adjudication_of, merge_annotations
+from flywheel.review.conflicts import conflicting_items
+from flywheel.review.merge import SOURCE, adjudication_of, merge_annotations
 from flywheel.review.sent_items import SentItem, item_rows, read_sent, spending
 from flywheel.workload import Workload
 
@@ -57,7 +58,8 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     outcome = merge_annotations(workload, sent, annotations, _current(lake, workload.id), now)
     if outcome.corrections:
         corrections.append(outcome.corrections)
-    paid = _affordable(lake, workload, outcome)
+    disputed = [*outcome.disputed, *conflicting_items(lake, workload, sent)]
+    paid = _affordable(lake, workload, disputed)
     if paid:
         times = {entry.item.inference_id: entry.event_time for entry in paid}
         items.append(item_rows([adjudication_of(entry, now) for entry in paid], times))
@@ -68,7 +70,7 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         corrections=dict(Counter(row["status"] for row in outcome.corrections)),
         verdicts=outcome.verdicts,
         adjudications=len(paid),
-        adjudications_waiting=len(outcome.disputed) - len(paid),
+        adjudications_waiting=len(disputed) - len(paid),
         unusable=outcome.unusable,
         unknown_items=outcome.unknown_items,
     )
@@ -137,10 +139,10 @@ def _current(lake: Lake, workload_id: str) -> dict[str, dict[str, Any]]:
     return {row["correction_id"]: row for row in rows}
 
 
-def _affordable(lake: Lake, workload: Workload, outcome: MergeOutcome) -> list[SentItem]:
+def _affordable(lake: Lake, workload: Workload, disputed: Iterable[SentItem]) -> list[SentItem]:
     paid: list[SentItem] = []
     left: dict[str, int] = {}
-    for entry in outcome.disputed:
+    for entry in disputed:
         period = entry.item.batch_id.rpartition("-")[0]
         if period not in left:
             left[period] = workload.review.budget - spending(lake, workload.id, period).sent

@@ -114,20 +114,26 @@ def _correction(
     latest: Mapping[str, Any] | None,
     now: datetime,
 ) -> dict[str, Any] | None:
-    item = entry.item
     status: str = verdict.status
     if status in ("open", "cant_tell"):
         if latest is None or latest["status"] == "withdrawn":
             return None
         status = "withdrawn"
+    version = 1 if latest is None else int(latest["version"]) + 1
+    row = _row(workload, entry, verdict) | {"status": status, "version": version}
+    if latest is not None and all(row[name] == latest[name] for name in _CONTENT):
+        return None
+    return row | {"accepted_at": now}
+
+
+def _row(workload: Workload, entry: SentItem, verdict: Verdict) -> dict[str, Any]:
+    item = entry.item
     people = [judgment.annotation for judgment in verdict.judgments]
     output = None if verdict.output is None else canonical_json(verdict.output)
     original = None if entry.original_output is None else canonical_json(entry.original_output)
-    row = {
+    return {
         "workload_id": workload.id,
         "correction_id": item.item_id,
-        "version": 1 if latest is None else int(latest["version"]) + 1,
-        "status": status,
         "inference_id": item.inference_id,
         "batch_id": item.batch_id,
         "slice": item.slice,
@@ -145,8 +151,4 @@ def _correction(
         "source": SOURCE,
         "subject_id": item.subject_id,
         "event_time": entry.event_time,
-        "accepted_at": now,
     }
-    if latest is not None and all(row[name] == latest[name] for name in _CONTENT):
-        return None
-    return row

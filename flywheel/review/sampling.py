@@ -101,7 +101,8 @@ class _Batch:
         share = self.workload.review.shares.control
         if not window or not total or not share:
             return []
-        wanted = min(len(window), total, max(1, round(total * share)))
+        # Where traffic is thin, the share is one of the traffic: the rest is there to learn from.
+        wanted = max(1, round(min(total, len(window)) * share))
         drawn = sorted((self.draw("control", c.inference_id), c.inference_id, c) for c in window)
         reason = f"drawn at random: {wanted} of {len(window)} answers"
         return [

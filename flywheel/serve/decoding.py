@@ -51,7 +51,7 @@ class _Cache:
         self._seen = torch.ones((rows, head_tokens), dtype=torch.long)
 
     def read(self, tokens: Sequence[Sequence[int]], starts: Sequence[int]) -> Any:
-        """Read each row's tokens and return the logits after its last one."""
+        """Read each row's tokens and return the hidden state after its last one."""
         import torch
 
         longest = max(1, *(len(row) for row in tokens))
@@ -67,8 +67,7 @@ class _Cache:
             past_key_values=self._keys,
             use_cache=True,
         ).last_hidden_state
-        last = hidden[torch.arange(len(tokens)), (lengths - 1).clamp(min=0)]
-        return self._model.lm_head(last).double()
+        return hidden[torch.arange(len(tokens)), (lengths - 1).clamp(min=0)]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with some of the rows."""
@@ -113,11 +112,11 @@ def decode_batch(
             if not rows:
                 break
             cache.keep(going)
-        logits = cache.read([r.pending for r in rows], [r.length for r in rows])
+        hidden = cache.read([r.pending for r in rows], [r.length for r in rows])
         for row in rows:
             row.length += len(row.pending)
             row.pending = []
-        _choose(rows, logits, mask, end)
+        _choose(rows, hidden, model.lm_head, mask, end)
     return answers
 
 
@@ -140,8 +139,9 @@ def _take(row: _Row, token: int, mask: AnswerMask, end: int) -> None:
     row.node = mask.after(row.node, token)
 
 
-def _choose(rows: Sequence[_Row], logits: Any, mask: AnswerMask, end: int) -> None:
-    # Rows that stand at the same point of the mask are decided together.
+def _choose(rows: Sequence[_Row], hidden: Any, head: Any, mask: AnswerMask, end: int) -> None:
+    # Rows that stand at the same point of the mask are decided together, and only the tokens
+    # that are allowed there are scored: the rest of the vocabulary is most of a small model.
     import torch
 
     together: dict[tuple[int, ...], list[int]] = {}
@@ -149,8 +149,9 @@ def _choose(rows: Sequence[_Row], logits: Any, mask: AnswerMask, end: int) -> No
         together.setdefault(row.node.path, []).append(index)
     for indices in together.values():
         allowed = rows[indices[0]].node.allowed
-        scores = logits[torch.tensor(indices)][:, torch.from_numpy(allowed)]
-        best_scores, best = torch.log_softmax(scores, dim=1).max(dim=1)
+        weight = head.weight[torch.from_numpy(allowed)].float()
+        scores = hidden[torch.tensor(indices)].float() @ weight.T
+        best_scores, best = torch.log_softmax(scores.double(), dim=1).max(dim=1)
         for index, score, choice in zip(
             indices, np.asarray(best_scores), np.asarray(best), strict=True
         ):

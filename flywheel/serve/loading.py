@@ -35,9 +35,23 @@ def load_model(folder: Path, precision: str) -> LoadedModel:
             f"The base model in {folder} cannot be loaded: {error}",
             next_step="remove the folder and build it again with `flywheel base build`",
         ) from error
+    _check_head(model)
     return LoadedModel(
         model=model.eval().requires_grad_(False),
         tokenizer=tokenizer,
         ll_tokenizer=llguidance.hf.from_tokenizer(tokenizer, n_vocab=model.config.vocab_size),
         digest=base.digest,
     )
+
+
+def _check_head(model: Any) -> None:
+    # Scores are read from the output rows directly; a model that changes them afterwards would
+    # be measured wrongly.
+    changes = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+    found = [name for name in changes if getattr(model.config, name, None) not in (None, 1, 1.0)]
+    head = model.get_output_embeddings()
+    if found or head is None or head is not model.lm_head or head.bias is not None:
+        raise ConfigurationError(
+            f"{type(model).__name__} computes its scores in a way that the local server does not.",
+            next_step="serve it with vLLM, or choose a Llama-type base",
+        )

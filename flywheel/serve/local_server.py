@@ -7,13 +7,15 @@ module loads, batches and reads answers back.
 import math
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from flywheel.adapter_folder import verify_adapter
 from flywheel.answers import AnswerCodec, canonical_json
+from flywheel.base_folder import Precision, own_precision
 from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
 from flywheel.prompt import prompt_ids, render_prompt
@@ -33,15 +35,13 @@ class LocalModelServer:
 
     Args:
         base: folder of the base model, as ``flywheel base build`` leaves it.
-        precision: of the weights in memory. Evaluation and traffic use the same server, so the
-            gate measures at the precision that is served.
+        precision: of the weights in memory, the base's own unless stated. Evaluation and traffic
+            use the same server, so the gate measures at the precision that is served.
     """
 
-    def __init__(
-        self, base: Path, *, precision: Literal["float32", "bfloat16"] = "float32"
-    ) -> None:
+    def __init__(self, base: Path, *, precision: Precision | None = None) -> None:
         self._lock = threading.RLock()
-        loaded = load_model(base, precision)
+        loaded = load_model(base, precision or own_precision(base))
         self._base_digest, self._model = loaded.digest, loaded.model
         self._tokenizer, self._ll_tokenizer = loaded.tokenizer, loaded.ll_tokenizer
         self._positions = int(self._model.config.max_position_embeddings)
@@ -71,8 +71,13 @@ class LocalModelServer:
     def unload(self, release: str) -> None:
         """Forget a retired release; an unknown name is no error."""
         with self._lock:
-            if self._contents.pop(release, None) is not None:
+            if self._contents.pop(release, None) is None:
+                return
+            if self._contents:
+                self._peft.set_adapter(_slot(next(iter(self._contents))), inference_mode=True)
                 self._peft.delete_adapter(_slot(release))
+            else:
+                self._model, self._peft = self._peft.unload(), None
 
     def releases(self) -> tuple[str, ...]:
         """Name what can answer now, ``base`` included."""
@@ -118,11 +123,14 @@ class LocalModelServer:
 
         slot = _slot(release)
         try:
-            if self._peft is None:
-                peft = PeftModel.from_pretrained(self._model, adapter, adapter_name=slot)
-                self._peft = peft.eval()
-            else:
-                self._peft.load_adapter(adapter, adapter_name=slot)
+            with warnings.catch_warnings():
+                # PEFT still asks transformers by a name that transformers gives up.
+                warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+                if self._peft is None:
+                    peft = PeftModel.from_pretrained(self._model, adapter, adapter_name=slot)
+                    self._peft = peft.eval()
+                else:
+                    self._peft.load_adapter(adapter, adapter_name=slot)
             self._peft.set_adapter(slot)
             with torch.inference_mode():  # the first pass is slow: not at a client's expense
                 self._model(input_ids=torch.tensor([[self._tokenizer.eos_token_id]]))

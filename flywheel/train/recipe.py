@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.answers import AnswerCodec
-from flywheel.base_folder import BaseModel, load_base
+from flywheel.base_folder import BaseModel, load_base, own_precision
 from flywheel.errors import IntegrityError, InterruptedWorkError, OutOfMemoryError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.train.checkpoints import FOLDER, last_complete
@@ -23,7 +23,7 @@ from flywheel.train.servable import check_servable, serving_rank
 
 __all__ = ["train"]
 
-_LARGE = 1_000_000_000
+_LARGE = 2_000_000_000  # bytes of weights from which memory matters more than time
 
 
 def train(spec: TrainSpec, out: Path) -> TrainResult:
@@ -99,15 +99,14 @@ def _trainer(
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoConfig, BitsAndBytesConfig
+    from transformers import BitsAndBytesConfig
     from trl.trainer.sft_config import SFTConfig
 
     recipe = spec.recipe
     quantization: Any = BitsAndBytesConfig
-    # A small model gains nothing from bfloat16 and loses precision; a real one gains half the time.
-    small = AutoConfig.from_pretrained(base.folder).hidden_size < 512  # noqa: PLR2004
-    dtype = torch.float32 if small else torch.bfloat16
-    weights = (base.folder / "model.safetensors").stat().st_size if small else 0
+    precision = own_precision(base.folder)
+    dtype = getattr(torch, precision)
+    weights = sum(path.stat().st_size for path in base.folder.glob("*.safetensors"))
     steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
     return completion_trainer(
         model=str(base.folder),
@@ -122,7 +121,7 @@ def _trainer(
             weight_decay=0.0,
             max_length=None,  # lengths were checked: nothing is cut
             dataset_kwargs={"skip_prepare_dataset": True},
-            bf16=not small,
+            bf16=precision == "bfloat16",
             gradient_checkpointing=weights > _LARGE,
             use_cpu=not torch.cuda.is_available(),
             dataloader_pin_memory=torch.cuda.is_available(),

@@ -111,3 +111,20 @@ def test_many_letters_are_replayed_in_rounds(plane, monkeypatch):
     report = replay(plane.lake, _contract(plane), now=plane.clock.now())
     assert report.landed == {"late": 11}
     assert report.still_dead == {"bad_json": 2}
+
+
+def test_what_ingest_has_not_passed_is_left_to_it(plane):
+    """A dead letter of a batch that was cut off is not landed by a replay and again by ingest."""
+    plane.produce(1, workload_id="late")
+
+    def stop(name: str) -> None:
+        if name == "dead_letters_written":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plane.ingest(on_step=stop, group="a").run_once()
+    assert not replay(plane.lake, _contract(plane), now=plane.clock.now()).landed
+    plane.ingest(plane.workload, _LATE, group="b").run_once()
+    ledger = plane.prove()
+    assert ledger.balances
+    assert (ledger.landed, ledger.total("dead_letters")) == (1, 0)

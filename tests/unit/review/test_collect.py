@@ -11,8 +11,11 @@ from tests.fakes.review_world import (
     START,
     answer,
     classification,
+    correction,
     extraction,
     put_answers,
+    put_corrections,
+    text,
     truth,
 )
 
@@ -338,6 +341,25 @@ def test_of_two_racing_merges_one_writes(lake, queue, world, tmp_path, monkeypat
     assert not collect(lake, queue, workload, now=END).changed
     assert len(lake.rows("SELECT * FROM corrections")) == 1
     other.close()
+
+
+def test_contradiction_of_an_accepted_answer_is_decided_by_another_person(lake, queue, world):
+    """Where the seed says something else about the same input, the item is asked about again."""
+    workload, tasks = world
+    asked = queue.open_tasks(workload.id, "ann")
+    number = next(int(task.inference_id[1:]) for task in asked if task.slice != "control")
+    key = tasks[f"i{number:05d}"]
+    seed = correction(1, inference_id=None, correction_id="s1", source="seed", slice="seed")
+    put_corrections(lake, workload, [seed | {"input": text(number).upper(), "output": "oil fault"}])
+    for name in ("ann", "ben"):
+        queue.submit(workload, key, name, "heat fault")
+    report = collect(lake, queue, workload, now=END)
+    assert (report.corrections, report.adjudications) == ({"accepted": 1}, 1)
+    assert not collect(lake, queue, workload, now=END).changed
+    queue.submit(workload, f"{key}-adjudication", "cleo", "oil fault")
+    collect(lake, queue, workload, now=END)
+    assert latest(lake, workload, key)["output"] == '"oil fault"'
+    assert not collect(lake, queue, workload, now=END).changed
 
 
 class CutOff:

@@ -108,10 +108,18 @@ def test_control_slice_ignores_confidence_flags_and_repetition():
 def test_control_slice_takes_answers_of_the_window_only():
     """Older answers that a client complained about are never control items."""
     old = candidates(200, in_window=False, flag=("client marked it wrong", 1.0))
-    items = choose(old + candidates(10, start=900), workload=shares(control=0.5, flagged=0.5))
+    items = choose(old + candidates(10, start=900), workload=shares(control=1.0))
     control = {item.inference_id for item in items if item.slice == "control"}
     assert control <= {f"i{number:05d}" for number in range(900, 910)}
     assert {item.inclusion_probability for item in items if item.slice == "control"} == {1.0}
+
+
+def test_thin_traffic_is_not_eaten_up_by_the_control_slice():
+    """With fewer answers than the budget pays for, the control share is one of the answers."""
+    items = choose(candidates(12, confidence=0.4), budget=300)
+    assert [item.slice for item in items].count("control") == 3
+    assert {item.inclusion_probability for item in items if item.slice == "control"} == {0.25}
+    assert len(items) == 12
 
 
 def test_uncertain_answers_come_lowest_first_and_say_why():

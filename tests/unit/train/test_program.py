@@ -1,0 +1,84 @@
+"""The trainer program's exit codes, in this process and without training."""
+
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import (
+    ConfigurationError,
+    DataError,
+    FlywheelError,
+    IntegrityError,
+    InterruptedWorkError,
+    LeakageError,
+    OutOfMemoryError,
+    TrainingError,
+)
+from flywheel.ports.train_launcher import EXIT_BAD_DATA, EXIT_BAD_SPEC, EXIT_INTERRUPTED
+from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from flywheel.train.program import _alone, _exit_code, main
+from tests.fakes.micro_base import training_spec, write_snapshot
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), 64),
+        (IntegrityError("x"), 64),
+        (DataError("x"), 65),
+        (LeakageError("x"), 65),
+        (OutOfMemoryError("x"), 66),
+        (InterruptedWorkError("x"), 75),
+        (TrainingError("x"), 1),
+    ],
+)
+def test_exit_code_tells_the_error(error: FlywheelError, code: int):
+    """Each kind of failure has its own code."""
+    assert _exit_code(error) == code
+
+
+def test_bad_spec_ends_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A file that is no spec says so."""
+    path = tmp_path / "spec.json"
+    path.write_text('{"release": 1}')
+    assert main([str(path), "--out", str(tmp_path / "out")]) == EXIT_BAD_SPEC
+    assert "no training spec" in capsys.readouterr().err
+
+
+def test_bad_data_ends_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Rows that are too long are named before any training."""
+    rows = [{"inference_id": "long-one", "input": "leak " * 100, "output": "seal"}]
+    spec = training_spec(tmp_path / "dataset", maximum_tokens=64)
+    digest = write_snapshot(tmp_path / "dataset", rows)
+    spec = spec.model_copy(update={"dataset_hash": digest})
+    (tmp_path / "spec.json").write_text(spec.model_dump_json())
+    code = main([str(tmp_path / "spec.json"), "--out", str(tmp_path / "out")])
+    assert code == EXIT_BAD_DATA
+    assert "long-one" in capsys.readouterr().err
+
+
+def test_base_of_another_digest_is_a_bad_spec(tmp_path: Path):
+    """A base that is not the one of the spec is never trained on."""
+    spec = training_spec(tmp_path / "dataset").model_copy(update={"base_digest": "0" * 64})
+    (tmp_path / "spec.json").write_text(spec.model_dump_json())
+    assert main([str(tmp_path / "spec.json"), "--out", str(tmp_path / "out")]) == EXIT_BAD_SPEC
+
+
+def test_folder_in_use_is_left_alone(tmp_path: Path):
+    """A second trainer of the same folder steps back and may try again."""
+    spec = training_spec(tmp_path / "dataset")
+    (tmp_path / "spec.json").write_text(spec.model_dump_json())
+    with _alone(tmp_path):
+        assert main([str(tmp_path / "spec.json"), "--out", str(tmp_path)]) == EXIT_INTERRUPTED
+
+
+def test_killed_trainer_can_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A trainer that dies by a signal is interrupted work, not a failed training."""
+    program = tmp_path / "killed"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program))
+    with pytest.raises(InterruptedWorkError, match="SIGKILL"):
+        SubprocessTrainLauncher().run(
+            training_spec(tmp_path / "dataset"), tmp_path / "out", on_progress=lambda _: None
+        )

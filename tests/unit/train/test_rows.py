@@ -1,0 +1,68 @@
+"""Training rows: checked, tokenised as served, never cut."""
+
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import DataError
+from flywheel.prompt import completion_ids, prompt_ids, render_prompt
+from flywheel.train.rows import read_rows, tokenize_rows
+from tests.fakes.micro_base import classification, codec, micro_base, write_snapshot
+
+ROWS = [{"inference_id": "a", "input": "the seal leaks", "output": "seal paint"}]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """The micro base's tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(micro_base().folder)
+
+
+def test_row_is_the_served_prompt_and_the_answer(tokenizer):
+    """The ids before the answer are those that a server computes; the loss sees the answer."""
+    (row,) = tokenize_rows(ROWS, codec(), tokenizer, limit=64)
+    (prompt,) = prompt_ids(tokenizer, [render_prompt(classification(), "the seal leaks")])
+    (answer,) = completion_ids(tokenizer, ["[paint]"])
+    assert row.input_ids == prompt + answer
+    assert row.labels == [-100] * len(prompt) + answer
+    assert answer[-1] == tokenizer.eos_token_id
+    assert len(answer) == 2
+
+
+def test_long_rows_are_named_and_not_cut(tokenizer):
+    """A row beyond the limit stops the run with its id."""
+    rows = [*ROWS, {"inference_id": "long-one", "input": "leak " * 100, "output": "seal"}]
+    with pytest.raises(DataError, match=r"1 training rows .* long-one"):
+        tokenize_rows(rows, codec(), tokenizer, limit=64)
+
+
+@pytest.mark.parametrize(
+    "row", [{"input": "x"}, {"output": "seal"}, {"input": None, "output": "rust"}, "text"]
+)
+def test_unusable_row_is_a_data_error(tokenizer, row: object):
+    """A row without input and known label is never skipped silently."""
+    with pytest.raises(DataError):
+        tokenize_rows([row], codec(), tokenizer, limit=64)
+
+
+def test_snapshot_is_read_when_its_hash_agrees(tmp_path: Path):
+    """Rows come back as they were written."""
+    digest = write_snapshot(tmp_path, ROWS)
+    assert read_rows(tmp_path, digest) == ROWS
+
+
+def test_snapshot_of_another_hash_is_refused(tmp_path: Path):
+    """The spec's hash decides which rows are trained on."""
+    write_snapshot(tmp_path, ROWS)
+    with pytest.raises(DataError, match="not the one of the spec"):
+        read_rows(tmp_path, "0" * 64)
+
+
+def test_empty_and_missing_snapshots_are_refused(tmp_path: Path):
+    """No rows and no folder are data errors."""
+    with pytest.raises(DataError, match="no training rows"):
+        read_rows(tmp_path, write_snapshot(tmp_path, []))
+    with pytest.raises(DataError, match="no dataset snapshot"):
+        read_rows(tmp_path / "nowhere", "0")
