@@ -57,7 +57,9 @@ class Taxonomy(BaseModel):
         ids = {label.id for label in self.labels}
         for label in self.labels:
             if max(label.added, label.retired or 1) > self.version:
-                msg = f"label {label.id!r} speaks of a version after {self.version}: raise `version`"
+                msg = (
+                    f"label {label.id!r} speaks of a version after {self.version}: raise `version`"
+                )
                 raise ValueError(msg)
             for heir in (*label.split_into, *([label.merged_into] if label.merged_into else [])):
                 if heir not in ids:

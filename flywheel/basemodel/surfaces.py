@@ -6,15 +6,13 @@ angle brackets is read as a control token by constraint libraries and would be m
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flywheel.answers import canonical_json
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["answer_segments", "label_surfaces", "reserved_surfaces"]
-
-_SLOT = "\x00"
-_MOST_SEGMENTS = 256
 
 
 def label_surfaces(workload: Workload) -> dict[str, str]:
@@ -31,25 +29,51 @@ def reserved_surfaces(count: int, taken: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def answer_segments(workload: Workload) -> list[str]:
-    """List what stands around the label in every possible answer of a closed schema.
+    """List the pieces around the label in every possible answer of a closed schema.
 
-    An open schema (free text, numbers) has no such list; its answers use ordinary tokens.
+    The pieces are cut where a mask gives a choice: what is forced is one piece, and each value is
+    one with all that follows it, so that ``{"fault":"…","urgency":"low"}`` is four tokens and a
+    constraint library, which feeds forced text on its own, comes to the same four. An open schema
+    (free text, numbers, optional properties) has no such list; it uses ordinary tokens.
     """
-    if isinstance(workload.task, ClassificationTask):
+    task = workload.task
+    if isinstance(task, ClassificationTask):
         return []
-    values: list[list[Any]] = []
-    for name, field in workload.task.json_schema["properties"].items():
-        if name == workload.task.label_field:
-            values.append([_SLOT])
-        elif isinstance(field, dict) and isinstance(field.get("enum"), list):
-            values.append(field["enum"])
+    properties = task.json_schema["properties"]
+    if set(task.json_schema.get("required", ())) != set(properties):
+        return []
+    fields: list[_Field] = []
+    for name, schema in properties.items():
+        if name == task.label_field:
+            fields.append(_Field(name, None))
+        elif isinstance(schema, dict) and isinstance(schema.get("enum"), list):
+            fields.append(_Field(name, schema["enum"]))
         else:
             return []
-    names = list(workload.task.json_schema["properties"])
-    texts = (
-        canonical_json(dict(zip(names, combination, strict=True)))
-        for combination in itertools.islice(itertools.product(*values), _MOST_SEGMENTS)
-    )
-    slot = canonical_json(_SLOT)[1:-1]
-    segments = dict.fromkeys(part for text in texts for part in text.split(slot))
-    return [segment for segment in segments if segment]
+    segments = ["{" + fields[0].opening]
+    for field, following in itertools.zip_longest(fields, fields[1:]):
+        tail = "," + following.opening if following else "}"
+        segments += [ending + tail for ending in field.endings]
+    return list(dict.fromkeys(segments))
+
+
+@dataclass(frozen=True)
+class _Field:
+    # One property; ``values`` is None for the label, whose surface is a token of its own.
+    name: str
+    values: list[Any] | None
+
+    @property
+    def _quoted(self) -> bool:
+        return self.values is None or all(isinstance(value, str) for value in self.values)
+
+    @property
+    def opening(self) -> str:
+        return canonical_json(self.name) + ":" + ('"' if self._quoted else "")
+
+    @property
+    def endings(self) -> list[str]:
+        if self.values is None:
+            return ['"']
+        written = [canonical_json(value) for value in self.values]
+        return [text[1:] if self._quoted else text for text in written]

@@ -21,6 +21,7 @@ __all__ = ["app"]
 app = typer.Typer()
 _console = Console()
 _FREE_BYTES = 5 * 2**30
+_REASON = 120
 
 
 @app.command()
@@ -57,10 +58,15 @@ def _workload_status(platform: Platform, workload_id: str) -> dict[str, object]:
         "workload": workload_id,
         "champion": f"{champion} (v{version})" if version else champion,
         "open cycle": ", ".join(cycles) or "none",
-        "last decision": decisions[-1].reason if decisions else "none yet",
+        "last decision": _shortened(decisions[-1].reason) if decisions else "none yet",
         "events": counted[0]["events"],
         "reviews": f"{queue.judgments_given} of {queue.judgments_wanted} judgments",
     }
+
+
+def _shortened(reason: str) -> str:
+    # `flywheel cycles` and `flywheel explain` tell it whole.
+    return reason if len(reason) <= _REASON else f"{reason[:_REASON].rstrip()} …"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer()
+_PREFIX = "flywheel."
 _console = Console()
 
 
@@ -117,7 +118,8 @@ def _table(ledger: "Ledger") -> Table:
     for one in ledger.partitions:
         numbers = [f"{getattr(one, column):,}" for column in columns]
         mark = "[green]ok[/green]" if one.balances else "[red]no[/red]"
-        table.add_row(Text(f"{one.topic}/{one.partition}"), *numbers, mark)
+        place = f"{one.topic.removeprefix(_PREFIX)}/{one.partition}"
+        table.add_row(Text(place), *numbers, mark)
     totals = [f"{ledger.total(column):,}" for column in columns]
     table.add_row("all", *totals, "", end_section=True, style="bold")
     return table

@@ -92,14 +92,17 @@ class LocalModelServer:
         *,
         shots: Sequence[Shot] = (),
     ) -> list[Answer]:
-        """Answer each input greedily under the workload's mask, in order."""
+        """Answer each input greedily under the workload's mask, in order.
+
+        ``seconds`` of an answer is its share of the time that its batch took.
+        """
         if not inputs:
             return []
         prompts = [render_prompt(codec.workload, text, shots, codec) for text in inputs]
-        ids = prompt_ids(self._tokenizer, prompts)
-        self._check_fit(ids, codec.workload.limits.answer_tokens)
-        answers: list[Answer | None] = [None] * len(ids)
+        answers: list[Answer | None] = [None] * len(prompts)
         with self._lock, self._active(release) as model:
+            ids = prompt_ids(self._tokenizer, prompts)
+            self._check_fit(ids, codec.workload.limits.answer_tokens)
             head, head_tokens = self._shared_head(model, ids)
             for batch in _batches(ids):
                 started = time.perf_counter()

@@ -23,8 +23,42 @@ __all__ = [
 # Plants, with their share of the reports before anything drifts.
 SITES: dict[str, float] = {"plant-linz": 0.4, "plant-porto": 0.35, "plant-brno": 0.25}
 
-PARTS = ["pump housing", "motor cover", "gear case", "valve block", "bearing shield", "drive shaft", "mounting bracket", "end cap", "impeller", "base plate", "flange", "rotor", "fan hood", "terminal box", "coupling", "stator frame"]
-MACHINES = ["station 4", "press 2", "cell 7", "lathe 11", "the test bench", "assembly 3", "mill 5", "robot 9", "line 2", "line 5", "final inspection", "the paint booth", "washing bay", "bench 6", "goods out", "incoming goods"]
+PARTS = [
+    "pump housing",
+    "motor cover",
+    "gear case",
+    "valve block",
+    "bearing shield",
+    "drive shaft",
+    "mounting bracket",
+    "end cap",
+    "impeller",
+    "base plate",
+    "flange",
+    "rotor",
+    "fan hood",
+    "terminal box",
+    "coupling",
+    "stator frame",
+]
+MACHINES = [
+    "station 4",
+    "press 2",
+    "cell 7",
+    "lathe 11",
+    "the test bench",
+    "assembly 3",
+    "mill 5",
+    "robot 9",
+    "line 2",
+    "line 5",
+    "final inspection",
+    "the paint booth",
+    "washing bay",
+    "bench 6",
+    "goods out",
+    "incoming goods",
+]
 
 # Symptoms per category. {p} is a part. The later phrases of a category borrow words from a
 # neighbour on purpose (a crack along a seam is a weld defect), so that keywords do not suffice.
@@ -269,8 +303,23 @@ SURGE_SYMPTOMS: tuple[str, ...] = (
     "Kabelo loom chafed through behind the {p}",
 )
 
-NEW_LINE_PARTS = ["battery pack", "cell module", "busbar", "cooling plate", "pack lid", "cell stack", "BMS carrier", "module frame"]
-NEW_LINE_MACHINES = ["the battery hall", "laser cell B1", "stacking robot B2", "pack line B", "end-of-line tester B4"]
+NEW_LINE_PARTS = [
+    "battery pack",
+    "cell module",
+    "busbar",
+    "cooling plate",
+    "pack lid",
+    "cell stack",
+    "BMS carrier",
+    "module frame",
+]
+NEW_LINE_MACHINES = [
+    "the battery hall",
+    "laser cell B1",
+    "stacking robot B2",
+    "pack line B",
+    "end-of-line tester B4",
+]
 # The new product line; these categories are not in the first taxonomy.
 NEW_LINE_SYMPTOMS: dict[str, tuple[str, ...]] = {
     "cell swelling": (
@@ -361,8 +410,34 @@ URGENCY_CUES: dict[str, tuple[str, ...]] = {
     ),
 }
 
-OPENINGS = ["night shift:", "early shift -", "note from QA:", "hello,", "fyi:", "report {r}:", "ref {r}:", "handover:", "again:", "shift 2,", "inspector says:", "found at start of shift:", "hi team,", "quick note,"]
-CLOSINGS = ["photo attached", "lot {r}", "serial {r}", "see picture", "thanks", "regards, shift lead", "tag {r}", "reported by tester", "details follow", "pls confirm"]
+OPENINGS = [
+    "night shift:",
+    "early shift -",
+    "note from QA:",
+    "hello,",
+    "fyi:",
+    "report {r}:",
+    "ref {r}:",
+    "handover:",
+    "again:",
+    "shift 2,",
+    "inspector says:",
+    "found at start of shift:",
+    "hi team,",
+    "quick note,",
+]
+CLOSINGS = [
+    "photo attached",
+    "lot {r}",
+    "serial {r}",
+    "see picture",
+    "thanks",
+    "regards, shift lead",
+    "tag {r}",
+    "reported by tester",
+    "details follow",
+    "pls confirm",
+]
 ABBREVIATIONS: dict[str, str] = {
     "please": "pls",
     "inspection": "insp",

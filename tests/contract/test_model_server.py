@@ -2,17 +2,20 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from flywheel.adapter_folder import MANIFEST, write_manifest
+from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import ModelServer, Shot
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
-from tests.fakes.micro_base import codec, labelled, micro_base, training_spec
+from flywheel.workload import Workload
+from tests.fakes.micro_base import classification, codec, labelled, micro_base, training_spec
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +158,32 @@ def test_shots_are_read(server: ModelServer):
     assert batch[0].prompt_tokens > server.answer("base", codec(), texts[:1])[0].prompt_tokens
     assert batch[0].prompt_tokens == alone.prompt_tokens
     assert batch[0].confidence == pytest.approx(alone.confidence, abs=1e-4)
+
+
+def test_threads_do_not_mix_releases(server: ModelServer, adapters: dict[str, Path]):
+    """Answers asked for at once from several threads are those asked for one after another."""
+    for release, folder in adapters.items():
+        server.load(release, folder)
+    texts = [text for text, _ in labelled(9)]
+    releases = [*server.releases()] * 3
+
+    def confidences(release: str) -> list[float]:
+        return [answer.confidence for answer in server.answer(release, codec(), texts)]
+
+    expected = [confidences(release) for release in releases]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(confidences, releases)) == expected
+
+
+def test_label_added_later_can_be_answered(server: ModelServer):
+    """A label that came after the base was built speaks through a spare token."""
+    workload = classification()
+    labels = [*workload.taxonomy.model_dump()["labels"], {"id": "rust", "name": "rust"}]
+    raw = workload.model_dump(mode="json", by_alias=True)
+    grown = Workload.model_validate({**raw, "taxonomy": {"version": 2, "labels": labels}})
+    base = micro_base()
+    late = AnswerCodec(grown, assign_surfaces(grown, base.surfaces, base.reserved))
+    assert late.surfaces["rust"] == base.reserved[0]
+    answers = server.answer("base", late, [text for text, _ in labelled(9)])
+    assert {answer.completion_tokens for answer in answers} == {2}
+    assert late.decode(base.reserved[0]) == "rust"

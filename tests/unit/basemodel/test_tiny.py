@@ -38,13 +38,13 @@ def test_any_text_goes_round():
     assert tokens.decode(tokens(text)["input_ids"]) == text
 
 
-def test_answer_of_a_closed_schema_is_three_tokens():
-    """What stands around the label is whole tokens: opening, label, the rest."""
+def test_answer_of_a_closed_schema_is_four_tokens():
+    """What is forced is one token, and so is each value with what follows it."""
     workload = extraction()
     tokens = tokenizer(micro_base(workload).folder)
     text = codec(workload).encode({"part": "seal", "urgency": "high"})
-    assert tokens.tokenize(text) == ['{"part":"', "[seal]", '","urgency":"high"}']
-    assert len(answer_segments(workload)) == 3
+    assert tokens.tokenize(text) == ['{"part":"', "[seal]", '","urgency":"', 'high"}']
+    assert answer_segments(workload) == ['{"part":"', '","urgency":"', 'low"}', 'high"}']
 
 
 def test_answer_rows_are_orthogonal_and_large():
