@@ -64,6 +64,8 @@ def _quiet() -> None:
     # Progress bars and notices of libraries would break up the demo's own lines; errors still
     # raise, and Dagster keeps its full log in the instance.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # OpenMP's threads spin while they wait, which makes a busy machine many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["TQDM_DISABLE"] = "1"
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
     warnings.simplefilter("ignore")

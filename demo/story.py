@@ -93,8 +93,8 @@ class Story:
                 # A gate that says no fails its run: that is a result, not a fault.
                 if not self._was_judged(str(result.dagster_run.tags["dagster/partition"])):
                     self._must_succeed(result)
-            stage.tell(*(d.reason for d in state.decisions(workload_id)[before:]))
                 stage.tell(self._told("gate"))
+            stage.tell(*(d.reason for d in state.decisions(workload_id)[before:]))
         for cycle in state.open_cycles(workload_id):
             if cycle.status == "awaiting_approval":
                 self._approve(cycle)

@@ -1,6 +1,7 @@
 """The command line: thin commands that open the platform and call one function each."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -49,6 +50,8 @@ def build_app() -> Any:
 
 def main() -> None:
     """Run a command; an error says what happened and what to do, without a traceback."""
+    # OpenMP's threads spin while they wait, which makes a busy machine many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from flywheel.errors import FlywheelError  # noqa: PLC0415 - (as above)
 
     try:

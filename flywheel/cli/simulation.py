@@ -23,8 +23,8 @@ app = typer.Typer()
 _console = Console()
 
 _RECIPES: dict[str, dict[str, Any]] = {
-    "tiny": {"epochs": 12, "learning_rate": 2e-3, "rank": 16, "alpha": 32, "batch_size": 16},
-    "smollm2": {"epochs": 5, "learning_rate": 1e-3, "rank": 16, "alpha": 32, "batch_size": 16},
+    "tiny": {"epochs": 8, "learning_rate": 2e-3, "rank": 16, "alpha": 32, "batch_size": 16},
+    "smollm2": {"epochs": 3, "learning_rate": 1e-3, "rank": 16, "alpha": 32, "batch_size": 16},
 }
 
 

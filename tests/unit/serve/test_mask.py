@@ -5,7 +5,7 @@ import math
 import pytest
 
 from flywheel.answers import AnswerCodec, assign_surfaces
-from flywheel.prompt import render_prompt
+from flywheel.prompt import completion_ids, render_prompt
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import LoadedModel, load_model
 from flywheel.serve.local_server import LocalModelServer
@@ -110,3 +110,23 @@ def test_open_schema_is_answered_and_cut_off_where_it_does_not_end():
     (answer,) = server.answer("base", named(workload), ["the seal leaks"])
     assert answer.completion_tokens <= 13
     assert (answer.output is None) == (answer.error is not None)
+
+
+@pytest.mark.parametrize("workload", [classification(), extraction()], ids=lambda w: w.id)
+def test_trained_tokens_are_those_that_the_mask_walks(workload: Workload):
+    """Every answer's training ids are a path of the mask, and no choice on it is left untrained."""
+    loaded = load_model(micro_base(workload).folder, "float32")
+    made = codec(workload)
+    mask = mask_of(loaded, made)
+    names = workload.taxonomy.names
+    outputs = (
+        list(names)
+        if workload.task.type == "classification"
+        else [{"part": name, "urgency": value} for name in names for value in ("low", "high")]
+    )
+    for ids in completion_ids(loaded.tokenizer, [made.encode(output) for output in outputs]):
+        node = mask.root
+        for token in ids[:-1]:
+            assert token in node.allowed
+            node = mask.after(node, token)
+        assert node.forced == ids[-1] == loaded.tokenizer.eos_token_id
