@@ -26,7 +26,7 @@ from flywheel.wiring import Platform
 __all__ = ["Story"]
 
 APPROVER = "simulated:mara"
-_PROPOSALS_FOR_A_LABEL = 5
+_PROPOSALS_FOR_A_LABEL = 3
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What the demo did, as data and as tables: every figure is read back from the stores."""
 
-import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from demo.calendar import START
 from demo.progress import Progress
 from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
@@ -17,8 +16,11 @@ from flywheel.evaluate.render import gate_table
 from flywheel.evaluate.report import parse_report
 from flywheel.turn.landing import prove_ledger
 from flywheel.wiring import Platform
+from flywheel.workload import Workload
 
 __all__ = ["show", "summarise"]
+
+_MONTH = timedelta(days=31)
 
 
 def summarise(
@@ -27,7 +29,6 @@ def summarise(
     """Collect the figures of the whole demo; timings are under ``seconds`` alone."""
     workload, state = world.workload, platform.state
     ledger = prove_ledger(platform)
-    control = control_accuracy(platform.lake, workload, START, platform.clock.now())
     return {
         "workload": workload.id,
         "base": platform.base(workload).name,
@@ -49,10 +50,7 @@ def summarise(
             for d in state.decisions(workload.id)
         ],
         "cycles": [_cycle(platform, cycle) for cycle in state.cycles(workload.id)],
-        "control accuracy": {
-            release: {"accuracy": a.accuracy, "from": a.lower, "to": a.upper, "judged": a.judged}
-            for release, a in control.by_release.items()
-        },
+        "promotions": _promotions(platform, workload),
         "champion": state.champion(workload.id),
         "seconds": _seconds(dagster, progress),
     }
@@ -79,9 +77,10 @@ def show(summary: dict[str, Any], platform: Platform, console: Console) -> None:
         for approval in cycle["approvals"]:
             console.print(Text(approval))
     console.rule("accuracy on the control slice (answers drawn at random, judged blind)")
-    table = Table("release", "accuracy", "95 % interval", "judged")
-    for release, figure in summary["control accuracy"].items():
-        table.add_row(release, *_figure(figure))
+    table = Table("promotion of", "on", "month before", "month after")
+    for promotion in summary["promotions"]:
+        before, after = _figure(promotion["before"]), _figure(promotion["after"])
+        table.add_row(promotion["release"], promotion["on"], before, after)
     console.print(table)
     console.rule("where the time went")
     console.print(_two_columns("seconds", summary["seconds"]))
@@ -147,8 +146,32 @@ def _two_columns(title: str, values: dict[str, Any]) -> Table:
     return table
 
 
-def _figure(figure: dict[str, Any]) -> tuple[str, str, str]:
+def _promotions(platform: Platform, workload: Workload) -> list[dict[str, Any]]:
+    """Compare the month before each promotion with the month after it, on the control slice."""
+
+    def measured(start: datetime, end: datetime) -> dict[str, Any]:
+        found = control_accuracy(platform.lake, workload, start, end)
+        return {
+            "accuracy": found.accuracy,
+            "from": found.lower,
+            "to": found.upper,
+            "judged": found.judged,
+        }
+
+    return [
+        {
+            "release": release.release,
+            "on": f"{release.promoted_at:%d %B}",
+            "before": measured(release.promoted_at - _MONTH, release.promoted_at),
+            "after": measured(release.promoted_at, release.promoted_at + _MONTH),
+        }
+        for release in platform.state.releases(workload.id)
+        if release.promoted_at is not None
+    ]
+
+
+def _figure(figure: dict[str, Any]) -> str:
     if figure["accuracy"] is None:
-        return "not judged", "", str(figure["judged"])
-    interval = f"{figure['from']:.1%} to {figure['to']:.1%}"
-    return f"{figure['accuracy']:.1%}", interval, json.dumps(figure["judged"])
+        return "not judged"
+    interval = f"{figure['from']:.0%} to {figure['to']:.0%}"
+    return f"{figure['accuracy']:.1%} ({interval}, {figure['judged']} judged)"

@@ -82,23 +82,33 @@ def _entry(label_id: str, name: str, version: int, description: str) -> str:
 def _edited(text: str, version: int, entries: Sequence[str], path: Path) -> str:
     taxonomy = _child(yaml.compose(text, Loader=yaml.SafeLoader), "taxonomy", path)
     labels = _child(taxonomy, "labels", path)
+    edits = [_added_labels(text, labels, entries), _raised_version(taxonomy, version, path)]
     # From the back to the front, so that earlier positions stay valid.
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text
+
+
+_Edit = tuple[int, int, str]  # start and end in the text, and what comes there
+
+
+def _added_labels(text: str, labels: yaml.Node, entries: Sequence[str]) -> _Edit:
     last = labels.value[-1]
     if _is_flow(labels):
         end = last.end_mark.index
-        text = text[:end] + "".join(f", {entry}" for entry in entries) + text[end:]
-    else:
-        end = last.start_mark.index + len(_own_text(text, last))
-        indent = " " * labels.start_mark.column
-        text = text[:end] + "".join(f"\n{indent}- {entry}" for entry in entries) + text[end:]
+        return end, end, "".join(f", {entry}" for entry in entries)
+    end = last.start_mark.index + len(_own_text(text, last))
+    indent = " " * labels.start_mark.column
+    return end, end, "".join(f"\n{indent}- {entry}" for entry in entries)
+
+
+def _raised_version(taxonomy: yaml.Node, version: int, path: Path) -> _Edit:
     if _has(taxonomy, "version"):
         node = _child(taxonomy, "version", path)
-        return text[: node.start_mark.index] + str(version) + text[node.end_mark.index :]
-    indent = " " * taxonomy.start_mark.column
-    at = taxonomy.start_mark.index
-    separator = ", " if _is_flow(taxonomy) else f"\n{indent}"
-    at += 1 if _is_flow(taxonomy) else 0
-    return text[:at] + f"version: {version}{separator}" + text[at:]
+        return node.start_mark.index, node.end_mark.index, str(version)
+    at = taxonomy.start_mark.index + (1 if _is_flow(taxonomy) else 0)
+    separator = ", " if _is_flow(taxonomy) else "\n" + " " * taxonomy.start_mark.column
+    return at, at, f"version: {version}{separator}"
 
 
 def _own_text(text: str, node: yaml.Node) -> str:

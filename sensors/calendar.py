@@ -32,7 +32,7 @@ def calendar_schedule(workload: Workload) -> dg.ScheduleDefinition:
         description=f"Opens the {workload.cadence} cycle of {workload.id}.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, platform: PlatformParam) -> dg.SkipReason:
-        decision = decide(platform, workload)
+        decision = decide(platform, platform.workload(workload.id))
         context.log.info("%s", decision.reason)
         return dg.SkipReason(f"{decision.reason} (the trigger sensor starts open cycles)")
 

@@ -25,7 +25,9 @@ def trigger_sensor(workloads: Sequence[Workload], jobs: Sequence[Any]) -> dg.Sen
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
         events = []
-        for workload in workloads:
+        for known in workloads:
+            # The file may have changed since the code location was loaded.
+            workload = platform.workload(known.id)
             if not evaluation_is_due(platform, workload):
                 continue
             decision = decide(platform, workload)

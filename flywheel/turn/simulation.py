@@ -109,7 +109,8 @@ class _Simulation:
             cap=plan.cap,
         )
         self.clock = ManualClock(FIRST_QUARTER)
-        self.platform = Platform(Settings(home=home, cache=cache), self.clock)
+        settings = Settings(home=home, workloads=home / "workloads", cache=cache)
+        self.platform = Platform(settings, self.clock)
         self.workload = self._write_workload(sorted({row.label for row in train}))
         self.truth = SimulatedTruth(home, plan.workload_id)
 

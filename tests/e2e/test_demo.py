@@ -30,8 +30,11 @@ def figures(process):
 
 
 def without_places(summary, home):
-    """Leave out what depends on the folder and on timing."""
-    return json.loads(json.dumps(summary).replace(str(home), "HOME"))
+    """Leave out what depends on the folder, and reasons: they tell of measured latency."""
+    kept = json.loads(json.dumps(summary).replace(str(home), "HOME"))
+    for told in (*kept["decisions"], *kept["cycles"]):
+        del told["reason"]
+    return kept
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +59,9 @@ def test_two_cycles_are_promoted_and_the_ledger_balances(whole):
 
 
 def test_answers_get_better(whole):
-    """Each release answers the control slice better than the base did."""
-    accuracy = [figure["accuracy"] for figure in whole["control accuracy"].values()]
-
-    assert len(accuracy) == 3
-    assert accuracy[0] == min(accuracy)
+    """On the control slice the month after each promotion is better than the month before."""
+    for promotion in whole["promotions"]:
+        assert promotion["after"]["accuracy"] > promotion["before"]["accuracy"]
 
 
 def test_a_killed_demo_goes_on_to_the_same_figures(repository, tmp_path, cache, whole):

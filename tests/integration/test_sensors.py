@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from flywheel.orchestration.keys import cycle_partitions
+from flywheel.taxonomy_change import add_labels
 from tests.fakes.turn_world import TurnWorld
 
 
@@ -69,6 +70,18 @@ def test_the_trigger_writes_a_decision_also_when_it_says_no(world):
     decisions = world.platform.state.decisions("parts")
     assert [decision.opens for decision in decisions] == [False, False]
     assert all(decision.numbers for decision in decisions)
+
+
+def test_a_cycle_takes_the_workload_as_its_file_says_now(world):
+    """A label that was added after the code location was loaded is in the cycle's snapshot."""
+    world.send(5)
+    world.dagster.tick("new_events_sensor")
+    add_labels(world.platform.settings.workload_folder / "parts.yaml", ["loose bolt"])
+    world.move(days=100)
+    world.dagster.evaluate("trigger_sensor")
+
+    [cycle] = world.platform.state.open_cycles("parts")
+    assert cycle.snapshot["taxonomy"]["version"] == 2
 
 
 def test_an_approval_without_a_partition_blocks_nobody(world):

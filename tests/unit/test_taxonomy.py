@@ -152,3 +152,24 @@ def test_fresh_ids_are_never_used_ones():
     assert fresh_label_id("42", set()) == "label_42"
     long = "x" * 40
     assert fresh_label_id(long, {"x" * 32}) == "x" * 30 + "_2"
+
+
+def test_a_version_behind_the_labels_is_raised(tmp_path):
+    """The order of the keys in the file does not matter."""
+    path = tmp_path / "parts.yaml"
+    raw = {
+        "id": "parts",
+        "owner": "ann",
+        "task": {"type": "classification"},
+        "prompt": "{input}",
+        "taxonomy": {
+            "labels": [{"id": "a", "name": "a"}, {"id": "b", "name": "b"}],
+            "version": 1,
+        },
+    }
+    path.write_text(yaml.safe_dump(raw))
+
+    changed = add_labels(path, ["loose bolt"])
+
+    assert changed.taxonomy.version == 2
+    assert changed.taxonomy.names == ("a", "b", "loose bolt")

@@ -1,0 +1,92 @@
+"""A labelled file through the loop: budget, resumption, comparison on the same labels."""
+
+from itertools import islice
+
+import pytest
+
+from flywheel.errors import ConfigurationError, DataError
+from flywheel.simulate.labelled import LabelledRow, read_labelled, split_labelled
+from flywheel.simulate.traffic import labelled_seed
+from flywheel.turn.simulation import SimulationPlan, simulate
+from tests.fakes.micro_base import micro_base
+
+
+def rows(count):
+    """Return varied reports of three categories: near-duplicates are not sent to people twice."""
+    wanted = {"dent", "corrosion", "seal leak"}
+    found = (
+        LabelledRow(item.text, item.output["category"])
+        for item in labelled_seed(count=count * 9, seed=3)
+        if item.output["category"] in wanted
+    )
+    return list(islice(found, count))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
+    """Judgments stay within the budget, and a second call returns the same without work."""
+    plan = SimulationPlan(
+        workload_id="parts",
+        base=str(micro_base().folder),
+        arm="policy",
+        seed=0,
+        quarters=1,
+        budget=40,
+        seed_per_label=8,
+        cap=None,
+        error_rate=0.0,
+        recipe={"epochs": 2, "learning_rate": 0.01, "batch_size": 8},
+    )
+    told = []
+    places = {"home": tmp_path / "home", "cache": tmp_path / "cache", "tell": told.append}
+    first = simulate(plan, rows(150), rows(30), **places)
+    told.clear()
+    again = simulate(plan, rows(150), rows(30), **places)
+
+    assert [result.quarter for result in first] == [0, 1]
+    assert 0 < first[1].judgments <= 40
+    assert first[1].labels > first[0].labels
+    assert sum(first[1].reviewed.values()) > 0
+    assert again == first
+    assert not [line for line in told if "train" in line]
+
+
+def test_the_seed_has_the_same_number_of_every_label():
+    """The split is balanced in the seed and deals the rest into equal quarters."""
+    split = split_labelled(rows(90), seed_per_label=4, quarters=3, seed=1, cap=20)
+
+    labels = [row.label for row in split.seed]
+    assert {labels.count(label) for label in set(labels)} == {4}
+    assert [len(part) for part in split.quarters] == [20, 20, 20]
+
+
+def test_the_split_depends_on_the_seed_alone():
+    """The same seed deals the same rows, another seed others."""
+    one, same, other = (
+        split_labelled(rows(90), seed_per_label=4, quarters=3, seed=seed, cap=None)
+        for seed in (1, 1, 2)
+    )
+
+    assert one == same != other
+
+
+def test_a_class_that_is_too_small_is_named():
+    """A label with fewer rows than the seed wants is refused by name."""
+    with pytest.raises(DataError, match="rare"):
+        split_labelled(
+            [*rows(30), LabelledRow("once", "rare")], seed_per_label=2, quarters=1, seed=0, cap=None
+        )
+
+
+def test_a_missing_column_names_the_columns_there_are(tmp_path):
+    """The error says what to choose from."""
+    path = tmp_path / "file.csv"
+    path.write_text('text,intent\n"a, b\nc",x\n')
+    with pytest.raises(ConfigurationError, match="label") as caught:
+        read_labelled(path, text_column="text", label_column="label")
+
+    assert "intent" in caught.value.next_step
+    assert read_labelled(path, text_column="text", label_column="intent") == [
+        LabelledRow("a, b\nc", "x")
+    ]
