@@ -19,12 +19,18 @@ from flywheel.orchestration.keys import (
     observe_job,
     release_job,
     review_job,
+    sample_job,
 )
 from flywheel.orchestration.resources import platform_resource
 from flywheel.wiring import open_platform
 from flywheel.workload import Workload
 from sensors.approvals import granted_approvals_sensor
-from sensors.calendar import calendar_schedule, maintenance_schedule, observe_schedule
+from sensors.calendar import (
+    calendar_schedule,
+    maintenance_schedule,
+    observe_schedule,
+    sample_schedule,
+)
 from sensors.events import new_events_sensor
 from sensors.reviews import finished_reviews_sensor
 from sensors.trigger import trigger_sensor
@@ -55,7 +61,8 @@ def job(name: str, workload: Workload, *assets: str) -> Any:
 
 def build_definitions(workloads: list[Workload]) -> dg.Definitions:
     """Assemble the code location of these workloads."""
-    observe = [job(observe_job(w.id), w, "profiles", "drift", "review_items") for w in workloads]
+    sample = [job(sample_job(w.id), w, "review_items") for w in workloads]
+    observe = [job(observe_job(w.id), w, "profiles", "drift") for w in workloads]
     review = [job(review_job(w.id), w, "corrections") for w in workloads]
     cycle = [job(cycle_job(w.id), w, "dataset", "adapter", "gate") for w in workloads]
     release = [job(release_job(w.id), w, "release") for w in workloads]
@@ -71,9 +78,10 @@ def build_definitions(workloads: list[Workload]) -> dg.Definitions:
     return dg.Definitions(
         assets=[landing, maintenance, *(a for w in workloads for a in workload_assets(w))],
         asset_checks=[ledger_balances],
-        jobs=[*shared, *observe, *review, *cycle, *release],
+        jobs=[*shared, *sample, *observe, *review, *cycle, *release],
         schedules=[
             maintenance_schedule,
+            *(sample_schedule(w) for w in workloads),
             *(observe_schedule(w) for w in workloads),
             *(calendar_schedule(w) for w in workloads),
         ],

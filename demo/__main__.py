@@ -26,7 +26,7 @@ from flywheel.ingest.seed import import_seed
 from flywheel.orchestration.instance import prepare_dagster_home
 from flywheel.settings import load_settings
 from flywheel.simulate.traffic import labelled_seed, pretraining_texts
-from flywheel.wiring import Platform
+from flywheel.wiring import Platform, open_platform
 
 WORKLOAD = "defect_reports"
 PER_DAY = 30
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     from definitions import defs  # noqa: PLC0415 - (as above)
 
     clock = ManualClock(START)
-    platform = Platform(load_settings(), clock)
+    platform = open_platform(clock)
     progress = Progress(console)
     console.print(
         Text("One workload, two quarters and a short third period. People are simulated.", "bold")

@@ -16,7 +16,7 @@ from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
 from flywheel.clock import ManualClock
 from flywheel.errors import IntegrityError
-from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, review_job
+from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, review_job, sample_job
 from flywheel.release.approval import approve
 from flywheel.state import Cycle
 from flywheel.taxonomy_change import add_labels
@@ -67,9 +67,9 @@ class Story:
             for result in self.dagster.tick("new_events_sensor"):
                 self._must_succeed(result)
             stage.tell(self._told("landing"))
-        with self.progress.stage("observe") as stage:
-            self._run(observe_job(self.world.workload_id))
-            stage.tell(self._told("drift"), self._told("review_items"))
+        with self.progress.stage("sample") as stage:
+            self._run(sample_job(self.world.workload_id))
+            stage.tell(self._told("review_items"))
         with self.progress.stage("review") as stage:
             before = self._corrections()
             judgments = self.world.annotate()
@@ -79,6 +79,9 @@ class Story:
             self._collect()
             new = self._corrections() - before
             stage.tell(f"{judgments} judgments", *(f"{n} {status}" for status, n in new.items()))
+        with self.progress.stage("observe") as stage:
+            self._run(observe_job(self.world.workload_id))
+            stage.tell(self._told("drift"))
         self._grow_taxonomy()
         self._turn_wheel()
 

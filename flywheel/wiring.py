@@ -4,6 +4,7 @@ Nothing is opened before it is asked for, so that loading the code location and 
 stay quick.
 """
 
+import atexit
 import json
 import subprocess
 from functools import cached_property
@@ -151,13 +152,22 @@ class Platform:
             self._servers[base.folder] = LocalModelServer(base.folder)
         return self._servers[base.folder]
 
+    def close(self) -> None:
+        """Close every store that was opened."""
+        for name in ("lake", "log", "state"):
+            store = self.__dict__.pop(name, None)
+            if store is not None:
+                store.close()
+
     def _base_record(self, workload_id: str) -> Path:
         return self.home / "bases" / f"{workload_id}.json"
 
 
 def open_platform(clock: Clock | None = None) -> Platform:
-    """Read the settings and return the platform they describe."""
-    return Platform(load_settings(), clock)
+    """Read the settings and return the platform they describe; it is closed at exit."""
+    platform = Platform(load_settings(), clock)
+    atexit.register(platform.close)
+    return platform
 
 
 def git_revision() -> str:

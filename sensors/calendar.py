@@ -2,13 +2,13 @@
 
 import dagster as dg
 
-from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job
+from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, sample_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.periods import Cadence
 from flywheel.turn.observe import decide
 from flywheel.workload import Workload
 
-__all__ = ["calendar_schedule", "maintenance_schedule", "observe_schedule"]
+__all__ = ["calendar_schedule", "maintenance_schedule", "observe_schedule", "sample_schedule"]
 
 _CRON: dict[Cadence, str] = {
     "monthly": "0 6 1 * *",
@@ -39,14 +39,25 @@ def calendar_schedule(workload: Workload) -> dg.ScheduleDefinition:
     return schedule
 
 
+def sample_schedule(workload: Workload) -> dg.ScheduleDefinition:
+    """Build the daily schedule that chooses what people review."""
+    return dg.ScheduleDefinition(
+        name=f"{workload.id}_sample_schedule",
+        job_name=sample_job(workload.id),
+        cron_schedule="0 4 * * *",
+        execution_timezone=workload.timezone,
+        description="Chooses from yesterday's answers what people review, within the budget.",
+    )
+
+
 def observe_schedule(workload: Workload) -> dg.ScheduleDefinition:
-    """Build the daily schedule that profiles, measures drift and samples."""
+    """Build the daily schedule that profiles and measures drift."""
     return dg.ScheduleDefinition(
         name=f"{workload.id}_observe_schedule",
         job_name=observe_job(workload.id),
         cron_schedule="0 5 * * *",
         execution_timezone=workload.timezone,
-        description="Profiles yesterday, measures drift and chooses what people review.",
+        description="Profiles yesterday and measures drift, with what people judged so far.",
     )
 
 

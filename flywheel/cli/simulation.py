@@ -24,7 +24,7 @@ _console = Console()
 
 _RECIPES: dict[str, dict[str, Any]] = {
     "tiny": {"epochs": 8, "learning_rate": 2e-3, "rank": 16, "alpha": 32, "batch_size": 16},
-    "smollm2": {"epochs": 3, "learning_rate": 1e-3, "rank": 16, "alpha": 32, "batch_size": 16},
+    "smollm2": {"epochs": 4, "learning_rate": 1e-3, "rank": 16, "alpha": 32, "batch_size": 8},
 }
 
 

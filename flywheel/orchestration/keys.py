@@ -19,6 +19,7 @@ __all__ = [
     "partitions_name",
     "release_job",
     "review_job",
+    "sample_job",
 ]
 
 PLATFORM = "platform"
@@ -41,8 +42,13 @@ def cycle_partitions(workload: Workload | str) -> dg.DynamicPartitionsDefinition
     return dg.DynamicPartitionsDefinition(name=partitions_name(workload))
 
 
+def sample_job(workload_id: str) -> str:
+    """Name the job that chooses what people review."""
+    return f"{workload_id}_sample_job"
+
+
 def observe_job(workload_id: str) -> str:
-    """Name the job that profiles, measures drift and samples."""
+    """Name the job that profiles and measures drift."""
     return f"{workload_id}_observe_job"
 
 

@@ -56,8 +56,8 @@ def decide_trigger(workload: Workload, signals: TriggerSignals, now: datetime) -
         return TriggerDecision(False, None, f"No: {refusal}.", numbers)
     for trigger, reason in (
         ("calendar", _calendar(workload, signals, now)),
-        ("quality", _quality(workload, signals)),
         ("drift", _drift(workload, signals)),
+        ("quality", _quality(workload, signals)),
         ("volume", _volume(workload, signals)),
     ):
         if reason is not None:

@@ -86,7 +86,11 @@ def simulate(
     tell: Tell,
 ) -> list[QuarterResult]:
     """Play the quarters that were not finished before and return all results."""
-    return _Simulation(plan, list(train), list(test), home, cache, tell).play()
+    simulation = _Simulation(plan, list(train), list(test), home, cache, tell)
+    try:
+        return simulation.play()
+    finally:
+        simulation.platform.close()
 
 
 class _Simulation:

@@ -22,11 +22,13 @@ def world(tmp_path_factory):
         world.send(120)
         world.move(days=100)
         assert all(run.success for run in world.dagster.tick("new_events_sensor"))
-        assert world.dagster.run("parts_observe_job").success
+        assert world.dagster.run("parts_sample_job").success
         world.judgments = world.annotate()
         assert all(run.success for run in world.dagster.tick("finished_reviews_sensor"))
+        assert world.dagster.run("parts_observe_job").success
         world.cycle_runs = world.dagster.tick("trigger_sensor")
         yield world
+        world.close()
 
 
 def materialization(world, *key):

@@ -30,7 +30,8 @@ _SIZES = {
     "golden_size": 60,
     "base_model": "tiny",
     "review": {"budget": 60},
-    "gates": {"slice_minimum": 5, "latency_ratio": 20.0},
+    # So few cases show wide differences alone.
+    "gates": {"margin": 0.1, "holdout_margin": 0.5, "slice_minimum": 50, "latency_ratio": 20.0},
     "training": {"epochs": 12, "learning_rate": 0.01, "batch_size": 8, "checkpoint_steps": 20},
 }
 
@@ -52,6 +53,10 @@ class TurnWorld:
         record.write_text(json.dumps({"folder": str(base.folder), "digest": base.digest}))
         self.dagster = InProcessDagster(build_definitions([self.workload]), instance, self.platform)
         self.truth = SimulatedTruth(home, "parts")
+
+    def close(self) -> None:
+        """Close the stores."""
+        self.platform.close()
 
     def import_seed(self, rows: int = 150) -> None:
         """Import labelled reports, as a person would at the start."""

@@ -13,7 +13,9 @@ from tests.fakes.turn_world import TurnWorld
 @pytest.fixture
 def world(tmp_path):
     with dg.instance_for_test() as instance:
-        yield TurnWorld(tmp_path, instance)
+        world = TurnWorld(tmp_path, instance)
+        yield world
+        world.close()
 
 
 def open_cycle(world, key="manual:1"):

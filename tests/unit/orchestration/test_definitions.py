@@ -45,7 +45,7 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
     assert jobs == {"landing_job", "maintenance_job"} | {
         f"{w}_{kind}_job"
         for w in ("defect_reports", "second_line")
-        for kind in ("observe", "review", "cycle", "release")
+        for kind in ("sample", "observe", "review", "cycle", "release")
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "new_events_sensor",
@@ -55,8 +55,10 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "maintenance_schedule",
+        "defect_reports_sample_schedule",
         "defect_reports_observe_schedule",
         "defect_reports_quarterly_schedule",
+        "second_line_sample_schedule",
         "second_line_observe_schedule",
         "second_line_quarterly_schedule",
     }

@@ -45,7 +45,7 @@ def workload(repository: Path):
         ({"last_calendar_at": None, "last_opened_at": None}, "calendar"),
         ({"since": None, "last_calendar_at": None, "last_opened_at": None}, None),
         ({"since": APRIL, "last_calendar_at": None, "last_opened_at": None}, None),
-        ({"drifted_windows": 2, "quality_drop": 0.3, "quality_fell": True}, "quality"),
+        ({"drifted_windows": 2, "quality_drop": 0.3, "quality_fell": True}, "drift"),
     ],
 )
 def test_each_signal_opens_at_its_threshold(workload, changes, trigger):
