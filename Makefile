@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
 	@echo "installing the locked packages (one to two minutes the first time)"
-	@UV_PROJECT_ENVIRONMENT=.venv VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes --requirement requirements.lock
+	@UV_PROJECT_ENVIRONMENT=.venv VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q -j 0 -x '$(SKIP_COMPILE)' $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') > .venv/compile.log 2>&1 || true
 	@touch $@
