@@ -56,7 +56,9 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
         if look.picture is not None:
             metadata["scores over time"] = picture(look.picture, "drift scores")
         if look.evidently is not None:
+            # A browser opens a file link from a local page only; the path can be copied.
             metadata["Evidently report"] = dg.MetadataValue.url(look.evidently.absolute().as_uri())
+            metadata["Evidently report, path"] = dg.MetadataValue.path(look.evidently.absolute())
         return dg.MaterializeResult(
             metadata=metadata, check_results=[_check(report.drifted, report.reason)]
         )
