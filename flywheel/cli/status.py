@@ -86,7 +86,7 @@ def doctor() -> None:
     findings = list(_findings(platform))
     for finding in findings:
         mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
-        table.add_row(finding.what, mark, Text(finding.detail))
+        table.add_row(Text(finding.what), mark, Text(finding.detail))
     _console.print(table)
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)
