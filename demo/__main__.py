@@ -23,7 +23,7 @@ from demo.world import SimulatedWorld
 from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, FlywheelError
 from flywheel.ingest.seed import import_seed
-from flywheel.orchestration.instance import prepare_dagster_home
+from flywheel.orchestration.instance import bury_dead_runs, prepare_dagster_home
 from flywheel.settings import load_settings
 from flywheel.simulate.traffic import labelled_seed, pretraining_texts
 from flywheel.wiring import Platform, open_platform
@@ -85,6 +85,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
         Text("One workload, two quarters and a short third period. People are simulated.", "bold")
     )
     with dg.DagsterInstance.from_config(str(prepare_dagster_home(home))) as instance:
+        bury_dead_runs(instance)
         dagster = InProcessDagster(defs, instance, platform)
         world = SimulatedWorld(platform, WORKLOAD, per_day=PER_DAY, seed=SEED)
         _set_stage(platform, progress)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.orchestration.instance import prepare_dagster_home
+from flywheel.orchestration.instance import bury_dead_runs, prepare_dagster_home
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -26,6 +26,8 @@ _START_SECONDS = 120
 @app.command()
 def up(port: int = typer.Option(3000, help="port of the web interface, on loopback")) -> None:
     """Start Dagster's web interface and daemon on this deployment."""
+    from dagster import DagsterInstance  # noqa: PLC0415 - a second, for this command alone
+
     platform = open_platform()
     home = prepare_dagster_home(platform.home)
     pid_file = home / "dagster.pid"
@@ -42,6 +44,8 @@ def up(port: int = typer.Option(3000, help="port of the web interface, on loopba
         raise ConfigurationError(
             "There is no workspace.yaml here.", next_step="run this in the project's folder"
         )
+    with DagsterInstance.from_config(str(home)) as instance:
+        bury_dead_runs(instance)
     environment = os.environ | {"DAGSTER_HOME": str(home)}
     command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(workspace)]
     command += ["--host", "127.0.0.1", "--port", str(port)]

@@ -1,8 +1,12 @@
 """The folder that holds Dagster's own storage for one deployment."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["prepare_dagster_home"]
+if TYPE_CHECKING:
+    import dagster as dg
+
+__all__ = ["bury_dead_runs", "prepare_dagster_home"]
 
 _CONFIGURATION = """\
 telemetry:
@@ -29,3 +33,26 @@ def prepare_dagster_home(home: Path) -> Path:
     if not configuration.exists():
         configuration.write_text(_CONFIGURATION)
     return folder
+
+
+def bury_dead_runs(instance: "dg.DagsterInstance") -> list[str]:
+    """Report the runs that a killed process left behind as failed, and free their pool slots.
+
+    Call it only while nothing else executes on this instance. Without it a killed training would
+    hold the pool ``gpu`` for ever, and the next one would wait for it.
+    """
+    import dagster as dg  # noqa: PLC0415 - `flywheel up` stays quick
+
+    dead = instance.get_runs(
+        dg.RunsFilter(
+            statuses=[
+                dg.DagsterRunStatus.STARTING,
+                dg.DagsterRunStatus.STARTED,
+                dg.DagsterRunStatus.CANCELING,
+            ]
+        )
+    )
+    for run in dead:
+        instance.report_run_failed(run, "Its process was killed; the stage is started again.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return [run.run_id for run in dead]
