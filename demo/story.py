@@ -6,11 +6,12 @@ What was done is read back from the stores, so that a demo that was killed goes 
 import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 
-from demo.calendar import WINDOWS, DemoWindow
+from demo.calendar import START, WINDOWS, DemoWindow
 from demo.progress import AnnouncingLauncher, Progress, Stage
 from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
@@ -42,9 +43,9 @@ class Story:
     def play(self) -> None:
         """Play every window that was not finished before."""
         for window in WINDOWS:
-            self.clock.move_to(max(window.start, self.clock.now()))
-            if self._is_done(window):
+            if self._note(window).exists():
                 continue
+            self.clock.move_to(max(window.start, self._newest_moment()))
             if window.number == 0 or WINDOWS[window.number - 1].period != window.period:
                 self.progress.title(f"{window.period}")
             self.progress.title(window.title)
@@ -173,12 +174,11 @@ class Story:
         summary = materialization.metadata.get("summary") if materialization else None
         return str(summary.value) if summary is not None else ""
 
+    def _newest_moment(self) -> datetime:
+        # A demo that was cut off in a cycle goes on at the moment that cycle was opened.
+        state, workload_id = self.platform.state, self.world.workload_id
+        moments = [decision.decided_at for decision in state.decisions(workload_id)]
+        return max([START, *moments, *(c.changed_at for c in state.cycles(workload_id))])
+
     def _note(self, window: DemoWindow) -> Path:
         return self.platform.home / "demo" / f"window-{window.number}.json"
-
-    def _is_done(self, window: DemoWindow) -> bool:
-        note = self._note(window)
-        if not note.exists():
-            return False
-        self.clock.move_to(window.end)
-        return True

@@ -76,7 +76,7 @@ def test_a_killed_demo_goes_on_to_the_same_figures(repository, tmp_path, cache, 
             except subprocess.TimeoutExpired:
                 continue
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
 
     assert without_places(figures(start(repository, home, cache)), home) == whole
 
