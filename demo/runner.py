@@ -50,9 +50,9 @@ class InProcessDagster:
         A run key is honoured once, as the daemon does.
         """
         evaluated = self.evaluate(sensor)
-        for request in evaluated.dynamic_partitions_requests or ():
+        for wanted in evaluated.dynamic_partitions_requests or ():
             self.instance.add_dynamic_partitions(
-                request.partitions_def_name, list(request.partition_keys)
+                wanted.partitions_def_name, list(wanted.partition_keys)
             )
         results = []
         for request in evaluated.run_requests or ():

@@ -51,6 +51,7 @@ class Story:
             self.progress.title(window.title)
             self._play(window)
             self._note(window).write_text(json.dumps({"finished": self.clock.now().isoformat()}))
+        self.clock.move_to(max(WINDOWS[-1].end, self._newest_moment()))
         self._turn_wheel()
         with self.progress.stage("upkeep"):
             self._run(MAINTENANCE_JOB)

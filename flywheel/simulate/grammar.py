@@ -7,12 +7,12 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flywheel.simulate import phrases
+from flywheel.simulate import phrases, symptoms
 
 __all__ = ["CATEGORIES", "NEW_CATEGORIES", "SURGE_CATEGORY", "Mixture", "Report", "compose"]
 
-CATEGORIES: tuple[str, ...] = tuple(phrases.SYMPTOMS)
-NEW_CATEGORIES: tuple[str, ...] = tuple(phrases.NEW_LINE_SYMPTOMS)
+CATEGORIES: tuple[str, ...] = tuple(symptoms.SYMPTOMS)
+NEW_CATEGORIES: tuple[str, ...] = tuple(symptoms.NEW_LINE_SYMPTOMS)
 SURGE_CATEGORY = "wiring fault"
 
 _AMBIGUOUS_SHARE = 0.02
@@ -63,15 +63,15 @@ def compose(rng: random.Random, mixture: Mixture, *, category: str | None = None
     if category is None and rng.random() < mixture.new_line:
         return _new_line_report(rng)
     if category is None and rng.random() < mixture.surge:
-        symptom = rng.choice(phrases.SURGE_SYMPTOMS)
+        symptom = rng.choice(symptoms.SURGE_SYMPTOMS)
         return _write(rng, symptom, SURGE_CATEGORY, "pumps", phrases.PARTS, phrases.MACHINES)
     if category is None and rng.random() < _AMBIGUOUS_SHARE:
-        symptom, one, other = rng.choice(phrases.AMBIGUOUS)
+        symptom, one, other = rng.choice(symptoms.AMBIGUOUS)
         truth = rng.choice((one, other))
         return _write(rng, symptom, truth, "pumps", phrases.PARTS, phrases.MACHINES)
     chosen = category or rng.choices(CATEGORIES, weights=_frequencies())[0]
-    symptoms = {**phrases.SYMPTOMS, **phrases.NEW_LINE_SYMPTOMS}[chosen]
-    return _write(rng, rng.choice(symptoms), chosen, "pumps", phrases.PARTS, phrases.MACHINES)
+    known = {**symptoms.SYMPTOMS, **symptoms.NEW_LINE_SYMPTOMS}[chosen]
+    return _write(rng, rng.choice(known), chosen, "pumps", phrases.PARTS, phrases.MACHINES)
 
 
 def _frequencies() -> list[float]:
@@ -84,10 +84,10 @@ def _new_line_report(rng: random.Random) -> Report:
     parts, machines = phrases.NEW_LINE_PARTS, phrases.NEW_LINE_MACHINES
     if rng.random() < _NEW_LINE_OWN_CATEGORIES:
         truth = rng.choices(NEW_CATEGORIES, weights=(0.35, 0.3, 0.2, 0.15))[0]
-        symptom = rng.choice(phrases.NEW_LINE_SYMPTOMS[truth])
+        symptom = rng.choice(symptoms.NEW_LINE_SYMPTOMS[truth])
     else:
         truth = rng.choice(("missing part", "label error", "loose fastener", "misalignment"))
-        symptom = rng.choice(phrases.SYMPTOMS[truth])
+        symptom = rng.choice(symptoms.SYMPTOMS[truth])
     return _write(rng, symptom, truth, "batteries", parts, machines)
 
 
