@@ -136,6 +136,7 @@ class _Simulation:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.with_suffix(".tmp").write_text(json.dumps(asdict(result)))
                 path.with_suffix(".tmp").replace(path)
+            self._close_cycles()
             results.append(QuarterResult(**json.loads(path.read_text())))
         return results
 
@@ -261,9 +262,17 @@ class _Simulation:
         result = train_candidate(self.platform, self.workload.id, cycle.name, on_progress=progress)
         adapter = Path(state.get_release(result.release).adapter)
         self.platform.server(self.workload).load(result.release, adapter)
-        reason = "a simulation measures on its test file instead of a gate"
-        state.set_cycle_status(self.workload.id, cycle.name, "stopped", reason)
         return result.release, labels
+
+    def _close_cycles(self) -> None:
+        # Only when its result is on disk: a quarter that is cut off before trains on where it was.
+        for cycle in self.platform.state.open_cycles(self.workload.id):
+            self.platform.state.set_cycle_status(
+                self.workload.id,
+                cycle.name,
+                "stopped",
+                "a simulation measures on its test file instead of a gate",
+            )
 
     def _champion(self) -> str:
         releases = self.platform.state.releases(self.workload.id)

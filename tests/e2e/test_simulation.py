@@ -25,7 +25,7 @@ def rows(count):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
-    """Judgments stay within the budget, and a second call returns the same without work."""
+    """Cut off while measuring it resumes; judgments stay within the budget; done is done."""
     plan = SimulationPlan(
         workload_id="parts",
         base=str(micro_base().folder),
@@ -39,7 +39,15 @@ def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
         recipe={"epochs": 2, "learning_rate": 0.01, "batch_size": 8},
     )
     told = []
+
+    def cut_off(line):
+        told.append(line)
+        if "measure" in line:
+            raise KeyboardInterrupt
+
     places = {"home": tmp_path / "home", "cache": tmp_path / "cache", "tell": told.append}
+    with pytest.raises(KeyboardInterrupt):
+        simulate(plan, rows(150), rows(30), **places | {"tell": cut_off})
     first = simulate(plan, rows(150), rows(30), **places)
     told.clear()
     again = simulate(plan, rows(150), rows(30), **places)
