@@ -35,10 +35,10 @@ def measure() -> list[Ratio]:
         ),
         Ratio(
             name="import flywheel / bare interpreter",
-            measured=own,
+            measured=median["import flywheel"],
             anchor=median["pass"],
             unit="s",
-            aim="under 0.3 s",
+            aim="under 0.3 s more",
             good=own < 0.3,  # noqa: PLR2004 - the aim
         ),
     ]
