@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["main"]
+__all__ = ["build_app", "main"]
 
 # Modules whose typer app is added, by the name of its command group; None: at the top level.
 _MODULES: dict[str, str | None] = {
