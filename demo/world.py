@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from demo.calendar import DemoWindow
-from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ports.model_server import Answer
 from flywheel.release.serving import load_champion
@@ -18,6 +17,7 @@ from flywheel.simulate.client import client_feedback, inference_event
 from flywheel.simulate.poison import poison, with_duplicates
 from flywheel.simulate.traffic import generate
 from flywheel.simulate.truth import SimulatedTruth
+from flywheel.turn.cycle import codec_of
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
 
@@ -93,8 +93,7 @@ class SimulatedWorld:
         return people.answer_open(self.workload)
 
     def _answer(self, workload: Workload, release: str, inputs: list[str]) -> list[Answer]:
-        base = self.platform.base(workload)
-        codec = AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
+        codec = codec_of(self.platform, workload)
         return self.platform.server(workload).answer(release, codec, inputs)
 
     def _produce_once(

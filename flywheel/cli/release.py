@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flywheel.wiring import Platform, open_platform
+from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
@@ -69,19 +69,12 @@ def reject(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason:
 @app.command()
 def promote(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     """Make the approved candidate of a cycle the champion; repeat it after a crash."""
-    from flywheel.release.promotion import promote as run  # noqa: PLC0415 - (as above)
-    from flywheel.turn.cycle import codec_of, cycle_workload  # noqa: PLC0415 - (as above)
+    from flywheel.turn.release import promote_cycle  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
-    judged = cycle_workload(platform, workload, cycle)
-    done = run(
-        platform.state,
-        platform.lake,
-        platform.server(judged),
-        platform.registry,
+    done = promote_cycle(
+        open_platform(),
         workload,
         cycle,
-        codec=codec_of(platform, judged),
         on_step=lambda step: _console.print(f"  {step.replace('_', ' ')}"),
     )
     _console.print(
@@ -101,17 +94,7 @@ def rollback(
     ] = None,
 ) -> None:
     """Put the champion before back in its place."""
-    from flywheel.release.rollback import rollback as run  # noqa: PLC0415 - (as above)
+    from flywheel.turn.release import roll_back  # noqa: PLC0415 - (as above)
 
-    platform: Platform = open_platform()
-    present = platform.workload(workload)
-    done = run(
-        platform.state,
-        platform.server(present),
-        platform.registry,
-        workload,
-        actor=name,
-        reason=reason,
-        expected=expected,
-    )
+    done = roll_back(open_platform(), workload, actor=name, reason=reason, expected=expected)
     _console.print(f"{done.withdrawn} is withdrawn; {done.champion} answers again.", markup=False)

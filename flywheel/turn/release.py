@@ -1,5 +1,6 @@
 """What a person decided becomes the champion, or is taken back."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flywheel.turn.cycle import codec_of, cycle_workload
@@ -12,7 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["promote_cycle", "roll_back"]
 
 
-def promote_cycle(platform: "Platform", workload_id: str, cycle: str) -> "Promotion":
+def promote_cycle(
+    platform: "Platform",
+    workload_id: str,
+    cycle: str,
+    *,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> "Promotion":
     """Promote the approved candidate of a cycle; repeat it after a crash."""
     from flywheel.release.promotion import promote  # noqa: PLC0415 - keeps definitions light
 
@@ -25,11 +32,22 @@ def promote_cycle(platform: "Platform", workload_id: str, cycle: str) -> "Promot
         workload_id,
         cycle,
         codec=codec_of(platform, workload),
+        on_step=on_step,
     )
 
 
-def roll_back(platform: "Platform", workload_id: str, *, actor: str, reason: str) -> "Rollback":
-    """Make the release that the champion replaced the champion again."""
+def roll_back(
+    platform: "Platform",
+    workload_id: str,
+    *,
+    actor: str,
+    reason: str,
+    expected: str | None = None,
+) -> "Rollback":
+    """Make the release that the champion replaced the champion again.
+
+    It is refused where ``expected`` is given and another release is the champion.
+    """
     from flywheel.release.rollback import rollback  # noqa: PLC0415 - (as above)
 
     return rollback(
@@ -39,4 +57,5 @@ def roll_back(platform: "Platform", workload_id: str, *, actor: str, reason: str
         workload_id,
         actor=actor,
         reason=reason,
+        expected=expected,
     )
