@@ -4,9 +4,9 @@ Which adapter stands behind a port is decided here and nowhere else.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,7 +16,10 @@ from pydantic_settings import (
 
 from flywheel.errors import ConfigurationError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["CONNECTIONS", "Settings", "load_settings"]
+
+# The file, in the folder of the services, that says how to reach what was started there.
+CONNECTIONS = "connections.toml"
 
 
 class Settings(BaseSettings):
@@ -29,12 +32,39 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".flywheel/home"), description="state, lake, models, runs")
     workloads: Path | None = Field(default=None, description="workload files; default: in home")
     cache: Path = Field(default=Path(".flywheel/cache"), description="base models, shared")
-    event_log: Literal["sqlite"] = "sqlite"
+    profile: Literal["embedded", "services"] = Field(
+        default="embedded",
+        description="services: what `flywheel services up` started is the default of each setting",
+    )
+    services: Path = Field(
+        default=Path(".flywheel/services"), description="what `flywheel services` installs and runs"
+    )
+    event_log: Literal["sqlite", "kafka"] = "sqlite"
     review_queue: Literal["local"] = "local"
     train_launcher: Literal["subprocess"] = "subprocess"
     model_server: Literal["local"] = "local"
+    kafka_servers: str | None = Field(default=None, description="host:port, separated by commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = Field(default=None, description="PEM of the broker's authority")
+    kafka_member: str | None = Field(
+        default=None, description="static group member id of one ingest process"
+    )
     state_url: SecretStr | None = Field(default=None, description="default: SQLite in home")
     mlflow_url: SecretStr | None = Field(default=None, description="default: SQLite in home")
+    dagster_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL of Dagster's storage; default: SQLite in home"
+    )
+    kafka_port: int = Field(default=9092, description="of the broker that services start")
+    kafka_memory_mb: int = Field(default=512, ge=256, description="(as above) heap")
+    postgres_port: int = Field(default=5433, description="of the server that services start")
+    mlflow_port: int = Field(default=5000, description="(as above)")
+    dagster_port: int = Field(default=3000, description="(as above)")
+    metrics_port: int = Field(
+        default=9108, description="/healthz and /metrics of `flywheel ingest --follow`; 0: any"
+    )
     hash_key: SecretStr = Field(
         default=SecretStr("flywheel-embedded"), description="key of the hash over subjects"
     )
@@ -48,8 +78,29 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let arguments win over variables, and variables over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Let arguments win over variables, these over the file, and it over what services say."""
+        file = TomlConfigSettingsSource(settings_cls)
+        given = file() | env_settings() | init_settings()
+        sources = [init_settings, env_settings, file]
+        if given.get("profile") == "services":
+            folder = Path(given.get("services", settings_cls.model_fields["services"].default))
+            connections = folder / CONNECTIONS
+            if not connections.is_file():
+                raise ConfigurationError(
+                    f"FLYWHEEL_PROFILE is services, but nothing was started in {folder}.",
+                    next_step="run `flywheel services up`, or set the profile to embedded",
+                )
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=connections))
+        return tuple(sources)
+
+    @model_validator(mode="after")
+    def _kafka_has_servers(self) -> Self:
+        if self.event_log == "kafka" and not self.kafka_servers:
+            raise ValueError(
+                "event_log = kafka needs FLYWHEEL_KAFKA_SERVERS (host:port), or "
+                "FLYWHEEL_PROFILE=services after `flywheel services up`"
+            )
+        return self
 
     @property
     def workload_folder(self) -> Path:
@@ -82,7 +133,7 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         lines = "\n".join(
-            f"  FLYWHEEL_{'_'.join(str(p) for p in item['loc']).upper()}: {item['msg']}"
+            "  " + ": ".join([*(f"FLYWHEEL_{str(p).upper()}" for p in item["loc"]), item["msg"]])
             for item in error.errors(include_url=False)
         )
         raise ConfigurationError(

@@ -1,0 +1,1 @@
+"""Native services: install, start, health, stop."""
