@@ -10,7 +10,6 @@ import warnings
 from datetime import timedelta
 from pathlib import Path
 
-import dagster as dg
 from rich.console import Console
 from rich.text import Text
 
@@ -23,7 +22,8 @@ from demo.world import SimulatedWorld
 from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, FlywheelError
 from flywheel.ingest.seed import import_seed
-from flywheel.orchestration.instance import bury_dead_runs, prepare_dagster_home
+from flywheel.orchestration.instance import open_instance, prepare_dagster_home
+from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.settings import load_settings
 from flywheel.simulate.traffic import labelled_seed, pretraining_texts
 from flywheel.wiring import Platform, open_platform
@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     console.print(
         Text("One workload, two quarters and a short third period. People are simulated.", "bold")
     )
-    with dg.DagsterInstance.from_config(str(prepare_dagster_home(home))) as instance:
+    with open_instance(prepare_dagster_home(platform.settings)) as instance:
         bury_dead_runs(instance)
         dagster = InProcessDagster(defs, instance, platform)
         world = SimulatedWorld(platform, WORKLOAD, per_day=PER_DAY, seed=SEED)

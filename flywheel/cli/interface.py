@@ -11,9 +11,11 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.orchestration.instance import bury_dead_runs, prepare_dagster_home
+from flywheel.orchestration.instance import open_instance, prepare_dagster_home
+from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -26,11 +28,11 @@ _START_SECONDS = 120
 @app.command()
 def up(port: int = typer.Option(3000, help="port of the web interface, on loopback")) -> None:
     """Start Dagster's web interface and daemon on this deployment."""
-    from dagster import DagsterInstance  # noqa: PLC0415 - a second, for this command alone
-
     platform = open_platform()
-    home = prepare_dagster_home(platform.home)
-    pid_file = home / "dagster.pid"
+    home = prepare_dagster_home(platform.settings)
+    if home.note is not None:
+        _console.print(Text(home.note, style="yellow"))
+    pid_file = home.folder / "dagster.pid"
     url = f"http://127.0.0.1:{port}"
     if _running(pid_file):
         _console.print(f"Dagster is already up: {url}")
@@ -44,12 +46,12 @@ def up(port: int = typer.Option(3000, help="port of the web interface, on loopba
         raise ConfigurationError(
             "There is no workspace.yaml here.", next_step="run this in the project's folder"
         )
-    with DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(home) as instance:
         bury_dead_runs(instance)
-    environment = os.environ | {"DAGSTER_HOME": str(home)}
+    environment = os.environ | dict(home.environment)
     command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(workspace)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    log = home / "dagster.log"
+    log = home.folder / "dagster.log"
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             command, env=environment, stdout=output, stderr=output, start_new_session=True

@@ -1,58 +1,203 @@
-"""The folder that holds Dagster's own storage for one deployment."""
+"""The folder and storage of Dagster for one deployment, and the programs that run on it.
 
+Whoever starts them asks `prepare_dagster_home` for folder and environment, and
+`dagster_programs` for the commands; both are the same for a laptop and for a supervisor.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from flywheel.errors import ConfigurationError
+from flywheel.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
-__all__ = ["bury_dead_runs", "prepare_dagster_home"]
+__all__ = [
+    "POOLS",
+    "DagsterHome",
+    "dagster_programs",
+    "open_instance",
+    "prepare_dagster_home",
+]
 
-_CONFIGURATION = """\
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-run_monitoring:
-  enabled: true
-  free_slots_after_run_end_seconds: 20
-concurrency:
-  pools:
-    default_limit: 1
-retention:
-  sensor:
-    purge_after_days: {skipped: 2, failure: 30, success: 90}
-"""
+# The password stands in this variable alone, never in the file.
+_URL_VARIABLE = "FLYWHEEL_DAGSTER_URL"
+_HEADER = (
+    "# Written by Flywheel ({digest}). Once you change anything below, Flywheel leaves the file "
+    "alone.\n"
+)
+_DAYS = {"skipped": 2, "failure": 30, "success": 90}
 
-
-def prepare_dagster_home(home: Path) -> Path:
-    """Make ``<home>/dagster`` with its ``dagster.yaml`` and return it; an edited file stays."""
-    folder = (home / "dagster").absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    configuration = folder / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text(_CONFIGURATION)
-    return folder
+# How many steps of a pool run at once: one training, one reader of the review queue, one
+# compaction.
+POOLS: Mapping[str, int] = {"gpu": 1, "annotation": 1, "lake-maintenance": 1}
 
 
-def bury_dead_runs(instance: "dg.DagsterInstance") -> list[str]:
-    """Report the runs that a killed process left behind as failed, and free their pool slots.
+@dataclass(frozen=True)
+class DagsterHome:
+    """Where Dagster keeps its things and what its processes need in their environment.
 
-    Call it only while nothing else executes on this instance. Without it a killed training would
-    hold the pool ``gpu`` for ever, and the next one would wait for it.
+    ``note`` says in one line how an edited ``dagster.yaml`` differs from what the settings ask for.
     """
-    import dagster as dg  # noqa: PLC0415 - `flywheel up` stays quick
 
-    dead = instance.get_runs(
-        dg.RunsFilter(
-            statuses=[
-                dg.DagsterRunStatus.STARTING,
-                dg.DagsterRunStatus.STARTED,
-                dg.DagsterRunStatus.CANCELING,
-            ]
-        )
+    folder: Path
+    environment: Mapping[str, str] = field(repr=False)
+    note: str | None = None
+
+
+def prepare_dagster_home(settings: Settings) -> DagsterHome:
+    """Make ``<home>/dagster`` with its ``dagster.yaml``; an edited file stays.
+
+    Raises:
+        ConfigurationError: ``dagster_url`` is no PostgreSQL URL.
+    """
+    folder = (settings.home / "dagster").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {"DAGSTER_HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+    if settings.dagster_url is not None:
+        environment[_URL_VARIABLE] = _postgres_url(settings.dagster_url.get_secret_value())
+    wanted = _configuration(postgres=settings.dagster_url is not None)
+    note = _write(folder / "dagster.yaml", wanted)
+    return DagsterHome(folder, environment, note)
+
+
+def dagster_programs(
+    workspace: Path, *, port: int, host: str = "127.0.0.1"
+) -> dict[str, list[str]]:
+    """Return the command of each program; they run with the environment of a `DagsterHome`.
+
+    The webserver answers ``GET /server_info`` when it is up. The daemon fires sensors and
+    schedules, launches queued runs and reports the dead ones.
+    """
+    place = ["--workspace", str(workspace.absolute())]
+    return {
+        "dagster-webserver": [
+            *(sys.executable, "-m", "dagster_webserver"),
+            *("--host", host, "--port", str(port)),
+            *place,
+        ],
+        "dagster-daemon": [sys.executable, "-m", "dagster._daemon", "run", *place],
+    }
+
+
+@contextmanager
+def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
+    """Open Dagster's storage, bring it to the installed version, and set the pools' limits.
+
+    A limit that somebody changed stays.
+    """
+    import dagster as dg  # noqa: PLC0415 - a second, which not every command needs
+
+    # The file names the variable; Dagster looks it up while it opens the storage.
+    os.environ.update({k: v for k, v in home.environment.items() if k == _URL_VARIABLE})
+    with dg.DagsterInstance.from_config(str(home.folder)) as instance:
+        storage = instance.event_log_storage
+        if storage.supports_global_concurrency_limits:
+            known = storage.get_concurrency_keys()
+            for pool, limit in POOLS.items():
+                if pool not in known:
+                    storage.set_concurrency_slots(pool, limit)
+        yield instance
+
+
+def _postgres_url(given: str) -> str:
+    try:
+        url = make_url(given)
+    except ArgumentError as error:
+        raise _no_postgres() from error
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise _no_postgres()
+    # Dagster speaks through psycopg2, whatever driver the rest of the platform uses.
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _no_postgres() -> ConfigurationError:
+    return ConfigurationError(
+        f"{_URL_VARIABLE} is no PostgreSQL URL.",
+        next_step="give postgresql://USER:PASSWORD@HOST:PORT/NAME, or leave it out for SQLite",
     )
-    for run in dead:
-        instance.report_run_failed(run, "Its process was killed; the stage is started again.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-    return [run.run_id for run in dead]
+
+
+def _configuration(*, postgres: bool) -> dict[str, Any]:
+    storage = {"storage": {"postgres": {"postgres_url": {"env": _URL_VARIABLE}}}}
+    return (storage if postgres else {}) | {
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": "QueuedRunCoordinator",
+            # Dagster's own 5 seconds would be most of the time from event to run.
+            "config": {"dequeue_interval_seconds": 1},
+        },
+        "concurrency": {
+            "runs": {"max_concurrent_runs": 4},
+            "pools": {"default_limit": 1, "granularity": "op"},
+        },
+        "run_launcher": {
+            "module": "flywheel.orchestration.launcher",
+            "class": "WatchedRunLauncher",
+        },
+        "run_monitoring": {
+            "enabled": True,
+            "poll_interval_seconds": 10,
+            "start_timeout_seconds": 180,
+            "cancel_timeout_seconds": 180,
+            "free_slots_after_run_end_seconds": 20,
+        },
+        # What a stage raises is decided in the stage; a worker that was killed is tried again.
+        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
+        # One slow sensor must not hold up the others.
+        "sensors": {"use_threads": True, "num_workers": 4},
+        "schedules": {"use_threads": True, "num_workers": 2},
+        "code_servers": {"local_startup_timeout": 180},
+        "retention": {
+            "sensor": {"purge_after_days": _DAYS},
+            "schedule": {"purge_after_days": _DAYS},
+        },
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+    }
+
+
+def _write(path: Path, wanted: dict[str, Any]) -> str | None:
+    if path.exists():
+        header, _, body = path.read_text(encoding="utf-8").partition("\n")
+        present = yaml.safe_load(body) or {}
+        if not header.startswith("#") or _digest(body) not in header:
+            return _differences(path, header + "\n" + body, wanted)
+        if present == wanted:
+            return None
+    body = yaml.safe_dump(wanted, sort_keys=False)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(_HEADER.format(digest=_digest(body)) + body, encoding="utf-8")
+    temporary.replace(path)
+    return None
+
+
+def _differences(path: Path, text: str, wanted: dict[str, Any]) -> str | None:
+    try:
+        present = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigurationError(
+            f"{path} is not readable YAML: {error}", next_step="correct it, or delete it"
+        ) from error
+    names = sorted(name for name in {*present, *wanted} if present.get(name) != wanted.get(name))
+    if not names:
+        return None
+    return (
+        f"{path} was edited and stays as it is; it differs from the settings in: "
+        f"{', '.join(names)} (delete the file to have it written again)"
+    )
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:16]

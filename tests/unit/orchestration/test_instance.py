@@ -1,56 +1,92 @@
-"""Dagster's folder, and the runs that a killed process left behind."""
+"""Dagster's folder: storage, queue, pools, and whose edits it keeps."""
 
 import os
-import signal
-import subprocess
-import sys
-import textwrap
 
-import dagster as dg
+import pytest
+import yaml
 
-from flywheel.orchestration.instance import bury_dead_runs, prepare_dagster_home
+from flywheel.errors import ConfigurationError
+from flywheel.orchestration.instance import (
+    POOLS,
+    dagster_programs,
+    open_instance,
+    prepare_dagster_home,
+)
+from flywheel.settings import load_settings
 
-KILLED = """
-import os, signal, sys
-import dagster as dg
-
-@dg.asset(pool="gpu")
-def adapter():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
-    dg.materialize([adapter], instance=instance)
-"""
+URL = "postgresql+psycopg://ann:geheim%2F1@127.0.0.1:5433/dagster"
 
 
-def test_an_edited_configuration_stays(tmp_path):
-    """Telemetry is off from the start, and nobody's changes are overwritten."""
-    home = prepare_dagster_home(tmp_path)
-    file = home / "dagster.yaml"
-    assert "enabled: false" in file.read_text()
-    file.write_text("telemetry:\n  enabled: false\n")
+def test_an_edited_configuration_stays_and_says_how_it_differs(tmp_path):
+    """Nobody's changes are overwritten; what is missing is named."""
+    settings = load_settings(home=tmp_path)
+    home = prepare_dagster_home(settings)
+    file = home.folder / "dagster.yaml"
+    edited = file.read_text().replace("max_concurrent_runs: 4", "max_concurrent_runs: 9")
+    file.write_text(edited)
 
-    assert prepare_dagster_home(tmp_path) == home
-    assert file.read_text() == "telemetry:\n  enabled: false\n"
+    again = prepare_dagster_home(settings)
+    assert file.read_text() == edited
+    assert "concurrency" in again.note
+    assert "telemetry" not in again.note
 
 
-def test_a_killed_run_gives_its_slot_back(tmp_path):
-    """After a SIGKILL inside the pool the run is failed and the next one may train."""
-    home = prepare_dagster_home(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), str(home)],
-        env=os.environ | {"DAGSTER_HOME": str(home)},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+def test_a_file_that_nobody_edited_follows_the_settings(tmp_path):
+    """Moving to PostgreSQL needs no deleting of files."""
+    first = prepare_dagster_home(load_settings(home=tmp_path))
+    second = prepare_dagster_home(load_settings(home=tmp_path, dagster_url=URL))
 
-    @dg.asset(pool="gpu")
-    def adapter() -> None:
-        return None
+    assert first.note is second.note is None
+    assert "postgres" in yaml.safe_load((second.folder / "dagster.yaml").read_text())["storage"]
 
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        [dead] = bury_dead_runs(instance)
-        assert instance.get_run_by_id(dead).status == dg.DagsterRunStatus.FAILURE
-        assert bury_dead_runs(instance) == []
-        assert dg.materialize([adapter], instance=instance).success
+
+def test_the_password_is_in_the_environment_alone(tmp_path):
+    """Neither the file nor the printed value shows it, and the driver is Dagster's."""
+    home = prepare_dagster_home(load_settings(home=tmp_path, dagster_url=URL))
+
+    assert "geheim" not in (home.folder / "dagster.yaml").read_text()
+    assert "geheim" not in repr(home)
+    assert home.environment["FLYWHEEL_DAGSTER_URL"] == URL.replace("+psycopg", "")
+
+
+@pytest.mark.parametrize("url", ["mysql://root@host/x", "dagster"])
+def test_another_database_is_refused_without_showing_the_url(tmp_path, url):
+    """The error says what to give, and not what was given: it may hold a password."""
+    with pytest.raises(ConfigurationError, match="PostgreSQL") as caught:
+        prepare_dagster_home(load_settings(home=tmp_path, dagster_url=url))
+
+    assert url not in str(caught.value)
+
+
+def test_pools_have_their_limits_and_a_changed_one_stays(tmp_path):
+    """The limits are set on the instance, where the UI shows them."""
+    home = prepare_dagster_home(load_settings(home=tmp_path))
+    with open_instance(home) as instance:
+        storage = instance.event_log_storage
+        assert {p.name: p.limit for p in storage.get_pool_limits()} == dict(POOLS)
+        storage.set_concurrency_slots("gpu", 2)
+    with open_instance(home) as instance:
+        limits = {p.name: p.limit for p in instance.event_log_storage.get_pool_limits()}
+
+    assert limits == {**POOLS, "gpu": 2}
+
+
+def test_dagster_takes_every_key_of_the_file(tmp_path):
+    """Queue, monitoring, retries and retention are what the instance says they are."""
+    with open_instance(prepare_dagster_home(load_settings(home=tmp_path))) as instance:
+        assert instance.run_coordinator.dequeue_interval_seconds == 1
+        assert instance.run_monitoring_enabled
+        assert instance.run_launcher.supports_check_run_worker_health
+        assert instance.run_retries_max_retries == 2
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+        assert not instance.telemetry_enabled
+
+
+def test_the_programs_run_in_this_interpreter(tmp_path):
+    """Webserver and daemon are asked for by name, with an absolute workspace."""
+    programs = dagster_programs(tmp_path / "workspace.yaml", port=3001)
+
+    assert set(programs) == {"dagster-webserver", "dagster-daemon"}
+    for command in programs.values():
+        assert os.access(command[0], os.X_OK)
+        assert str(tmp_path / "workspace.yaml") in command

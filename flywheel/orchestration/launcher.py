@@ -1,0 +1,32 @@
+"""Dagster's own launcher of local run processes, which also notices that one has died.
+
+Dagster's launcher learns of a dead worker through the code server that started it. When both die
+together (a reboot, a killed process group) the run would stay STARTED for ever and hold its pool
+slots. ``dagster.yaml`` names this class, and the daemon's run monitoring asks it.
+"""
+
+from dagster import DagsterRun
+from dagster._core.launcher import (
+    CheckRunHealthResult,
+    DefaultRunLauncher,
+    WorkerStatus,
+)
+
+from flywheel.orchestration.workers import worker_is_alive
+
+__all__ = ["WatchedRunLauncher"]
+
+
+class WatchedRunLauncher(DefaultRunLauncher):
+    """Start run processes on this machine and say whether they live."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Let the daemon's run monitoring ask."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Look for the run's process on this machine."""
+        if worker_is_alive(self._instance, run.run_id) is False:
+            return CheckRunHealthResult(WorkerStatus.FAILED, "its process is gone")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
