@@ -51,7 +51,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
     """
     from flywheel.simulate.baseline import tfidf_accuracy  # noqa: PLC0415 - keeps --help quick
     from flywheel.simulate.labelled import read_labelled  # noqa: PLC0415 - (as above)
-    from flywheel.turn import simulation  # noqa: PLC0415 - (as above)
+    from flywheel.turn.simulation import simulate as play  # noqa: PLC0415 - (as above)
+    from flywheel.turn.simulation_plan import SimulationPlan  # noqa: PLC0415 - (as above)
 
     rows = read_labelled(train, text_column=text_column, label_column=label_column)
     tested = read_labelled(test, text_column=text_column, label_column=label_column)
@@ -69,7 +70,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
     console = Console(stderr=True)
     for seed in _numbers(seeds):
         for arm in _arms(arms):
-            plan = simulation.SimulationPlan(
+            plan = SimulationPlan(
                 workload_id=_workload_id(train),
                 base=base,
                 arm=arm,
@@ -83,7 +84,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
             )
             home = Path(".flywheel/simulations") / _folder(plan)
             with console.status(Text(f"seed {seed}, {arm}")) as status:
-                quarters_played = simulation.simulate(
+                quarters_played = play(
                     plan,
                     rows,
                     tested,

@@ -1,16 +1,14 @@
 """Read a labelled CSV or TSV: which column is the text, which are the parts of the answer."""
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flywheel.errors import DataError, NotFoundError
+from flywheel.delimited_file import read_delimited
+from flywheel.errors import DataError
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["read_labelled"]
-
-_FIELD_BYTES = 16 * 2**20
 
 
 def read_labelled(
@@ -40,45 +38,14 @@ def read_labelled(
             next_step="name it with --label COLUMN, or --field NAME=COLUMN for an extraction",
         )
     pairs = []
-    for number, row in _rows(path, [text, *columns.values()]):
+    for _, row in read_delimited(path, [text, *columns.values()]):
         answer: Any = {
             name: _typed(workload, name, row[column]) for name, column in columns.items()
         }
         if isinstance(task, ClassificationTask):
             answer = answer[""]
-        if row[text] is None:
-            raise DataError(f"Row {number} of {path.name} is cut short.")
         pairs.append((row[text], answer))
     return pairs
-
-
-def _rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    csv.field_size_limit(_FIELD_BYTES)
-    dialect = "excel-tab" if path.suffix == ".tsv" else "excel"
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, dialect=dialect, strict=True)
-            missing = [name for name in wanted if name not in (reader.fieldnames or [])]
-            if missing:
-                raise DataError(
-                    f"{path.name} has no column {', '.join(missing)}.",
-                    next_step=f"its columns are: {', '.join(reader.fieldnames or [])}",
-                )
-            for number, row in enumerate(reader, 1):
-                if any(row[name] is None for name in wanted):
-                    raise DataError(
-                        f"Row {number} of {path.name} is cut short (line {reader.line_num}).",
-                        next_step="correct the file",
-                    )
-                yield number, row
-    except FileNotFoundError:
-        raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path.name} is not UTF-8: {error}", next_step="convert it, e.g. with iconv"
-        ) from error
-    except csv.Error as error:
-        raise DataError(f"{path.name} is not valid CSV: {error}") from error
 
 
 def _typed(workload: Workload, name: str, value: str) -> Any:

@@ -3,13 +3,13 @@
 The labels of the traffic are the truth that only simulated annotators may read.
 """
 
-import csv
 import random
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.errors import ConfigurationError, DataError
+from flywheel.delimited_file import read_delimited
+from flywheel.errors import DataError
 
 __all__ = ["LabelledRow", "Split", "read_labelled", "split_labelled"]
 
@@ -31,32 +31,16 @@ class Split:
 
 
 def read_labelled(path: Path, *, text_column: str, label_column: str) -> list[LabelledRow]:
-    """Read a quoted UTF-8 CSV; a missing column or an empty cell is refused with its line."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = {text_column, label_column} - set(reader.fieldnames or ())
-            if missing:
-                raise ConfigurationError(
-                    f"{path} has no column {', '.join(sorted(missing))}.",
-                    next_step=f"choose from: {', '.join(reader.fieldnames or ())}",
-                )
-            rows = []
-            for row in reader:
-                text, label = (row[text_column] or "").strip(), (row[label_column] or "").strip()
-                if not text or not label:
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: the text or the label is empty.",
-                        next_step="fill it or remove the line",
-                    )
-                rows.append(LabelledRow(text, label))
-    except FileNotFoundError:
-        raise ConfigurationError(f"There is no file {path}.", next_step="check the path") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8: {error.reason} at byte {error.start}.",
-            next_step="convert it to UTF-8",
-        ) from error
+    """Read a labelled file; an empty cell is refused with its row."""
+    rows = []
+    for number, row in read_delimited(path, [text_column, label_column]):
+        text, label = row[text_column].strip(), row[label_column].strip()
+        if not text or not label:
+            raise DataError(
+                f"Row {number} of {path.name}: the text or the label is empty.",
+                next_step="fill it or remove the row",
+            )
+        rows.append(LabelledRow(text, label))
     return rows
 
 

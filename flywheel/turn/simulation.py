@@ -9,11 +9,9 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
-
-import yaml
+from typing import Any
 
 from flywheel.clock import ManualClock
 from flywheel.errors import MeasurementError
@@ -32,48 +30,12 @@ from flywheel.snapshots import read_rows
 from flywheel.turn.cycle import assemble_dataset, codec_of, train_candidate
 from flywheel.turn.landing import land
 from flywheel.turn.observe import collect_reviews
+from flywheel.turn.simulation_plan import QuarterResult, SimulationPlan, write_workload
 from flywheel.wiring import Platform
-from flywheel.workload import Workload, parse_workload
 
-__all__ = ["Arm", "QuarterResult", "SimulationPlan", "simulate"]
+__all__ = ["simulate"]
 
-Arm = Literal["policy", "random"]
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class SimulationPlan:
-    """One arm of one simulation; ``cap`` bounds the traffic of a quarter."""
-
-    workload_id: str
-    base: str
-    arm: Arm
-    seed: int
-    quarters: int
-    budget: int
-    seed_per_label: int
-    cap: int | None
-    error_rate: float
-    recipe: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class QuarterResult:
-    """What was known after one quarter; quarter 0 has the seed alone.
-
-    ``accuracy`` and ``tfidf`` are measured on the same test rows; ``tfidf`` on the labels that the
-    adapter was trained on.
-    """
-
-    quarter: int
-    judgments: int
-    labels: int
-    traffic: int
-    accuracy: float
-    tfidf: float
-    traffic_accuracy: float | None
-    reviewed: dict[str, int]
-    seconds: float
 
 
 def simulate(
@@ -115,7 +77,7 @@ class _Simulation:
         self.clock = ManualClock(FIRST_QUARTER)
         settings = Settings(home=home, workloads=home / "workloads", cache=cache)
         self.platform = Platform(settings, self.clock)
-        self.workload = self._write_workload(sorted({row.label for row in train}))
+        self.workload = write_workload(plan, sorted({row.label for row in train}), home)
         self.truth = SimulatedTruth(home, plan.workload_id)
 
     def play(self) -> list[QuarterResult]:
@@ -295,34 +257,6 @@ class _Simulation:
             "select slice, count(*) n from review_items group by 1 order by 1"
         )
         return {row["slice"]: row["n"] for row in rows}
-
-    def _write_workload(self, labels: list[str]) -> Workload:
-        plan = self.plan
-        raw = {
-            "id": plan.workload_id,
-            "owner": "simulation",
-            "description": "a labelled file replayed as traffic; times and people are simulated",
-            "seed": plan.seed,
-            "task": {"type": "classification"},
-            "taxonomy": {
-                "version": 1,
-                "labels": [{"id": f"l{n:03d}", "name": name} for n, name in enumerate(labels)],
-            },
-            "prompt": "{input}\nIntent: ",
-            "base_model": plan.base,
-            "minimum_examples": 1,
-            "golden_size": 10,
-            "review": {
-                "budget": plan.budget,
-                "shares": {"control": 0.1, "uncertain": 0.6, "novel": 0.3, "flagged": 0.0},
-                "overlap": 0.05,
-            },
-            "training": plan.recipe,
-        }
-        folder = self.home / "workloads"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{plan.workload_id}.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-        return parse_workload(raw, source="the simulation")
 
 
 def _share(verdicts: Iterable[bool]) -> float:

@@ -4,10 +4,11 @@ from itertools import islice
 
 import pytest
 
-from flywheel.errors import ConfigurationError, DataError
+from flywheel.errors import DataError
 from flywheel.simulate.labelled import LabelledRow, read_labelled, split_labelled
 from flywheel.simulate.traffic import labelled_seed
-from flywheel.turn.simulation import SimulationPlan, simulate
+from flywheel.turn.simulation import simulate
+from flywheel.turn.simulation_plan import SimulationPlan
 from tests.fakes.micro_base import micro_base
 
 
@@ -91,7 +92,7 @@ def test_a_missing_column_names_the_columns_there_are(tmp_path):
     """The error says what to choose from."""
     path = tmp_path / "file.csv"
     path.write_text('text,intent\n"a, b\nc",x\n')
-    with pytest.raises(ConfigurationError, match="label") as caught:
+    with pytest.raises(DataError, match="label") as caught:
         read_labelled(path, text_column="text", label_column="label")
 
     assert "intent" in caught.value.next_step
