@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         default=9108, description="/healthz and /metrics of `flywheel ingest --follow`; 0: any"
     )
+    ingest_linger_seconds: float = Field(
+        default=3.0,
+        gt=0,
+        le=300,
+        description="how long `flywheel ingest --follow` gathers a slow stream into one commit",
+    )
     hash_key: SecretStr = Field(
         default=SecretStr("flywheel-embedded"), description="key of the hash over subjects"
     )

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flywheel.wiring import open_platform
+from flywheel.wiring import Platform, open_platform
 
 if TYPE_CHECKING:
     from flywheel.ingest.consume import Ingest
@@ -25,46 +26,60 @@ _console = Console()
 @app.command()
 def ingest(
     maximum: int = typer.Option(1_000_000, min=1, help="most records to read"),
-    follow: bool = typer.Option(False, "--follow", help="go on until stopped"),
+    follow: bool = typer.Option(
+        False, "--follow", help="go on until SIGTERM or Ctrl-C; log lines go to stderr"
+    ),
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Land what the log holds; with --follow, also what arrives."""
-    from flywheel.ingest.consume import Ingest  # noqa: PLC0415 - commands load what they use
-
     platform = open_platform()
-    consumer = Ingest(
-        platform.log, platform.lake, list(platform.workloads.values()), platform.clock
-    )
-    try:
-        report = _follow(consumer) if follow else consumer.run_once(maximum)
-    finally:
-        consumer.close()
+    report = _follow(platform) if follow else _once(platform, maximum)
     if json_output:
         typer.echo(json.dumps(report.figures()))
     else:
         _console.print(_table(report))
 
 
-def _follow(consumer: "Ingest") -> "IngestReport":
-    from flywheel.ingest.report import IngestReport  # noqa: PLC0415 - (as above)
+def _open(platform: Platform) -> "Ingest":
+    from flywheel.ingest.consume import Ingest  # noqa: PLC0415 - commands load what they use
 
-    # A signal ends the loop between two batches: what was read has then landed.
+    return Ingest(platform.log, platform.lake, list(platform.workloads.values()), platform.clock)
+
+
+def _once(platform: Platform, maximum: int) -> "IngestReport":
+    consumer = _open(platform)
+    try:
+        return consumer.run_once(maximum)
+    finally:
+        consumer.close()
+
+
+def _follow(platform: Platform) -> "IngestReport":
+    from flywheel.ingest.endpoint import serving  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.health import Health  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.log_lines import json_lines  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.metrics import IngestMetrics  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.service import IngestService  # noqa: PLC0415 - (as above)
+
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    total = IngestReport()
-    with _console.status("waiting for events") as status:
-
-        def show(report: IngestReport) -> None:
-            total.add(report)
-            seconds = report.decode_seconds + report.commit_seconds
-            status.update(
-                f"{total.read:,} read · {sum(total.dead_letters.values()):,} dead letters · "
-                f"{report.lag:,} to go · last batch {report.read:,} in {seconds:.2f} s"
-            )
-
-        consumer.follow(stop=stop.is_set, on_report=show)
-    return total
+    settings, say = platform.settings, json_lines(sys.stderr, platform.clock)
+    metrics, health = IngestMetrics(), Health()
+    service = IngestService(
+        lambda: _open(platform),
+        workloads=lambda: list(platform.workloads.values()),
+        stop=stop,
+        say=say,
+        metrics=metrics,
+        health=health,
+        linger_seconds=settings.ingest_linger_seconds,
+    )
+    with serving(
+        settings.metrics_port, complaint=health.complaint, registry=metrics.registry
+    ) as port:
+        say("serving", port=port, linger_seconds=settings.ingest_linger_seconds)
+        return service.run()
 
 
 def _table(report: "IngestReport") -> Table:

@@ -7,11 +7,13 @@ together with the position or not at all.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from flywheel.clock import Clock
-from flywheel.errors import ConcurrencyError, TransientError
+from flywheel.errors import ConcurrencyError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, EventContract
 from flywheel.events.columns import AnswerTexts
 from flywheel.ingest.arrow import Batch, arrange, dead_letters, table_of
@@ -19,18 +21,27 @@ from flywheel.ingest.deadletters import write_dead_letters
 from flywheel.ingest.reader import TopicReader
 from flywheel.ingest.report import IngestReport
 from flywheel.lake.store import Lake
-from flywheel.ports.event_log import EventLog, LogRecord
+from flywheel.ports.event_log import EventLog, LogRecord, Partition
 from flywheel.workload import Workload
 
-__all__ = ["STEPS", "Ingest"]
+__all__ = ["BATCH_RECORDS", "STEPS", "Ingest", "Landing"]
 
 STEPS = ("read", "dead_letters_written", "rows_committed", "offsets_committed")
-_BATCH_RECORDS = 20_000
+BATCH_RECORDS = 20_000
 _LOST_RACES = 20
 
 
 def _no_step(_name: str) -> None:
     return
+
+
+@dataclass(frozen=True)
+class Landing:
+    """One micro-batch that has landed; ``ages`` are event time to queryable, in seconds."""
+
+    topic: str
+    report: IngestReport
+    ages: np.ndarray
 
 
 class Ingest:
@@ -83,12 +94,12 @@ class Ingest:
         for topic, reader in self._readers.items():
             lost = 0
             while report.read < maximum:
-                size = min(_BATCH_RECORDS, maximum - report.read)
+                size = min(BATCH_RECORDS, maximum - report.read)
                 records = reader.read(size, timeout_seconds)
                 if not records:
                     break
                 try:
-                    report.add(self._land(topic, reader, records))
+                    report.add(self._land(topic, reader, records).report)
                     lost = 0
                 except ConcurrencyError:
                     report.lost_races += 1
@@ -98,34 +109,60 @@ class Ingest:
         report.lag = self.lag()
         return report
 
-    def follow(
-        self,
-        *,
-        stop: Callable[[], bool],
-        on_report: Callable[[IngestReport], None],
-        linger_seconds: float = 1.0,
-    ) -> None:
-        """Land what arrives until ``stop`` says so; a transient failure is tried again.
+    def gather(self, wait_seconds: float, *, batch_records: int = BATCH_RECORDS) -> int:
+        """Poll each topic once, let what came wait, and return how many records came.
 
-        Back-pressure is natural: nothing is read while a commit is under way, and one batch is
-        bounded by records and bytes.
+        Args:
+            wait_seconds: how long to wait, over all topics, when nothing comes.
+            batch_records: most records of a topic that may wait.
         """
-        failures = 0
-        while not stop():
-            try:
-                report = self.run_once(_BATCH_RECORDS, timeout_seconds=linger_seconds)
-                failures = 0
-            except TransientError:
-                failures += 1
-                if failures > _LOST_RACES:
-                    raise
-                time.sleep(min(0.1 * 2**failures, 5.0))
-                continue
-            if report.read:
-                on_report(report)
+        came = 0
+        for reader in self._readers.values():
+            if not reader.full(batch_records):
+                # A topic in which nothing happens must not hold up the other.
+                wait = 0.0 if came else wait_seconds / len(self._readers)
+                came += reader.fetch(batch_records, timeout_seconds=wait)
+        return came
+
+    def due(self, linger_seconds: float, *, batch_records: int = BATCH_RECORDS) -> list[str]:
+        """Name the topics whose waiting records fill a batch or have waited long enough."""
+        return [
+            topic
+            for topic, reader in self._readers.items()
+            if reader.waiting
+            and (reader.full(batch_records) or reader.waiting_seconds >= linger_seconds)
+        ]
+
+    def land(self, topic: str) -> Landing:
+        """Land what waits of one topic.
+
+        Raises:
+            ConcurrencyError: another process was first; the next `gather` reads on from there.
+        """
+        reader = self._readers[topic]
+        return self._land(topic, reader, reader.take())
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many records wait, and their bytes."""
+        readers = self._readers.values()
+        return sum(r.waiting for r in readers), sum(r.waiting_bytes for r in readers)
+
+    def accept(self, workloads: Iterable[Workload]) -> None:
+        """Take what is read from now on by these workloads."""
+        self._contract = EventContract(workloads)
+
+    def lags(self) -> dict[Partition, int]:
+        """Count the records beyond the lake's position in each partition that is read here."""
+        unread = {}
+        for topic, reader in self._readers.items():
+            ends = self._log.end_offsets(topic)
+            for partition, at in reader.positions.items():
+                if partition in ends:
+                    unread[partition] = ends[partition] - at
+        return unread
 
     def lag(self) -> int:
-        """Count the records that the log holds beyond the lake's positions."""
+        """Count the records that the log holds beyond the lake's positions, whoever reads them."""
         unread = 0
         for topic in self._readers:
             for partition, end in self._log.end_offsets(topic).items():
@@ -138,14 +175,12 @@ class Ingest:
         for reader in self._readers.values():
             reader.close()
 
-    def _land(self, topic: str, reader: TopicReader, records: Sequence[LogRecord]) -> IngestReport:
+    def _land(self, topic: str, reader: TopicReader, records: Sequence[LogRecord]) -> Landing:
         # Whatever goes wrong here, the next read starts again at the lake's position.
         with reader.forgetting_on_failure():
             return self._land_read(topic, reader, records)
 
-    def _land_read(
-        self, topic: str, reader: TopicReader, records: Sequence[LogRecord]
-    ) -> IngestReport:
+    def _land_read(self, topic: str, reader: TopicReader, records: Sequence[LogRecord]) -> Landing:
         self._on_step("read")
         now = self._clock.now()
         started = time.perf_counter()
@@ -162,7 +197,12 @@ class Ingest:
         report = _report(topic, records, batch)
         report.decode_seconds = decoded - started
         report.commit_seconds = time.perf_counter() - decoded
-        return report
+        return Landing(topic, report, self._ages(batch.rows["timestamp"]))
+
+    def _ages(self, moments: pa.ChunkedArray) -> np.ndarray:
+        now = np.datetime64(self._clock.now().replace(tzinfo=None), "us")
+        landed = moments.to_numpy().astype("datetime64[us]")
+        return np.asarray((now - landed) / np.timedelta64(1, "s"))
 
 
 def _report(topic: str, records: Sequence[LogRecord], batch: Batch) -> IngestReport:

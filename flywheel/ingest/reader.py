@@ -15,14 +15,18 @@ from flywheel.ingest.arrow import table_of
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import EventLog, LogConsumer, LogRecord, Partition
 
-__all__ = ["TopicReader"]
+__all__ = ["BATCH_BYTES", "TopicReader"]
 
-_BATCH_BYTES = 128 * 2**20
+# Raw bytes of one batch: decoded, laid out and compressed, they take about five times as much.
+BATCH_BYTES = 64 * 2**20
 _POLL_RECORDS = 2_000
 
 
 class TopicReader:
-    """One consumer of one topic, with the positions that the lake holds."""
+    """One consumer of one topic, with the positions that the lake holds.
+
+    What was fetched waits until it is taken, so that a slow stream can be gathered over many polls.
+    """
 
     def __init__(self, log: EventLog, lake: Lake, topic: str, group: str) -> None:
         self._log = log
@@ -32,18 +36,64 @@ class TopicReader:
         self._landed: dict[Partition, int] = {}  # where the lake stood when we looked
         self._expected: dict[Partition, int] = {}  # the next offset of what we read
         self._asked_again: dict[Partition, int] = {}
+        self._waiting: list[LogRecord] = []
+        self._waiting_bytes = 0
+        self._waiting_since = 0.0
         self._consumer = self._join()
 
     def read(self, maximum: int, timeout_seconds: float) -> list[LogRecord]:
         """Gather up to ``maximum`` records until the timeout, each exactly at its turn."""
+        deadline = time.monotonic() + timeout_seconds
+        while not self.full(maximum) and self.fetch(
+            maximum, timeout_seconds=max(0.0, deadline - time.monotonic())
+        ):
+            pass
+        return self.take()
+
+    def fetch(self, maximum: int, *, timeout_seconds: float) -> int:
+        """Poll once, let what came wait, and return how many records came; none after the timeout.
+
+        Args:
+            maximum: most records that may wait.
+            timeout_seconds: how long to wait for the first one.
+        """
         with self.forgetting_on_failure():
             try:
-                return self._gather(maximum, timeout_seconds)
+                return self._fetch(maximum, timeout_seconds)
             except NotFoundError:
                 # The topic was deleted: one of that name with another id may be there instead.
                 self._consumer.close()
                 self._consumer = self._join()
-                return self._gather(maximum, timeout_seconds)
+                return self._fetch(maximum, timeout_seconds)
+
+    def full(self, maximum: int) -> bool:
+        """Say whether as many records or bytes wait as one batch may have."""
+        return len(self._waiting) >= maximum or self._waiting_bytes >= BATCH_BYTES
+
+    def take(self) -> list[LogRecord]:
+        """Return what waits; land it, or let `forgetting_on_failure` read it again."""
+        taken, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        return taken
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait."""
+        return len(self._waiting)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes of values wait."""
+        return self._waiting_bytes
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the oldest record has waited."""
+        return time.monotonic() - self._waiting_since if self._waiting else 0.0
+
+    @property
+    def positions(self) -> dict[Partition, int]:
+        """Where the lake stands in each partition that this member reads."""
+        return dict(self._landed)
 
     def moves(self) -> dict[tuple[str, int], tuple[int, int]]:
         """Return, per source, the position read from and the next to read."""
@@ -65,8 +115,7 @@ class TopicReader:
         try:
             yield
         except BaseException:
-            self._landed.clear()
-            self._expected.clear()
+            self._forget()
             raise
 
     def close(self) -> None:
@@ -75,27 +124,29 @@ class TopicReader:
 
     def _join(self) -> LogConsumer:
         self._log.create_topic(self._topic, partitions=TOPIC_PARTITIONS)
-        self._landed.clear()
-        self._expected.clear()
+        self._forget()
         return self._log.consumer(self._topic, group=self._group)
 
-    def _gather(self, maximum: int, timeout_seconds: float) -> list[LogRecord]:
-        deadline = time.monotonic() + timeout_seconds
-        records: list[LogRecord] = []
-        size = 0
-        while len(records) < maximum and size < _BATCH_BYTES:
-            gone = self._follow_assignment()
-            records = [record for record in records if record.partition not in gone]
-            new = self._consumer.poll(
-                maximum=min(_POLL_RECORDS, maximum - len(records)),
-                timeout_seconds=max(0.0, deadline - time.monotonic()),
-            )
-            if not new:
-                break
-            new = self._in_turn(new)
-            records += new
-            size += sum(len(record.value) for record in new)
-        return records
+    def _forget(self) -> None:
+        self._landed.clear()
+        self._expected.clear()
+        self.take()
+
+    def _fetch(self, maximum: int, timeout_seconds: float) -> int:
+        gone = self._follow_assignment()
+        if gone:
+            self._waiting = [record for record in self._waiting if record.partition not in gone]
+            self._waiting_bytes = sum(len(record.value) for record in self._waiting)
+        came = self._consumer.poll(
+            maximum=min(_POLL_RECORDS, maximum - len(self._waiting)),
+            timeout_seconds=timeout_seconds,
+        )
+        new = self._in_turn(came)
+        if new and not self._waiting:
+            self._waiting_since = time.monotonic()
+        self._waiting += new
+        self._waiting_bytes += sum(len(record.value) for record in new)
+        return len(came)
 
     def _follow_assignment(self) -> set[Partition]:
         # Returns the partitions of which nothing that was gathered counts any more.

@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.errors import ConcurrencyError, LogGapError
+from flywheel.errors import LogGapError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ingest.consume import STEPS
-from flywheel.ingest.report import IngestReport
 from tests.fakes.event_makers import START, make_event, make_workload
 
 
@@ -188,38 +187,40 @@ def test_a_lost_log_stops_ingest(plane):
     assert plane.lake.rows("SELECT count(*) AS n FROM inferences") == [{"n": 0}]
 
 
-def test_following_lands_what_arrives_and_stops_when_told(plane):
-    """A long-lived consumer goes on over batches and ends between two of them."""
-    plane.produce(*range(5))
-    reports: list[IngestReport] = []
-
-    def arrive(report: IngestReport) -> None:
-        reports.append(report)
-        if len(reports) == 1:
-            plane.produce(*range(5, 12))
-
+def test_records_gather_over_polls_until_a_batch_is_due(plane):
+    """What comes little by little lands in one commit, when it is full or has waited."""
     ingest = plane.ingest()
-    ingest.follow(stop=lambda: len(reports) == 2, on_report=arrive, linger_seconds=0.05)
-    assert [report.read for report in reports] == [5, 7]
+    for number in range(3):
+        plane.produce(number)
+        assert ingest.gather(0.0) == 1
+    assert ingest.due(60.0) == []
+    assert ingest.due(60.0, batch_records=3) == ingest.due(0.0) == [INFERENCES_TOPIC]
+    landing = ingest.land(INFERENCES_TOPIC)
+    assert (landing.report.read, landing.report.commits, len(landing.ages)) == (3, 1, 3)
+    assert ingest.due(0.0) == []
+    assert plane.lake.handle("inferences").refresh().version() == 1
 
 
-def test_following_survives_lost_races(plane, monkeypatch):
-    """A transient failure is tried again."""
-    plane.produce(*range(5))
+def test_no_more_waits_than_a_batch_holds(plane):
+    """A full batch stops the reading of its topic: that is the back-pressure."""
+    plane.produce(*range(30))
+    plane.comment(1)
     ingest = plane.ingest()
-    real, calls = ingest.run_once, []
+    for _ in range(5):
+        ingest.gather(0.0, batch_records=10)
+    assert ingest.waiting()[0] == 11
+    assert ingest.waiting()[1] > 0
 
-    def flaky(*arguments, **options):
-        calls.append(1)
-        if len(calls) < 3:
-            raise ConcurrencyError("lost")
-        return real(*arguments, **options)
 
-    monkeypatch.setattr(ingest, "run_once", flaky)
-    reports: list[IngestReport] = []
-    ingest.follow(stop=lambda: bool(reports), on_report=reports.append, linger_seconds=0.0)
-    assert len(calls) == 3
-    assert plane.prove().landed == 5
+def test_the_lag_of_what_is_read_here_is_known_by_partition(plane):
+    """It counts from the lake's positions, also for what waits unlanded."""
+    plane.produce(*range(10))
+    ingest = plane.ingest()
+    ingest.gather(0.0)
+    assert sum(ingest.lags().values()) == 10
+    assert len(ingest.lags()) == 4
+    ingest.land(INFERENCES_TOPIC)
+    assert set(ingest.lags().values()) == {0}
 
 
 def test_ingest_makes_the_topics_it_reads(plane):

@@ -158,7 +158,7 @@ def test_a_follower_stops_gracefully(home):
     _produce(home, *range(20))
     program = "from flywheel.cli.ingest import app; app()"
     command = [sys.executable, "-c", program, "--follow", "--json"]
-    environment = os.environ | {"PYTHONPATH": str(_ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(_ROOT), "FLYWHEEL_METRICS_PORT": "0"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         lake = Lake(home / "lake")
         while lake.rows("SELECT count(*) AS n FROM inferences") != [{"n": 20}]:
