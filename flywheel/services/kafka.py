@@ -1,0 +1,168 @@
+"""Apache Kafka brokers in KRaft mode: configuration, formatting, start command, health."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from flywheel.errors import StorageError, UnavailableError
+from flywheel.services.java import find_java, install_jars, kafka_version
+from flywheel.services.network import HOST, port_is_open
+from flywheel.services.program import Program
+
+__all__ = ["Brokers", "broker_names", "prepare", "programs", "ready", "servers"]
+
+_LOGGING = """\
+rootLogger.level = info
+rootLogger.appenderRef.stdout.ref = stdout
+appender.stdout.type = Console
+appender.stdout.name = stdout
+appender.stdout.layout.type = PatternLayout
+appender.stdout.layout.pattern = %d{ISO8601} %-5p %c{1} - %m%n
+"""
+_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
+
+
+@dataclass(frozen=True)
+class Brokers:
+    """One cluster on this machine: ``ports`` holds (client, controller) for each broker."""
+
+    folder: Path
+    cluster_id: str
+    ports: tuple[tuple[int, int], ...]
+    memory_mb: int
+    cache: Path
+    properties: Mapping[str, str]
+
+
+def broker_names(count: int) -> list[str]:
+    """Name the brokers: one is ``kafka``, several are numbered from 1."""
+    return ["kafka"] if count == 1 else [f"kafka-{number}" for number in range(1, count + 1)]
+
+
+def servers(brokers: Brokers) -> str:
+    """Return what a client is told: host:port, separated by commas."""
+    return ",".join(f"{HOST}:{client}" for client, _ in brokers.ports)
+
+
+def programs(brokers: Brokers) -> list[Program]:
+    """Describe the cluster's brokers to the supervisor."""
+    jars = install_jars(brokers.cache)
+    found = []
+    for name, ports in zip(broker_names(len(brokers.ports)), brokers.ports, strict=True):
+        folder = brokers.folder / name
+        command = [str(find_java()), f"-Xmx{brokers.memory_mb}m", *_JVM]
+        command.append(f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}")
+        command += ["-cp", str(jars / "*"), "kafka.Kafka", str(folder / "server.properties")]
+        found.append(
+            Program(
+                name=name,
+                command=tuple(command),
+                ports=ports,
+                ready=partial(ready, servers(brokers), len(brokers.ports), ports[0]),
+            )
+        )
+    return found
+
+
+def prepare(brokers: Brokers) -> None:
+    """Write the configuration, and format the data folders that are new.
+
+    Raises:
+        StorageError: A data folder belongs to another cluster or to a newer Kafka.
+    """
+    jars = install_jars(brokers.cache)
+    for number, name in enumerate(broker_names(len(brokers.ports)), start=1):
+        folder = brokers.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "log4j2.properties").write_text(_LOGGING)
+        properties = folder / "server.properties"
+        properties.write_text(_server_properties(brokers, number, folder / "data"))
+        if not _is_formatted(folder / "data", brokers.cluster_id):
+            _format(jars, properties, brokers.cluster_id)
+            (folder / "data" / "kafka.version").write_text(kafka_version())
+
+
+def _server_properties(brokers: Brokers, number: int, data: Path) -> str:
+    client, controller = brokers.ports[number - 1]
+    voters = ",".join(f"{n}@{HOST}:{ports[1]}" for n, ports in enumerate(brokers.ports, start=1))
+    copies = str(min(3, len(brokers.ports)))
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": str(number),
+        "controller.quorum.voters": voters,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{client},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{client}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data),
+        # Topics are made by `flywheel topics apply`, with their partitions and limits.
+        "auto.create.topics.enable": "false",
+        "offsets.topic.num.partitions": "8",
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.num.partitions": "4",
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": str(min(2, len(brokers.ports))),
+        "default.replication.factor": copies,
+        "min.insync.replicas": str(min(2, len(brokers.ports))),
+        "group.initial.rebalance.delay.ms": "0",
+        **brokers.properties,
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def _is_formatted(data: Path, cluster_id: str) -> bool:
+    meta = data / "meta.properties"
+    if not meta.exists():
+        return False
+    found = dict(line.split("=", 1) for line in meta.read_text().splitlines() if "=" in line)
+    if found.get("version") != "1" or found.get("cluster.id") != cluster_id:
+        raise StorageError(
+            f"{data} holds the data of another Kafka: cluster {found.get('cluster.id')}, "
+            f"format {found.get('version')}, where cluster {cluster_id}, format 1 is expected.",
+            next_step=f"move {data} away (its topics go with it), or start that Kafka with its "
+            "own configuration and set FLYWHEEL_KAFKA_SERVERS",
+        )
+    record = data / "kafka.version"
+    written_by = record.read_text().strip() if record.exists() else kafka_version()
+    if _numbers(written_by) > _numbers(kafka_version()):
+        raise StorageError(
+            f"{data} was written by Kafka {written_by}, which is newer than {kafka_version()}.",
+            next_step=f"use the newer version in deploy/kafka/pom.xml, or move {data} away",
+        )
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _format(jars: Path, properties: Path, cluster_id: str) -> None:
+    command: Sequence[str] = [
+        str(find_java()), "-XX:TieredStopAtLevel=1", "-cp", str(jars / "*"),
+        "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise UnavailableError(
+            f"Kafka's data folder could not be formatted:\n{(done.stdout + done.stderr)[-2000:]}",
+            next_step="read the lines above",
+        )
+
+
+def ready(bootstrap: str, count: int, port: int) -> bool:
+    """Tell whether the broker listens and the whole cluster is in its own view."""
+    if not port_is_open(port):
+        return False
+    from kafka.admin import KafkaAdminClient
+    from kafka.errors import KafkaError
+
+    try:
+        client = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+        try:
+            return len(client.describe_cluster()["brokers"]) >= count
+        finally:
+            client.close()
+    except KafkaError:
+        return False

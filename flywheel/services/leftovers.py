@@ -1,0 +1,58 @@
+"""Processes that outlived their supervisor: found by the mark in their environment."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from flywheel.services.supervision import MARK
+
+__all__ = ["end", "find"]
+
+
+def find(folder: Path) -> list[psutil.Process]:
+    """Return the processes that were started for this folder and still run."""
+    found = {process.pid: process for process in _marked(folder)}
+    # PostgreSQL writes over its environment to set its title; its own file names the process.
+    for file in _postmasters(folder):
+        try:
+            process = psutil.Process(int(file.read_text().split("\n", 1)[0]))
+            if "postgres" in process.name():
+                found[process.pid] = process
+        except (ValueError, psutil.NoSuchProcess, OSError):
+            continue
+    return list(found.values())
+
+
+def end(folder: Path) -> int:
+    """End what is left and return how many processes that were."""
+    processes = find(folder)
+    for process in processes:
+        _signal(process, "terminate")
+    _, stubborn = psutil.wait_procs(processes, timeout=20)
+    for process in stubborn:
+        _signal(process, "kill")
+    psutil.wait_procs(stubborn, timeout=10)
+    return len(processes)
+
+
+def _signal(process: psutil.Process, how: str) -> None:
+    with suppress(psutil.NoSuchProcess):
+        getattr(process, how)()
+
+
+def _marked(folder: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            if process.environ().get(MARK) == str(folder):
+                yield process
+        except (psutil.AccessDenied, psutil.NoSuchProcess, OSError):
+            continue
+
+
+def _postmasters(folder: Path) -> Iterator[Path]:
+    yield from (folder / "postgres" / "data").glob("postmaster.pid")

