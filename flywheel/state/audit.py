@@ -8,21 +8,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, insert, select
 
 from flywheel.clock import Clock
-from flywheel.errors import ConcurrencyError
-from flywheel.errors import IntegrityError as BrokenIntegrityError
+from flywheel.errors import IntegrityError
 from flywheel.state.database import Database
 from flywheel.state.schema import audit
 
 __all__ = ["Audit", "AuditRow"]
 
 _GENESIS = "0" * 64
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -58,21 +57,13 @@ class Audit:
             details: JSON values.
         """
         written = json.dumps(details or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        try:
-            with self._database.write() as connection:
-                return self._append(connection, event, subject, actor, written)
-        except IntegrityError as error:
-            raise ConcurrencyError(
-                "Another process wrote to the audit at the same moment.", next_step="try again"
-            ) from error
+        with self._database.write() as connection:
+            return self._append(connection, event, subject, actor, written)
 
     def _append(
         self, connection: Connection, event: str, subject: str, actor: str, details: str
     ) -> AuditRow:
-        if connection.dialect.name == "postgresql":
-            # SQLite has one writer at a time; here two could extend the same row, and one would
-            # have to start its whole transaction again.
-            connection.execute(text("LOCK TABLE audit IN EXCLUSIVE MODE"))
+        # One transaction writes at a time, so nobody extends the same row.
         newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
         last = connection.execute(newest).first()
         values: dict[str, Any] = {
@@ -105,15 +96,15 @@ class Audit:
         """
         previous, count = _GENESIS, 0
         with self._database.read() as connection:
-            rows = connection.execute(select(audit).order_by(audit.c.seq)).mappings()
-            for row in rows:
+            query = select(audit).order_by(audit.c.seq).execution_options(yield_per=_BATCH)
+            for row in connection.execute(query).mappings():
                 values: dict[str, Any] = dict(row)
                 count += 1
                 told = values.pop("hash")
                 if (values["seq"], values["previous_hash"]) != (count, previous) or told != _hash(
                     values
                 ):
-                    raise BrokenIntegrityError(
+                    raise IntegrityError(
                         f"The audit is broken at row {values['seq']}: it was changed, or rows "
                         "before it were removed.",
                         next_step="restore the state database from a backup and compare the rows",
@@ -124,6 +115,6 @@ class Audit:
 
 
 def _hash(values: dict[str, Any]) -> str:
-    stamped = {**values, "at": values["at"].isoformat()}
+    stamped = {**values, "at": values["at"].astimezone(UTC).isoformat()}
     line = json.dumps(stamped, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(line.encode()).hexdigest()

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from flywheel.clock import Clock
-from flywheel.errors import ConcurrencyError, NotFoundError, RefusedError
+from flywheel.errors import NotFoundError, RefusedError
 from flywheel.periods import period_name
 from flywheel.state.attempts import Attempt, Attempts
 from flywheel.state.audit import Audit
@@ -142,14 +141,8 @@ class Cycles:
             "opened_at": now,
             "changed_at": now,
         }
-        try:
-            with self._database.write() as connection:
-                return self._open(connection, row)
-        except IntegrityError as error:
-            raise ConcurrencyError(
-                f"Another process opened a cycle of {workload.id} at the same moment.",
-                next_step="evaluate the trigger again",
-            ) from error
+        with self._database.write() as connection:
+            return self._open(connection, row)
 
     def _open(self, connection: Connection, row: dict[str, Any]) -> Cycle:
         mine = cycles.c.workload_id == row["workload_id"]

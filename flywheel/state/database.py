@@ -1,31 +1,46 @@
 """The database behind the state: connections, transactions and migrations.
 
 A transaction joins the one that the same thread already has open, so that several small methods
-can be made one atomic step.
+can be made one atomic step. On both databases one transaction writes at a time: what a method has
+read is still so when it writes.
 """
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import OperationalError
 
-from flywheel.errors import ConfigurationError, StorageError, UnavailableError
+from flywheel.errors import ConfigurationError, StorageError
+from flywheel.state.address import StateAddress, parse_address
+from flywheel.state.failures import is_away, refuse_unfit_values, translated
 from flywheel.state.schema import HEAD
 
 __all__ = ["Database"]
 
 _BUSY_SECONDS = 30
+# A server that restarts is waited for this long before the first statement: nothing is half yet.
+_AWAY_SECONDS = 10.0
+_CONNECT_SECONDS = 5
+# A writer that stops in mid-transaction (a frozen process) is cut off by the server before the
+# next one gives up waiting for its turn.
+_FROZEN_SECONDS = 20
+_TURN = int.from_bytes(b"flywheel")
 
 
 class Database:
     """One SQL database, SQLite or PostgreSQL."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+        self.address = parse_address(url)
+        self.engine = _engine(self.address)
+        event.listen(self.engine, "handle_error", refuse_unfit_values)
         self._local = threading.local()
 
     def close(self) -> None:
@@ -38,13 +53,17 @@ class Database:
 
         Raises:
             UnavailableError: the database is locked or away.
-            StorageError: the file is not a usable database.
+            ConcurrencyError: another process wrote the same row.
+            StorageError: the file is not a usable database, or a value cannot be kept.
+            ConfigurationError: the server does not let this user in.
         """
         joined: Connection | None = getattr(self._local, "connection", None)
         if joined is not None:
             yield joined
             return
-        with _translated(), self.engine.connect() as connection, connection.begin():
+        with translated(self.address), self._connect() as connection, connection.begin():
+            if not self.address.is_sqlite:
+                connection.exec_driver_sql(_take_turn())
             self._local.connection = connection
             try:
                 yield connection
@@ -58,21 +77,56 @@ class Database:
         if joined is not None:
             yield joined
             return
+        options: dict[str, Any] = {"flywheel_read": True}
+        if not self.address.is_sqlite:
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with (
-            _translated(),
-            self.engine.connect().execution_options(flywheel_read=True) as connection,
+            translated(self.address),
+            self._connect().execution_options(**options) as connection,
             connection.begin(),
         ):
             yield connection
 
-    def migrate(self) -> None:
-        """Bring the schema to the newest version; two processes may try at once."""
+    def migrate(self) -> tuple[str | None, str]:
+        """Bring the schema to the newest version; two processes may try at once.
+
+        Returns:
+            The version it had (None for an empty database) and the one it has.
+        """
         with self.read() as connection:
-            if _revision(connection) == HEAD:
-                return
-        with self.write() as connection:
-            if _revision(connection) != HEAD:
-                _upgrade(connection)
+            had = _revision(connection)
+        if had != HEAD:
+            with self.write() as connection:
+                if _revision(connection) != HEAD:
+                    _upgrade(connection)
+        return had, HEAD
+
+    def revision(self) -> str | None:
+        """Return the version of the schema, None where there is none."""
+        with self.read() as connection:
+            return _revision(connection)
+
+    def _connect(self) -> Connection:
+        deadline, pause = time.monotonic() + _AWAY_SECONDS, 0.1
+        while True:
+            try:
+                return self.engine.connect()
+            except OperationalError as error:
+                late = time.monotonic() + pause > deadline
+                if self.address.is_sqlite or late or not is_away(error):
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+
+def _take_turn() -> str:
+    # One round trip. Read committed, so that every statement after the lock sees what the writers
+    # before have left; the lock ends with the transaction, also when the process dies.
+    return (
+        f"SET LOCAL lock_timeout = '{_BUSY_SECONDS}s'; "
+        f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN_SECONDS}s'; "
+        f"SELECT pg_advisory_xact_lock({_TURN})"
+    )
 
 
 def _revision(connection: Connection) -> str | None:
@@ -99,26 +153,32 @@ def _upgrade(connection: Connection) -> None:
         ) from error
 
 
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError(
-            "The state URL is not a database URL.",
-            next_step="for example sqlite:////folder/state.db or postgresql+psycopg://host/name",
-        ) from error
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    if parsed.database in {None, "", ":memory:"}:
-        raise ConfigurationError(
-            "The state cannot live in memory: other processes must see it.",
-            next_step="give a file: sqlite:////folder/state.db",
-        )
-    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
+def _engine(address: StateAddress) -> Engine:
+    options: dict[str, Any] = {
+        # A parameter may be a person's text; NaN is no JSON, and SQLite alone would take it.
+        "hide_parameters": True,
+        "json_serializer": partial(json.dumps, allow_nan=False),
+    }
+    if not address.is_sqlite:
+        return _postgres_engine(address, options)
+    address.file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(address.url, connect_args={"timeout": _BUSY_SECONDS}, **options)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _postgres_engine(address: StateAddress, options: dict[str, Any]) -> Engine:
+    given = {"connect_timeout": _CONNECT_SECONDS, "application_name": "flywheel"}
+    arguments = {key: value for key, value in given.items() if key not in address.url.query}
+    try:
+        # A connection that the server has dropped since is found out before it is used.
+        return create_engine(address.url, pool_pre_ping=True, connect_args=arguments, **options)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "The driver for PostgreSQL is not installed.",
+            next_step="install the extra: pip install 'flywheel-slm[postgres]'",
+        ) from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -133,26 +193,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # without waiting; so writers take the lock at the start.
     reads = connection.get_execution_options().get("flywheel_read", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        if "no such" in str(error.orig):
-            raise StorageError(
-                f"The state database lacks a part of its schema: {error.orig}",
-                next_step="open it with State.open, which brings it to the newest version",
-            ) from error
-        raise UnavailableError(
-            f"The state database did not answer: {error.orig}",
-            next_step="try again; if it stays so, look for a process that holds it or a full disk",
-        ) from error
-    except IntegrityError:
-        raise  # the tables know which of their rules was broken
-    except DatabaseError as error:
-        raise StorageError(
-            f"The state database is not usable: {error.orig}",
-            next_step="restore it from a backup, or point FLYWHEEL_STATE_URL at another one",
-        ) from error

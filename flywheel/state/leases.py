@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from flywheel.clock import Clock
 from flywheel.errors import ConcurrencyError
@@ -58,14 +57,8 @@ class Leases:
             ConcurrencyError: somebody else holds it.
         """
         holder = holder or process_holder()
-        try:
-            with self._database.write() as connection:
-                return self._acquire(connection, name, holder, ttl_seconds)
-        except IntegrityError as error:
-            raise ConcurrencyError(
-                f"Another process took the lease {name} at the same moment.",
-                next_step="try again",
-            ) from error
+        with self._database.write() as connection:
+            return self._acquire(connection, name, holder, ttl_seconds)
 
     def _acquire(self, connection: Connection, name: str, holder: str, ttl_seconds: float) -> Lease:
         now = self._clock.now()
@@ -126,12 +119,17 @@ def process_holder() -> str:
 
 
 def _machine() -> str:
-    # Two containers may share a host name and see each other's process ids as their own.
+    # Two containers may share a host name and see each other's process ids as their own; two
+    # machines on one PostgreSQL may both be called localhost.
     try:
         space = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         space = "pid"
-    return f"{socket.gethostname()}~{space}"
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="utf-8").strip()[:12]
+    except OSError:
+        machine = ""
+    return f"{socket.gethostname()[:60]}~{machine}~{space}"
 
 
 def _started(pid: int) -> str:

@@ -11,7 +11,6 @@ import pytest
 
 from flywheel.release.promotion import PROMOTION_STEPS
 from flywheel.release.registry import MlflowRegistry
-from flywheel.state import State
 from tests.fakes.release_world import ReleaseWorld
 
 
@@ -167,93 +166,6 @@ def test_sigkilled_holder_of_the_lease_blocks_nobody(world, repository):
         process.wait()
     assert world.state.verify_audit() == rows
     assert_promoted_once(world, cycle)
-
-
-_RACE = """
-import sys
-from datetime import UTC, datetime
-from flywheel.clock import ManualClock
-from flywheel.errors import ConcurrencyError
-from flywheel.state import State
-state = State.open(sys.argv[1], ManualClock(datetime(2026, 4, 1, tzinfo=UTC)))
-sys.stdin.readline()
-won = 0
-for number in range(40):
-    try:
-        lease = state.acquire_lease(f"race:{number}", sys.argv[2], 3600)
-    except ConcurrencyError:
-        continue
-    won += 1
-    state.audit("won", f"race:{number}", sys.argv[2], {"token": lease.token})
-print(won)
-"""
-
-
-def test_racing_processes_share_leases_and_one_audit_chain(tmp_path, repository):
-    """Of two processes exactly one gets each lease, and their audit rows form one chain."""
-    from flywheel.clock import SystemClock
-
-    url = f"sqlite:///{tmp_path / 'race.db'}"
-    counts = _race(repository, _RACE, url, ("one", "two"))
-    state = State.open(url, SystemClock())
-    assert sum(counts) == 40
-    assert len({row.subject for row in state.audit_rows()}) == 40
-    assert state.verify_audit()[0] == 40
-    state.close()
-
-
-_OPEN = """
-import sys
-from datetime import UTC, datetime, timedelta
-from flywheel.clock import ManualClock
-from flywheel.errors import ConcurrencyError, RefusedError
-from flywheel.state import State
-from tests.fakes.release_world import make_workload
-start = datetime(2026, 4, 1, tzinfo=UTC)
-state = State.open(sys.argv[1], ManualClock(start))
-sys.stdin.readline()
-opened = 0
-for number in range(25):
-    try:
-        state.open_cycle(make_workload(f"w{number}"), trigger=sys.argv[2], opened_by="system",
-                         reason="race", watermark=start, snapshot={})
-        opened += 1
-    except (RefusedError, ConcurrencyError):
-        pass
-print(opened)
-"""
-
-
-def test_racing_triggers_open_one_cycle(tmp_path, repository):
-    """Two processes with different triggers open one cycle per workload between them."""
-    from flywheel.clock import SystemClock
-
-    url = f"sqlite:///{tmp_path / 'race.db'}"
-    state = State.open(url, SystemClock())
-    assert sum(_race(repository, _OPEN, url, ("drift", "volume"))) == 25
-    assert len(state.open_cycles()) == 25
-    state.verify_audit()
-    state.close()
-
-
-def _race(repository: Path, program: str, url: str, names: tuple[str, ...]) -> list[int]:
-    # Both processes are ready before either may start.
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, url, name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=repository,
-            env=_environment(repository),
-        )
-        for name in names
-    ]
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    return [int(racer.communicate(timeout=120)[0]) for racer in racers]
 
 
 def _environment(repository: Path) -> dict[str, str]:

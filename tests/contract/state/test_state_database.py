@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from flywheel.errors import ConfigurationError, StorageError
+from flywheel.errors import StorageError
 from flywheel.state import State
 from flywheel.state.schema import metadata
 from tests.fakes.release_world import make_workload
@@ -62,13 +62,6 @@ def test_damaged_database_is_a_storage_error(tmp_path, clock):
         State.open(f"sqlite:///{tmp_path / 'state.db'}", clock)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "sqlite://", "sqlite:///:memory:"])
-def test_unusable_url_is_refused(url, clock):
-    """A state must live where other processes see it."""
-    with pytest.raises(ConfigurationError):
-        State.open(url, clock)
-
-
 def test_transaction_takes_everything_back(state):
     """An error inside a transaction leaves none of its rows."""
 
@@ -101,7 +94,7 @@ def test_moments_come_back_aware_and_in_utc(state, clock):
 
 def test_naive_moment_is_refused(state):
     """A moment without a zone could be any."""
-    with pytest.raises(Exception, match="no time zone"):
+    with pytest.raises(StorageError, match="no time zone"):
         state.open_cycle(
             make_workload("w"),
             trigger="drift",
