@@ -1,6 +1,8 @@
 """Native services: install, start, health, stop. No Docker and no root is needed."""
 
+from flywheel.services.application import Application
+from flywheel.services.catalog import SERVICES
 from flywheel.services.connections import Connections
-from flywheel.services.control import SERVICES, Services, start, stop
+from flywheel.services.control import Services, start, stop
 
-__all__ = ["SERVICES", "Connections", "Services", "start", "stop"]
+__all__ = ["SERVICES", "Application", "Connections", "Services", "start", "stop"]

@@ -2,7 +2,8 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flywheel.settings import CONNECTIONS
@@ -18,6 +19,10 @@ class Connections:
     state_url: str | None = None
     mlflow_url: str | None = None
     dagster_url: str | None = None
+
+    def without(self, given: Collection[str]) -> "Connections":
+        """Return those that nobody gave the address of: somebody's own service is left alone."""
+        return replace(self, **{key: None for key in asdict(self) if key in given})
 
     def settings(self) -> dict[str, str]:
         """Return the settings that a client of these services needs."""

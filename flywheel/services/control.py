@@ -4,8 +4,6 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,29 +12,24 @@ from types import TracebackType
 from typing import Self
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.services import kafka, leftovers, mlflow, postgres
+from flywheel.services import catalog, checks, guarding, leftovers, postgres
+from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
-from flywheel.services.network import free_ports, require_free
+from flywheel.services.network import require_free
 from flywheel.services.plan import Plan, load_plan, new_plan, save_plan
 from flywheel.services.program import Layout, Program
 from flywheel.services.supervision import ProgramState, Supervisor, tail, wait_until
-from flywheel.settings import Settings
+from flywheel.settings import CONNECTIONS, Settings
 
-__all__ = ["SERVICES", "Services", "start", "stop"]
-
-SERVICES = ("kafka", "postgres", "mlflow")
-_SETTINGS = {"kafka": "kafka_port", "postgres": "postgres_port", "mlflow": "mlflow_port"}
-_FREE_BYTES = 2**30
-# The guards of this process's ephemeral sets, by folder.
-_guards: dict[Path, "subprocess.Popen[bytes]"] = {}
+__all__ = ["Services", "start", "stop"]
 
 
 class Services:
-    """A set of services that was started: where they are, and how to hurt them in a test."""
+    """A set of services: where they are, and how to stop, kill and restart each."""
 
     def __init__(self, folder: Path) -> None:
         self.layout = Layout(folder.absolute())
-        self._supervisor = Supervisor(self.layout)
+        self.supervisor = Supervisor(self.layout)
 
     @property
     def folder(self) -> Path:
@@ -57,68 +50,58 @@ class Services:
     @property
     def connections(self) -> Connections:
         """Where a client finds what runs here."""
-        plan = self.plan
-        server = _postgres(self.layout, plan) if "postgres" in plan.ports else None
-        brokers = _brokers(self.layout, plan)
-        return Connections(
-            kafka_servers=kafka.servers(brokers) if brokers.ports else None,
-            state_url=postgres.database_url(server, "flywheel") if server else None,
-            mlflow_url=f"http://127.0.0.1:{plan.ports['mlflow'][0]}"
-            if "mlflow" in plan.ports
-            else None,
-            dagster_url=postgres.database_url(server, "dagster") if server else None,
-        )
+        return catalog.connections(self.layout, self.plan)
 
     @property
     def names(self) -> list[str]:
         """The programs of this set."""
-        return list(self.plan.ports)
+        return self.plan.names
 
     def states(self) -> dict[str, ProgramState]:
         """Return the state of each program."""
-        return self._supervisor.states()
+        return self.supervisor.states()
 
     def create_database(self, name: str) -> str:
-        """Make an empty database of its own role and return its SQLAlchemy URL."""
-        server = _postgres(self.layout, self.plan)
+        """Make an empty database for the role flywheel and return its SQLAlchemy URL."""
+        server = self._postgres()
         postgres.create_database(server, name, owner="flywheel")
         return postgres.database_url(server, name, role="flywheel")
 
     def drop_database(self, name: str) -> None:
         """Drop a database, ending the sessions in it."""
-        postgres.drop_database(_postgres(self.layout, self.plan), name)
+        postgres.drop_database(self._postgres(), name)
 
     def start(self, name: str) -> None:
         """Start one program again, at its port and on its data, and wait until it serves."""
-        program = self._programs()[name]
-        self._supervisor.start(name)
-        self._wait(program)
+        self._start_wave([self._program(name)], self.plan, lambda _: None)
 
     def stop(self, name: str) -> None:
         """Stop one program in good order."""
-        self._supervisor.stop(name)
+        self._program(name)
+        self.supervisor.stop(name)
 
     def restart(self, name: str) -> None:
         """Stop one program and start it again."""
         self.stop(name)
         self.start(name)
 
-    def kill(self, name: str) -> None:
+    def kill(self, name: str, *, group: bool = True) -> None:
         """Kill one program with -9 and return when it is gone."""
-        self.signal(name, signal.SIGKILL)
+        before = self.states()[name].pid
+        self.signal(name, signal.SIGKILL, group=group)
         wait_until(
-            lambda: self.states()[name].pid is None,
+            lambda: self.states()[name].pid != before,
             seconds=20,
             what=f"the end of {name}",
             log=self.log(name),
         )
 
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal (SIGSTOP and SIGCONT among them) to a program and its children."""
+    def signal(self, name: str, number: signal.Signals, *, group: bool = True) -> None:
+        """Send a signal (SIGSTOP and SIGCONT among them) to a program, with its children or not."""
         pid = self.states()[name].pid
         if pid is None:
             raise UnavailableError(f"{name} does not run.", next_step=f"read {self.log(name)}")
-        os.killpg(pid, number)
+        (os.killpg if group else os.kill)(pid, number)
 
     def log(self, name: str) -> Path:
         """Return the log file of a program."""
@@ -146,88 +129,106 @@ class Services:
         brokers: int = 1,
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Start the named services of this set which do not run yet."""
-        with _only_one(self.layout):
-            plan = _extended(self.plan, names, settings, brokers)
+        """Start the named services of this set which do not run yet, with what they need."""
+        with self._only_one():
+            wanted = catalog.needed(names)
+            if not self.plan.ephemeral:
+                wanted -= set(catalog.own(settings))
+            plan = catalog.extended(self.plan, wanted, settings, brokers)
             save_plan(plan, self.layout.plan)
-            wanted = _expanded(names, plan)
-            self._prepare(plan, wanted)
-            self._supervisor.ensure()
-            programs = [p for name, p in self._programs().items() if name in wanted]
-            for wave in sorted({program.wave for program in programs}):
-                self._start_wave([p for p in programs if p.wave == wave], plan, on_progress)
+            chosen = [name for name in plan.ports if name.split("-")[0] in wanted]
+            self._bring_up(chosen, plan, on_progress)
+            given = {} if plan.ephemeral else settings.model_dump(exclude_unset=True)
+            write_connections(self.connections.without(given), self.folder)
 
-    def _prepare(self, plan: Plan, wanted: Sequence[str]) -> None:
-        running = self._running()
-        if "postgres" in wanted and "postgres" not in running:
-            postgres.prepare(_postgres(self.layout, plan))
-        if any(name.startswith("kafka") and name not in running for name in wanted):
-            kafka.prepare(_brokers(self.layout, plan))
+    def run(
+        self,
+        applications: Collection[Application],
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Start applications beside the services and wait until each serves."""
+        with self._only_one():
+            plan = self.plan
+            for application in applications:
+                plan = plan.with_application(application)
+            save_plan(plan, self.layout.plan)
+            self._bring_up([application.name for application in applications], plan, on_progress)
 
-    def _running(self) -> set[str]:
-        if not self._supervisor.alive():
-            return set()
-        return {name for name, state in self.states().items() if state.pid is not None}
+    def _bring_up(
+        self, names: Sequence[str], plan: Plan, on_progress: Callable[[str], None]
+    ) -> None:
+        if not self.supervisor.alive():
+            checks.require_no_leftovers(self.folder)
+            checks.require_space(self.folder)
+            self.supervisor.ensure()
+        running = {name for name, state in self.states().items() if state.pid is not None}
+        catalog.prepare(self.layout, plan, set(names) - running)
+        programs = [p for name, p in catalog.programs(self.layout, plan).items() if name in names]
+        for wave in sorted({program.wave for program in programs}):
+            self._start_wave([p for p in programs if p.wave == wave], plan, on_progress)
 
     def _start_wave(
         self, programs: Sequence[Program], plan: Plan, on_progress: Callable[[str], None]
     ) -> None:
         for program in programs:
-            self._supervisor.install(program, restart=not plan.ephemeral)
+            self.supervisor.install(program, restart=not plan.ephemeral)
             if self.states()[program.name].pid is None:
-                setting = None if plan.ephemeral else _SETTINGS[program.name.split("-")[0]]
+                setting = None if plan.ephemeral else catalog.port_setting(program.name)
                 for port in program.ports:
                     require_free(port, wanted_by=program.name, setting=setting)
                 on_progress(f"starting {program.name}")
-                self._supervisor.start(program.name)
+                self.supervisor.start(program.name)
         for program in programs:
             self._wait(program)
             if program.name == "postgres":
-                postgres.prepare_databases(_postgres(self.layout, plan))
+                postgres.prepare_databases(self._postgres())
 
     def _wait(self, program: Program) -> None:
+        log = self.log(program.name)
+
         def check() -> None:
-            state = self.states()[program.name]
-            if state.state in {"fatal", "exited"}:
-                log = self.log(program.name)
+            if self.states()[program.name].state in {"fatal", "exited"}:
                 raise UnavailableError(
                     f"{program.name} stopped while starting. Its log ends with:\n{tail(log)}",
                     next_step=f"read {log}",
                 )
 
         wait_until(
-            lambda: self.states()[program.name].pid is not None and program.ready(),
+            lambda: self.states()[program.name].state == "running" and program.ready(),
             seconds=program.start_seconds,
             what=program.name,
-            log=self.log(program.name),
+            log=log,
             check=check,
         )
 
-    def _programs(self) -> dict[str, Program]:
-        plan = self.plan
-        found: list[Program] = []
-        brokers = _brokers(self.layout, plan)
-        if brokers.ports:
-            found += kafka.programs(brokers)
-        if "postgres" in plan.ports:
-            server = _postgres(self.layout, plan)
-            found.append(postgres.program(server))
-            if "mlflow" in plan.ports:
-                found.append(
-                    mlflow.program(
-                        mlflow.Server(
-                            folder=self.folder / "mlflow",
-                            port=plan.ports["mlflow"][0],
-                            database_url=postgres.database_url(server, "mlflow"),
-                        )
-                    )
-                )
-        return {program.name: program for program in found}
+    def _program(self, name: str) -> Program:
+        programs = catalog.programs(self.layout, self.plan)
+        if name not in programs:
+            raise ConfigurationError(
+                f"There is no program {name} in {self.folder}.",
+                next_step=f"choose one of: {', '.join(programs) or 'none was started yet'}",
+            )
+        return programs[name]
+
+    def _postgres(self) -> postgres.Server:
+        server = catalog.postgres_server(self.layout, self.plan)
+        if server is None:
+            raise ConfigurationError(
+                f"PostgreSQL was not started in {self.folder}.",
+                next_step="run `flywheel services up postgres`",
+            )
+        return server
+
+    @contextmanager
+    def _only_one(self) -> Iterator[None]:
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def start(
     settings: Settings,
-    names: Collection[str] = SERVICES,
+    names: Collection[str] = catalog.SERVICES,
     *,
     ephemeral: bool = False,
     brokers: int = 1,
@@ -237,131 +238,51 @@ def start(
     """Start services and wait until each serves; what runs already is left as it is.
 
     Args:
-        settings: Ports, memory, and the folders of services and cache.
+        settings: Ports, memory, and the folders of services and cache, read with the embedded
+            profile; a service that they give the address of is left alone.
         names: Some of ``SERVICES``; what they need comes with them.
         ephemeral: Free ports and a folder of their own, stopped and deleted with this process.
-        brokers: Brokers in the Kafka cluster.
-        kafka_properties: Broker settings over ours.
+        brokers: Brokers in the Kafka cluster, when it is new.
+        kafka_properties: Broker settings over ours, when the set is new.
         on_progress: Told what is being started.
     """
-    folder = (
-        Path(tempfile.mkdtemp(prefix="flywheel-services-"))
-        if ephemeral
-        else settings.services.absolute()
+    services = Services(
+        Path(tempfile.mkdtemp(prefix="flywheel-services-")) if ephemeral else settings.services
     )
-    services = Services(folder)
     services.layout.make()
     if load_plan(services.layout.plan) is None:
         plan = new_plan(
-            ephemeral=ephemeral, cache=settings.cache, memory_mb=settings.kafka_memory_mb
+            ephemeral=ephemeral,
+            cache=settings.cache,
+            memory_mb=settings.kafka_memory_mb,
+            properties=kafka_properties or {},
         )
-        if kafka_properties:
-            plan = Plan(**{**plan.__dict__, "properties": dict(kafka_properties)})
         save_plan(plan, services.layout.plan)
-    if ephemeral:
-        _guard(folder)
+    if not ephemeral:
+        services.add(names, settings, brokers, on_progress)
+        return services
+    guarding.post(services.folder)
     try:
         services.add(names, settings, brokers, on_progress)
     except BaseException:
-        if ephemeral:
-            services.close()
+        services.close()
         raise
-    write_connections(services.connections, folder)
     return services
 
 
-def stop(folder: Path) -> None:
-    """Stop the services of a folder: afterwards no process and no port is left."""
+def stop(folder: Path) -> int:
+    """Stop the services of a folder, and return how many processes had outlived their supervisor.
+
+    Afterwards no process and no port is left; an ephemeral set's data is gone as well.
+    """
     layout = Layout(folder.absolute())
     supervisor = Supervisor(layout)
     if supervisor.alive():
         supervisor.shutdown()
-    leftovers.end(layout.folder)
+    ended = leftovers.end(layout.folder)
+    (layout.folder / CONNECTIONS).unlink(missing_ok=True)
     plan = load_plan(layout.plan)
-    (layout.folder / "connections.toml").unlink(missing_ok=True)
     if plan is not None and plan.ephemeral:
         shutil.rmtree(layout.folder, ignore_errors=True)
-    guard = _guards.pop(layout.folder, None)
-    if guard is not None:
-        guard.terminate()
-        guard.wait()
-
-
-@contextmanager
-def _only_one(layout: Layout) -> Iterator[None]:
-    with (layout.folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _guard(folder: Path) -> None:
-    command = [sys.executable, "-m", "flywheel.services.guard", str(os.getpid()), str(folder)]
-    _guards[folder] = subprocess.Popen(  # noqa: S603 - our own interpreter
-        command,
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _extended(plan: Plan, names: Collection[str], settings: Settings, brokers: int) -> Plan:
-    unknown = sorted(set(names) - set(SERVICES))
-    if unknown:
-        raise ConfigurationError(
-            f"There is no service {', '.join(unknown)}.",
-            next_step=f"choose some of: {', '.join(SERVICES)}",
-        )
-    wanted: dict[str, int] = {}
-    if "kafka" in names and not any(name.startswith("kafka") for name in plan.ports):
-        wanted |= dict.fromkeys(kafka.broker_names(brokers), 2)
-    if {"postgres", "mlflow"} & set(names):
-        wanted["postgres"] = 1
-    if "mlflow" in names:
-        wanted["mlflow"] = 1
-    taken = {port for ports in plan.ports.values() for port in ports}
-    ports: dict[str, tuple[int, ...]] = {}
-    for name, count in wanted.items():
-        if plan.ephemeral and name in plan.ports:
-            continue
-        if plan.ephemeral:
-            ports[name] = free_ports(count, taken=taken)
-            taken |= set(ports[name])
-        else:
-            ports[name] = _fixed_ports(name, count, settings)
-    return plan.with_ports(ports)
-
-
-def _fixed_ports(name: str, count: int, settings: Settings) -> tuple[int, ...]:
-    service, _, number = name.partition("-")
-    base: int = getattr(settings, _SETTINGS[service])
-    offset = int(number) - 1 if number else 0
-    # A controller listens ten above its broker.
-    return tuple(base + offset + 10 * step for step in range(count))
-
-
-def _expanded(names: Collection[str], plan: Plan) -> list[str]:
-    wanted = set(names)
-    if "mlflow" in wanted:
-        wanted.add("postgres")
-    return [name for name in plan.ports if name.split("-")[0] in wanted]
-
-
-def _postgres(layout: Layout, plan: Plan) -> postgres.Server:
-    return postgres.Server(
-        folder=layout.folder / "postgres",
-        secrets=layout.secrets,
-        port=plan.ports["postgres"][0],
-    )
-
-
-def _brokers(layout: Layout, plan: Plan) -> kafka.Brokers:
-    pairs = [ports for name, ports in plan.ports.items() if name.split("-")[0] == "kafka"]
-    return kafka.Brokers(
-        folder=layout.folder,
-        cluster_id=plan.cluster_id,
-        ports=tuple((client, controller) for client, controller in pairs),
-        memory_mb=plan.memory_mb,
-        cache=Path(plan.cache),
-        properties=plan.properties,
-    )
+    guarding.dismiss(layout.folder)
+    return ended

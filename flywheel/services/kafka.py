@@ -11,16 +11,21 @@ from flywheel.services.java import find_java, install_jars, kafka_version
 from flywheel.services.network import HOST, port_is_open
 from flywheel.services.program import Program
 
-__all__ = ["Brokers", "broker_names", "prepare", "programs", "ready", "servers"]
+__all__ = ["QUICK_TO_RETURN", "Brokers", "broker_names", "prepare", "programs", "ready", "servers"]
 
 _LOGGING = """\
 rootLogger.level = info
 rootLogger.appenderRef.stdout.ref = stdout
+# Prints every setting at every start.
+logger.config.name = org.apache.kafka.common.config.AbstractConfig
+logger.config.level = warn
 appender.stdout.type = Console
 appender.stdout.name = stdout
 appender.stdout.layout.type = PatternLayout
 appender.stdout.layout.pattern = %d{ISO8601} %-5p %c{1} - %m%n
 """
+# A broker that was killed is let back in when its old session has timed out.
+QUICK_TO_RETURN = {"broker.session.timeout.ms": "4000", "broker.heartbeat.interval.ms": "1000"}
 _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
 
@@ -107,6 +112,8 @@ def _server_properties(brokers: Brokers, number: int, data: Path) -> str:
         "default.replication.factor": copies,
         "min.insync.replicas": str(min(2, len(brokers.ports))),
         "group.initial.rebalance.delay.ms": "0",
+        # Tests of dead and frozen consumers ask for short sessions.
+        "group.min.session.timeout.ms": "1000",
         **brokers.properties,
     }
     return "".join(f"{key}={value}\n" for key, value in values.items())

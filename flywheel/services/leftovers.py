@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from flywheel.services import postgres
 from flywheel.services.supervision import MARK
 
 __all__ = ["end", "find"]
@@ -55,4 +56,5 @@ def _marked(folder: Path) -> Iterator[psutil.Process]:
 
 
 def _postmasters(folder: Path) -> Iterator[Path]:
-    yield from (folder / "postgres" / "data").glob("postmaster.pid")
+    data = postgres.data_folder(folder / "postgres")
+    yield from data.glob("postmaster.pid")

@@ -1,13 +1,16 @@
 """What one set of services consists of: kept on disk, so that a restart meets the same ports."""
 
 import json
+import os
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from flywheel.errors import StorageError
+from flywheel.services.application import Application
 
 __all__ = ["Plan", "load_plan", "new_plan", "save_plan"]
 
@@ -22,19 +25,34 @@ class Plan:
     memory_mb: int
     ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    applications: Mapping[str, Application] = field(default_factory=dict)
 
     def with_ports(self, ports: Mapping[str, tuple[int, ...]]) -> "Plan":
-        """Return the plan with more programs."""
+        """Return the plan with more programs, or other ports."""
         return replace(self, ports={**self.ports, **ports})
 
+    def with_application(self, application: Application) -> "Plan":
+        """Return the plan with an application in it."""
+        return replace(self, applications={**self.applications, application.name: application})
 
-def new_plan(*, ephemeral: bool, cache: Path, memory_mb: int) -> Plan:
+    @property
+    def names(self) -> list[str]:
+        """Every program of the plan."""
+        return [*self.ports, *self.applications]
+
+
+def new_plan(
+    *, ephemeral: bool, cache: Path, memory_mb: int, properties: Mapping[str, str]
+) -> Plan:
     """Begin a plan without programs."""
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    # The command line takes an id that begins with a dash for an option.
-    cluster = cluster.replace("-", "A", 1) if cluster.startswith("-") else cluster
+    # The command line would take an id that begins with a dash for an option.
+    cluster = "F" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
     return Plan(
-        ephemeral=ephemeral, cluster_id=cluster, cache=str(cache.absolute()), memory_mb=memory_mb
+        ephemeral=ephemeral,
+        cluster_id=cluster,
+        cache=str(cache.absolute()),
+        memory_mb=memory_mb,
+        properties=dict(properties),
     )
 
 
@@ -45,17 +63,25 @@ def load_plan(file: Path) -> Plan | None:
     try:
         content = json.loads(file.read_text())
         ports = {name: tuple(ports) for name, ports in content.pop("ports").items()}
-        return Plan(ports=ports, **content)
-    except (ValueError, KeyError, TypeError) as error:
+        rows: dict[str, dict[str, Any]] = content.pop("applications")
+        applications = {
+            name: Application(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+            for name, row in rows.items()
+        }
+        return Plan(ports=ports, applications=applications, **content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{file} is not the plan of a set of services.",
-            next_step="run `flywheel services down`, delete that file, and start again; the data "
-            "beside it stays",
+            next_step="delete that file and start again (the data of PostgreSQL beside it stays; "
+            "Kafka's belongs to the cluster that the file named)",
         ) from error
 
 
 def save_plan(plan: Plan, file: Path) -> None:
-    """Write a plan, whole or not at all."""
+    """Write a plan, whole or not at all; applications may hold passwords in their environment."""
     scratch = file.with_suffix(".part")
-    scratch.write_text(json.dumps(asdict(plan), indent=2))
+    scratch.unlink(missing_ok=True)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as output:
+        json.dump(asdict(plan), output, indent=2)
     scratch.replace(file)

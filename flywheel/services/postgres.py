@@ -22,6 +22,7 @@ __all__ = [
     "DATABASES",
     "Server",
     "create_database",
+    "data_folder",
     "database_url",
     "drop_database",
     "password",
@@ -43,6 +44,7 @@ class Server:
     folder: Path
     secrets: Path
     port: int
+    durable: bool = True
 
 
 def _run_as() -> str | None:
@@ -67,7 +69,8 @@ def _binaries() -> Path:
 
 def _passable(path: Path) -> bool:
     """Tell whether any user may walk down to the path."""
-    return all(parent.stat().st_mode & 0o001 for parent in path.absolute().parents)
+    parents = [parent for parent in path.absolute().parents if parent.exists()]
+    return all(parent.stat().st_mode & 0o001 for parent in parents)
 
 
 def _install(server: Server) -> Path:
@@ -75,7 +78,7 @@ def _install(server: Server) -> Path:
     source = _binaries()
     if _run_as() is None or _passable(source):
         return source
-    target = _data(server).parent / f"install-{_VERSION}"
+    target = data_folder(server.folder).parent / f"install-{_VERSION}"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_suffix(".part")
@@ -85,15 +88,13 @@ def _install(server: Server) -> Path:
     return target
 
 
-def _data(server: Server) -> Path:
-    if _run_as() is None or _passable(server.folder):
-        return server.folder / "data"
+def data_folder(folder: Path) -> Path:
+    """Return where a server keeps its data: in its folder, or where its user can reach it."""
+    if _run_as() is None or _passable(folder):
+        return folder / "data"
     # Root's home is closed to the server's own user: its data lives where root puts such things.
-    return (
-        Path("/var/lib/flywheel")
-        / server.folder.absolute().as_posix().strip("/").replace("/", "-")
-        / "data"
-    )
+    flat = folder.absolute().as_posix().strip("/").replace("/", "-")
+    return Path("/var/lib/flywheel") / flat / "data"
 
 
 def password(server: Server, role: str) -> str:
@@ -123,8 +124,10 @@ def program(server: Server) -> Program:
         "unix_socket_directories": "",
         "max_connections": "100",
         "shared_buffers": "64MB",
+        # What a killed server wrote is with the system; only the machine's own end would lose it.
+        "fsync": "on" if server.durable else "off",
     }
-    command = [str(binary), "-D", str(_data(server))]
+    command = [str(binary), "-D", str(data_folder(server.folder))]
     for key, value in options.items():
         command += ["-c", f"{key}={value}"]
     return Program(
@@ -144,7 +147,7 @@ def prepare(server: Server) -> None:
     Raises:
         StorageError: The folder was made by another major version.
     """
-    data = _data(server)
+    data = data_folder(server.folder)
     version = data / "PG_VERSION"
     if version.exists():
         found = version.read_text().strip()
@@ -173,6 +176,7 @@ def _initialise(server: Server, data: Path, user: str | None) -> None:
         str(_install(server) / "bin" / "initdb"), "--pgdata", str(data),
         "--username", _SUPERUSER, "--pwfile", str(word), "--auth", "scram-sha-256",
         "--encoding", "UTF8", "--locale", "C", "--no-instructions",
+        *([] if server.durable else ["--no-sync"]),
     ]  # fmt: skip
     try:
         done = subprocess.run(  # noqa: S603 - our own arguments
@@ -220,7 +224,7 @@ def _ready(server: Server) -> bool:
                 f"PostgreSQL on port {server.port} does not take the password in "
                 f"{server.secrets / _SUPERUSER}.",
                 next_step="put the file back that the data folder was made with, or move "
-                f"{_data(server)} away to begin anew",
+                f"{data_folder(server.folder)} away to begin anew",
             ) from error
         return False
     return True

@@ -24,10 +24,11 @@ class Program:
     command: tuple[str, ...]
     ports: tuple[int, ...]
     ready: Callable[[], bool]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     directory: Path | None = None
     user: str | None = None
     stop_signal: str = "TERM"
+    stop_group: bool = False
     wave: int = 0
     start_seconds: float = 90.0
 

@@ -210,7 +210,7 @@ files={layout.programs}/*.conf
 
 def _program_section(layout: Layout, program: Program, *, restart: bool) -> str:
     pairs = {MARK: str(layout.folder), **program.environment}
-    environment = ",".join(f'{key}="{value}"' for key, value in sorted(pairs.items()))
+    environment = ",".join(f"{key}={_quoted(key, pairs[key])}" for key in sorted(pairs))
     user = f"user={program.user}\n" if program.user else ""
     # A program that does not come up is tried three times: a port or a lock of its predecessor may
     # be freed a moment later.
@@ -226,13 +226,24 @@ startsecs=1
 startretries=2
 stopsignal={program.stop_signal}
 stopwaitsecs=30
-stopasgroup=false
+stopasgroup={"true" if program.stop_group else "false"}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile={layout.logs / program.name}.log
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
 """)
+
+
+def _quoted(key: str, value: str) -> str:
+    for quote in ('"', "'"):
+        if quote not in value and "\n" not in value:
+            return f"{quote}{value}{quote}"
+    raise ConfigurationError(
+        f"{key} holds both kinds of quotation marks or a line break, which the supervisor cannot "
+        "take.",
+        next_step="write the value in flywheel.toml",
+    )
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,162 @@
+"""From a plan to the programs it stands for, and from names to the ports they get."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from flywheel.errors import ConfigurationError
+from flywheel.services import application, kafka, mlflow, postgres
+from flywheel.services.connections import Connections
+from flywheel.services.network import free_ports
+from flywheel.services.plan import Plan
+from flywheel.services.program import Layout, Program
+from flywheel.settings import Settings
+
+__all__ = [
+    "SERVICES",
+    "connections",
+    "extended",
+    "needed",
+    "own",
+    "port_setting",
+    "postgres_server",
+    "prepare",
+    "programs",
+]
+
+SERVICES = ("kafka", "postgres", "mlflow")
+_PORTS = {
+    "kafka": "kafka_port",
+    "postgres": "postgres_port",
+    "mlflow": "mlflow_port",
+    "dagster-webserver": "dagster_port",
+    "ingest": "metrics_port",
+}
+# Each service with the settings that name somebody's own: with all of them it is not started.
+_OWN = {
+    "kafka": ("kafka_servers",),
+    "postgres": ("state_url", "mlflow_url", "dagster_url"),
+    "mlflow": ("mlflow_url",),
+}
+# A controller listens ten above its broker.
+_CONTROLLER = 10
+
+
+def own(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the services that are somebody's own, with the settings that say so."""
+    return {
+        name: keys
+        for name, keys in _OWN.items()
+        if all(getattr(settings, key) is not None for key in keys)
+    }
+
+
+def port_setting(name: str) -> str | None:
+    """Return the setting that holds a program's port."""
+    return _PORTS.get(name) or _PORTS.get(name.split("-", maxsplit=1)[0])
+
+
+def needed(names: Collection[str]) -> set[str]:
+    """Return the names with what they stand on."""
+    unknown = sorted(set(names) - set(SERVICES))
+    if unknown:
+        raise ConfigurationError(
+            f"There is no service {', '.join(unknown)}.",
+            next_step=f"choose some of: {', '.join(SERVICES)}",
+        )
+    return set(names) | ({"postgres"} if "mlflow" in names else set())
+
+
+def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: int) -> Plan:
+    """Return the plan with the named services in it; what has its ports keeps them."""
+    wanted: dict[str, int] = {}
+    present = [name for name in plan.ports if name.split("-")[0] == "kafka"]
+    if "kafka" in names:
+        wanted |= dict.fromkeys(present or kafka.broker_names(brokers), 2)
+    wanted |= {name: 1 for name in ("postgres", "mlflow") if name in names}
+    ports = {}
+    taken = {port for each in plan.ports.values() for port in each}
+    for name, count in wanted.items():
+        if not plan.ephemeral:
+            ports[name] = _fixed(name, count, settings)
+        elif name not in plan.ports:
+            ports[name] = free_ports(count, taken=taken)
+            taken |= set(ports[name])
+    return plan.with_ports(ports)
+
+
+def _fixed(name: str, count: int, settings: Settings) -> tuple[int, ...]:
+    base: int = getattr(settings, port_setting(name) or "")
+    number = name.partition("-")[2]
+    offset = int(number) - 1 if number else 0
+    return tuple(base + offset + _CONTROLLER * step for step in range(count))
+
+
+def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
+    """Return every program of the plan."""
+    found: list[Program] = []
+    cluster = _brokers(layout, plan)
+    if cluster.ports:
+        found += kafka.programs(cluster)
+    server = postgres_server(layout, plan)
+    if server is not None:
+        found.append(postgres.program(server))
+    if server is not None and "mlflow" in plan.ports:
+        found.append(mlflow.program(_mlflow(layout, plan, server)))
+    found += [application.program(app) for app in plan.applications.values()]
+    return {program.name: program for program in found}
+
+
+def prepare(layout: Layout, plan: Plan, names: Collection[str]) -> None:
+    """Make the data folders of the named programs, and check those that are there."""
+    server = postgres_server(layout, plan)
+    if "postgres" in names and server is not None:
+        postgres.prepare(server)
+    if any(name.split("-")[0] == "kafka" for name in names):
+        kafka.prepare(_brokers(layout, plan))
+
+
+def connections(layout: Layout, plan: Plan) -> Connections:
+    """Return where clients find the services of the plan."""
+    cluster = _brokers(layout, plan)
+    server = postgres_server(layout, plan)
+    return Connections(
+        kafka_servers=kafka.servers(cluster) if cluster.ports else None,
+        state_url=postgres.database_url(server, "flywheel") if server else None,
+        mlflow_url=mlflow.url(_mlflow(layout, plan, server))
+        if server and "mlflow" in plan.ports
+        else None,
+        dagster_url=postgres.database_url(server, "dagster") if server else None,
+    )
+
+
+def postgres_server(layout: Layout, plan: Plan) -> postgres.Server | None:
+    """Return the plan's PostgreSQL, if it has one."""
+    if "postgres" not in plan.ports:
+        return None
+    return postgres.Server(
+        folder=layout.folder / "postgres",
+        secrets=layout.secrets,
+        port=plan.ports["postgres"][0],
+        durable=not plan.ephemeral,
+    )
+
+
+def _mlflow(layout: Layout, plan: Plan, server: postgres.Server) -> mlflow.Server:
+    return mlflow.Server(
+        folder=layout.folder / "mlflow",
+        port=plan.ports["mlflow"][0],
+        database_url=postgres.database_url(server, "mlflow"),
+    )
+
+
+def _brokers(layout: Layout, plan: Plan) -> kafka.Brokers:
+    pairs = [ports for name, ports in plan.ports.items() if name.split("-")[0] == "kafka"]
+    quick = kafka.QUICK_TO_RETURN if plan.ephemeral else {}
+    return kafka.Brokers(
+        folder=layout.folder,
+        cluster_id=plan.cluster_id,
+        ports=tuple((client, controller) for client, controller in pairs),
+        memory_mb=plan.memory_mb,
+        cache=Path(plan.cache),
+        properties={**quick, **plan.properties},
+    )
