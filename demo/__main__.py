@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -33,6 +34,11 @@ PER_DAY = 30
 SEED = 7
 SEED_LABELS = 700
 PRETRAINING_TEXTS = 6000
+# What differs from the workload file: a pretrained model needs fewer passes, and more time for each.
+RECIPES: dict[str, dict[str, float]] = {
+    "tiny": {},
+    "smollm2": {"epochs": 3, "learning_rate": 1e-3, "batch_size": 8, "timeout_seconds": 10800},
+}
 EXAMPLES = Path(__file__).parent.parent / "deploy" / "workloads"
 MARK = "demo.json"
 
@@ -55,7 +61,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description="One workload, two quarters.")
-    parser.add_argument("--base", choices=["tiny", "smollm2"], default="tiny")
+    parser.add_argument("--base", choices=sorted(RECIPES), default="tiny")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     return parser.parse_args()
 
@@ -115,7 +121,17 @@ def _claim(home: Path, base: str) -> None:
     copy = home / "workloads" / f"{WORKLOAD}.yaml"
     if not copy.exists():
         text = (EXAMPLES / f"{WORKLOAD}.yaml").read_text(encoding="utf-8")
-        copy.write_text(text.replace("base_model: tiny", f"base_model: {base}"), encoding="utf-8")
+        copy.write_text(_on_base(text, base), encoding="utf-8")
+
+
+def _on_base(text: str, base: str) -> str:
+    """Write the workload file for another base model, its comments kept."""
+    for key, value in ({"base_model": base} | RECIPES[base]).items():
+        text, changed = re.subn(
+            rf"^( *{key}:) [^ \n]+", rf"\g<1> {value}", text, flags=re.MULTILINE
+        )
+        assert changed == 1, key
+    return text
 
 
 def _finish(home: Path) -> None:
