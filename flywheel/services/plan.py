@@ -63,10 +63,8 @@ def load_plan(file: Path) -> Plan | None:
     try:
         content = json.loads(file.read_text())
         ports = {name: tuple(ports) for name, ports in content.pop("ports").items()}
-        rows: dict[str, dict[str, Any]] = content.pop("applications")
         applications = {
-            name: Application(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-            for name, row in rows.items()
+            name: _application(row) for name, row in content.pop("applications").items()
         }
         return Plan(ports=ports, applications=applications, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -75,6 +73,14 @@ def load_plan(file: Path) -> Plan | None:
             next_step="delete that file and start again (the data of PostgreSQL beside it stays; "
             "Kafka's belongs to the cluster that the file named)",
         ) from error
+
+
+def _application(row: dict[str, Any]) -> Application:
+    # JSON has lists where commands and ports are tuples.
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
+    }
+    return Application(**values)
 
 
 def save_plan(plan: Plan, file: Path) -> None:
