@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         """SQLAlchemy URL of the state."""
         if self.state_url is not None:
             return self.state_url.get_secret_value()
+        return self.embedded_state
+
+    @property
+    def embedded_state(self) -> str:
+        """SQLAlchemy URL of the state that needs no server."""
         return f"sqlite:///{(self.home / 'state.db').absolute()}"
 
     @property

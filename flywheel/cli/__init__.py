@@ -19,6 +19,7 @@ _MODULES: dict[str, str | None] = {
     "drift": None,
     "cycles": None,
     "release": None,
+    "state": "state",
     "status": None,
     "verify": None,
     "simulation": None,

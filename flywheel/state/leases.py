@@ -19,7 +19,7 @@ from flywheel.errors import ConcurrencyError
 from flywheel.state.database import Database
 from flywheel.state.schema import leases
 
-__all__ = ["Lease", "Leases", "process_holder"]
+__all__ = ["Lease", "Leases", "is_held", "process_holder"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Leases:
             first = insert(leases).values(name=name, token=1, holder=holder, expires_at=ends)
             connection.execute(first)
             return Lease(name, holder, 1, ends)
-        if row.holder is not None and row.expires_at > now and not _is_dead(row.holder):
+        if is_held(row.holder, row.expires_at, now):
             raise ConcurrencyError(
                 f"The lease {name} is held by {row.holder} until {row.expires_at:%H:%M:%S} UTC.",
                 next_step="wait for it, then try again",
@@ -111,6 +111,11 @@ class Leases:
                 f"The lease {lease.name} was lost: another process took it over.",
                 next_step="try again; nothing was changed",
             )
+
+
+def is_held(holder: str | None, expires_at: datetime, now: datetime) -> bool:
+    """Say whether a lease has a holder that may still be at work."""
+    return holder is not None and expires_at > now and not _is_dead(holder)
 
 
 def process_holder() -> str:

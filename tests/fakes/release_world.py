@@ -104,13 +104,15 @@ def right(text: str) -> str:
 class ReleaseWorld:
     """One workload on its own state and lake; releases answer what ``train`` tells them."""
 
-    def __init__(self, root: Path, registry: MlflowRegistry, **changes: Any) -> None:
+    def __init__(
+        self, root: Path, registry: MlflowRegistry, url: str | None = None, **changes: Any
+    ) -> None:
         self.root = root
         self.registry = registry
         self.clock = ManualClock(START)
         self.workload = make_workload(f"defects{next(_numbers)}", **changes)
         self.lake = Lake(root / "lake")
-        self.url = f"sqlite:///{root / 'state.db'}"
+        self.url = url or f"sqlite:///{root / 'state.db'}"
         self.state = State.open(self.url, self.clock)
         self.server = FakeModelServer({"base": lambda _: "dent"})
 

@@ -1,0 +1,64 @@
+"""`flywheel state`: bring the state's schema up to date, or the whole state to another database."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flywheel.settings import load_settings
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="The SQL state: schema, and the way to PostgreSQL.")
+_console = Console()
+
+
+@app.callback()
+def state() -> None:
+    """The SQL state: schema, and the way to PostgreSQL."""
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the state's schema to this version of Flywheel; nothing happens where it is so."""
+    from flywheel.state.database import Database  # noqa: PLC0415 - commands load what they use
+
+    settings = load_settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.state_database)
+    try:
+        had, has = database.migrate()
+    finally:
+        database.close()
+    change = f"schema {has}, as before" if had == has else f"schema {had or 'none'} -> {has}"
+    _console.print(f"{database.address.place}: {change}", markup=False)
+
+
+@app.command()
+def copy(
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="URL of the state to copy; default: SQLite in FLYWHEEL_HOME"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help="URL of an empty database; default: FLYWHEEL_STATE_URL or what services started "
+            "(a password on the command line is seen by others)",
+        ),
+    ] = None,
+) -> None:
+    """Copy the whole state into an empty database, such as the embedded one into PostgreSQL."""
+    from flywheel.state.copy import copy_state  # noqa: PLC0415 - (as above)
+
+    settings = load_settings()
+    done = copy_state(source or settings.embedded_state, target or settings.state_database)
+    _console.print(f"{done.source} -> {done.target}", markup=False)
+    for table, rows in done.rows.items():
+        _console.print(f"  {table}: {rows} rows", markup=False)
+    _console.print(
+        f"every row is the same, the audit is unbroken, newest hash {done.newest_hash[:12]}; "
+        "the source is as it was",
+        markup=False,
+    )
