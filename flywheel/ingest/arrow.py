@@ -1,7 +1,7 @@
 """From log records to Arrow tables: the rows that land, and the dead letters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,9 @@ from flywheel.lake.tables import TABLES
 from flywheel.ports.event_log import LogRecord
 
 __all__ = ["Batch", "arrange", "dead_letters", "table_of"]
+
+# A whole batch at once would fall out of the processor's cache between its passes: a fifth slower.
+_TOGETHER = 1_000
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,15 @@ def arrange(
 ) -> Batch:
     """Decode records of one topic and lay the good ones out as rows of its table."""
     table = table_of(records[0].partition.topic)
-    columns, indices, rejections = _columns(table, records, contract, answers)
-    columns |= _source([records[index] for index in indices])
-    return Batch(_rows(table, columns, now), rejections)
+    tables: list[pa.Table] = []
+    rejections: list[Rejection] = []
+    for start in range(0, len(records), _TOGETHER):
+        some = records[start : start + _TOGETHER]
+        columns, indices, rejected = _columns(table, some, contract, answers)
+        columns |= _source([some[index] for index in indices])
+        tables.append(_rows(table, columns, now))
+        rejections += [replace(one, index=start + one.index) for one in rejected]
+    return Batch(pa.concat_tables(tables), rejections)
 
 
 def _columns(

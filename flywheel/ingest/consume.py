@@ -208,7 +208,7 @@ class Ingest:
 def _report(topic: str, records: Sequence[LogRecord], batch: Batch) -> IngestReport:
     report = IngestReport(read=len(records), commits=1)
     counts = report.landed if topic == INFERENCES_TOPIC else report.feedback
-    for count in pa.chunked_array([batch.rows["workload_id"].combine_chunks()]).value_counts():
+    for count in batch.rows["workload_id"].value_counts():
         counts[count["values"].as_py()] = count["counts"].as_py()
     for rejection in batch.rejections:
         report.dead_letters[str(rejection.reason)] += 1

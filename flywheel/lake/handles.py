@@ -4,6 +4,7 @@ The cost of an append grows with the commits that a handle has seen, hence the r
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
-from flywheel.errors import ConcurrencyError, StorageError
+from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
 from flywheel.lake.tables import LakeTable
 
 __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
@@ -31,6 +32,7 @@ __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
 CHECKPOINT_COMMITS = 30
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 class TableHandle:
@@ -60,7 +62,7 @@ class TableHandle:
             return DeltaTable(self.folder)
         except TableNotFoundError:
             return None  # another process is making it at this moment
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             raise StorageError(
                 f"The lake table {self.table.name} cannot be opened: {error}",
                 next_step=f"look at {self.folder}, and restore it from a backup if it is damaged",
@@ -78,11 +80,11 @@ class TableHandle:
                 partition_by=list(self.table.partition_by) or None,
                 configuration=_configuration(self.table),
             )
-        except DeltaError:
+        except (DeltaError, OSError) as error:
             # Two processes made it at once: the other one's table is as good as ours.
             self._delta = self._open()
             if self._delta is None:
-                raise
+                raise self._translated(error) from error
         return self._delta
 
     def present(self) -> DeltaTable:
@@ -112,10 +114,19 @@ class TableHandle:
             ) from error
         except (DeltaError, SchemaMismatchError, OSError) as error:
             self._delta = None
-            raise StorageError(
-                f"Writing to {self.table.name} failed: {error}",
-                next_step="look for a full disk or a missing permission, then run it again",
-            ) from error
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> FlywheelError:
+        # A disk is full for a while: nothing was committed, and a later try lands the same rows.
+        if any(words in str(error) for words in _FULL):
+            return UnavailableError(
+                f"The disk of {self.table.name} is full.",
+                next_step=f"free space under {self.folder}; it is safe to try again",
+            )
+        return StorageError(
+            f"Writing to {self.table.name} failed: {error}",
+            next_step="look for a missing permission or a damaged disk, then run it again",
+        )
 
     def _write(self, rows: pa.Table, marks: list[Transaction] | None, **options: Any) -> None:
         def write(delta: DeltaTable) -> None:
@@ -130,15 +141,19 @@ class TableHandle:
                 **options,
             )
             if delta.version() and delta.version() % CHECKPOINT_COMMITS == 0:
-                self.checkpoint()
+                # The rows are in: a failure here must not make anyone write them again.
+                with suppress(DeltaError, OSError):
+                    self._checkpoint(delta)
 
         self.change(write)
 
     def checkpoint(self) -> None:
         """Write a checkpoint and open the table again from it."""
-        if self._delta is not None:
-            self._delta.create_checkpoint()
-            self._delta = self._open()
+        self.change(self._checkpoint)
+
+    def _checkpoint(self, delta: DeltaTable) -> None:
+        delta.create_checkpoint()
+        self._delta = self._open()
 
     def forget(self) -> None:
         """Drop the snapshot, so that the next use opens the table again."""

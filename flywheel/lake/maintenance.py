@@ -1,4 +1,4 @@
-"""Upkeep of the lake: erasure for good, compaction of closed days, checkpoint, vacuum.
+"""Upkeep of the lake: erasure for good, compaction, checkpoint, vacuum.
 
 Readers may stay open: a file that a snapshot of the last days names is not deleted.
 """
@@ -20,6 +20,8 @@ __all__ = ["MINIMUM_RETENTION_HOURS", "MaintenanceReport", "TableUpkeep", "maint
 
 MINIMUM_RETENTION_HOURS = 168
 _FEW_FILES = 4
+# A day that still grows is compacted when small files pile up: reads get several times slower.
+_OPEN_DAY_FILES = 100
 
 
 @dataclass(frozen=True)
@@ -87,24 +89,29 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
         handle.refresh()
         handle.checkpoint()
         removed: list[str] = []
-        handle.change(
-            lambda delta: removed.extend(
-                delta.vacuum(retention_hours, dry_run=False, post_commithook_properties=NO_HOOKS)
-            )
-        )
-        handle.present().cleanup_metadata()
+        handle.change(lambda delta: removed.extend(_vacuum(delta, retention_hours)))
+        handle.change(lambda delta: delta.cleanup_metadata())
         delta = handle.present()
         return TableUpkeep(name, delta.version(), before, len(delta.file_uris()), len(removed))
 
 
+def _vacuum(delta: DeltaTable, retention_hours: int) -> list[str]:
+    # Full: a checkpoint has forgotten which files were removed long ago, and files that a killed
+    # process never committed were in no log. Both are told by their age on disk.
+    removed: list[str] = delta.vacuum(
+        retention_hours, dry_run=False, full=True, post_commithook_properties=NO_HOOKS
+    )
+    return removed
+
+
 def _compact(delta: DeltaTable, name: str, today: date) -> None:
     if "day" in TABLES[name].partition_by:
-        files = Counter(
-            day
-            for day in delta.get_add_actions(flatten=True)["partition.day"].to_pylist()
-            if day is not None and day < today
+        files = Counter(delta.get_add_actions(flatten=True)["partition.day"].to_pylist())
+        days = sorted(
+            day.isoformat()
+            for day, count in files.items()
+            if day is not None and count > (1 if day < today else _OPEN_DAY_FILES)
         )
-        days = sorted(day.isoformat() for day, count in files.items() if count > 1)
         if days:
             delta.optimize.compact(
                 partition_filters=[("day", "in", days)], post_commithook_properties=NO_HOOKS

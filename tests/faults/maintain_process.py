@@ -1,0 +1,24 @@
+"""Program that tests start, and kill: maintain a lake.
+
+Arguments: the lake's folder, the present moment, how many rounds.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from flywheel.lake import Lake
+from flywheel.lake.maintenance import maintain
+
+
+def main() -> None:
+    """Say when it begins, so that a kill comes after the imports."""
+    lake = Lake(Path(sys.argv[1]))
+    sys.stdout.write("begin\n")
+    sys.stdout.flush()
+    for _ in range(int(sys.argv[3])):
+        maintain(lake, now=datetime.fromisoformat(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()
