@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flywheel.basemodel import BaseModel
+    from flywheel.eventlog.kafka_connection import KafkaConnection
     from flywheel.lake.store import Lake
     from flywheel.ports.event_log import EventLog
     from flywheel.ports.model_server import ModelServer
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from flywheel.review.local_queue import LocalReviewQueue
     from flywheel.state import State
 
-__all__ = ["Platform", "open_platform"]
+__all__ = ["Platform", "kafka_connection", "open_platform"]
 
 
 class Platform:
@@ -69,6 +70,10 @@ class Platform:
     @cached_property
     def log(self) -> "EventLog":
         """The event log."""
+        if self.settings.event_log == "kafka":
+            from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
+
+            return KafkaEventLog(kafka_connection(self.settings))
         from flywheel.eventlog.sqlite_log import SqliteEventLog  # noqa: PLC0415 - (as above)
 
         return SqliteEventLog(self.home / "log.db", clock=self.clock)
@@ -168,6 +173,22 @@ def open_platform(clock: Clock | None = None) -> Platform:
     platform = Platform(load_settings(), clock)
     atexit.register(platform.close)
     return platform
+
+
+def kafka_connection(settings: Settings) -> "KafkaConnection":
+    """Return how to reach the Kafka cluster that the settings name."""
+    from flywheel.eventlog.kafka_connection import KafkaConnection  # noqa: PLC0415 - (as above)
+
+    return KafkaConnection(
+        servers=settings.kafka_servers or f"127.0.0.1:{settings.kafka_port}",
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        username=settings.kafka_username,
+        password=settings.kafka_password,
+        ca_file=settings.kafka_ca_file,
+        member=settings.kafka_member,
+        session_seconds=45.0 if settings.kafka_member else 15.0,
+    )
 
 
 def git_revision() -> str:

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flywheel.errors import LogGapError, NotFoundError
+from flywheel.errors import NotFoundError
+from flywheel.eventlog.gap import gap_error
 from flywheel.eventlog.sqlite_schema import connect, reading, writing
 from flywheel.ports.event_log import LogRecord, Partition, Topic
 
@@ -104,7 +105,7 @@ class SqliteConsumer:
                 )
             key, first, end = bounds
             if not first <= position <= end:
-                raise _gap(partition, position, first, end)
+                raise gap_error(partition, position, first, end)
             rows = connection.execute(
                 'SELECT "offset", key, value, appended_at FROM records WHERE topic_key = ? '
                 'AND number = ? AND "offset" >= ? ORDER BY "offset" LIMIT ?',
@@ -202,16 +203,3 @@ def _process_is_gone(member_id: str) -> bool:
     except PermissionError:
         return False
     return False
-
-
-def _gap(partition: Partition, position: int, first: int, end: int) -> LogGapError:
-    return LogGapError(
-        f"Partition {partition.number} of {partition.topic} holds offsets {first} to {end - 1}, "
-        f"but {position} is next to be read.",
-        next_step="declare the gap if those records are lost for good: `flywheel dlq gap`",
-        topic=partition.topic,
-        partition=partition.number,
-        position=position,
-        first_offset=first,
-        end_offset=end,
-    )

@@ -17,7 +17,15 @@ from flywheel.clock import Clock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.eventlog.sqlite_consumer import SqliteConsumer
 from flywheel.eventlog.sqlite_schema import connect, reading, writing
-from flywheel.ports.event_log import LogConsumer, LogRecord, Partition, Topic
+from flywheel.ports.event_log import (
+    RECORD_BYTES,
+    RETENTION_SECONDS,
+    LogConsumer,
+    LogRecord,
+    Partition,
+    Topic,
+    TopicSettings,
+)
 
 __all__ = ["SqliteEventLog"]
 
@@ -35,7 +43,14 @@ class SqliteEventLog:
         self._consumers: list[SqliteConsumer] = []
         self._turn = 0
 
-    def create_topic(self, name: str, *, partitions: int) -> Topic:
+    def create_topic(
+        self,
+        name: str,
+        *,
+        partitions: int,
+        retention_seconds: int = RETENTION_SECONDS,  # noqa: ARG002 - this log keeps every record
+        record_bytes: int = RECORD_BYTES,  # noqa: ARG002 - and takes any
+    ) -> Topic:
         """Make a topic, or return the one that is there."""
         if partitions < 1:
             raise ConfigurationError(
@@ -67,6 +82,10 @@ class SqliteEventLog:
         """Describe a topic."""
         with self._lock, reading(self._connection, self.path) as connection:
             return _get(connection, name)[1]
+
+    def topic_settings(self, name: str) -> TopicSettings:
+        """Return the number of partitions, the one thing that a topic has here."""
+        return TopicSettings(self.topic(name).partitions, None, None, None, None)
 
     def append(self, topic: str, records: Sequence[tuple[bytes | None, bytes]]) -> None:
         """Append (key, value) pairs in one transaction; one key stays in one partition."""

@@ -1,0 +1,168 @@
+"""How to reach Kafka, and the options that every client of it gets.
+
+The client's defaults are unsafe here (positions committed by themselves, reading from the end,
+uncommitted records, silent resets, topics made by asking for them), so that none of them is left.
+"""
+
+import warnings
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from flywheel.errors import ConfigurationError
+from flywheel.eventlog.kafka_errors import translated
+from flywheel.ports.event_log import RECORD_BYTES
+
+__all__ = ["KafkaConnection"]
+
+_MEBIBYTE = 2**20
+_FETCH_BYTES = 32 * _MEBIBYTE
+_PARTITION_FETCH_BYTES = 4 * _MEBIBYTE
+_FETCH_WAIT_SECONDS = 0.25
+_PRODUCE_BATCH_BYTES = 128 * 2**10
+_LINGER_SECONDS = 0.01
+# A record's own cost beside key and value, in a batch of its own: at most about 100 bytes.
+_OVERHEAD_BYTES = 1_024
+
+
+class _Masked(str):
+    """A secret that is written as stars wherever a client logs its options."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
+
+
+@dataclass(frozen=True)
+class KafkaConnection:
+    """One cluster as one user sees it.
+
+    ``session_seconds`` is how long a silent member keeps its partitions, ``member`` its fixed name
+    (unique among the group's processes), with which it may restart in that time and keep them.
+    """
+
+    servers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    member: str | None = None
+    timeout_seconds: float = 30.0
+    session_seconds: float = 15.0
+    busy_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, and warn of what travels in the clear."""
+        if self.security_protocol.startswith("SASL") and not (
+            self.sasl_mechanism and self.username and self.password
+        ):
+            raise ConfigurationError(
+                f"{self.security_protocol} needs a mechanism, a user and a password.",
+                next_step="set FLYWHEEL_KAFKA_SASL_MECHANISM, _USERNAME and _PASSWORD",
+            )
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise ConfigurationError(
+                f"There is no file {self.ca_file}.", next_step="correct FLYWHEEL_KAFKA_CA_FILE"
+            )
+        away = [host for host in _hosts(self.servers) if not _is_loopback(host)]
+        if away and not self.security_protocol.endswith("SSL"):
+            warnings.warn(
+                f"Events{' and password' if self.password else ''} travel unencrypted to "
+                f"{', '.join(away)}: set FLYWHEEL_KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL.",
+                stacklevel=3,
+            )
+
+    def options(self) -> dict[str, Any]:
+        """Return what every client is told."""
+        password = self.password and _Masked(self.password.get_secret_value())
+        wait = int(self.timeout_seconds * 1000)
+        return {
+            "bootstrap_servers": self.servers.split(","),
+            "security_protocol": self.security_protocol,
+            "sasl_mechanism": self.sasl_mechanism,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": password,
+            "ssl_cafile": str(self.ca_file) if self.ca_file else None,
+            "client_id": "flywheel",
+            "bootstrap_timeout_ms": wait,
+            "request_timeout_ms": wait,
+            "reconnect_backoff_max_ms": 2_000,
+            # New partitions and new leaders are seen after this long at the latest.
+            "metadata_max_age_ms": 10_000,
+        }
+
+    def admin(self) -> Any:
+        """Open a client for topics and offsets."""
+        from kafka import KafkaAdminClient
+
+        with translated(f"connecting to {self.servers}"):
+            return KafkaAdminClient(**self.options())
+
+    def producer(self) -> Any:
+        """Open a producer that has every record on all in-sync replicas, once and in order."""
+        from kafka import KafkaProducer
+
+        with translated(f"connecting to {self.servers}"):
+            return KafkaProducer(
+                **self.options()
+                | {
+                    # A request fails a while before the record's own time is over.
+                    "request_timeout_ms": int(self.timeout_seconds * 500),
+                    "delivery_timeout_ms": int(self.timeout_seconds * 1000),
+                    "max_block_ms": int(self.timeout_seconds * 1000),
+                },
+                acks="all",
+                enable_idempotence=True,
+                max_request_size=RECORD_BYTES + _OVERHEAD_BYTES,
+                batch_size=_PRODUCE_BATCH_BYTES,
+                linger_ms=int(_LINGER_SECONDS * 1000),
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+
+    def consumer(self, group: str) -> Any:
+        """Open a member of a group that never moves its position by itself."""
+        from kafka import KafkaConsumer
+        from kafka.coordinator.assignors.range import (
+            RangePartitionAssignor,
+        )
+
+        with translated(f"connecting to {self.servers}"):
+            return KafkaConsumer(
+                **self.options(),
+                group_id=group,
+                group_instance_id=self.member,
+                enable_auto_commit=False,
+                # Not "earliest": the client would use it as well where the log lost records.
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                partition_assignment_strategy=[RangePartitionAssignor],
+                session_timeout_ms=int(self.session_seconds * 1000),
+                heartbeat_interval_ms=int(self.session_seconds * 1000 / 10),
+                max_poll_interval_ms=int(self.busy_seconds * 1000),
+                fetch_max_bytes=_FETCH_BYTES,
+                max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+                fetch_max_wait_ms=int(_FETCH_WAIT_SECONDS * 1000),
+                metrics_enabled=False,
+            )
+
+
+def _hosts(servers: str) -> list[str]:
+    places = (server.strip().rsplit("://", 1)[-1] for server in servers.split(","))
+    return [
+        place[1:].split("]")[0] if place.startswith("[") else place.rsplit(":", 1)[0]
+        for place in places
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,255 @@
+"""One member of a Kafka consumer group.
+
+The client moves partitions about inside its poll; here the group is driven by `assignment` and by
+`poll`, and what has come over rests until it is looked at, so that ingest can seek to the lake's
+position before a record is fetched. Kafka's committed offset decides only where nobody seeks.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from flywheel.errors import TransientError, UnavailableError
+from flywheel.eventlog.gap import gap_error
+from flywheel.eventlog.kafka_connection import KafkaConnection
+from flywheel.eventlog.kafka_errors import translated
+from flywheel.eventlog.kafka_topics import KafkaTopics
+from flywheel.ports.event_log import LogRecord, Partition, Topic
+
+__all__ = ["KafkaLogConsumer"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ROUND_SECONDS = 0.5
+_JOIN_SECONDS = 10.0
+_ENTER_SECONDS = 0.05
+_DRIVE_SECONDS = 0.2
+_COMMIT_SECONDS = 5.0
+_LEAVE_SECONDS = 5.0
+
+
+class KafkaLogConsumer:
+    """A member of a group, reading one topic."""
+
+    def __init__(
+        self, connection: KafkaConnection, topics: KafkaTopics, topic: Topic, group: str
+    ) -> None:
+        self._patience = connection.timeout_seconds
+        self._topics = topics
+        self._topic = topic
+        self._what = f"reading {topic.name}"
+        self._asked = False  # to be let into the group
+        self._settled = False
+        self._resting = False
+        self._driven_at = 0.0
+        self._closed = False
+        self._client = connection.consumer(group)
+        self._enter()
+
+    def assignment(self) -> Sequence[Partition]:
+        """Name the partitions this member reads now."""
+        if not self._settled or time.monotonic() - self._driven_at > _DRIVE_SECONDS:
+            self._drive()
+        numbers = sorted(place.partition for place in self._client.assignment())
+        return tuple(Partition(self._topic.name, self._topic.topic_id, n) for n in numbers)
+
+    def poll(self, *, maximum: int, timeout_seconds: float) -> list[LogRecord]:
+        """Return the next records of the assigned partitions, none after the timeout."""
+        now = started = time.monotonic()
+        deadline = started + timeout_seconds
+        at_least = 0.0  # what was fetched meanwhile is there without waiting
+        while True:
+            self._wake()
+            found = self._round(min(max(deadline - now, at_least), _ROUND_SECONDS), maximum)
+            if found:
+                return self._hand_out(found)
+            at_least = _DRIVE_SECONDS
+            now = time.monotonic()
+            if not self._settled:
+                if now < max(deadline, started + _JOIN_SECONDS):
+                    continue
+                self._topics.require_same(self._topic)
+                return []
+            if now >= deadline and not self._resting and self._nothing_left():
+                return []
+            if now > deadline + self._patience:
+                raise UnavailableError(
+                    f"Records of {self._topic.name} do not come, though they are there.",
+                    next_step="look at the broker's log",
+                )
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Continue reading a partition at ``offset``."""
+        place = self._place(partition)
+        with suppress(ValueError):  # it has moved on meanwhile
+            self._client.seek(place, offset)
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Remember the next offset to read, as a courtesy to monitoring."""
+        from kafka import OffsetAndMetadata
+
+        if not offsets:
+            return
+        # The group remembers names: an old topic's position must not be kept for the new one.
+        self._topics.require_same(self._topic)
+        with translated(f"committing offsets of {self._topic.name}"):
+            self._client.commit(
+                {self._place(p): OffsetAndMetadata(at, "", -1) for p, at in offsets.items()},
+                timeout_ms=int(_COMMIT_SECONDS * 1000),
+            )
+
+    def close(self) -> None:
+        """Leave the group, so that the others take over at once."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(TransientError), translated("leaving the group"):
+            self._client.close(autocommit=False, timeout_ms=int(_LEAVE_SECONDS * 1000))
+
+    def _enter(self) -> None:
+        with translated(self._what):
+            self._client.subscribe([self._topic.name], listener=_listener(self._came, self._goes))
+            # A leader that does not know the topic yet would share out nothing at first.
+            self._client.partitions_for_topic(self._topic.name)
+        # Asks to be let in, and does not wait: others may have to move over, perhaps in this thread.
+        deadline = time.monotonic() + _ROUND_SECONDS
+        while not self._asked and time.monotonic() < deadline:
+            self._round(_ENTER_SECONDS)
+
+    def _drive(self) -> None:
+        # Lets the group move partitions without fetching a record.
+        deadline = time.monotonic() + _JOIN_SECONDS
+        self._rest(self._client.assignment())
+        self._round(0.0)
+        while not self._settled and time.monotonic() < deadline:
+            self._round(_ROUND_SECONDS)
+        if not self._settled:
+            self._topics.require_same(self._topic)
+
+    def _round(self, seconds: float, maximum: int = 1) -> Mapping[Any, list[Any]]:
+        from kafka.errors import (
+            LogTruncationError,
+            NoOffsetForPartitionError,
+            OffsetOutOfRangeError,
+        )
+
+        with translated(self._what):
+            try:
+                found: Mapping[Any, list[Any]] = self._client.poll(
+                    timeout_ms=int(seconds * 1000), max_records=maximum
+                )
+            except NoOffsetForPartitionError as error:
+                self._begin(error.args[0])
+                return {}
+            except OffsetOutOfRangeError as error:
+                self._stop(error.args[0])
+                return {}
+            except LogTruncationError as error:
+                self._stop({place: self._position(place) for place in error.divergent_offsets})
+                return {}
+        self._driven_at = time.monotonic()
+        return found
+
+    def _begin(self, places: Iterable[Any]) -> None:
+        # A partition that nobody has read yet.
+        numbers = [place.partition for place in places]
+        firsts = self._topics.offsets_of(self._topic.name, numbers, "first")
+        self._topics.require_same(self._topic, numbers)
+        for place in places:
+            with suppress(ValueError):  # it has moved on meanwhile
+                self._client.seek(place, firsts[place.partition])
+
+    def _stop(self, positions: Mapping[Any, int | None]) -> None:
+        numbers = [place.partition for place in positions]
+        self._topics.require_same(self._topic, numbers)
+        firsts = self._topics.offsets_of(self._topic.name, numbers, "first")
+        ends = self._topics.offsets_of(self._topic.name, numbers, "end")
+        for place, position in positions.items():
+            first, end = firsts[place.partition], ends[place.partition]
+            if position is not None and not first <= position <= end:
+                raise gap_error(self._partition(place), position, first, end)
+
+    def _hand_out(self, found: Mapping[Any, list[Any]]) -> list[LogRecord]:
+        # Asked after the fetch: what the topic still is now, it was when it was read.
+        try:
+            self._topics.require_same(self._topic, {place.partition for place in found})
+        except TransientError:
+            for place, raw in found.items():
+                with suppress(ValueError):  # it has moved on meanwhile
+                    self._client.seek(place, raw[0].offset)
+            raise
+        records: list[LogRecord] = []
+        for place, raw in found.items():
+            partition = self._partition(place)
+            stamp, appended_at = -1, _EPOCH
+            for one in raw:
+                if one.timestamp != stamp:  # the log dates a whole batch at once
+                    stamp = one.timestamp
+                    appended_at = _EPOCH + timedelta(milliseconds=max(0, stamp))
+                # A record without a value breaks the contract as an empty one does.
+                value = b"" if one.value is None else one.value
+                records.append(LogRecord(partition, one.offset, one.key, value, appended_at))
+        return records
+
+    def _nothing_left(self) -> bool:
+        places = self._client.assignment()
+        if not places:
+            self._topics.require_same(self._topic)
+            return True
+        numbers = [place.partition for place in places]
+        ends = self._topics.offsets_of(self._topic.name, numbers, "end")
+        return all(self._position(place) == ends[place.partition] for place in places)
+
+    def _position(self, place: Any) -> int | None:
+        from kafka.errors import NoOffsetForPartitionError
+
+        with translated(self._what):
+            try:
+                return cast("int | None", self._client.position(place))
+            except NoOffsetForPartitionError as error:
+                self._begin(error.args[0])
+                return None
+
+    def _came(self, places: Iterable[Any]) -> None:
+        self._rest(places)
+        self._settled = True
+
+    def _goes(self, _places: Iterable[Any]) -> None:
+        self._asked = True
+        self._settled = False
+
+    def _rest(self, places: Iterable[Any]) -> None:
+        for place in places:
+            self._client.pause(place)
+        self._resting = True
+
+    def _wake(self) -> None:
+        if self._resting:
+            self._resting = False
+            for place in self._client.paused():
+                self._client.resume(place)
+
+    def _place(self, partition: Partition) -> Any:
+        from kafka import TopicPartition
+
+        return TopicPartition(partition.topic, partition.number)
+
+    def _partition(self, place: Any) -> Partition:
+        return Partition(self._topic.name, self._topic.topic_id, place.partition)
+
+
+def _listener(came: Callable[[Iterable[Any]], None], goes: Callable[[Iterable[Any]], None]) -> Any:
+    from kafka import ConsumerRebalanceListener
+
+    class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+        def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+            goes(revoked)
+
+        def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+            came(assigned)
+
+        def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+            goes(lost)
+
+    return Listener()
