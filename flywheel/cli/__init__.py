@@ -24,6 +24,7 @@ _MODULES: dict[str, str | None] = {
     "verify": None,
     "simulation": None,
     "interface": None,
+    "services": "services",
 }
 
 

@@ -118,8 +118,9 @@ def _postgres_url(given: str) -> str:
         raise _no_postgres() from error
     if url.get_backend_name() not in {"postgresql", "postgres"}:
         raise _no_postgres()
-    # Dagster speaks through psycopg2, whatever driver the rest of the platform uses.
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    # Dagster speaks through psycopg2, whatever driver the rest of the platform uses; without a
+    # name SQLAlchemy 2.1 would take another, which is not installed.
+    return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
 
 
 def _no_postgres() -> ConfigurationError:

@@ -15,7 +15,7 @@ from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.services import catalog, checks, guarding, leftovers, postgres
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
-from flywheel.services.network import require_free
+from flywheel.services.network import free_ports, require_free
 from flywheel.services.plan import Plan, load_plan, new_plan, save_plan
 from flywheel.services.program import Layout, Program
 from flywheel.services.supervision import ProgramState, Supervisor, tail, wait_until
@@ -102,6 +102,15 @@ class Services:
         if pid is None:
             raise UnavailableError(f"{name} does not run.", next_step=f"read {self.log(name)}")
         (os.killpg if group else os.kill)(pid, number)
+
+    def port(self, name: str, fixed: int) -> int:
+        """Return the port for an application: the fixed one, or a free one in an ephemeral set."""
+        plan = self.plan
+        if not plan.ephemeral:
+            return fixed
+        if name in plan.applications:
+            return plan.applications[name].ports[0]
+        return free_ports(1, taken=[port for ports in plan.ports.values() for port in ports])[0]
 
     def log(self, name: str) -> Path:
         """Return the log file of a program."""

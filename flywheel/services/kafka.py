@@ -80,7 +80,7 @@ def prepare(brokers: Brokers) -> None:
     jars = install_jars(brokers.cache)
     for number, name in enumerate(broker_names(len(brokers.ports)), start=1):
         folder = brokers.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "log4j2.properties").write_text(_LOGGING)
         properties = folder / "server.properties"
         properties.write_text(_server_properties(brokers, number, folder / "data"))

@@ -31,7 +31,8 @@ def url(server: Server) -> str:
 def program(server: Server) -> Program:
     """Describe the server to the supervisor."""
     artifacts = server.folder / "artifacts"
-    artifacts.mkdir(parents=True, exist_ok=True)
+    server.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    artifacts.mkdir(exist_ok=True)
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(server.port),
         "--workers", "1", "--serve-artifacts", "--artifacts-destination", str(artifacts),

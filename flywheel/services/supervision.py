@@ -212,6 +212,7 @@ def _program_section(layout: Layout, program: Program, *, restart: bool) -> str:
     pairs = {MARK: str(layout.folder), **program.environment}
     environment = ",".join(f"{key}={_quoted(key, pairs[key])}" for key in sorted(pairs))
     user = f"user={program.user}\n" if program.user else ""
+    # At the end the last wave goes first.
     # A program that does not come up is tried three times: a port or a lock of its predecessor may
     # be freed a moment later.
     return _escaped(f"""\
@@ -219,7 +220,8 @@ def _program_section(layout: Layout, program: Program, *, restart: bool) -> str:
 command={shlex.join(program.command)}
 environment={environment}
 directory={program.directory or "/"}
-{user}autostart=false
+{user}priority={program.wave}
+autostart=false
 autorestart={"unexpected" if restart else "false"}
 exitcodes=0
 startsecs=1

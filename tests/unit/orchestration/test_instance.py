@@ -46,7 +46,7 @@ def test_the_password_is_in_the_environment_alone(tmp_path):
 
     assert "geheim" not in (home.folder / "dagster.yaml").read_text()
     assert "geheim" not in repr(home)
-    assert home.environment["FLYWHEEL_DAGSTER_URL"] == URL.replace("+psycopg", "")
+    assert home.environment["FLYWHEEL_DAGSTER_URL"] == URL.replace("+psycopg", "+psycopg2")
 
 
 @pytest.mark.parametrize("url", ["mysql://root@host/x", "dagster"])

@@ -1,0 +1,108 @@
+"""What Flywheel itself runs beside the services: Dagster's webserver and daemon, and ingest."""
+
+import os
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from flywheel.errors import ConfigurationError
+from flywheel.orchestration.instance import dagster_programs, open_instance, prepare_dagster_home
+from flywheel.orchestration.workers import bury_dead_runs
+from flywheel.services import Application, Services
+from flywheel.settings import Settings
+
+__all__ = ["APPLICATIONS", "run_applications"]
+
+APPLICATIONS = ("dagster", "ingest")
+_WEBSERVER, _DAEMON, _INGEST = "dagster-webserver", "dagster-daemon", "ingest"
+
+
+def run_applications(
+    services: Services,
+    settings: Settings,
+    names: Collection[str] = APPLICATIONS,
+    *,
+    project: Path | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Start Flywheel's programs on the services and wait until each serves.
+
+    Args:
+        services: The set to run beside.
+        settings: Read with the services profile and this set's folder.
+        names: Some of ``APPLICATIONS``.
+        project: The folder with ``workspace.yaml`` and ``flywheel.toml``; default: where we are.
+        on_progress: Told what is being started.
+    """
+    folder = (project or Path.cwd()).absolute()
+    applications = []
+    if "dagster" in names:
+        applications += _dagster(services, settings, folder, on_progress)
+    if "ingest" in names:
+        applications.append(_ingest(services, settings, folder))
+    services.run(applications, on_progress)
+
+
+def _dagster(
+    services: Services, settings: Settings, folder: Path, on_progress: Callable[[str], None]
+) -> list[Application]:
+    workspace = folder / "workspace.yaml"
+    if not workspace.exists():
+        raise ConfigurationError(
+            f"There is no workspace.yaml in {folder}.", next_step="run this in the project's folder"
+        )
+    home = prepare_dagster_home(settings)
+    if home.note is not None:
+        on_progress(home.note)
+    running = services.states().get(_DAEMON)
+    with open_instance(home) as instance:
+        if running is None or running.pid is None:
+            bury_dead_runs(instance)
+    port = services.port(_WEBSERVER, settings.dagster_port)
+    commands = dagster_programs(workspace, port=port)
+    environment = _environment(services, settings) | dict(home.environment)
+    return [
+        Application(
+            name=_WEBSERVER,
+            command=tuple(commands[_WEBSERVER]),
+            directory=str(folder),
+            environment=environment,
+            health_url=f"http://127.0.0.1:{port}/server_info",
+            ports=(port,),
+        ),
+        Application(
+            name=_DAEMON,
+            command=tuple(commands[_DAEMON]),
+            directory=str(folder),
+            environment=environment,
+            health_command=(sys.executable, "-m", "dagster._daemon", "liveness-check"),
+        ),
+    ]
+
+
+def _ingest(services: Services, settings: Settings, folder: Path) -> Application:
+    port = services.port(_INGEST, settings.metrics_port)
+    return Application(
+        name=_INGEST,
+        command=(sys.executable, "-m", "flywheel.cli", "ingest", "--follow"),
+        directory=str(folder),
+        environment=_environment(services, settings) | {"FLYWHEEL_METRICS_PORT": str(port)},
+        health_url=f"http://127.0.0.1:{port}/healthz",
+        ports=(port,),
+    )
+
+
+def _environment(services: Services, settings: Settings) -> dict[str, str]:
+    """Return the settings of this moment: the supervisor may have been started with others."""
+    given = {key: value for key, value in os.environ.items() if key.startswith("FLYWHEEL_")}
+    paths = {
+        "FLYWHEEL_SERVICES": services.folder,
+        "FLYWHEEL_HOME": settings.home,
+        "FLYWHEEL_CACHE": settings.cache,
+        "FLYWHEEL_WORKLOADS": settings.workload_folder,
+    }
+    return {
+        **given,
+        "FLYWHEEL_PROFILE": "services",
+        **{key: str(path.absolute()) for key, path in paths.items()},
+    }
