@@ -14,6 +14,7 @@ from assets.train import adapter_asset
 from flywheel.orchestration.keys import (
     LANDING_JOB,
     MAINTENANCE_JOB,
+    MAX_RUNTIME_TAG,
     asset_key,
     cycle_job,
     observe_job,
@@ -31,11 +32,15 @@ from sensors.calendar import (
     observe_schedule,
     sample_schedule,
 )
+from sensors.days import whole_days_sensor
 from sensors.events import new_events_sensor
 from sensors.reviews import finished_reviews_sensor
 from sensors.trigger import trigger_sensor
 
 __all__ = ["defs"]
+
+# An hour for what is not a training; the daemon ends what takes longer.
+_SECONDS = 3600
 
 
 def workload_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -50,45 +55,65 @@ def workload_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSp
     ]
 
 
-def job(name: str, workload: Workload, *assets: str) -> Any:
-    """Build a job over assets of one workload.
+def job(name: str, workload: Workload, *assets: str, most_seconds: int = _SECONDS) -> Any:
+    """Build a job over assets of one workload; a run that takes longer is ended.
 
     Dagster does not export the type of an asset job that is not resolved yet, hence Any.
     """
     keys = [asset_key(workload, asset) for asset in assets]
-    return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*keys))
+    return dg.define_asset_job(
+        name, selection=dg.AssetSelection.assets(*keys), tags={MAX_RUNTIME_TAG: most_seconds}
+    )
 
 
-def build_definitions(workloads: list[Workload]) -> dg.Definitions:
-    """Assemble the code location of these workloads."""
+def build_definitions(workloads: list[Workload], *, automation: bool = True) -> dg.Definitions:
+    """Assemble the code location of these workloads.
+
+    Without ``automation`` sensors and schedules wait until somebody starts them in the UI.
+    """
     sample = [job(sample_job(w.id), w, "review_items") for w in workloads]
     observe = [job(observe_job(w.id), w, "profiles", "drift") for w in workloads]
     review = [job(review_job(w.id), w, "corrections") for w in workloads]
-    cycle = [job(cycle_job(w.id), w, "dataset", "adapter", "gate") for w in workloads]
+    cycle = [
+        job(
+            cycle_job(w.id),
+            w,
+            *("dataset", "adapter", "gate"),
+            most_seconds=w.training.timeout_seconds + _SECONDS,
+        )
+        for w in workloads
+    ]
     release = [job(release_job(w.id), w, "release") for w in workloads]
+    bounded = {MAX_RUNTIME_TAG: _SECONDS}
     shared = [
-        dg.define_asset_job(LANDING_JOB, selection=dg.AssetSelection.assets(landing)),
-        dg.define_asset_job(MAINTENANCE_JOB, selection=dg.AssetSelection.assets(maintenance)),
+        dg.define_asset_job(LANDING_JOB, selection=[landing], tags=bounded),
+        dg.define_asset_job(MAINTENANCE_JOB, selection=[maintenance], tags=bounded),
     ]
     watching = [
-        finished_reviews_sensor(workloads, review),
-        trigger_sensor(workloads, cycle),
-        granted_approvals_sensor(workloads, release),
+        whole_days_sensor(workloads, observe, runs=automation),
+        finished_reviews_sensor(workloads, review, runs=automation),
+        trigger_sensor(workloads, cycle, runs=automation),
+        granted_approvals_sensor(workloads, release, runs=automation),
     ]
     return dg.Definitions(
         assets=[landing, maintenance, *(a for w in workloads for a in workload_assets(w))],
         asset_checks=[ledger_balances],
         jobs=[*shared, *sample, *observe, *review, *cycle, *release],
         schedules=[
-            maintenance_schedule,
-            *(sample_schedule(w) for w in workloads),
-            *(observe_schedule(w) for w in workloads),
-            *(calendar_schedule(w) for w in workloads),
+            maintenance_schedule(runs=automation),
+            *(sample_schedule(w, runs=automation) for w in workloads),
+            *(observe_schedule(w, runs=automation) for w in workloads),
+            *(calendar_schedule(w, runs=automation) for w in workloads),
         ],
-        sensors=[new_events_sensor, *(watching if workloads else [])],
+        sensors=[new_events_sensor(runs=automation), *(watching if workloads else [])],
         resources={"platform": platform_resource},
         executor=dg.in_process_executor,
     )
 
 
-defs = build_definitions(list(open_platform().workloads.values()))
+def _build() -> dg.Definitions:
+    platform = open_platform()
+    return build_definitions(list(platform.workloads.values()), automation=not platform.is_demo)
+
+
+defs = _build()

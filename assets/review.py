@@ -20,6 +20,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         key=asset_key(workload, "review_items"),
+        pool="annotation",
         deps=[dg.AssetKey([PLATFORM, "landing"])],
         description="The batch that people review: control, uncertain, novel and flagged answers.",
         **described(workload, "review", kinds={"deltalake"}),
@@ -44,6 +45,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         key=asset_key(workload, "corrections"),
+        pool="annotation",
         deps=[asset_key(workload, "review_items")],
         check_specs=[dg.AssetCheckSpec("people_agree", asset=asset_key(workload, "corrections"))],
         description="The truth that people agreed on; disputes go to adjudication, not to training.",

@@ -21,7 +21,6 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
         partitions_def=cycle_partitions(workload),
         deps=[asset_key(workload, "dataset")],
         pool="gpu",
-        op_tags={"dagster/max_runtime": workload.training.timeout_seconds + 600},
         description="The candidate: an adapter trained afresh from the base on the snapshot.",
         **described(workload, "train", kinds={"pytorch", "huggingface"}),
     )

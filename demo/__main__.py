@@ -27,7 +27,7 @@ from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.settings import load_settings
 from flywheel.simulate.traffic import labelled_seed, pretraining_texts
-from flywheel.wiring import Platform, open_platform
+from flywheel.wiring import DEMO_MARK, Platform, open_platform
 
 WORKLOAD = "defect_reports"
 PER_DAY = 30
@@ -40,7 +40,6 @@ RECIPES: dict[str, dict[str, float]] = {
     "smollm2": {"epochs": 3, "learning_rate": 1e-3, "batch_size": 8, "timeout_seconds": 10800},
 }
 EXAMPLES = Path(__file__).parent.parent / "deploy" / "workloads"
-MARK = "demo.json"
 
 
 def main() -> int:
@@ -105,7 +104,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
 
 def _claim(home: Path, base: str) -> None:
     """Make the demo's home: refuse someone's own, go on with a cut-off one, clear a finished one."""
-    mark = home / MARK
+    mark = home / DEMO_MARK
     if home.exists() and any(home.iterdir()) and not mark.exists():
         raise ConfigurationError(
             f"{home} holds a deployment that is not the demo's.",
@@ -135,7 +134,7 @@ def _on_base(text: str, base: str) -> str:
 
 
 def _finish(home: Path) -> None:
-    mark = home / MARK
+    mark = home / DEMO_MARK
     mark.write_text(json.dumps(json.loads(mark.read_text()) | {"finished": True}))
 
 

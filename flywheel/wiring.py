@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from flywheel.review.local_queue import LocalReviewQueue
     from flywheel.state import State
 
-__all__ = ["Platform", "kafka_connection", "open_platform"]
+__all__ = ["DEMO_MARK", "Platform", "kafka_connection", "open_platform"]
+
+DEMO_MARK = "demo.json"
 
 
 class Platform:
@@ -44,6 +46,11 @@ class Platform:
     def home(self) -> Path:
         """Folder of everything this deployment keeps."""
         return self.settings.home
+
+    @property
+    def is_demo(self) -> bool:
+        """Say whether the demo filled this deployment: its calendar is fixed, nothing runs alone."""
+        return (self.home / DEMO_MARK).exists()
 
     @property
     def workloads(self) -> dict[str, Workload]:

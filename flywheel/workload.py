@@ -25,6 +25,7 @@ from flywheel.taxonomy import Taxonomy
 
 __all__ = [
     "ClassificationTask",
+    "DailyTimes",
     "DriftThresholds",
     "ExtractionTask",
     "GateRules",
@@ -43,6 +44,7 @@ __all__ = [
 WorkloadId = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=48)
 ]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -122,6 +124,13 @@ class DriftThresholds(_Strict):
     minimum_events: int = Field(default=200, ge=10, description="fewer in a window: no verdict")
 
 
+class DailyTimes(_Strict):
+    """When the daily work of a workload begins, in its own time zone."""
+
+    sample: TimeOfDay = Field(default="04:00", description="choose what people review")
+    observe: TimeOfDay = Field(default="05:00", description="profile, measure drift")
+
+
 class TriggerRules(_Strict):
     """What opens a cycle besides the calendar."""
 
@@ -180,6 +189,7 @@ class Workload(_Strict):
     prompt: str
     base_model: str = "smollm2"
     cadence: Cadence = "quarterly"
+    daily: DailyTimes = DailyTimes()
     minimum_examples: int = Field(default=500, ge=1)
     golden_size: int = Field(default=300, ge=10)
     review: ReviewPolicy = ReviewPolicy()

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from flywheel.orchestration.automation import schedule_status
 from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, sample_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.periods import Cadence
@@ -17,7 +18,7 @@ _CRON: dict[Cadence, str] = {
 }
 
 
-def calendar_schedule(workload: Workload) -> dg.ScheduleDefinition:
+def calendar_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDefinition:
     """Build the schedule that evaluates the trigger when a new period begins.
 
     It writes the decision and the cycle's row and launches nothing: the trigger sensor asks for
@@ -29,6 +30,7 @@ def calendar_schedule(workload: Workload) -> dg.ScheduleDefinition:
         cron_schedule=_CRON[workload.cadence],
         execution_timezone=workload.timezone,
         job_name=f"{workload.id}_cycle_job",
+        default_status=schedule_status(runs=runs),
         description=f"Opens the {workload.cadence} cycle of {workload.id}.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, platform: PlatformParam) -> dg.SkipReason:
@@ -39,31 +41,41 @@ def calendar_schedule(workload: Workload) -> dg.ScheduleDefinition:
     return schedule
 
 
-def sample_schedule(workload: Workload) -> dg.ScheduleDefinition:
+def sample_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDefinition:
     """Build the daily schedule that chooses what people review."""
     return dg.ScheduleDefinition(
         name=f"{workload.id}_sample_schedule",
         job_name=sample_job(workload.id),
-        cron_schedule="0 4 * * *",
+        cron_schedule=_daily(workload.daily.sample),
         execution_timezone=workload.timezone,
+        default_status=schedule_status(runs=runs),
         description="Chooses from yesterday's answers what people review, within the budget.",
     )
 
 
-def observe_schedule(workload: Workload) -> dg.ScheduleDefinition:
+def observe_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDefinition:
     """Build the daily schedule that profiles and measures drift."""
     return dg.ScheduleDefinition(
         name=f"{workload.id}_observe_schedule",
         job_name=observe_job(workload.id),
-        cron_schedule="0 5 * * *",
+        cron_schedule=_daily(workload.daily.observe),
         execution_timezone=workload.timezone,
+        default_status=schedule_status(runs=runs),
         description="Profiles yesterday and measures drift, with what people judged so far.",
     )
 
 
-maintenance_schedule = dg.ScheduleDefinition(
-    name="maintenance_schedule",
-    job_name=MAINTENANCE_JOB,
-    cron_schedule="0 3 * * *",
-    description="Compacts closed days and removes files that no reader can need.",
-)
+def maintenance_schedule(*, runs: bool = True) -> dg.ScheduleDefinition:
+    """Build the nightly schedule of the lake's upkeep."""
+    return dg.ScheduleDefinition(
+        name="maintenance_schedule",
+        job_name=MAINTENANCE_JOB,
+        cron_schedule="0 3 * * *",
+        default_status=schedule_status(runs=runs),
+        description="Compacts closed days and removes files that no reader can need.",
+    )
+
+
+def _daily(at: str) -> str:
+    hour, minute = at.split(":")
+    return f"{int(minute)} {int(hour)} * * *"

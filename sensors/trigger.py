@@ -1,56 +1,95 @@
 """The trigger: evaluate it, and ask again for every cycle that the state holds open."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from flywheel.errors import FlywheelError
+from flywheel.orchestration.automation import sensor_status
 from flywheel.orchestration.keys import asset_key, cycle_job, cycle_partitions
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.observe import decide, evaluation_is_due
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
 
+if TYPE_CHECKING:
+    from flywheel.state import Decision
+
 __all__ = ["open_cycle_requests", "trigger_sensor"]
 
 
-def trigger_sensor(workloads: Sequence[Workload], jobs: Sequence[Any]) -> dg.SensorDefinition:
+def trigger_sensor(
+    workloads: Sequence[Workload], jobs: Sequence[Any], *, runs: bool = True
+) -> dg.SensorDefinition:
     """Build the sensor that evaluates every workload's trigger and opens its cycles."""
 
     @dg.sensor(
         name="trigger_sensor",
         jobs=jobs,
         minimum_interval_seconds=60,
+        default_status=sensor_status(runs=runs),
         description="Writes one decision per evaluation, also 'no', and starts open cycles.",
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
-        events = []
-        for known in workloads:
-            # The file may have changed since the code location was loaded.
-            workload = platform.workload(known.id)
-            if not evaluation_is_due(platform, workload):
+        events: list[dg.AssetMaterialization | dg.AssetObservation] = []
+        failed: list[FlywheelError] = []
+        for workload in workloads:
+            try:
+                decision = _evaluate(platform, workload.id)
+            except FlywheelError as error:
+                # One workload's broken file must not keep the others from their cycles.
+                context.log.exception("%s could not be evaluated", workload.id)
+                failed.append(error)
+                events.append(_failure_event(workload, error))
                 continue
-            decision = decide(platform, workload)
-            context.log.info("%s: %s", workload.id, decision.reason)
-            events.append(
-                dg.AssetMaterialization(
-                    asset_key=asset_key(workload, "trigger"),
-                    description=decision.reason,
-                    metadata={
-                        "opens a cycle": decision.opens,
-                        "trigger": decision.trigger or "none",
-                        "cycle": decision.cycle or "none",
-                        "reason": decision.reason,
-                        "numbers": dg.MetadataValue.json(decision.numbers),
-                    },
-                )
-            )
+            if decision is not None:
+                context.log.info("%s: %s", workload.id, decision.reason)
+                events.append(_decision_event(workload, decision))
+        if failed and len(failed) == len(workloads):
+            raise failed[0]  # the tick shows it, and the next one tries again
         requests, partitions = open_cycle_requests(platform, workloads)
+        if not events and not requests:
+            return dg.SensorResult(
+                skip_reason="No cycle is open; every trigger was evaluated within the hour, and "
+                "nothing has been measured since."
+            )
         return dg.SensorResult(
             run_requests=requests, dynamic_partitions_requests=partitions, asset_events=events
         )
 
     return sensor
+
+
+def _evaluate(platform: Platform, workload_id: str) -> "Decision | None":
+    # The file may have changed since the code location was loaded.
+    workload = platform.workload(workload_id)
+    return decide(platform, workload) if evaluation_is_due(platform, workload) else None
+
+
+def _decision_event(workload: Workload, decision: "Decision") -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        asset_key=asset_key(workload, "trigger"),
+        description=decision.reason,
+        metadata={
+            "opens a cycle": decision.opens,
+            "trigger": decision.trigger or "none",
+            "cycle": decision.cycle or "none",
+            "reason": decision.reason,
+            "numbers": dg.MetadataValue.json(decision.numbers),
+        },
+    )
+
+
+def _failure_event(workload: Workload, error: FlywheelError) -> dg.AssetObservation:
+    return dg.AssetObservation(
+        asset_key=asset_key(workload, "trigger"),
+        description=f"Not evaluated: {error.message}",
+        metadata={
+            "error": type(error).__name__,
+            "next step": error.next_step or "see the message",
+        },
+    )
 
 
 def open_cycle_requests(

@@ -1,7 +1,7 @@
 """The daily look: profile, measure the last windows, keep the verdicts in the lake."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from flywheel.answers import canonical_json
 from flywheel.control_slice import control_accuracy
 from flywheel.drift.measure import measure_windows
-from flywheel.drift.profile import refresh_profiles
+from flywheel.drift.profile import refresh_profiles, stale_days
 from flywheel.drift.quality import QualityPair
 from flywheel.drift.reference import References, reference_windows
 from flywheel.drift.report import DriftReport
@@ -18,7 +18,13 @@ from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
 from flywheel.workload import Workload
 
-__all__ = ["observe_drift", "read_reports", "record_reports", "refresh_all_profiles"]
+__all__ = [
+    "observe_drift",
+    "read_reports",
+    "record_reports",
+    "refresh_all_profiles",
+    "unprofiled_days",
+]
 
 
 def observe_drift(
@@ -60,14 +66,14 @@ def observe_drift(
 
 def refresh_all_profiles(lake: Lake, workload: Workload, now: datetime) -> int:
     """Bring the profiles of every whole day before ``now`` up to date; return how many changed."""
-    found = lake.rows(
-        "SELECT min(day) AS first FROM inferences WHERE workload_id = $workload",
-        {"workload": workload.id},
-    )
-    first, end = found[0]["first"], now.astimezone(UTC).date()
-    if first is None or first >= end:
-        return 0
-    return len(refresh_profiles(lake, workload, Window(first, end)))
+    whole = _whole_days(lake, workload, now)
+    return len(refresh_profiles(lake, workload, whole)) if whole else 0
+
+
+def unprofiled_days(lake: Lake, workload: Workload, now: datetime) -> dict[date, int]:
+    """Return the landed rows of the whole days that are not profiled as they are."""
+    whole = _whole_days(lake, workload, now)
+    return stale_days(lake, workload, whole) if whole else {}
 
 
 def record_reports(lake: Lake, reports: Sequence[DriftReport], *, now: datetime) -> None:
@@ -89,6 +95,15 @@ def read_reports(lake: Lake, workload: Workload, *, limit: int = 26) -> list[Dri
     )
     adapter = TypeAdapter(DriftReport)
     return [adapter.validate_json(row["report"]) for row in reversed(rows)]
+
+
+def _whole_days(lake: Lake, workload: Workload, now: datetime) -> Window | None:
+    found = lake.rows(
+        "SELECT min(day) AS first FROM inferences WHERE workload_id = $workload",
+        {"workload": workload.id},
+    )
+    first, end = found[0]["first"], now.astimezone(UTC).date()
+    return None if first is None or first >= end else Window(first, end)
 
 
 def _row(report: DriftReport, now: datetime) -> dict[str, Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "category_columns",
     "profile_days",
     "refresh_profiles",
+    "stale_days",
 ]
 
 OTHER_TERM = "(other)"
@@ -49,6 +50,13 @@ BINS: dict[str, tuple[str, str]] = {
 
 def refresh_profiles(lake: Lake, workload: Workload, window: Window) -> list[date]:
     """Profile the days of a window in which the lake holds another number of rows than profiled."""
+    days = list(stale_days(lake, workload, window))
+    profile_days(lake, workload, days)
+    return days
+
+
+def stale_days(lake: Lake, workload: Workload, window: Window) -> dict[date, int]:
+    """Return the landed rows of the days whose profile is missing or older than they are."""
     stale = lake.rows(
         """
         WITH seen AS (SELECT day, count(*) AS landed FROM inferences
@@ -56,14 +64,12 @@ def refresh_profiles(lake: Lake, workload: Workload, window: Window) -> list[dat
              known AS (SELECT day, sum(count) AS landed FROM profiles
                        WHERE workload_id = $workload AND "column" = 'landed'
                          AND day >= $start AND day < $end GROUP BY day)
-        SELECT day FROM seen FULL JOIN known USING (day)
+        SELECT day, coalesce(seen.landed, 0) AS landed FROM seen FULL JOIN known USING (day)
         WHERE seen.landed IS DISTINCT FROM known.landed ORDER BY day
         """,
         {"workload": workload.id, "start": window.start, "end": window.end},
     )
-    days = [row["day"] for row in stale]
-    profile_days(lake, workload, days)
-    return days
+    return {row["day"]: row["landed"] for row in stale}
 
 
 def profile_days(lake: Lake, workload: Workload, days: Sequence[date]) -> int:

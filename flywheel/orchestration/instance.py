@@ -1,7 +1,8 @@
 """The folder and storage of Dagster for one deployment, and the programs that run on it.
 
-Whoever starts them asks `prepare_dagster_home` for folder and environment, and
-`dagster_programs` for the commands; both are the same for a laptop and for a supervisor.
+Whoever starts them asks `prepare_dagster_home` for folder and environment, opens the storage once
+with `open_instance`, and asks `dagster_programs` for the commands; all is the same for a laptop and
+for a supervisor.
 """
 
 import hashlib
@@ -93,8 +94,9 @@ def dagster_programs(
 
 @contextmanager
 def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
-    """Open Dagster's storage, bring it to the installed version, and set the pools' limits.
+    """Open Dagster's storage, making it where it is missing, and set the pools' limits.
 
+    Do this once before the programs start: two that make the storage at the same moment break it.
     A limit that somebody changed stays.
     """
     import dagster as dg  # noqa: PLC0415 - a second, which not every command needs

@@ -11,6 +11,7 @@ from flywheel.workload import Workload
 __all__ = [
     "LANDING_JOB",
     "MAINTENANCE_JOB",
+    "MAX_RUNTIME_TAG",
     "PLATFORM",
     "asset_key",
     "cycle_job",
@@ -25,6 +26,8 @@ __all__ = [
 PLATFORM = "platform"
 LANDING_JOB = "landing_job"
 MAINTENANCE_JOB = "maintenance_job"
+# Dagster's tag of a run that may not take longer than so many seconds.
+MAX_RUNTIME_TAG = "dagster/max_runtime"
 
 
 def asset_key(workload: Workload | str, name: str) -> dg.AssetKey:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from flywheel.drift.report import DriftReport
     from flywheel.wiring import Platform
     from flywheel.workload import Workload
 
-__all__ = ["DriftLook", "refresh_recent_profiles", "watch_drift"]
+__all__ = ["DriftLook", "days_to_profile", "refresh_recent_profiles", "watch_drift"]
 
 _WORDS = 12
 
@@ -32,6 +34,13 @@ def refresh_recent_profiles(platform: "Platform", workload: "Workload") -> int:
     from flywheel.drift.observe import refresh_all_profiles  # noqa: PLC0415 - keeps loading quick
 
     return refresh_all_profiles(platform.lake, workload, platform.clock.now())
+
+
+def days_to_profile(platform: "Platform", workload: "Workload") -> "dict[date, int]":
+    """Return the landed rows of the whole days that are new or have changed since their profile."""
+    from flywheel.drift.observe import unprofiled_days  # noqa: PLC0415 - (as above)
+
+    return unprofiled_days(platform.lake, workload, platform.clock.now())
 
 
 def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:

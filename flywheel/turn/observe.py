@@ -26,14 +26,26 @@ _EVALUATION = timedelta(hours=1)
 
 
 def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
-    """Say whether the last evaluation of the trigger is an hour old, or was in another period."""
+    """Say whether the trigger should be evaluated again.
+
+    That is when the last evaluation is an hour old or was in another period, and at once when
+    drift was measured since, or the first traffic came.
+    """
     decisions = platform.state.decisions(workload.id)
     if not decisions:
         return True
     last, now = decisions[-1].decided_at, platform.clock.now()
-    return now - last >= _EVALUATION or last < period_start(
-        workload.cadence, now, workload.timezone
-    )
+    if now - last >= _EVALUATION:
+        return True
+    if last < period_start(workload.cadence, now, workload.timezone):
+        return True
+    news = platform.lake.rows(
+        "select (select max(measured_at) from drift_reports where workload_id = $w) as measured, "
+        "exists (select 1 from inferences where workload_id = $w) as traffic",
+        {"w": workload.id},
+    )[0]
+    began = decisions[-1].numbers.get("since") is None and news["traffic"]
+    return bool(began or (news["measured"] is not None and news["measured"] > last))
 
 
 def decide(platform: "Platform", workload: "Workload") -> "Decision":

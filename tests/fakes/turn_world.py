@@ -4,6 +4,7 @@ import json
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml
@@ -18,6 +19,7 @@ from flywheel.simulate.annotators import SimulatedAnnotators
 from flywheel.simulate.client import inference_event
 from flywheel.simulate.traffic import SimulatedCall
 from flywheel.simulate.truth import SimulatedTruth
+from flywheel.state import Cycle
 from flywheel.turn.cycle import codec_of
 from flywheel.wiring import Platform
 from tests.fakes.micro_base import classification, labelled, micro_base
@@ -39,13 +41,23 @@ _SIZES = {
 class TurnWorld:
     """One workload with everything around it; people and clients are simulated."""
 
-    def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
-        raw = classification().model_dump(mode="json", by_alias=True) | _SIZES
+    def __init__(
+        self,
+        home: Path,
+        instance: dg.DagsterInstance,
+        *,
+        start: datetime = START,
+        workload: dict[str, Any] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        """Set the world up; ``workload`` adds to its file, ``settings`` say where things are."""
+        raw = classification().model_dump(mode="json", by_alias=True) | _SIZES | (workload or {})
         folder = home / "workloads"
         folder.mkdir(parents=True)
+        settings = settings or Settings(home=home, workloads=folder, cache=home)
         (folder / "parts.yaml").write_text(yaml.safe_dump(raw))
-        self.clock = ManualClock(START)
-        self.platform = Platform(Settings(home=home, workloads=folder, cache=home), self.clock)
+        self.clock = ManualClock(start)
+        self.platform = Platform(settings, self.clock)
         self.workload = self.platform.workload("parts")
         base = micro_base()
         record = home / "bases" / "parts.json"
@@ -100,6 +112,18 @@ class TurnWorld:
         ]
         self.platform.log.append(
             INFERENCES_TOPIC, [(e.inference_id.encode(), encode(e)) for e in events]
+        )
+
+    def open_cycle(self, trigger_key: str = "manual:1") -> Cycle:
+        """Open a cycle as a person would with the command line."""
+        return self.platform.state.open_cycle(
+            self.workload,
+            trigger="manual",
+            trigger_key=trigger_key,
+            opened_by="ann",
+            reason="asked for",
+            watermark=self.clock.now(),
+            snapshot=self.workload.model_dump(mode="json", by_alias=True),
         )
 
     def annotate(self) -> int:

@@ -49,6 +49,7 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "new_events_sensor",
+        "whole_days_sensor",
         "finished_reviews_sensor",
         "trigger_sensor",
         "granted_approvals_sensor",

@@ -1,0 +1,84 @@
+"""Dagster's daemon turns the wheel by itself; nobody ticks a sensor and nobody starts a run."""
+
+import dagster as dg
+import pytest
+
+from flywheel.turn.landing import prove_ledger
+from tests.fakes.daemon_world import DaemonWorld, until
+from tests.fakes.traffic_process import expected
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+PRODUCERS = 3
+FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+SENSORS = (
+    "new_events_sensor",
+    "whole_days_sensor",
+    "finished_reviews_sensor",
+    "trigger_sensor",
+    "granted_approvals_sensor",
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Start the daemon on an empty log, then let the producers send."""
+    world = DaemonWorld(tmp_path_factory.mktemp("deployment"))
+    try:
+        daemon = world.start_program("dagster-daemon")
+        until(lambda: world.ticks("new_events_sensor", "SKIPPED"), "a quiet tick", alive=daemon)
+        world.produce(PRODUCERS)
+        until(
+            lambda: world.platform.state.open_cycles("parts"), "a cycle", seconds=300, alive=daemon
+        )
+        until(
+            lambda: world.runs("parts_cycle_job", *FINISHED),
+            "a cycle's run",
+            seconds=300,
+            alive=daemon,
+        )
+        yield world
+    finally:
+        world.close()
+
+
+def test_everything_that_was_produced_has_landed(world):
+    """Doubles are flagged, broken records are dead letters, nothing is lost."""
+    distinct, doubles, broken = expected(PRODUCERS)
+    ledger = prove_ledger(world.platform)
+
+    assert ledger.balances
+    assert ledger.landed == world.past_events + distinct + doubles
+    assert ledger.duplicates == doubles
+    assert sum(partition.dead_letters for partition in ledger.partitions) == broken
+
+
+def test_drift_was_measured_and_opened_the_cycle(world):
+    """The decision names what drifted, and the cycle is its own."""
+    [cycle] = world.new_cycles()
+    [decision] = [d for d in world.platform.state.decisions("parts") if d.opens]
+
+    assert decision.cycle == cycle.name
+    assert decision.trigger == cycle.trigger == world.expected_trigger
+    assert {"vocabulary", "client"} <= set(decision.numbers["drifted_columns"])
+
+
+def test_the_cycles_run_was_launched_for_its_partition(world):
+    """One run, from dataset to gate; the cycle waits for a person or says why it stopped."""
+    [run] = world.runs("parts_cycle_job")
+    [cycle] = world.new_cycles()
+
+    assert run.tags["dagster/partition"] == cycle.name
+    assert cycle.status in {"awaiting_approval", "gated_fail", "inconclusive"}
+    with world.instance() as instance:
+        assert instance.get_dynamic_partitions("parts_cycles") == [cycle.name]
+        key = dg.AssetKey(["parts", "gate"])
+        shown = instance.get_latest_materialization_event(key).asset_materialization
+    assert shown.metadata["candidate"].value.startswith(f"parts.{cycle.name}.")
+
+
+def test_no_tick_failed(world):
+    """Every sensor has ticked, and none with an error."""
+    for sensor in SENSORS:
+        assert world.ticks(sensor), sensor
+        assert world.ticks(sensor, "FAILURE") == [], sensor
