@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -44,7 +45,18 @@ __all__ = [
 WorkloadId = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=48)
 ]
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+def _unquoted_time(value: object) -> object:
+    # YAML reads an unquoted 12:30 as 750, in base 60.
+    return f"{value // 60:02d}:{value % 60:02d}" if type(value) is int else value
+
+
+TimeOfDay = Annotated[
+    str,
+    StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$"),
+    BeforeValidator(_unquoted_time),
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

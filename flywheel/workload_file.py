@@ -67,7 +67,7 @@ taxonomy:
   version: 1
   labels:
 """
-_GROUPS = ("review", "drift", "trigger", "gates", "training", "limits")
+_GROUPS = ("daily", "review", "drift", "trigger", "gates", "training", "limits")
 _SCALARS = {
     "base_model": "tiny · smollm2 · a folder · a hub name",
     "cadence": "monthly · quarterly · yearly",

@@ -151,3 +151,19 @@ def test_init_and_taxonomy_add_on_the_command_line(tmp_path, csv_file, monkeypat
     result = CliRunner().invoke(app, ["taxonomy", "add", "tickets", "stolen"])
     assert "version 2" in result.stdout
     assert load_workload(path).output_schema == {"enum": ["late", "lost", "stolen"]}
+
+
+@pytest.mark.parametrize("written", ["12:30", "'12:30'"])
+def test_a_time_of_day_needs_no_quotes(written):
+    """YAML reads an unquoted 12:30 as a number in base 60."""
+    raw = yaml.safe_load(workload_text("parts", owner="ann"))
+    raw |= yaml.safe_load(f"daily: {{observe: {written}}}")
+
+    assert parse_workload(raw, source="test").daily.observe == "12:30"
+
+
+def test_a_wrong_time_of_day_is_refused():
+    """There is no half past 25."""
+    raw = yaml.safe_load(workload_text("parts", owner="ann")) | {"daily": {"observe": "25:30"}}
+    with pytest.raises(ConfigurationError, match=r"daily\.observe"):
+        parse_workload(raw, source="test")
