@@ -21,6 +21,7 @@ _MODULES: dict[str, str | None] = {
     "release": None,
     "state": "state",
     "status": None,
+    "doctor": None,
     "verify": None,
     "simulation": None,
     "interface": None,

