@@ -4,30 +4,21 @@ Everything here can be repeated: a run and a model version are found again by th
 Adapters are plain artifacts, never pickled models.
 """
 
-import logging
-import os
-import sqlite3
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel.adapter_folder import MANIFEST
-from flywheel.errors import StorageError, UnavailableError
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
+from flywheel.release.mlflow_calls import MlflowPlace
+from flywheel.release.uploads import upload_adapter, upload_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 __all__ = ["MlflowRegistry"]
 
-_SWITCHES = {
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 _RELEASE_TAG = "flywheel.release"
 _BATCH = 900  # MLflow takes up to 1,000 values in one call
 
@@ -36,32 +27,28 @@ class MlflowRegistry:
     """Runs and model versions of all workloads.
 
     Args:
-        uri: tracking and registry URI, such as ``sqlite:////folder/mlflow.db``.
-        artifacts: folder of the runs' files.
+        uri: tracking and registry URI: ``sqlite:////folder/mlflow.db``, or ``http(s)://host`` of a
+            server, whose login comes from MLflow's own variables.
+        artifacts: folder of the runs' files; a server keeps them itself.
+
+    Raises:
+        ConfigurationError: the URI holds a login.
     """
 
     def __init__(self, uri: str, artifacts: Path) -> None:
-        self._uri = uri
+        self.place = MlflowPlace(uri)
         self._artifacts = artifacts.absolute()
 
     def log_training(
         self, spec: TrainSpec, result: TrainResult, adapter: Path, progress: Sequence[TrainProgress]
     ) -> str:
-        """Log one training with its parameters, curve, lineage and manifest; return the run id."""
-        with _translated():
-            known = self._find_run(spec.workload.id, spec.release)
-            if known is not None and known.info.status == "FINISHED":
-                return str(known.info.run_id)
-            run = known or self._client.create_run(
-                self._experiment(spec.workload.id),
-                run_name=spec.release,
-                tags=_lineage(spec, result),
-            )
-            run_id = str(run.info.run_id)
-            self._log_values(run_id, spec, result, progress)
-            self._client.log_artifact(run_id, str(adapter / MANIFEST))
-            self._client.set_terminated(run_id)
-            return run_id
+        """Log one training with its parameters, curve, lineage and manifest; return the run id.
+
+        Raises:
+            UnavailableError: MLflow is away; given again, it goes on where it stopped.
+            IntegrityError: MLflow's copy of the manifest is not the manifest.
+        """
+        return self.place.patiently(lambda: self._log_training(spec, result, adapter, progress))
 
     def register(
         self,
@@ -76,6 +63,8 @@ class MlflowRegistry:
     ) -> str:
         """Register an adapter as a model version and return its number; once per release.
 
+        The version is made last, of files that were read back and verified.
+
         Args:
             workload_id: name of the registered model.
             release: name of the release.
@@ -84,84 +73,122 @@ class MlflowRegistry:
             texts: further files by name, such as the model card.
             tags: cycle, digests, semantic version ...
             description: Markdown shown beside the version.
+
+        Raises:
+            UnavailableError: MLflow is away; given again, it goes on where it stopped.
+            IntegrityError: MLflow's copy of a file is not what was sent.
         """
-        with _translated():
-            known = self.version_of(workload_id, release)
+
+        def once() -> str:
+            known = self._version_of(workload_id, release)
             if known is not None:
                 return known
-            self._client.log_artifacts(run_id, str(adapter), "adapter")
-            for name, text in texts.items():
-                self._client.log_text(run_id, text, name)
+            upload_adapter(self._client, run_id, adapter, texts)
             self._registered_model(workload_id)
-            version = self._client.create_model_version(
+            self._client.create_model_version(
                 workload_id,
                 source=f"{self._client.get_run(run_id).info.artifact_uri}/adapter",
                 run_id=run_id,
                 tags={**tags, _RELEASE_TAG: release},
                 description=description,
             )
-            return str(version.version)
+            first, *doubles = self._versions_of(workload_id, release)
+            for double in doubles:
+                self._client.delete_model_version(workload_id, double)
+            return first
+
+        return self.place.patiently(once)
 
     def version_of(self, workload_id: str, release: str) -> str | None:
         """Return the model version of a release, None where it was not registered."""
-        with _translated():
-            for version in self._client.search_model_versions(f"name='{workload_id}'"):
-                if version.tags.get(_RELEASE_TAG) == release:
-                    return str(version.version)
-        return None
+        return self.place.patiently(lambda: self._version_of(workload_id, release))
 
     def tags_of(self, workload_id: str, version: str) -> dict[str, str]:
         """Return the tags of a model version."""
-        with _translated():
-            return dict(self._client.get_model_version(workload_id, version).tags)
+        return self.place.patiently(
+            lambda: dict(self._client.get_model_version(workload_id, version).tags)
+        )
 
     def aliases(self, workload_id: str) -> dict[str, str]:
         """Return the aliases of a workload's model and the versions they point at."""
-        with _translated():
-            if not self._client.search_registered_models(f"name='{workload_id}'"):
-                return {}
-            model = self._client.get_registered_model(workload_id)
-            return {alias: str(version) for alias, version in model.aliases.items()}
+        return self.place.patiently(lambda: self._aliases(workload_id))
 
     def set_alias(self, workload_id: str, alias: str, version: str | None) -> None:
         """Point an alias at a version, or take it away; call under the workload's lease."""
-        present = self.aliases(workload_id).get(alias)
-        if present == version:
-            return
-        with _translated():
+
+        def once() -> None:
+            present = self._aliases(workload_id).get(alias)
+            if present == version:
+                return
             if version is None:
                 self._client.delete_registered_model_alias(workload_id, alias)
             else:
                 self._client.set_registered_model_alias(workload_id, alias, version)
 
+        self.place.patiently(once)
+
     @cached_property
     def _client(self) -> "MlflowClient":
-        with _loaded_mlflow():
-            from mlflow import MlflowClient
+        return self.place.connect()
 
-            if self._uri.startswith("sqlite:///"):
-                _prepare_sqlite(Path(self._uri.removeprefix("sqlite:///")))
-            client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
-            client.search_experiments(max_results=1)
-            client.search_registered_models(max_results=1)
-        return client
+    def _aliases(self, workload_id: str) -> dict[str, str]:
+        if not self._client.search_registered_models(f"name='{workload_id}'"):
+            return {}
+        model = self._client.get_registered_model(workload_id)
+        return {alias: str(version) for alias, version in model.aliases.items()}
+
+    def _version_of(self, workload_id: str, release: str) -> str | None:
+        return next(iter(self._versions_of(workload_id, release)), None)
+
+    def _versions_of(self, workload_id: str, release: str) -> list[str]:
+        # A request that timed out may be carried out all the same, and then be made again: the
+        # lowest number counts, in whatever order they are found.
+        versions = self._client.search_model_versions(f"name='{workload_id}'")
+        mine = [int(v.version) for v in versions if v.tags.get(_RELEASE_TAG) == release]
+        return [str(number) for number in sorted(mine)]
 
     def _experiment(self, name: str) -> str:
         known = self._client.get_experiment_by_name(name)
         if known is not None:
             return str(known.experiment_id)
-        location = (self._artifacts / name).as_uri()
+        # A server hands out places of its own, which every client can reach.
+        location = None if self.place.is_remote else (self._artifacts / name).as_uri()
         return str(self._client.create_experiment(name, artifact_location=location))
 
     def _registered_model(self, name: str) -> None:
         if not self._client.search_registered_models(f"name='{name}'"):
             self._client.create_registered_model(name)
 
-    def _find_run(self, workload_id: str, release: str) -> Any:
+    def _runs_of(self, workload_id: str, release: str) -> list[Any]:
+        # The one that is whole first, then the oldest: see _versions_of.
         found = self._client.search_runs(
-            [self._experiment(workload_id)], f"tags.`{_RELEASE_TAG}` = '{release}'", max_results=1
+            [self._experiment(workload_id)],
+            f"tags.`{_RELEASE_TAG}` = '{release}'",
+            order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
         )
-        return found[0] if found else None
+        return sorted(found, key=lambda run: run.info.status != "FINISHED")
+
+    def _log_training(
+        self, spec: TrainSpec, result: TrainResult, adapter: Path, progress: Sequence[TrainProgress]
+    ) -> str:
+        known = self._runs_of(spec.workload.id, spec.release)
+        run = (
+            known[0]
+            if known
+            else self._client.create_run(
+                self._experiment(spec.workload.id),
+                run_name=spec.release,
+                tags=_lineage(spec, result),
+            )
+        )
+        run_id = str(run.info.run_id)
+        if run.info.status != "FINISHED":
+            self._log_values(run_id, spec, result, progress)
+            upload_file(self._client, run_id, adapter / MANIFEST)
+            self._client.set_terminated(run_id)
+        for double in known[1:]:
+            self._client.delete_run(double.info.run_id)
+        return run_id
 
     def _log_values(
         self, run_id: str, spec: TrainSpec, result: TrainResult, progress: Sequence[TrainProgress]
@@ -198,42 +225,3 @@ def _lineage(spec: TrainSpec, result: TrainResult) -> dict[str, str]:
         "flywheel.git_revision": spec.git_revision,
         **{f"flywheel.with.{name}": version for name, version in result.versions.items()},
     }
-
-
-def _prepare_sqlite(path: Path) -> None:
-    # MLflow brings a new database through 68 migrations of several commits each. With a write-ahead
-    # log that takes 2 s in place of 5, and the interface can read while a training is logged.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL").close()
-
-
-@contextmanager
-def _loaded_mlflow() -> Iterator[None]:
-    # Read by MLflow at import; a deployment that set one of them is left alone.
-    for name, value in _SWITCHES.items():
-        os.environ.setdefault(name, value)
-    # A new database logs one line per migration.
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 deprecates.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    with _loaded_mlflow():
-        from mlflow.exceptions import MlflowException
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}:
-            raise UnavailableError(
-                f"MLflow did not answer: {error}", next_step="try again"
-            ) from error
-        raise StorageError(
-            f"MLflow refused: {error}", next_step="look at the MLflow database and its folder"
-        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from flywheel.ports.train_launcher import TrainProgress
 
-__all__ = ["PROGRESS", "progress_callback"]
+__all__ = ["PROGRESS", "progress_callback", "read_progress"]
 
 PROGRESS = "progress.jsonl"
 
@@ -68,6 +68,15 @@ def progress_callback(out: Path, tokens_per_row: float, rows_per_step: int) -> A
             self.stopped = True
 
     return Reporting()
+
+
+def read_progress(out: Path) -> list[TrainProgress]:
+    """Read what the runs in an output folder told; of a step that was trained again, the last."""
+    path = out / PROGRESS
+    content = path.read_bytes() if path.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1].splitlines()
+    points = [TrainProgress.model_validate_json(line) for line in whole]
+    return list({point.step: point for point in points}.values())
 
 
 def _append(path: Path, line: str) -> None:

@@ -66,23 +66,20 @@ def train_candidate(
 ) -> "TrainResult":
     """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
     from flywheel.release.candidate import record_candidate  # noqa: PLC0415 - (as above)
+    from flywheel.train.reporting import read_progress  # noqa: PLC0415 - (as above)
 
     state = platform.state
     spec = training_spec(platform, workload_id, cycle)
     attempt = _attempt(platform, workload_id, cycle)
     out = run_folder(platform, workload_id, cycle, attempt.number)
     state.set_cycle_status(workload_id, cycle, "training", f"training {spec.release}")
-    curve: list[TrainProgress] = []
-
-    def keep(progress: "TrainProgress") -> None:
-        curve.append(progress)
-        on_progress(progress)
-
     try:
-        result = platform.launcher.run(spec, out, on_progress=keep)
+        result = platform.launcher.run(spec, out, on_progress=on_progress)
     except TerminalError as error:
         state.set_cycle_status(workload_id, cycle, "stopped", error.message)
         raise
+    # From the folder, not from what was told: a repeat finds the training done and is told nothing.
+    curve = read_progress(out)
     record_candidate(state, platform.registry, spec, result, out, progress=curve)
     return result
 

@@ -77,7 +77,7 @@ def write_snapshot(
     }
     name = content_hash(files, workload.taxonomy_version)
     folder = root / name
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for split, content in files.items():
         (folder / f"{split}.jsonl").write_bytes(content)
     manifest = {
@@ -138,7 +138,14 @@ class ReleaseWorld:
         )
 
     def train(
-        self, cycle: Cycle, release: str, wrong: Sequence[str] = (), golden: int = 90
+        self,
+        cycle: Cycle,
+        release: str,
+        wrong: Sequence[str] = (),
+        golden: int = 90,
+        *,
+        progress: Sequence[TrainProgress] = (),
+        again: bool = False,
     ) -> Release:
         """Leave what a training leaves; the release answers right but on the ``wrong`` inputs."""
         splits = {name: rows_for(self.workload, name, 6) for name in ("train", "must_not_lose")}
@@ -149,7 +156,7 @@ class ReleaseWorld:
         attempt = self.state.attempt(self.workload.id, cycle.name).number
         out = self.root / "runs" / release
         adapter = out / "adapter"
-        adapter.mkdir(parents=True)
+        adapter.mkdir(parents=True, exist_ok=again)
         (adapter / "adapter_model.safetensors").write_bytes(release.encode())
         digest = write_manifest(adapter, {"release": release, "base_digest": "b" * 64})
         spec = TrainSpec(
@@ -178,7 +185,8 @@ class ReleaseWorld:
         point = TrainProgress(
             step=1, steps=1, epoch=1.0, loss=0.1, tokens_per_second=100.0, seconds=1.0
         )
-        return record_candidate(self.state, self.registry, spec, result, out, progress=[point])
+        curve = progress or [point]
+        return record_candidate(self.state, self.registry, spec, result, out, progress=curve)
 
     def gate(self, cycle: Cycle, release: str, *, again: bool = False) -> GateReport:
         """Run the whole gate."""

@@ -1,0 +1,58 @@
+"""Files of a run in MLflow: brought there, and read back to see that they are what was sent."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flywheel.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["upload_adapter", "upload_file"]
+
+_CHUNK = 1 << 20
+
+
+def upload_file(client: "MlflowClient", run_id: str, file: Path) -> None:
+    """Bring one file to the top of a run and verify it there."""
+    client.log_artifact(run_id, str(file))
+    _verify(client, run_id, {file.name: _digest(file)})
+
+
+def upload_adapter(
+    client: "MlflowClient", run_id: str, adapter: Path, texts: Mapping[str, str]
+) -> None:
+    """Bring an adapter folder and texts beside it to a run and verify them there.
+
+    Raises:
+        IntegrityError: what MLflow gives back is not what it was given.
+    """
+    client.log_artifacts(run_id, str(adapter), "adapter")
+    for name, text in texts.items():
+        client.log_text(run_id, text, name)
+    files = [path for path in sorted(adapter.rglob("*")) if path.is_file()]
+    wanted = {f"adapter/{path.relative_to(adapter).as_posix()}": _digest(path) for path in files}
+    wanted |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    _verify(client, run_id, wanted)
+
+
+def _verify(client: "MlflowClient", run_id: str, wanted: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="flywheel-uploads-") as folder:
+        for path, digest in wanted.items():
+            if _digest(Path(client.download_artifacts(run_id, path, folder))) != digest:
+                raise IntegrityError(
+                    f"MLflow's copy of {path} in run {run_id} is not what was sent.",
+                    next_step="give the command again: it sends the files anew; if it stays so, "
+                    "look at the server's artifact store",
+                )
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
