@@ -12,6 +12,8 @@ _MODULES: dict[str, str | None] = {
     "workloads": None,
     "base": "base",
     "importing": None,
+    "topics": "topics",
+    "schema": None,
     "ingest": None,
     "dlq": "dlq",
     "review": "review",

@@ -110,7 +110,7 @@ def _adapters(platform: Platform) -> dict[str, str]:
 
 def _table(ledger: "Ledger") -> Table:
     table = Table(title="produced = landed + dead letters + lag + gap")
-    columns = ("produced", "landed", "dead_letters", "lag", "gap", "difference", "twice")
+    columns = ("produced", "landed", "dead_letters", "lag", "gap", "holes", "difference", "twice")
     table.add_column("partition")
     for column in columns:
         table.add_column(column.replace("_", " "), justify="right")

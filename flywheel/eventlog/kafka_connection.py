@@ -4,7 +4,10 @@ The client's defaults are unsafe here (positions committed by themselves, readin
 uncommitted records, silent resets, topics made by asking for them), so that none of them is left.
 """
 
+import socket
 import warnings
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.eventlog.kafka_errors import translated
 from flywheel.ports.event_log import RECORD_BYTES
 
@@ -24,6 +27,7 @@ _PARTITION_FETCH_BYTES = 4 * _MEBIBYTE
 _FETCH_WAIT_SECONDS = 0.25
 _PRODUCE_BATCH_BYTES = 128 * 2**10
 _LINGER_SECONDS = 0.01
+_CONNECT_SECONDS = 5.0
 # A record's own cost beside key and value, in a batch of its own: at most about 100 bytes.
 _OVERHEAD_BYTES = 1_024
 
@@ -69,7 +73,7 @@ class KafkaConnection:
             raise ConfigurationError(
                 f"There is no file {self.ca_file}.", next_step="correct FLYWHEEL_KAFKA_CA_FILE"
             )
-        away = [host for host in _hosts(self.servers) if not _is_loopback(host)]
+        away = [host for host, _ in _addresses(self.servers) if not _is_loopback(host)]
         if away and not self.security_protocol.endswith("SSL"):
             warnings.warn(
                 f"Events{' and password' if self.password else ''} travel unencrypted to "
@@ -100,30 +104,27 @@ class KafkaConnection:
         """Open a client for topics and offsets."""
         from kafka import KafkaAdminClient
 
-        with translated(f"connecting to {self.servers}"):
-            return KafkaAdminClient(**self.options())
+        return self._opened(KafkaAdminClient, self.options())
 
     def producer(self) -> Any:
         """Open a producer that has every record on all in-sync replicas, once and in order."""
         from kafka import KafkaProducer
 
-        with translated(f"connecting to {self.servers}"):
-            return KafkaProducer(
-                **self.options()
-                | {
-                    # A request fails a while before the record's own time is over.
-                    "request_timeout_ms": int(self.timeout_seconds * 500),
-                    "delivery_timeout_ms": int(self.timeout_seconds * 1000),
-                    "max_block_ms": int(self.timeout_seconds * 1000),
-                },
-                acks="all",
-                enable_idempotence=True,
-                max_request_size=RECORD_BYTES + _OVERHEAD_BYTES,
-                batch_size=_PRODUCE_BATCH_BYTES,
-                linger_ms=int(_LINGER_SECONDS * 1000),
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
+        wait = int(self.timeout_seconds * 1000)
+        options = {
+            # A request fails a while before the record's own time is over.
+            "request_timeout_ms": wait // 2,
+            "delivery_timeout_ms": wait,
+            "max_block_ms": wait,
+            "acks": "all",
+            "enable_idempotence": True,
+            "max_request_size": RECORD_BYTES + _OVERHEAD_BYTES,
+            "batch_size": _PRODUCE_BATCH_BYTES,
+            "linger_ms": int(_LINGER_SECONDS * 1000),
+            "allow_auto_create_topics": False,
+            "metrics_enabled": False,
+        }
+        return self._opened(KafkaProducer, self.options() | options)
 
     def consumer(self, group: str) -> Any:
         """Open a member of a group that never moves its position by itself."""
@@ -132,33 +133,76 @@ class KafkaConnection:
             RangePartitionAssignor,
         )
 
-        with translated(f"connecting to {self.servers}"):
-            return KafkaConsumer(
-                **self.options(),
-                group_id=group,
-                group_instance_id=self.member,
-                enable_auto_commit=False,
-                # Not "earliest": the client would use it as well where the log lost records.
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                partition_assignment_strategy=[RangePartitionAssignor],
-                session_timeout_ms=int(self.session_seconds * 1000),
-                heartbeat_interval_ms=int(self.session_seconds * 1000 / 10),
-                max_poll_interval_ms=int(self.busy_seconds * 1000),
-                fetch_max_bytes=_FETCH_BYTES,
-                max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-                fetch_max_wait_ms=int(_FETCH_WAIT_SECONDS * 1000),
-                metrics_enabled=False,
-            )
+        options = {
+            "group_id": group,
+            "group_instance_id": self.member,
+            "enable_auto_commit": False,
+            # Not "earliest": the client would use it as well where the log lost records.
+            "auto_offset_reset": "none",
+            "isolation_level": "read_committed",
+            "allow_auto_create_topics": False,
+            "partition_assignment_strategy": [RangePartitionAssignor],
+            "session_timeout_ms": int(self.session_seconds * 1000),
+            "heartbeat_interval_ms": int(self.session_seconds * 1000 / 10),
+            "max_poll_interval_ms": int(self.busy_seconds * 1000),
+            "fetch_max_bytes": _FETCH_BYTES,
+            "max_partition_fetch_bytes": _PARTITION_FETCH_BYTES,
+            "fetch_max_wait_ms": int(_FETCH_WAIT_SECONDS * 1000),
+            "metrics_enabled": False,
+        }
+        return self._opened(KafkaConsumer, self.options() | options)
+
+    def _opened(self, kind: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        # A client that cannot connect leaves its thread and sockets behind, and tries for long.
+        from kafka.errors import KafkaTimeoutError
+        from kafka.net.compat import KafkaNetClient
+
+        self._require_listener()
+        made: list[Any] = []
+
+        def client(**told: Any) -> Any:
+            made.append(KafkaNetClient(**told))
+            return made[-1]
+
+        with translated(f"connecting to {self.servers}"), ExitStack() as after_failure:
+            after_failure.callback(lambda: [half.close() for half in made])
+            try:
+                opened = kind(**options, kafka_client=client)
+            except KafkaTimeoutError as error:
+                # A wrong password or protocol ends so as well: the broker just hangs up.
+                raise UnavailableError(
+                    f"Something listens at {self.servers}, but it did not let this client in.",
+                    next_step="wait for the broker to be up, or correct FLYWHEEL_KAFKA_* (protocol "
+                    f"{self.security_protocol}, user {self.username}, its password)",
+                ) from error
+            after_failure.pop_all()
+            return opened
+
+    def _require_listener(self) -> None:
+        errors = []
+        for host, port in _addresses(self.servers):
+            try:
+                seconds = min(self.timeout_seconds, _CONNECT_SECONDS)
+                with socket.create_connection((host, port), timeout=seconds):
+                    return
+            except OSError as error:
+                errors.append(f"{host}:{port}: {error}")
+        raise UnavailableError(
+            f"No Kafka broker can be reached ({'; '.join(errors)}).",
+            next_step="start it (`flywheel services up`), or correct FLYWHEEL_KAFKA_SERVERS",
+        )
 
 
-def _hosts(servers: str) -> list[str]:
-    places = (server.strip().rsplit("://", 1)[-1] for server in servers.split(","))
-    return [
-        place[1:].split("]")[0] if place.startswith("[") else place.rsplit(":", 1)[0]
-        for place in places
-    ]
+def _addresses(servers: str) -> list[tuple[str, int]]:
+    from kafka.cluster import collect_hosts
+
+    try:
+        return [(host, port) for host, port, _ in collect_hosts(servers, randomize=False)]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{servers!r} is no list of brokers.",
+            next_step="set FLYWHEEL_KAFKA_SERVERS to host:port, separated by commas",
+        ) from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,6 +31,39 @@ Route = Literal["champion", "canary", "shadow", "fallback"]
 FeedbackKind = Literal["boolean", "float", "comment", "demonstration"]
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
 _Time = Annotated[datetime, Meta(tz=True)]
+# What ingest checks inside the texts that stay raw, for the published schema.
+_Request = Annotated[
+    Raw,
+    Meta(
+        description="an OpenAI chat-completion request, exactly as it was sent",
+        extra_json_schema={
+            "type": "object",
+            "required": ["messages"],
+            "properties": {
+                "messages": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["role"],
+                        "properties": {"role": {"type": "string"}},
+                    },
+                    "contains": {
+                        "required": ["role", "content"],
+                        "properties": {"role": {"const": "user"}},
+                    },
+                }
+            },
+        },
+    ),
+]
+_Response = Annotated[
+    Raw,
+    Meta(
+        description="the OpenAI chat-completion response, exactly as it came; null after an error",
+        extra_json_schema={"type": ["object", "null"]},
+    ),
+]
+_Answer = Annotated[Raw, Meta(description="the parsed answer, null where it could not be parsed")]
 _Tokens = Annotated[int, Meta(ge=0, le=2**31)]
 
 
@@ -60,9 +93,9 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     route: Route | None
     release: str | None
     base_model: str | None
-    request: Raw
-    response: Raw
-    output: Raw
+    request: _Request
+    response: _Response
+    output: _Answer
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
     latency_ms: Annotated[float, Meta(ge=0)] | None
     usage: Usage | None

@@ -190,7 +190,7 @@ class Ingest:
             rejected = dead_letters(records, batch.rejections, now=now)
             write_dead_letters(self._lake, rejected)
         self._on_step("dead_letters_written")
-        self._lake.land(table_of(topic), batch.rows, moves=reader.moves())
+        self._lake.land(table_of(topic), batch.rows, moves=reader.moves(), holes=reader.holes())
         self._on_step("rows_committed")
         reader.advance()
         self._on_step("offsets_committed")

@@ -1,18 +1,20 @@
 """The ledger: proof that nothing was lost and nothing counts twice.
 
 Per partition, produced = landed + dead letters + unread lag + declared gap; over all, distinct ids
-= landed - duplicates. Landed counts what lies on disk, erased subjects' rows (emptied, but there)
+= landed - duplicates. Produced is the log's end less the holes: offsets below the position that hold
+no record by nature (Kafka's transaction markers, aborted transactions, compaction), counted when
+ingest passed them, in the same commit. Lag counts offsets, a marker at the very end among them.
+Landed counts what lies on disk, erased subjects' rows (emptied, but there)
 included; a dead letter whose position has landed counts as landed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flywheel.errors import IntegrityError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest.arrow import table_of
-from flywheel.lake.store import Lake
+from flywheel.lake.store import Lake, holes_id
 from flywheel.ports.event_log import EventLog, Partition
 
 __all__ = ["Ledger", "PartitionBalance", "prove", "require_balance"]
@@ -52,7 +54,10 @@ FROM (SELECT workload_id, {id}, row_number() OVER (
 
 @dataclass(frozen=True)
 class PartitionBalance:
-    """One partition's account; ``twice`` counts rows beyond the first of a position."""
+    """One partition's account; ``twice`` counts rows beyond the first of a position.
+
+    ``holes`` are offsets without a record, which ``produced`` leaves out.
+    """
 
     topic: str
     topic_id: str
@@ -62,6 +67,7 @@ class PartitionBalance:
     dead_letters: int
     lag: int
     gap: int
+    holes: int
     twice: int
 
     @property
@@ -133,46 +139,59 @@ def _topic(log: EventLog, lake: Lake, topic: str) -> list[PartitionBalance]:
     with lake.lock:
         found = _positions(lake, table, log.end_offsets(topic))
         topic_id = next(iter(found)).topic_id
-        positions = [found[partition] for partition in sorted(found)]
-        rows = _counts(lake, table, topic_id, positions)
-        while positions != [p for _, p in sorted(_positions(lake, table, found).items())]:
-            found = _positions(lake, table, found)
-            positions = [found[partition] for partition in sorted(found)]
-            rows = _counts(lake, table, topic_id, positions)
+        rows = _counts(lake, table, topic_id, found)
+        while found != (now := _positions(lake, table, found)):
+            found = now
+            rows = _counts(lake, table, topic_id, found)
     ends = log.end_offsets(topic)
+    if not found.keys() <= ends.keys():  # the topic was made anew meanwhile
+        return _topic(log, lake, topic)
     return [
         _balance(partition, ends[partition], found[partition], rows.get(partition.number))
         for partition in sorted(found)
     ]
 
 
-def _positions(lake: Lake, table: str, partitions: Any) -> dict[Partition, int]:
+@dataclass(frozen=True)
+class _Standing:
+    position: int
+    holes: int
+
+
+def _positions(
+    lake: Lake, table: str, partitions: Iterable[Partition]
+) -> dict[Partition, _Standing]:
     return {
-        partition: lake.position(table, partition.topic_id, partition.number) or 0
-        for partition in partitions
+        partition: _Standing(
+            lake.position(table, partition.topic_id, partition.number) or 0,
+            lake.transaction(table, holes_id(partition.topic_id, partition.number)) or 0,
+        )
+        for partition in sorted(partitions)
     }
 
 
 def _counts(
-    lake: Lake, table: str, topic_id: str, positions: list[int]
+    lake: Lake, table: str, topic_id: str, found: Mapping[Partition, _Standing]
 ) -> dict[int, dict[str, int]]:
+    positions = [standing.position for standing in found.values()]
     rows = lake.rows(_COUNTS.format(table=table), {"topic_id": topic_id, "positions": positions})
     return {row["partition"]: row for row in rows}
 
 
 def _balance(
-    partition: Partition, produced: int, position: int, counts: dict[str, int] | None
+    partition: Partition, end: int, standing: _Standing, counts: dict[str, int] | None
 ) -> PartitionBalance:
     row = counts or {"landed": 0, "positions": 0, "dead": 0, "dead_positions": 0, "gap": 0}
     return PartitionBalance(
         topic=partition.topic,
         topic_id=partition.topic_id,
         partition=partition.number,
-        produced=produced,
+        produced=end - standing.holes,
         landed=row["landed"],
         dead_letters=row["dead"],
-        lag=produced - position,
+        lag=end - standing.position,
         gap=row["gap"],
+        holes=standing.holes,
         twice=row["landed"] - row["positions"] + row["dead"] - row["dead_positions"],
     )
 

@@ -36,6 +36,7 @@ class TopicReader:
         self._landed: dict[Partition, int] = {}  # where the lake stood when we looked
         self._expected: dict[Partition, int] = {}  # the next offset of what we read
         self._asked_again: dict[Partition, int] = {}
+        self._holes: dict[Partition, int] = {}  # offsets passed since, that hold no record
         self._waiting: list[LogRecord] = []
         self._waiting_bytes = 0
         self._waiting_since = 0.0
@@ -103,9 +104,18 @@ class TopicReader:
             if self._expected[partition] != start
         }
 
+    def holes(self) -> dict[tuple[str, int], int]:
+        """Return, per source, how many offsets of the move hold no record.
+
+        Transaction markers, aborted transactions and compaction leave such. The log was asked for
+        each of them again, and had nothing there.
+        """
+        return {(part.topic_id, part.number): count for part, count in self._holes.items()}
+
     def advance(self) -> None:
         """Take note that what was read has landed, and tell the group as a courtesy."""
         self._landed = dict(self._expected)
+        self._holes.clear()
         with suppress(TransientError, NotFoundError):  # the lake holds the truth
             self._consumer.commit(self._landed)
 
@@ -130,6 +140,7 @@ class TopicReader:
     def _forget(self) -> None:
         self._landed.clear()
         self._expected.clear()
+        self._holes.clear()
         self.take()
 
     def _fetch(self, maximum: int, timeout_seconds: float) -> int:
@@ -154,6 +165,7 @@ class TopicReader:
         gone = set(self._landed) - assigned
         for partition in gone:
             del self._landed[partition], self._expected[partition]
+            self._holes.pop(partition, None)
         for partition in assigned - set(self._landed):
             table = table_of(self._topic)
             at = self._lake.position(table, partition.topic_id, partition.number) or 0
@@ -164,18 +176,27 @@ class TopicReader:
     def _in_turn(self, records: list[LogRecord]) -> list[LogRecord]:
         kept: list[LogRecord] = []
         skipped: set[Partition] = set()
+        following: set[Partition] = set()
         for record in records:
             partition, offset = record.partition, record.offset
             expected = self._expected.get(partition)
             if expected is None or offset < expected or partition in skipped:
                 continue
-            if offset > expected and self._asked_again.get(partition) != expected:
+            if (
+                offset > expected
+                and partition not in following
+                and self._asked_again.get(partition) != expected
+            ):
                 # Asked from the very place, a log that lost records raises; one that has a hole
-                # there by nature gives the same answer, which is accepted.
+                # there by nature gives the same answer, which is accepted. What one poll leaves
+                # out between two records is a hole anyway.
                 self._asked_again[partition] = expected
                 self._consumer.seek(partition, expected)
                 skipped.add(partition)
                 continue
+            if offset > expected:
+                self._holes[partition] = self._holes.get(partition, 0) + offset - expected
             self._expected[partition] = offset + 1
+            following.add(partition)
             kept.append(record)
         return kept

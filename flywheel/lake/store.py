@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import duckdb
@@ -20,7 +21,7 @@ from flywheel.lake.rows import conform, equality, require_equal
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import EXTRA_VIEWS, needed_tables, reader_view, stored_view
 
-__all__ = ["Lake", "source_id"]
+__all__ = ["Lake", "holes_id", "source_id"]
 
 _ATTEMPTS = 8
 Result = TypeVar("Result")
@@ -30,6 +31,11 @@ _WORD = re.compile(r"\w+")
 def source_id(topic_id: str, partition: int) -> str:
     """Name the Delta application whose transactions hold a partition's position."""
     return f"{topic_id}:{partition}"
+
+
+def holes_id(topic_id: str, partition: int) -> str:
+    """Name the application that counts a partition's offsets which hold no record by nature."""
+    return f"{topic_id}:{partition}:holes"
 
 
 class Lake:
@@ -72,7 +78,12 @@ class Lake:
         return True
 
     def land(
-        self, table: str, rows: pa.Table, *, moves: Mapping[tuple[str, int], tuple[int, int]]
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        moves: Mapping[tuple[str, int], tuple[int, int]],
+        holes: Mapping[tuple[str, int], int] = MappingProxyType({}),
     ) -> None:
         """Commit rows and move the positions of their sources, all in one commit.
 
@@ -82,6 +93,7 @@ class Lake:
             table: name of a lake table.
             rows: the valid rows among the offsets that were read.
             moves: per topic id and partition, the position read from and the next to read.
+            holes: how many offsets in between hold no record, where there are such.
 
         Raises:
             ConcurrencyError: a position is not (any more) where it was read from; nothing is
@@ -101,7 +113,11 @@ class Lake:
                     next_step="read the position again and retry",
                     positions=moved,
                 )
-            handle.append(ready, [(source_id(*source), end) for source, (_, end) in moves.items()])
+            marks = [(source_id(*source), end) for source, (_, end) in moves.items()]
+            for source, count in holes.items():
+                before = delta.transaction_version(holes_id(*source)) or 0
+                marks.append((holes_id(*source), before + count))
+            handle.append(ready, marks)
 
     def append_computed(
         self, table: str, application: str, make_rows: Callable[[], pa.Table]

@@ -85,8 +85,9 @@ class LogConsumer(Protocol):
     def poll(self, *, maximum: int, timeout_seconds: float) -> list[LogRecord]:
         """Return the next records of the assigned partitions, none after the timeout.
 
-        Called by ingest, again and again: this is also what keeps the member in its group. Without
-        a timeout, it returns nothing only where the log held nothing. In a rebalance it may wait
+        Called by ingest, again and again: this is also what keeps the member in its group. Of each
+        partition the records are in order, and an offset left out between two holds no record.
+        Without a timeout, it returns nothing only where the log held nothing. In a rebalance it may wait
         longer than it was told to, and return records of a partition that has just come over.
 
         Raises:

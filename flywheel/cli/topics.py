@@ -1,0 +1,106 @@
+"""`flywheel topics`: the topics that the project declares, made and compared."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flywheel.wiring import open_platform
+
+if TYPE_CHECKING:
+    from flywheel.eventlog.topics import TopicState
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Topics of the event log.", no_args_is_help=True)
+_console = Console()
+_DAY = 24 * 3600
+_MEBIBYTE = 2**20
+_LABELS = {
+    "retention_seconds": "retention",
+    "record_bytes": "largest record",
+    "record_time": "time of a record",
+}
+
+
+@app.command("apply")
+def apply_command(
+    json_output: bool = typer.Option(False, "--json", help="for machines"),
+) -> None:
+    """Make the topics that are missing; tell, and leave alone, what differs (exit code 1)."""
+    from flywheel.eventlog.topics import (  # noqa: PLC0415 - commands load what they use
+        apply_topics,
+    )
+
+    _report(apply_topics(open_platform().log), json_output=json_output)
+
+
+@app.command("show")
+def show_command(
+    json_output: bool = typer.Option(False, "--json", help="for machines"),
+) -> None:
+    """Compare the topics with what is declared; exit code 1 where one differs or is missing."""
+    from flywheel.eventlog.topics import compare_topics  # noqa: PLC0415 - (as above)
+
+    _report(compare_topics(open_platform().log), json_output=json_output)
+
+
+def _report(states: "Sequence[TopicState]", *, json_output: bool) -> None:
+    if json_output:
+        kept = [asdict(s) | {"state": _state(s), "differences": s.differences} for s in states]
+        typer.echo(json.dumps(kept))
+    else:
+        _console.print(_table(states))
+    good = all(state.found is not None and not state.differences for state in states)
+    if not good:
+        if not json_output:
+            _console.print(
+                "Nothing was changed. Change the topic with Kafka's own tools (kafka-configs, "
+                "kafka-topics) if the difference is not meant."
+            )
+        raise typer.Exit(1)
+
+
+def _state(state: "TopicState") -> str:
+    if state.found is None:
+        return "missing"
+    if state.differences:
+        return "differs"
+    return "made" if state.made else "as declared"
+
+
+def _table(states: "Sequence[TopicState]") -> Table:
+    table = Table(title="topics")
+    for column in ("topic", "state", "setting", "declared", "found"):
+        table.add_column(column)
+    for state in states:
+        found = {} if state.found is None else asdict(state.found)
+        for row, (name, declared) in enumerate(asdict(state.declared).items()):
+            value = found.get(name)
+            style = "red" if name in state.differences else ""
+            table.add_row(
+                Text("" if row else state.name),
+                "" if row else _state(state),
+                _LABELS.get(name, name),
+                _shown(name, declared),
+                Text("—" if value is None else _shown(name, value), style=style),
+                end_section=row == len(asdict(state.declared)) - 1,
+            )
+    return table
+
+
+def _shown(name: str, value: object) -> str:
+    if not isinstance(value, int):
+        return str(value)
+    if name == "retention_seconds":
+        if value < 0:
+            return "for ever"
+        return f"{value // _DAY:,} days" if value % _DAY == 0 else f"{value:,} s"
+    if name == "record_bytes":
+        return f"{value // _MEBIBYTE:,} MiB" if value % _MEBIBYTE == 0 else f"{value:,} bytes"
+    return f"{value:,}"
