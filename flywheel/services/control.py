@@ -279,10 +279,14 @@ def start(
     return services
 
 
-def stop(folder: Path) -> int:
+def stop(folder: Path, *, delete: bool = False) -> int:
     """Stop the services of a folder, and return how many processes had outlived their supervisor.
 
-    Afterwards no process and no port is left; an ephemeral set's data is gone as well.
+    Afterwards no process and no port is left.
+
+    Args:
+        folder: The set's folder.
+        delete: Delete its data as well; that of an ephemeral set is deleted in any case.
     """
     layout = Layout(folder.absolute())
     supervisor = Supervisor(layout)
@@ -291,7 +295,9 @@ def stop(folder: Path) -> int:
     ended = leftovers.end(layout.folder)
     (layout.folder / CONNECTIONS).unlink(missing_ok=True)
     plan = load_plan(layout.plan)
-    if plan is not None and plan.ephemeral:
-        shutil.rmtree(layout.folder, ignore_errors=True)
+    if delete or (plan is not None and plan.ephemeral):
+        data = postgres.data_folder(layout.folder / "postgres")
+        for each in (data.parent, layout.folder):
+            shutil.rmtree(each, ignore_errors=True)
     guarding.dismiss(layout.folder)
     return ended

@@ -11,7 +11,16 @@ from flywheel.services.java import find_java, install_jars, kafka_version
 from flywheel.services.network import HOST, port_is_open
 from flywheel.services.program import Program
 
-__all__ = ["QUICK_TO_RETURN", "Brokers", "broker_names", "prepare", "programs", "ready", "servers"]
+__all__ = [
+    "QUICK_TO_RETURN",
+    "Brokers",
+    "broker_names",
+    "is_formatted",
+    "prepare",
+    "programs",
+    "ready",
+    "servers",
+]
 
 _LOGGING = """\
 rootLogger.level = info
@@ -84,7 +93,7 @@ def prepare(brokers: Brokers) -> None:
         (folder / "log4j2.properties").write_text(_LOGGING)
         properties = folder / "server.properties"
         properties.write_text(_server_properties(brokers, number, folder / "data"))
-        if not _is_formatted(folder / "data", brokers.cluster_id):
+        if not is_formatted(folder / "data", brokers.cluster_id):
             _format(jars, properties, brokers.cluster_id)
             (folder / "data" / "kafka.version").write_text(kafka_version())
 
@@ -119,7 +128,12 @@ def _server_properties(brokers: Brokers, number: int, data: Path) -> str:
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
-def _is_formatted(data: Path, cluster_id: str) -> bool:
+def is_formatted(data: Path, cluster_id: str) -> bool:
+    """Tell whether a data folder is this cluster's; an empty one is nobody's.
+
+    Raises:
+        StorageError: It belongs to another cluster or to a newer Kafka.
+    """
     meta = data / "meta.properties"
     if not meta.exists():
         return False

@@ -1,6 +1,7 @@
 """Processes that outlived their supervisor: found by the mark in their environment."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,17 +32,20 @@ def end(folder: Path) -> int:
     """End what is left and return how many processes that were."""
     processes = find(folder)
     for process in processes:
-        _signal(process, "terminate")
+        _signal(process, signal.SIGTERM)
     _, stubborn = psutil.wait_procs(processes, timeout=20)
     for process in stubborn:
-        _signal(process, "kill")
+        _signal(process, signal.SIGKILL)
     psutil.wait_procs(stubborn, timeout=10)
     return len(processes)
 
 
-def _signal(process: psutil.Process, how: str) -> None:
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
     with suppress(psutil.NoSuchProcess):
-        getattr(process, how)()
+        if number == signal.SIGTERM and "postgres" in process.name():
+            # At TERM it would wait for its clients to leave.
+            number = signal.SIGINT
+        process.send_signal(number)
 
 
 def _marked(folder: Path) -> Iterator[psutil.Process]:

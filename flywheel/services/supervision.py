@@ -17,7 +17,7 @@ import psutil
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.services.program import Layout, Program
 
-__all__ = ["MARK", "ProgramState", "Supervisor"]
+__all__ = ["MARK", "ProgramState", "Supervisor", "program_section", "tail", "wait_until"]
 
 # In the environment of every process started here, so that leftovers can be found.
 MARK = "FLYWHEEL_SUPERVISED_IN"
@@ -83,7 +83,7 @@ class Supervisor:
             restart: Start it again when it dies without having been told to.
         """
         file = self._layout.programs / f"{program.name}.conf"
-        text = _program_section(self._layout, program, restart=restart)
+        text = program_section(self._layout, program, restart=restart)
         same = file.exists() and file.read_text() == text
         if not same:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -208,7 +208,8 @@ files={layout.programs}/*.conf
 """)
 
 
-def _program_section(layout: Layout, program: Program, *, restart: bool) -> str:
+def program_section(layout: Layout, program: Program, *, restart: bool) -> str:
+    """Return a program's part of the supervisor's configuration; it may hold passwords."""
     pairs = {MARK: str(layout.folder), **program.environment}
     environment = ",".join(f"{key}={_quoted(key, pairs[key])}" for key in sorted(pairs))
     user = f"user={program.user}\n" if program.user else ""

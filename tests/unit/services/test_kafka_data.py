@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import StorageError
+from flywheel.services.java import coordinates, kafka_version
+from flywheel.services.kafka import broker_names, is_formatted
+
+
+def _data(folder: Path, *, cluster: str = "ours", layout: str = "1", written_by: str | None = None):
+    (folder / "meta.properties").write_text(
+        f"# a comment\nnode.id=1\nversion={layout}\ncluster.id={cluster}\n"
+    )
+    if written_by is not None:
+        (folder / "kafka.version").write_text(written_by)
+    return folder
+
+
+def test_an_empty_folder_is_to_be_formatted(tmp_path):
+    """Nothing there yet is no error."""
+    assert not is_formatted(tmp_path, "ours")
+
+
+def test_our_own_data_is_taken_as_it_is(tmp_path):
+    """It was formatted before, by this version or an older one."""
+    assert is_formatted(_data(tmp_path, written_by="4.0.0"), "ours")
+
+
+@pytest.mark.parametrize(("cluster", "layout"), [("theirs", "1"), ("ours", "0")])
+def test_data_of_another_kafka_is_refused(tmp_path, cluster, layout):
+    """Another cluster's or another format's data is not touched; the way out is named."""
+    with pytest.raises(StorageError, match="another Kafka") as caught:
+        is_formatted(_data(tmp_path, cluster=cluster, layout=layout), "ours")
+    assert f"move {tmp_path} away" in caught.value.next_step
+
+
+def test_data_of_a_newer_kafka_is_refused(tmp_path):
+    """A broker does not read what a later version wrote."""
+    with pytest.raises(StorageError, match="newer than"):
+        is_formatted(_data(tmp_path, written_by="99.0.0"), "ours")
+
+
+def test_the_jars_are_named_in_one_file():
+    """The coordinates are complete, with versions filled in."""
+    assert coordinates()[0] == f"org.apache.kafka:kafka_2.13:{kafka_version()}"
+    assert all(len(each.split(":")) == 3 and "$" not in each for each in coordinates())
+
+
+def test_one_broker_has_no_number():
+    """Several are numbered from one."""
+    assert broker_names(1) == ["kafka"]
+    assert broker_names(3) == ["kafka-1", "kafka-2", "kafka-3"]
