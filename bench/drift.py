@@ -19,7 +19,7 @@ from flywheel.lake.store import Lake
 from flywheel.simulate.traffic import SimulatedCall, generate
 from flywheel.workload import Workload, load_workload
 
-__all__ = ["measure"]
+__all__ = ["fill", "measure"]
 
 _REPOSITORY = Path(__file__).parent.parent
 _START = date(2026, 5, 4)
@@ -42,7 +42,7 @@ def measure() -> list[Ratio]:
     days = [*first.days, *second.days]
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder))
-        _fill(lake, workload, days)
+        fill(lake, workload, days)
         steps: dict[str, Callable[[], object]] = {
             "scan": lambda: lake.query(_SCAN.format(view="inferences"), {"workload": workload.id}),
             "first": lambda: lake.query(
@@ -77,7 +77,8 @@ def _seconds(step: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _fill(lake: Lake, workload: Workload, days: list[date]) -> None:
+def fill(lake: Lake, workload: Workload, days: list[date]) -> None:
+    """Land two million rows, spread over these days, one file a day."""
     calls = generate(
         workload,
         start=datetime(2026, 5, 1, tzinfo=UTC),

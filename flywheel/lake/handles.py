@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import (
+    ColumnProperties,
     CommitProperties,
     DeltaTable,
     PostCommitHookProperties,
@@ -31,7 +32,7 @@ __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
 
 CHECKPOINT_COMMITS = 30
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+_DISTINCT = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
 _FULL = ("No space left on device", "Disk quota exceeded")
 
 
@@ -45,6 +46,11 @@ class TableHandle:
         self.table = table
         self.folder = folder
         self._delta: DeltaTable | None = None
+        self._writer = WriterProperties(
+            compression="ZSTD",
+            compression_level=1,
+            column_properties=dict.fromkeys(table.distinct, _DISTINCT) or None,
+        )
 
     def refresh(self) -> DeltaTable | None:
         """Return the table at its newest version, or None when it was never written."""
@@ -135,7 +141,7 @@ class TableHandle:
                 delta,
                 rows,
                 schema_mode="merge" if set(rows.column_names) - known else None,
-                writer_properties=_WRITER,
+                writer_properties=self._writer,
                 commit_properties=CommitProperties(app_transactions=marks),
                 post_commithook_properties=NO_HOOKS,
                 **options,

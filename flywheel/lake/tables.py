@@ -13,12 +13,17 @@ _SOURCE += [("offset", pa.int64())]
 
 @dataclass(frozen=True)
 class LakeTable:
-    """One Delta table; ``statistics`` are the narrow columns that data skipping may use."""
+    """One Delta table.
+
+    ``statistics`` are the narrow columns that data skipping may use; ``distinct`` are those whose
+    values hardly repeat, so that a dictionary of them would be built and thrown away.
+    """
 
     name: str
     schema: pa.Schema
     partition_by: tuple[str, ...] = ("workload_id",)
     statistics: tuple[str, ...] = ()
+    distinct: tuple[str, ...] = ()
 
 
 def _table(
@@ -27,8 +32,9 @@ def _table(
     *,
     partition_by: tuple[str, ...] = ("workload_id",),
     statistics: tuple[str, ...] = (),
+    distinct: tuple[str, ...] = (),
 ) -> LakeTable:
-    return LakeTable(name, pa.schema(columns), partition_by, statistics)
+    return LakeTable(name, pa.schema(columns), partition_by, statistics, distinct)
 
 
 # Values that depend on the workload (answers, feedback) are JSON text; `input` is the text that
@@ -63,6 +69,7 @@ _ALL = [
         ],
         partition_by=("workload_id", "day"),
         statistics=("timestamp", "topic_id", "partition", "offset"),
+        distinct=("inference_id", "trace_id", "request", "response", "input"),
     ),
     _table(
         "feedback",
@@ -93,6 +100,7 @@ _ALL = [
         ],
         partition_by=(),
         statistics=("topic_id", "partition", "offset"),
+        distinct=("key", "raw"),
     ),
     # Offsets that the log lost for good, as an operator declared them.
     _table(

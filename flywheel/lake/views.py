@@ -14,18 +14,37 @@ from flywheel.lake.tables import TABLES, LakeTable
 
 __all__ = ["EXTRA_VIEWS", "needed_tables", "reader_view", "stored_view"]
 
-_ORDER = 'landed_at, topic_id, "partition", "offset"'
-_FIRST = f"PARTITION BY workload_id, inference_id ORDER BY {_ORDER}"
+# A second event with the same id may land days later and carry another day, so that the whole
+# history is looked at; but only by hash, and only what comes again is put in order. Filters and
+# columns of the query itself reach the files.
+_LATER = """
+    WITH again AS MATERIALIZED (
+        SELECT hash(workload_id, inference_id) AS id FROM inferences GROUP BY id HAVING count(*) > 1
+    ), later AS MATERIALIZED (
+        SELECT topic_id, "partition", "offset" FROM (
+            SELECT topic_id, "partition", "offset", row_number() OVER (
+                PARTITION BY workload_id, inference_id
+                ORDER BY landed_at, topic_id, "partition", "offset") AS turn
+            FROM inferences WHERE hash(workload_id, inference_id) IN (SELECT id FROM again))
+        WHERE turn > 1
+    )
+"""
+_POSITION = """
+    later.topic_id = i.topic_id AND later."partition" = i."partition" AND later."offset" = i."offset"
+"""
 
 # Name -> (tables it reads, query).
 EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
     "first_inferences": (
         ("inferences",),
-        f"SELECT * FROM inferences QUALIFY row_number() OVER ({_FIRST}) = 1",
+        f"{_LATER} SELECT i.* FROM inferences AS i ANTI JOIN later ON {_POSITION}",
     ),
     "all_inferences": (
         ("inferences",),
-        f"SELECT *, row_number() OVER ({_FIRST}) > 1 AS duplicate FROM inferences",
+        (
+            f"{_LATER} SELECT i.*, EXISTS (SELECT 1 FROM later WHERE {_POSITION}) AS duplicate "
+            "FROM inferences AS i"
+        ),
     ),
     "latest_corrections": (
         ("corrections",),

@@ -184,6 +184,15 @@ def test_the_first_of_an_id_counts(lake):
     assert counted == {"n": 2}
 
 
+def test_a_duplicate_of_another_day_is_not_the_first(lake):
+    """Whoever asks for the day of the later event alone does not get it."""
+    lake.append("inferences", _inferences("a"))
+    late = _NOON + timedelta(days=3)
+    lake.append("inferences", _inferences("a", "b", landed_at=late, offset=1, day=late.date()))
+    found = lake.rows("SELECT inference_id AS i FROM first_inferences WHERE day = ?", [late.date()])
+    assert found == [{"i": "b"}]
+
+
 def test_the_highest_version_of_a_correction_counts(lake):
     """A later version wins, whenever it was written."""
     lake.append("corrections", _correction(2, status="withdrawn"))
