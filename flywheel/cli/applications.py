@@ -10,6 +10,7 @@ from flywheel.orchestration.instance import dagster_programs, open_instance, pre
 from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.services import Application, Services
 from flywheel.settings import Settings
+from flywheel.wiring import Platform
 
 __all__ = ["APPLICATIONS", "run_applications"]
 
@@ -35,12 +36,27 @@ def run_applications(
         on_progress: Told what is being started.
     """
     folder = (project or Path.cwd()).absolute()
+    _prepare(settings, on_progress)
     applications = []
     if "dagster" in names:
         applications += _dagster(services, settings, folder, on_progress)
     if "ingest" in names:
         applications.append(_ingest(services, settings, folder))
     services.run(applications, on_progress)
+
+
+def _prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
+    """Make topics and schema once, before several programs would at the same time."""
+    from flywheel.eventlog.topics import apply_topics  # noqa: PLC0415 - opened when asked for
+
+    platform = Platform(settings)
+    try:
+        for topic in apply_topics(platform.log):
+            for name, (declared, found) in topic.differences.items():
+                on_progress(f"{topic.name}: {name} is {found}, declared is {declared}; left alone")
+        platform.state.open_cycles()
+    finally:
+        platform.close()
 
 
 def _dagster(

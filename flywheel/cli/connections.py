@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from flywheel.cli.findings import Finding, checked
-from flywheel.errors import ConfigurationError, RefusedError, StorageError, UnavailableError
+from flywheel.errors import (
+    ConfigurationError,
+    NotFoundError,
+    RefusedError,
+    StorageError,
+    UnavailableError,
+)
 from flywheel.settings import Settings
 from flywheel.wiring import kafka_connection
 
@@ -18,7 +24,7 @@ def connection_findings(settings: Settings) -> Iterator[Finding]:
     """Look at each service that the settings name: connection, version, rights."""
     checks: dict[str, Callable[[Settings], str]] = {}
     if settings.event_log == "kafka":
-        checks["Kafka"] = _kafka
+        checks |= {"Kafka": _kafka, "topics": _topics}
     if settings.state_url is not None:
         checks["state's database"] = _state
     if settings.mlflow_url is not None and settings.mlflow_database.startswith("http"):
@@ -33,11 +39,10 @@ def connection_findings(settings: Settings) -> Iterator[Finding]:
 
 def _kafka(settings: Settings) -> str:
     from flywheel.eventlog.kafka_facts import inspect_kafka  # noqa: PLC0415 - checks load their own
-    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC  # noqa: PLC0415 - (as above)
+    from flywheel.eventlog.topics import DECLARED  # noqa: PLC0415 - (as above)
 
-    wanted = (INFERENCES_TOPIC, FEEDBACK_TOPIC)
     connection = replace(kafka_connection(settings), timeout_seconds=_SECONDS)
-    facts = inspect_kafka(connection, wanted)
+    facts = inspect_kafka(connection, list(DECLARED))
     version = ".".join(str(part) for part in facts.version)
     if facts.version < _KAFKA:
         raise UnavailableError(
@@ -50,18 +55,35 @@ def _kafka(settings: Settings) -> str:
             f"The user may not do all that is needed ({named}).",
             next_step="have an administrator of the cluster grant it",
         )
-    missing = [topic for topic in wanted if topic not in facts.partitions]
-    if missing and not facts.may_create_topics:
-        raise RefusedError(
-            f"There is no topic {', '.join(missing)}, and the user may not make it.",
-            next_step="have an administrator run `flywheel topics apply`",
+    missing = [topic for topic in DECLARED if topic not in facts.partitions]
+    if missing:
+        step = "run `flywheel topics apply`"
+        raise NotFoundError(
+            f"There is no topic {', '.join(missing)}.",
+            next_step=step
+            if facts.may_create_topics
+            else f"have an administrator of the cluster {step}: this user may not make topics",
         )
     topics = ", ".join(f"{topic} ({count})" for topic, count in facts.partitions.items())
-    missing_ones = f"; to be made by `flywheel topics apply`: {', '.join(missing)}"
-    return (
-        f"Kafka {version}, brokers: {facts.brokers}, topics (partitions): {topics or 'none'}"
-        f"{missing_ones if missing else ''}"
-    )
+    return f"Kafka {version}, brokers: {facts.brokers}, topics (partitions): {topics}"
+
+
+def _topics(settings: Settings) -> str:
+    from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
+    from flywheel.eventlog.topics import compare_topics  # noqa: PLC0415 - (as above)
+
+    log = KafkaEventLog(replace(kafka_connection(settings), timeout_seconds=_SECONDS))
+    try:
+        states = compare_topics(log)
+    finally:
+        log.close()
+    differing = [state.name for state in states if state.differences or state.found is None]
+    if differing:
+        raise ConfigurationError(
+            f"Not as declared: {', '.join(differing)}.",
+            next_step="compare with `flywheel topics show`",
+        )
+    return "as declared"
 
 
 def _postgres(url: str, setting: str) -> str:
