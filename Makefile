@@ -39,13 +39,14 @@ demo: setup  ## run two quarters and a short third period of one workload (BASE=
 test: setup  ## run every test
 	@$(BIN)/python -m pytest $(TEST_FLAGS)
 
-check: setup  ## lint, types, layers, docstrings, spelling
+check: setup  ## lint, types, layers, docstrings, spelling, the compose file
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/interrogate --quiet flywheel assets sensors demo bench definitions.py
 	@$(BIN)/codespell
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 bench: setup  ## measure ratios against anchors in one run
 	@$(BIN)/python -m bench

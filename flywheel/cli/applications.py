@@ -6,13 +6,18 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError
-from flywheel.orchestration.instance import dagster_programs, open_instance, prepare_dagster_home
+from flywheel.orchestration.instance import (
+    DagsterHome,
+    dagster_programs,
+    open_instance,
+    prepare_dagster_home,
+)
 from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.services import Application, Services
 from flywheel.settings import Settings
 from flywheel.wiring import Platform
 
-__all__ = ["APPLICATIONS", "run_applications"]
+__all__ = ["APPLICATIONS", "prepare_deployment", "run_applications"]
 
 APPLICATIONS = ("dagster", "ingest")
 _WEBSERVER, _DAEMON, _INGEST = "dagster-webserver", "dagster-daemon", "ingest"
@@ -36,17 +41,30 @@ def run_applications(
         on_progress: Told what is being started.
     """
     folder = (project or Path.cwd()).absolute()
-    _prepare(settings, on_progress)
+    running = services.states().get(_DAEMON)
+    quiet = running is None or running.pid is None
+    home = prepare_deployment(settings, on_progress, bury_runs=quiet and "dagster" in names)
     applications = []
     if "dagster" in names:
-        applications += _dagster(services, settings, folder, on_progress)
+        applications += _dagster(services, settings, folder, home)
     if "ingest" in names:
         applications.append(_ingest(services, settings, folder))
     services.run(applications, on_progress)
 
 
-def _prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
-    """Make topics and schema once, before several programs would at the same time."""
+def prepare_deployment(
+    settings: Settings,
+    on_progress: Callable[[str], None] = lambda _: None,
+    *,
+    bury_runs: bool = False,
+) -> DagsterHome:
+    """Make topics, schema and Dagster's folder once, before several programs would at a time.
+
+    Args:
+        settings: Where they are.
+        on_progress: Told what is not as declared and was left alone.
+        bury_runs: Report runs of killed processes as failed; only while nothing else runs.
+    """
     from flywheel.eventlog.topics import apply_topics  # noqa: PLC0415 - opened when asked for
 
     platform = Platform(settings)
@@ -57,23 +75,23 @@ def _prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
         platform.state.open_cycles()
     finally:
         platform.close()
+    home = prepare_dagster_home(settings)
+    if home.note is not None:
+        on_progress(home.note)
+    with open_instance(home) as instance:
+        if bury_runs:
+            bury_dead_runs(instance)
+    return home
 
 
 def _dagster(
-    services: Services, settings: Settings, folder: Path, on_progress: Callable[[str], None]
+    services: Services, settings: Settings, folder: Path, home: DagsterHome
 ) -> list[Application]:
     workspace = folder / "workspace.yaml"
     if not workspace.exists():
         raise ConfigurationError(
             f"There is no workspace.yaml in {folder}.", next_step="run this in the project's folder"
         )
-    home = prepare_dagster_home(settings)
-    if home.note is not None:
-        on_progress(home.note)
-    running = services.states().get(_DAEMON)
-    with open_instance(home) as instance:
-        if running is None or running.pid is None:
-            bury_dead_runs(instance)
     port = services.port(_WEBSERVER, settings.dagster_port)
     commands = dagster_programs(workspace, port=port)
     environment = _environment(services, settings) | dict(home.environment)
@@ -85,6 +103,7 @@ def _dagster(
             environment=environment,
             health_url=f"http://127.0.0.1:{port}/server_info",
             ports=(port,),
+            start_seconds=300,
         ),
         Application(
             name=_DAEMON,
@@ -92,6 +111,7 @@ def _dagster(
             directory=str(folder),
             environment=environment,
             health_command=(sys.executable, "-m", "dagster._daemon", "liveness-check"),
+            start_seconds=300,
         ),
     ]
 

@@ -81,6 +81,15 @@ def _bring_up(wanted: Collection[str], *, brokers: int, ephemeral: bool) -> "Ser
 
 
 @app.command()
+def prepare() -> None:
+    """Make topics, schema and Dagster's folder where the settings say, and start nothing."""
+    from flywheel.cli.applications import prepare_deployment  # noqa: PLC0415 - (as above)
+
+    prepare_deployment(load_settings(), lambda line: _console.print(Text(line)))
+    _console.print("Topics, schema and Dagster's folder are there.")
+
+
+@app.command()
 def down(names: list[str] | None = _NAMES) -> None:
     """Stop the named services, or all; no process and no port is left."""
     from flywheel.services import Services, stop  # noqa: PLC0415 - (as above)

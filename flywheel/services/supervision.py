@@ -21,7 +21,7 @@ __all__ = ["MARK", "ProgramState", "Supervisor", "program_section", "tail", "wai
 
 # In the environment of every process started here, so that leftovers can be found.
 MARK = "FLYWHEEL_SUPERVISED_IN"
-_POLL = 0.1
+_POLL, _LONGEST_POLL = 0.1, 1.0
 _ALREADY_ADDED, _ALREADY_STARTED, _NOT_RUNNING, _BAD_NAME = 90, 60, 70, 10
 
 
@@ -168,7 +168,7 @@ def wait_until(
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Wait for a condition; ``check`` may raise earlier when it can no longer come true."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, _POLL
     while not condition():
         check()
         if time.monotonic() > deadline:
@@ -176,7 +176,8 @@ def wait_until(
                 f"{what} did not answer within {seconds:.0f} s. Its log ends with:\n{tail(log)}",
                 next_step=f"read {log}",
             )
-        time.sleep(_POLL)
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LONGEST_POLL)
 
 
 def tail(log: Path, lines: int = 15) -> str:
