@@ -36,6 +36,7 @@ def dataset_asset(workload: Workload) -> dg.AssetsDefinition:
                 "rows": markdown_table(splits),
                 "left out, by reason": snapshot.exclusions,
                 "training rows": snapshot.counts["train"],
+                "dagster/partition_row_count": sum(snapshot.counts.values()),
             }
         )
 

@@ -4,9 +4,10 @@ import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM, asset_key
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.ownership import described
+from flywheel.orchestration.ownership import DAILY, described
 from flywheel.orchestration.presentation import markdown_table, picture
 from flywheel.orchestration.resources import PlatformParam
+from flywheel.orchestration.webserver import report_address
 from flywheel.turn.drift import refresh_recent_profiles, watch_drift
 from flywheel.workload import Workload
 
@@ -20,7 +21,11 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
     @dg.asset(
         key=asset_key(workload, "profiles"),
         deps=[dg.AssetKey([PLATFORM, "landing"])],
-        description="Mergeable histograms per day and column, from de-duplicated rows.",
+        freshness_policy=DAILY,
+        description=(
+            "Mergeable histograms per day and column, from de-duplicated rows. A day is profiled "
+            "when it is over, and again when late events have come for it."
+        ),
         **described(workload, "drift", kinds={"deltalake", "duckdb"}),
     )
     def profiles(platform: PlatformParam) -> dg.MaterializeResult:
@@ -33,8 +38,19 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
     @dg.asset(
         key=key,
         deps=[asset_key(workload, "profiles")],
-        check_specs=[dg.AssetCheckSpec("traffic_is_stable", asset=key)],
-        description="Scores of the last windows against the reference, and what carries a shift.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "traffic_is_stable",
+                asset=key,
+                description="Fails, as a warning, when the newest window drifted: the trigger "
+                "counts such windows in a row, this check stops nothing.",
+            )
+        ],
+        freshness_policy=DAILY,
+        description=(
+            "Scores of the last windows against the reference fixed at the promotion, and what "
+            "carries a shift: words, clients, answers. Under *Plots*, every score over time."
+        ),
         **described(workload, "drift", kinds={"duckdb"}),
     )
     def drift(platform: PlatformParam) -> dg.MaterializeResult:
@@ -56,8 +72,7 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
         if look.picture is not None:
             metadata["scores over time"] = picture(look.picture, "drift scores")
         if look.evidently is not None:
-            # A browser opens a file link from a local page only; the path can be copied.
-            metadata["Evidently report"] = dg.MetadataValue.url(look.evidently.absolute().as_uri())
+            metadata["Evidently report"] = dg.MetadataValue.url(report_address(look.evidently))
             metadata["Evidently report, path"] = dg.MetadataValue.path(look.evidently.absolute())
         return dg.MaterializeResult(
             metadata=metadata, check_results=[_check(report.drifted, report.reason)]
@@ -66,7 +81,11 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
     trigger = dg.AssetSpec(
         key=asset_key(workload, "trigger"),
         deps=[key, asset_key(workload, "corrections")],
-        description="Every evaluation of the trigger with its numbers, also 'no' (by the sensor).",
+        description=(
+            "Every evaluation of the trigger with its numbers, also 'no', written by "
+            "[trigger_sensor](/locations/flywheel/sensors/trigger_sensor). A cycle that it opens "
+            "is a new partition of `dataset`, `adapter`, `gate` and `release`."
+        ),
         **described(workload, "drift", kinds={"python"}),
     )
     return [profiles, drift, trigger]

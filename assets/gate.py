@@ -22,9 +22,19 @@ def gate_asset(workload: Workload) -> dg.AssetsDefinition:
         partitions_def=partitions,
         deps=[asset_key(workload, "adapter")],
         check_specs=[
-            dg.AssetCheckSpec("gate_passes", asset=key, blocking=True, partitions_def=partitions)
+            dg.AssetCheckSpec(
+                "gate_passes",
+                asset=key,
+                blocking=True,
+                partitions_def=partitions,
+                description="Pass, fail or inconclusive; only a pass lets a person be asked. "
+                "The promotion checks it again.",
+            )
         ],
-        description="Candidate against champion, case by case: pass, fail or inconclusive.",
+        description=(
+            "Candidate against champion, case by case, on the golden set, the holdout and what must "
+            "not be lost. Each partition is one cycle."
+        ),
         **described(workload, "evaluate", kinds={"deltalake"}),
     )
     def gate(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:

@@ -6,7 +6,8 @@ import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.presentation import markdown_table
+from flywheel.orchestration.ownership import DAILY
+from flywheel.orchestration.presentation import markdown_table, table_facts
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.landing import land, maintain_lake, prove_ledger
 
@@ -21,8 +22,18 @@ _DEAD_SHARE = 0.05
     group_name="ingest",
     owners=_OWNERS,
     kinds={"deltalake"},
-    check_specs=[dg.AssetCheckSpec("few_dead_letters", asset=dg.AssetKey([PLATFORM, "landing"]))],
-    description="Lands what the event log holds: rows and offset in one commit, bad records as dead letters.",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "few_dead_letters",
+            asset=dg.AssetKey([PLATFORM, "landing"]),
+            description=f"Warns when more than {_DEAD_SHARE:.0%} of what was read broke the "
+            "contract. `flywheel dlq list` shows them, `flywheel dlq replay` tries them again.",
+        )
+    ],
+    description=(
+        "Lands what the event log holds: rows and offset in one commit, bad records as dead "
+        "letters. Where a `flywheel ingest --follow` runs, its landings are shown here too."
+    ),
 )
 def landing(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
     """Land a bounded batch of every topic."""
@@ -34,6 +45,7 @@ def landing(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.Ma
     return dg.MaterializeResult(
         metadata={
             "summary": f"{rows} rows, {dead} dead letters, {report.lag} unread",
+            "records read": report.read,
             "rows": rows,
             "rows per workload": dict(report.landed),
             "feedback": report.feedback.total(),
@@ -42,6 +54,7 @@ def landing(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.Ma
             "unread": report.lag,
             "commits": report.commits,
             "commit seconds": report.commit_seconds,
+            **table_facts(platform, "inferences"),
         },
         check_results=[
             dg.AssetCheckResult(
@@ -75,6 +88,7 @@ def ledger_balances(platform: PlatformParam) -> dg.AssetCheckResult:
     owners=_OWNERS,
     kinds={"deltalake"},
     pool="lake-maintenance",
+    freshness_policy=DAILY,
     description="Compacts closed days, writes checkpoints, removes files that no reader can need.",
 )
 def maintenance(platform: PlatformParam) -> dg.MaterializeResult:

@@ -5,6 +5,7 @@ import dagster as dg
 from flywheel.orchestration.keys import asset_key, cycle_partitions
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
+from flywheel.orchestration.presentation import mlflow_link
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.release import promote_cycle
 from flywheel.workload import Workload
@@ -19,7 +20,10 @@ def release_asset(workload: Workload) -> dg.AssetsDefinition:
         key=asset_key(workload, "release"),
         partitions_def=cycle_partitions(workload),
         deps=[asset_key(workload, "gate")],
-        description="The promoted adapter; gate, approval, hashes and champion are checked again.",
+        description=(
+            "The promoted adapter; gate, approval, hashes and champion are checked again. Nothing "
+            "comes here before a person has approved (`flywheel approve`)."
+        ),
         **described(workload, "release", kinds={"mlflow"}),
     )
     def release(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
@@ -33,6 +37,7 @@ def release_asset(workload: Workload) -> dg.AssetsDefinition:
                 "replaced": promoted.replaced,
                 "approved by": promoted.approved_by,
                 "MLflow model version": promoted.model_version,
+                **mlflow_link(platform, f"models/{workload.id}/versions/{promoted.model_version}"),
             }
         )
 

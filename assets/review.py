@@ -4,7 +4,7 @@ import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM, asset_key
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.ownership import described
+from flywheel.orchestration.ownership import DAILY, described
 from flywheel.orchestration.presentation import markdown_table
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.observe import agreement, collect_reviews, sample_reviews
@@ -22,7 +22,11 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         key=asset_key(workload, "review_items"),
         pool="annotation",
         deps=[dg.AssetKey([PLATFORM, "landing"])],
-        description="The batch that people review: control, uncertain, novel and flagged answers.",
+        freshness_policy=DAILY,
+        description=(
+            "The batch that people review, within the period's budget: the control slice (drawn at "
+            "random, judged blind, never trained on), uncertain, novel and flagged answers."
+        ),
         **described(workload, "review", kinds={"deltalake"}),
     )
     def review_items(platform: PlatformParam) -> dg.MaterializeResult:
@@ -47,8 +51,20 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         key=asset_key(workload, "corrections"),
         pool="annotation",
         deps=[asset_key(workload, "review_items")],
-        check_specs=[dg.AssetCheckSpec("people_agree", asset=asset_key(workload, "corrections"))],
-        description="The truth that people agreed on; disputes go to adjudication, not to training.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "people_agree",
+                asset=asset_key(workload, "corrections"),
+                description="Warns when Krippendorff's alpha over the items judged twice is below "
+                f"{_GOOD_ALPHA}: the labels or the guide may be unclear.",
+            )
+        ],
+        description=(
+            "The truth that people agreed on; disputes go to adjudication, not to training. "
+            "Collected when "
+            "[finished_reviews_sensor](/locations/flywheel/sensors/finished_reviews_sensor) sees "
+            "new judgments."
+        ),
         **described(workload, "review", kinds={"deltalake"}),
     )
     def corrections(platform: PlatformParam) -> dg.MaterializeResult:

@@ -5,9 +5,10 @@ import dagster as dg
 from flywheel.orchestration.keys import asset_key, cycle_partitions
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
+from flywheel.orchestration.presentation import mlflow_link
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.ports.train_launcher import TrainProgress
-from flywheel.turn.cycle import train_candidate
+from flywheel.turn.cycle import train_candidate, training_run
 from flywheel.workload import Workload
 
 __all__ = ["adapter_asset"]
@@ -21,7 +22,10 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
         partitions_def=cycle_partitions(workload),
         deps=[asset_key(workload, "dataset")],
         pool="gpu",
-        description="The candidate: an adapter trained afresh from the base on the snapshot.",
+        description=(
+            "The candidate: an adapter trained afresh from the base on the snapshot. One training "
+            "at a time (pool `gpu`); one that was killed goes on from its last checkpoint."
+        ),
         **described(workload, "train", kinds={"pytorch", "huggingface"}),
     )
     def adapter(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
@@ -34,14 +38,16 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
                 progress.tokens_per_second,
             )
 
+        cycle = context.partition_key
         with dagster_outcomes():
-            result = train_candidate(platform, workload.id, context.partition_key, on_progress=tell)
+            result = train_candidate(platform, workload.id, cycle, on_progress=tell)
         return dg.MaterializeResult(
             metadata={
                 "summary": f"trained {result.release}",
                 "release": result.release,
                 "manifest digest": result.manifest_digest,
                 "dataset hash": result.dataset_hash,
+                **mlflow_link(platform, f"runs/{training_run(platform, workload.id, cycle)}"),
                 "resumed from step": result.resumed_from_step,
                 **{name: float(value) for name, value in result.metrics.items()},
             }

@@ -1,20 +1,28 @@
-"""New events in the log start the landing job."""
+"""New events in the log start the landing job, unless somebody else is landing them."""
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping
 
 import dagster as dg
 
 from flywheel.orchestration.automation import hourly_key, in_flight, sensor_status
-from flywheel.orchestration.keys import LANDING_JOB
+from flywheel.orchestration.keys import LANDING_JOB, PLATFORM
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.landing import unread
 
 __all__ = ["new_events_sensor"]
 
+# Landings of another process are shown at most this often: a stream has no end.
+_SHOWN_SECONDS = 300
+
 
 def new_events_sensor(*, runs: bool = True) -> dg.SensorDefinition:
-    """Build the sensor that watches the log."""
+    """Build the sensor that watches the log.
+
+    Its cursor holds the positions that had landed at the last look, and at the last event that was
+    shown: what moves without a landing of Dagster's is the work of a `flywheel ingest --follow`,
+    which needs no second reader beside it.
+    """
 
     @dg.sensor(
         name="new_events_sensor",
@@ -22,40 +30,52 @@ def new_events_sensor(*, runs: bool = True) -> dg.SensorDefinition:
         minimum_interval_seconds=30,
         default_status=sensor_status(runs=runs),
         description=(
-            "Asks for a landing when the log holds records that the lake does not, and nobody "
-            "(a `flywheel ingest --follow`, or a landing) is at them."
+            "Starts a landing when the log holds records that the lake does not, and nobody is at "
+            "them; shows on the asset what a `flywheel ingest --follow` landed."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
         lag = unread(platform)
         waiting = sum(records for _, records in lag.values())
         landed = {key: end - records for key, (end, records) in sorted(lag.items())}
-        cursor = json.dumps(landed)
         context.log.info("%s unread records in %s partitions", waiting, len(lag))
-        if not waiting:
-            return dg.SensorResult(skip_reason="Everything in the log has landed.", cursor=cursor)
-        if in_flight(context.instance, LANDING_JOB):
+        if waiting and in_flight(context.instance, LANDING_JOB):
             return dg.SensorResult(skip_reason=f"A landing is at work on {waiting} records.")
-        moved = context.cursor is not None and json.loads(context.cursor) != landed
-        if moved and not _landed_here(context):
-            return dg.SensorResult(
-                skip_reason=f"Another process is landing; {waiting} records are unread.",
-                cursor=cursor,
-            )
-        ends = (f"{key}@{end}" for key, (end, records) in sorted(lag.items()) if records)
-        request = dg.RunRequest(
-            run_key=hourly_key(*ends, now=platform.clock.now()), job_name=LANDING_JOB
+        now = platform.clock.now()
+        before = json.loads(context.cursor) if context.cursor else None
+        moved = before is not None and before["landed"] != landed
+        landings = context.instance.get_runs_count(dg.RunsFilter(job_name=LANDING_JOB))
+        theirs = before is not None and moved and before["landings"] == landings
+        # What our own landing moved is shown by its own run.
+        shown = landed if before is None or (moved and not theirs) else before["shown"]
+        at = now.timestamp() if before is None else before["shown_at"]
+        events = []
+        if shown != landed and now.timestamp() - at >= _SHOWN_SECONDS:
+            events.append(_landing_event(landed, shown, waiting))
+            shown, at = landed, now.timestamp()
+        cursor = json.dumps(
+            {"landed": landed, "landings": landings, "shown": shown, "shown_at": at}
         )
-        return dg.SensorResult(run_requests=[request], cursor=cursor)
+        if not waiting or theirs:
+            who = "Another process is landing" if theirs else "Everything in the log has landed"
+            return dg.SensorResult(
+                skip_reason=f"{who}; {waiting} records are unread.",
+                cursor=cursor,
+                asset_events=events,
+            )
+        ends = (f"{key}@{end}" for key, (end, records) in lag.items() if records)
+        request = dg.RunRequest(run_key=hourly_key(*sorted(ends), now=now), job_name=LANDING_JOB)
+        return dg.SensorResult(run_requests=[request], cursor=cursor, asset_events=events)
 
     return sensor
 
 
-def _landed_here(context: dg.SensorEvaluationContext) -> bool:
-    # A position that moved although no landing of Dagster's ran was moved by another process.
-    last = context.last_tick_completion_time
-    if last is None:
-        return True
-    since = datetime.fromtimestamp(last, UTC)
-    landings = dg.RunsFilter(job_name=LANDING_JOB, updated_after=since)
-    return context.instance.get_runs_count(landings) > 0
+def _landing_event(
+    landed: Mapping[str, int], shown: Mapping[str, int], waiting: int
+) -> dg.AssetMaterialization:
+    read = sum(at - shown.get(partition, 0) for partition, at in landed.items())
+    return dg.AssetMaterialization(
+        asset_key=dg.AssetKey([PLATFORM, "landing"]),
+        description="Landed by another process than Dagster's, seen by new_events_sensor.",
+        metadata={"records read": read, "unread": waiting},
+    )

@@ -47,6 +47,9 @@ def _draw_scores(axes: Any, reports: Sequence[DriftReport]) -> None:
             if column.column == name and column.score is not None
         }
         axes.plot(list(scores), list(scores.values()), marker="o", markersize=4, label=name)
+    # Linear around the threshold; a score of a hundred times as much must not flatten the others.
+    axes.set_yscale("symlog", linthresh=2)
+    axes.set_ylim(bottom=0)
     axes.axhline(1.0, color="black", linestyle="--", linewidth=1)
     shown = range(0, len(labels), max(1, len(labels) // 6))
     axes.set_xticks(list(shown), [labels[position] for position in shown])

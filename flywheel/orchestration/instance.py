@@ -84,7 +84,7 @@ def dagster_programs(
     place = ["--workspace", str(workspace.absolute())]
     return {
         "dagster-webserver": [
-            *(sys.executable, "-m", "dagster_webserver"),
+            *(sys.executable, "-m", "flywheel.orchestration.webserver"),
             *("--host", host, "--port", str(port)),
             *place,
         ],
@@ -161,6 +161,7 @@ def _configuration(*, postgres: bool) -> dict[str, Any]:
         # One slow sensor must not hold up the others.
         "sensors": {"use_threads": True, "num_workers": 4},
         "schedules": {"use_threads": True, "num_workers": 2},
+        "freshness": {"enabled": True},
         "code_servers": {"local_startup_timeout": 180},
         "retention": {
             "sensor": {"purge_after_days": _DAYS},

@@ -1,10 +1,18 @@
-"""What every asset of a workload carries: group, owner, kinds, tags."""
+"""What every asset of a workload carries: group, owner, kinds, tags; how fresh it should be."""
 
+from datetime import timedelta
 from typing import TypedDict
+
+import dagster as dg
 
 from flywheel.workload import Workload
 
-__all__ = ["Description", "described"]
+__all__ = ["DAILY", "Description", "described"]
+
+# What a schedule makes every day; an hour is left for the run itself.
+DAILY = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=49), warn_window=timedelta(hours=25)
+)
 
 
 class Description(TypedDict):

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from flywheel.state import Attempt, Release
     from flywheel.wiring import Platform
 
-__all__ = ["assemble_dataset", "cycle_workload", "judge_candidate", "train_candidate"]
+__all__ = [
+    "assemble_dataset",
+    "cycle_workload",
+    "judge_candidate",
+    "train_candidate",
+    "training_run",
+]
 
 
 def cycle_workload(platform: "Platform", workload_id: str, cycle: str) -> Workload:
@@ -82,6 +88,11 @@ def train_candidate(
     curve = read_progress(out)
     record_candidate(state, platform.registry, spec, result, out, progress=curve)
     return result
+
+
+def training_run(platform: "Platform", workload_id: str, cycle: str) -> str:
+    """Return the id of the MLflow run that logged the cycle's last training."""
+    return str(_fact(_attempt(platform, workload_id, cycle), "run_id"))
 
 
 def judge_candidate(

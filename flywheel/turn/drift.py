@@ -18,7 +18,10 @@ _WORDS = 12
 
 @dataclass(frozen=True)
 class DriftLook:
-    """The newest verdict, what led to it, and the pictures of it."""
+    """The newest verdict, what led to it, and the pictures of it.
+
+    ``evidently`` is the report of the last window that drifted, which may be an earlier one.
+    """
 
     newest: "DriftReport | None"
     reason: str
@@ -68,15 +71,16 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
         )
         return DriftLook(None, reason, [], [], [], None, None)
     newest = reports[-1]
-    evidently = None
+    folder = platform.home / "reports" / workload.id
     if newest.drifted:
-        evidently = write_evidently_report(
+        write_evidently_report(
             platform.lake,
             workload,
             reference=newest.reference,
             current=newest.current,
-            path=platform.home / "reports" / workload.id / f"drift-{newest.current.end}.html",
+            path=folder / f"drift-{newest.current.end}.html",
         )
+    written = sorted(folder.glob("drift-*.html"))
     return DriftLook(
         newest=newest,
         reason=newest.reason,
@@ -95,7 +99,7 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
         ],
         words=_words(newest),
         picture=plot_drift(read_reports(platform.lake, workload)),
-        evidently=evidently,
+        evidently=written[-1] if written else None,
     )
 
 

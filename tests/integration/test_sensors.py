@@ -5,8 +5,10 @@ import json
 import dagster as dg
 import pytest
 
+from definitions import build_definitions
 from flywheel.orchestration.keys import cycle_partitions
 from flywheel.taxonomy_change import add_labels
+from flywheel.turn.landing import land
 from tests.fakes.turn_world import TurnWorld
 
 
@@ -47,6 +49,33 @@ def test_a_landed_log_asks_for_nothing(world):
     assert [run.success for run in world.dagster.tick("new_events_sensor")] == [True]
 
     assert not world.dagster.evaluate("new_events_sensor").run_requests
+
+
+def test_what_another_process_lands_is_shown_and_not_read_twice(world):
+    """A position that moved without a run of Dagster's stops the sensor, and is told on the asset."""
+    world.send(5)
+    world.dagster.tick("new_events_sensor")
+    world.dagster.evaluate("new_events_sensor")
+    world.send(7, seed=3)
+    land(world.platform, maximum=4)
+    world.move(minutes=10)
+    seen = world.dagster.evaluate("new_events_sensor")
+
+    assert not seen.run_requests
+    assert "Another process" in str(seen.skip_reason)
+    [event] = seen.asset_events
+    assert event.metadata["records read"].value == 4
+
+
+def test_what_our_own_run_landed_is_not_taken_for_anothers(world):
+    """A landing that left something over is followed by the next."""
+    world.send(5)
+    world.dagster.tick("new_events_sensor")
+    world.send(5, seed=3)
+    again = world.dagster.evaluate("new_events_sensor")
+
+    assert len(again.run_requests) == 1
+    assert not again.asset_events
 
 
 def test_an_open_cycle_is_asked_for_until_it_runs(world):
@@ -146,3 +175,40 @@ def test_a_failure_says_what_to_do(world):
     assert stopped.status == "stopped"
     assert "20" in stopped.status_reason
     assert not (world.platform.home / "runs").exists()
+
+
+def test_one_broken_workload_does_not_keep_the_others_from_their_cycles(world):
+    """Its failure is shown on its trigger; what is open elsewhere is asked for all the same."""
+    other = world.workload.model_copy(update={"id": "second_line"})
+    cycle = open_cycle(world)
+    world.dagster.definitions = build_definitions([world.workload, other])
+    evaluated = world.dagster.evaluate("trigger_sensor")
+
+    assert [request.partition_key for request in evaluated.run_requests] == [cycle.name]
+    [told] = [e for e in evaluated.asset_events if isinstance(e, dg.AssetObservation)]
+    assert told.asset_key == dg.AssetKey(["second_line", "trigger"])
+    assert "next step" in told.metadata
+
+
+def test_days_that_have_landed_are_profiled_without_a_clock(world):
+    """Whole days ask for the daily look once, today's events do not."""
+    world.send(5)
+    world.dagster.tick("new_events_sensor")
+    today = world.dagster.evaluate("whole_days_sensor")
+    world.move(days=1)
+    runs = world.dagster.tick("whole_days_sensor")
+
+    assert not today.run_requests
+    assert [run.success for run in runs] == [True]
+    assert not world.dagster.evaluate("whole_days_sensor").run_requests
+
+
+def test_a_measurement_is_answered_within_the_hour(world):
+    """The trigger is evaluated again as soon as the first traffic came."""
+    world.dagster.evaluate("trigger_sensor")
+    world.send(5)
+    world.dagster.tick("new_events_sensor")
+    world.dagster.evaluate("trigger_sensor")
+    world.dagster.evaluate("trigger_sensor")
+
+    assert len(world.platform.state.decisions("parts")) == 2
