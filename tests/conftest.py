@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,19 @@ def own_services() -> Iterator[Callable[..., Services]]:
 
     Call it with names (``own_services("kafka", brokers=3)``); see ``flywheel.services.start``.
     """
+    with _starting() as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def module_services() -> Iterator[Callable[..., Services]]:
+    """Yield the same for the tests of one file, each of which leaves what it hurt running."""
+    with _starting() as begin:
+        yield begin
+
+
+@contextmanager
+def _starting() -> Iterator[Callable[..., Services]]:
     started: list[Services] = []
 
     def begin(*names: str, **options: object) -> Services:
@@ -130,6 +144,8 @@ def own_services() -> Iterator[Callable[..., Services]]:
         started.append(services)
         return services
 
-    yield begin
-    for services in started:
-        services.close()
+    try:
+        yield begin
+    finally:
+        for services in started:
+            services.close()

@@ -1,4 +1,4 @@
-"""`flywheel gate | approve | reject | promote | rollback`: a candidate's way to the champion's place."""
+"""`flywheel gate | approve | reject | promote | rollback | aliases`: a candidate's way to the front."""
 
 from pathlib import Path
 from typing import Annotated
@@ -98,3 +98,19 @@ def rollback(
 
     done = roll_back(open_platform(), workload, actor=name, reason=reason, expected=expected)
     _console.print(f"{done.withdrawn} is withdrawn; {done.champion} answers again.", markup=False)
+    if not done.aliased:
+        _console.print(
+            "MLflow did not answer, so its aliases still name the withdrawn release.\n"
+            f"next: flywheel aliases {workload}, once it is back",
+            markup=False,
+        )
+
+
+@app.command()
+def aliases(workload: WorkloadArgument) -> None:
+    """Make MLflow's aliases say what the route table says, where somebody moved them."""
+    from flywheel.turn.release import repair_aliases  # noqa: PLC0415 - (as above)
+
+    present = repair_aliases(open_platform(), workload)
+    told = ", ".join(f"{alias} is version {version}" for alias, version in present.items())
+    _console.print(told or "no alias: the base itself answers", markup=False)

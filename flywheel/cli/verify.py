@@ -1,4 +1,4 @@
-"""`flywheel verify`: prove the ledger, the audit chain and the hashes of snapshots and adapters."""
+"""`flywheel verify`: prove the ledger, the audit chain, hashes of files, and MLflow's aliases."""
 
 import json
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flywheel.errors import IntegrityError, NotFoundError
+from flywheel.errors import IntegrityError, NotFoundError, TransientError
 from flywheel.wiring import Platform, open_platform
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = ["app"]
 
 app = typer.Typer()
 _PREFIX = "flywheel."
+_BAD = ("BROKEN", "NOT VERIFIED")
 _console = Console()
 
 
@@ -31,8 +32,8 @@ def verify(
     platform = open_platform()
     ledger = prove_ledger(platform)
     findings = {"ledger": "balances" if ledger.balances else "DOES NOT BALANCE"}
-    findings |= _chain(platform) | _snapshots(platform) | _adapters(platform)
-    good = ledger.balances and not any(text.startswith("BROKEN") for text in findings.values())
+    findings |= _chain(platform) | _snapshots(platform) | _adapters(platform) | _aliases(platform)
+    good = ledger.balances and not any(text.startswith(_BAD) for text in findings.values())
     if json_output:
         ledger_json = asdict(ledger) | {"balances": ledger.balances}
         typer.echo(json.dumps({"good": good, "findings": findings, "ledger": ledger_json}))
@@ -105,6 +106,27 @@ def _adapters(platform: Platform) -> dict[str, str]:
             same = digest == release.manifest_digest
             text = "unchanged" if same else "BROKEN: another adapter than the one recorded"
         found[f"release {release.release}"] = text
+    return found
+
+
+def _aliases(platform: Platform) -> dict[str, str]:
+    from flywheel.release.aliases import alias_differences  # noqa: PLC0415 - (as above)
+
+    found = {}
+    for workload_id in platform.workloads:
+        if not any(release.promoted_at for release in platform.state.releases(workload_id)):
+            continue  # MLflow is not asked before the first promotion
+        try:
+            moved = alias_differences(platform.state, platform.registry, workload_id)
+        except NotFoundError as error:
+            text = f"BROKEN: {error.message}"
+        except TransientError as error:
+            text = f"NOT VERIFIED: {error.message}"
+        else:
+            told = [f"{alias} is {has}, not {wanted}" for alias, (wanted, has) in moved.items()]
+            text = f"BROKEN: {', '.join(told)}; run `flywheel aliases {workload_id}`"
+            text = text if told else "as the route table says"
+        found[f"aliases of {workload_id}"] = text
     return found
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flywheel.errors import RefusedError
+from flywheel.errors import RefusedError, UnavailableError
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
 from flywheel.release.adapter_files import checked_adapter
 from flywheel.release.aliases import sync_aliases
@@ -15,11 +15,12 @@ __all__ = ["Rollback", "rollback"]
 
 @dataclass(frozen=True)
 class Rollback:
-    """A finished rollback."""
+    """A finished rollback; ``aliased`` says whether MLflow's aliases have followed yet."""
 
     workload_id: str
     withdrawn: str
     champion: str
+    aliased: bool
 
 
 def rollback(  # noqa: PLR0913 - who takes back what, and why
@@ -73,8 +74,18 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
             server.load(target, checked_adapter(state.get_release(target)))
         details = {"reason": reason.strip(), "channel": channel, "identity": "on_trust"}
         _switch(state, withdrawn, target, lease, actor, details)
+        aliased = _follow(state, registry, workload_id)
+    return Rollback(workload_id, withdrawn.release, target, aliased)
+
+
+def _follow(state: State, registry: MlflowRegistry, workload_id: str) -> bool:
+    # A bad release is taken back whether MLflow answers or not. It is no error either: whoever
+    # repeats a rollback that failed would go back twice.
+    try:
         sync_aliases(state, registry, workload_id)
-    return Rollback(workload_id, withdrawn.release, target)
+    except UnavailableError:
+        return False
+    return True
 
 
 def _switch(

@@ -1,4 +1,4 @@
-"""What a person decided becomes the champion, or is taken back."""
+"""What a person decided becomes the champion, or is taken back; MLflow's aliases follow."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flywheel.release.rollback import Rollback
     from flywheel.wiring import Platform
 
-__all__ = ["promote_cycle", "roll_back"]
+__all__ = ["promote_cycle", "repair_aliases", "roll_back"]
 
 
 def promote_cycle(
@@ -59,3 +59,12 @@ def roll_back(
         reason=reason,
         expected=expected,
     )
+
+
+def repair_aliases(platform: "Platform", workload_id: str) -> dict[str, str]:
+    """Make MLflow's aliases say what the route table says, and return them."""
+    from flywheel.release.aliases import sync_aliases  # noqa: PLC0415 - (as above)
+    from flywheel.release.promotion import promotion_lease  # noqa: PLC0415 - (as above)
+
+    with platform.state.lease(promotion_lease(workload_id)):
+        return sync_aliases(platform.state, platform.registry, workload_id)

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+import yaml
 from typer import Typer
 from typer.testing import CliRunner
 
-from flywheel.cli import cycles, release
+from flywheel.cli import cycles, release, verify
 from flywheel.errors import RefusedError
 
 
@@ -14,6 +15,8 @@ from flywheel.errors import RefusedError
 def command(world, monkeypatch):
     """Return a function that runs a command on the world's folder."""
     monkeypatch.setenv("FLYWHEEL_HOME", str(world.root))
+    monkeypatch.setenv("FLYWHEEL_MLFLOW_URL", world.registry.place.uri)
+    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(world.root / "workloads"))
 
     def run(app: Typer, *words: str) -> Any:
         result = CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
@@ -88,3 +91,19 @@ def test_cycles_lists_status_version_and_champion(world, command):
     assert cycle.name in shown
     assert "1.0.0" in shown
     assert "champion: r1" in shown
+
+
+def test_verify_finds_an_alias_that_somebody_moved(world, command):
+    """What MLflow says is compared with the route table, and one command puts it back."""
+    folder = world.root / "workloads"
+    folder.mkdir()
+    raw = world.workload.model_dump(mode="json", by_alias=True)
+    (folder / f"{world.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    world.promoted("r1")
+    assert "as the route table says" in command(verify.app).stdout
+    world.registry.set_alias(world.workload.id, "champion", None)
+    found = command(verify.app)
+    assert found.exit_code == 1
+    assert "champion is None, not 1" in found.stdout
+    assert "champion is version 1" in command(release.app, "aliases", world.workload.id).stdout
+    assert command(verify.app).exit_code == 0
