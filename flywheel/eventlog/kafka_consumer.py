@@ -45,7 +45,12 @@ class KafkaLogConsumer:
         self._driven_at = 0.0
         self._closed = False
         self._client = connection.consumer(group)
-        self._enter()
+        try:
+            self._enter()
+        except BaseException:
+            # Left alone, it would go on telling the group that it lives.
+            self.close()
+            raise
 
     def assignment(self) -> Sequence[Partition]:
         """Name the partitions this member reads now."""

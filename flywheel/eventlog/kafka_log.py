@@ -8,7 +8,6 @@ topic in Kafka, named GROUP.TOPIC: members that read several topics would wait f
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 from flywheel.errors import DataError
@@ -127,9 +126,14 @@ class KafkaEventLog:
         with self._lock:
             if producer is self._producer:
                 self._producer = None
-        if producer is not None:
-            with suppress(Exception):  # it has nothing left that anyone waits for
-                producer.close(timeout=_CLOSE_SECONDS)
+        if producer is None:
+            return
+        try:
+            producer.close(timeout=_CLOSE_SECONDS)
+        except Exception:  # noqa: BLE001 - nobody waits for what is left in it
+            # Its own destructor would wait for the same again.
+            producer._sender.force_close()  # noqa: SLF001
+            producer._closed = True  # noqa: SLF001
 
 
 def _checked(topic: str, key: bytes | None, value: bytes) -> Pair:
