@@ -7,13 +7,11 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -23,6 +21,19 @@ from pydantic import (
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.periods import Cadence
 from flywheel.taxonomy import Taxonomy
+from flywheel.workload_sections import (
+    ClassificationTask,
+    DailyTimes,
+    DriftThresholds,
+    ExtractionTask,
+    GateRules,
+    Limits,
+    ReviewPolicy,
+    SamplingShares,
+    Strict,
+    TrainingRecipe,
+    TriggerRules,
+)
 
 __all__ = [
     "ClassificationTask",
@@ -47,148 +58,7 @@ WorkloadId = Annotated[
 ]
 
 
-def _unquoted_time(value: object) -> object:
-    # YAML reads an unquoted 12:30 as 750, in base 60.
-    return f"{value // 60:02d}:{value % 60:02d}" if type(value) is int else value
-
-
-TimeOfDay = Annotated[
-    str,
-    StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$"),
-    BeforeValidator(_unquoted_time),
-]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
-
-
-class ClassificationTask(_Strict):
-    """Choose one label of the taxonomy."""
-
-    type: Literal["classification"]
-
-
-class ExtractionTask(_Strict):
-    """Fill a JSON schema; ``label_field`` takes its allowed values from the taxonomy."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    type: Literal["extraction"]
-    json_schema: dict[str, Any] = Field(alias="schema")
-    label_field: str | None = None
-
-    @model_validator(mode="after")
-    def _schema_is_usable(self) -> Self:
-        from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - 0.1 s
-
-        try:
-            Draft202012Validator.check_schema(self.json_schema)
-        except SchemaError as error:
-            msg = f"not a valid JSON schema: {error.message}"
-            raise ValueError(msg) from error
-        properties = self.json_schema.get("properties")
-        if self.json_schema.get("type") != "object" or not properties:
-            msg = "the schema must be of type object and have properties"
-            raise ValueError(msg)
-        if self.label_field is not None and self.label_field not in properties:
-            msg = f"label_field {self.label_field!r} is not one of {', '.join(sorted(properties))}"
-            raise ValueError(msg)
-        return self
-
-
-class SamplingShares(_Strict):
-    """How the review budget is split; the shares add up to 1."""
-
-    control: Share = 0.25
-    uncertain: Share = 0.45
-    novel: Share = 0.2
-    flagged: Share = 0.1
-
-    @model_validator(mode="after")
-    def _adds_up(self) -> Self:
-        total = self.control + self.uncertain + self.novel + self.flagged
-        if abs(total - 1) > 1e-6:  # noqa: PLR2004 - rounding
-            msg = f"the shares add up to {total:g}, not to 1"
-            raise ValueError(msg)
-        return self
-
-
-class ReviewPolicy(_Strict):
-    """What people are asked, and how often twice."""
-
-    budget: int = Field(default=400, ge=1, description="judgments a period, all included")
-    shares: SamplingShares = SamplingShares()
-    confidence: Share = 0.85
-    overlap: Share = Field(default=0.1, description="share of items judged by two people")
-    near_duplicate: Share = Field(default=0.85, description="similarity from which texts are one")
-
-
-class DriftThresholds(_Strict):
-    """From which score a column counts as drifted, and for how long."""
-
-    psi: float = Field(default=0.2, gt=0, description="population stability index of a column")
-    jensen_shannon: Share = Field(default=0.15, description="distance of words and categories")
-    quality_drop: Share = Field(default=0.05, description="fall of accuracy on the control slice")
-    window_days: int = Field(default=7, ge=1)
-    windows: int = Field(default=2, ge=1, description="drifted windows in a row that count")
-    minimum_events: int = Field(default=200, ge=10, description="fewer in a window: no verdict")
-
-
-class DailyTimes(_Strict):
-    """When the daily work of a workload begins, in its own time zone."""
-
-    sample: TimeOfDay = Field(default="04:00", description="choose what people review")
-    observe: TimeOfDay = Field(default="05:00", description="profile, measure drift")
-
-
-class TriggerRules(_Strict):
-    """What opens a cycle besides the calendar."""
-
-    cooldown_days: int = Field(default=14, ge=0)
-    corrections: int = Field(default=1000, ge=1, description="new corrections that open a cycle")
-
-
-class GateRules(_Strict):
-    """What a candidate must show before a person is asked."""
-
-    margin: Share = Field(default=0.03, description="non-inferiority margin in accuracy")
-    holdout_margin: Share = Field(default=0.1, description="the same on the smaller holdout")
-    significance: float = Field(default=0.05, gt=0, lt=0.5)
-    power: float = Field(default=0.8, gt=0.5, lt=1)
-    slice_floor: Share = Field(default=0.1, description="largest fall of one label's accuracy")
-    slice_minimum: int = Field(default=20, ge=1, description="cases a slice needs for a floor")
-    must_not_lose: Share = Field(default=0.98, description="share of fixed cases still right")
-    schema_validity: Share = 0.99
-    latency_ratio: float = Field(default=1.5, gt=0, description="p95 of candidate over champion")
-    approval_days: int = Field(default=7, ge=1, description="life of a granted approval")
-
-
-class TrainingRecipe(_Strict):
-    """How an adapter is trained; every value is logged with the run."""
-
-    method: Literal["sft"] = "sft"
-    epochs: int = Field(default=6, ge=1, le=100)
-    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
-    batch_size: int = Field(default=16, ge=1)
-    rank: int = Field(default=16, ge=1, le=256)
-    alpha: int = Field(default=32, ge=1)
-    dropout: Share = 0.0
-    maximum_tokens: int = Field(default=256, ge=16)
-    checkpoint_steps: int = Field(default=50, ge=1)
-    timeout_seconds: int = Field(default=6 * 3600, ge=1)
-
-
-class Limits(_Strict):
-    """Bounds at the edge."""
-
-    event_bytes: int = Field(default=1_048_576, ge=1024)
-    input_characters: int = Field(default=8_000, ge=16)
-    answer_tokens: int = Field(default=128, ge=1)
-
-
-class Workload(_Strict):
+class Workload(Strict):
     """One task on the platform, as its file states it."""
 
     id: WorkloadId
