@@ -95,7 +95,7 @@ def install_jars(cache_folder: Path) -> Path:
         jars.mkdir()
         maven = shutil.which("mvn")
         if maven is None or not _fetch_with_maven(maven, jars):
-            _fetch_with_jgo(jars, Path(scratch) / "jgo")
+            _fetch_with_jgo(jars)
         if not list(jars.glob("kafka_2.13-*.jar")):
             raise UnavailableError(
                 "The jars of Kafka could not be fetched.",
@@ -122,20 +122,26 @@ def _fetch_with_maven(maven: str, jars: Path) -> bool:
     return done.returncode == 0
 
 
-def _fetch_with_jgo(jars: Path, scratch: Path) -> None:
+def _fetch_with_jgo(jars: Path) -> None:
     try:
         import jgo  # noqa: PLC0415 - only where there is no Maven
     except ImportError as error:
         raise ConfigurationError(
             "Neither Maven nor jgo is here to fetch Kafka.", next_step="run `make setup`"
         ) from error
+    # One by one, what Kafka asks for first: resolved together, the versions that log4j manages
+    # would be taken for Kafka's own jars as well.
+    found: dict[tuple[str, str], Path] = {}
     try:
-        jgo.build("+".join(coordinates()), cache_dir=scratch)
+        for coordinate in coordinates():
+            for artifact in jgo.resolve(coordinate):
+                key = (artifact.groupId, artifact.artifactId)
+                if key not in found:
+                    found[key] = Path(artifact.resolve())
     except Exception as error:
         # jgo raises whatever its parts raise; there is no base class to name.
         raise UnavailableError(
             f"jgo could not fetch Kafka: {error}", next_step="look at the network and try again"
         ) from error
-    # jgo sorts jars into a class path and a module path; a broker takes them all from one folder.
-    for jar in scratch.rglob("*.jar"):
+    for jar in found.values():
         shutil.copy2(jar, jars / jar.name)
