@@ -14,7 +14,7 @@ export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup demo test check bench up down lock clean
+.PHONY: help setup demo test check bench soak up down lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ check: setup  ## lint, types, layers, docstrings, spelling, the compose file
 
 bench: setup  ## measure ratios against anchors in one run
 	@$(BIN)/python -m bench
+
+soak: setup  ## move a million events through a real broker, with kills (SOAK_FLAGS="--events 10000000")
+	@$(BIN)/python -m bench.soak $(SOAK_FLAGS)
 
 up: setup  ## open Dagster's UI on what the demo filled
 	@$(BIN)/flywheel up

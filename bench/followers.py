@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 
 import psutil
@@ -91,6 +93,15 @@ class Follower:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    def well(self) -> bool:
+        """Say whether it has joined and is healthy."""
+        try:
+            url = f"http://127.0.0.1:{self._port()}/healthz"
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
+                return bool(answer.status == HTTPStatus.OK)
+        except (UnavailableError, urllib.error.URLError):
+            return False
 
     def buckets(self, name: str) -> dict[float, float]:
         """Return a histogram of its metrics: counts up to each bound, over all labels."""

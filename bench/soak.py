@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from bench.events import make_workload
 from bench.followers import Follower
 from bench.soak_report import Soak, freshness, path_rows, table
 from bench.whole_path import WholePath
-from flywheel.errors import IntegrityError, UnavailableError
+from flywheel.errors import IntegrityError, TransientError, UnavailableError
 from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, TOPIC_PARTITIONS
 from flywheel.ingest.ledger import prove, require_balance
@@ -41,6 +41,7 @@ _ROOT = Path(__file__).parent.parent
 _KILLS = ((0.2, "ingest"), (0.4, "broker"), (0.6, "ingest"), (0.75, "ingest"), (0.75, "broker"))
 _DOWN_SECONDS = 2.0
 _FRESH_SECONDS = 40
+_PATIENCE = 60
 
 
 class SoakRun:
@@ -55,8 +56,10 @@ class SoakRun:
         self.lake = Lake(home / "lake")
         self.everyone: list[Follower] = []
         self.group: list[Follower] = []
-        for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
-            self.log.create_topic(topic, partitions=TOPIC_PARTITIONS)
+        self._topic_id = self.log.create_topic(
+            INFERENCES_TOPIC, partitions=TOPIC_PARTITIONS
+        ).topic_id
+        self.log.create_topic(FEEDBACK_TOPIC, partitions=TOPIC_PARTITIONS)
         raw = make_workload().model_dump(mode="json", by_alias=True)
         (home / "workloads").mkdir()
         (home / "workloads" / "bench.yaml").write_text(yaml.safe_dump(raw))
@@ -71,11 +74,18 @@ class SoakRun:
 
     def landed(self) -> int:
         """Count the offsets that the lake has taken."""
-        topic = self.log.topic(INFERENCES_TOPIC)
         return sum(
-            self.lake.position("inferences", topic.topic_id, number) or 0
+            self.lake.position("inferences", self._topic_id, number) or 0
             for number in range(TOPIC_PARTITIONS)
         )
+
+    def produced(self) -> int:
+        """Count the offsets that the log has given; the broker may just be coming back."""
+        for _ in range(_PATIENCE):
+            with suppress(TransientError):
+                return sum(self.log.end_offsets(INFERENCES_TOPIC).values())
+            time.sleep(1.0)
+        return sum(self.log.end_offsets(INFERENCES_TOPIC).values())
 
     def kill(self, what: str) -> None:
         """Kill with -9, wait a moment, and start again."""
@@ -136,7 +146,7 @@ def _load(run: SoakRun, events: int, minutes: float) -> float:
             code = producer.poll()
             if code:
                 raise UnavailableError("The producer failed.", next_step="read what it said above")
-            if code == 0 and landed >= sum(run.log.end_offsets(INFERENCES_TOPIC).values()):
+            if code == 0 and landed >= run.produced():
                 return time.monotonic() - began
             if time.monotonic() > deadline:
                 raise UnavailableError(
@@ -147,10 +157,13 @@ def _load(run: SoakRun, events: int, minutes: float) -> float:
 
 def _freshness(run: SoakRun, rate: float) -> tuple[float, float]:
     follower = run.follow()
+    while not follower.well():
+        follower.require_alive()
+        time.sleep(0.5)
     with _producing(run.servers, int(rate * _FRESH_SECONDS), seed=2, rate=rate) as producer:
         while producer.poll() is None:
             time.sleep(0.5)
-    while run.landed() < sum(run.log.end_offsets(INFERENCES_TOPIC).values()):
+    while run.landed() < run.produced():
         follower.require_alive()
         time.sleep(0.5)
     buckets = follower.buckets("flywheel_ingest_freshness_seconds")
