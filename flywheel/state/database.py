@@ -27,7 +27,14 @@ __all__ = ["Database"]
 _BUSY_SECONDS = 30
 # A server that restarts is waited for this long before the first statement: nothing is half yet.
 _AWAY_SECONDS = 10.0
-_CONNECT_SECONDS = 5
+# How long libpq waits for a server to let us in, and for one that no longer acknowledges.
+_NETWORK = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 # A writer that stops in mid-transaction (a frozen process) is cut off by the server before the
 # next one gives up waiting for its turn.
 _FROZEN_SECONDS = 20
@@ -169,7 +176,7 @@ def _engine(address: StateAddress) -> Engine:
 
 
 def _postgres_engine(address: StateAddress, options: dict[str, Any]) -> Engine:
-    given = {"connect_timeout": _CONNECT_SECONDS, "application_name": "flywheel"}
+    given = {"application_name": "flywheel", **_NETWORK}
     arguments = {key: value for key, value in given.items() if key not in address.url.query}
     try:
         # A connection that the server has dropped since is found out before it is used.

@@ -7,19 +7,24 @@ the clock. A lease of a process that is known to be dead is taken over at once.
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from flywheel.clock import Clock
-from flywheel.errors import ConcurrencyError
+from flywheel.errors import ConcurrencyError, UnavailableError
 from flywheel.state.database import Database
 from flywheel.state.schema import leases
 
 __all__ = ["Lease", "Leases", "is_held", "process_holder"]
+
+
+# Name and token of what this process holds now.
+_held: set[tuple[str, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,10 @@ class Leases:
         try:
             yield lease
         finally:
-            self.release(lease)
+            # The work is done or has failed for its own reason: a lease that could not be given
+            # back is left behind, see _is_left_behind.
+            with suppress(UnavailableError):
+                self.release(lease)
 
     def acquire(self, name: str, holder: str | None = None, ttl_seconds: float = 120.0) -> Lease:
         """Take a lease that is free, expired, or held by a dead process of this machine.
@@ -58,7 +66,9 @@ class Leases:
         """
         holder = holder or process_holder()
         with self._database.write() as connection:
-            return self._acquire(connection, name, holder, ttl_seconds)
+            lease = self._acquire(connection, name, holder, ttl_seconds)
+            _held.add((name, lease.token))  # before another thread can see the row
+            return lease
 
     def _acquire(self, connection: Connection, name: str, holder: str, ttl_seconds: float) -> Lease:
         now = self._clock.now()
@@ -68,7 +78,7 @@ class Leases:
             first = insert(leases).values(name=name, token=1, holder=holder, expires_at=ends)
             connection.execute(first)
             return Lease(name, holder, 1, ends)
-        if is_held(row.holder, row.expires_at, now):
+        if is_held(row.holder, row.expires_at, now) and not _is_left_behind(row):
             raise ConcurrencyError(
                 f"The lease {name} is held by {row.holder} until {row.expires_at:%H:%M:%S} UTC.",
                 next_step="wait for it, then try again",
@@ -94,6 +104,7 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; one that was lost meanwhile is left to its new holder."""
+        _held.discard((lease.name, lease.token))
         mine = (leases.c.name == lease.name) & (leases.c.token == lease.token)
         with self._database.write() as connection:
             connection.execute(update(leases).where(mine).values(holder=None))
@@ -121,6 +132,11 @@ def is_held(holder: str | None, expires_at: datetime, now: datetime) -> bool:
 def process_holder() -> str:
     """Name this process so that another one on this machine can tell whether it still lives."""
     return f"{_machine()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def _is_left_behind(row: Row[Any]) -> bool:
+    # This process took it and no longer holds it: the database was away when it gave it back.
+    return row.holder == process_holder() and (row.name, row.token) not in _held
 
 
 def _machine() -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.errors import ConcurrencyError
+from flywheel.errors import ConcurrencyError, UnavailableError
 from flywheel.state import leases, process_holder
 
 
@@ -60,6 +60,24 @@ def test_lease_of_a_living_process_or_another_machine_is_kept(state):
         state.acquire_lease(name, holder, 3600)
         with pytest.raises(ConcurrencyError):
             state.acquire_lease(name, "two", 60)
+
+
+def test_lease_that_could_not_be_given_back_is_taken_again(state, monkeypatch):
+    """The work ends well, and this process does not keep itself out afterwards."""
+
+    def away() -> None:
+        raise UnavailableError("the database is away")
+
+    with monkeypatch.context() as patch, state.lease("x", None, 3600) as old:
+        patch.setattr(state._database, "write", away)
+        with pytest.raises(UnavailableError):
+            state.audit("e", "s", "a")
+    with state.lease("x", None, 3600) as new:
+        assert new.token == old.token + 1
+        with pytest.raises(ConcurrencyError, match="lost"):
+            state.fence_check(old)
+        with pytest.raises(ConcurrencyError, match="held by"):
+            state.acquire_lease("x", None, 60)
 
 
 def test_process_without_a_known_start_is_not_declared_dead(monkeypatch):

@@ -1,0 +1,242 @@
+"""PostgreSQL is restarted or killed under writers, in a promotion and in the middle of a cycle."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from flywheel.clock import SystemClock
+from flywheel.errors import UnavailableError
+from flywheel.release.approval import approve
+from flywheel.release.promotion import PROMOTION_STEPS
+from flywheel.release.registry import MlflowRegistry
+from flywheel.services import Services
+from flywheel.settings import Settings, load_settings
+from flywheel.state import State, database
+from flywheel.turn.landing import prove_ledger
+from tests.fakes.release_world import ReleaseWorld
+from tests.fakes.turn_world import TurnWorld
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def services(module_services) -> Services:
+    """Return a PostgreSQL of our own."""
+    return module_services("postgres")
+
+
+@pytest.fixture
+def url(services) -> Iterator[str]:
+    """Return an empty database on it."""
+    name = f"fault_{uuid.uuid4().hex[:12]}"
+    yield services.create_database(name)
+    services.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> MlflowRegistry:
+    """Return a registry that stays up."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+
+@pytest.fixture
+def world(tmp_path, registry, url) -> Iterator[ReleaseWorld]:
+    """Return a workload with an approved candidate on top of a champion."""
+    made = ReleaseWorld(tmp_path, registry, url)
+    made.promoted("r1")
+    yield made
+    made.close()
+
+
+def assert_whole(world: ReleaseWorld, name: str) -> str:
+    """Route, status and audit tell one story; return the champion."""
+    champion = world.state.champion(world.workload.id)
+    status = world.state.get_cycle(world.workload.id, name).status
+    events = [row.event for row in world.state.audit_rows(f"{world.workload.id}/{name}")]
+    assert (champion, status) in {("r1", "approved"), ("r2", "promoted")}
+    assert events.count("promotion.done") == (champion == "r2")
+    world.state.verify_audit()
+    return champion
+
+
+@pytest.mark.parametrize("step", PROMOTION_STEPS)
+def test_promotion_without_the_database_stops_whole_and_goes_on(world, services, monkeypatch, step):
+    """Killed after any step, the server finds the state whole, and the repeat ends it."""
+    monkeypatch.setattr(database, "_AWAY_SECONDS", 0.5)
+    cycle = world.approved("r2")
+
+    def kill(done: str) -> None:
+        if done == step:
+            services.kill("postgres")
+
+    try:
+        if step == PROMOTION_STEPS[-1]:
+            # All is done but giving back the lease, which this process takes again later.
+            assert world.promote(cycle, on_step=kill).release == "r2"
+        else:
+            with pytest.raises(UnavailableError, match="PostgreSQL database"):
+                world.promote(cycle, on_step=kill)
+    finally:
+        services.start("postgres")
+    assert assert_whole(world, cycle.name) == ("r2" if step in {"switched", "aliased"} else "r1")
+    done = world.promote(cycle)
+    assert assert_whole(world, cycle.name) == done.release == "r2"
+    assert world.registry.aliases(world.workload.id)["champion"] == done.model_version
+
+
+def test_restart_between_two_steps_is_not_even_noticed(world, services):
+    """Dropped connections are replaced, as long as nothing is half."""
+    cycle = world.approved("r2")
+    done = world.promote(cycle, on_step=lambda _: services.restart("postgres"))
+    assert assert_whole(world, cycle.name) == done.release
+
+
+_WRITER = """
+import sys
+from flywheel.clock import SystemClock
+from flywheel.errors import TransientError
+from flywheel.state import State, database
+database._AWAY_SECONDS = 60.0
+name, state = sys.argv[2], State.open(sys.argv[1], SystemClock())
+for number in range(int(sys.argv[3])):
+    while True:
+        try:
+            known = {decision.reason for decision in state.decisions(name)}
+            if str(number) not in known:
+                with state.transaction():
+                    state.audit("write", name, name, {"number": number})
+                    state.record_decision(name, opens=False, reason=str(number), numbers={})
+            break
+        except TransientError:
+            continue
+    print(number, flush=True)
+"""
+
+
+def test_what_was_acknowledged_is_there_once(services, url, repository, tmp_path):
+    """Two writers go through kills and a restart: nothing lost, nothing twice, one chain."""
+    state = State.open(url, SystemClock())
+    names, count = ("one", "two"), 300
+    writers = []
+    for name in names:
+        command = [sys.executable, "-c", _WRITER, url, name, str(count)]
+        with (tmp_path / name).open("w") as told:
+            writers.append(subprocess.Popen(command, cwd=repository, stdout=told))
+    try:
+        for at, hurt in ((10, services.kill), (60, services.stop), (120, services.kill)):
+            _await_line(tmp_path / names[0], at)
+            assert [writer.poll() for writer in writers] == [None, None]
+            hurt("postgres")
+            services.start("postgres")
+        assert [writer.wait(timeout=300) for writer in writers] == [0, 0]
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+    for name in names:
+        wanted = Counter(str(number) for number in range(count))
+        assert Counter(decision.reason for decision in state.decisions(name)) == wanted
+        rows = state.audit_rows(name)
+        assert Counter(str(row.details["number"]) for row in rows) == wanted
+    assert state.verify_audit()[0] == 2 * count
+    state.close()
+
+
+def _await_line(path: Path, number: int) -> None:
+    deadline = time.monotonic() + 120
+    while path.read_text().count("\n") < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class _Hurting:
+    """A launcher during whose training something happens to the services."""
+
+    def __init__(self, launcher, hurt: Callable[[], None]) -> None:
+        self._launcher = launcher
+        self._hurt = hurt
+        self.trainings = 0
+
+    def run(self, spec, out, *, on_progress):
+        done = (out / "result.json").exists()
+        result = self._launcher.run(spec, out, on_progress=on_progress)
+        if not done:
+            self.trainings += 1
+            self._hurt()
+        return result
+
+
+@pytest.fixture
+def turn(services, url, tmp_path) -> Iterator[TurnWorld]:
+    """Return a deployment on PostgreSQL and an MLflow server, up to the open trigger."""
+    services.add(["mlflow"], load_settings(profile="embedded"))
+    with dg.instance_for_test() as instance:
+        address = services.connections.mlflow_url
+        home = tmp_path / "home"
+        settings = Settings(
+            home=home, workloads=home / "workloads", cache=home, state_url=url, mlflow_url=address
+        )
+        world = TurnWorld(home, instance, settings=settings)
+        world.import_seed()
+        world.send(120)
+        world.move(days=100)
+        world.dagster.tick("new_events_sensor")
+        assert world.dagster.run("parts_sample_job").success
+        world.annotate()
+        world.dagster.tick("finished_reviews_sensor")
+        assert world.dagster.run("parts_observe_job").success
+        yield world
+        world.close()
+
+
+@pytest.mark.slow
+def test_cycle_goes_on_when_postgresql_and_mlflow_go_away(turn, services):
+    """The database is killed and the registry hangs after the training: one cycle, one of each."""
+    back: list[threading.Timer] = []
+
+    def hurt() -> None:
+        services.signal("mlflow", signal.SIGSTOP)
+        services.kill("postgres")
+        services.start("postgres")
+        # Longer than the registry waits: the asset is tried again, and finds the training done.
+        back.append(threading.Timer(25, services.signal, ["mlflow", signal.SIGCONT]))
+        back[0].start()
+
+    launcher = _Hurting(turn.platform.launcher, hurt)
+    turn.platform.__dict__["launcher"] = launcher
+    runs = turn.dagster.tick("trigger_sensor")
+    back[0].join()
+    state = turn.platform.state
+    (cycle,) = state.cycles("parts")
+    assert [run.success for run in runs] == [True]
+    assert "STEP_UP_FOR_RETRY" in {event.event_type_value for event in runs[0].all_events}
+    assert (launcher.trainings, cycle.attempt, cycle.status) == (1, 1, "awaiting_approval")
+    assert [decision.opens for decision in state.decisions("parts")] == [True]
+    (release,) = state.releases("parts")
+    client = turn.platform.registry._client
+    experiment = client.get_experiment_by_name("parts")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_id == release.facts["run_id"]
+    assert client.get_metric_history(run.info.run_id, "loss")
+
+    approve(state, "parts", cycle.name, actor="mara", reason="better on every label")
+    services.restart("postgres")
+    assert [done.success for done in turn.dagster.tick("granted_approvals_sensor")] == [True]
+    assert state.champion("parts") == release.release
+    versions = client.search_model_versions("name='parts'")
+    assert [version.tags["flywheel.release"] for version in versions] == [release.release]
+    events = Counter(row.event for row in state.audit_rows(f"parts/{cycle.name}"))
+    once = ("cycle.opened", "training.done", "gate.decided", "approval.approved", "promotion.done")
+    assert [events[event] for event in once] == [1] * len(once)
+    assert state.verify_audit()[0] == events.total()
+    assert prove_ledger(turn.platform).balances
