@@ -126,6 +126,7 @@ def connections(layout: Layout, plan: Plan) -> Connections:
         if server and "mlflow" in plan.ports
         else None,
         dagster_url=postgres.database_url(server, "dagster") if server else None,
+        event_log="kafka" if cluster.ports else None,
     )
 
 

@@ -19,17 +19,16 @@ class Connections:
     state_url: str | None = None
     mlflow_url: str | None = None
     dagster_url: str | None = None
+    event_log: str | None = None
 
     def without(self, given: Collection[str]) -> "Connections":
         """Return those that nobody gave the address of: somebody's own service is left alone."""
-        return replace(self, **{key: None for key in asdict(self) if key in given})
+        addresses = set(asdict(self)) - {"event_log"}
+        return replace(self, **dict.fromkeys(addresses & set(given)))
 
     def settings(self) -> dict[str, str]:
         """Return the settings that a client of these services needs."""
-        values = {key: value for key, value in asdict(self).items() if value is not None}
-        if self.kafka_servers:
-            values["event_log"] = "kafka"
-        return values
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def write_connections(connections: Connections, folder: Path) -> Path:

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -141,14 +142,18 @@ class Services:
         """Start the named services of this set which do not run yet, with what they need."""
         with self._only_one():
             wanted = catalog.needed(names)
-            if not self.plan.ephemeral:
-                wanted -= set(catalog.own(settings))
+            theirs = {} if self.plan.ephemeral else catalog.own(settings)
+            uses_kafka = "kafka" in wanted & set(theirs)
+            wanted -= set(theirs)
             plan = catalog.extended(self.plan, wanted, settings, brokers)
             save_plan(plan, self.layout.plan)
             chosen = [name for name in plan.ports if name.split("-")[0] in wanted]
             self._bring_up(chosen, plan, on_progress)
             given = {} if plan.ephemeral else settings.model_dump(exclude_unset=True)
-            write_connections(self.connections.without(given), self.folder)
+            connections = self.connections.without(given)
+            if uses_kafka:
+                connections = replace(connections, event_log="kafka")
+            write_connections(connections, self.folder)
 
     def run(
         self,

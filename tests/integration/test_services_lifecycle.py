@@ -120,22 +120,18 @@ def test_a_program_that_never_serves_is_given_up(settings, tmp_path):
 
 
 def test_what_somebody_gave_the_address_of_is_left_alone(settings):
-    """Nothing of it is started, nor written down as ours."""
-    given = settings.model_copy(
-        update={
-            key: load_settings(**{key: value}).__getattribute__(key)
-            for key, value in (
-                ("kafka_servers", "host:9092"),
-                ("state_url", "postgresql://u:p@host/a"),
-                ("mlflow_url", "http://host"),
-                ("dagster_url", "postgresql://u:p@host/b"),
-            )
-        }
+    """Nothing of it is started, nor written down as ours; their Kafka is the event log."""
+    given = load_settings(
+        **settings.model_dump(exclude_unset=True),
+        kafka_servers="host:9092",
+        state_url="postgresql://u:p@host/a",
+        mlflow_url="http://host",
+        dagster_url="postgresql://u:p@host/b",
     )
     services = start(given)
     assert services.names == []
     assert services.states() == {}
-    assert (services.folder / CONNECTIONS).read_text() == ""
+    assert (services.folder / CONNECTIONS).read_text() == 'event_log = "kafka"\n'
 
 
 def test_the_command_shows_states_and_logs(settings, tmp_path):
