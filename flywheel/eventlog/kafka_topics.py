@@ -10,7 +10,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from flywheel.errors import ConfigurationError, NotFoundError, TransientError, UnavailableError
+from flywheel.errors import (
+    ConfigurationError,
+    FlywheelError,
+    NotFoundError,
+    TransientError,
+    UnavailableError,
+)
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_errors import translated
 from flywheel.ports.event_log import Partition, Topic, TopicSettings
@@ -45,8 +51,8 @@ class KafkaTopics:
         return found
 
     def create(self, name: str, settings: TopicSettings) -> Topic:
-        """Make a topic, or return the one that is there."""
-        found = self.find(name)
+        """Make a topic, or return the one that is there; afterwards every broker knows it."""
+        found = self._agreed(name)
         if found is not None:
             return found
         wanted = {"num_partitions": settings.partitions, "configs": _configs(settings)}
@@ -62,15 +68,17 @@ class KafkaTopics:
             if code != TopicAlreadyExistsError.errno:  # another process was quicker
                 with translated(f"making topic {name}"):
                     raise for_code(code)(answer["topics"][0]["error_message"])
-        return self._await(name)
+        with self._asking(f"waiting for topic {name}") as client:
+            client.wait_for_topics([name], timeout_ms=int(self._connection.timeout_seconds * 1000))
+        return self._agreed(name) or self.get(name)
 
     def delete(self, name: str) -> None:
-        """Delete a topic with its records."""
+        """Delete a topic with its records; afterwards no broker knows it."""
         self.get(name)
         with self._asking(f"deleting topic {name}") as client:
             client.delete_topics([name])
         deadline = time.monotonic() + self._connection.timeout_seconds
-        while self.find(name) is not None and time.monotonic() < deadline:
+        while self._agreed(name) is not None and time.monotonic() < deadline:
             time.sleep(_WAIT_SECONDS)
 
     def settings(self, name: str) -> TopicSettings:
@@ -124,13 +132,28 @@ class KafkaTopics:
         Every broker that leads one of the partitions is asked, not just any: a broker learns of a
         topic's end before it serves the next one of that name, but not before the others do.
         """
+        try:
+            self._require_same(topic, numbers)
+        except FlywheelError:
+            # Of a broker that died the others must tell who leads now.
+            self._leaders.pop(topic.name, None)
+            raise
+
+    def close(self) -> None:
+        """Release the connection."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            with suppress(Exception):  # it is gone either way
+                client.close()
+
+    def _require_same(self, topic: Topic, numbers: Collection[int]) -> None:
         asked: set[int] = set()
         asking = set(self._leaders.get(topic.name, frozenset({-1})))
         while asking:
             for node in asking:
                 found = self._describe(topic.name, node)
                 if found is None or found["topic_id"] != topic.topic_id:
-                    self._leaders.pop(topic.name, None)
                     raise NotFoundError(
                         f"Topic {topic.name} was deleted while it was read.",
                         next_step="join again to read the topic of that name",
@@ -144,19 +167,29 @@ class KafkaTopics:
             asked |= asking
             asking = set(self._leaders[topic.name]) - asked - {-1}
 
-    def close(self) -> None:
-        """Release the connection."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            with suppress(Exception):  # it is gone either way
-                client.close()
+    def _agreed(self, name: str) -> Topic | None:
+        # Brokers learn of topics one after the other, and any of them may be asked next: one that
+        # is behind would say that a new topic is not there, or that a deleted one still is.
+        deadline = time.monotonic() + self._connection.timeout_seconds
+        while True:
+            found = {}
+            for node in self._brokers():
+                with suppress(TransientError):  # it died; it learns all before it serves again
+                    found[node] = self._describe(name, node)
+            ids = {None if one is None else one["topic_id"] for one in found.values()}
+            if len(ids) == 1:
+                return self.find(name)
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"The brokers do not agree on topic {name}.",
+                    next_step="look whether each of them runs, and at its log",
+                )
+            time.sleep(_WAIT_SECONDS)
 
-    def _await(self, name: str) -> Topic:
-        # A topic that was just made is not known to every broker at once.
-        with self._asking(f"waiting for topic {name}") as client:
-            client.wait_for_topics([name], timeout_ms=int(self._connection.timeout_seconds * 1000))
-        return self.get(name)
+    def _brokers(self) -> list[int]:
+        with self._asking("asking for its brokers") as client:
+            brokers = client.describe_cluster()["brokers"]
+        return [broker["broker_id"] for broker in brokers if not broker.get("is_fenced")]
 
     def _describe(self, name: str, node: int = -1) -> dict[str, Any] | None:
         from kafka.errors import NoError, UnknownTopicOrPartitionError, for_code
