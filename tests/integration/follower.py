@@ -61,7 +61,7 @@ class FollowerProcess:
         """Return its log lines of one kind."""
         return [line for line in self.lines if line["event"] == name]
 
-    def wait_for(self, met: Callable[[], object], *, seconds: float = 60.0) -> None:
+    def wait_for(self, met: Callable[[], object], *, seconds: float = 180.0) -> None:
         """Wait until something is the case, or fail with what the process said."""
         deadline = time.monotonic() + seconds
         while not met():
