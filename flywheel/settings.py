@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         """Tracking and registry URI of MLflow."""
         if self.mlflow_url is not None:
             return self.mlflow_url.get_secret_value()
+        return self.embedded_mlflow
+
+    @property
+    def embedded_mlflow(self) -> str:
+        """Tracking and registry URI of the MLflow that needs no server."""
         return f"sqlite:///{(self.home / 'mlflow' / 'mlflow.db').absolute()}"
 
 

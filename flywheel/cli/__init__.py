@@ -20,6 +20,7 @@ _MODULES: dict[str, str | None] = {
     "dataset": "dataset",
     "drift": None,
     "cycles": None,
+    "registry": "registry",
     "release": None,
     "state": "state",
     "status": None,

@@ -58,7 +58,8 @@ def _wanted(state: State, registry: MlflowRegistry, workload_id: str) -> dict[st
         if version is None:
             raise NotFoundError(
                 f"MLflow has no model version of {release.release}.",
-                next_step="restore MLflow's database: the state says it was registered",
+                next_step="the state says it was registered: bring it from where it was with "
+                "`flywheel registry copy`, or restore MLflow's database",
             )
         wanted[alias] = version
     return wanted

@@ -17,9 +17,9 @@ from flywheel.release.uploads import upload_adapter, upload_file
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["MlflowRegistry"]
+__all__ = ["RELEASE_TAG", "MlflowRegistry"]
 
-_RELEASE_TAG = "flywheel.release"
+RELEASE_TAG = "flywheel.release"
 _BATCH = 900  # MLflow takes up to 1,000 values in one call
 
 
@@ -83,18 +83,18 @@ class MlflowRegistry:
             known = self._version_of(workload_id, release)
             if known is not None:
                 return known
-            upload_adapter(self._client, run_id, adapter, texts)
-            self._registered_model(workload_id)
-            self._client.create_model_version(
+            upload_adapter(self.client, run_id, adapter, texts)
+            self.make_model(workload_id)
+            self.client.create_model_version(
                 workload_id,
-                source=f"{self._client.get_run(run_id).info.artifact_uri}/adapter",
+                source=f"{self.client.get_run(run_id).info.artifact_uri}/adapter",
                 run_id=run_id,
-                tags={**tags, _RELEASE_TAG: release},
+                tags={**tags, RELEASE_TAG: release},
                 description=description,
             )
             first, *doubles = self._versions_of(workload_id, release)
             for double in doubles:
-                self._client.delete_model_version(workload_id, double)
+                self.client.delete_model_version(workload_id, double)
             return first
 
         return self.place.patiently(once)
@@ -106,7 +106,7 @@ class MlflowRegistry:
     def tags_of(self, workload_id: str, version: str) -> dict[str, str]:
         """Return the tags of a model version."""
         return self.place.patiently(
-            lambda: dict(self._client.get_model_version(workload_id, version).tags)
+            lambda: dict(self.client.get_model_version(workload_id, version).tags)
         )
 
     def aliases(self, workload_id: str) -> dict[str, str]:
@@ -121,20 +121,21 @@ class MlflowRegistry:
             if present == version:
                 return
             if version is None:
-                self._client.delete_registered_model_alias(workload_id, alias)
+                self.client.delete_registered_model_alias(workload_id, alias)
             else:
-                self._client.set_registered_model_alias(workload_id, alias, version)
+                self.client.set_registered_model_alias(workload_id, alias, version)
 
         self.place.patiently(once)
 
     @cached_property
-    def _client(self) -> "MlflowClient":
+    def client(self) -> "MlflowClient":
+        """MLflow's own client, for what is asked nowhere else (see ``registry_copy``)."""
         return self.place.connect()
 
     def _aliases(self, workload_id: str) -> dict[str, str]:
-        if not self._client.search_registered_models(f"name='{workload_id}'"):
+        if not self.client.search_registered_models(f"name='{workload_id}'"):
             return {}
-        model = self._client.get_registered_model(workload_id)
+        model = self.client.get_registered_model(workload_id)
         return {alias: str(version) for alias, version in model.aliases.items()}
 
     def _version_of(self, workload_id: str, release: str) -> str | None:
@@ -143,27 +144,29 @@ class MlflowRegistry:
     def _versions_of(self, workload_id: str, release: str) -> list[str]:
         # A request that timed out may be carried out all the same, and then be made again: the
         # lowest number counts, in whatever order they are found.
-        versions = self._client.search_model_versions(f"name='{workload_id}'")
-        mine = [int(v.version) for v in versions if v.tags.get(_RELEASE_TAG) == release]
+        versions = self.client.search_model_versions(f"name='{workload_id}'")
+        mine = [int(v.version) for v in versions if v.tags.get(RELEASE_TAG) == release]
         return [str(number) for number in sorted(mine)]
 
-    def _experiment(self, name: str) -> str:
-        known = self._client.get_experiment_by_name(name)
+    def experiment(self, name: str) -> str:
+        """Return the id of a workload's experiment, which is made the first time."""
+        known = self.client.get_experiment_by_name(name)
         if known is not None:
             return str(known.experiment_id)
         # A server hands out places of its own, which every client can reach.
         location = None if self.place.is_remote else (self._artifacts / name).as_uri()
-        return str(self._client.create_experiment(name, artifact_location=location))
+        return str(self.client.create_experiment(name, artifact_location=location))
 
-    def _registered_model(self, name: str) -> None:
-        if not self._client.search_registered_models(f"name='{name}'"):
-            self._client.create_registered_model(name)
+    def make_model(self, name: str) -> None:
+        """Make a workload's registered model where there is none."""
+        if not self.client.search_registered_models(f"name='{name}'"):
+            self.client.create_registered_model(name)
 
-    def _runs_of(self, workload_id: str, release: str) -> list[Any]:
-        # The one that is whole first, then the oldest: see _versions_of.
-        found = self._client.search_runs(
-            [self._experiment(workload_id)],
-            f"tags.`{_RELEASE_TAG}` = '{release}'",
+    def runs_of(self, workload_id: str, release: str) -> list[Any]:
+        """Return the runs of a release, the one that counts first, doubles behind it."""
+        found = self.client.search_runs(
+            [self.experiment(workload_id)],
+            f"tags.`{RELEASE_TAG}` = '{release}'",
             order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
         )
         return sorted(found, key=lambda run: run.info.status != "FINISHED")
@@ -171,12 +174,12 @@ class MlflowRegistry:
     def _log_training(
         self, spec: TrainSpec, result: TrainResult, adapter: Path, progress: Sequence[TrainProgress]
     ) -> str:
-        known = self._runs_of(spec.workload.id, spec.release)
+        known = self.runs_of(spec.workload.id, spec.release)
         run = (
             known[0]
             if known
-            else self._client.create_run(
-                self._experiment(spec.workload.id),
+            else self.client.create_run(
+                self.experiment(spec.workload.id),
                 run_name=spec.release,
                 tags=_lineage(spec, result),
             )
@@ -184,10 +187,10 @@ class MlflowRegistry:
         run_id = str(run.info.run_id)
         if run.info.status != "FINISHED":
             self._log_values(run_id, spec, result, progress)
-            upload_file(self._client, run_id, adapter / MANIFEST)
-            self._client.set_terminated(run_id)
+            upload_file(self.client, run_id, adapter / MANIFEST)
+            self.client.set_terminated(run_id)
         for double in known[1:]:
-            self._client.delete_run(double.info.run_id)
+            self.client.delete_run(double.info.run_id)
         return run_id
 
     def _log_values(
@@ -206,14 +209,14 @@ class MlflowRegistry:
             )
         ]
         metrics += [Metric(f"final_{key}", value, 0, 0) for key, value in result.metrics.items()]
-        self._client.log_batch(run_id, params=parameters)
+        self.client.log_batch(run_id, params=parameters)
         for start in range(0, len(metrics), _BATCH):
-            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+            self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
 
 def _lineage(spec: TrainSpec, result: TrainResult) -> dict[str, str]:
     return {
-        _RELEASE_TAG: spec.release,
+        RELEASE_TAG: spec.release,
         "flywheel.workload": spec.workload.id,
         "flywheel.workload_revision": spec.workload.revision,
         "flywheel.taxonomy_version": str(spec.workload.taxonomy_version),

@@ -11,7 +11,7 @@ from flywheel.errors import IntegrityError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["upload_adapter", "upload_file"]
+__all__ = ["upload_adapter", "upload_file", "upload_run"]
 
 _CHUNK = 1 << 20
 
@@ -33,10 +33,20 @@ def upload_adapter(
     client.log_artifacts(run_id, str(adapter), "adapter")
     for name, text in texts.items():
         client.log_text(run_id, text, name)
-    files = [path for path in sorted(adapter.rglob("*")) if path.is_file()]
-    wanted = {f"adapter/{path.relative_to(adapter).as_posix()}": _digest(path) for path in files}
+    wanted = {f"adapter/{name}": digest for name, digest in _digests(adapter).items()}
     wanted |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     _verify(client, run_id, wanted)
+
+
+def upload_run(client: "MlflowClient", run_id: str, folder: Path) -> None:
+    """Bring all files of a run, as they were downloaded from another place, and verify them."""
+    client.log_artifacts(run_id, str(folder))
+    _verify(client, run_id, _digests(folder))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
 
 
 def _verify(client: "MlflowClient", run_id: str, wanted: Mapping[str, str]) -> None:

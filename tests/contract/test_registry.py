@@ -43,13 +43,13 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
 
 
 def runs_of(world):
-    client = world.registry._client
+    client = world.registry.client
     experiment = client.get_experiment_by_name(world.workload.id)
     return client.search_runs([experiment.experiment_id])
 
 
 def versions_of(world):
-    return world.registry._client.search_model_versions(f"name='{world.workload.id}'")
+    return world.registry.client.search_model_versions(f"name='{world.workload.id}'")
 
 
 def registered(world, release: str = "r1") -> str:
@@ -74,7 +74,7 @@ def test_training_is_logged_once_with_lineage(world):
     """Parameters, curve and lineage are in the run; logging again finds it."""
     cycle = world.open_cycle()
     release = world.train(cycle, "r1")
-    client = world.registry._client
+    client = world.registry.client
     assert [run.info.run_id for run in runs_of(world)] == [release.facts["run_id"]]
     run = runs_of(world)[0]
     assert run.info.status == "FINISHED"
@@ -99,7 +99,7 @@ def test_adapter_is_registered_once_and_comes_back_whole(world, tmp_path):
     assert register(world, release) == version == world.registry.version_of(world.workload.id, "r1")
     assert len(versions_of(world)) == 1
     assert world.registry.tags_of(world.workload.id, version)["flywheel.version"] == "1.0.0"
-    folder = world.registry._client.download_artifacts(
+    folder = world.registry.client.download_artifacts(
         release.facts["run_id"], "", str(tmp_path_made(tmp_path))
     )
     for path in Path(release.adapter).iterdir():
@@ -115,7 +115,7 @@ def tmp_path_made(tmp_path: Path) -> Path:
 def test_upload_that_was_changed_on_the_way_is_not_registered(world, monkeypatch):
     """What MLflow gives back is compared with what was trained, before there is a version."""
     release = world.train(world.open_cycle(), "r1")
-    client = world.registry._client
+    client = world.registry.client
     whole = client.log_artifacts
 
     def damaged(run_id: str, folder: str, target: str) -> None:
@@ -137,7 +137,7 @@ def test_upload_that_was_changed_on_the_way_is_not_registered(world, monkeypatch
 def test_version_made_twice_counts_once(world):
     """A request that was carried out after it timed out leaves a double, which goes."""
     release = world.train(world.open_cycle(), "r1")
-    client = world.registry._client
+    client = world.registry.client
     whole = client.create_model_version
 
     def twice(*arguments, **named):
@@ -155,7 +155,7 @@ def test_version_made_twice_counts_once(world):
 
 def test_run_made_twice_counts_once(world):
     """A double of a run is put away, and the curve is in the one that stays."""
-    client = world.registry._client
+    client = world.registry.client
     whole = client.create_run
 
     def lost(*arguments, **named):
@@ -185,7 +185,7 @@ def test_long_curve_is_logged_whole(world):
         for n in range(1, 1000)
     ]
     release = world.train(world.open_cycle(), "r1", progress=points)
-    history = world.registry._client.get_metric_history(release.facts["run_id"], "loss")
+    history = world.registry.client.get_metric_history(release.facts["run_id"], "loss")
     assert [point.step for point in history] == list(range(1, 1000))
 
 
@@ -208,7 +208,7 @@ def test_alias_that_a_person_moved_is_found_and_put_back(world):
     workload_id = world.workload.id
     assert alias_differences(world.state, world.registry, workload_id) == {}
     first = world.registry.version_of(workload_id, "r1")
-    world.registry._client.set_registered_model_alias(workload_id, "champion", first)
+    world.registry.client.set_registered_model_alias(workload_id, "champion", first)
     assert alias_differences(world.state, world.registry, workload_id) == {
         "champion": (done.model_version, first)
     }

@@ -56,13 +56,13 @@ FAULTS = pytest.mark.parametrize("hurt", [killed, frozen])
 
 
 def runs_of(world: ReleaseWorld) -> list:
-    client = world.registry._client
+    client = world.registry.client
     experiment = client.get_experiment_by_name(world.workload.id)
     return list(client.search_runs([experiment.experiment_id]))
 
 
 def versions_of(world: ReleaseWorld) -> list[str]:
-    found = world.registry._client.search_model_versions(f"name='{world.workload.id}'")
+    found = world.registry.client.search_model_versions(f"name='{world.workload.id}'")
     return sorted(version.tags["flywheel.release"] for version in found)
 
 
@@ -131,7 +131,7 @@ def test_promotion_without_the_server_stops_whole_and_goes_on(world, services, h
 def test_server_killed_in_mid_upload_leaves_no_half_version(world, services, call):
     """There is no version before every file is there; the repeat sends them again."""
     cycle = world.approved("r1")
-    client = world.registry._client
+    client = world.registry.client
     whole = getattr(client, call)
 
     def die(*arguments, **named):
@@ -198,7 +198,7 @@ def test_alias_that_a_person_moved_during_a_promotion_ends_right(world):
 
     def click(step: str) -> None:
         if step == "switched":
-            client = world.registry._client
+            client = world.registry.client
             first = world.registry.version_of(world.workload.id, "r1")
             client.set_registered_model_alias(world.workload.id, "champion", first)
             client.set_registered_model_alias(world.workload.id, "previous", first)

@@ -223,7 +223,7 @@ def test_cycle_goes_on_when_postgresql_and_mlflow_go_away(turn, services):
     assert (launcher.trainings, cycle.attempt, cycle.status) == (1, 1, "awaiting_approval")
     assert [decision.opens for decision in state.decisions("parts")] == [True]
     (release,) = state.releases("parts")
-    client = turn.platform.registry._client
+    client = turn.platform.registry.client
     experiment = client.get_experiment_by_name("parts")
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.run_id == release.facts["run_id"]

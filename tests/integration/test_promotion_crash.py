@@ -52,7 +52,7 @@ def assert_promoted_once(world, cycle) -> None:
     """The candidate is champion everywhere, registered once, audited once."""
     done = world.promote(cycle)
     assert_whole(world, cycle)
-    versions = world.registry._client.search_model_versions(f"name='{world.workload.id}'")
+    versions = world.registry.client.search_model_versions(f"name='{world.workload.id}'")
     assert sorted(v.tags["flywheel.release"] for v in versions) == ["r1", "r2"]
     assert world.registry.aliases(world.workload.id)["champion"] == done.model_version
     release = world.state.get_release("r2")

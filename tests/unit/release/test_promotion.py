@@ -58,7 +58,7 @@ def test_model_version_carries_card_changelog_and_tags(world):
     tags = world.registry.tags_of(world.workload.id, done.model_version)
     assert tags["flywheel.version"] == "1.0.0"
     assert tags["flywheel.approver_simulated"] == "true"
-    version = world.registry._client.get_model_version(world.workload.id, done.model_version)
+    version = world.registry.client.get_model_version(world.workload.id, done.model_version)
     folder = Path(version.source.removeprefix("file://"))
     assert (folder / "adapter_model.safetensors").read_bytes() == b"r1"
     card = (folder.parent / "model_card.md").read_text()

@@ -1,0 +1,42 @@
+"""`flywheel registry copy`: bring runs and model versions to another MLflow."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flywheel.wiring import open_platform
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="MLflow: the way from a file to a server.")
+_console = Console()
+
+
+@app.callback()
+def registry() -> None:
+    """MLflow: the way from a file to a server."""
+
+
+@app.command()
+def copy(
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="URI to copy from; default: SQLite in FLYWHEEL_HOME"),
+    ] = None,
+) -> None:
+    """Copy every workload's runs, model versions and aliases to the MLflow of the settings."""
+    from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - commands load their own
+    from flywheel.release.registry_copy import copy_registry  # noqa: PLC0415 - (as above)
+
+    platform = open_platform()
+    artifacts = platform.home / "mlflow" / "artifacts"
+    old = MlflowRegistry(source or platform.settings.embedded_mlflow, artifacts)
+    new = platform.registry
+    _console.print(f"{old.place.name} -> {new.place.name}", markup=False)
+    for workload_id in platform.workloads:
+        copied = copy_registry(platform.state, old, new, workload_id)
+        for release, version in copied.items():
+            told = f"version {version}" if version else "never registered"
+            _console.print(f"  {release}: {told}", markup=False)
+    _console.print("every file was read back and is the same; the source is as it was")
