@@ -1,13 +1,16 @@
 """Dagster's daemon turns the wheel by itself; nobody ticks a sensor and nobody starts a run."""
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 import pytest
 
 from flywheel.turn.landing import prove_ledger
-from tests.fakes.daemon_world import DaemonWorld, until
+from tests.fakes.daemon_world import DaemonWorld
+from tests.fakes.dagster_programs import until
 from tests.fakes.traffic_process import expected
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(1200)]
 
 PRODUCERS = 3
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
@@ -21,9 +24,15 @@ SENSORS = (
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Start the daemon on an empty log, then let the producers send."""
-    world = DaemonWorld(tmp_path_factory.mktemp("deployment"))
+def world(tmp_path_factory, module_services):
+    """Start the daemon on Kafka and PostgreSQL, then let the producers send."""
+    services = module_services("kafka", "postgres")
+    soon = datetime.now(UTC) + timedelta(minutes=4)
+    world = DaemonWorld(
+        tmp_path_factory.mktemp("deployment"),
+        workload={"daily": {"sample": f"{soon:%H:%M}"}},
+        **services.connections.settings(),
+    )
     try:
         daemon = world.start_program("dagster-daemon")
         until(lambda: world.ticks("new_events_sensor", "SKIPPED"), "a quiet tick", alive=daemon)
@@ -75,6 +84,19 @@ def test_the_cycles_run_was_launched_for_its_partition(world):
         key = dg.AssetKey(["parts", "gate"])
         shown = instance.get_latest_materialization_event(key).asset_materialization
     assert shown.metadata["candidate"].value.startswith(f"parts.{cycle.name}.")
+
+
+def test_the_schedule_asked_people_at_its_time(world):
+    """The daily sampling was launched by its schedule, and chose from what had landed."""
+    ticks = until(
+        lambda: world.ticks("parts_sample_schedule", "SUCCESS"), "the schedule's tick", seconds=400
+    )
+    [run] = until(lambda: world.runs("parts_sample_job", dg.DagsterRunStatus.SUCCESS), "its run")
+
+    assert ticks[0].run_ids == [run.run_id]
+    assert run.tags["dagster/schedule_name"] == "parts_sample_schedule"
+    people = world.platform.queue.status(world.world.workload)
+    assert people.items > people.answered
 
 
 def test_no_tick_failed(world):

@@ -1,0 +1,152 @@
+"""Dagster's pages in a real browser, as a data engineer opens them."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from flywheel.orchestration.instance import open_instance
+from flywheel.settings import load_settings
+from flywheel.state import Cycle
+from tests.fakes.dagster_programs import DagsterPrograms
+from tests.fakes.turn_world import TurnWorld
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+
+PATIENCE = 90_000
+# What a report may not do to the pages beside it.
+CURIOUS = """<!doctype html><title>asking</title><script>
+fetch("/graphql?query={version}").then(() => {document.title = "reached"},
+                                       () => {document.title = "kept out"});
+</script>"""
+
+
+def chromium():
+    """Return the path of a Chromium, or skip; continuous integration must have one."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        assert os.environ.get("CI") != "true", "no chromium: apt-get install chromium"
+        pytest.skip("no chromium on this machine (apt-get install chromium)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start a headless browser that talks to this machine alone."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=[*flags, "--disable-sync"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def deployment(browser, tmp_path_factory):
+    """Play a turn up to the waiting approval, and open it in a webserver."""
+    home = tmp_path_factory.mktemp("deployment")
+    settings = load_settings(home=home, workloads=home / "workloads", cache=home)
+    programs = DagsterPrograms(settings)
+    with open_instance(programs.home) as instance:
+        world = TurnWorld(home, instance, settings=settings)
+        cycle = _play(world)
+    world.close()
+    report = home / "reports" / "parts" / "drift-2026-04-10.html"
+    report.parent.mkdir(parents=True)
+    report.write_text(CURIOUS)
+    try:
+        yield programs.start_webserver(), cycle
+    finally:
+        programs.close()
+
+
+def _play(world: TurnWorld) -> Cycle:
+    world.import_seed()
+    world.send(90)
+    world.move(days=100)
+    world.dagster.tick("new_events_sensor")
+    world.dagster.run("parts_sample_job")
+    world.annotate()
+    world.dagster.tick("finished_reviews_sensor")
+    world.dagster.run("parts_observe_job")
+    world.dagster.tick("trigger_sensor")
+    [cycle] = world.platform.state.cycles("parts")
+    return cycle
+
+
+@pytest.fixture
+def page(browser, deployment):
+    """Open a page that fails the test when a script of it fails."""
+    page = browser.new_page(viewport={"width": 1500, "height": 1200}, base_url=deployment[0])
+    page.set_default_timeout(PATIENCE)
+    errors = []
+    page.on("pageerror", errors.append)
+    yield page
+    page.close()
+    assert errors == []
+
+
+def test_the_graph_shows_the_stages(page):
+    """Every stage is a group, from ingest to release."""
+    page.goto("/asset-groups")
+    for stage in ("ingest", "drift", "review", "dataset", "train", "evaluate", "release"):
+        page.get_by_text(stage, exact=True).first.wait_for()
+
+
+def test_a_cycle_is_a_partition_with_its_evidence(page, deployment):
+    """The gate's page of a cycle has the candidate, the checks in words and the picture."""
+    cycle = deployment[1].name
+    page.goto(f"/assets/parts/gate?view=partitions&partition={cycle}")
+    page.get_by_text("Materialized", exact=True).first.wait_for()
+    page.get_by_text(f"parts.{cycle}.").first.wait_for()
+    page.get_by_text("golden_non_inferiority").first.wait_for()
+    picture = page.get_by_role("row").filter(has_text="differences").last
+    picture.get_by_text("Show Markdown").click()
+    image = page.get_by_role("img", name="differences with intervals")
+    image.wait_for()
+
+    assert image.evaluate("image => image.naturalWidth") > 0
+
+
+def test_the_dead_letter_check_explains_itself(page):
+    """Both checks of the landing are there, with what to do about dead letters."""
+    page.goto("/assets/platform/landing?view=checks")
+    page.get_by_text("ledger_balances").first.wait_for()
+    page.get_by_text("few_dead_letters").first.click()
+    page.get_by_text("flywheel dlq list").first.wait_for()
+
+
+def test_row_counts_are_plots(page):
+    """Numbers of a materialization draw themselves over time."""
+    page.goto("/assets/platform/landing")
+    page.get_by_role("button", name="Plots").click()
+    page.get_by_text("records read", exact=True).first.wait_for()
+
+    assert page.locator("canvas").count() > 0
+
+
+def test_every_sensor_and_schedule_runs_by_itself(page):
+    """The automation page lists them all, switched on."""
+    page.goto("/automation")
+    for name in ("new_events_sensor", "whole_days_sensor", "trigger_sensor", "parts_observe"):
+        page.get_by_text(re.compile(name)).first.wait_for()
+    page.get_by_role("switch").first.wait_for()
+
+
+def test_a_report_opens_and_reaches_nothing_else(page):
+    """Its scripts run, without Dagster's origin: texts from the traffic cannot act as the reader."""
+    answer = page.goto("/reports/parts/drift-2026-04-10.html")
+    page.wait_for_function("document.title !== 'asking'")
+
+    assert answer.status == 200
+    assert page.title() == "kept out"
+
+
+@pytest.mark.parametrize("name", ["parts/none.html", "parts/..%2f..%2fstate.db", "x/y.txt"])
+def test_nothing_but_reports_is_served(page, name):
+    """What is not a report is not there."""
+    assert page.goto(f"/reports/{name}").status == 404
