@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).parent.parent.parent
 
 
 def until(
-    condition: Callable[[], Any], what: str, *, seconds: float = 180, alive: Any = None
+    condition: Callable[[], Any], what: str, *, seconds: float = 300, alive: Any = None
 ) -> Any:
     """Wait until a condition holds and return what it returned; a dead program ends the wait."""
     deadline = time.monotonic() + seconds

@@ -88,8 +88,9 @@ def test_a_broken_workload_file_fails_the_tick_and_the_next_one_recovers(world):
         alive=daemon,
     )
 
-    assert "cadense" in failed.error.message
-    assert "unknown key" in failed.error.message
+    told = failed.error.to_string()
+    assert "cadense: unknown key; allowed here" in told
+    assert "correct the keys named above" in told
 
 
 def test_a_daemon_killed_in_a_tick_and_in_runs_opens_one_cycle(world):
