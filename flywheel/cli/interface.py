@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.orchestration.instance import open_instance, prepare_dagster_home
+from flywheel.orchestration.instance import dagster_programs, open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.wiring import open_platform
 
@@ -34,7 +33,7 @@ def up(port: int = typer.Option(3000, help="port of the web interface, on loopba
         _console.print(Text(home.note, style="yellow"))
     pid_file = home.folder / "dagster.pid"
     url = f"http://127.0.0.1:{port}"
-    if _running(pid_file):
+    if _groups(pid_file):
         _console.print(f"Dagster is already up: {url}")
         return
     if _answers(url):
@@ -49,45 +48,53 @@ def up(port: int = typer.Option(3000, help="port of the web interface, on loopba
     with open_instance(home) as instance:
         bury_dead_runs(instance)
     environment = os.environ | dict(home.environment)
-    command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(workspace)]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
     log = home.folder / "dagster.log"
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    pid_file.write_text(str(process.pid))
+        processes = [
+            subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+                command, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+            for command in dagster_programs(workspace, port=port).values()
+        ]
+    pid_file.write_text("\n".join(str(process.pid) for process in processes))
     with _console.status(f"waiting for {url} (log: {log})"):
-        _wait(url, process, log)
+        _wait(url, processes, log)
     _console.print(f"Dagster is up: [bold]{url}[/bold]  (stop it with `make down`)")
+    if platform.is_demo:
+        _console.print(
+            "The demo's calendar is over, so sensors and schedules are switched off; "
+            "the page Automation switches them on."
+        )
 
 
 @app.command()
 def down() -> None:
     """Stop what `flywheel up` started."""
     pid_file = open_platform().home / "dagster" / "dagster.pid"
-    if not _running(pid_file):
+    groups = _groups(pid_file)
+    if not groups:
         _console.print("Dagster is not running.")
         return
-    pid = int(pid_file.read_text())
-    os.killpg(pid, signal.SIGTERM)
+    for group in groups:
+        os.killpg(group, signal.SIGTERM)
     deadline = time.monotonic() + 20
-    while _group_alive(pid) and time.monotonic() < deadline:
+    while _groups(pid_file) and time.monotonic() < deadline:
         time.sleep(0.2)
-    if _group_alive(pid):
-        os.killpg(pid, signal.SIGKILL)
+    for group in _groups(pid_file):
+        os.killpg(group, signal.SIGKILL)
     pid_file.unlink()
     _console.print("Dagster is down.")
 
 
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait(url: str, processes: "list[subprocess.Popen[bytes]]", log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _answers(url):
-        if process.poll() is not None:
-            raise UnavailableError(
-                f"Dagster stopped while starting (exit code {process.returncode}).",
-                next_step=f"read {log}",
-            )
+        for process in processes:
+            if process.poll() is not None:
+                raise UnavailableError(
+                    f"Dagster stopped while starting (exit code {process.returncode}).",
+                    next_step=f"read {log}",
+                )
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"Dagster did not answer within {_START_SECONDS} s.", next_step=f"read {log}"
@@ -103,8 +110,11 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _running(pid_file: Path) -> bool:
-    return pid_file.exists() and _group_alive(int(pid_file.read_text() or 0))
+def _groups(pid_file: Path) -> list[int]:
+    # The process groups of the two programs that still have a process.
+    if not pid_file.exists():
+        return []
+    return [int(line) for line in pid_file.read_text().split() if _group_alive(int(line))]
 
 
 def _group_alive(pid: int) -> bool:

@@ -46,8 +46,9 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def deployment(browser, tmp_path_factory):
+def deployment(tmp_path_factory):
     """Play a turn up to the waiting approval, and open it in a webserver."""
+    chromium()
     home = tmp_path_factory.mktemp("deployment")
     settings = load_settings(home=home, workloads=home / "workloads", cache=home)
     programs = DagsterPrograms(settings)
@@ -79,12 +80,16 @@ def _play(world: TurnWorld) -> Cycle:
 
 
 @pytest.fixture
-def page(browser, deployment):
-    """Open a page that fails the test when a script of it fails."""
+def page(deployment, browser):
+    """Open a page that fails the test when a script of it fails.
+
+    The deployment comes first: Playwright keeps an event loop running in this thread, which
+    Dagster's own machinery would trip over.
+    """
     page = browser.new_page(viewport={"width": 1500, "height": 1200}, base_url=deployment[0])
     page.set_default_timeout(PATIENCE)
     errors = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     page.close()
     assert errors == []
@@ -130,11 +135,23 @@ def test_row_counts_are_plots(page):
 
 
 def test_every_sensor_and_schedule_runs_by_itself(page):
-    """The automation page lists them all, switched on."""
+    """The automation page lists them all, and Dagster holds them switched on."""
     page.goto("/automation")
     for name in ("new_events_sensor", "whole_days_sensor", "trigger_sensor", "parts_observe"):
         page.get_by_text(re.compile(name)).first.wait_for()
-    page.get_by_role("switch").first.wait_for()
+    place = '{repositoryLocationName: "flywheel", repositoryName: "__repository__"}'
+    sensors = "... on Sensors {results {name sensorState {status}}}"
+    schedules = "... on Schedules {results {name scheduleState {status}}}"
+    query = (
+        f"{{sensorsOrError(repositorySelector: {place}) {{{sensors}}}"
+        f" schedulesOrError(repositorySelector: {place}) {{{schedules}}}}}"
+    )
+    told = page.request.post("/graphql", data={"query": query}).json()["data"]
+    states = [s["sensorState"]["status"] for s in told["sensorsOrError"]["results"]]
+    states += [s["scheduleState"]["status"] for s in told["schedulesOrError"]["results"]]
+
+    assert set(states) == {"RUNNING"}
+    assert len(states) == 9
 
 
 def test_a_report_opens_and_reaches_nothing_else(page):
