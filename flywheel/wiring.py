@@ -91,7 +91,8 @@ class Platform:
         from flywheel.state import State  # noqa: PLC0415 - (as above)
 
         self.home.mkdir(parents=True, exist_ok=True)
-        return State.open(self.settings.state_database, self.clock)
+        url, embedded = self.settings.state_database, self.settings.embedded_state
+        return State.open(url, self.clock, before=embedded)
 
     @cached_property
     def queue(self) -> "LocalReviewQueue":

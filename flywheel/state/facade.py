@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from flywheel.clock import Clock, SystemClock
+from flywheel.errors import FlywheelError
 from flywheel.state.approvals import Approvals
 from flywheel.state.attempts import Attempts
 from flywheel.state.audit import Audit
@@ -12,6 +13,7 @@ from flywheel.state.cycles import Cycles
 from flywheel.state.database import Database
 from flywheel.state.decisions import Decisions
 from flywheel.state.leases import Leases
+from flywheel.state.predecessor import refuse_left_behind
 from flywheel.state.releases import Releases
 from flywheel.state.routes import Routes
 
@@ -80,10 +82,33 @@ class State:
         self.verify_audit = audit.verify
 
     @classmethod
-    def open(cls, url: str, clock: Clock, *, lease_clock: Clock | None = None) -> Self:
-        """Create or migrate the database behind ``url`` and return a handle on it."""
+    def open(
+        cls,
+        url: str,
+        clock: Clock,
+        *,
+        lease_clock: Clock | None = None,
+        before: str | None = None,
+    ) -> Self:
+        """Create or migrate the database behind ``url`` and return a handle on it.
+
+        Args:
+            url: SQLAlchemy URL, of SQLite or PostgreSQL.
+            clock: stamps every row.
+            lease_clock: leases expire by it; by default the machine's.
+            before: URL of the state that was used until now, if it was another one.
+
+        Raises:
+            ConfigurationError: ``before`` holds cycles and ``url`` none: it was not brought along.
+        """
         state = cls(url, clock, lease_clock=lease_clock)
-        state._database.migrate()
+        try:
+            state._database.migrate()
+            if before is not None:
+                refuse_left_behind(state._database, before)
+        except FlywheelError:
+            state.close()
+            raise
         return state
 
     @contextmanager

@@ -187,16 +187,37 @@ def test_command_brings_the_embedded_state_to_postgresql(world, postgres_url, mo
     monkeypatch.setenv("FLYWHEEL_HOME", str(world.root))
     monkeypatch.setenv("FLYWHEEL_STATE_URL", postgres_url)
     run = CliRunner().invoke
+    forgotten = run(build_app(), ["cycles", world.workload.id])
+    assert isinstance(forgotten.exception, ConfigurationError)
     upgraded = run(build_app(), ["state", "upgrade"])
     done = run(build_app(), ["state", "copy"])
     again = run(build_app(), ["state", "copy"])
-    assert "schema none -> 0001" in upgraded.output
+    assert "schema 0001, as before" in upgraded.output
     assert "every row is the same" in done.output
     assert world.state.verify_audit()[1][:12] in done.output
     assert isinstance(again.exception, RefusedError)
     assert run(build_app(), ["cycles", world.workload.id]).exit_code == 0
     told = run(build_app(), ["explain", world.workload.id, world.cycle.name])
     assert "unbroken" in told.output
+
+
+def test_new_state_is_not_begun_beside_one_that_holds_cycles(world, target):
+    """Changing the URL alone would forget every champion; after the copy it is taken."""
+    with pytest.raises(ConfigurationError, match="holds no cycle") as caught:
+        State.open(target, world.clock, before=world.url)
+    assert "flywheel state copy" in caught.value.next_step
+    copy_state(world.url, target)
+    state = State.open(target, world.clock, before=world.url)
+    assert state.champion(world.workload.id) == "r1"
+    state.close()
+
+
+def test_new_state_is_begun_where_nothing_was(tmp_path, target, clock):
+    """A missing or empty former state is no reason to refuse."""
+    State.open(target, clock, before=f"sqlite:///{tmp_path / 'missing.db'}").close()
+    empty = f"sqlite:///{tmp_path / 'empty.db'}"
+    State.open(empty, clock, before=empty).close()
+    State.open(target, clock, before=empty).close()
 
 
 def test_command_without_a_target_says_what_to_set(world, monkeypatch):
