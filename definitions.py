@@ -11,6 +11,7 @@ from assets.ingest import landing, ledger_balances, maintenance
 from assets.release import release_asset
 from assets.review import review_assets
 from assets.train import adapter_asset
+from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import (
     LANDING_JOB,
     MAINTENANCE_JOB,
@@ -66,11 +67,11 @@ def job(name: str, workload: Workload, *assets: str, most_seconds: int = _SECOND
     )
 
 
-def build_definitions(workloads: list[Workload], *, automation: bool = True) -> dg.Definitions:
-    """Assemble the code location of these workloads.
-
-    Without ``automation`` sensors and schedules wait until somebody starts them in the UI.
-    """
+def build_definitions(
+    workloads: list[Workload], automation: Automation | None = None
+) -> dg.Definitions:
+    """Assemble the code location of these workloads."""
+    automation = automation or Automation()
     sample = [job(sample_job(w.id), w, "review_items") for w in workloads]
     observe = [job(observe_job(w.id), w, "profiles", "drift") for w in workloads]
     review = [job(review_job(w.id), w, "corrections") for w in workloads]
@@ -90,22 +91,22 @@ def build_definitions(workloads: list[Workload], *, automation: bool = True) -> 
         dg.define_asset_job(MAINTENANCE_JOB, selection=[maintenance], tags=bounded),
     ]
     watching = [
-        whole_days_sensor(workloads, observe, runs=automation),
-        finished_reviews_sensor(workloads, review, runs=automation),
-        trigger_sensor(workloads, cycle, runs=automation),
-        granted_approvals_sensor(workloads, release, runs=automation),
+        whole_days_sensor(workloads, observe, automation),
+        finished_reviews_sensor(workloads, review, automation),
+        trigger_sensor(workloads, cycle, automation),
+        granted_approvals_sensor(workloads, release, automation),
     ]
     return dg.Definitions(
         assets=[landing, maintenance, *(a for w in workloads for a in workload_assets(w))],
         asset_checks=[ledger_balances],
         jobs=[*shared, *sample, *observe, *review, *cycle, *release],
         schedules=[
-            maintenance_schedule(runs=automation),
-            *(sample_schedule(w, runs=automation) for w in workloads),
-            *(observe_schedule(w, runs=automation) for w in workloads),
-            *(calendar_schedule(w, runs=automation) for w in workloads),
+            maintenance_schedule(automation),
+            *(sample_schedule(w, automation) for w in workloads),
+            *(observe_schedule(w, automation) for w in workloads),
+            *(calendar_schedule(w, automation) for w in workloads),
         ],
-        sensors=[new_events_sensor(runs=automation), *(watching if workloads else [])],
+        sensors=[new_events_sensor(automation), *(watching if workloads else [])],
         resources={"platform": platform_resource},
         executor=dg.in_process_executor,
     )
@@ -113,7 +114,10 @@ def build_definitions(workloads: list[Workload], *, automation: bool = True) -> 
 
 def _build() -> dg.Definitions:
     platform = open_platform()
-    return build_definitions(list(platform.workloads.values()), automation=not platform.is_demo)
+    automation = Automation(
+        runs=not platform.is_demo, sensor_seconds=platform.settings.sensor_seconds
+    )
+    return build_definitions(list(platform.workloads.values()), automation)
 
 
 defs = _build()

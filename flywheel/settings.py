@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     postgres_port: int = Field(default=5433, description="of the server that services start")
     mlflow_port: int = Field(default=5000, description="(as above)")
     dagster_port: int = Field(default=3000, description="(as above)")
+    sensor_seconds: int = Field(
+        default=30, ge=1, description="how often Dagster's sensors look at log, queue and state"
+    )
     metrics_port: int = Field(
         default=9108, description="/healthz and /metrics of `flywheel ingest --follow`; 0: any"
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from flywheel.orchestration.automation import sensor_status
+from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import partitions_name, release_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.workload import Workload
@@ -14,15 +14,15 @@ __all__ = ["granted_approvals_sensor"]
 
 
 def granted_approvals_sensor(
-    workloads: Sequence[Workload], jobs: Sequence[Any], *, runs: bool = True
+    workloads: Sequence[Workload], jobs: Sequence[Any], automation: Automation
 ) -> dg.SensorDefinition:
     """Build the sensor that asks for the promotion of every approved cycle."""
 
     @dg.sensor(
         name="granted_approvals_sensor",
         jobs=jobs,
-        minimum_interval_seconds=30,
-        default_status=sensor_status(runs=runs),
+        minimum_interval_seconds=automation.sensor_seconds,
+        default_status=automation.sensor_status,
         description="Promotes what a person has approved; the release step checks everything again.",
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:

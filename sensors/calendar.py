@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from flywheel.orchestration.automation import schedule_status
+from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, sample_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.periods import Cadence
@@ -18,7 +18,7 @@ _CRON: dict[Cadence, str] = {
 }
 
 
-def calendar_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDefinition:
+def calendar_schedule(workload: Workload, automation: Automation) -> dg.ScheduleDefinition:
     """Build the schedule that evaluates the trigger when a new period begins.
 
     It writes the decision and the cycle's row and launches nothing: the trigger sensor asks for
@@ -30,7 +30,7 @@ def calendar_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDe
         cron_schedule=_CRON[workload.cadence],
         execution_timezone=workload.timezone,
         job_name=f"{workload.id}_cycle_job",
-        default_status=schedule_status(runs=runs),
+        default_status=automation.schedule_status,
         description=f"Opens the {workload.cadence} cycle of {workload.id}.",
     )
     def schedule(context: dg.ScheduleEvaluationContext, platform: PlatformParam) -> dg.SkipReason:
@@ -41,37 +41,37 @@ def calendar_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDe
     return schedule
 
 
-def sample_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDefinition:
+def sample_schedule(workload: Workload, automation: Automation) -> dg.ScheduleDefinition:
     """Build the daily schedule that chooses what people review."""
     return dg.ScheduleDefinition(
         name=f"{workload.id}_sample_schedule",
         job_name=sample_job(workload.id),
         cron_schedule=_daily(workload.daily.sample),
         execution_timezone=workload.timezone,
-        default_status=schedule_status(runs=runs),
+        default_status=automation.schedule_status,
         description="Chooses from yesterday's answers what people review, within the budget.",
     )
 
 
-def observe_schedule(workload: Workload, *, runs: bool = True) -> dg.ScheduleDefinition:
+def observe_schedule(workload: Workload, automation: Automation) -> dg.ScheduleDefinition:
     """Build the daily schedule that profiles and measures drift."""
     return dg.ScheduleDefinition(
         name=f"{workload.id}_observe_schedule",
         job_name=observe_job(workload.id),
         cron_schedule=_daily(workload.daily.observe),
         execution_timezone=workload.timezone,
-        default_status=schedule_status(runs=runs),
+        default_status=automation.schedule_status,
         description="Profiles yesterday and measures drift, with what people judged so far.",
     )
 
 
-def maintenance_schedule(*, runs: bool = True) -> dg.ScheduleDefinition:
+def maintenance_schedule(automation: Automation) -> dg.ScheduleDefinition:
     """Build the nightly schedule of the lake's upkeep."""
     return dg.ScheduleDefinition(
         name="maintenance_schedule",
         job_name=MAINTENANCE_JOB,
         cron_schedule="0 3 * * *",
-        default_status=schedule_status(runs=runs),
+        default_status=automation.schedule_status,
         description="Compacts closed days and removes files that no reader can need.",
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from flywheel.orchestration.automation import hourly_key, in_flight, sensor_status
+from flywheel.orchestration.automation import Automation, hourly_key, in_flight
 from flywheel.orchestration.keys import observe_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.drift import days_to_profile
@@ -15,15 +15,15 @@ __all__ = ["whole_days_sensor"]
 
 
 def whole_days_sensor(
-    workloads: Sequence[Workload], jobs: Sequence[Any], *, runs: bool = True
+    workloads: Sequence[Workload], jobs: Sequence[Any], automation: Automation
 ) -> dg.SensorDefinition:
     """Build the sensor that watches which days of every workload have landed."""
 
     @dg.sensor(
         name="whole_days_sensor",
         jobs=jobs,
-        minimum_interval_seconds=60,
-        default_status=sensor_status(runs=runs),
+        minimum_interval_seconds=automation.sensor_seconds,
+        default_status=automation.sensor_status,
         description="Profiles days that are over, and again those for which late events have come.",
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:

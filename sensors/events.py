@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from flywheel.orchestration.automation import hourly_key, in_flight, sensor_status
+from flywheel.orchestration.automation import Automation, hourly_key, in_flight
 from flywheel.orchestration.keys import LANDING_JOB, PLATFORM
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.landing import unread
@@ -16,7 +16,7 @@ __all__ = ["new_events_sensor"]
 _SHOWN_SECONDS = 300
 
 
-def new_events_sensor(*, runs: bool = True) -> dg.SensorDefinition:
+def new_events_sensor(automation: Automation) -> dg.SensorDefinition:
     """Build the sensor that watches the log.
 
     Its cursor holds the positions that had landed at the last look, and at the last event that was
@@ -27,8 +27,8 @@ def new_events_sensor(*, runs: bool = True) -> dg.SensorDefinition:
     @dg.sensor(
         name="new_events_sensor",
         job_name=LANDING_JOB,
-        minimum_interval_seconds=30,
-        default_status=sensor_status(runs=runs),
+        minimum_interval_seconds=automation.sensor_seconds,
+        default_status=automation.sensor_status,
         description=(
             "Starts a landing when the log holds records that the lake does not, and nobody is at "
             "them; shows on the asset what a `flywheel ingest --follow` landed."

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from flywheel.orchestration.automation import sensor_status
+from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import review_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.workload import Workload
@@ -15,15 +15,15 @@ __all__ = ["finished_reviews_sensor"]
 
 
 def finished_reviews_sensor(
-    workloads: Sequence[Workload], jobs: Sequence[Any], *, runs: bool = True
+    workloads: Sequence[Workload], jobs: Sequence[Any], automation: Automation
 ) -> dg.SensorDefinition:
     """Build the sensor that watches the review queue of every workload."""
 
     @dg.sensor(
         name="finished_reviews_sensor",
         jobs=jobs,
-        minimum_interval_seconds=60,
-        default_status=sensor_status(runs=runs),
+        minimum_interval_seconds=automation.sensor_seconds,
+        default_status=automation.sensor_status,
         description="Collects judgments when their number has changed since the last look.",
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from flywheel.errors import FlywheelError
-from flywheel.orchestration.automation import sensor_status
+from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import asset_key, cycle_job, cycle_partitions
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.observe import decide, evaluation_is_due
@@ -20,15 +20,15 @@ __all__ = ["open_cycle_requests", "trigger_sensor"]
 
 
 def trigger_sensor(
-    workloads: Sequence[Workload], jobs: Sequence[Any], *, runs: bool = True
+    workloads: Sequence[Workload], jobs: Sequence[Any], automation: Automation
 ) -> dg.SensorDefinition:
     """Build the sensor that evaluates every workload's trigger and opens its cycles."""
 
     @dg.sensor(
         name="trigger_sensor",
         jobs=jobs,
-        minimum_interval_seconds=60,
-        default_status=sensor_status(runs=runs),
+        minimum_interval_seconds=automation.sensor_seconds,
+        default_status=automation.sensor_status,
         description="Writes one decision per evaluation, also 'no', and starts open cycles.",
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:

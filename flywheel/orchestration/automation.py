@@ -1,11 +1,12 @@
-"""What sensors and schedules share: whether they run from the start, and what is under way."""
+"""What sensors and schedules share: whether and how often they run, and what is under way."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 
 import dagster as dg
 
-__all__ = ["hourly_key", "in_flight", "schedule_status", "sensor_status"]
+__all__ = ["Automation", "hourly_key", "in_flight"]
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -15,14 +16,22 @@ _UNFINISHED = [
 ]
 
 
-def sensor_status(*, runs: bool) -> dg.DefaultSensorStatus:
-    """Return the state that a sensor has until somebody switches it in the UI."""
-    return dg.DefaultSensorStatus.RUNNING if runs else dg.DefaultSensorStatus.STOPPED
+@dataclass(frozen=True)
+class Automation:
+    """Whether sensors and schedules run until somebody switches them in the UI, and how often."""
 
+    runs: bool = True
+    sensor_seconds: int = 30
 
-def schedule_status(*, runs: bool) -> dg.DefaultScheduleStatus:
-    """Return the state that a schedule has until somebody switches it in the UI."""
-    return dg.DefaultScheduleStatus.RUNNING if runs else dg.DefaultScheduleStatus.STOPPED
+    @property
+    def sensor_status(self) -> dg.DefaultSensorStatus:
+        """State of a sensor that nobody has switched."""
+        return dg.DefaultSensorStatus.RUNNING if self.runs else dg.DefaultSensorStatus.STOPPED
+
+    @property
+    def schedule_status(self) -> dg.DefaultScheduleStatus:
+        """State of a schedule that nobody has switched."""
+        return dg.DefaultScheduleStatus.RUNNING if self.runs else dg.DefaultScheduleStatus.STOPPED
 
 
 def hourly_key(*facts: str, now: datetime) -> str:

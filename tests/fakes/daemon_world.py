@@ -39,7 +39,9 @@ class DaemonWorld(DagsterPrograms):
     ) -> None:
         """Play the past on the settings' services; what runs afterwards gets the same settings."""
         super().__init__(
-            load_settings(home=home, workloads=home / "workloads", cache=home, **settings)
+            load_settings(
+                home=home, workloads=home / "workloads", cache=home, sensor_seconds=5, **settings
+            )
         )
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         self.start = today - timedelta(days=STABLE_DAYS + DRIFTED_DAYS + 2)
