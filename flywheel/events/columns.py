@@ -1,7 +1,8 @@
-"""Turn decoded events into column lists, ready for Arrow.
+"""Turn decoded events into column lists, ready for Arrow; JSON texts stay as they are (`Raw`).
 
 Checks that look inside requests and responses are made here: UTF-8, depth, whether there is an input
-and how long it is.
+and how long it is. What can be checked for many events at once is; only where that finds a fault is
+each event looked at.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 
 from flywheel.answers import canonical_json
 from flywheel.errors import EventError
@@ -48,7 +50,17 @@ class _Request(msgspec.Struct, gc=False):
     messages: list[_Message]
 
 
-# Only the message that is the input has its content decoded.
+class _TextMessage(msgspec.Struct, gc=False):
+    role: str
+    content: str | None = None
+
+
+class _TextRequest(msgspec.Struct, gc=False):
+    messages: list[_TextMessage]
+
+
+# Most requests hold texts alone. In others, only the content of the input need be of our form.
+_DECODE_TEXTS = msgspec.json.Decoder(_TextRequest).decode
 _DECODE_REQUEST = msgspec.json.Decoder(_Request).decode
 _DECODE_CONTENT = msgspec.json.Decoder(str | list[_Part] | None).decode
 
@@ -77,31 +89,28 @@ def inference_columns(
     """Return the event columns of `inferences`, moving events without a usable input aside."""
     inputs: list[str] = []
     outputs: list[str | None] = []
-    requests: list[str] = []
-    responses: list[str] = []
     longest = {key: limits.input_characters for key, limits in contract.limits.items()}
+    plain = _are_objects([event.request for event in decoded.events])
+    plain = plain and _are_objects([event.response for event in decoded.events])
 
     def look(event: InferenceEvent) -> None:
         # The appends come last, and together: an event lands whole or not at all.
         _check_moment(event.timestamp)
-        request, response = str(event.request, "utf-8"), str(event.response, "utf-8")
-        if response[0] != "{" and response != "null":
-            raise EventError(Reason.WRONG_TYPE, "Expected `object` - at `$.response`")
+        if not plain:
+            _check_texts(event)
         text = _input_of(event.request)
         if len(text) > longest[event.workload_id]:
             raise EventError(Reason.INPUT_TOO_LONG, f"the input has {len(text)} characters")
         outputs.append(answers(event.output))
         inputs.append(text)
-        requests.append(request)
-        responses.append(response)
 
     events = _keep(decoded, look, ("request", "response", "output"))
     columns: dict[str, list[Any]] = {
         name: list(map(attrgetter(name), events)) for name in _INFERENCE_TEXTS
     }
     usages = list(map(attrgetter("usage"), events))
-    columns["request"] = requests
-    columns["response"] = responses
+    columns["request"] = list(map(attrgetter("request"), events))
+    columns["response"] = list(map(attrgetter("response"), events))
     columns["input"] = inputs
     columns["output"] = outputs
     columns["prompt_tokens"] = [usage and usage.prompt_tokens for usage in usages]
@@ -154,12 +163,47 @@ def _check_moment(moment: datetime) -> None:
         raise EventError(Reason.BAD_TIMESTAMP, f"{moment.year} is no year to be in")
 
 
+def _are_objects(texts: Sequence[msgspec.Raw]) -> bool:
+    # All at once: each is a JSON object in UTF-8 (the decoder has checked the rest of its syntax,
+    # so that no character can reach over the border between two).
+    if not texts:
+        return True
+    joined = b"".join(texts)
+    try:
+        joined.decode()
+    except UnicodeDecodeError:
+        return False
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    firsts = np.frombuffer(joined, np.uint8)[np.concatenate(([0], ends[:-1]))]
+    return bool((firsts == ord("{")).all())
+
+
+def _check_texts(event: InferenceEvent) -> None:
+    str(event.request, "utf-8")
+    response = str(event.response, "utf-8")
+    if response[0] != "{" and response != "null":
+        raise EventError(Reason.WRONG_TYPE, "Expected `object` - at `$.response`")
+
+
 def _check_depth(texts: Sequence[bytes]) -> None:
     if any(map(too_deep, texts)):
         raise EventError(Reason.TOO_DEEP, "nested too deep")
 
 
 def _input_of(request: msgspec.Raw) -> str:
+    try:
+        messages = _DECODE_TEXTS(request).messages
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _input_among_parts(request)
+    for message in reversed(messages):
+        if message.role == "user":
+            if message.content:
+                return message.content
+            break
+    raise _no_input()
+
+
+def _input_among_parts(request: msgspec.Raw) -> str:
     for message in reversed(_DECODE_REQUEST(request).messages):
         if message.role == "user":
             content: str | list[_Part] | None = _DECODE_CONTENT(message.content)
@@ -168,4 +212,8 @@ def _input_of(request: msgspec.Raw) -> str:
             if content:
                 return content
             break
-    raise EventError(Reason.NO_INPUT, "the request has no user message with text")
+    raise _no_input()
+
+
+def _no_input() -> EventError:
+    return EventError(Reason.NO_INPUT, "the request has no user message with text")

@@ -58,6 +58,8 @@ def any_too_deep(values: Sequence[msgspec.Raw]) -> bool:
 
     Quick and cautious: a text with so many opening brackets within its length may be flat.
     """
+    if max(map(len, values), default=0) <= 2 * MAXIMUM_DEPTH:
+        return False  # each bracket that opens must also close
     # A few at a time, so that the bytes are still in the processor's cache.
     starts = range(0, len(values), _TOGETHER)
     return any(_may_be_deep(values[start : start + _TOGETHER]) for start in starts)

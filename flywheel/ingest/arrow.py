@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+import numpy as np
 import pyarrow as pa
 
 from flywheel.events import EventContract, Rejection, decode_feedback, decode_inferences, derived_id
@@ -78,13 +80,21 @@ def _source(records: Sequence[LogRecord]) -> dict[str, list[Any]]:
 
 def _rows(table: str, columns: dict[str, list[Any]], now: datetime) -> pa.Table:
     schema = TABLES[table].schema
-    arrays = {
-        name: pa.array(values, type=schema.field(name).type) for name, values in columns.items()
-    }
+    arrays = {name: _array(values, schema.field(name).type) for name, values in columns.items()}
     arrays["day"] = arrays["timestamp"].cast(pa.date32())
     landed_at = pa.scalar(now, schema.field("landed_at").type)
     arrays["landed_at"] = pa.repeat(landed_at, len(arrays["day"]))
     return pa.table(arrays)
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if not values or not isinstance(values[0], msgspec.Raw):
+        return pa.array(values, type=kind)
+    # JSON texts that were checked to be UTF-8: copied once, and never made into Python strings.
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=offsets[1:])
+    buffers = [pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.StringArray.from_buffers(len(values), *buffers)
 
 
 def dead_letters(

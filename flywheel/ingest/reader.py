@@ -8,6 +8,8 @@ one was read before, a later one means that the log is asked again from there.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import attrgetter
 
 from flywheel.errors import NotFoundError, TransientError
 from flywheel.events import TOPIC_PARTITIONS
@@ -174,29 +176,34 @@ class TopicReader:
         return gone
 
     def _in_turn(self, records: list[LogRecord]) -> list[LogRecord]:
+        runs: dict[Partition, list[LogRecord]] = {}
+        for partition, group in groupby(records, key=attrgetter("partition")):
+            runs.setdefault(partition, []).extend(group)
         kept: list[LogRecord] = []
-        skipped: set[Partition] = set()
-        following: set[Partition] = set()
+        for partition, run in runs.items():
+            first, last = run[0].offset, run[-1].offset
+            if self._expected.get(partition) == first and last - first == len(run) - 1:
+                self._expected[partition] = last + 1
+                kept += run
+            else:
+                kept += self._one_by_one(partition, run)
+        return kept
+
+    def _one_by_one(self, partition: Partition, records: list[LogRecord]) -> list[LogRecord]:
+        kept: list[LogRecord] = []
         for record in records:
-            partition, offset = record.partition, record.offset
-            expected = self._expected.get(partition)
-            if expected is None or offset < expected or partition in skipped:
-                continue
-            if (
-                offset > expected
-                and partition not in following
-                and self._asked_again.get(partition) != expected
-            ):
-                # Asked from the very place, a log that lost records raises; one that has a hole
-                # there by nature gives the same answer, which is accepted. What one poll leaves
-                # out between two records is a hole anyway.
-                self._asked_again[partition] = expected
-                self._consumer.seek(partition, expected)
-                skipped.add(partition)
+            offset, expected = record.offset, self._expected.get(partition)
+            if expected is None or offset < expected:
                 continue
             if offset > expected:
+                if not kept and self._asked_again.get(partition) != expected:
+                    # Asked from the very place, a log that lost records raises; one that has a
+                    # hole there by nature gives the same answer, which is accepted. What one poll
+                    # leaves out between two records is a hole anyway.
+                    self._asked_again[partition] = expected
+                    self._consumer.seek(partition, expected)
+                    break
                 self._holes[partition] = self._holes.get(partition, 0) + offset - expected
             self._expected[partition] = offset + 1
-            following.add(partition)
             kept.append(record)
         return kept

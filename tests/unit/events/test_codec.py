@@ -151,8 +151,24 @@ def test_requests_and_responses_stay_exact():
     value = _changed(request="HERE").replace(b'"HERE"', request)
     columns, _, rejections = _decode([value])
     assert not rejections
-    assert columns["request"] == [request.decode()]
+    assert [bytes(text) for text in columns["request"]] == [request]
     assert columns["input"] == ["aü\nü"]
+
+
+def test_an_odd_message_beside_the_input_is_no_fault():
+    """Only the content of the input need be of our form, whatever the other messages hold."""
+    odd = [{"role": "tool", "content": 5}, {"role": "user", "content": "hello"}]
+    response = b'{"note":"\xff"}'
+    values = [
+        _changed(request={"messages": odd}),
+        _changed(request={"messages": [{"role": "system", "content": [{"image": 1}]}, odd[1]]}),
+        _changed(response="HERE").replace(b'"HERE"', response),
+        _changed(response=None),
+    ]
+    columns, indices, rejections = _decode(values)
+    assert indices == [0, 1, 3]
+    assert columns["input"][:2] == ["hello", "hello"]
+    assert [(one.index, one.reason) for one in rejections] == [(2, "bad_utf8")]
 
 
 def test_the_input_is_the_last_user_message():
