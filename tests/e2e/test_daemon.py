@@ -10,7 +10,7 @@ from tests.fakes.daemon_world import DaemonWorld
 from tests.fakes.dagster_programs import until
 from tests.fakes.traffic_process import expected
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(2400)]
 
 PRODUCERS = 3
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
@@ -27,23 +27,20 @@ SENSORS = (
 def world(tmp_path_factory, module_services):
     """Start the daemon on Kafka and PostgreSQL, then let the producers send."""
     services = module_services("kafka", "postgres")
-    soon = datetime.now(UTC) + timedelta(minutes=4)
-    world = DaemonWorld(
-        tmp_path_factory.mktemp("deployment"),
-        workload={"daily": {"sample": f"{soon:%H:%M}"}},
-        **services.connections.settings(),
-    )
+    world = DaemonWorld(tmp_path_factory.mktemp("deployment"), **services.connections.settings())
     try:
+        soon = datetime.now(UTC) + timedelta(minutes=3)
+        world.change_workload(daily={"sample": f"{soon:%H:%M}"})
         daemon = world.start_program("dagster-daemon")
         until(lambda: world.ticks("new_events_sensor", "SKIPPED"), "a quiet tick", alive=daemon)
         world.produce(PRODUCERS)
         until(
-            lambda: world.platform.state.open_cycles("parts"), "a cycle", seconds=300, alive=daemon
+            lambda: world.platform.state.open_cycles("parts"), "a cycle", seconds=600, alive=daemon
         )
         until(
             lambda: world.runs("parts_cycle_job", *FINISHED),
             "a cycle's run",
-            seconds=300,
+            seconds=900,
             alive=daemon,
         )
         yield world

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import yaml
 
 from flywheel.release.approval import approve
 from flywheel.settings import load_settings
@@ -80,6 +81,11 @@ class DaemonWorld(DagsterPrograms):
     def new_cycles(self) -> list[Cycle]:
         """List the cycles that were opened since the past was played."""
         return [c for c in self.platform.state.cycles("parts") if c.trigger != "manual"]
+
+    def change_workload(self, **changes: Any) -> None:
+        """Edit the workload's file, as its owner would."""
+        file = self.settings.workload_folder / "parts.yaml"
+        file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | changes))
 
     def produce(self, producers: int = 3) -> None:
         """Let several processes send the traffic since the promotion."""

@@ -15,7 +15,7 @@ from tests.fakes.daemon_world import DaemonWorld
 from tests.fakes.dagster_programs import until
 from tests.fakes.traffic_process import expected
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(2400)]
 
 PRODUCERS = 2
 FAILED = dg.DagsterRunStatus.FAILURE
@@ -62,7 +62,7 @@ def training_run(world, after=()):
                 return run
         return None
 
-    return until(look, "a training under way", seconds=400)
+    return until(look, "a training under way", seconds=600)
 
 
 def progress(world, run):
@@ -107,7 +107,7 @@ def test_a_daemon_killed_in_a_tick_and_in_runs_opens_one_cycle(world):
             if run.run_id not in {first.run_id, second.run_id}
         ],
         "the last run",
-        seconds=400,
+        seconds=600,
     )
 
     [cycle] = world.new_cycles()
@@ -130,7 +130,7 @@ def _kill_in_the_tick(world):
                 "select 1 from drift_reports where verdict <> 'noise'"
             ),
             "a verdict on drift",
-            seconds=400,
+            seconds=600,
         )
         until(lambda: world.ticks("trigger_sensor", "STARTED"), "a tick that waits")
         cursors = world.cursors()
