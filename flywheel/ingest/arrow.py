@@ -15,7 +15,7 @@ from flywheel.events.schema import INFERENCES_TOPIC
 from flywheel.lake.tables import TABLES
 from flywheel.ports.event_log import LogRecord
 
-__all__ = ["Batch", "arrange", "dead_letters", "table_of"]
+__all__ = ["Batch", "arrange", "dead_letters", "table_of", "warm_up"]
 
 # A whole batch at once would fall out of the processor's cache between its passes: a fifth slower.
 _TOGETHER = 1_000
@@ -27,6 +27,11 @@ class Batch:
 
     rows: pa.Table
     rejections: list[Rejection]
+
+
+def warm_up() -> None:
+    """Let Arrow load what it loads at its first array (pandas, for seconds on a busy machine)."""
+    pa.array([0])
 
 
 def table_of(topic: str) -> str:

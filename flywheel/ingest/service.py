@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from flywheel.errors import ConcurrencyError, ConfigurationError, TransientError
+from flywheel.ingest.arrow import warm_up
 from flywheel.ingest.consume import BATCH_RECORDS, Ingest
 from flywheel.ingest.health import Health
 from flywheel.ingest.log_lines import Say
@@ -74,6 +75,7 @@ class IngestService:
             LogGapError: the log lost records that were not read; a person must declare the gap.
             TerminalError: whatever else no later try could make better.
         """
+        warm_up()  # before the group counts on this member
         try:
             while not self._stop.is_set():
                 try:
