@@ -23,6 +23,9 @@ __all__ = ["KafkaLogConsumer"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ROUND_SECONDS = 0.5
 _JOIN_SECONDS = 10.0
+# Members read several topics, a group each, by turns: one that waits here until all have moved over
+# may be the one that another waits for there.
+_MOVE_SECONDS = 1.0
 _ENTER_SECONDS = 0.05
 _DRIVE_SECONDS = 0.2
 _COMMIT_SECONDS = 5.0
@@ -41,6 +44,7 @@ class KafkaLogConsumer:
         self._what = f"reading {topic.name}"
         self._asked = False  # to be let into the group
         self._settled = False
+        self._join_seconds = _JOIN_SECONDS
         self._resting = False
         self._driven_at = 0.0
         self._closed = False
@@ -72,7 +76,7 @@ class KafkaLogConsumer:
             at_least = _DRIVE_SECONDS
             now = time.monotonic()
             if not self._settled:
-                if now < max(deadline, started + _JOIN_SECONDS):
+                if now < max(deadline, started + self._join_seconds):
                     continue
                 self._topics.require_same(self._topic)
                 return []
@@ -124,7 +128,7 @@ class KafkaLogConsumer:
 
     def _drive(self) -> None:
         # Lets the group move partitions without fetching a record.
-        deadline = time.monotonic() + _JOIN_SECONDS
+        deadline = time.monotonic() + self._join_seconds
         self._rest(self._client.assignment())
         self._round(0.0)
         while not self._settled and time.monotonic() < deadline:
@@ -219,6 +223,7 @@ class KafkaLogConsumer:
     def _came(self, places: Iterable[Any]) -> None:
         self._rest(places)
         self._settled = True
+        self._join_seconds = _MOVE_SECONDS
 
     def _goes(self, _places: Iterable[Any]) -> None:
         self._asked = True

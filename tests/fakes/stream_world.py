@@ -169,9 +169,10 @@ class StreamWorld:
         """Wait until nothing is unread, while this consumer lives."""
         consumer.wait_until(lambda: self.unread() == 0)
 
-    def wait_until_rebalancing(self) -> None:
-        """Wait until the members of the group on inferences are asked to join again."""
-        wait_until(lambda: self._group_state()[0] == "PreparingRebalance")
+    def wait_until_rebalancing(self, members: int) -> None:
+        """Wait until so many members of the group on inferences are asked to share out anew."""
+        wanted = ("PreparingRebalance", members)
+        wait_until(lambda: self._group_state() == wanted, said=self._group_state)
 
     def wait_until_settled(self, members: int) -> None:
         """Wait until so many members have shared out the partitions of inferences."""

@@ -39,7 +39,7 @@ def test_two_consumers_share_a_batch_in_flight(stream):
     first = stream.consumer(step={"at": "read", "times": 3, "action": "hold"})
     first.wait_for("hold")
     second = stream.consumer()
-    stream.wait_until_rebalancing()
+    stream.wait_until_rebalancing(2)
     first.go_on()
     stream.wait_until_settled(2)
     assert producer.wait() == 0
@@ -52,16 +52,17 @@ def test_two_consumers_share_a_batch_in_flight(stream):
 
 def test_a_member_joins_and_one_leaves_while_two_hold_batches(stream):
     """Of three members one leaves, another comes, and what the others hold lands once."""
-    producer = stream.producer(0, 400)
-    hold = {"at": "dead_letters_written", "times": 2, "action": "hold"}
+    hold = {"at": "dead_letters_written", "action": "hold"}
     holding = [stream.consumer(step=hold), stream.consumer(step=hold)]
     leaving = stream.consumer()
+    stream.wait_until_settled(3)
+    producer = stream.producer(0, 400)
     for member in holding:
         member.wait_for("hold")
     leaving.wait_for("landed")
     assert leaving.end() == 0
     coming = stream.consumer()
-    stream.wait_until_rebalancing()
+    stream.wait_until_rebalancing(3)
     for member in holding:
         member.go_on()
     stream.wait_until_settled(3)
