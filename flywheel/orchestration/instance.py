@@ -34,6 +34,7 @@ __all__ = [
 
 # The password stands in this variable alone, never in the file.
 _URL_VARIABLE = "FLYWHEEL_DAGSTER_URL"
+_PATIENCE = "DAGSTER_GRPC_TIMEOUT_SECONDS"
 _HEADER = (
     "# Written by Flywheel ({digest}). Once you change anything below, Flywheel leaves the file "
     "alone.\n"
@@ -65,7 +66,13 @@ def prepare_dagster_home(settings: Settings) -> DagsterHome:
     """
     folder = (settings.home / "dagster").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {"DAGSTER_HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+    environment = {
+        "DAGSTER_HOME": str(folder),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        # A busy machine takes longer than Dagster's minute to start the process of a run, which
+        # would then be reported as failed.
+        _PATIENCE: os.environ.get(_PATIENCE, "300"),
+    }
     if settings.dagster_url is not None:
         environment[_URL_VARIABLE] = _postgres_url(settings.dagster_url.get_secret_value())
     wanted = _configuration(postgres=settings.dagster_url is not None)

@@ -13,7 +13,7 @@ from tests.fakes.traffic_process import expected
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(2400)]
 
 PRODUCERS = 3
-FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+JUDGED = {"awaiting_approval", "gated_fail", "inconclusive"}
 SENSORS = (
     "new_events_sensor",
     "whole_days_sensor",
@@ -38,8 +38,8 @@ def world(tmp_path_factory, module_services):
             lambda: world.platform.state.open_cycles("parts"), "a cycle", seconds=600, alive=daemon
         )
         until(
-            lambda: world.runs("parts_cycle_job", *FINISHED),
-            "a cycle's run",
+            lambda: world.new_cycles()[0].status in JUDGED,
+            "a gate that has decided",
             seconds=900,
             alive=daemon,
         )
@@ -70,12 +70,12 @@ def test_drift_was_measured_and_opened_the_cycle(world):
 
 
 def test_the_cycles_run_was_launched_for_its_partition(world):
-    """One run, from dataset to gate; the cycle waits for a person or says why it stopped."""
-    [run] = world.runs("parts_cycle_job")
+    """One partition, from dataset to gate, asked for once; a busy machine may have retried it."""
+    runs = world.runs("parts_cycle_job")
     [cycle] = world.new_cycles()
 
-    assert run.tags["dagster/partition"] == cycle.name
-    assert cycle.status in {"awaiting_approval", "gated_fail", "inconclusive"}
+    assert {run.tags["dagster/partition"] for run in runs} == {cycle.name}
+    assert len([run for run in runs if run.parent_run_id is None]) == 1
     with world.instance() as instance:
         assert instance.get_dynamic_partitions("parts_cycles") == [cycle.name]
         key = dg.AssetKey(["parts", "gate"])
@@ -90,7 +90,7 @@ def test_the_schedule_asked_people_at_its_time(world):
     )
     [run] = until(lambda: world.runs("parts_sample_job", dg.DagsterRunStatus.SUCCESS), "its run")
 
-    assert ticks[0].run_ids == [run.run_id]
+    assert ticks[0].run_ids == [run.root_run_id or run.run_id]
     assert run.tags["dagster/schedule_name"] == "parts_sample_schedule"
     people = world.platform.queue.status(world.world.workload)
     assert people.items > people.answered
