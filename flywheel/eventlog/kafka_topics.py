@@ -6,17 +6,11 @@ name starts at zero, and the client, which fetches by name, would go on reading 
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from flywheel.errors import (
-    ConfigurationError,
-    FlywheelError,
-    NotFoundError,
-    TransientError,
-    UnavailableError,
-)
+from flywheel.errors import ConfigurationError, NotFoundError, TransientError, UnavailableError
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_errors import translated
 from flywheel.ports.event_log import Partition, Topic, TopicSettings
@@ -24,7 +18,11 @@ from flywheel.ports.event_log import Partition, Topic, TopicSettings
 __all__ = ["KafkaTopics"]
 
 _ATTEMPTS = 10
+_TRIES = 3
+_ANY = -1  # no broker in particular
 _WAIT_SECONDS = 0.2
+
+Answer = TypeVar("Answer")
 
 
 class KafkaTopics:
@@ -56,8 +54,10 @@ class KafkaTopics:
         if found is not None:
             return found
         wanted = {"num_partitions": settings.partitions, "configs": _configs(settings)}
-        with self._asking(f"making topic {name}") as client:
-            answer = client.create_topics({name: wanted}, raise_errors=False)
+        answer = self._ask(
+            f"making topic {name}",
+            lambda client: client.create_topics({name: wanted}, raise_errors=False),
+        )
         code = answer["topics"][0]["error_code"]
         if code:
             from kafka.errors import (
@@ -68,15 +68,18 @@ class KafkaTopics:
             if code != TopicAlreadyExistsError.errno:  # another process was quicker
                 with translated(f"making topic {name}"):
                     raise for_code(code)(answer["topics"][0]["error_message"])
-        with self._asking(f"waiting for topic {name}") as client:
-            client.wait_for_topics([name], timeout_ms=int(self._connection.timeout_seconds * 1000))
+        wait = int(self._connection.timeout_seconds * 1000)
+        self._ask(
+            f"waiting for topic {name}",
+            lambda client: client.wait_for_topics([name], timeout_ms=wait),
+        )
         return self._agreed(name) or self.get(name)
 
     def delete(self, name: str) -> None:
         """Delete a topic with its records; afterwards no broker knows it."""
         self.get(name)
-        with self._asking(f"deleting topic {name}") as client:
-            client.delete_topics([name])
+        with suppress(NotFoundError):  # another process was quicker
+            self._ask(f"deleting topic {name}", lambda client: client.delete_topics([name]))
         deadline = time.monotonic() + self._connection.timeout_seconds
         while self._agreed(name) is not None and time.monotonic() < deadline:
             time.sleep(_WAIT_SECONDS)
@@ -87,8 +90,10 @@ class KafkaTopics:
 
         topic = self.get(name)
         resource = ConfigResource(ConfigResourceType.TOPIC, name)
-        with self._asking(f"describing {name}") as client:
-            found = client.describe_configs([resource], config_filter="all")["topic"][name]
+        found = self._ask(
+            f"describing {name}",
+            lambda client: client.describe_configs([resource], config_filter="all"),
+        )["topic"][name]
         value = {key: entry["value"] for key, entry in found.items()}
         retention = int(value["retention.ms"])
         return TopicSettings(
@@ -119,11 +124,13 @@ class KafkaTopics:
         from kafka import IsolationLevel, OffsetSpec, TopicPartition
 
         spec = OffsetSpec.EARLIEST if which == "first" else OffsetSpec.LATEST
-        with self._asking(f"reading the offsets of {name}") as client:
-            found = client.list_partition_offsets(
-                {TopicPartition(name, number): spec for number in numbers},
-                isolation_level=IsolationLevel.READ_COMMITTED,
-            )
+        wanted = {TopicPartition(name, number): spec for number in numbers}
+        found = self._ask(
+            f"reading the offsets of {name}",
+            lambda client: client.list_partition_offsets(
+                wanted, isolation_level=IsolationLevel.READ_COMMITTED
+            ),
+        )
         return {place.partition: answer.offset for place, answer in found.items()}
 
     def require_same(self, topic: Topic, numbers: Collection[int] = ()) -> None:
@@ -132,24 +139,10 @@ class KafkaTopics:
         Every broker that leads one of the partitions is asked, not just any: a broker learns of a
         topic's end before it serves the next one of that name, but not before the others do.
         """
-        try:
-            self._require_same(topic, numbers)
-        except FlywheelError:
-            # Of a broker that died the others must tell who leads now.
-            self._leaders.pop(topic.name, None)
-            raise
-
-    def close(self) -> None:
-        """Release the connection."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            with suppress(Exception):  # it is gone either way
-                client.close()
-
-    def _require_same(self, topic: Topic, numbers: Collection[int]) -> None:
+        # Taken out first: a leader that does not answer need not be one for long.
+        asking = set(self._leaders.pop(topic.name, frozenset({_ANY})))
         asked: set[int] = set()
-        asking = set(self._leaders.get(topic.name, frozenset({-1})))
+        leaders: set[int] = set()
         while asking:
             for node in asking:
                 found = self._describe(topic.name, node)
@@ -158,14 +151,22 @@ class KafkaTopics:
                         f"Topic {topic.name} was deleted while it was read.",
                         next_step="join again to read the topic of that name",
                     )
-                leaders = {
+                leaders |= {
                     part["leader_id"]
                     for part in found["partitions"]
-                    if part["partition_index"] in numbers
+                    if part["partition_index"] in numbers and part["leader_id"] != _ANY
                 }
-                self._leaders[topic.name] = frozenset(leaders - {-1}) or frozenset({-1})
             asked |= asking
-            asking = set(self._leaders[topic.name]) - asked - {-1}
+            asking = leaders - asked
+        self._leaders[topic.name] = frozenset(leaders or {_ANY})
+
+    def close(self) -> None:
+        """Release the connection."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            with suppress(Exception):  # it is gone either way
+                client.close()
 
     def _agreed(self, name: str) -> Topic | None:
         # Brokers learn of topics one after the other, and any of them may be asked next: one that
@@ -187,11 +188,10 @@ class KafkaTopics:
             time.sleep(_WAIT_SECONDS)
 
     def _brokers(self) -> list[int]:
-        with self._asking("asking for its brokers") as client:
-            brokers = client.describe_cluster()["brokers"]
-        return [broker["broker_id"] for broker in brokers if not broker.get("is_fenced")]
+        answer = self._ask("asking for its brokers", lambda client: client.describe_cluster())
+        return [one["broker_id"] for one in answer["brokers"] if not one.get("is_fenced")]
 
-    def _describe(self, name: str, node: int = -1) -> dict[str, Any] | None:
+    def _describe(self, name: str, node: int = _ANY) -> dict[str, Any] | None:
         from kafka.errors import NoError, UnknownTopicOrPartitionError, for_code
         from kafka.protocol.metadata import MetadataRequest
 
@@ -201,25 +201,37 @@ class KafkaTopics:
             include_cluster_authorized_operations=False,
             include_topic_authorized_operations=False,
         )
-        with self._asking(f"describing {name}") as client:
+
+        def ask(client: Any) -> dict[str, Any] | None:
             manager = client._manager  # noqa: SLF001 - describe_topics cannot ask one broker
 
-            async def ask() -> Any:
-                return await manager.send(request, node_id=None if node < 0 else node)
+            async def send() -> Any:
+                return await manager.send(request, node_id=None if node == _ANY else node)
 
-            (found,) = manager.run(ask).to_dict()["topics"]
+            (found,) = manager.run(send).to_dict()["topics"]
             error = for_code(found["error_code"])
             if error is UnknownTopicOrPartitionError:
                 return None
             if error is not NoError:
                 raise error(name)
-        return dict(found)
+            return dict(found)
 
-    @contextmanager
-    def _asking(self, what: str) -> Iterator[Any]:
+        # One broker in particular is asked once: a dead one does not answer the second time.
+        asking = self._ask if node == _ANY else self._ask_once
+        return asking(f"describing {name}", ask)
+
+    def _ask(self, what: str, question: Callable[[Any], Answer]) -> Answer:
+        # A broker that has just gone is known for a while yet: another one may answer.
+        for _ in range(_TRIES - 1):
+            with suppress(TransientError):
+                return self._ask_once(what, question)
+            time.sleep(_WAIT_SECONDS)
+        return self._ask_once(what, question)
+
+    def _ask_once(self, what: str, question: Callable[[Any], Answer]) -> Answer:
         try:
             with translated(what):
-                yield self._open()
+                return question(self._open())
         except TransientError:
             # The client may know only brokers that are no more.
             self.close()
