@@ -42,7 +42,7 @@ class TopicReader:
         self._waiting: list[LogRecord] = []
         self._waiting_bytes = 0
         self._waiting_since = 0.0
-        self._consumer = self._join()
+        self._consumer: LogConsumer | None = self._join()
 
     def read(self, maximum: int, timeout_seconds: float) -> list[LogRecord]:
         """Gather up to ``maximum`` records until the timeout, each exactly at its turn."""
@@ -61,13 +61,16 @@ class TopicReader:
             timeout_seconds: how long to wait for the first one.
         """
         with self.forgetting_on_failure():
-            try:
-                return self._fetch(maximum, timeout_seconds)
-            except NotFoundError:
-                # The topic was deleted: one of that name with another id may be there instead.
-                self._consumer.close()
-                self._consumer = self._join()
-                return self._fetch(maximum, timeout_seconds)
+            if self._consumer is not None:
+                try:
+                    return self._fetch(self._consumer, maximum, timeout_seconds)
+                except NotFoundError:
+                    # The topic was deleted: one of that name with another id may be there instead.
+                    self.close()
+            if self._waiting:
+                return 0  # what was read of the old one lands first
+            self._consumer = self._join()
+            return self._fetch(self._consumer, maximum, timeout_seconds)
 
     def full(self, maximum: int) -> bool:
         """Say whether as many records or bytes wait as one batch may have."""
@@ -118,8 +121,9 @@ class TopicReader:
         """Take note that what was read has landed, and tell the group as a courtesy."""
         self._landed = dict(self._expected)
         self._holes.clear()
-        with suppress(TransientError, NotFoundError):  # the lake holds the truth
-            self._consumer.commit(self._landed)
+        if self._consumer is not None:
+            with suppress(TransientError, NotFoundError):  # the lake holds the truth
+                self._consumer.commit(self._landed)
 
     @contextmanager
     def forgetting_on_failure(self) -> Iterator[None]:
@@ -131,8 +135,10 @@ class TopicReader:
             raise
 
     def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
+        """Leave the group; the next fetch joins it again."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
 
     def _join(self) -> LogConsumer:
         self._log.create_topic(self._topic, partitions=TOPIC_PARTITIONS)
@@ -145,25 +151,25 @@ class TopicReader:
         self._holes.clear()
         self.take()
 
-    def _fetch(self, maximum: int, timeout_seconds: float) -> int:
-        gone = self._follow_assignment()
+    def _fetch(self, consumer: LogConsumer, maximum: int, timeout_seconds: float) -> int:
+        gone = self._follow_assignment(consumer)
         if gone:
             self._waiting = [record for record in self._waiting if record.partition not in gone]
             self._waiting_bytes = sum(len(record.value) for record in self._waiting)
-        came = self._consumer.poll(
+        came = consumer.poll(
             maximum=min(_POLL_RECORDS, maximum - len(self._waiting)),
             timeout_seconds=timeout_seconds,
         )
-        new = self._in_turn(came)
+        new = self._in_turn(consumer, came)
         if new and not self._waiting:
             self._waiting_since = time.monotonic()
         self._waiting += new
         self._waiting_bytes += sum(len(record.value) for record in new)
         return len(came)
 
-    def _follow_assignment(self) -> set[Partition]:
+    def _follow_assignment(self, consumer: LogConsumer) -> set[Partition]:
         # Returns the partitions of which nothing that was gathered counts any more.
-        assigned = set(self._consumer.assignment())
+        assigned = set(consumer.assignment())
         gone = set(self._landed) - assigned
         for partition in gone:
             del self._landed[partition], self._expected[partition]
@@ -172,10 +178,10 @@ class TopicReader:
             table = table_of(self._topic)
             at = self._lake.position(table, partition.topic_id, partition.number) or 0
             self._landed[partition] = self._expected[partition] = at
-            self._consumer.seek(partition, at)
+            consumer.seek(partition, at)
         return gone
 
-    def _in_turn(self, records: list[LogRecord]) -> list[LogRecord]:
+    def _in_turn(self, consumer: LogConsumer, records: list[LogRecord]) -> list[LogRecord]:
         runs: dict[Partition, list[LogRecord]] = {}
         for partition, group in groupby(records, key=attrgetter("partition")):
             runs.setdefault(partition, []).extend(group)
@@ -186,10 +192,12 @@ class TopicReader:
                 self._expected[partition] = last + 1
                 kept += run
             else:
-                kept += self._one_by_one(partition, run)
+                kept += self._one_by_one(consumer, partition, run)
         return kept
 
-    def _one_by_one(self, partition: Partition, records: list[LogRecord]) -> list[LogRecord]:
+    def _one_by_one(
+        self, consumer: LogConsumer, partition: Partition, records: list[LogRecord]
+    ) -> list[LogRecord]:
         kept: list[LogRecord] = []
         for record in records:
             offset, expected = record.offset, self._expected.get(partition)
@@ -201,7 +209,7 @@ class TopicReader:
                     # hole there by nature gives the same answer, which is accepted. What one poll
                     # leaves out between two records is a hole anyway.
                     self._asked_again[partition] = expected
-                    self._consumer.seek(partition, expected)
+                    consumer.seek(partition, expected)
                     break
                 self._holes[partition] = self._holes.get(partition, 0) + offset - expected
             self._expected[partition] = offset + 1

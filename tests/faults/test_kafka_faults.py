@@ -13,6 +13,9 @@ from flywheel.services.network import free_ports
 from tests.fakes.kafka_plane import KafkaPlane, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+_LOGIN = (
+    'org.apache.kafka.common.security.plain.PlainLoginModule required user_flywheel="open-sesame";'
+)
 
 
 def test_a_broker_that_is_away_is_said_to_be_away_until_it_is_back(tmp_path, own_services):
@@ -72,9 +75,7 @@ def _add_password_listener(services) -> int:
     lines += [
         "inter.broker.listener.name=PLAINTEXT",
         "sasl.enabled.mechanisms=PLAIN",
-        "listener.name.sasl_plaintext.plain.sasl.jaas.config="
-        "org.apache.kafka.common.security.plain.PlainLoginModule required "
-        'user_flywheel="open-sesame";',
+        f"listener.name.sasl_plaintext.plain.sasl.jaas.config={_LOGIN}",
     ]
     file.write_text("\n".join(lines))
     services.restart("kafka")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.errors import LogGapError
+from flywheel.errors import LogGapError, UnavailableError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ingest.consume import STEPS
 from tests.fakes.event_makers import START, make_event, make_workload
@@ -229,3 +229,39 @@ def test_ingest_makes_the_topics_it_reads(plane):
     plane.log.delete_topic(FEEDBACK_TOPIC)
     assert plane.ingest().run_once().read == 0
     assert plane.log.topic(FEEDBACK_TOPIC).partitions == 4
+
+
+def test_what_was_read_of_a_topic_lands_though_the_topic_is_gone(plane):
+    """Gathered and not landed yet when its topic is made anew, a record is not dropped."""
+    plane.produce(*range(6))
+    ingest = plane.ingest()
+    assert ingest.gather(0.0) == 6
+    plane.log.delete_topic(INFERENCES_TOPIC)
+    plane.log.create_topic(INFERENCES_TOPIC, partitions=2)
+    plane.produce(*range(6, 10))
+    assert ingest.gather(0.0) == 0
+    assert ingest.due(0.0) == [INFERENCES_TOPIC]
+    ingest.land(INFERENCES_TOPIC)
+    assert ingest.run_once().landed.total() == 4
+    ledger = plane.prove()
+    assert ledger.balances
+    assert ledger.landed == 10
+
+
+def test_a_reader_that_could_not_join_again_joins_later(plane, monkeypatch):
+    """The log away at the moment when a topic was made anew is away for that moment only."""
+    ingest = plane.ingest()
+    plane.log.delete_topic(INFERENCES_TOPIC)
+    real = plane.log.consumer
+    away = iter([True])
+
+    def consumer(topic, **options):
+        if next(away, False):
+            raise UnavailableError("away")
+        return real(topic, **options)
+
+    monkeypatch.setattr(plane.log, "consumer", consumer)
+    with pytest.raises(UnavailableError):
+        ingest.run_once()
+    plane.produce(1, 2)
+    assert ingest.run_once().read == 2
