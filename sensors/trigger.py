@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["open_cycle_requests", "trigger_sensor"]
 
+_QUIET = (
+    "No cycle is open; every trigger was evaluated within the hour, and nothing has been measured "
+    "since."
+)
+
 
 def trigger_sensor(
     workloads: Sequence[Workload], jobs: Sequence[Any], automation: Automation
@@ -49,11 +54,9 @@ def trigger_sensor(
         if failed and len(failed) == len(workloads):
             raise failed[0]  # the tick shows it, and the next one tries again
         requests, partitions = open_cycle_requests(platform, workloads)
-        if not events and not requests:
-            return dg.SensorResult(
-                skip_reason="No cycle is open; every trigger was evaluated within the hour, and "
-                "nothing has been measured since."
-            )
+        if not requests:
+            told = " ".join(f"{event.asset_key.path[0]}: {event.description}" for event in events)
+            return dg.SensorResult(skip_reason=told or _QUIET, asset_events=events)
         return dg.SensorResult(
             run_requests=requests, dynamic_partitions_requests=partitions, asset_events=events
         )
