@@ -52,3 +52,18 @@ def test_every_path_of_the_readme_exists(repository):
 
     assert paths
     assert [path for path in paths if not (repository / path).exists()] == []
+
+
+def test_every_test_that_the_readme_names_exists(repository):
+    """A promise in the README is proven by a test of that name."""
+    told = set(re.findall(r"`(test_\w+)`", (repository / "README.md").read_text()))
+    tests = "\n".join(path.read_text() for path in (repository / "tests").rglob("test_*.py"))
+
+    assert told
+    assert [name for name in sorted(told) if f"def {name}(" not in tests] == []
+
+
+def test_the_producers_lines_are_those_of_the_file(repository):
+    """What a reader copies is what a test runs."""
+    lines = (repository / "deploy/kafka/produce.py").read_text().split('"""\n', 1)[1].strip()
+    assert lines in (repository / "README.md").read_text()
