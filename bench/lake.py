@@ -1,9 +1,11 @@
 """The lake against plain files: exactly-once landing, the thousandth commit, queries over 2M rows.
 
 Landing and queries are taken in turns with their anchors. The cost of a commit is processor time
-(the system's share included), since the first and the last of a thousand cannot take turns.
+(the system's share included), since the first and the last of a thousand cannot take turns; the
+log's files are made older meanwhile, as they would be in a stream that commits every three seconds.
 """
 
+import os
 import statistics
 import tempfile
 import time
@@ -101,6 +103,7 @@ def _commits(root: Path, rows: pa.Table) -> Ratio:
         lake.land("inferences", few, moves=_moves(number, _SMALL))
         cost.append(time.process_time() - started)
         if number % _UPKEEP_EVERY == _UPKEEP_EVERY - 1:
+            _pass_time(lake.root / "inferences" / "_delta_log", 3.0 * _UPKEEP_EVERY)
             maintain(lake, now=START + timedelta(hours=12))
     tenth = _COMMITS // 10
     early, late = cost[1 : tenth + 1], cost[-tenth:]
@@ -113,6 +116,12 @@ def _commits(root: Path, rows: pa.Table) -> Ratio:
         aim="at most 1.25",
         good=measured <= 1.25 * anchor,
     )
+
+
+def _pass_time(folder: Path, seconds: float) -> None:
+    for entry in folder.iterdir():
+        before = entry.stat().st_mtime
+        os.utime(entry, (before - seconds, before - seconds))
 
 
 def _queries(root: Path) -> list[Ratio]:

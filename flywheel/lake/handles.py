@@ -1,6 +1,7 @@
 """Open Delta tables: made on first use, cached, opened again after each checkpoint.
 
-The cost of an append grows with the commits that a handle has seen, hence the re-opening.
+The cost of an append grows with the commits that a handle has seen, hence the re-opening, and with
+the entries in the log's folder, hence their short life: a checkpoint holds all that they told.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,8 +32,11 @@ from flywheel.lake.tables import LakeTable
 __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
 
 CHECKPOINT_COMMITS = 30
+# A handle that is older opens the table again, and a commit through one is refused.
+_LOG_RETENTION = "interval 15 minutes"
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _DISTINCT = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+_LOG_IS_GONE = "Invalid table version"
 _FULL = ("No space left on device", "Disk quota exceeded")
 
 
@@ -123,6 +127,11 @@ class TableHandle:
             raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> FlywheelError:
+        if _LOG_IS_GONE in str(error):
+            return ConcurrencyError(
+                f"This process stood still while others wrote to {self.table.name}.",
+                next_step="read the position again and retry",
+            )
         # A disk is full for a while: nothing was committed, and a later try lands the same rows.
         if any(words in str(error) for words in _FULL):
             return UnavailableError(
@@ -159,18 +168,30 @@ class TableHandle:
 
     def _checkpoint(self, delta: DeltaTable) -> None:
         delta.create_checkpoint()
+        delta.cleanup_metadata()
         self._delta = self._open()
+
+    def configure(self) -> None:
+        """Give a table that was made earlier the settings that it would be made with now."""
+        wanted = _configuration(self.table)
+        found = self.present().metadata().configuration
+        missing = {key: value for key, value in wanted.items() if found.get(key) != value}
+        if missing:
+            self.change(lambda delta: delta.alter.set_table_properties(missing))
 
     def forget(self) -> None:
         """Drop the snapshot, so that the next use opens the table again."""
         self._delta = None
 
 
-def _configuration(table: LakeTable) -> dict[str, str | None]:
+def _configuration(table: LakeTable) -> dict[str, str]:
     # Wide text columns get no statistics: they cost more than the whole row group's write.
-    if not table.statistics:
-        return {"delta.dataSkippingNumIndexedCols": "0"}
-    return {"delta.dataSkippingStatsColumns": _quoted(table.statistics)}
+    statistics = (
+        {"delta.dataSkippingStatsColumns": _quoted(table.statistics)}
+        if table.statistics
+        else {"delta.dataSkippingNumIndexedCols": "0"}
+    )
+    return {"delta.logRetentionDuration": _LOG_RETENTION} | statistics
 
 
 def _quoted(columns: Sequence[str]) -> str:

@@ -87,10 +87,10 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
     lake.retry(compact)
     with lake.lock:
         handle.refresh()
+        handle.configure()
         handle.checkpoint()
         removed: list[str] = []
         handle.change(lambda delta: removed.extend(_vacuum(delta, retention_hours)))
-        handle.change(lambda delta: delta.cleanup_metadata())
         delta = handle.present()
         return TableUpkeep(name, delta.version(), before, len(delta.file_uris()), len(removed))
 

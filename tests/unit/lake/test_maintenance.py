@@ -1,14 +1,19 @@
 """Upkeep: fewer files, the same rows; erased subjects gone for good; readers undisturbed."""
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConcurrencyError, ConfigurationError
 from flywheel.lake import Lake
+from flywheel.lake.handles import CHECKPOINT_COMMITS
 from flywheel.lake.maintenance import maintain
+from flywheel.lake.rows import conform
+from flywheel.lake.store import source_id
 
 _NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
@@ -69,6 +74,59 @@ def test_doing_it_again_changes_nothing(lake):
     maintain(lake, now=_NOW)
     again = _upkeep(maintain(lake, now=_NOW), "inferences")
     assert again.files_before == again.files_after == 6
+
+
+def _age_log(lake, table, *, minutes):
+    past = time.time() - 60 * minutes
+    for entry in (lake.root / table / "_delta_log").iterdir():
+        os.utime(entry, (past, past))
+
+
+def test_old_log_entries_go_with_a_checkpoint(lake):
+    """Otherwise each commit would cost more than the one before, without end."""
+    log = lake.root / "inferences" / "_delta_log"
+    rows = pa.table({"workload_id": ["w"], "inference_id": ["new"], "day": [_NOW.date()]})
+    at = 12
+    for _ in range(2):
+        for _ in range(CHECKPOINT_COMMITS):
+            lake.land("inferences", rows, moves={("t", 0): (at, at + 1)})
+            at += 1
+        entries = len(list(log.glob("*.json")))
+        _age_log(lake, "inferences", minutes=60)
+    assert entries < at - CHECKPOINT_COMMITS / 2
+    again = Lake(lake.root)
+    assert again.position("inferences", "t", 0) == at == len(again.query("FROM inferences"))
+
+
+def test_a_writer_that_stood_still_meanwhile_is_refused(lake):
+    """Its snapshot is older than the log: it must read the position again, and then may go on."""
+    sleeper = Lake(lake.root).handle("inferences")
+    sleeper.ready()
+    rows = pa.table({"workload_id": ["w"], "inference_id": ["new"], "day": [_NOW.date()]})
+    for number in range(12, 12 + CHECKPOINT_COMMITS):
+        lake.land("inferences", rows, moves={("t", 0): (number, number + 1)})
+    _age_log(lake, "inferences", minutes=60)
+    maintain(lake, now=_NOW)
+    with pytest.raises(ConcurrencyError, match="stood still"):
+        sleeper.append(conform(sleeper.table, rows), [(source_id("t", 0), 13)])
+    assert len(lake.query("SELECT * FROM inferences")) == 12 + CHECKPOINT_COMMITS
+    sleeper.ready()
+    sleeper.append(conform(sleeper.table, rows), [(source_id("t", 0), 13 + CHECKPOINT_COMMITS)])
+    assert len(lake.query("SELECT * FROM inferences")) == 13 + CHECKPOINT_COMMITS
+
+
+def test_a_table_that_was_made_earlier_is_brought_up_to_date(lake):
+    """A lake from before keeps its log for a month until it is maintained."""
+    handle = lake.handle("inferences")
+    key = "delta.logRetentionDuration"
+    handle.ready().alter.set_table_properties({key: "interval 30 days"})
+    maintain(lake, now=_NOW)
+    assert Lake(lake.root).handle("inferences").refresh().metadata().configuration[key] == (
+        "interval 15 minutes"
+    )
+    version = handle.refresh().version()
+    maintain(lake, now=_NOW)
+    assert handle.refresh().version() - version <= 2  # a vacuum's two entries
 
 
 def test_ingest_goes_on_after_it(lake):
