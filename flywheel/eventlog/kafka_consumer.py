@@ -44,11 +44,13 @@ class KafkaLogConsumer:
         self._what = f"reading {topic.name}"
         self._asked = False  # to be let into the group
         self._settled = False
+        self._joined: Any = None  # what the group answered, until it is used
         self._join_seconds = _JOIN_SECONDS
         self._resting = False
         self._driven_at = 0.0
         self._closed = False
         self._client = connection.consumer(group)
+        self._keep_joinings()
         try:
             self._enter()
         except BaseException:
@@ -115,6 +117,20 @@ class KafkaLogConsumer:
         self._closed = True
         with suppress(TransientError), translated("leaving the group"):
             self._client.close(autocommit=False, timeout_ms=int(_LEAVE_SECONDS * 1000))
+
+    def _keep_joinings(self) -> None:
+        # A joining goes on while nobody waits for it, but the client begins it anew if it has ended
+        # by the time that someone does: members that work between two polls would ask each other to
+        # join again for ever. So what the group answered is kept until it is used.
+        coordinator = self._client._coordinator  # noqa: SLF001 - there is no public way
+        join = coordinator._do_join_and_sync_async  # noqa: SLF001
+
+        async def join_once() -> Any:
+            if self._joined is None:
+                self._joined = await join()
+            return self._joined
+
+        coordinator._do_join_and_sync_async = join_once  # noqa: SLF001
 
     def _enter(self) -> None:
         with translated(self._what):
@@ -223,11 +239,13 @@ class KafkaLogConsumer:
     def _came(self, places: Iterable[Any]) -> None:
         self._rest(places)
         self._settled = True
+        self._joined = None
         self._join_seconds = _MOVE_SECONDS
 
     def _goes(self, _places: Iterable[Any]) -> None:
         self._asked = True
         self._settled = False
+        self._joined = None
 
     def _rest(self, places: Iterable[Any]) -> None:
         for place in places:

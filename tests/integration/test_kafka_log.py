@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -140,6 +141,23 @@ def test_members_come_and_go_and_every_event_lands_once(plane):
     ledger = plane.prove()
     assert ledger.balances
     assert (ledger.landed, ledger.distinct_ids) == (produced, produced)
+
+
+def test_members_that_work_between_two_polls_come_to_an_end_with_sharing_out(plane):
+    """A joining that ends while its member is busy counts, and is not asked for again for ever."""
+    members = [plane.log.consumer(INFERENCES_TOPIC, group="busy") for _ in range(3)]
+
+    def by_turns() -> list[int]:
+        held = []
+        for member in members:
+            held.append(len(member.assignment()))
+            time.sleep(0.3)  # landing what it read; the others' sharing out ends meanwhile
+        return sorted(held)
+
+    wait_until(lambda: by_turns() == [1, 1, 2])
+    # Whichever leads the group next: the first to be asked may be the one that all others wait for.
+    members.pop(0).close()
+    wait_until(lambda: by_turns() == [2, 2], seconds=40)
 
 
 def test_partitions_that_are_added_are_read(plane):
