@@ -108,9 +108,7 @@ def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
     """
     import dagster as dg  # noqa: PLC0415 - a second, which not every command needs
 
-    # The file names the variable; Dagster looks it up while it opens the storage.
-    os.environ.update({k: v for k, v in home.environment.items() if k == _URL_VARIABLE})
-    with dg.DagsterInstance.from_config(str(home.folder)) as instance:
+    with _url_in_environment(home), dg.DagsterInstance.from_config(str(home.folder)) as instance:
         storage = instance.event_log_storage
         if storage.supports_global_concurrency_limits:
             known = storage.get_concurrency_keys()
@@ -118,6 +116,21 @@ def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
                 if pool not in known:
                     storage.set_concurrency_slots(pool, limit)
         yield instance
+
+
+@contextmanager
+def _url_in_environment(home: DagsterHome) -> "Iterator[None]":
+    # The file names the variable, which Dagster looks up while the storage is open. Afterwards it
+    # must not be a setting of whatever this process does or starts next.
+    before = os.environ.get(_URL_VARIABLE)
+    if _URL_VARIABLE in home.environment:
+        os.environ[_URL_VARIABLE] = home.environment[_URL_VARIABLE]
+    try:
+        yield
+    finally:
+        os.environ.pop(_URL_VARIABLE, None)
+        if before is not None:
+            os.environ[_URL_VARIABLE] = before
 
 
 def _postgres_url(given: str) -> str:

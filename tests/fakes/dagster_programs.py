@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,9 @@ class DagsterPrograms:
         with open_instance(self.home):
             pass  # two programs that make the storage at the same moment would break it
 
-    def instance(self) -> dg.DagsterInstance:
+    def instance(self) -> AbstractContextManager[dg.DagsterInstance]:
         """Open the instance that the daemon writes to."""
-        os.environ.update({k: v for k, v in self.home.environment.items() if "URL" in k})
-        return dg.DagsterInstance.from_config(str(self.home.folder))
+        return open_instance(self.home)
 
     def start_program(self, name: str, *, port: int = 3000) -> subprocess.Popen[bytes]:
         """Start the daemon or the webserver as `flywheel services` does."""

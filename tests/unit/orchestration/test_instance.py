@@ -90,3 +90,14 @@ def test_the_programs_run_in_this_interpreter(tmp_path):
     for command in programs.values():
         assert os.access(command[0], os.X_OK)
         assert str(tmp_path / "workspace.yaml") in command
+
+
+@pytest.mark.services
+def test_the_storages_address_is_no_setting_afterwards(tmp_path, postgres_url, monkeypatch):
+    """What a process starts later does not find another deployment's database in its variables."""
+    monkeypatch.delenv("FLYWHEEL_DAGSTER_URL", raising=False)
+    home = prepare_dagster_home(load_settings(home=tmp_path, dagster_url=postgres_url))
+    with open_instance(home) as instance:
+        assert instance.event_log_storage.get_concurrency_keys() >= {"gpu"}
+        assert "FLYWHEEL_DAGSTER_URL" in os.environ
+    assert "FLYWHEEL_DAGSTER_URL" not in os.environ
