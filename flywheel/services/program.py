@@ -30,7 +30,7 @@ class Program:
     stop_signal: str = "TERM"
     stop_group: bool = False
     wave: int = 0
-    start_seconds: float = 90.0
+    start_seconds: float = 180.0
 
 
 @dataclass(frozen=True)
