@@ -11,23 +11,12 @@ from flywheel.events import INFERENCES_TOPIC, EventContract, Reason
 from flywheel.ingest.deadletters import replay
 from flywheel.simulate.poison import LARGE_MESSAGE_BYTES, POISON_KINDS, poison_of_kind
 from tests.fakes.event_makers import START, keyed, make_event, make_workload
+from tests.fakes.poison_reasons import EXPECTED
 
 # Much more than they take, since they start many processes and wait for what these do.
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 
 _KILLED = -9
-_POISON = {
-    "bad_json": Reason.BAD_JSON,
-    "bad_utf8": Reason.BAD_UTF8,
-    "wrong_type": Reason.WRONG_TYPE,
-    "unknown_workload": Reason.UNKNOWN_WORKLOAD,
-    "missing_id": Reason.MISSING_ID,
-    "not_a_number": Reason.NOT_FINITE,
-    "deep_nesting": Reason.TOO_DEEP,
-    "too_large": Reason.TOO_LARGE,
-    "empty": Reason.BAD_JSON,
-    "not_an_object": Reason.WRONG_TYPE,
-}
 
 
 class SetClock:
@@ -69,7 +58,7 @@ def test_poison_of_every_kind_harms_no_neighbour(stream):
     """Each bad value of one batch is a dead letter with its reason and bytes; the rest lands."""
     workload = make_workload(id="defect_reports")
     dice = random.Random(4)  # noqa: S311 - a seed
-    bad = [(_POISON[kind], poison_of_kind(kind, dice)) for kind in POISON_KINDS]
+    bad = [(EXPECTED[kind], poison_of_kind(kind, dice)) for kind in POISON_KINDS]
     assert max(len(value) for _, value in bad) > LARGE_MESSAGE_BYTES
     events = [make_event(number, workload) for number in range(50)]
     records = [keyed(event) for event in events]

@@ -1,20 +1,8 @@
 import random
 
-from flywheel.events import EventContract, Reason, decode_inferences
+from flywheel.events import EventContract, decode_inferences
 from flywheel.simulate.poison import POISON_KINDS, poison, poison_of_kind, with_duplicates
-
-EXPECTED = {
-    "bad_json": Reason.BAD_JSON,
-    "bad_utf8": Reason.BAD_UTF8,
-    "wrong_type": Reason.WRONG_TYPE,
-    "unknown_workload": Reason.UNKNOWN_WORKLOAD,
-    "missing_id": Reason.MISSING_ID,
-    "not_a_number": Reason.NOT_FINITE,
-    "deep_nesting": Reason.TOO_DEEP,
-    "too_large": Reason.TOO_LARGE,
-    "empty": Reason.BAD_JSON,
-    "not_an_object": Reason.WRONG_TYPE,
-}
+from tests.fakes.poison_reasons import EXPECTED
 
 
 def test_every_kind_becomes_the_dead_letter_it_stands_for(defect_reports):
