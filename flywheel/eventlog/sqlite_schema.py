@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flywheel.errors import StorageError, UnavailableError
+from flywheel.sqlite_file import use_write_ahead_log
 
 __all__ = ["connect", "reading", "writing"]
 
@@ -59,7 +60,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_write_ahead_log(connection, seconds=_BUSY_SECONDS)
         connection.execute("PRAGMA synchronous = FULL")  # an acknowledged record survives a crash
         connection.execute("PRAGMA foreign_keys = ON")
         connection.executescript(_SCHEMA)

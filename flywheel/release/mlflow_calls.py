@@ -22,6 +22,7 @@ from flywheel.errors import (
     StorageError,
     UnavailableError,
 )
+from flywheel.sqlite_file import use_write_ahead_log
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -167,7 +168,7 @@ def _prepare_sqlite(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL").close()
+            use_write_ahead_log(connection, seconds=_PATIENCE_SECONDS)
 
 
 @contextmanager

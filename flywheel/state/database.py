@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from flywheel.errors import ConfigurationError, StorageError
+from flywheel.sqlite_file import use_write_ahead_log
 from flywheel.state.address import StateAddress, parse_address
 from flywheel.state.failures import is_away, refuse_unfit_values, translated
 from flywheel.state.schema import HEAD
@@ -191,7 +192,8 @@ def _postgres_engine(address: StateAddress, options: dict[str, Any]) -> Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # Python's own transaction handling would begin only at the first write: ours begin when asked.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    use_write_ahead_log(connection, seconds=_BUSY_SECONDS)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

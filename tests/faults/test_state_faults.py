@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -102,59 +102,70 @@ def test_restart_between_two_steps_is_not_even_noticed(world, services):
 
 
 _WRITER = """
-import sys
+import itertools, pathlib, sys
 from flywheel.clock import SystemClock
 from flywheel.errors import TransientError
 from flywheel.state import State, database
 database._AWAY_SECONDS = 60.0
-name, state = sys.argv[2], State.open(sys.argv[1], SystemClock())
-for number in range(int(sys.argv[3])):
+name, state, enough = sys.argv[2], State.open(sys.argv[1], SystemClock()), pathlib.Path(sys.argv[3])
+for number in itertools.count():
+    unsure = False
     while True:
         try:
-            known = {decision.reason for decision in state.decisions(name)}
+            known = {decision.reason for decision in state.decisions(name)} if unsure else ()
             if str(number) not in known:
                 with state.transaction():
                     state.audit("write", name, name, {"number": number})
                     state.record_decision(name, opens=False, reason=str(number), numbers={})
             break
         except TransientError:
-            continue
+            unsure = True
     print(number, flush=True)
+    if enough.exists():
+        break
 """
 
 
 def test_what_was_acknowledged_is_there_once(services, url, repository, tmp_path):
     """Two writers go through kills and a restart: nothing lost, nothing twice, one chain."""
     state = State.open(url, SystemClock())
-    names, count = ("one", "two"), 300
+    told = {name: tmp_path / name for name in ("one", "two")}
+    enough = tmp_path / "enough"
     writers = []
-    for name in names:
-        command = [sys.executable, "-c", _WRITER, url, name, str(count)]
-        with (tmp_path / name).open("w") as told:
-            writers.append(subprocess.Popen(command, cwd=repository, stdout=told))
+    for name, path in told.items():
+        command = [sys.executable, "-c", _WRITER, url, name, str(enough)]
+        with path.open("w") as output:
+            writers.append(subprocess.Popen(command, cwd=repository, stdout=output))
     try:
-        for at, hurt in ((10, services.kill), (60, services.stop), (120, services.kill)):
-            _await_line(tmp_path / names[0], at)
-            assert [writer.poll() for writer in writers] == [None, None]
+        for hurt in (services.kill, services.stop, services.kill):
+            _await_more_lines(told.values(), writers)
             hurt("postgres")
             services.start("postgres")
-        assert [writer.wait(timeout=300) for writer in writers] == [0, 0]
+        _await_more_lines(told.values(), writers)
+        enough.touch()
+        assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
     finally:
         for writer in writers:
             writer.kill()
             writer.wait()
-    for name in names:
-        wanted = Counter(str(number) for number in range(count))
+    total = 0
+    for name, path in told.items():
+        wanted = Counter(path.read_text().split())
         assert Counter(decision.reason for decision in state.decisions(name)) == wanted
         rows = state.audit_rows(name)
         assert Counter(str(row.details["number"]) for row in rows) == wanted
-    assert state.verify_audit()[0] == 2 * count
+        assert set(wanted.values()) == {1}
+        total += len(wanted)
+    assert state.verify_audit()[0] == total
     state.close()
 
 
-def _await_line(path: Path, number: int) -> None:
+def _await_more_lines(paths: Iterable[Path], writers: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until each writer has told of ten more writes."""
+    wanted = {path: path.read_text().count("\n") + 10 for path in paths}
     deadline = time.monotonic() + 120
-    while path.read_text().count("\n") < number:
+    while any(path.read_text().count("\n") < number for path, number in wanted.items()):
+        assert [writer.poll() for writer in writers] == [None] * len(writers)
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
