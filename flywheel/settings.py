@@ -20,6 +20,13 @@ __all__ = ["CONNECTIONS", "Settings", "load_settings"]
 
 # The file, in the folder of the services, that says how to reach what was started there.
 CONNECTIONS = "connections.toml"
+# What an adapter cannot be without.
+_ADDRESSES = {
+    ("event_log", "kafka"): ("kafka_servers",),
+    ("review_queue", "label_studio"): ("label_studio_url", "label_studio_token"),
+    ("train_launcher", "ray"): ("ray_address",),
+    ("model_server", "vllm"): ("vllm_url",),
+}
 
 
 class Settings(BaseSettings):
@@ -40,9 +47,9 @@ class Settings(BaseSettings):
         default=Path(".flywheel/services"), description="what `flywheel services` installs and runs"
     )
     event_log: Literal["sqlite", "kafka"] = "sqlite"
-    review_queue: Literal["local"] = "local"
-    train_launcher: Literal["subprocess"] = "subprocess"
-    model_server: Literal["local"] = "local"
+    review_queue: Literal["local", "label_studio"] = "local"
+    train_launcher: Literal["subprocess", "ray"] = "subprocess"
+    model_server: Literal["local", "vllm"] = "local"
     kafka_servers: str | None = Field(default=None, description="host:port, separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
@@ -57,11 +64,34 @@ class Settings(BaseSettings):
     dagster_url: SecretStr | None = Field(
         default=None, description="PostgreSQL of Dagster's storage; default: SQLite in home"
     )
+    label_studio_url: str | None = Field(default=None, description="http://host:port")
+    label_studio_token: SecretStr | None = Field(
+        default=None, description="personal access token of Flywheel's own account"
+    )
+    webhook_url: str | None = Field(
+        default=None, description="where Label Studio finds `flywheel webhooks`; default: none"
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="header that Label Studio's webhooks carry"
+    )
+    ray_address: str | None = Field(default=None, description="http://host:port of Ray's dashboard")
+    train_exchange: str | None = Field(
+        default=None, description="URL (fsspec) that Ray's workers share; default: a folder in home"
+    )
+    vllm_url: str | None = Field(default=None, description="http://host:port, without /v1")
+    vllm_token: SecretStr | None = Field(default=None, description="vLLM's --api-key")
     kafka_port: int = Field(default=9092, description="of the broker that services start")
     kafka_memory_mb: int = Field(default=512, ge=256, description="(as above) heap")
     postgres_port: int = Field(default=5433, description="of the server that services start")
     mlflow_port: int = Field(default=5000, description="(as above)")
     dagster_port: int = Field(default=3000, description="(as above)")
+    label_studio_port: int = Field(default=8080, description="(as above)")
+    webhook_port: int = Field(default=9109, description="(as above)")
+    ray_port: int = Field(default=8265, description="(as above) of the dashboard")
+    vllm_port: int = Field(default=8000, description="(as above)")
+    vllm_cache_gb: float = Field(
+        default=1.0, gt=0, description="memory of vLLM's key-value cache, on a CPU"
+    )
     sensor_seconds: int = Field(
         default=30, ge=1, description="how often Dagster's sensors look at log, queue and state"
     )
@@ -103,12 +133,16 @@ class Settings(BaseSettings):
         return tuple(sources)
 
     @model_validator(mode="after")
-    def _kafka_has_servers(self) -> Self:
-        if self.event_log == "kafka" and not self.kafka_servers:
-            raise ValueError(
-                "event_log = kafka needs FLYWHEEL_KAFKA_SERVERS (host:port), or "
-                "FLYWHEEL_PROFILE=services after `flywheel services up`"
-            )
+    def _adapters_have_addresses(self) -> Self:
+        for adapter, needed in _ADDRESSES.items():
+            setting, value = adapter
+            missing = [key for key in needed if not getattr(self, key)]
+            if getattr(self, setting) == value and missing:
+                names = " and ".join(f"FLYWHEEL_{key.upper()}" for key in missing)
+                raise ValueError(
+                    f"{setting} = {value} needs {names}, or FLYWHEEL_PROFILE=services after "
+                    "`flywheel services up`"
+                )
         return self
 
     @property

@@ -10,6 +10,9 @@ from flywheel.settings import CONNECTIONS
 
 __all__ = ["Connections", "write_connections"]
 
+# Which adapter is used, as opposed to where it finds its service.
+_CHOICES = frozenset({"event_log", "review_queue", "train_launcher", "model_server"})
+
 
 @dataclass(frozen=True, repr=False)
 class Connections:
@@ -20,10 +23,20 @@ class Connections:
     mlflow_url: str | None = None
     dagster_url: str | None = None
     event_log: str | None = None
+    label_studio_url: str | None = None
+    label_studio_token: str | None = None
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
+    review_queue: str | None = None
+    ray_address: str | None = None
+    train_launcher: str | None = None
+    vllm_url: str | None = None
+    vllm_token: str | None = None
+    model_server: str | None = None
 
     def without(self, given: Collection[str]) -> "Connections":
         """Return those that nobody gave the address of: somebody's own service is left alone."""
-        addresses = set(asdict(self)) - {"event_log"}
+        addresses = set(asdict(self)) - _CHOICES
         return replace(self, **dict.fromkeys(addresses & set(given)))
 
     def settings(self) -> dict[str, str]:
