@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,42 @@ def mlflow_url(shared_services: _SharedServices) -> str:
     address = shared_services.started("mlflow").connections.mlflow_url
     assert address is not None
     return address
+
+
+@dataclass(frozen=True)
+class LabelStudio:
+    """A running Label Studio: Flywheel's token, where it sends webhooks, and how to stop it."""
+
+    url: str
+    token: str
+    webhook_url: str
+    webhook_secret: str
+    services: Services
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return the settings of a deployment that uses it."""
+        return {
+            "review_queue": "label_studio",
+            "label_studio_url": self.url,
+            "label_studio_token": self.token,
+            "webhook_url": self.webhook_url,
+            "webhook_secret": self.webhook_secret,
+        }
+
+
+@pytest.fixture(scope="session")
+def label_studio(shared_services: _SharedServices) -> LabelStudio:
+    """Return the session's Label Studio: a test makes projects of its own, under its own titles."""
+    services = shared_services.started("label-studio")
+    found = services.connections.settings()
+    return LabelStudio(
+        url=found["label_studio_url"],
+        token=found["label_studio_token"],
+        webhook_url=found["webhook_url"],
+        webhook_secret=found["webhook_secret"],
+        services=services,
+    )
 
 
 @pytest.fixture

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Kafka, PostgreSQL, MLflow, Dagster and ingest on this machine, without Docker or root.",
+    help="Kafka, PostgreSQL, MLflow, Label Studio, Dagster and ingest on this machine, without Docker or root.",
     no_args_is_help=True,
 )
 _console = Console()
-_NAMES = typer.Argument(None, help="kafka, postgres, mlflow, dagster, ingest; none: all of them")
+_NAMES = typer.Argument(
+    None, help="kafka, postgres, mlflow, label-studio, dagster, ingest; none: all of them"
+)
 
 
 @app.command()
@@ -182,6 +184,8 @@ def _say_where(services: "Services") -> None:
     plan = services.plan
     if "mlflow" in plan.ports:
         _console.print(f"MLflow: http://127.0.0.1:{plan.ports['mlflow'][0]}")
+    if "label-studio" in plan.ports:
+        _console.print(f"Label Studio: http://127.0.0.1:{plan.ports['label-studio'][0]}")
     if "dagster-webserver" in plan.applications:
         port = plan.applications["dagster-webserver"].ports[0]
         _console.print(f"Dagster: http://127.0.0.1:{port}")

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError
-from flywheel.services import application, kafka, mlflow, postgres
+from flywheel.services import application, kafka, label_studio, mlflow, postgres
 from flywheel.services.connections import Connections
 from flywheel.services.network import free_ports
 from flywheel.services.plan import Plan
@@ -21,21 +21,25 @@ __all__ = [
     "postgres_server",
     "prepare",
     "programs",
+    "service_of",
 ]
 
-SERVICES = ("kafka", "postgres", "mlflow")
+SERVICES = ("kafka", "postgres", "mlflow", "label-studio")
 _PORTS = {
     "kafka": "kafka_port",
     "postgres": "postgres_port",
     "mlflow": "mlflow_port",
+    "label-studio": "label_studio_port",
     "dagster-webserver": "dagster_port",
     "ingest": "metrics_port",
+    "webhooks": "webhook_port",
 }
 # Each service with the settings that name somebody's own: with all of them it is not started.
 _OWN = {
     "kafka": ("kafka_servers",),
     "postgres": ("state_url", "mlflow_url", "dagster_url"),
     "mlflow": ("mlflow_url",),
+    "label-studio": ("label_studio_url", "label_studio_token"),
 }
 # A controller listens ten above its broker.
 _CONTROLLER = 10
@@ -52,7 +56,12 @@ def own(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 def port_setting(name: str) -> str | None:
     """Return the setting that holds a program's port."""
-    return _PORTS.get(name) or _PORTS.get(name.split("-", maxsplit=1)[0])
+    return _PORTS.get(name) or _PORTS.get(service_of(name))
+
+
+def service_of(name: str) -> str:
+    """Return the service that a program belongs to: kafka-2 is one broker of kafka."""
+    return name if name in _PORTS else name.split("-", maxsplit=1)[0]
 
 
 def needed(names: Collection[str]) -> set[str]:
@@ -69,10 +78,12 @@ def needed(names: Collection[str]) -> set[str]:
 def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: int) -> Plan:
     """Return the plan with the named services in it; what has its ports keeps them."""
     wanted: dict[str, int] = {}
-    present = [name for name in plan.ports if name.split("-")[0] == "kafka"]
+    present = [name for name in plan.ports if service_of(name) == "kafka"]
     if "kafka" in names:
         wanted |= dict.fromkeys(present or kafka.broker_names(brokers), 2)
     wanted |= {name: 1 for name in ("postgres", "mlflow") if name in names}
+    # The second is the receiver's: its address must be known where the webhooks are made.
+    wanted |= {"label-studio": 2} if "label-studio" in names else {}
     ports = {}
     taken = {port for each in plan.ports.values() for port in each}
     for name, count in wanted.items():
@@ -85,6 +96,8 @@ def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: in
 
 
 def _fixed(name: str, count: int, settings: Settings) -> tuple[int, ...]:
+    if name == "label-studio":
+        return (settings.label_studio_port, settings.webhook_port)
     base: int = getattr(settings, port_setting(name) or "")
     number = name.partition("-")[2]
     offset = int(number) - 1 if number else 0
@@ -102,6 +115,8 @@ def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
         found.append(postgres.program(server))
     if server is not None and "mlflow" in plan.ports:
         found.append(mlflow.program(_mlflow(layout, plan, server)))
+    if "label-studio" in plan.ports:
+        found.append(label_studio.program(_label_studio(layout, plan)))
     found += [application.program(app) for app in plan.applications.values()]
     return {program.name: program for program in found}
 
@@ -111,8 +126,10 @@ def prepare(layout: Layout, plan: Plan, names: Collection[str]) -> None:
     server = postgres_server(layout, plan)
     if "postgres" in names and server is not None:
         postgres.prepare(server)
-    if any(name.split("-")[0] == "kafka" for name in names):
+    if any(service_of(name) == "kafka" for name in names):
         kafka.prepare(_brokers(layout, plan))
+    if "label-studio" in names:
+        label_studio.prepare(_label_studio(layout, plan))
 
 
 def connections(layout: Layout, plan: Plan) -> Connections:
@@ -127,6 +144,7 @@ def connections(layout: Layout, plan: Plan) -> Connections:
         else None,
         dagster_url=postgres.database_url(server, "dagster") if server else None,
         event_log="kafka" if cluster.ports else None,
+        **_label_studio_connections(layout, plan),
     )
 
 
@@ -150,8 +168,32 @@ def _mlflow(layout: Layout, plan: Plan, server: postgres.Server) -> mlflow.Serve
     )
 
 
+def _label_studio(layout: Layout, plan: Plan) -> label_studio.Server:
+    port, webhook_port = plan.ports["label-studio"]
+    return label_studio.Server(
+        folder=layout.folder / "label-studio",
+        secrets=layout.secrets,
+        cache=Path(plan.cache),
+        port=port,
+        webhook_port=webhook_port,
+    )
+
+
+def _label_studio_connections(layout: Layout, plan: Plan) -> dict[str, str | None]:
+    server = _label_studio(layout, plan) if "label-studio" in plan.ports else None
+    if server is None or (token := label_studio.token(server)) is None:
+        return {}
+    return {
+        "label_studio_url": label_studio.url(server),
+        "label_studio_token": token,
+        "webhook_url": label_studio.webhook_url(server),
+        "webhook_secret": label_studio.webhook_secret(server),
+        "review_queue": "label_studio",
+    }
+
+
 def _brokers(layout: Layout, plan: Plan) -> kafka.Brokers:
-    pairs = [ports for name, ports in plan.ports.items() if name.split("-")[0] == "kafka"]
+    pairs = [ports for name, ports in plan.ports.items() if service_of(name) == "kafka"]
     quick = kafka.QUICK_TO_RETURN if plan.ephemeral else {}
     return kafka.Brokers(
         folder=layout.folder,

@@ -147,7 +147,7 @@ class Services:
             wanted -= set(theirs)
             plan = catalog.extended(self.plan, wanted, settings, brokers)
             save_plan(plan, self.layout.plan)
-            chosen = [name for name in plan.ports if name.split("-")[0] in wanted]
+            chosen = [name for name in plan.ports if catalog.service_of(name) in wanted]
             self._bring_up(chosen, plan, on_progress)
             given = {} if plan.ephemeral else settings.model_dump(exclude_unset=True)
             connections = self.connections.without(given)
@@ -194,8 +194,8 @@ class Services:
                 self.supervisor.start(program.name)
         for program in programs:
             self._wait(program)
-            if program.name == "postgres":
-                postgres.prepare_databases(self._postgres())
+            if program.after_start is not None:
+                program.after_start()
 
     def _wait(self, program: Program) -> None:
         log = self.log(program.name)

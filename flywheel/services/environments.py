@@ -15,10 +15,16 @@ from pathlib import Path
 
 from flywheel.errors import ConfigurationError, StorageError, UnavailableError
 
-__all__ = ["install_environment"]
+__all__ = ["environment_programs", "install_environment"]
 
 _COMPLETE = ".complete"
 _INSTALL_SECONDS = 1800
+
+
+def environment_programs(name: str, cache: Path) -> Path:
+    """Return the folder that an environment's programs have or will have; nothing is installed."""
+    digest = hashlib.sha256(_lock_file(name).read_bytes()).hexdigest()[:12]
+    return cache.absolute() / "environments" / f"{name}-{digest}" / "bin"
 
 
 def install_environment(
@@ -37,9 +43,8 @@ def install_environment(
         StorageError: the cache cannot be written.
     """
     lock = _lock_file(name)
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
-    folder = cache.absolute() / "environments" / f"{name}-{digest}"
-    programs = folder / "bin"
+    programs = environment_programs(name, cache)
+    folder = programs.parent
     if (folder / _COMPLETE).exists():
         return programs
     try:

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flywheel.errors import ConfigurationError, StorageError, UnavailableError
 from flywheel.services.network import HOST
+from flywheel.services.passwords import made_once
 from flywheel.services.program import Program
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ __all__ = [
     "drop_database",
     "password",
     "prepare",
-    "prepare_databases",
     "program",
 ]
 
@@ -99,12 +98,7 @@ def data_folder(folder: Path) -> Path:
 
 def password(server: Server, role: str) -> str:
     """Return a role's password, which is made the first time."""
-    file = server.secrets / role
-    if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as output:
-            output.write(secrets.token_hex(24))
-    return file.read_text()
+    return made_once(server.secrets, role)
 
 
 def database_url(server: Server, database: str, *, role: str | None = None) -> str:
@@ -138,6 +132,7 @@ def program(server: Server) -> Program:
         user=_run_as(),
         # A fast shutdown: sessions are ended, nothing is lost.
         stop_signal="INT",
+        after_start=partial(prepare_databases, server),
     )
 
 

@@ -18,7 +18,7 @@ _SOCKET_BYTES = 95
 
 @dataclass(frozen=True)
 class Program:
-    """How one program is run; ``ready`` tells whether it serves."""
+    """How one program is run; ``ready`` tells whether it serves, ``after_start`` is called then."""
 
     name: str
     command: tuple[str, ...]
@@ -31,6 +31,7 @@ class Program:
     stop_group: bool = False
     wave: int = 0
     start_seconds: float = 180.0
+    after_start: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)

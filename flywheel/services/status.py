@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from flywheel.services import leftovers
+from flywheel.services import catalog, leftovers
 from flywheel.services.control import Services
 from flywheel.services.supervision import ProgramState
 
@@ -29,8 +29,8 @@ def statuses(services: Services) -> list[ProgramStatus]:
     """Return a row for each program that was ever started in the folder."""
     plan = services.plan
     states = services.states() if services.supervisor.alive() else {}
-    ports = {**plan.ports, **{name: app.ports for name, app in plan.applications.items()}}
-    return [_status(services, name, ports[name], states.get(name)) for name in plan.names]
+    programs = catalog.programs(services.layout, plan)
+    return [_status(services, name, programs[name].ports, states.get(name)) for name in plan.names]
 
 
 def orphans(services: Services) -> list[str]:
