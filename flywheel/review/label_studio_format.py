@@ -1,17 +1,18 @@
 """Label Studio's JSON for tasks, predictions and annotations, to and from our own values.
 
-One control per question: `label` for a classification, one control named after each property for
-an extraction, `verdict` and `new_category` for the answers that are no answer.
+One control per question (`answer_fields`), and `verdict` and `new_category` for the answers that
+are no answer. The local queue and the real server share this format.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from flywheel.errors import DataError
 from flywheel.ports.review_queue import Annotation, AnnotationKind, ReviewItem
+from flywheel.review.answer_fields import PROPOSAL, TEXT, VERDICT, AnswerField, answer_fields
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "annotation_id",
     "annotation_key",
     "annotator_of",
+    "answer_line",
     "moment",
     "result_of",
     "stamp",
@@ -30,8 +32,7 @@ __all__ = [
 
 CANT_TELL, NEW_CATEGORY = "can't tell", "new category"
 SIMULATED = "simulated:"
-_TEXT, _LABEL, _VERDICT, _PROPOSAL = "text", "label", "verdict", "new_category"
-_JSON_TYPES = ("number", "integer", "array", "object", "null")
+_NO_NEIGHBOURS = "none yet"
 
 
 def stamp(at: datetime) -> str:
@@ -57,10 +58,16 @@ def annotation_key(*parts: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())
 
 
-def task_of(workload: Workload, item: ReviewItem) -> dict[str, Any]:
-    """Write an item as a task; a control item carries no trace of the model's answer."""
+def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()) -> dict[str, Any]:
+    """Write an item as a task; a control item carries no trace of the model's answer.
+
+    ``neighbours`` are lines about similar inputs, shown beside an item that is not judged blind.
+    """
+    blind = item.model_output is None or item.slice == "control"
     data = {
-        _TEXT: item.input,
+        TEXT: item.input,
+        "why": item.reason if blind else f"{item.reason}\n{_model_line(workload, item)}",
+        "neighbours": _NO_NEIGHBOURS if blind else "\n".join(neighbours) or _NO_NEIGHBOURS,
         "item_id": item.item_id,
         "inference_id": item.inference_id,
         "workload_id": item.workload_id,
@@ -70,12 +77,12 @@ def task_of(workload: Workload, item: ReviewItem) -> dict[str, Any]:
     }
     predictions = []
     meta: dict[str, Any] = {"judgments": item.judgments, "priority": item.priority}
-    if item.model_output is not None and item.slice != "control":
+    if not blind:
         predictions = [
             {
                 "model_version": item.release,
                 "score": item.confidence,
-                "result": result_of(workload, item.model_output),
+                "result": _answer_regions(workload, item.model_output, shown=True),
             }
         ]
         meta["suggestion"] = item.model_output
@@ -101,9 +108,9 @@ def result_of(
     """Write a judgment as the regions of one result."""
     regions = _answer_regions(workload, output) if output is not None else []
     if kind == "cant_tell":
-        regions = [_choice(_VERDICT, CANT_TELL)]
+        regions = [_choice(VERDICT, CANT_TELL)]
     if kind == "new_category":
-        regions += [_choice(_VERDICT, NEW_CATEGORY), _text(_PROPOSAL, proposed_label or "")]
+        regions += [_choice(VERDICT, NEW_CATEGORY), _text(PROPOSAL, proposed_label or "")]
     return regions
 
 
@@ -154,8 +161,8 @@ def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKin
     for region in raw.get("result") or []:
         if "from_name" in region:
             values[region["from_name"]] = _value(region)
-    verdict = values.pop(_VERDICT, None)
-    proposed = str(values.pop(_PROPOSAL, "") or "").strip()
+    verdict = values.pop(VERDICT, None)
+    proposed = str(values.pop(PROPOSAL, "") or "").strip()
     if verdict == CANT_TELL:
         return "cant_tell", None, None
     output = _output(workload, values)
@@ -165,30 +172,17 @@ def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKin
 
 
 def _output(workload: Workload, values: Mapping[str, Any]) -> Any:
+    fields = answer_fields(workload)
     if isinstance(workload.task, ClassificationTask):
-        return values.get(_LABEL, next(iter(values.values()), None))
-    properties = workload.task.json_schema["properties"]
-    answer = {name: _typed(values[name], properties[name]) for name in properties if name in values}
+        # A project that somebody made by hand may call its one control anything.
+        return values.get(fields[0].control, next(iter(values.values()), None))
+    # Controls that the schema does not know (the config was changed by hand) stay in `raw`.
+    answer = {
+        field.name: field.value_of(values[field.control])
+        for field in fields
+        if values.get(field.control) is not None
+    }
     return answer or None
-
-
-def _typed(value: Any, schema: Mapping[str, Any]) -> Any:
-    # A control gives text; the schema says what it stands for. What does not read is left as it
-    # is and fails the schema later, where it is reported.
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if isinstance(value, str) and "boolean" in kinds and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if isinstance(value, str) and "string" not in kinds and set(kinds) & set(_JSON_TYPES):
-        try:
-            return json.loads(value, parse_constant=_refuse)
-        except ValueError:
-            return value
-    return value
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
 
 
 def _value(region: Mapping[str, Any]) -> Any:
@@ -202,22 +196,44 @@ def _value(region: Mapping[str, Any]) -> Any:
     return value.get("number", value.get("rating"))
 
 
-def _answer_regions(workload: Workload, output: Any) -> list[dict[str, Any]]:
+def _answer_regions(
+    workload: Workload, output: Any, *, shown: bool = False
+) -> list[dict[str, Any]]:
+    # With `shown`, what the form has no place for is left out: Label Studio refuses an import
+    # whose predictions break its config.
+    fields = answer_fields(workload)
     if isinstance(workload.task, ClassificationTask):
-        return [_choice(_LABEL, str(output))]
-    regions = []
-    properties = workload.task.json_schema["properties"]
-    label_field = workload.task.label_field
-    for name, value in output.items() if isinstance(output, dict) else ():
-        schema = properties.get(name, {})
-        if isinstance(value, bool):
-            regions.append(_choice(name, str(value).lower()))
-        elif name == label_field or "enum" in schema:
-            regions.append(_choice(name, value if isinstance(value, str) else json.dumps(value)))
-        else:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            regions.append(_text(name, text))
-    return regions
+        values = {None: output}
+    else:
+        values = output if isinstance(output, dict) else {}
+    return [
+        _region_of(field, values[field.name])
+        for field in fields
+        if field.name in values and (not shown or field.takes(values[field.name]))
+    ]
+
+
+def _model_line(workload: Workload, item: ReviewItem) -> str:
+    sure = "" if item.confidence is None else f" ({item.confidence:.0%} sure)"
+    return f"the model said {answer_line(workload, item.model_output)}{sure}"
+
+
+def answer_line(workload: Workload, output: Any) -> str:
+    """Write an answer on one line, for people."""
+    if isinstance(workload.task, ClassificationTask) or not isinstance(output, dict):
+        return str(output)
+    return " · ".join(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for value in output.values()
+    )
+
+
+def _region_of(field: AnswerField, value: Any) -> dict[str, Any]:
+    if field.kind == "choices":
+        return _choice(field.control, str(field.written(value)))
+    if field.kind == "number" and field.takes(value):
+        return _region(field.control, "number", {"number": value})
+    return _text(field.control, str(field.written(value)))
 
 
 def _choice(name: str, value: str) -> dict[str, Any]:
@@ -229,4 +245,4 @@ def _text(name: str, value: str) -> dict[str, Any]:
 
 
 def _region(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {"id": name, "from_name": name, "to_name": _TEXT, "type": kind, "value": value}
+    return {"id": name, "from_name": name, "to_name": TEXT, "type": kind, "value": value}
