@@ -3,6 +3,7 @@
 Which adapter stands behind a port is decided here and nowhere else.
 """
 
+import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,7 +17,7 @@ from pydantic_settings import (
 
 from flywheel.errors import ConfigurationError
 
-__all__ = ["CONNECTIONS", "Settings", "load_settings"]
+__all__ = ["CONNECTIONS", "Settings", "connection", "load_settings"]
 
 # The file, in the folder of the services, that says how to reach what was started there.
 CONNECTIONS = "connections.toml"
@@ -193,3 +194,12 @@ def load_settings(**overrides: Any) -> Settings:
             f"The settings are not valid:\n{lines}",
             next_step="correct the variable or the key in flywheel.toml",
         ) from error
+
+
+def connection(settings: Settings, key: str) -> str | None:
+    """Return what services say now, for a setting that they renew; None where nobody asked them."""
+    file = settings.services / CONNECTIONS
+    if settings.profile != "services" or not file.is_file():
+        return None
+    value = tomllib.loads(file.read_text()).get(key)
+    return None if value is None else str(value)

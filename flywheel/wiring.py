@@ -7,13 +7,13 @@ stay quick.
 import atexit
 import json
 import subprocess
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
-from flywheel.errors import NotFoundError
-from flywheel.settings import Settings, load_settings
+from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.settings import Settings, connection, load_settings
 from flywheel.workload import Workload, load_workloads
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from flywheel.ports.model_server import ModelServer
     from flywheel.ports.train_launcher import TrainLauncher
     from flywheel.release.registry import MlflowRegistry
+    from flywheel.review.label_studio.client import LabelStudioClient
+    from flywheel.review.label_studio.provisioning import WebhookTarget
     from flywheel.review.local_queue import LocalReviewQueue
     from flywheel.state import State
 
@@ -102,6 +104,35 @@ class Platform:
         return LocalReviewQueue(self.home / "queue", self.clock)
 
     @cached_property
+    def label_studio(self) -> "LabelStudioClient":
+        """Label Studio's interface, with the token of this moment."""
+        from flywheel.review.label_studio.client import (  # noqa: PLC0415 - (as above)
+            LabelStudioClient,
+        )
+
+        url, token = self.settings.label_studio_url, self.settings.label_studio_token
+        if url is None or token is None:
+            raise ConfigurationError(
+                "The settings name no Label Studio.",
+                next_step="run `flywheel services up label-studio` and set "
+                "FLYWHEEL_PROFILE=services, or set FLYWHEEL_LABEL_STUDIO_URL and _TOKEN",
+            )
+        renewed = partial(connection, self.settings, "label_studio_token")
+        return LabelStudioClient(url, token.get_secret_value(), renewed=renewed)
+
+    @property
+    def webhook_target(self) -> "WebhookTarget | None":
+        """Where Label Studio says that something changed; None: it is asked, and tells nobody."""
+        from flywheel.review.label_studio.provisioning import (  # noqa: PLC0415 - (as above)
+            WebhookTarget,
+        )
+
+        url, secret = self.settings.webhook_url, self.settings.webhook_secret
+        if url is None or secret is None:
+            return None
+        return WebhookTarget(url, secret.get_secret_value())
+
+    @cached_property
     def launcher(self) -> "TrainLauncher":
         """Where the trainer runs."""
         from flywheel.train.launch.subprocess import (  # noqa: PLC0415 - (as above)
@@ -167,7 +198,7 @@ class Platform:
 
     def close(self) -> None:
         """Close every store that was opened."""
-        for name in ("lake", "log", "state"):
+        for name in ("lake", "log", "state", "label_studio"):
             store = self.__dict__.pop(name, None)
             if store is not None:
                 store.close()

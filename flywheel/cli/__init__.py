@@ -17,6 +17,7 @@ _MODULES: dict[str, str | None] = {
     "ingest": None,
     "dlq": "dlq",
     "review": "review",
+    "annotators": "annotators",
     "dataset": "dataset",
     "drift": None,
     "cycles": None,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.errors import IntegrityError
 from flywheel.periods import period_name, period_start
 from flywheel.turn.observe import collect_reviews, proposed_labels, sample_reviews
 from flywheel.wiring import Platform, open_platform
@@ -132,6 +133,37 @@ def answer(
         f"{report.judged} judged, {report.skipped} skipped, {report.left} left for you. "
         f"Next: [bold]flywheel review pull {workload.id}[/bold]"
     )
+
+
+@app.command()
+def provision(
+    workload_ids: list[str] | None = typer.Argument(None, help="of workloads; none: all of them"),
+    overwrite: bool = typer.Option(
+        False, help="replace a labeling configuration that was changed by hand"
+    ),
+) -> None:
+    """Make or update each workload's project in Label Studio; what is right is left alone."""
+    from flywheel.review.label_studio.provisioning import provision as make  # noqa: PLC0415
+
+    platform = open_platform()
+    chosen = workload_ids or list(platform.workloads)
+    changed_by_hand = []
+    for workload in [platform.workload(name) for name in chosen]:
+        try:
+            done = make(
+                platform.label_studio, workload, platform.webhook_target, overwrite=overwrite
+            )
+        except IntegrityError as error:
+            changed_by_hand.append(workload.id)
+            _console.print(Text(f"{workload.id}: {error.message}", style="red"))
+            continue
+        said = ", ".join(done.changes) or "nothing to change"
+        _console.print(Text(f"{workload.id}: {said}. {done.project.url}"))
+    if changed_by_hand:
+        raise IntegrityError(
+            f"Changed by hand: {', '.join(changed_by_hand)}.",
+            next_step="put the change into the workload's file, or run again with --overwrite",
+        )
 
 
 def _show_status(workload_id: str, facts: dict[str, Any]) -> None:

@@ -1,0 +1,51 @@
+"""The annotator's guide: a Markdown template, filled from the workload, as safe HTML."""
+
+import re
+from pathlib import Path
+from string import Template
+
+from markdown_it import MarkdownIt
+
+from flywheel.errors import ConfigurationError
+from flywheel.workload import Workload
+
+__all__ = ["annotator_guide"]
+
+_TEMPLATE = Path(__file__).parents[3] / "label_studio" / "annotator_guide.md"
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:/@])")
+
+
+def annotator_guide(workload: Workload, template: Path = _TEMPLATE) -> str:
+    """Write the guide as the HTML that Label Studio shows before the first item.
+
+    Raises:
+        ConfigurationError: The template is not there, or names what it cannot be given.
+    """
+    try:
+        text = Template(template.read_text()).substitute(
+            workload=_plain(workload.id),
+            description=_plain(workload.description or workload.id),
+            labels=_labels(workload),
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise ConfigurationError(
+            f"The annotator's guide {template} cannot be used: {error}",
+            next_step="run from a checkout of the project; the names that the guide may hold are "
+            "$workload, $description and $labels",
+        ) from error
+    # What the workload's file says is text: no HTML passes, and no link comes out of a label.
+    return str(MarkdownIt("commonmark", {"html": False}).render(text)).strip()
+
+
+def _labels(workload: Workload) -> str:
+    if workload.taxonomy is None:
+        return ""
+    lines = [
+        f"- **{_plain(label.name)}**" + (f": {_plain(label.description)}" * bool(label.description))
+        for label in workload.taxonomy.active
+    ]
+    return "\n".join(["## The categories", *lines])
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,242 @@
+"""One project per workload in Label Studio: made once, kept as the workload's file says.
+
+A project's labeling configuration says what its annotations mean. The digest of the one that we
+wrote stands in the project's description: a configuration with another digest was changed by hand
+and is told, not overwritten.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
+from flywheel.review.label_studio.client import LabelStudioClient
+from flywheel.review.label_studio.guide import annotator_guide
+from flywheel.review.label_studio.labeling_config import labeling_config
+from flywheel.workload import Workload
+
+__all__ = [
+    "HEADER",
+    "Project",
+    "Provisioned",
+    "WebhookTarget",
+    "find_project",
+    "provision",
+    "require_project",
+]
+
+HEADER = "X-Flywheel-Secret"
+# What makes a difference to a queue: an edit of the project may be one of its configuration.
+ACTIONS = (
+    "ANNOTATION_CREATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATION_UPDATED",
+    "ANNOTATIONS_DELETED",
+    "TASKS_DELETED",
+    "PROJECT_UPDATED",
+)
+# People work through a project in the order in which we put the tasks there, most urgent first.
+_SETTINGS: Mapping[str, Any] = {
+    "show_instruction": True,
+    "show_skip_button": True,
+    "enable_empty_annotation": False,
+    "show_annotation_history": False,
+    "show_collab_predictions": True,
+    "sampling": "Sequential sampling",
+}
+_MARK = re.compile(r"\[configuration ([0-9a-f]{16})\]")
+_PAGE = 100
+_WORDS = {"label_config": "labeling configuration", "expert_instruction": "guide"}
+
+ConfigState = Literal["current", "outdated", "changed by hand"]
+
+
+@dataclass(frozen=True)
+class WebhookTarget:
+    """Where Label Studio says that something changed, and the secret that its calls carry."""
+
+    url: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"WebhookTarget({self.url!r})"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A workload's project; ``config`` compares its configuration with the workload's file."""
+
+    id: int
+    title: str
+    url: str
+    config: ConfigState
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What was done for one workload; nothing when all was as it should be."""
+
+    project: Project
+    changes: tuple[str, ...]
+
+
+def find_project(client: LabelStudioClient, workload: Workload) -> Project | None:
+    """Return the workload's project; None when there is none.
+
+    Raises:
+        ConfigurationError: Two projects bear its name.
+    """
+    titled = [raw for raw in _projects(client) if raw["title"] == workload.id]
+    if len(titled) > 1:
+        numbers = ", ".join(str(raw["id"]) for raw in titled)
+        raise ConfigurationError(
+            f"Several projects of Label Studio are called {workload.id}: {numbers}.",
+            next_step="rename all but the one that people work in",
+        )
+    return _project(client, workload, titled[0]) if titled else None
+
+
+def require_project(client: LabelStudioClient, workload: Workload) -> Project:
+    """Return the workload's project, whose annotations mean what the workload says.
+
+    Raises:
+        NotFoundError: It was not made yet.
+        IntegrityError: Its labeling configuration was changed by hand.
+    """
+    project = find_project(client, workload)
+    if project is None:
+        raise NotFoundError(
+            f"Label Studio has no project {workload.id}.",
+            next_step="run `flywheel review provision`",
+        )
+    if project.config == "changed by hand":
+        raise _changed_by_hand(project)
+    return project
+
+
+def provision(
+    client: LabelStudioClient,
+    workload: Workload,
+    webhook: WebhookTarget | None = None,
+    *,
+    overwrite: bool = False,
+) -> Provisioned:
+    """Make the workload's project, or bring it up to date; what is right is left alone.
+
+    Args:
+        client: Of the Label Studio.
+        workload: Whose project.
+        webhook: Where changes are told; None: nowhere, they are found by asking.
+        overwrite: Replace a labeling configuration that was changed by hand.
+
+    Raises:
+        IntegrityError: The configuration was changed by hand, and ``overwrite`` is not set.
+    """
+    project = find_project(client, workload)
+    wanted = _wanted(workload)
+    if project is None:
+        raw = client.request("POST", "/api/projects/", {"title": workload.id, **wanted})
+        changes = [f"made project {raw['id']}"]
+    else:
+        if project.config == "changed by hand" and not overwrite:
+            raise _changed_by_hand(project)
+        raw = dict(project.raw)
+        different = {key: value for key, value in wanted.items() if raw.get(key) != value}
+        if different:
+            raw = client.request("PATCH", f"/api/projects/{project.id}/", different)
+        changes = [_told(key, project) for key in different if key != "description"]
+        changes = changes or ["description"] * bool(different)
+    if webhook is not None:
+        changes += _keep_webhook(client, int(raw["id"]), workload, webhook)
+    return Provisioned(_project(client, workload, raw), tuple(changes))
+
+
+def _told(key: str, project: Project) -> str:
+    said = _WORDS.get(key, key.replace("_", " "))
+    given = int(project.raw.get("total_annotations_number") or 0)
+    if key != "label_config" or not given:
+        return said
+    return f"{said} ({given} annotations were made under the one before)"
+
+
+def _wanted(workload: Workload) -> dict[str, Any]:
+    config = labeling_config(workload).strip()
+    about = f"{workload.description}\n\n" if workload.description else ""
+    return {
+        "label_config": config,
+        "description": f"{about}Kept by Flywheel. [configuration {_digest(config)}]",
+        "expert_instruction": annotator_guide(workload),
+        **_SETTINGS,
+    }
+
+
+def _projects(client: LabelStudioClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page = 1
+    while True:
+        params = {"page": page, "page_size": _PAGE}
+        answer = client.request("GET", "/api/projects/", params=params)
+        found += answer["results"]
+        if not answer.get("next"):
+            return found
+        page += 1
+
+
+def _project(client: LabelStudioClient, workload: Workload, raw: Mapping[str, Any]) -> Project:
+    live = str(raw["label_config"]).strip()
+    mark = _MARK.search(str(raw.get("description") or ""))
+    state: ConfigState = "changed by hand"
+    if live == labeling_config(workload).strip():
+        state = "current"
+    elif mark is not None and mark[1] == _digest(live):
+        state = "outdated"
+    url = f"{client.url}/projects/{raw['id']}/data"
+    return Project(int(raw["id"]), str(raw["title"]), url, state, raw)
+
+
+def _digest(config: str) -> str:
+    return hashlib.sha256(config.encode()).hexdigest()[:16]
+
+
+def _changed_by_hand(project: Project) -> IntegrityError:
+    return IntegrityError(
+        f"The labeling configuration of project {project.id} ({project.title}) was changed by hand "
+        "in Label Studio: its annotations may no longer mean what the workload's file says.",
+        next_step="look at it under Settings, Labeling Interface; change the workload's file "
+        f"instead, and run `flywheel review provision {project.title} --overwrite`",
+        project=project.id,
+    )
+
+
+def _keep_webhook(
+    client: LabelStudioClient, project: int, workload: Workload, target: WebhookTarget
+) -> list[str]:
+    wanted = {
+        "url": f"{target.url.rstrip('/')}/{workload.id}",
+        "headers": {HEADER: target.secret},
+        # The call says that something changed; what, is asked for.
+        "send_payload": False,
+        "send_for_all_actions": False,
+        "is_active": True,
+        "actions": sorted(ACTIONS),
+    }
+    hooks = client.request("GET", "/api/webhooks/", params={"project": project})
+    ours = [hook for hook in hooks if HEADER in hook["headers"] and hook["project"] == project]
+    changes = []
+    for hook in ours[1:]:
+        client.request("DELETE", f"/api/webhooks/{hook['id']}/")
+        changes.append("removed a second webhook")
+    if not ours:
+        client.request("POST", "/api/webhooks/", wanted | {"project": project})
+        changes.append("webhook")
+    elif any(_sorted(ours[0].get(key)) != value for key, value in wanted.items()):
+        client.request("PATCH", f"/api/webhooks/{ours[0]['id']}/", wanted)
+        changes.append("webhook")
+    return changes
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value

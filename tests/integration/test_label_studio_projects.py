@@ -1,0 +1,154 @@
+"""Projects, webhooks and accounts in a real Label Studio, made once and kept as they should be."""
+
+import uuid
+
+import pytest
+
+from flywheel.errors import (
+    ConfigurationError,
+    IntegrityError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
+from flywheel.review.label_studio.annotators import add_annotator, list_annotators
+from flywheel.review.label_studio.client import LabelStudioClient
+from flywheel.review.label_studio.labeling_config import labeling_config
+from flywheel.review.label_studio.provisioning import (
+    HEADER,
+    WebhookTarget,
+    find_project,
+    provision,
+    require_project,
+)
+from flywheel.services.label_studio_account import Account, sign_in
+from flywheel.workload import parse_workload
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+
+@pytest.fixture
+def client(label_studio):
+    """Yield a client with the service's own token."""
+    client = LabelStudioClient(label_studio.url, label_studio.token)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def workload():
+    """Return a workload that no other test has."""
+    return _workload(f"w{uuid.uuid4().hex[:10]}", "dent", "scratch")
+
+
+def _workload(name: str, *labels: str):
+    raw = {
+        "id": name,
+        "owner": "o",
+        "description": "Sort <b>reports</b>.",
+        "task": {"type": "classification"},
+        "taxonomy": {
+            "version": 1,
+            "labels": [{"id": label.replace(" ", "_"), "name": label} for label in labels],
+        },
+        "prompt": "{input}",
+    }
+    return parse_workload(raw, source="test")
+
+
+def _target(label_studio, word: str = "secret-1") -> WebhookTarget:
+    return WebhookTarget(label_studio.webhook_url, word)
+
+
+def _hooks(client, project) -> list[dict]:
+    return client.request("GET", "/api/webhooks/", params={"project": project.id})
+
+
+def test_a_second_run_changes_nothing(label_studio, client, workload):
+    """The first makes project, guide and webhook; the second finds them as they should be."""
+    first = provision(client, workload, _target(label_studio))
+    assert len(first.changes) == 2
+    second = provision(client, workload, _target(label_studio))
+    assert second.changes == ()
+    assert second.project.id == first.project.id
+    assert second.project.raw["expert_instruction"].count("&lt;b&gt;reports") == 1
+    (hook,) = _hooks(client, second.project)
+    assert hook["headers"] == {HEADER: "secret-1"}
+    assert hook["url"].endswith(f"/{workload.id}")
+    assert hook["send_payload"] is False
+
+
+def test_a_new_secret_and_a_new_label_are_brought_in(label_studio, client, workload):
+    """What the settings or the workload's file say now is written, and said."""
+    provision(client, workload, _target(label_studio))
+    more = _workload(workload.id, "dent", "scratch", "burr")
+    found = find_project(client, more)
+    assert found is not None
+    assert found.config == "outdated"
+    done = provision(client, more, _target(label_studio, "secret-2"))
+    assert done.changes == ("labeling configuration", "guide", "webhook")
+    assert done.project.raw["label_config"] == labeling_config(more).strip()
+    assert [hook["headers"] for hook in _hooks(client, done.project)] == [{HEADER: "secret-2"}]
+
+
+def test_a_configuration_changed_by_hand_is_told_and_left(label_studio, client, workload):
+    """It is neither overwritten nor worked with, until somebody says so."""
+    made = provision(client, workload).project
+    theirs = labeling_config(workload).replace("dent", "bump").strip()
+    client.request("PATCH", f"/api/projects/{made.id}/", {"label_config": theirs})
+    with pytest.raises(IntegrityError, match="changed by hand"):
+        provision(client, workload, _target(label_studio))
+    with pytest.raises(IntegrityError, match="changed by hand"):
+        require_project(client, workload)
+    kept = client.request("GET", f"/api/projects/{made.id}/")["label_config"]
+    assert kept == theirs
+    assert provision(client, workload, overwrite=True).changes == ("labeling configuration",)
+    assert require_project(client, workload).config == "current"
+
+
+def test_a_project_of_somebody_else_is_not_taken(client, workload):
+    """One that bears the workload's name with another configuration counts as changed by hand."""
+    config = "<View><Text name='t' value='$t'/></View>"
+    client.request("POST", "/api/projects/", {"title": workload.id, "label_config": config})
+    with pytest.raises(IntegrityError):
+        provision(client, workload)
+
+
+def test_two_projects_of_one_name_are_told(client, workload):
+    """Nobody guesses in which of them people work."""
+    provision(client, workload)
+    client.request("POST", "/api/projects/", {"title": workload.id})
+    with pytest.raises(ConfigurationError, match="Several projects"):
+        find_project(client, workload)
+
+
+def test_an_annotator_gets_an_account_that_works_once(label_studio, client):
+    """The password opens a session; a second call makes nothing; nonsense is refused."""
+    email = f"{uuid.uuid4().hex[:8]}@example.org"
+    made = add_annotator(client, email)
+    assert made is not None
+    sign_in(Account(label_studio.url, made.email, made.password))
+    assert add_annotator(client, email.upper()) is None
+    assert [person.email for person in list_annotators(client)].count(email) == 1
+    with pytest.raises(RefusedError):
+        add_annotator(client, "no address")
+
+
+def test_the_errors_of_label_studio_say_what_to_do(label_studio, client):
+    """A wrong token, a missing project, a wrong address: each is told from the others."""
+    with pytest.raises(ConfigurationError, match="token") as caught:
+        LabelStudioClient(label_studio.url, "nonsense").request("GET", "/api/projects/1/")
+    assert "flywheel services up label-studio" in caught.value.next_step
+    with pytest.raises(NotFoundError):
+        client.call(lambda studio: studio.projects.get(987_654))
+    with pytest.raises(UnavailableError):
+        LabelStudioClient("http://127.0.0.1:9", label_studio.token).request("GET", "/")
+    with pytest.raises(RefusedError):
+        client.request("POST", "/api/projects/", {"title": "x", "label_config": "<View"})
+
+
+def test_a_renewed_token_is_taken_up(label_studio):
+    """A client whose token was revoked asks for the one that there is now, and goes on."""
+    client = LabelStudioClient(label_studio.url, "old", renewed=lambda: label_studio.token)
+    assert client.request("GET", "/api/current-user/whoami")["email"] == "flywheel@localhost"
+    client.close()
