@@ -189,12 +189,24 @@ class Platform:
 
     def server(self, workload: Workload) -> "ModelServer":
         """Return the server of the workload's base; one per base and process."""
-        from flywheel.serve.local_server import LocalModelServer  # noqa: PLC0415 - (as above)
-
         base = self.base(workload)
         if base.folder not in self._servers:
-            self._servers[base.folder] = LocalModelServer(base.folder)
+            self._servers[base.folder] = self._new_server(base.folder)
         return self._servers[base.folder]
+
+    def _new_server(self, base: Path) -> "ModelServer":
+        if self.settings.model_server == "vllm":
+            from flywheel.serve.vllm_server import VllmModelServer  # noqa: PLC0415 - (as above)
+
+            token = self.settings.vllm_token
+            return VllmModelServer(
+                base,
+                str(self.settings.vllm_url),
+                token.get_secret_value() if token else None,
+            )
+        from flywheel.serve.local_server import LocalModelServer  # noqa: PLC0415 - (as above)
+
+        return LocalModelServer(base)
 
     def close(self) -> None:
         """Close every store that was opened."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import FlywheelError
-from flywheel.services import Services, start
+from flywheel.services import Application, Services, start
 from flywheel.settings import load_settings
 
 REPOSITORY = Path(__file__).parent.parent
@@ -62,14 +62,22 @@ class _SharedServices:
 
     def started(self, name: str) -> Services:
         """Return the set with this service in it."""
+        settings = load_settings(profile="embedded")
+        return self._trying(
+            lambda services: name in services.names or services.add([name], settings)
+        )
+
+    def running(self, describe: Callable[[Services], Application]) -> Services:
+        """Return the set with an application in it."""
+        return self._trying(lambda services: services.run([describe(services)]))
+
+    def _trying(self, bring_up: Callable[[Services], object]) -> Services:
         if self._failed is not None:
             _cannot_run(self._failed)
         try:
-            settings = load_settings(profile="embedded")
             if self._services is None:
-                self._services = start(settings, [name], ephemeral=True)
-            elif name not in self._services.names:
-                self._services.add([name], settings)
+                self._services = start(load_settings(profile="embedded"), [], ephemeral=True)
+            bring_up(self._services)
         except FlywheelError as error:
             self._failed = error
             _cannot_run(error)
@@ -149,6 +157,30 @@ def label_studio(shared_services: _SharedServices) -> LabelStudio:
         webhook_secret=found["webhook_secret"],
         services=services,
     )
+
+
+@dataclass(frozen=True)
+class Vllm:
+    """A running vLLM on the micro base, and the services that it is one of."""
+
+    base: Path
+    url: str
+    token: str
+    services: Services
+
+
+@pytest.fixture(scope="session")
+def vllm(shared_services: _SharedServices) -> Vllm:
+    """Return the session's vLLM: a test unloads what it loaded, and starts it when it killed it."""
+    from tests.fakes.vllm_plane import micro_vllm
+
+    services = shared_services.running(micro_vllm)
+    found = services.connections
+    assert found.vllm_url is not None
+    assert found.vllm_token is not None
+    served = services.plan.applications["vllm"].command
+    base = Path(served[served.index("--model") + 1])
+    return Vllm(base, found.vllm_url, found.vllm_token, services)
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""What Flywheel itself runs beside the services: Dagster's webserver and daemon, and ingest."""
+"""What runs beside the services: Dagster's webserver and daemon, ingest, and vLLM on a base."""
 
 import os
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from flywheel.errors import ConfigurationError
+from flywheel.base_folder import BaseModel
+from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.orchestration.instance import (
     DagsterHome,
     dagster_programs,
@@ -13,13 +14,21 @@ from flywheel.orchestration.instance import (
     prepare_dagster_home,
 )
 from flywheel.orchestration.workers import bury_dead_runs
-from flywheel.services import Application, Services
+from flywheel.services import Application, Services, vllm
+from flywheel.services.passwords import made_once
 from flywheel.settings import Settings
 from flywheel.wiring import Platform
+from flywheel.workload import Workload
 
-__all__ = ["APPLICATIONS", "prepare_deployment", "run_applications"]
+__all__ = [
+    "APPLICATIONS",
+    "built_bases",
+    "prepare_deployment",
+    "run_applications",
+    "vllm_for",
+]
 
-APPLICATIONS = ("dagster", "ingest")
+APPLICATIONS = ("vllm", "dagster", "ingest")
 _WEBSERVER, _DAEMON, _INGEST = "dagster-webserver", "dagster-daemon", "ingest"
 
 
@@ -41,6 +50,11 @@ def run_applications(
         on_progress: Told what is being started.
     """
     folder = (project or Path.cwd()).absolute()
+    if "vllm" in names:
+        # First, since the others read where it is when they start.
+        services.run([vllm_for(services, settings, on_progress)], on_progress)
+    if not {"dagster", "ingest"} & set(names):
+        return
     running = services.states().get(_DAEMON)
     quiet = running is None or running.pid is None
     home = prepare_deployment(settings, on_progress, bury_runs=quiet and "dagster" in names)
@@ -82,6 +96,56 @@ def prepare_deployment(
         if bury_runs:
             bury_dead_runs(instance)
     return home
+
+
+def vllm_for(
+    services: Services, settings: Settings, on_progress: Callable[[str], None] = lambda _: None
+) -> Application:
+    """Describe the vLLM of a deployment: of the one base that its workloads were built on.
+
+    Raises:
+        NotFoundError: no base was built yet.
+        ConfigurationError: the workloads have several bases, and one vLLM serves one.
+    """
+    bases = built_bases(settings)
+    if not bases:
+        raise NotFoundError(
+            f"No base model was built in {settings.home}: vLLM has nothing to serve.",
+            next_step="run `flywheel base build`, then `flywheel services up vllm`",
+        )
+    if len(bases) > 1:
+        named = "; ".join(
+            f"{base.name}: {', '.join(w.id for w in workloads)}"
+            for base, workloads in bases.values()
+        )
+        raise ConfigurationError(
+            f"One vLLM serves one base model, and this deployment has several ({named}).",
+            next_step="give the workloads the same base_model, or a deployment each",
+        )
+    ((base, workloads),) = bases.values()
+    return vllm.vllm_application(
+        base.folder,
+        vllm.serving_needs(workloads),
+        folder=services.folder / vllm.NAME,
+        port=services.port(vllm.NAME, settings.vllm_port),
+        token=made_once(services.layout.secrets, vllm.NAME),
+        cache=settings.cache,
+        cache_gb=settings.vllm_cache_gb,
+        on_progress=on_progress,
+    )
+
+
+def built_bases(settings: Settings) -> dict[str, tuple[BaseModel, list[Workload]]]:
+    """Return the bases that were built, by digest, with the workloads on each."""
+    platform = Platform(settings)
+    found: dict[str, tuple[BaseModel, list[Workload]]] = {}
+    for workload in platform.workloads.values():
+        try:
+            base = platform.base(workload)
+        except NotFoundError:
+            continue
+        found.setdefault(base.digest, (base, []))[1].append(workload)
+    return found
 
 
 def _dagster(

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Kafka, PostgreSQL, MLflow, Label Studio, Dagster and ingest on this machine, without Docker or root.",
+    help="Kafka, PostgreSQL, MLflow, Label Studio, vLLM, Dagster and ingest, without Docker or root.",
     no_args_is_help=True,
 )
 _console = Console()
 _NAMES = typer.Argument(
-    None, help="kafka, postgres, mlflow, label-studio, dagster, ingest; none: all of them"
+    None, help="kafka, postgres, mlflow, label-studio, vllm, dagster, ingest; none: all of them"
 )
 
 
@@ -44,7 +44,7 @@ def up(
     """Start what does not run yet, and wait until each serves."""
     from flywheel.services import SERVICES  # noqa: PLC0415 - commands load what they use
 
-    wanted = set(names or (*SERVICES, *APPLICATIONS))
+    wanted = set(names or _everything(SERVICES))
     unknown = sorted(wanted - {*SERVICES, *APPLICATIONS})
     if unknown:
         raise ConfigurationError(
@@ -60,9 +60,20 @@ def up(
             _wait_for_signal()
 
 
+def _everything(services: Collection[str]) -> Collection[str]:
+    from flywheel.cli.applications import built_bases  # noqa: PLC0415 - (as above)
+
+    settings = _settings()
+    if settings.vllm_url is None and not built_bases(settings):
+        _console.print("vllm: left out, since no base model was built yet.")
+        return {*services, *APPLICATIONS} - {"vllm"}
+    return {*services, *APPLICATIONS}
+
+
 def _bring_up(wanted: Collection[str], *, brokers: int, ephemeral: bool) -> "Services":
     from flywheel.cli.applications import run_applications  # noqa: PLC0415 - (as above)
     from flywheel.services import SERVICES, start  # noqa: PLC0415 - (as above)
+    from flywheel.services.connections import extend_connections  # noqa: PLC0415 - (as above)
 
     settings = _settings()
     if not ephemeral:
@@ -76,6 +87,9 @@ def _bring_up(wanted: Collection[str], *, brokers: int, ephemeral: bool) -> "Ser
             on_progress=say,
         )
         applications = [name for name in APPLICATIONS if name in wanted]
+        if settings.vllm_url is not None and not ephemeral and "vllm" in wanted:
+            applications.remove("vllm")
+            extend_connections({"model_server": "vllm"}, services.folder)
         if applications:
             now = load_settings(profile="services", services=services.folder)
             run_applications(services, now, applications, on_progress=say)
@@ -186,6 +200,9 @@ def _say_where(services: "Services") -> None:
         _console.print(f"MLflow: http://127.0.0.1:{plan.ports['mlflow'][0]}")
     if "label-studio" in plan.ports:
         _console.print(f"Label Studio: http://127.0.0.1:{plan.ports['label-studio'][0]}")
+    if "vllm" in plan.applications:
+        port = plan.applications["vllm"].ports[0]
+        _console.print(f"vLLM: http://127.0.0.1:{port} (token in connections.toml)")
     if "dagster-webserver" in plan.applications:
         port = plan.applications["dagster-webserver"].ports[0]
         _console.print(f"Dagster: http://127.0.0.1:{port}")

@@ -4,7 +4,6 @@ The prompt comes from ``flywheel.prompt``, the mask from ``mask``, the loop from
 module loads, batches and reads answers back.
 """
 
-import math
 import threading
 import time
 import warnings
@@ -16,12 +15,13 @@ from typing import Any
 from flywheel.adapter_folder import verify_adapter
 from flywheel.answers import AnswerCodec, canonical_json
 from flywheel.base_folder import Precision, own_precision
-from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
+from flywheel.errors import IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
 from flywheel.prompt import prompt_ids, render_prompt
-from flywheel.serve.decoding import Decoded, decode_batch
+from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import load_model
 from flywheel.serve.mask import AnswerMask
+from flywheel.serve.reading import check_fit, read_answer
 
 __all__ = ["LocalModelServer"]
 
@@ -102,7 +102,8 @@ class LocalModelServer:
         answers: list[Answer | None] = [None] * len(prompts)
         with self._lock, self._active(release) as model:
             ids = prompt_ids(self._tokenizer, prompts)
-            self._check_fit(ids, codec.workload.limits.answer_tokens)
+            limit = codec.workload.limits.answer_tokens
+            check_fit(ids, positions=self._positions, answer_tokens=limit)
             head, head_tokens = self._shared_head(model, ids)
             for batch in _batches(ids):
                 started = time.perf_counter()
@@ -111,13 +112,21 @@ class LocalModelServer:
                     self._mask(codec),
                     [ids[index][head_tokens:] for index in batch],
                     end=self._tokenizer.eos_token_id,
-                    limit=codec.workload.limits.answer_tokens,
+                    limit=limit,
                     head=head,
                     head_tokens=head_tokens,
                 )
                 seconds = (time.perf_counter() - started) / len(batch)
                 for index, item in zip(batch, decoded, strict=True):
-                    answers[index] = self._read(codec, item, len(ids[index]), seconds)
+                    answers[index] = read_answer(
+                        self._tokenizer,
+                        codec,
+                        item.tokens,
+                        complete=item.complete,
+                        log_probability=item.log_probability,
+                        seconds=seconds,
+                        prompt_tokens=len(ids[index]),
+                    )
         return [answer for answer in answers if answer is not None]
 
     def _attach(self, release: str, adapter: Path) -> None:
@@ -179,46 +188,11 @@ class LocalModelServer:
         model.model(input_ids=tokens, past_key_values=cache, use_cache=True)
         return cache, count
 
-    def _check_fit(self, ids: Sequence[Sequence[int]], answer_tokens: int) -> None:
-        room = self._positions - answer_tokens
-        for index, row in enumerate(ids):
-            if not 0 < len(row) <= room:
-                raise DataError(
-                    f"Input {index} needs {len(row)} prompt tokens; the base model has a context "
-                    f"of {self._positions} tokens, of which {answer_tokens} are kept for the answer.",
-                    next_step="shorten the input or lower limits.answer_tokens",
-                    index=index,
-                    tokens=len(row),
-                    limit=room,
-                )
-
     def _mask(self, codec: AnswerCodec) -> AnswerMask:
         key = canonical_json([codec.workload.task.type, codec.choices, codec.schema])
         if key not in self._masks:
             self._masks[key] = AnswerMask(codec, self._ll_tokenizer, self._model.config.vocab_size)
         return self._masks[key]
-
-    def _read(
-        self, codec: AnswerCodec, decoded: Decoded, prompt_tokens: int, seconds: float
-    ) -> Answer:
-        text = self._tokenizer.decode(decoded.tokens, skip_special_tokens=True)
-        output, error = None, None
-        if decoded.complete:
-            try:
-                output = codec.decode(text)
-            except DataError as broken:
-                error = broken.message
-        else:
-            error = f"The answer was cut off after {len(decoded.tokens)} tokens."
-        return Answer(
-            text=text,
-            output=output,
-            confidence=min(1.0, math.exp(decoded.log_probability)),
-            seconds=seconds,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=len(decoded.tokens) + decoded.complete,
-            error=error,
-        )
 
 
 def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:

@@ -1,11 +1,12 @@
 """From a plan to the programs it stands for, and from names to the ports they get."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError
-from flywheel.services import application, kafka, label_studio, mlflow, postgres
-from flywheel.services.connections import Connections
+from flywheel.services import application, kafka, label_studio, mlflow, postgres, vllm
+from flywheel.services.application import Application
+from flywheel.services.connections import Connections, extend_connections
 from flywheel.services.network import free_ports
 from flywheel.services.plan import Plan
 from flywheel.services.program import Layout, Program
@@ -21,6 +22,7 @@ __all__ = [
     "postgres_server",
     "prepare",
     "programs",
+    "publish",
     "service_of",
 ]
 
@@ -33,6 +35,7 @@ _PORTS = {
     "dagster-webserver": "dagster_port",
     "ingest": "metrics_port",
     "webhooks": "webhook_port",
+    "vllm": "vllm_port",
 }
 # Each service with the settings that name somebody's own: with all of them it is not started.
 _OWN = {
@@ -40,6 +43,7 @@ _OWN = {
     "postgres": ("state_url", "mlflow_url", "dagster_url"),
     "mlflow": ("mlflow_url",),
     "label-studio": ("label_studio_url", "label_studio_token"),
+    "vllm": ("vllm_url",),
 }
 # A controller listens ten above its broker.
 _CONTROLLER = 10
@@ -145,7 +149,25 @@ def connections(layout: Layout, plan: Plan) -> Connections:
         dagster_url=postgres.database_url(server, "dagster") if server else None,
         event_log="kafka" if cluster.ports else None,
         **_label_studio_connections(layout, plan),
+        **_served(plan.applications.values()),
     )
+
+
+def publish(applications: Iterable[Application], folder: Path) -> None:
+    """Write down where clients find the applications that they need to find."""
+    extend_connections(_served(applications), folder)
+
+
+def _served(applications: Iterable[Application]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in applications:
+        if each.name == vllm.NAME:
+            found |= {
+                "vllm_url": vllm.url(each),
+                "vllm_token": vllm.token(each),
+                "model_server": "vllm",
+            }
+    return found
 
 
 def postgres_server(layout: Layout, plan: Plan) -> postgres.Server | None:

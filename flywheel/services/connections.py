@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Collection
+import tomllib
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flywheel.settings import CONNECTIONS
 
-__all__ = ["Connections", "write_connections"]
+__all__ = ["Connections", "extend_connections", "write_connections"]
 
 # Which adapter is used, as opposed to where it finds its service.
 _CHOICES = frozenset({"event_log", "review_queue", "train_launcher", "model_server"})
@@ -42,6 +43,15 @@ class Connections:
     def settings(self) -> dict[str, str]:
         """Return the settings that a client of these services needs."""
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def extend_connections(more: Mapping[str, str], folder: Path) -> None:
+    """Put what was started beside the services into the file of settings."""
+    if not more:
+        return
+    file = folder / CONNECTIONS
+    known = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    write_connections(Connections(**{**known, **more}), folder)
 
 
 def write_connections(connections: Connections, folder: Path) -> Path:

@@ -167,6 +167,7 @@ class Services:
                 plan = plan.with_application(application)
             save_plan(plan, self.layout.plan)
             self._bring_up([application.name for application in applications], plan, on_progress)
+            catalog.publish(applications, self.folder)
 
     def _bring_up(
         self, names: Sequence[str], plan: Plan, on_progress: Callable[[str], None]

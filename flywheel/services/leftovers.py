@@ -16,7 +16,7 @@ __all__ = ["end", "find"]
 
 def find(folder: Path) -> list[psutil.Process]:
     """Return the processes that were started for this folder and still run."""
-    found = {process.pid: process for process in _marked(folder)}
+    found = {process.pid: process for process in (*_marked(folder), *_renamed(folder))}
     # PostgreSQL writes over its environment to set its title; its own file names the process.
     for file in _postmasters(folder):
         try:
@@ -26,6 +26,14 @@ def find(folder: Path) -> list[psutil.Process]:
         except (ValueError, psutil.NoSuchProcess, OSError):
             continue
     return list(found.values())
+
+
+def _renamed(folder: Path) -> Iterator[psutil.Process]:
+    # vLLM's engine writes over its environment as well; it works where it was started.
+    for process in psutil.process_iter():
+        with suppress(psutil.AccessDenied, psutil.NoSuchProcess, OSError):
+            if process.name().startswith("VLLM::") and Path(process.cwd()).is_relative_to(folder):
+                yield process
 
 
 def end(folder: Path) -> int:

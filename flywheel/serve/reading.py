@@ -1,0 +1,67 @@
+"""What both model servers do alike: check that prompts fit, and read a model's tokens back."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from flywheel.answers import AnswerCodec
+from flywheel.errors import DataError
+from flywheel.ports.model_server import Answer
+
+__all__ = ["check_fit", "read_answer"]
+
+
+def check_fit(ids: Sequence[Sequence[int]], *, positions: int, answer_tokens: int) -> None:
+    """Raise DataError at the first prompt that leaves no room for the answer."""
+    room = positions - answer_tokens
+    for index, row in enumerate(ids):
+        if not 0 < len(row) <= room:
+            raise DataError(
+                f"Input {index} needs {len(row)} prompt tokens; the base model has a context "
+                f"of {positions} tokens, of which {answer_tokens} are kept for the answer.",
+                next_step="shorten the input or lower limits.answer_tokens",
+                index=index,
+                tokens=len(row),
+                limit=room,
+            )
+
+
+def read_answer(
+    tokenizer: Any,
+    codec: AnswerCodec,
+    tokens: Sequence[int],
+    *,
+    complete: bool,
+    log_probability: float,
+    seconds: float,
+    prompt_tokens: int,
+) -> Answer:
+    """Decode the tokens of one answer, without the end token, and check what they say.
+
+    Args:
+        tokenizer: of the base model.
+        codec: knows labels and schema.
+        tokens: what the model wrote.
+        complete: whether the end token followed; it was cut off otherwise.
+        log_probability: of the answer among the allowed answers.
+        seconds: the answer's share of the time that its batch took.
+        prompt_tokens: length of its prompt.
+    """
+    text = tokenizer.decode(tokens, skip_special_tokens=True)
+    output, error = None, None
+    if complete:
+        try:
+            output = codec.decode(text)
+        except DataError as broken:
+            error = broken.message
+    else:
+        error = f"The answer was cut off after {len(tokens)} tokens."
+    return Answer(
+        text=text,
+        output=output,
+        confidence=min(1.0, math.exp(log_probability)),
+        seconds=seconds,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=len(tokens) + complete,
+        error=error,
+    )

