@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     vllm_cache_gb: float = Field(
         default=1.0, gt=0, description="memory of vLLM's key-value cache, on a CPU"
     )
+    drain_seconds: float = Field(
+        default=5.0, ge=0, description="how long vLLM keeps a replaced release after the switch"
+    )
     sensor_seconds: int = Field(
         default=30, ge=1, description="how often Dagster's sensors look at log, queue and state"
     )

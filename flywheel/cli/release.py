@@ -1,4 +1,4 @@
-"""`flywheel gate | approve | reject | promote | rollback | aliases`: a candidate's way to the front."""
+"""`flywheel gate | approve | reject | promote | rollback | aliases | serving`: a candidate's way to the front."""
 
 from pathlib import Path
 from typing import Annotated
@@ -114,3 +114,15 @@ def aliases(workload: WorkloadArgument) -> None:
     present = repair_aliases(open_platform(), workload)
     told = ", ".join(f"{alias} is version {version}" for alias, version in present.items())
     _console.print(told or "no alias: the base itself answers", markup=False)
+
+
+@app.command()
+def serving(workload: WorkloadArgument) -> None:
+    """Load what the route table names into the model server, and unload what nothing needs."""
+    from flywheel.turn.release import reconcile_server  # noqa: PLC0415 - (as above)
+
+    platform = open_platform()
+    loaded, unloaded = reconcile_server(platform, workload)
+    for verb, names in (("loaded", loaded), ("unloaded", unloaded)):
+        _console.print(f"{verb}: {', '.join(names) or 'nothing'}", markup=False)
+    _console.print(f"{platform.state.champion(workload)} answers.", markup=False)

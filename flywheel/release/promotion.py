@@ -20,6 +20,7 @@ from flywheel.release.changelog import describe_changes
 from flywheel.release.evidence import require_pass
 from flywheel.release.model_card import write_model_card
 from flywheel.release.registry import MlflowRegistry
+from flywheel.release.serving import swap, unload_retired
 from flywheel.release.version import newest_release, next_version
 from flywheel.snapshots import read_rows
 from flywheel.state import Approval, Cycle, Lease, Release, State
@@ -70,6 +71,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
     cycle: str,
     *,
     codec: AnswerCodec,
+    drain_seconds: float = 0.0,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Promotion:
     """Make the approved candidate of a cycle the champion; repeat it after a crash.
@@ -82,6 +84,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
         workload_id: whose cycle it is.
         cycle: its name.
         codec: how answers are written for the base model.
+        drain_seconds: how long the replaced release stays loaded after the switch.
         on_step: told each of ``PROMOTION_STEPS`` once it is done.
 
     Raises:
@@ -103,6 +106,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
         if "aliased" not in release.steps:
             release = state.mark_release_step(release.release, "aliased")
             on_step("aliased")
+    unload_retired(state, server, workload_id, drain_seconds=drain_seconds)
     return Promotion(
         workload_id=workload_id,
         cycle=cycle,
@@ -115,7 +119,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
 
 
 def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
-    state, server = tools.state, tools.server
+    state = tools.state
     approval = valid_approval(state, cycle.workload_id, cycle.name)
     release = state.get_release(approval.release)
     try:
@@ -129,11 +133,19 @@ def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
     state.mark_release_step(release.release, "registered", model_version=version)
     tools.on_step("registered")
     state.renew_lease(lease, _LEASE_SECONDS)
-    server.load(release.release, adapter)
-    _smoke_test(server, release, tools.codec)
-    state.mark_release_step(release.release, "smoke_tested")
-    tools.on_step("smoke_tested")
-    _switch(state, cycle, release, lease)
+
+    def check() -> None:
+        _smoke_test(tools.server, release, tools.codec)
+        state.mark_release_step(release.release, "smoke_tested")
+        tools.on_step("smoke_tested")
+
+    swap(
+        tools.server,
+        release.release,
+        adapter,
+        check=check,
+        switch=lambda: _switch(state, cycle, release, lease),
+    )
     tools.on_step("switched")
 
 

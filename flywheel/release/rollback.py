@@ -8,6 +8,7 @@ from flywheel.release.adapter_files import checked_adapter
 from flywheel.release.aliases import sync_aliases
 from flywheel.release.promotion import promotion_lease
 from flywheel.release.registry import MlflowRegistry
+from flywheel.release.serving import swap, unload_retired
 from flywheel.state import Lease, Release, State
 
 __all__ = ["Rollback", "rollback"]
@@ -33,6 +34,7 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
     reason: str,
     expected: str | None = None,
     channel: str = "cli",
+    drain_seconds: float = 0.0,
 ) -> Rollback:
     """Make the release that the champion replaced the champion again.
 
@@ -49,6 +51,7 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
         expected: refuse unless this is the champion, so that a repeated command does not go back
             twice.
         channel: how the person came in.
+        drain_seconds: how long the withdrawn release stays loaded after the switch.
 
     Raises:
         RefusedError: the base itself answers, the champion is another one, or the reason is empty.
@@ -70,11 +73,18 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
             )
         withdrawn = state.get_release(champion)
         target = withdrawn.replaced or BASE_RELEASE
-        if target != BASE_RELEASE:
-            server.load(target, checked_adapter(state.get_release(target)))
         details = {"reason": reason.strip(), "channel": channel, "identity": "on_trust"}
-        _switch(state, withdrawn, target, lease, actor, details)
+        adapter = None
+        if target != BASE_RELEASE:
+            adapter = checked_adapter(state.get_release(target))
+        swap(
+            server,
+            target,
+            adapter,
+            switch=lambda: _switch(state, withdrawn, target, lease, actor, details),
+        )
         aliased = _follow(state, registry, workload_id)
+    unload_retired(state, server, workload_id, drain_seconds=drain_seconds)
     return Rollback(workload_id, withdrawn.release, target, aliased)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flywheel.release.rollback import Rollback
     from flywheel.wiring import Platform
 
-__all__ = ["promote_cycle", "repair_aliases", "roll_back"]
+__all__ = ["promote_cycle", "reconcile_server", "repair_aliases", "roll_back"]
 
 
 def promote_cycle(
@@ -32,6 +32,7 @@ def promote_cycle(
         workload_id,
         cycle,
         codec=codec_of(platform, workload),
+        drain_seconds=_drain_seconds(platform),
         on_step=on_step,
     )
 
@@ -58,7 +59,17 @@ def roll_back(
         actor=actor,
         reason=reason,
         expected=expected,
+        drain_seconds=_drain_seconds(platform),
     )
+
+
+def reconcile_server(platform: "Platform", workload_id: str) -> tuple[list[str], list[str]]:
+    """Bring the model server to what the route table says; return what was loaded and unloaded."""
+    from flywheel.release.serving import load_routed, unload_retired  # noqa: PLC0415 - (as above)
+
+    server = platform.server(platform.workload(workload_id))
+    loaded = load_routed(platform.state, server, workload_id)
+    return loaded, unload_retired(platform.state, server, workload_id)
 
 
 def repair_aliases(platform: "Platform", workload_id: str) -> dict[str, str]:
@@ -68,3 +79,9 @@ def repair_aliases(platform: "Platform", workload_id: str) -> dict[str, str]:
 
     with platform.state.lease(promotion_lease(workload_id)):
         return sync_aliases(platform.state, platform.registry, workload_id)
+
+
+def _drain_seconds(platform: "Platform") -> float:
+    # The local server lives in this process, and no client of another one asks it.
+    settings = platform.settings
+    return settings.drain_seconds if settings.model_server == "vllm" else 0.0

@@ -1,0 +1,60 @@
+"""Releases in a state without the cycles behind them, and the switch from one to the next."""
+
+import json
+import shutil
+from pathlib import Path
+
+from flywheel.adapter_folder import MANIFEST, verify_adapter, write_manifest
+from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.state import Cycle, State
+from flywheel.workload import Workload
+
+__all__ = ["recorded", "switch"]
+
+
+def recorded(
+    state: State, workload: Workload, release: str, root: Path, adapter: Path | None = None
+) -> Path:
+    """Record a release as trained and return its folder, a copy of ``adapter`` where one is given."""
+    folder = root / release
+    if adapter is not None:
+        shutil.copytree(adapter, folder)
+    else:
+        folder.mkdir(parents=True)
+        (folder / "adapter_model.safetensors").write_bytes(release.encode())
+        write_manifest(folder, {"base_digest": "b" * 64})
+    cycle = (state.cycles(workload.id) or [_open_cycle(state, workload)])[0]
+    state.record_release(
+        release,
+        workload_id=workload.id,
+        cycle=cycle.name,
+        attempt=1,
+        manifest_digest=verify_adapter(folder),
+        adapter=str(folder),
+        dataset_hash="d" * 64,
+        facts={"base_digest": json.loads((folder / MANIFEST).read_text())["base_digest"]},
+    )
+    return folder
+
+
+def switch(state: State, workload_id: str, release: str) -> None:
+    """Make a release the champion in one transaction, as a promotion does."""
+    before = state.champion(workload_id)
+    with state.lease(f"champion:{workload_id}") as lease, state.transaction():
+        state.switch_champion(
+            workload_id, expected=before, release=release, reason="a test", lease=lease
+        )
+        state.change_release(release, status="champion")
+        if before != BASE_RELEASE:
+            state.change_release(before, status="retired")
+
+
+def _open_cycle(state: State, workload: Workload) -> Cycle:
+    return state.open_cycle(
+        workload,
+        trigger="manual",
+        opened_by="system",
+        reason="a test asks for it",
+        watermark=state.clock.now(),
+        snapshot=workload.model_dump(mode="json", by_alias=True),
+    )
