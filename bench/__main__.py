@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-_MODULES = ["startup", "decode", "lake", "whole_path", "drift", "orchestration"]
+_MODULES = ["startup", "decode", "lake", "whole_path", "drift", "orchestration", "trainer"]
 
 
 def main(names: list[str]) -> None:

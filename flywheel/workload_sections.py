@@ -19,6 +19,7 @@ __all__ = [
     "ExtractionTask",
     "GateRules",
     "Limits",
+    "PreferenceRecipe",
     "ReviewPolicy",
     "SamplingShares",
     "Strict",
@@ -147,6 +148,26 @@ class GateRules(Strict):
     approval_days: int = Field(default=7, ge=1, description="life of a granted approval")
 
 
+class PreferenceRecipe(Strict):
+    """How an adapter learns from the answers that people replaced, after it learned the right ones.
+
+    The first four say how it is trained, the others which corrections make a pair.
+    """
+
+    epochs: int = Field(default=1, ge=1, le=20)
+    learning_rate: float = Field(default=5e-5, gt=0, lt=1)
+    batch_size: int = Field(default=16, ge=1)
+    beta: float = Field(default=0.1, gt=0, le=10, description="how close it stays to its start")
+    minimum_pairs: int = Field(default=20, ge=1, description="with fewer the stage is left out")
+    minimum_fields: int = Field(default=1, ge=1, description="fields that must differ in a pair")
+    minimum_characters: int = Field(
+        default=2, ge=1, description="smaller edits of a free text are a matter of spelling"
+    )
+    length_bias: Share = Field(
+        default=0.2, description="largest share by which one side is longer, over all pairs"
+    )
+
+
 class TrainingRecipe(Strict):
     """How an adapter is trained; every value is logged with the run."""
 
@@ -160,6 +181,14 @@ class TrainingRecipe(Strict):
     maximum_tokens: int = Field(default=256, ge=16)
     checkpoint_steps: int = Field(default=50, ge=1)
     timeout_seconds: int = Field(default=6 * 3600, ge=1)
+    quantization: Literal["nf4", "none"] = "nf4"
+    packing: Literal["auto", "off"] = "auto"
+    checkpointing: Literal["auto", "on", "off"] = Field(
+        default="auto", description="compute activations again instead of keeping them"
+    )
+    preference: PreferenceRecipe | None = Field(
+        default=None, description="learn from replaced answers too; left out: not at all"
+    )
 
 
 class Limits(Strict):

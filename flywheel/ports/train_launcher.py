@@ -49,13 +49,15 @@ class TrainProgress(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    step: int
+    step: int = Field(description="over all stages")
     steps: int
     epoch: float
     loss: float
     tokens_per_second: float
     seconds: float
-    memory_bytes: int = Field(default=0, description="largest so far")
+    memory_bytes: int = Field(default=0, description="largest so far: of the GPU, or the process")
+    stage: Literal["sft", "preference"] = "sft"
+    rewards: dict[str, float] = Field(default={}, description="of a preference stage")
 
 
 class TrainResult(BaseModel):

@@ -10,13 +10,13 @@ _STATE = "trainer_state.json"
 _NEEDED = ("adapter_model.safetensors", "adapter_config.json", "optimizer.pt", "scheduler.pt")
 
 
-def last_complete(out: Path) -> Path | None:
+def last_complete(out: Path, folder_name: str = FOLDER) -> Path | None:
     """Return the newest checkpoint that was written to its end, or None.
 
     Writing one is not atomic. Its state file comes last, so one that can be read and that names
     its own step says that everything before it is there.
     """
-    found = [p for p in (out / FOLDER).glob("checkpoint-*") if p.name[11:].isdigit()]
+    found = [p for p in (out / folder_name).glob("checkpoint-*") if p.name[11:].isdigit()]
     for folder in sorted(found, key=lambda path: int(path.name[11:]), reverse=True):
         try:
             state = json.loads((folder / _STATE).read_bytes())

@@ -11,11 +11,16 @@ __all__ = ["completion_trainer"]
 
 
 def completion_trainer(**arguments: Any) -> Any:
-    """Build the trainer; ``arguments`` are SFTTrainer's."""
+    """Build the trainer; ``arguments`` are SFTTrainer's.
+
+    ``tokens_seen`` on it counts what went through the model, padding left out.
+    """
     import torch
     from trl.trainer.sft_trainer import SFTTrainer
 
     class CompletionTrainer(SFTTrainer):
+        tokens_seen: Any = 0
+
         def compute_loss(
             self,
             model: Any,
@@ -23,14 +28,15 @@ def completion_trainer(**arguments: Any) -> Any:
             return_outputs: bool = False,  # noqa: FBT001, FBT002 - the library's signature
             num_items_in_batch: Any = None,
         ) -> Any:
+            # A packed batch is one line: its rows are told apart by positions and lengths, which
+            # the attention needs, and it has no mask.
+            told = {name: value for name, value in inputs.items() if name != "labels"}
+            mask = inputs.get("attention_mask")
+            self.tokens_seen += inputs["input_ids"].numel() if mask is None else mask.sum()
             targets = inputs["labels"][:, 1:]
             looked_at = targets != -100  # noqa: PLR2004 - torch's index to ignore
             causal = model.get_base_model()
-            hidden = causal.model(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                use_cache=False,
-            ).last_hidden_state[:, :-1]
+            hidden = causal.model(**told, use_cache=False).last_hidden_state[:, :-1]
             logits = causal.lm_head(hidden[looked_at]).float()
             total = torch.nn.functional.cross_entropy(logits, targets[looked_at], reduction="sum")
             count = looked_at.sum() if num_items_in_batch is None else num_items_in_batch

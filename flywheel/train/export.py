@@ -16,8 +16,9 @@ from flywheel.base_folder import tokenizer_digest
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.train.checkpoints import FOLDER
+from flywheel.train.servable import serving_rank
 
-__all__ = ["ADAPTER", "RESULT", "export", "finished", "spec_digest"]
+__all__ = ["ADAPTER", "RESULT", "export", "finished", "spec_digest", "write_json"]
 
 ADAPTER = "adapter"
 RESULT = "result.json"
@@ -65,13 +66,14 @@ def export(
     *,
     metrics: Mapping[str, float],
     resumed_from_step: int,
-    serving: Mapping[str, Any],
+    training: Mapping[str, Any],
 ) -> TrainResult:
     """Write adapter, manifest and result, each complete before the next begins."""
+    serving = {"max_lora_rank": serving_rank(spec.recipe.rank)}
     raw, part, adapter = out / ".raw", out / ".adapter.part", out / ADAPTER
     for folder in (raw, part, adapter):
         shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(raw)
+    model.save_pretrained(raw, selected_adapters=["default"])
     tokenizer.save_pretrained(raw)
     part.mkdir()
     for name in (*_MODEL_FILES, *_TOKENIZER_FILES):
@@ -89,7 +91,8 @@ def export(
             "tokenizer_digest": tokenizer_digest(spec.base_folder),
             "dataset_hash": spec.dataset_hash,
             "git_revision": spec.git_revision,
-            "serving": dict(serving),
+            "serving": serving,
+            "training": dict(training),
             "versions": versions,
         },
     )
@@ -104,9 +107,14 @@ def export(
         metrics=dict(metrics),
         resumed_from_step=resumed_from_step,
         versions=versions,
-        details={_SPEC_DIGEST: spec_digest(spec), "serving": dict(serving), "manifest": MANIFEST},
+        details={
+            _SPEC_DIGEST: spec_digest(spec),
+            "serving": serving,
+            "training": dict(training),
+            "manifest": MANIFEST,
+        },
     )
-    _write(out / RESULT, result.model_dump(mode="json"))
+    write_json(out / RESULT, result.model_dump(mode="json"))
     shutil.rmtree(out / FOLDER, ignore_errors=True)  # holds pickles, and has done its work
     return result
 
@@ -115,7 +123,8 @@ def _versions() -> dict[str, str]:
     return {name: str(sys.modules[name].__version__) for name in _LIBRARIES if name in sys.modules}
 
 
-def _write(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
     part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1, sort_keys=True)

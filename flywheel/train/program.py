@@ -29,7 +29,7 @@ from flywheel.ports.train_launcher import (
     TrainSpec,
 )
 
-__all__ = ["OFFLINE", "main", "read_spec"]
+__all__ = ["OFFLINE", "main", "one_gpu", "read_spec"]
 
 # Nothing is asked of the hub and nothing is told to anyone: a run needs its spec's files alone.
 OFFLINE = {
@@ -42,6 +42,7 @@ OFFLINE = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin take the time of those that work
 }
+_GPUS = "CUDA_VISIBLE_DEVICES"
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, help="process id to end together with")
     given = parser.parse_args(arguments)
     os.environ.update(OFFLINE)
+    os.environ[_GPUS] = one_gpu(os.environ.get(_GPUS))
     if given.parent is not None:
         _end_with(given.parent)
     try:
@@ -66,6 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return _exit_code(error)
     return 0
+
+
+def one_gpu(visible: str | None) -> str:
+    """Return the first of the GPUs that this process may use: an adapter is trained on one."""
+    return "0" if visible is None else visible.split(",")[0]
 
 
 def read_spec(path: Path) -> TrainSpec:

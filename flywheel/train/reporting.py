@@ -3,20 +3,34 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from flywheel.ports.train_launcher import TrainProgress
+from flywheel.train.hardware import memory_bytes
 
 __all__ = ["PROGRESS", "progress_callback", "read_progress"]
 
 PROGRESS = "progress.jsonl"
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def progress_callback(out: Path, tokens_per_row: float, rows_per_step: int) -> Any:
-    """Build the trainer callback that writes progress and stops after a SIGTERM or SIGINT.
+def progress_callback(
+    out: Path, trainer: Any, stage: Literal["sft", "preference"], *, before: int, steps: int
+) -> Any:
+    """Build the callback that writes progress and stops after a SIGTERM or SIGINT.
 
-    ``stopped`` on it tells afterwards whether the run was asked to stop.
+    It stops when asked within its ``listening()``; ``stopped`` on it tells afterwards whether it
+    was, ``losses`` and ``rewards`` what was said.
+
+    Args:
+        out: the output folder.
+        trainer: its ``tokens_seen`` is the measure of speed.
+        stage: written into every line.
+        before: steps of the stages before this one.
+        steps: steps of all stages.
     """
     from transformers import TrainerCallback
 
@@ -24,14 +38,22 @@ def progress_callback(out: Path, tokens_per_row: float, rows_per_step: int) -> A
         def __init__(self) -> None:
             self.stopped = False
             self.losses: list[float] = []
+            self.rewards: dict[str, float] = {}
             self._started = time.perf_counter()
             self._last = (self._started, 0)
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             self._started = time.perf_counter()
-            self._last = (self._started, state.global_step)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._stop)
+            self._last = (self._started, int(trainer.tokens_seen))
+
+        @contextmanager
+        def listening(self) -> Iterator[None]:
+            handlers = {number: signal.signal(number, self._stop) for number in _SIGNALS}
+            try:
+                yield
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             if self.stopped:
@@ -48,19 +70,25 @@ def progress_callback(out: Path, tokens_per_row: float, rows_per_step: int) -> A
         ) -> None:
             if not logs or "loss" not in logs:
                 return
-            now = time.perf_counter()
-            then, step = self._last
-            self._last = (now, state.global_step)
+            now, tokens = time.perf_counter(), int(trainer.tokens_seen)
+            then, earlier = self._last
+            self._last = (now, tokens)
             self.losses.append(float(logs["loss"]))
-            tokens = (state.global_step - step) * rows_per_step * tokens_per_row
+            self.rewards = {
+                name.removeprefix("rewards/"): round(float(value), 4)
+                for name, value in logs.items()
+                if name.startswith("rewards/")
+            }
             line = TrainProgress(
-                step=state.global_step,
-                steps=state.max_steps,
+                step=before + state.global_step,
+                steps=steps,
                 epoch=round(state.epoch or 0.0, 3),
                 loss=float(logs["loss"]),
-                tokens_per_second=round(tokens / max(now - then, 1e-9), 1),
+                tokens_per_second=round((tokens - earlier) / max(now - then, 1e-9), 1),
                 seconds=round(now - self._started, 2),
-                memory_bytes=_memory_bytes(),
+                memory_bytes=memory_bytes(),
+                stage=stage,
+                rewards=self.rewards,
             )
             _append(out / PROGRESS, line.model_dump_json() + "\n")
 
@@ -86,13 +114,3 @@ def _append(path: Path, line: str) -> None:
         os.write(handle, line.encode())
     finally:
         os.close(handle)
-
-
-def _memory_bytes() -> int:
-    import torch
-
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    import resource  # noqa: PLC0415 - not on every platform
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -16,7 +16,7 @@ from flywheel.errors import (
 )
 from flywheel.ports.train_launcher import EXIT_BAD_DATA, EXIT_BAD_SPEC, EXIT_INTERRUPTED
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
-from flywheel.train.program import _alone, _exit_code, main
+from flywheel.train.program import _alone, _exit_code, main, one_gpu
 from tests.fakes.micro_base import training_spec, write_snapshot
 
 
@@ -35,6 +35,15 @@ from tests.fakes.micro_base import training_spec, write_snapshot
 def test_exit_code_tells_the_error(error: FlywheelError, code: int):
     """Each kind of failure has its own code."""
     assert _exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("visible", "used"),
+    [(None, "0"), ("", ""), ("3", "3"), ("2,3", "2"), ("GPU-8f,GPU-9a", "GPU-8f")],
+)
+def test_one_gpu_is_used(visible: str | None, used: str):
+    """Of several GPUs the first is used, and none where none was given."""
+    assert one_gpu(visible) == used
 
 
 def test_bad_spec_ends_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,0 +1,178 @@
+"""What a training does on the machine it finds: one decision from hardware, model and recipe.
+
+Nothing here asks a machine or a model anything; who does is ``hardware``. What is decided, and
+why, is kept with the result.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from flywheel.base_folder import Precision
+from flywheel.workload import TrainingRecipe
+
+__all__ = ["Hardware", "ModelSize", "TrainPlan", "make_plan", "smaller", "without_packing"]
+
+Quantization = Literal["none", "nf4", "nf4-double"]
+
+_USABLE = 0.8  # share of the memory that a plan counts on; the rest is fragments and other users
+_NF4_BYTES = 0.53  # a parameter at four bits, with its share of the blocks' own scales
+_ACTIVATION_BYTES = 17  # kept for each number of a hidden state and its width (Korthikanti 2022)
+_WIDTH: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The device to train on. ``memory_bytes`` is the GPU's own, or the machine's without one."""
+
+    device: Literal["cpu", "cuda"]
+    memory_bytes: int
+    bfloat16: bool = True
+    flash_attention: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """A base model, as far as memory goes; ``precision`` is the one it is served at."""
+
+    parameters: int
+    hidden: int
+    layers: int
+    vocabulary: int
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """What is done; ``reasons`` says why, by the name of the field."""
+
+    device: Literal["cpu", "cuda"]
+    dtype: Precision
+    quantization: Quantization
+    attention: Literal["sdpa", "flash_attention_2"]
+    packing: bool
+    checkpointing: bool
+    micro_batch: int
+    accumulation: int
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> int:
+        """Rows of one optimizer step, however many of them go through the model at once."""
+        return self.micro_batch * self.accumulation
+
+    def described(self) -> dict[str, Any]:
+        """Return the plan as a result holds it."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return fields | {"reasons": dict(self.reasons), "batch": self.batch}
+
+
+def make_plan(
+    hardware: Hardware, model: ModelSize, recipe: TrainingRecipe, *, longest_row: int
+) -> TrainPlan:
+    """Decide device, precision, quantization, packing, checkpointing and the first micro-batch."""
+    reasons: dict[str, str] = {"device": hardware.name or hardware.device}
+    dtype = _dtype(hardware, model, reasons)
+    quantization = _quantization(hardware, model, recipe, reasons)
+    attention: Literal["sdpa", "flash_attention_2"] = "sdpa"
+    if hardware.device == "cuda" and hardware.flash_attention and dtype == "bfloat16":
+        attention = "flash_attention_2"
+    return TrainPlan(
+        device=hardware.device,
+        dtype=dtype,
+        quantization=quantization,
+        attention=attention,
+        packing=_packing(attention, recipe, reasons),
+        checkpointing=_checkpointing(
+            hardware, model, recipe, reasons, dtype=dtype, nf4=quantization != "none",
+            tokens=longest_row * recipe.batch_size,
+        ),
+        micro_batch=recipe.batch_size,
+        accumulation=1,
+        reasons=reasons,
+    )  # fmt: skip
+
+
+def smaller(plan: TrainPlan) -> TrainPlan | None:
+    """Return the next plan that needs less memory and takes the same steps, or None.
+
+    The micro-batch is halved at the same batch; a batch that cannot be halved evenly goes on with
+    its next smaller divisor. A micro-batch of one row computes activations again as well.
+    """
+    fitting = [n for n in range(1, plan.micro_batch // 2 + 1) if plan.batch % n == 0]
+    if fitting:
+        micro = fitting[-1]
+        reasons = {**plan.reasons, "micro_batch": "memory was short"}
+        return replace(plan, micro_batch=micro, accumulation=plan.batch // micro, reasons=reasons)
+    if not plan.checkpointing:
+        reasons = {**plan.reasons, "checkpointing": "memory was short at a micro-batch of one row"}
+        return replace(plan, checkpointing=True, reasons=reasons)
+    return None
+
+
+def without_packing(plan: TrainPlan, reason: str) -> TrainPlan:
+    """Return the plan with every row in a line of its own."""
+    return replace(plan, packing=False, reasons={**plan.reasons, "packing": reason})
+
+
+def _dtype(hardware: Hardware, model: ModelSize, reasons: dict[str, str]) -> Precision:
+    if model.precision == "float32":
+        reasons["dtype"] = "a base this small gains nothing from bfloat16"
+        return "float32"
+    if not hardware.bfloat16:
+        reasons["dtype"] = "the device does not compute in bfloat16"
+        return "float32"
+    reasons["dtype"] = "the precision that the base is served at"
+    return "bfloat16"
+
+
+def _quantization(
+    hardware: Hardware, model: ModelSize, recipe: TrainingRecipe, reasons: dict[str, str]
+) -> Quantization:
+    if recipe.quantization == "none":
+        reasons["quantization"] = "the recipe says so"
+        return "none"
+    if model.precision == "float32":
+        reasons["quantization"] = "the scales of a base this small are not worth quantizing again"
+        return "nf4"
+    if hardware.device == "cpu":
+        reasons["quantization"] = "main memory is plentiful: the scales are not quantized again"
+        return "nf4"
+    reasons["quantization"] = "a quarter of the memory, the scales quantized again"
+    return "nf4-double"
+
+
+def _packing(attention: str, recipe: TrainingRecipe, reasons: dict[str, str]) -> bool:
+    if recipe.packing == "off":
+        reasons["packing"] = "the recipe says so"
+        return False
+    if attention != "flash_attention_2":
+        # Other kernels keep rows apart by a mask as large as the line's length squared.
+        reasons["packing"] = "only FlashAttention keeps packed rows apart at no cost"
+        return False
+    reasons["packing"] = "FlashAttention keeps the rows of a line apart"
+    return True
+
+
+def _checkpointing(
+    hardware: Hardware,
+    model: ModelSize,
+    recipe: TrainingRecipe,
+    reasons: dict[str, str],
+    *,
+    dtype: Precision,
+    nf4: bool,
+    tokens: int,
+) -> bool:
+    if recipe.checkpointing != "auto":
+        reasons["checkpointing"] = "the recipe says so"
+        return recipe.checkpointing == "on"
+    width = _WIDTH[dtype]
+    outside = min(2 * model.vocabulary * model.hidden, model.parameters)  # never quantized
+    inside = (model.parameters - outside) * (_NF4_BYTES if nf4 else width)
+    activations = tokens * model.layers * model.hidden * _ACTIVATION_BYTES * width
+    needed, usable = inside + outside * width + activations, _USABLE * hardware.memory_bytes
+    verb = "is more than" if needed > usable else "fits into"
+    reasons["checkpointing"] = f"about {needed / 1e9:.2g} GB {verb} {usable / 1e9:.2g} GB"
+    return needed > usable

@@ -1,0 +1,146 @@
+"""First stage: supervised fine-tuning of a LoRA adapter on an NF4 base (QLoRA, Dettmers 2023)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flywheel.base_folder import BaseModel
+from flywheel.ports.train_launcher import TrainSpec
+from flywheel.train.completion_trainer import completion_trainer
+from flywheel.train.packing import rows_are_isolated
+from flywheel.train.plan import TrainPlan, without_packing
+from flywheel.train.rows import TokenRow
+from flywheel.train.servable import check_servable
+
+__all__ = ["build_supervised", "common_arguments", "quantization_of"]
+
+
+def build_supervised(
+    spec: TrainSpec,
+    folder: Path,
+    base: BaseModel,
+    tokenizer: Any,
+    rows: Sequence[TokenRow],
+    plan: TrainPlan,
+) -> tuple[Any, TrainPlan]:
+    """Build the trainer, and return it with the plan that it follows after all."""
+    trainer = _build(spec, folder, base, tokenizer, rows, plan)
+    if plan.packing and not rows_are_isolated(trainer, [row.input_ids for row in rows]):
+        plan = without_packing(plan, "the attention let the rows of a line see each other")
+        trainer = _build(spec, folder, base, tokenizer, rows, plan)
+    return trainer, plan
+
+
+def common_arguments(
+    spec: TrainSpec,
+    folder: Path,
+    plan: TrainPlan,
+    *,
+    steps: int,
+    epochs: int,
+    learning_rate: float,
+) -> dict[str, Any]:
+    """Return the arguments that the trainers of both stages share."""
+    return {
+        "output_dir": str(folder),
+        "num_train_epochs": epochs,
+        "per_device_train_batch_size": plan.micro_batch,
+        "gradient_accumulation_steps": plan.accumulation,
+        "learning_rate": learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": max(1, steps // 20),
+        "weight_decay": 0.0,
+        "max_length": None,  # lengths were checked: nothing is cut
+        "bf16": plan.dtype == "bfloat16",
+        "activation_checkpointing": plan.checkpointing,
+        "use_cpu": plan.device == "cpu",
+        "dataloader_pin_memory": plan.device == "cuda",
+        "save_strategy": "steps",
+        "save_steps": spec.recipe.checkpoint_steps,
+        "save_total_limit": 2,
+        "logging_steps": max(1, steps // 40),
+        "report_to": "none",
+        "disable_tqdm": True,
+        "seed": spec.seed,
+        "data_seed": spec.seed,
+    }
+
+
+def quantization_of(plan: TrainPlan) -> Any:
+    """Return how the base is quantized as it is loaded, or None."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if plan.quantization == "none":
+        return None
+    config: Any = BitsAndBytesConfig
+    return config(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=plan.quantization == "nf4-double",
+        bnb_4bit_compute_dtype=getattr(torch, plan.dtype),
+    )
+
+
+def _build(
+    spec: TrainSpec,
+    folder: Path,
+    base: BaseModel,
+    tokenizer: Any,
+    rows: Sequence[TokenRow],
+    plan: TrainPlan,
+) -> Any:
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from trl.trainer.sft_config import SFTConfig
+
+    recipe = spec.recipe
+    steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
+    # A batch is as long as its longest row: rows of like length go together where padding costs as
+    # much as text.
+    alike = plan.dtype == "bfloat16" and not plan.packing
+    trainer = completion_trainer(
+        model=str(base.folder),
+        args=SFTConfig(
+            **common_arguments(
+                spec,
+                folder,
+                plan,
+                steps=steps,
+                epochs=recipe.epochs,
+                learning_rate=recipe.learning_rate,
+            ),
+            model_init_kwargs={
+                "dtype": getattr(torch, plan.dtype),
+                "attn_implementation": plan.attention,
+            },
+            # The rows of a micro-batch in one line, none padded: a step has the same rows still.
+            padding_free=plan.packing,
+            train_sampling_strategy="group_by_length" if alike else "random",
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=Dataset.from_dict(
+            {
+                "input_ids": [row.input_ids for row in rows],
+                "labels": [row.labels for row in rows],
+            }
+        ),
+        processing_class=tokenizer,
+        quantization_config=quantization_of(plan),
+        peft_config=LoraConfig(
+            r=recipe.rank,
+            lora_alpha=recipe.alpha,
+            lora_dropout=recipe.dropout,
+            target_modules="all-linear",
+            bias="none",
+            task_type="CAUSAL_LM",
+        ),
+    )
+    weights = dict(trainer.model.named_parameters())
+    trained = [name for name, weight in weights.items() if weight.requires_grad]
+    check_servable(trainer.model.peft_config["default"], trained)
+    # TRL holds the adapter of a quantised base in bfloat16, where small steps are lost.
+    for name in trained:
+        weights[name].data = weights[name].data.float()
+    return trainer
