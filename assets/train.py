@@ -40,7 +40,9 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
 
         cycle = context.partition_key
         with dagster_outcomes():
-            result = train_candidate(platform, workload.id, cycle, on_progress=tell)
+            result = train_candidate(
+                platform, workload.id, cycle, on_progress=tell, on_notice=context.log.info
+            )
         return dg.MaterializeResult(
             metadata={
                 "summary": f"trained {result.release}",

@@ -10,7 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from flywheel.ports.train_launcher import TrainLauncher, TrainProgress, TrainResult, TrainSpec
+from flywheel.ports.train_launcher import (
+    TrainLauncher,
+    TrainProgress,
+    TrainResult,
+    TrainSpec,
+    unheard,
+)
 
 __all__ = ["AnnouncingLauncher", "Progress", "Stage"]
 
@@ -70,9 +76,14 @@ class AnnouncingLauncher:
     show: Callable[[str], None]
 
     def run(
-        self, spec: TrainSpec, out: Path, *, on_progress: Callable[[TrainProgress], None]
+        self,
+        spec: TrainSpec,
+        out: Path,
+        *,
+        on_progress: Callable[[TrainProgress], None],
+        on_notice: Callable[[str], None] = unheard,
     ) -> TrainResult:
-        """Run the trainer, and show and pass on its progress."""
+        """Run the trainer, and show and pass on its progress and notices."""
 
         def both(step: TrainProgress) -> None:
             on_progress(step)
@@ -80,4 +91,8 @@ class AnnouncingLauncher:
                 f"training {spec.release}: step {step.step}/{step.steps}, loss {step.loss:.3f}"
             )
 
-        return self.launcher.run(spec, out, on_progress=both)
+        def notice(text: str) -> None:
+            on_notice(text)
+            self.show(text)
+
+        return self.launcher.run(spec, out, on_progress=both, on_notice=notice)

@@ -76,6 +76,23 @@ class Settings(BaseSettings):
         default=None, description="header that Label Studio's webhooks carry"
     )
     ray_address: str | None = Field(default=None, description="http://host:port of Ray's dashboard")
+    ray_token: SecretStr | None = Field(default=None, description="of a Ray that asks for one")
+    train_gpus: float = Field(
+        default=0, ge=0, description="GPUs that one training reserves of a Ray worker"
+    )
+    train_resource: str | None = Field(
+        default="trainer", description="Ray resource that one training reserves one of"
+    )
+    train_memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="memory at which a training on Ray is stopped; default: none",
+    )
+    train_lease_seconds: float = Field(
+        default=900,
+        gt=0,
+        description="how long a training on Ray goes on when nobody waits for it any more",
+    )
     train_exchange: str | None = Field(
         default=None, description="URL (fsspec) that Ray's workers share; default: a folder in home"
     )
@@ -158,6 +175,11 @@ class Settings(BaseSettings):
     def lake(self) -> Path:
         """Folder of the Delta tables."""
         return self.home / "lake"
+
+    @property
+    def train_exchange_url(self) -> str:
+        """URL under which launcher and Ray's workers hand each other files."""
+        return self.train_exchange or (self.home / "exchange").absolute().as_uri()
 
     @property
     def state_database(self) -> str:

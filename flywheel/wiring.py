@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from flywheel.review.label_studio.provisioning import WebhookTarget
     from flywheel.review.local_queue import LocalReviewQueue
     from flywheel.state import State
+    from flywheel.train.launch.ray_cluster import RayCluster
 
-__all__ = ["DEMO_MARK", "Platform", "kafka_connection", "open_platform"]
+__all__ = ["DEMO_MARK", "Platform", "kafka_connection", "open_platform", "ray_cluster"]
 
 DEMO_MARK = "demo.json"
 
@@ -135,6 +136,16 @@ class Platform:
     @cached_property
     def launcher(self) -> "TrainLauncher":
         """Where the trainer runs."""
+        if self.settings.train_launcher == "ray":
+            from flywheel.train.launch.ray import RayTrainLauncher  # noqa: PLC0415 - (as above)
+
+            memory = self.settings.train_memory_gb
+            return RayTrainLauncher(
+                cluster=ray_cluster(self.settings),
+                exchange_url=self.settings.train_exchange_url,
+                memory_bytes=int(memory * 2**30) if memory else None,
+                lease_seconds=self.settings.train_lease_seconds,
+            )
         from flywheel.train.launch.subprocess import (  # noqa: PLC0415 - (as above)
             SubprocessTrainLauncher,
         )
@@ -224,6 +235,20 @@ def open_platform(clock: Clock | None = None) -> Platform:
     platform = Platform(load_settings(), clock)
     atexit.register(platform.close)
     return platform
+
+
+def ray_cluster(settings: Settings) -> "RayCluster":
+    """Return how to reach the Ray cluster that the settings name."""
+    from flywheel.train.launch.ray_cluster import RayCluster  # noqa: PLC0415 - (as above)
+
+    memory = settings.train_memory_gb
+    return RayCluster(
+        url=settings.ray_address or f"http://127.0.0.1:{settings.ray_port}",
+        token=settings.ray_token.get_secret_value() if settings.ray_token else None,
+        resource=settings.train_resource or None,
+        gpus=settings.train_gpus,
+        memory_bytes=int(memory * 2**30) if memory else None,
+    )
 
 
 def kafka_connection(settings: Settings) -> "KafkaConnection":

@@ -15,6 +15,7 @@ import pytest
 from flywheel.errors import FlywheelError
 from flywheel.services import Application, Services, start
 from flywheel.settings import load_settings
+from flywheel.train.launch.ray_cluster import RayCluster
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -181,6 +182,14 @@ def vllm(shared_services: _SharedServices) -> Vllm:
     served = services.plan.applications["vllm"].command
     base = Path(served[served.index("--model") + 1])
     return Vllm(base, found.vllm_url, found.vllm_token, services)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(shared_services: _SharedServices) -> RayCluster:
+    """Return how to reach a real Ray cluster of one head and one worker."""
+    connections = shared_services.started("ray").connections
+    assert connections.ray_address is not None
+    return RayCluster(connections.ray_address, connections.ray_token, resource="trainer")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""The checks of `flywheel doctor` on what runs elsewhere: Kafka, PostgreSQL, MLflow, Dagster."""
+"""The checks of `flywheel doctor` on what runs elsewhere: Kafka, PostgreSQL, MLflow, Ray."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from flywheel.errors import (
     UnavailableError,
 )
 from flywheel.settings import Settings
-from flywheel.wiring import kafka_connection
+from flywheel.wiring import kafka_connection, ray_cluster
 
 __all__ = ["connection_findings"]
 
@@ -31,6 +32,8 @@ def connection_findings(settings: Settings) -> Iterator[Finding]:
         checks["MLflow"] = _mlflow
     if settings.dagster_url is not None:
         checks["Dagster's database"] = _dagster_database
+    if settings.train_launcher == "ray":
+        checks |= {"Ray": _ray, "train exchange": _exchange}
     if settings.profile == "services":
         checks["services"] = _services
     for what, check in checks.items():
@@ -139,6 +142,20 @@ def _mlflow(settings: Settings) -> str:
 def _dagster_database(settings: Settings) -> str:
     assert settings.dagster_url is not None
     return _postgres(settings.dagster_url.get_secret_value(), "FLYWHEEL_DAGSTER_URL")
+
+
+def _ray(settings: Settings) -> str:
+    cluster = ray_cluster(settings)
+    return f"Ray {cluster.version()} at {cluster.url}, a training reserves {cluster.wanted}"
+
+
+def _exchange(settings: Settings) -> str:
+    from flywheel.train.launch.exchange import Exchange  # noqa: PLC0415 - (as above)
+
+    exchange, probe = Exchange(settings.train_exchange_url), f"probes/{uuid.uuid4().hex}"
+    exchange.write(f"{probe}/file", b"written by flywheel doctor")
+    exchange.remove(probe)
+    return f"{exchange.url} can be written"
 
 
 def _services(settings: Settings) -> str:

@@ -238,11 +238,16 @@ def _show(services: "Services") -> None:
             row.name,
             Text(row.state, style=colour),
             str(row.pid or ""),
-            " ".join(str(port) for port in row.ports),
+            _ports(row.ports),
             str(row.memory_mb or ""),
             _age(row.uptime_seconds),
         )
     _console.print(table)
+
+
+def _ports(ports: tuple[int, ...]) -> str:
+    # The first is the one that people open; Ray has many.
+    return " ".join([*(str(port) for port in ports[:2]), *(["…"] if ports[2:] else [])])
 
 
 def _age(seconds: int | None) -> str:

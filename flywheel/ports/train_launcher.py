@@ -11,17 +11,20 @@ from flywheel.workload import TrainingRecipe, Workload
 __all__ = [
     "EXIT_BAD_DATA",
     "EXIT_BAD_SPEC",
+    "EXIT_DISK_FULL",
     "EXIT_INTERRUPTED",
     "EXIT_OUT_OF_MEMORY",
     "TrainLauncher",
     "TrainProgress",
     "TrainResult",
     "TrainSpec",
+    "unheard",
 ]
 
 EXIT_BAD_SPEC = 64
 EXIT_BAD_DATA = 65
 EXIT_OUT_OF_MEMORY = 66
+EXIT_DISK_FULL = 74
 EXIT_INTERRUPTED = 75
 
 
@@ -77,17 +80,28 @@ class TrainResult(BaseModel):
     details: dict[str, Any] = {}
 
 
+def unheard(notice: str) -> None:
+    """Take a notice that nobody waits for."""
+
+
 class TrainLauncher(Protocol):
     """Run the trainer to its end."""
 
     def run(
-        self, spec: TrainSpec, out: Path, *, on_progress: Callable[[TrainProgress], None]
+        self,
+        spec: TrainSpec,
+        out: Path,
+        *,
+        on_progress: Callable[[TrainProgress], None],
+        on_notice: Callable[[str], None] = unheard,
     ) -> TrainResult:
         """Run ``python -m flywheel.train`` on ``spec`` and return its verified result.
 
         Called by the training asset. ``out`` may hold the remains of an earlier try: a finished
         result for the same spec is verified and returned, a complete checkpoint is resumed from.
-        InterruptedWorkError means try again, OutOfMemoryError, DataError and TrainingError that a
-        person must act. A success whose manifest does not verify is an IntegrityError.
+        ``on_notice`` is told in a sentence what a person who waits wants to know: where it runs,
+        what it waits for, that it was started again. InterruptedWorkError and UnavailableError mean
+        try again; OutOfMemoryError, DataError and TrainingError that a person must act. A success
+        whose manifest does not verify is an IntegrityError.
         """
         ...

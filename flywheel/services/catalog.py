@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError
-from flywheel.services import application, kafka, label_studio, mlflow, postgres, vllm
+from flywheel.services import application, kafka, label_studio, mlflow, postgres, ray, vllm
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, extend_connections
 from flywheel.services.network import free_ports
@@ -26,12 +26,13 @@ __all__ = [
     "service_of",
 ]
 
-SERVICES = ("kafka", "postgres", "mlflow", "label-studio")
+SERVICES = ("kafka", "postgres", "mlflow", "label-studio", "ray")
 _PORTS = {
     "kafka": "kafka_port",
     "postgres": "postgres_port",
     "mlflow": "mlflow_port",
     "label-studio": "label_studio_port",
+    "ray": "ray_port",
     "dagster-webserver": "dagster_port",
     "ingest": "metrics_port",
     "webhooks": "webhook_port",
@@ -44,6 +45,7 @@ _OWN = {
     "mlflow": ("mlflow_url",),
     "label-studio": ("label_studio_url", "label_studio_token"),
     "vllm": ("vllm_url",),
+    "ray": ("ray_address",),
 }
 # A controller listens ten above its broker.
 _CONTROLLER = 10
@@ -88,6 +90,7 @@ def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: in
     wanted |= {name: 1 for name in ("postgres", "mlflow") if name in names}
     # The second is the receiver's: its address must be known where the webhooks are made.
     wanted |= {"label-studio": 2} if "label-studio" in names else {}
+    wanted |= ray.PORTS if "ray" in names else {}
     ports = {}
     taken = {port for each in plan.ports.values() for port in each}
     for name, count in wanted.items():
@@ -102,6 +105,8 @@ def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: in
 def _fixed(name: str, count: int, settings: Settings) -> tuple[int, ...]:
     if name == "label-studio":
         return (settings.label_studio_port, settings.webhook_port)
+    if name in ray.PORTS:
+        return ray.fixed_ports(name, settings.ray_port)
     base: int = getattr(settings, port_setting(name) or "")
     number = name.partition("-")[2]
     offset = int(number) - 1 if number else 0
@@ -121,6 +126,8 @@ def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
         found.append(mlflow.program(_mlflow(layout, plan, server)))
     if "label-studio" in plan.ports:
         found.append(label_studio.program(_label_studio(layout, plan)))
+    if ray.HEAD in plan.ports:
+        found += ray.programs(_ray(layout, plan))
     found += [application.program(app) for app in plan.applications.values()]
     return {program.name: program for program in found}
 
@@ -134,6 +141,9 @@ def prepare(layout: Layout, plan: Plan, names: Collection[str]) -> None:
         kafka.prepare(_brokers(layout, plan))
     if "label-studio" in names:
         label_studio.prepare(_label_studio(layout, plan))
+    if set(ray.PORTS) <= set(names):
+        layout.make_private(layout.short_folder("ray"))
+        ray.prepare(_ray(layout, plan))
 
 
 def connections(layout: Layout, plan: Plan) -> Connections:
@@ -150,6 +160,7 @@ def connections(layout: Layout, plan: Plan) -> Connections:
         event_log="kafka" if cluster.ports else None,
         **_label_studio_connections(layout, plan),
         **_served(plan.applications.values()),
+        **(ray.connections(_ray(layout, plan)) if ray.HEAD in plan.ports else {}),
     )
 
 
@@ -212,6 +223,17 @@ def _label_studio_connections(layout: Layout, plan: Plan) -> dict[str, str | Non
         "webhook_secret": label_studio.webhook_secret(server),
         "review_queue": "label_studio",
     }
+
+
+def _ray(layout: Layout, plan: Plan) -> ray.Cluster:
+    return ray.Cluster(
+        folder=layout.folder / "ray",
+        temporary=layout.short_folder("ray"),
+        secrets=layout.secrets,
+        cache=Path(plan.cache),
+        head_ports=plan.ports[ray.HEAD],
+        worker_ports=plan.ports[ray.WORKER],
+    )
 
 
 def _brokers(layout: Layout, plan: Plan) -> kafka.Brokers:

@@ -30,6 +30,8 @@ class Connections:
     webhook_secret: str | None = None
     review_queue: str | None = None
     ray_address: str | None = None
+    ray_token: str | None = None
+    train_gpus: str | None = None
     train_launcher: str | None = None
     vllm_url: str | None = None
     vllm_token: str | None = None

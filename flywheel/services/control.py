@@ -303,7 +303,7 @@ def stop(folder: Path, *, delete: bool = False) -> int:
     plan = load_plan(layout.plan)
     if delete or (plan is not None and plan.ephemeral):
         data = postgres.data_folder(layout.folder / "postgres")
-        for each in (data.parent, layout.folder):
+        for each in (data.parent, layout.folder, layout.short_folder("ray")):
             shutil.rmtree(each, ignore_errors=True)
     guarding.dismiss(layout.folder)
     return ended

@@ -81,8 +81,21 @@ class Layout:
         here = self.folder / "supervisor.sock"
         if len(os.fsencode(here)) <= _SOCKET_BYTES:
             return here
-        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"flywheel-{os.getuid()}-{digest}"
+        folder = self.short_folder("")
+        self.make_private(folder)
+        return folder / "supervisor.sock"
+
+    def short_folder(self, purpose: str) -> Path:
+        """Return a folder of this set in the temporary one, for sockets: their paths must be short.
+
+        It is not made here.
+        """
+        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"flywheel-{purpose}{os.getuid()}-{digest}"
+
+    @staticmethod
+    def make_private(folder: Path) -> None:
+        """Make a folder in the temporary one; StorageError when it is somebody else's."""
         folder.mkdir(mode=0o700, exist_ok=True)
         owner = folder.lstat()
         if owner.st_uid != os.getuid() or stat.S_IMODE(owner.st_mode) & 0o077:
@@ -90,7 +103,6 @@ class Layout:
                 f"{folder} belongs to somebody else.",
                 next_step="set FLYWHEEL_SERVICES to a folder with a shorter path",
             )
-        return folder / "supervisor.sock"
 
     def make(self) -> None:
         """Create the folders."""

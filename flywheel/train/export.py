@@ -29,8 +29,9 @@ _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
 def spec_digest(spec: TrainSpec) -> str:
-    """Digest what a result depends on: all of the spec but where the code came from."""
-    return hashlib.sha256(spec.model_dump_json(exclude={"git_revision"}).encode()).hexdigest()
+    """Digest what a result depends on: all of the spec but where code, base and rows lay."""
+    elsewhere = {"git_revision", "base_folder", "dataset_folder"}
+    return hashlib.sha256(spec.model_dump_json(exclude=elsewhere).encode()).hexdigest()
 
 
 def finished(spec: TrainSpec, out: Path) -> TrainResult | None:

@@ -4,6 +4,7 @@ import argparse
 import ctypes
 import fcntl
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,10 +21,12 @@ from flywheel.errors import (
     InterruptedWorkError,
     NotFoundError,
     OutOfMemoryError,
+    UnavailableError,
 )
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
+    EXIT_DISK_FULL,
     EXIT_INTERRUPTED,
     EXIT_OUT_OF_MEMORY,
     TrainSpec,
@@ -43,6 +46,7 @@ OFFLINE = {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin take the time of those that work
 }
 _GPUS = "CUDA_VISIBLE_DEVICES"
+_LEAST_BYTES = 2**20
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         spec = read_spec(given.spec)
         given.out.mkdir(parents=True, exist_ok=True)
-        with _alone(given.out):
+        with _alone(given.out), _disk_errors(given.out):
             from flywheel.train.recipe import train  # noqa: PLC0415 - heavy
 
             train(spec, given.out)
@@ -90,6 +94,7 @@ def _exit_code(error: FlywheelError) -> int:
         ((InterruptedWorkError,), EXIT_INTERRUPTED),
         ((OutOfMemoryError,), EXIT_OUT_OF_MEMORY),
         ((DataError,), EXIT_BAD_DATA),
+        ((UnavailableError,), EXIT_DISK_FULL),
         ((ConfigurationError, IntegrityError, NotFoundError), EXIT_BAD_SPEC),
     )
     return next((code for kinds, code in codes if isinstance(error, kinds)), 1)
@@ -101,6 +106,27 @@ def _end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except FlywheelError:
+        raise
+    except Exception as error:
+        # Each library that writes a checkpoint says it in words of its own.
+        full = "No space left on device" in str(error) or _free(out) < _LEAST_BYTES
+        if not full:
+            raise
+        raise UnavailableError(
+            f"The disk of {out} is full: {error}",
+            next_step="make room, then start it again: it goes on from its last checkpoint",
+        ) from error
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 @contextmanager

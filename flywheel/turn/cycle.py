@@ -69,6 +69,7 @@ def train_candidate(
     cycle: str,
     *,
     on_progress: "Callable[[TrainProgress], None]",
+    on_notice: Callable[[str], None] = lambda _: None,
 ) -> "TrainResult":
     """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
     from flywheel.release.candidate import record_candidate  # noqa: PLC0415 - (as above)
@@ -80,7 +81,7 @@ def train_candidate(
     out = run_folder(platform, workload_id, cycle, attempt.number)
     state.set_cycle_status(workload_id, cycle, "training", f"training {spec.release}")
     try:
-        result = platform.launcher.run(spec, out, on_progress=on_progress)
+        result = platform.launcher.run(spec, out, on_progress=on_progress, on_notice=on_notice)
     except TerminalError as error:
         state.set_cycle_status(workload_id, cycle, "stopped", error.message)
         raise

@@ -1,6 +1,7 @@
 """The TrainLauncher port, on every adapter that this machine can start."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,23 +10,40 @@ from flywheel.adapter_folder import MANIFEST, verify_adapter
 from flywheel.base_folder import tokenizer_digest
 from flywheel.errors import ConfigurationError, DataError, IntegrityError, TrainingError
 from flywheel.ports.train_launcher import TrainLauncher, TrainProgress, TrainResult, TrainSpec
+from flywheel.train.launch.ray import RayTrainLauncher
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from tests.fakes.micro_base import training_spec
 
 
-@pytest.fixture(params=["subprocess"])
-def launcher() -> TrainLauncher:
-    """A launcher."""
-    return SubprocessTrainLauncher()
+@pytest.fixture(
+    scope="module",
+    params=["subprocess", pytest.param("ray", marks=[pytest.mark.services, pytest.mark.slow])],
+)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return where the trainer runs."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainSpec, Path, TrainResult, list]:
+def launcher(
+    kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> TrainLauncher:
+    """Return a launcher."""
+    if kind == "subprocess":
+        return SubprocessTrainLauncher()
+    cluster = request.getfixturevalue("ray_cluster")
+    return RayTrainLauncher(cluster, tmp_path_factory.mktemp("exchange").as_uri())
+
+
+@pytest.fixture(scope="module")
+def finished(
+    launcher: TrainLauncher, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainSpec, Path, TrainResult, list]:
     """One training that went well: spec, output folder, result, progress."""
     out = tmp_path_factory.mktemp("finished")
     spec = training_spec(out / "dataset", checkpoint_steps=5)
     told: list[TrainProgress] = []
-    result = SubprocessTrainLauncher().run(spec, out, on_progress=told.append)
+    result = launcher.run(spec, out, on_progress=told.append)
     return spec, out, result, told
 
 
@@ -96,7 +114,10 @@ def test_success_without_a_result_is_not_believed(
     launcher: TrainLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Exit code zero counts for nothing when no verified result is there."""
-    monkeypatch.setattr("sys.executable", "/bin/true")
+    if isinstance(launcher, RayTrainLauncher):
+        launcher = replace(launcher, cluster=replace(launcher.cluster, python="/bin/true"))
+    else:
+        monkeypatch.setattr("sys.executable", "/bin/true")
     with pytest.raises(IntegrityError, match="no result"):
         launcher.run(training_spec(tmp_path / "d"), tmp_path / "out", on_progress=lambda _: None)
 

@@ -178,9 +178,9 @@ class _Hurting:
         self._hurt = hurt
         self.trainings = 0
 
-    def run(self, spec, out, *, on_progress):
+    def run(self, spec, out, *, on_progress, on_notice):
         done = (out / "result.json").exists()
-        result = self._launcher.run(spec, out, on_progress=on_progress)
+        result = self._launcher.run(spec, out, on_progress=on_progress, on_notice=on_notice)
         if not done:
             self.trainings += 1
             self._hurt()

@@ -21,15 +21,18 @@ from flywheel.errors import (
     InterruptedWorkError,
     OutOfMemoryError,
     TrainingError,
+    UnavailableError,
 )
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
+    EXIT_DISK_FULL,
     EXIT_INTERRUPTED,
     EXIT_OUT_OF_MEMORY,
     TrainProgress,
     TrainResult,
     TrainSpec,
+    unheard,
 )
 from flywheel.train.export import finished
 from flywheel.train.program import OFFLINE
@@ -45,6 +48,7 @@ _ERRORS: dict[int, type[FlywheelError]] = {
     EXIT_BAD_SPEC: ConfigurationError,
     EXIT_BAD_DATA: DataError,
     EXIT_OUT_OF_MEMORY: OutOfMemoryError,
+    EXIT_DISK_FULL: UnavailableError,
     EXIT_INTERRUPTED: InterruptedWorkError,
 }
 
@@ -53,7 +57,12 @@ class SubprocessTrainLauncher:
     """Run the trainer as a child process."""
 
     def run(
-        self, spec: TrainSpec, out: Path, *, on_progress: Callable[[TrainProgress], None]
+        self,
+        spec: TrainSpec,
+        out: Path,
+        *,
+        on_progress: Callable[[TrainProgress], None],
+        on_notice: Callable[[str], None] = unheard,  # noqa: ARG002 - nothing waits, nothing moves
     ) -> TrainResult:
         """Run ``python -m flywheel.train`` on ``spec`` and return its verified result."""
         done = finished(spec, out)

@@ -1,0 +1,301 @@
+"""TrainLauncher on a Ray cluster: the trainer program as a Ray job, on a worker with what it needs.
+
+Nothing is shared with the worker but the exchange. A job is a lease: it is found again by whoever
+asks for the same training, and ends by itself when nobody does. What it says is not believed: the
+result is verified here.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import flywheel
+from flywheel.base_folder import load_base
+from flywheel.errors import (
+    ConfigurationError,
+    DataError,
+    FlywheelError,
+    IntegrityError,
+    InterruptedWorkError,
+    OutOfMemoryError,
+    TerminalError,
+    TrainingError,
+    UnavailableError,
+)
+from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec, unheard
+from flywheel.train.export import RESULT, finished, spec_digest
+from flywheel.train.launch.exchange import Exchange
+from flywheel.train.launch.ray_cluster import JobState, RayCluster
+from flywheel.train.launch.ray_courier import LOG
+from flywheel.train.launch.ray_terms import Job, Lease, Outcome, Reason
+from flywheel.train.reporting import PROGRESS
+from flywheel.train.rows import read_rows
+
+__all__ = ["RayTrainLauncher"]
+
+_POLL_SECONDS = 0.5
+_BEATS = 6  # in the time of a lease
+_LONGEST_BEAT_SECONDS = 60.0
+_STOP_SECONDS = 45.0
+_QUEUE_SECONDS = 15.0
+# What the next worker may do better.
+_AGAIN: frozenset[Reason] = frozenset({"killed", "lost"})
+_ERRORS: dict[Reason, tuple[type[FlywheelError], str]] = {
+    "bad_spec": (ConfigurationError, "read the log and correct it"),
+    "bad_data": (DataError, "build the dataset again"),
+    "out_of_memory": (
+        OutOfMemoryError,
+        "lower training.batch_size or training.maximum_tokens, or use a larger worker",
+    ),
+    "disk_full": (UnavailableError, "make room on the worker; it goes on from its last checkpoint"),
+    "took_too_long": (
+        TrainingError,
+        "raise training.timeout_seconds; it goes on from its last checkpoint",
+    ),
+    "interrupted": (InterruptedWorkError, "train again: it goes on from its last checkpoint"),
+    "killed": (InterruptedWorkError, "train again: it goes on from its last complete checkpoint"),
+    "abandoned": (InterruptedWorkError, "train again: it goes on from its last checkpoint"),
+    "lost": (InterruptedWorkError, "train again: it goes on from its last complete checkpoint"),
+    "bug": (TrainingError, "read the log"),
+}
+
+
+@dataclass(frozen=True)
+class RayTrainLauncher:
+    """Run the trainer as a job of Ray.
+
+    Args:
+        cluster: Ray's dashboard, and what one training reserves of a worker.
+        exchange_url: A folder or object store (fsspec) that this machine and the workers share.
+        memory_bytes: Memory at which a training is stopped; None for no limit of our own.
+        lease_seconds: How long a job goes on when nobody asks for it.
+        patience_seconds: How long a cluster that does not answer is waited for.
+        tries: How many jobs one call starts when workers are lost.
+    """
+
+    cluster: RayCluster
+    exchange_url: str
+    memory_bytes: int | None = None
+    lease_seconds: float = 900.0
+    patience_seconds: float = 180.0
+    tries: int = 3
+
+    def run(
+        self,
+        spec: TrainSpec,
+        out: Path,
+        *,
+        on_progress: Callable[[TrainProgress], None],
+        on_notice: Callable[[str], None] = unheard,
+    ) -> TrainResult:
+        """Run ``python -m flywheel.train`` on a worker and return its verified result."""
+        done = finished(spec, out)
+        if done is not None:
+            return done
+        read_rows(spec.dataset_folder, spec.dataset_hash)  # as the worker will, but sooner
+        load_base(spec.base_folder)
+        out.mkdir(parents=True, exist_ok=True)
+        training = _Training(self, spec, out, on_progress, on_notice)
+        try:
+            result = training.run()
+        except TerminalError:
+            training.clear()
+            raise
+        training.clear()
+        return result
+
+
+class _Training:
+    """One training: the jobs that it takes, one after the other."""
+
+    def __init__(
+        self,
+        launcher: RayTrainLauncher,
+        spec: TrainSpec,
+        out: Path,
+        on_progress: Callable[[TrainProgress], None],
+        on_notice: Callable[[str], None],
+    ) -> None:
+        self._launcher, self._cluster = launcher, launcher.cluster
+        self._exchange = Exchange(launcher.exchange_url)
+        self._spec, self._out = spec, out
+        self._on_progress, self._on_notice = on_progress, on_notice
+        name = f"{spec.workload.id}-{spec.cycle}-{spec.attempt}-{spec_digest(spec)[:12]}"
+        self._name, self._run = f"flywheel-{name}", f"runs/{name}"
+        before = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
+        self._told = before.rfind(b"\n") + 1
+
+    def run(self) -> TrainResult:
+        """Find or start its job, follow it, and start another where a worker was lost."""
+        for number in range(1, self._launcher.tries + 1):
+            lease = self._find_or_submit()
+            outcome = self._followed(lease)
+            if outcome.reason == "succeeded":
+                return self._fetched()
+            if outcome.reason not in _AGAIN or number == self._launcher.tries:
+                break
+            steps = [n[11:] for n in self._exchange.names(f"{self._run}/checkpoints")]
+            newest = max((int(step) for step in steps if step.isdigit()), default=0)
+            self._on_notice(
+                f"{outcome.detail} It is started again from step {newest} "
+                f"({number + 1} of {self._launcher.tries})."
+            )
+        self._copy_log()
+        kind, step = _ERRORS[outcome.reason]
+        raise kind(outcome.detail, next_step=f"{step} ({self._out / LOG})", reason=outcome.reason)
+
+    def clear(self) -> None:
+        """Remove from the exchange what has done its work; the rows are people's words."""
+        self._exchange.remove(self._run)
+
+    def _find_or_submit(self) -> Lease:
+        lease = self._lease()
+        number = lease.number if lease else 1
+        while (state := self._cluster.state(f"{self._name}-{number}")) is not None:
+            if state.open or (state.succeeded and self._has_result()):
+                self._on_notice(f"Goes on with the job {self._name}-{number}: {self._cluster.url}")
+                return self._beat(
+                    Lease(submission=f"{self._name}-{number}", number=number, beat=0), lease
+                )
+            number += 1
+        if lease and lease.number == number:
+            number += 1  # the cluster has forgotten it, but its worker may not have
+        lease = self._beat(Lease(submission=f"{self._name}-{number}", number=number, beat=0))
+        self._hand_over()
+        self._cluster.submit(lease.submission, [self._launcher.exchange_url, self._run])
+        self._on_notice(f"Submitted the job {lease.submission}: {self._cluster.url}")
+        return lease
+
+    def _lease(self) -> Lease | None:
+        found = self._exchange.read_json(f"{self._run}/lease.json")
+        return None if found is None else Lease.model_validate(found)
+
+    def _beat(self, lease: Lease, before: Lease | None = None) -> Lease:
+        after = lease.model_copy(update={"beat": (before or lease).beat + 1})
+        self._exchange.write_json(f"{self._run}/lease.json", after.model_dump())
+        return after
+
+    def _hand_over(self) -> None:
+        spec, exchange = self._spec, self._exchange
+        base, dataset = f"bases/{spec.base_digest}", f"{self._run}/dataset"
+        if not exchange.has_folder(base):
+            self._on_notice("The base model is put into the exchange.")
+            exchange.put_folder(spec.base_folder, base)
+        if not exchange.has_folder(dataset):
+            exchange.put_folder(spec.dataset_folder, dataset)
+        job = Job(
+            version=flywheel.__version__,
+            spec=spec,
+            base=base,
+            dataset=dataset,
+            memory_bytes=self._launcher.memory_bytes,
+            lease_seconds=self._launcher.lease_seconds,
+        )
+        exchange.write(f"{self._run}/job.json", job.model_dump_json().encode())
+
+    def _followed(self, lease: Lease) -> Outcome:
+        try:
+            return self._follow(lease)
+        except FlywheelError:
+            raise
+        except BaseException:
+            # Cancelled, or whoever listens has failed: nobody waits for the job any more.
+            self._cluster.stop(lease.submission, seconds=_STOP_SECONDS)
+            raise
+
+    def _follow(self, lease: Lease) -> Outcome:
+        pause = min(self._launcher.lease_seconds / _BEATS, _LONGEST_BEAT_SECONDS)
+        begun = answered = beaten = time.monotonic()
+        waits = False
+        while True:
+            outcome = self._outcome(lease)
+            if outcome is not None:
+                self._tell()
+                return outcome
+            now = time.monotonic()
+            if now - beaten > pause:
+                lease, beaten = self._beat(lease), now
+            self._tell()
+            try:
+                state = self._cluster.state(lease.submission)
+            except UnavailableError:
+                if now - answered > self._launcher.patience_seconds:
+                    raise
+                time.sleep(_POLL_SECONDS)
+                continue
+            answered = now
+            if state is None or state.over:
+                self._tell()
+                return self._outcome(lease) or _from_ray(lease, state)
+            if state.waiting and not waits and now - begun > _QUEUE_SECONDS:
+                waits = True
+                self._on_notice(f"Waits for a worker with {self._cluster.wanted}.")
+            time.sleep(_POLL_SECONDS)
+
+    def _outcome(self, lease: Lease) -> Outcome | None:
+        found = self._exchange.read_json(f"{self._run}/outcome.json")
+        if found is None or found.get("submission") != lease.submission:
+            return None
+        return Outcome.model_validate(found)
+
+    def _tell(self) -> None:
+        content = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
+        whole = content[self._told : content.rfind(b"\n") + 1]
+        self._told += len(whole)
+        for line in whole.splitlines():
+            self._on_progress(TrainProgress.model_validate_json(line))
+
+    def _has_result(self) -> bool:
+        return self._exchange.has_folder(f"{self._run}/result")
+
+    def _fetched(self) -> TrainResult:
+        with tempfile.TemporaryDirectory(dir=self._out, prefix=".fetched-") as name:
+            folder = Path(name) / "result"
+            if self._has_result():
+                self._exchange.get_folder(f"{self._run}/result", folder)
+            result = finished(self._spec, folder)
+            if result is None:
+                raise IntegrityError(
+                    f"The job {self._name} ended well, but left no result.",
+                    next_step=f"read {self._out / LOG} and train again",
+                )
+            self._copy_log()
+            shutil.rmtree(self._out / result.adapter, ignore_errors=True)
+            # The result comes last: it says that the rest is there.
+            for each in (PROGRESS, result.adapter, RESULT):
+                (folder / each).replace(self._out / each)
+        verified = finished(self._spec, self._out)
+        assert verified is not None
+        return verified
+
+    def _copy_log(self) -> None:
+        log = self._exchange.read(f"{self._run}/{LOG}")
+        if log:
+            (self._out / LOG).write_bytes(log)
+
+
+def _from_ray(lease: Lease, state: JobState | None) -> Outcome:
+    reason: Reason = "lost"
+    if state is None:
+        detail = "Ray has forgotten the job: its head was started anew."
+    elif state.succeeded:
+        reason, detail = "succeeded", state.message
+    elif state.out_of_memory:
+        reason, detail = (
+            "out_of_memory",
+            f"Ray ended the job because memory ran out: {state.message}",
+        )
+    elif state.stopped:
+        reason, detail = "interrupted", "The job was stopped through Ray."
+    elif state.unplaced:
+        raise UnavailableError(
+            f"Ray found no worker for the training: {state.message}",
+            next_step="start a worker, or set FLYWHEEL_TRAIN_RESOURCE and FLYWHEEL_TRAIN_GPUS to "
+            "what the workers have",
+        )
+    else:
+        detail = f"The worker was lost: {state.message}"
+    return Outcome(submission=lease.submission, reason=reason, detail=detail)
