@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Kafka, PostgreSQL, MLflow, Label Studio, vLLM, Dagster and ingest, without Docker or root.",
+    help="Kafka, PostgreSQL, MLflow, Label Studio, Ray, vLLM, Dagster and ingest, without Docker or root.",
     no_args_is_help=True,
 )
 _console = Console()
 _NAMES = typer.Argument(
-    None, help="kafka, postgres, mlflow, label-studio, vllm, dagster, ingest; none: all of them"
+    None, help="kafka, postgres, mlflow, label-studio, ray, vllm, dagster, ingest; none: all of them"
 )
 
 

@@ -127,6 +127,9 @@ def test_what_somebody_gave_the_address_of_is_left_alone(settings):
         state_url="postgresql://u:p@host/a",
         mlflow_url="http://host",
         dagster_url="postgresql://u:p@host/b",
+        label_studio_url="http://host:8080",
+        label_studio_token="theirs",  # noqa: S106 - nobody's
+        ray_address="http://host:8265",
     )
     services = start(given)
     assert services.names == []
