@@ -10,6 +10,7 @@ from flywheel.state.audit import AuditRow
 from flywheel.state.cycles import OPEN_STATUSES, Cycle, CycleStatus
 from flywheel.state.decisions import Decision
 from flywheel.state.facade import State
+from flywheel.state.inbox import PendingHints
 from flywheel.state.leases import Lease, process_holder
 from flywheel.state.releases import Release, ReleaseStatus
 from flywheel.state.routes import Route
@@ -23,6 +24,7 @@ __all__ = [
     "CycleStatus",
     "Decision",
     "Lease",
+    "PendingHints",
     "Release",
     "ReleaseStatus",
     "Route",

@@ -12,6 +12,7 @@ from flywheel.state.audit import Audit
 from flywheel.state.cycles import Cycles
 from flywheel.state.database import Database
 from flywheel.state.decisions import Decisions
+from flywheel.state.inbox import WebhookInbox
 from flywheel.state.leases import Leases
 from flywheel.state.predecessor import refuse_left_behind
 from flywheel.state.releases import Releases
@@ -21,7 +22,7 @@ __all__ = ["State"]
 
 
 class State:
-    """Cycles, decisions, approvals, releases, routes, leases and the audit of one platform.
+    """Cycles, decisions, approvals, releases, routes, leases, hints and the audit of one platform.
 
     Args:
         url: SQLAlchemy URL of a database that is at the newest schema; see ``open``.
@@ -39,6 +40,7 @@ class State:
         releases = Releases(database, clock)
         leases = Leases(database, lease_clock or SystemClock())
         routes = Routes(database, clock, leases)
+        inbox = WebhookInbox(database, clock)
         self.clock = clock
         self.close = database.close
         self._database = database
@@ -76,6 +78,10 @@ class State:
         self.renew_lease = leases.renew
         self.release_lease = leases.release
         self.fence_check = leases.check
+
+        self.put_hints = inbox.put
+        self.pending_hints = inbox.pending
+        self.finish_hints = inbox.finish
 
         self.audit = audit.append
         self.audit_rows = audit.of

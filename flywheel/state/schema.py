@@ -41,10 +41,11 @@ __all__ = [
     "metadata",
     "releases",
     "routes",
+    "webhook_inbox",
 ]
 
 # The newest migration: a database that says so needs no alembic, whose import costs 0.2 s.
-HEAD = "0001"
+HEAD = "0002"
 
 OPEN_CONDITION = "status IN ('open', 'training', 'awaiting_approval', 'approved')"
 
@@ -247,4 +248,15 @@ audit = Table(
     Column("hash", String(64), nullable=False),
     # A fork of the chain would need the same predecessor twice.
     UniqueConstraint("previous_hash"),
+)
+
+webhook_inbox = Table(
+    "webhook_inbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _name("workload_id"),
+    _name("action"),
+    _moment("received_at"),
+    _moment("done_at", optional=True),
+    Index("ix_webhook_inbox_pending", "workload_id", "id"),
 )

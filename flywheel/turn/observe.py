@@ -106,10 +106,14 @@ def sample_reviews(platform: "Platform", workload: "Workload") -> "BatchReport |
 
 
 def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport":
-    """Pull every judgment and merge them into corrections."""
+    """Pull every judgment and merge them into corrections; then the hints until here are done."""
     from flywheel.review.collect import collect  # noqa: PLC0415 - (as above)
 
-    return collect(platform.lake, platform.queue, workload, now=platform.clock.now())
+    hints = platform.state.pending_hints().get(workload.id)
+    report = collect(platform.lake, platform.queue, workload, now=platform.clock.now())
+    if hints is not None:
+        platform.state.finish_hints(workload.id, hints.newest)
+    return report
 
 
 def _last_batch(platform: "Platform", workload_id: str) -> datetime | None:
