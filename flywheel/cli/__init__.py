@@ -18,6 +18,7 @@ _MODULES: dict[str, str | None] = {
     "dlq": "dlq",
     "review": "review",
     "annotators": "annotators",
+    "webhooks": None,
     "dataset": "dataset",
     "drift": None,
     "cycles": None,

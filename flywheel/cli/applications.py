@@ -1,4 +1,4 @@
-"""What runs beside the services: Dagster's webserver and daemon, ingest, and vLLM on a base."""
+"""What runs beside the services: Dagster, ingest, the receiver of webhooks, vLLM on a base."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from flywheel.base_folder import BaseModel
+from flywheel.cli.webhooks import receiver_address
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.orchestration.instance import (
     DagsterHome,
@@ -28,8 +29,9 @@ __all__ = [
     "vllm_for",
 ]
 
-APPLICATIONS = ("vllm", "dagster", "ingest")
+APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks")
 _WEBSERVER, _DAEMON, _INGEST = "dagster-webserver", "dagster-daemon", "ingest"
+_WEBHOOKS = "webhooks"
 
 
 def run_applications(
@@ -53,7 +55,7 @@ def run_applications(
     if "vllm" in names:
         # First, since the others read where it is when they start.
         services.run([vllm_for(services, settings, on_progress)], on_progress)
-    if not {"dagster", "ingest"} & set(names):
+    if not {"dagster", "ingest", _WEBHOOKS} & set(names):
         return
     running = services.states().get(_DAEMON)
     quiet = running is None or running.pid is None
@@ -63,6 +65,10 @@ def run_applications(
         applications += _dagster(services, settings, folder, home)
     if "ingest" in names:
         applications.append(_ingest(services, settings, folder))
+    if _WEBHOOKS in names and settings.webhook_secret is None:
+        on_progress("webhooks: left out, since FLYWHEEL_WEBHOOK_SECRET is not set")
+    elif _WEBHOOKS in names:
+        applications.append(_webhooks(services, settings, folder))
     services.run(applications, on_progress)
 
 
@@ -188,6 +194,18 @@ def _ingest(services: Services, settings: Settings, folder: Path) -> Application
         directory=str(folder),
         environment=_environment(services, settings) | {"FLYWHEEL_METRICS_PORT": str(port)},
         health_url=f"http://127.0.0.1:{port}/healthz",
+        ports=(port,),
+    )
+
+
+def _webhooks(services: Services, settings: Settings, folder: Path) -> Application:
+    host, port = receiver_address(settings)
+    return Application(
+        name=_WEBHOOKS,
+        command=(sys.executable, "-m", "flywheel.cli", "webhooks"),
+        directory=str(folder),
+        environment=_environment(services, settings),
+        health_url=f"http://{host}:{port}/healthz",
         ports=(port,),
     )
 

@@ -1,10 +1,11 @@
-"""The checks of `flywheel doctor` on what runs elsewhere: Kafka, PostgreSQL, MLflow, Ray."""
+"""The checks of `flywheel doctor` on what runs elsewhere: Kafka, PostgreSQL, MLflow, and so on."""
 
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from flywheel.cli.findings import Finding, checked
+from flywheel.cli.webhooks import receiver_address
 from flywheel.errors import (
     ConfigurationError,
     NotFoundError,
@@ -12,8 +13,9 @@ from flywheel.errors import (
     StorageError,
     UnavailableError,
 )
+from flywheel.services.label_studio_account import ends_at
 from flywheel.settings import Settings
-from flywheel.wiring import kafka_connection, ray_cluster
+from flywheel.wiring import Platform, kafka_connection, ray_cluster
 
 __all__ = ["connection_findings"]
 
@@ -34,6 +36,10 @@ def connection_findings(settings: Settings) -> Iterator[Finding]:
         checks["Dagster's database"] = _dagster_database
     if settings.train_launcher == "ray":
         checks |= {"Ray": _ray, "train exchange": _exchange}
+    if settings.review_queue == "label_studio":
+        checks["Label Studio"] = _label_studio
+    if settings.webhook_url is not None:
+        checks["webhooks"] = _webhooks
     if settings.profile == "services":
         checks["services"] = _services
     for what, check in checks.items():
@@ -156,6 +162,32 @@ def _exchange(settings: Settings) -> str:
     exchange.write(f"{probe}/file", b"written by flywheel doctor")
     exchange.remove(probe)
     return f"{exchange.url} can be written"
+
+
+def _label_studio(settings: Settings) -> str:
+    client = Platform(settings).label_studio
+    try:
+        version = str(client.request("GET", "/api/version/")["release"])
+        email = client.request("GET", "/api/current-user/whoami")["email"]
+    finally:
+        client.close()
+    assert settings.label_studio_token is not None
+    ends = ends_at(settings.label_studio_token.get_secret_value())
+    until = "a token without an end" if ends is None else f"token until {ends:%Y-%m-%d}"
+    return f"Label Studio {version}, as {email}, {until}"
+
+
+def _webhooks(settings: Settings) -> str:
+    from flywheel.services.health import ask  # noqa: PLC0415 - (as above)
+
+    host, port = receiver_address(settings)
+    if (said := ask(f"http://{host}:{port}/healthz")) is None:
+        raise UnavailableError(
+            f"Nobody takes webhooks on port {port}, or hints cannot be kept.",
+            next_step="run `flywheel services up webhooks` (judgments are collected without it, "
+            "but later)",
+        )
+    return said
 
 
 def _services(settings: Settings) -> str:

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Kafka, PostgreSQL, MLflow, Label Studio, Ray, vLLM, Dagster and ingest, without Docker or root.",
+    help="Kafka, PostgreSQL, MLflow, Label Studio, Ray, vLLM, Dagster: no Docker, no root.",
     no_args_is_help=True,
 )
 _console = Console()
 _NAMES = typer.Argument(
-    None, help="kafka, postgres, mlflow, label-studio, ray, vllm, dagster, ingest; none: all of them"
+    None,
+    help="kafka, postgres, mlflow, label-studio, ray, vllm, dagster, ingest, webhooks; none: all",
 )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "SERVICES",
     "connections",
     "extended",
+    "label_studio_server",
     "needed",
     "own",
     "port_setting",
@@ -125,7 +126,7 @@ def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
     if server is not None and "mlflow" in plan.ports:
         found.append(mlflow.program(_mlflow(layout, plan, server)))
     if "label-studio" in plan.ports:
-        found.append(label_studio.program(_label_studio(layout, plan)))
+        found.append(label_studio.program(label_studio_server(layout, plan)))
     if ray.HEAD in plan.ports:
         found += ray.programs(_ray(layout, plan))
     found += [application.program(app) for app in plan.applications.values()]
@@ -140,7 +141,7 @@ def prepare(layout: Layout, plan: Plan, names: Collection[str]) -> None:
     if any(service_of(name) == "kafka" for name in names):
         kafka.prepare(_brokers(layout, plan))
     if "label-studio" in names:
-        label_studio.prepare(_label_studio(layout, plan))
+        label_studio.prepare(label_studio_server(layout, plan))
     if set(ray.PORTS) <= set(names):
         layout.make_private(layout.short_folder("ray"))
         ray.prepare(_ray(layout, plan))
@@ -201,7 +202,8 @@ def _mlflow(layout: Layout, plan: Plan, server: postgres.Server) -> mlflow.Serve
     )
 
 
-def _label_studio(layout: Layout, plan: Plan) -> label_studio.Server:
+def label_studio_server(layout: Layout, plan: Plan) -> label_studio.Server:
+    """Return the Label Studio of a plan that has one."""
     port, webhook_port = plan.ports["label-studio"]
     return label_studio.Server(
         folder=layout.folder / "label-studio",
@@ -213,7 +215,7 @@ def _label_studio(layout: Layout, plan: Plan) -> label_studio.Server:
 
 
 def _label_studio_connections(layout: Layout, plan: Plan) -> dict[str, str | None]:
-    server = _label_studio(layout, plan) if "label-studio" in plan.ports else None
+    server = label_studio_server(layout, plan) if "label-studio" in plan.ports else None
     if server is None or (token := label_studio.token(server)) is None:
         return {}
     return {

@@ -23,7 +23,16 @@ from flywheel.services.network import HOST
 from flywheel.services.passwords import made_once
 from flywheel.services.program import Program
 
-__all__ = ["Server", "prepare", "program", "token", "url", "webhook_secret", "webhook_url"]
+__all__ = [
+    "Server",
+    "prepare",
+    "program",
+    "renew_token",
+    "token",
+    "url",
+    "webhook_secret",
+    "webhook_url",
+]
 
 NAME = "label-studio"
 EMAIL = "flywheel@localhost"
@@ -94,7 +103,7 @@ def program(server: Server) -> Program:
         },
         directory=server.folder,
         wave=1,
-        after_start=partial(_ensure_token, server),
+        after_start=partial(renew_token, server),
     )
 
 
@@ -110,9 +119,10 @@ def prepare(server: Server) -> None:
         scratch.rename(database)
 
 
-def _ensure_token(server: Server) -> None:
+def renew_token(server: Server) -> str:
+    """Return the token of Flywheel's account, a new one where the old one ends soon."""
     account = Account(url(server), EMAIL, made_once(server.secrets, _PASSWORD))
-    ensure_token(account, server.secrets, _TOKEN)
+    return ensure_token(account, server.secrets, _TOKEN)
 
 
 def _command(cache: Path) -> list[str]:

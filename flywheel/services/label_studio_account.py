@@ -12,13 +12,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.services.passwords import keep
 
-__all__ = ["Account", "Session", "ensure_token", "is_young", "sign_in"]
+__all__ = ["Account", "Session", "ends_at", "ensure_token", "is_young", "sign_in"]
 
 _SECONDS = 30.0
 # A token is renewed when less than this part of its life is left.
@@ -159,13 +160,28 @@ def ensure_token(account: Account, folder: Path, name: str) -> str:
 
 def is_young(token: str) -> bool:
     """Tell whether a token is in the first two thirds of its life, by what it says of itself."""
+    begin, end = _claim(token, "iat"), _claim(token, "exp")
+    if begin is None or end is None:
+        return False
+    return end - time.time() > (end - begin) * _RENEW_BELOW
+
+
+def ends_at(token: str) -> datetime | None:
+    """Return when a token ends, by what it says of itself; None when it does not say."""
+    end = _claim(token, "exp")
+    try:
+        return None if end is None else datetime.fromtimestamp(end, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _claim(token: str, name: str) -> float | None:
     try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        begin, end = float(claims["iat"]), float(claims["exp"])
+        return float(claims[name])
     except (IndexError, ValueError, KeyError, TypeError):
-        return False
-    return end - time.time() > (end - begin) * _RENEW_BELOW
+        return None
 
 
 def _is_taken(url: str, token: str) -> bool:

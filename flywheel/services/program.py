@@ -31,7 +31,7 @@ class Program:
     stop_group: bool = False
     wave: int = 0
     start_seconds: float = 180.0
-    after_start: Callable[[], None] | None = None
+    after_start: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from flywheel.release.registry import MlflowRegistry
 from flywheel.state import State
 from flywheel.state.copy import copy_state
 from flywheel.state.database import Database
-from flywheel.state.schema import metadata, releases
+from flywheel.state.schema import HEAD, metadata, releases
 from tests.fakes.release_world import ReleaseWorld
 
 
@@ -192,7 +192,7 @@ def test_command_brings_the_embedded_state_to_postgresql(world, postgres_url, mo
     upgraded = run(build_app(), ["state", "upgrade"])
     done = run(build_app(), ["state", "copy"])
     again = run(build_app(), ["state", "copy"])
-    assert "schema 0001, as before" in upgraded.output
+    assert f"schema {HEAD}, as before" in upgraded.output
     assert "every row is the same" in done.output
     assert world.state.verify_audit()[1][:12] in done.output
     assert isinstance(again.exception, RefusedError)
