@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flywheel.release.registry import MlflowRegistry
     from flywheel.review.label_studio.client import LabelStudioClient
     from flywheel.review.label_studio.provisioning import WebhookTarget
+    from flywheel.review.label_studio.queue import LabelStudioReviewQueue
     from flywheel.review.local_queue import LocalReviewQueue
     from flywheel.state import State
     from flywheel.train.launch.ray_cluster import RayCluster
@@ -98,8 +99,21 @@ class Platform:
         return State.open(url, self.clock, before=embedded)
 
     @cached_property
-    def queue(self) -> "LocalReviewQueue":
+    def queue(self) -> "LocalReviewQueue | LabelStudioReviewQueue":
         """The review queue."""
+        if self.settings.review_queue == "label_studio":
+            from flywheel.review.collect import read_annotations  # noqa: PLC0415 - (as above)
+            from flywheel.review.label_studio.queue import (  # noqa: PLC0415 - (as above)
+                LabelStudioReviewQueue,
+            )
+            from flywheel.review.neighbours import neighbour_lines  # noqa: PLC0415 - (as above)
+
+            return LabelStudioReviewQueue(
+                self.label_studio,
+                self.clock,
+                seen=partial(read_annotations, self.lake),
+                neighbours=partial(neighbour_lines, self.lake),
+            )
         from flywheel.review.local_queue import LocalReviewQueue  # noqa: PLC0415 - (as above)
 
         return LocalReviewQueue(self.home / "queue", self.clock)

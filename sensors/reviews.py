@@ -1,8 +1,8 @@
 """Finished judgments start the job that collects them.
 
 A webhook's hint is looked at first, so that a judgment arrives quickly. Nothing depends on it: the
-queue is asked at every tick how many judgments there are, and where an edit leaves that number as
-it was, the job looks by itself once an hour.
+queue is asked at every tick whether a judgment was given, edited or deleted, and the job looks by
+itself once an hour as well.
 """
 
 import json
@@ -15,7 +15,7 @@ from flywheel.errors import UnavailableError
 from flywheel.orchestration.automation import Automation, hourly_key
 from flywheel.orchestration.keys import review_job
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.ports.review_queue import QueueStatus
+from flywheel.ports.review_queue import UNTOUCHED, QueueStatus
 from flywheel.state import PendingHints
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
@@ -36,18 +36,18 @@ def finished_reviews_sensor(
         jobs=jobs,
         minimum_interval_seconds=automation.sensor_seconds,
         default_status=automation.sensor_status,
-        description="Collects judgments when their number has changed since the last look, when "
+        description="Collects judgments when one was given, edited or deleted, when "
         "Label Studio said that something changed, and once an hour without either.",
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
-        before: dict[str, int] = json.loads(context.cursor or "{}")
+        before: dict[str, str] = json.loads(context.cursor or "{}")
         now, keys = dict(before), {}
         hints = platform.state.pending_hints()
         try:
             for workload in workloads:
                 status = platform.queue.status(workload)
-                now[workload.id] = status.judgments_given
-                changed = status.judgments_given != before.get(workload.id, 0)
+                now[workload.id] = status.changed
+                changed = status.changed != before.get(workload.id, UNTOUCHED)
                 key = _run_key(platform, workload.id, status, hints.get(workload.id), changed)
                 if key is not None:
                     keys[workload.id] = key
@@ -69,12 +69,12 @@ def _run_key(
     hints: PendingHints | None,
     changed: bool,  # noqa: FBT001 - one caller
 ) -> str | None:
-    now, given = platform.clock.now(), str(status.judgments_given)
+    now = platform.clock.now()
     if hints is not None:
         again = str(now.minute // _ASK_AGAIN_MINUTES)
-        return hourly_key(workload_id, "hint", str(hints.newest), again, given, now=now)
+        return hourly_key(workload_id, "hint", str(hints.newest), again, status.changed, now=now)
     if changed:
-        return f"{workload_id}:{given}"
+        return f"{workload_id}:{status.changed}"
     if status.items and platform.settings.review_queue == "label_studio":
         return hourly_key(workload_id, "look", now=now)
     return None

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flywheel.errors import IntegrityError
+from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
+from flywheel.review.local_queue import LocalReviewQueue
 from flywheel.turn.observe import collect_reviews, proposed_labels, sample_reviews
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload
@@ -71,7 +72,7 @@ def pull(
     platform = open_platform()
     workload = platform.workload(workload_id)
     if file is not None:
-        taken = platform.queue.take_export(workload, file, full=not partial)
+        taken = _local(platform).take_export(workload, file, full=not partial)
         _console.print(
             f"{file}: {taken.tasks} tasks, {taken.added} annotations added, {taken.edited} edited, "
             f"{taken.deleted} deleted, {taken.unchanged} unchanged, "
@@ -128,7 +129,7 @@ def answer(
 
     platform = open_platform()
     workload = platform.workload(workload_id)
-    report = answer_items(_console, _console.input, platform.queue, workload, annotator)
+    report = answer_items(_console, _console.input, _local(platform), workload, annotator)
     _console.print(
         f"{report.judged} judged, {report.skipped} skipped, {report.left} left for you. "
         f"Next: [bold]flywheel review pull {workload.id}[/bold]"
@@ -164,6 +165,16 @@ def provision(
             f"Changed by hand: {', '.join(changed_by_hand)}.",
             next_step="put the change into the workload's file, or run again with --overwrite",
         )
+
+
+def _local(platform: Platform) -> LocalReviewQueue:
+    if isinstance(platform.queue, LocalReviewQueue):
+        return platform.queue
+    raise ConfigurationError(
+        "This is for the local queue; this deployment's items are in Label Studio.",
+        next_step=f"open {platform.settings.label_studio_url}, its judgments come with "
+        "`flywheel review pull`",
+    )
 
 
 def _show_status(workload_id: str, facts: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from flywheel.workload import Workload
 
 __all__ = [
+    "UNTOUCHED",
     "Annotation",
     "AnnotationKind",
     "Pull",
@@ -17,6 +18,7 @@ __all__ = [
     "ReviewSlice",
 ]
 
+UNTOUCHED = "0-0"
 ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "adjudication"]
 AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
 
@@ -73,7 +75,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Pull:
-    """What changed since a cursor, and the cursor to ask with next."""
+    """What changed since a cursor, and the cursor to ask with next: a whole number that grows."""
 
     annotations: list[Annotation]
     cursor: str
@@ -81,16 +83,28 @@ class Pull:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """How far the people are."""
+    """How far the people are.
+
+    ``changed`` is another text once a judgment was given, edited or deleted.
+    """
 
     items: int
     answered: int
     judgments_wanted: int
     judgments_given: int
+    changed: str = UNTOUCHED
 
 
 class ReviewQueue(Protocol):
-    """Take items, give back every version of every annotation."""
+    """Take items, give back every version of every annotation.
+
+    ``name`` tells the adapters apart where something is kept about one of them, a cursor say.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the adapter."""
+        ...
 
     def push(self, workload: Workload, items: Sequence[ReviewItem]) -> int:
         """Add items in priority order and return how many were new.
@@ -103,7 +117,8 @@ class ReviewQueue(Protocol):
     def pull(self, workload: Workload, cursor: str | None) -> Pull:
         """Return each annotation version seen since ``cursor`` (None: all), deletions included.
 
-        Called by the sensor and the annotations asset; the same version may come again.
+        Called by the annotations asset; the same version may come again. A deletion is told of an
+        annotation that a pull has brought before; without a cursor none is missed.
         """
         ...
 

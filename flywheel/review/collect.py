@@ -47,10 +47,12 @@ class MergeReport:
 def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime) -> MergeReport:
     """Pull, keep every version, merge into corrections, send disputes to another person.
 
+    The first call of a day pulls everything, which finds every deletion; the others what changed.
+
     Raises:
         ConcurrencyError: another merge of the workload came first; this one can be repeated.
     """
-    seen = _keep_annotations(lake, workload, queue.pull(workload, None).annotations, now)
+    seen = _pull(lake, queue, workload, now)
     corrections = _OneWriter(lake, "corrections", workload.id)
     items = _OneWriter(lake, "review_items", workload.id)
     sent = read_sent(lake, workload.id)
@@ -107,6 +109,32 @@ class _OneWriter:
             )
 
 
+def _pull(lake: Lake, queue: ReviewQueue, workload: Workload, now: datetime) -> int:
+    # How far we are stands in the lake's own transactions: committed after the annotations, it is
+    # never ahead of them.
+    cursor = _Mark(lake, f"review-cursor:{queue.name}:{workload.id}")
+    whole_day = _Mark(lake, f"review-whole:{queue.name}:{workload.id}")
+    today = now.toordinal()
+    everything = whole_day.at < today
+    pull = queue.pull(workload, None if everything or not cursor.at else str(cursor.at))
+    seen = _keep_annotations(lake, workload, pull.annotations, now)
+    if everything:
+        whole_day.move(today)
+    cursor.move(int(pull.cursor))
+    return seen
+
+
+class _Mark:
+    def __init__(self, lake: Lake, application: str) -> None:
+        self._lake, self._application = lake, application
+        self.at = lake.transaction("annotations", application) or 0
+
+    def move(self, to: int) -> None:
+        if to > self.at:
+            nothing = pa.Table.from_pylist([], schema=TABLES["annotations"].schema)
+            self._lake.append("annotations", nothing, once=(self._application, to))
+
+
 def _keep_annotations(
     lake: Lake, workload: Workload, annotations: Iterable[Annotation], now: datetime
 ) -> int:
@@ -160,7 +188,7 @@ def _push_unanswered(
 ) -> None:
     # All of them, as the lake holds them: a batch or an adjudication that was cut off before its
     # push is repaired by the next merge.
-    answered = {annotation.item_id for annotation in annotations}
+    answered = {annotation.item_id for annotation in annotations if not annotation.deleted}
     items = [entry.item for entry in sent if entry.item.item_id not in answered]
     if items:
         queue.push(workload, items)

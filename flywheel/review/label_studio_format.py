@@ -6,8 +6,9 @@ are no answer. The local queue and the real server share this format.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flywheel.errors import DataError
@@ -24,6 +25,8 @@ __all__ = [
     "annotation_key",
     "annotator_of",
     "answer_line",
+    "email_of",
+    "micros",
     "moment",
     "result_of",
     "stamp",
@@ -33,6 +36,9 @@ __all__ = [
 CANT_TELL, NEW_CATEGORY = "can't tell", "new category"
 SIMULATED = "simulated:"
 _NO_NEIGHBOURS = "none yet"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Label Studio knows people by e-mail: no mail goes to this domain, and nobody can register it.
+_SIMULATED_EMAIL = re.compile(r"simulated\.(.+)@flywheel\.invalid")
 
 
 def stamp(at: datetime) -> str:
@@ -50,6 +56,11 @@ def moment(text: str) -> datetime:
             next_step="export the project again as JSON",
         ) from error
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def micros(text: str) -> int:
+    """Read a time that Label Studio wrote, in microseconds since 1970."""
+    return (moment(text) - _EPOCH) // timedelta(microseconds=1)
 
 
 def annotation_key(*parts: str) -> int:
@@ -85,7 +96,7 @@ def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()
                 "result": _answer_regions(workload, item.model_output, shown=True),
             }
         ]
-        meta["suggestion"] = item.model_output
+        meta |= {"suggestion": item.model_output, "confidence": item.confidence}
     return {
         "id": annotation_key(item.item_id),
         "data": data,
@@ -149,9 +160,18 @@ def annotation_id(task: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
 def annotator_of(raw: Mapping[str, Any]) -> str:
     """Name the person behind an annotation, however the export spells it."""
     person = raw.get("completed_by")
-    if isinstance(person, Mapping):
-        return str(person.get("email") or person.get("username") or f"label_studio:{person['id']}")
-    return f"label_studio:{person}"
+    if not isinstance(person, Mapping):
+        return f"label_studio:{person}"
+    name = str(person.get("email") or person.get("username") or f"label_studio:{person['id']}")
+    simulated = _SIMULATED_EMAIL.fullmatch(name)
+    return SIMULATED + simulated[1] if simulated else name
+
+
+def email_of(annotator: str) -> str:
+    """Return the e-mail address that an annotator's account has."""
+    if annotator.startswith(SIMULATED):
+        return f"simulated.{annotator.removeprefix(SIMULATED)}@flywheel.invalid"
+    return annotator
 
 
 def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKind, Any, str | None]:
@@ -159,7 +179,7 @@ def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKin
         return "skipped", None, None
     values: dict[str, Any] = {}
     for region in raw.get("result") or []:
-        if "from_name" in region:
+        if isinstance(region, Mapping) and "from_name" in region:
             values[region["from_name"]] = _value(region)
     verdict = values.pop(VERDICT, None)
     proposed = str(values.pop(PROPOSAL, "") or "").strip()

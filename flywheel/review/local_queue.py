@@ -5,7 +5,6 @@ People answer through `submit`, or in Label Studio itself: its JSON export is ta
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from flywheel.ports.review_queue import (
     Pull,
     QueueStatus,
     ReviewItem,
-    ReviewSlice,
 )
 from flywheel.review.label_studio_export import ExportReport, merge_export, read_export
 from flywheel.review.label_studio_format import (
@@ -25,37 +23,23 @@ from flywheel.review.label_studio_format import (
     annotation_from,
     annotation_key,
     annotator_of,
+    micros,
     result_of,
     stamp,
     task_of,
 )
 from flywheel.review.task_files import TaskFiles
+from flywheel.review.task_view import Task, seen_by_annotator
 from flywheel.review.tombstones import after, buried, bury
 from flywheel.workload import Workload
 
-__all__ = ["LocalReviewQueue", "Task"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A question as one annotator may see it: without anybody else's answer.
-
-    ``suggestion`` is the model's answer, None on control items.
-    """
-
-    item_id: str
-    workload_id: str
-    inference_id: str
-    input: str
-    suggestion: Any
-    confidence: float | None
-    slice: ReviewSlice
-    reason: str
-    priority: float
+__all__ = ["LocalReviewQueue"]
 
 
 class LocalReviewQueue:
     """Keep tasks and annotations under one folder, a subfolder per workload."""
+
+    name = "local"
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
@@ -78,15 +62,15 @@ class LocalReviewQueue:
     def pull(self, workload: Workload, cursor: str | None) -> Pull:
         """Return the annotations of every task that changed at or after the cursor."""
         found: list[Annotation] = []
-        newest = cursor or ""
+        newest = since = int(cursor or 0)
         for task in self._files(workload.id).all():
-            changed = task["meta"]["changed_at"]
-            if cursor is not None and changed < cursor:
+            changed = micros(task["meta"]["changed_at"])
+            if changed < since:
                 continue
             newest = max(newest, changed)
             found += [annotation_from(workload, task, raw) for raw in task["annotations"]]
             found += buried(workload, task)
-        return Pull(found, newest)
+        return Pull(found, str(newest))
 
     def status(self, workload: Workload) -> QueueStatus:
         """Count items and judgments."""
@@ -94,7 +78,10 @@ class LocalReviewQueue:
         given = [len(_judgments(task)) for task in tasks]
         wanted = [task["meta"]["judgments"] for task in tasks]
         answered = sum(have >= want for have, want in zip(given, wanted, strict=True))
-        return QueueStatus(len(tasks), answered, sum(wanted), sum(given))
+        touched = [t for t in tasks if t["annotations"] or t["meta"].get("deleted")]
+        newest = max((micros(task["meta"]["changed_at"]) for task in touched), default=0)
+        changed = f"{sum(given)}-{newest}"
+        return QueueStatus(len(tasks), answered, sum(wanted), sum(given), changed)
 
     # -- people ------------------------------------------------------------------------------
 
@@ -110,7 +97,7 @@ class LocalReviewQueue:
             task for task in tasks if task["data"]["inference_id"] not in met and not _is_full(task)
         ]
         open_.sort(key=lambda task: (-task["meta"]["priority"], task["data"]["item_id"]))
-        return [_seen_by_annotator(task) for task in open_]
+        return [seen_by_annotator(task) for task in open_]
 
     def submit(
         self,
@@ -239,19 +226,3 @@ def _by(raw: dict[str, Any], annotator: str) -> bool:
 
 def _met(task: dict[str, Any], annotator: str) -> bool:
     return any(_by(raw, annotator) for raw in task["annotations"])
-
-
-def _seen_by_annotator(task: dict[str, Any]) -> Task:
-    data = task["data"]
-    prediction = task["predictions"][0] if task["predictions"] else {}
-    return Task(
-        item_id=data["item_id"],
-        workload_id=data["workload_id"],
-        inference_id=data["inference_id"],
-        input=data["text"],
-        suggestion=task["meta"].get("suggestion") if prediction else None,
-        confidence=prediction.get("score"),
-        slice=data["slice"],
-        reason=data["reason"],
-        priority=float(task["meta"]["priority"]),
-    )

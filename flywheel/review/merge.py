@@ -15,12 +15,19 @@ from flywheel.label_mapping import AnswerMapping
 from flywheel.ports.review_queue import Annotation, ReviewItem
 from flywheel.review.sampling import draw
 from flywheel.review.sent_items import SentItem
-from flywheel.review.verdicts import Verdict, decide, read_judgments
+from flywheel.review.verdicts import Judgment, Verdict, decide, read_judgments
 from flywheel.workload import Workload
 
-__all__ = ["SOURCE", "MergeOutcome", "adjudication_of", "merge_annotations"]
+__all__ = [
+    "SOURCE",
+    "MergeOutcome",
+    "adjudication_of",
+    "is_adjudication",
+    "merge_annotations",
+]
 
 SOURCE = "review"
+_SECOND = "-adjudication"
 # A correction is written again when one of these differs from its latest version.
 _CONTENT = (
     "status", "output", "label_id", "proposed_label", "annotators", "annotation_ids",
@@ -70,7 +77,7 @@ def merge_annotations(
     for entry in roots:
         second_id = adjudications.get(entry.item.inference_id)
         first, bad = read_judgments(workload, mapping, by_item[entry.item.item_id])
-        second, worse = read_judgments(workload, mapping, by_item[second_id] if second_id else [])
+        second, worse = _adjudications(workload, mapping, first, by_item[second_id or ""])
         unusable += bad + worse
         verdict = decide(first, entry.item.judgments, second)
         verdicts[verdict.status] += 1
@@ -88,7 +95,7 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
     """Make the item in which another person decides a dispute; it counts in the same batch."""
     root = entry.item
     return ReviewItem(
-        item_id=f"{root.item_id}-adjudication",
+        item_id=f"{root.item_id}{_SECOND}",
         batch_id=root.batch_id,
         workload_id=root.workload_id,
         inference_id=root.inference_id,
@@ -105,6 +112,24 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
         subject_id=root.subject_id,
         chosen_at=now,
     )
+
+
+def is_adjudication(item_id: str) -> bool:
+    """Say whether an item is one in which a dispute is decided."""
+    return item_id.endswith(_SECOND)
+
+
+def _adjudications(
+    workload: Workload,
+    mapping: AnswerMapping,
+    first: Sequence[Judgment],
+    annotations: Sequence[Annotation],
+) -> tuple[list[Judgment], int]:
+    # Nobody decides a dispute of their own; Label Studio lets everybody open every item.
+    second, unusable = read_judgments(workload, mapping, annotations)
+    parties = {judgment.annotation.annotator for judgment in first}
+    others = [judgment for judgment in second if judgment.annotation.annotator not in parties]
+    return others, unusable + len(second) - len(others)
 
 
 def _correction(

@@ -17,7 +17,8 @@ from rich.text import Text
 from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.ports.review_queue import AnnotationKind
 from flywheel.review.label_studio_format import SIMULATED
-from flywheel.review.local_queue import LocalReviewQueue, Task
+from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.review.task_view import Task
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["SessionReport", "answer_items", "match_options", "plain"]

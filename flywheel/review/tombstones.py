@@ -9,7 +9,7 @@ from flywheel.ports.review_queue import Annotation
 from flywheel.review.label_studio_format import annotation_from, moment, stamp
 from flywheel.workload import Workload
 
-__all__ = ["after", "buried", "bury"]
+__all__ = ["after", "buried", "bury", "tombstone"]
 
 _TICK = timedelta(microseconds=1)
 
@@ -35,7 +35,15 @@ def buried(workload: Workload, task: Mapping[str, Any]) -> list[Annotation]:
     found = []
     for stone in task["meta"].get("deleted", ()):
         at = moment(stone["deleted_at"])
-        annotation = annotation_from(workload, task, stone["annotation"])
-        version = f"{at:%Y%m%dT%H%M%S%fZ}-deleted"
-        found.append(replace(annotation, version=version, updated_at=at, deleted=True))
+        found.append(_deleted(annotation_from(workload, task, stone["annotation"]), at))
     return found
+
+
+def tombstone(annotation: Annotation, now: datetime) -> Annotation:
+    """Return the version of an annotation that says it was deleted."""
+    return _deleted(annotation, moment(after(now, [stamp(annotation.updated_at)])))
+
+
+def _deleted(annotation: Annotation, at: datetime) -> Annotation:
+    version = f"{at:%Y%m%dT%H%M%S%fZ}-deleted"
+    return replace(annotation, version=version, updated_at=at, deleted=True)

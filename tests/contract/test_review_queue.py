@@ -5,110 +5,140 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.clock import ManualClock
-from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.review.label_studio.client import LabelStudioClient
 from tests.fakes.review_items import review_item
-from tests.fakes.review_world import END, classification
+from tests.fakes.review_queues import label_studio_queue, local_queue
 
-WORKLOAD = classification()
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that tests move."""
-    return ManualClock(END)
+ANN, BEN = "ann@plant.example", "ben@plant.example"
 
 
-@pytest.fixture(params=["local"])
-def queue(request, tmp_path, clock):
+@pytest.fixture(
+    params=["local", pytest.param("label_studio", marks=[pytest.mark.services, pytest.mark.slow])]
+)
+def queue(request, tmp_path):
     """Return an empty queue of each adapter."""
-    return LocalReviewQueue(tmp_path / "queue", clock)
+    if request.param == "local":
+        opened = local_queue(tmp_path)
+    else:
+        server = request.getfixturevalue("label_studio")
+        opened = label_studio_queue(LabelStudioClient(server.url, server.token))
+    with opened as queue:
+        yield queue
 
 
-def items(count, **changes):
+def items(queue, count, **changes):
     """Return items in order of priority."""
-    return [review_item(WORKLOAD, number, **changes) for number in range(count)]
+    return [review_item(queue.workload, number, **changes) for number in range(count)]
 
 
 def test_push_counts_what_is_new(queue):
     """A push that is repeated, in whole or in part, adds nothing twice."""
-    assert queue.push(WORKLOAD, items(3)) == 3
-    assert queue.push(WORKLOAD, items(5)) == 2
-    assert queue.status(WORKLOAD).items == 5
+    assert queue.push(items(queue, 3)) == 3
+    assert queue.push(items(queue, 5)) == 2
+    assert queue.status().items == 5
 
 
 def test_pushed_again_an_item_keeps_its_judgments(queue):
     """An item that is there already is left alone."""
-    queue.push(WORKLOAD, items(1))
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    queue.push(WORKLOAD, [replace(items(1)[0], input="changed")])
-    assert queue.status(WORKLOAD).judgments_given == 1
-    assert queue.pull(WORKLOAD, None).annotations[0].output == "oil fault"
+    queue.push(items(queue, 1))
+    queue.submit("item0000", ANN, "oil fault")
+    queue.push([replace(items(queue, 1)[0], input="changed")])
+    assert queue.status().judgments_given == 1
+    assert queue.pull().annotations[0].output == "oil fault"
+
+
+def test_people_get_the_most_urgent_first(queue):
+    """Items come in the order of their priority, with the model's answer where it may be seen."""
+    blind = review_item(queue.workload, 7, slice="control", priority=3.5, model_output="oil fault")
+    queue.push([*items(queue, 2, model_output="heat fault"), blind])
+    tasks = queue.queue.open_tasks(queue.workload.id, ANN)
+    assert [task.item_id for task in tasks] == ["item0007", "item0000", "item0001"]
+    assert [task.suggestion for task in tasks] == [None, "heat fault", "heat fault"]
 
 
 def test_status_counts_items_and_judgments(queue):
     """An item is answered when it has all the judgments it wants."""
-    queue.push(WORKLOAD, items(2, judgments=2))
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    queue.submit(WORKLOAD, "item0000", "ben", "oil fault")
-    queue.submit(WORKLOAD, "item0001", "ann", kind="skipped")
-    status = queue.status(WORKLOAD)
+    queue.push(items(queue, 2, judgments=2))
+    queue.submit("item0000", ANN, "oil fault")
+    queue.submit("item0000", BEN, "oil fault")
+    queue.submit("item0001", ANN, kind="skipped")
+    status = queue.status()
     assert (status.items, status.answered) == (2, 1)
     assert (status.judgments_wanted, status.judgments_given) == (4, 2)
 
 
+def test_status_tells_of_every_change(queue):
+    """Also an edit and a deletion with a new judgment, which leave the numbers as they were."""
+    queue.push(items(queue, 1))
+    queue.submit("item0000", ANN, "oil fault")
+    first = queue.status()
+    queue.pass_time(seconds=1)
+    queue.submit("item0000", ANN, "heat fault")
+    second = queue.status()
+    assert second.judgments_given == first.judgments_given
+    assert second.changed != first.changed
+    assert queue.status().changed == second.changed
+
+
 def test_empty_queue_answers(queue):
     """A workload without items has no tasks, no annotations and zeros."""
-    assert queue.status(WORKLOAD).items == 0
-    assert queue.pull(WORKLOAD, None).annotations == []
+    assert queue.status().items == 0
+    assert queue.pull().annotations == []
 
 
-def test_pull_gives_everything_first_and_changes_later(queue, clock):
+def test_pull_gives_everything_first_and_changes_later(queue):
     """With a cursor only what changed since comes; the same version may come again."""
-    queue.push(WORKLOAD, items(2))
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    first = queue.pull(WORKLOAD, None)
-    clock.move_to(END + timedelta(hours=1))
-    queue.submit(WORKLOAD, "item0001", "ann", "heat fault")
-    later = queue.pull(WORKLOAD, first.cursor)
+    queue.push(items(queue, 2))
+    queue.submit("item0000", ANN, "oil fault")
+    first = queue.pull()
+    queue.pass_time(hours=1)
+    queue.submit("item0001", ANN, "heat fault")
+    later = queue.pull(first.cursor)
     assert [one.item_id for one in first.annotations] == ["item0000"]
     assert "item0001" in {one.item_id for one in later.annotations}
-    clock.move_to(END + timedelta(hours=2))
-    queue.submit(WORKLOAD, "item0000", "ann", "noise fault")
-    last = queue.pull(WORKLOAD, later.cursor).annotations
+    assert int(later.cursor) > int(first.cursor)
+    queue.pass_time(hours=1)
+    queue.submit("item0000", ANN, "noise fault")
+    last = queue.pull(later.cursor).annotations
     assert {one.output for one in last if one.item_id == "item0000"} == {"noise fault"}
 
 
 def test_change_at_the_cursors_own_moment_is_not_lost(queue):
     """What happens in the instant of a pull comes with the next one."""
-    queue.push(WORKLOAD, items(2))
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    cursor = queue.pull(WORKLOAD, None).cursor
-    queue.submit(WORKLOAD, "item0001", "ann", "oil fault")
-    found = queue.pull(WORKLOAD, cursor).annotations
+    queue.push(items(queue, 2))
+    queue.submit("item0000", ANN, "oil fault")
+    cursor = queue.pull().cursor
+    queue.submit("item0001", ANN, "oil fault")
+    found = queue.pull(cursor).annotations
     assert "item0001" in {one.item_id for one in found}
 
 
-def test_edit_is_a_later_version_of_the_same_annotation(queue, clock):
+def test_edit_is_a_later_version_of_the_same_annotation(queue):
     """The id stays, the version and the time move on."""
-    queue.push(WORKLOAD, items(1))
-    first = queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    clock.move_to(END + timedelta(minutes=1))
-    second = queue.submit(WORKLOAD, "item0000", "ann", "heat fault")
+    queue.push(items(queue, 1))
+    first = queue.submit("item0000", ANN, "oil fault")
+    queue.pass_time(minutes=1)
+    second = queue.submit("item0000", ANN, "heat fault")
     assert second.annotation_id == first.annotation_id
     assert second.version > first.version
-    assert (second.created_at, second.updated_at) == (END, END + timedelta(minutes=1))
+    assert second.created_at == first.created_at
+    assert second.updated_at > first.updated_at
 
 
-def test_deletion_is_told(queue):
-    """A deleted annotation comes once more, marked, after its last version."""
-    queue.push(WORKLOAD, items(1))
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    queue.withdraw(WORKLOAD, "item0000", "ann")
-    (found,) = queue.pull(WORKLOAD, None).annotations
+@pytest.mark.parametrize("everything", [True, False])
+def test_deletion_is_told(queue, everything):
+    """An annotation that was seen and deleted comes once more, marked, after its last version."""
+    queue.push(items(queue, 1))
+    queue.submit("item0000", ANN, "oil fault")
+    seen = queue.pull()
+    queue.pass_time(minutes=1)
+    queue.withdraw("item0000", ANN)
+    (found,) = queue.pull(None if everything else seen.cursor).annotations
     assert found.deleted
-    assert found.updated_at > END
-    assert queue.status(WORKLOAD).judgments_given == 0
+    assert found.annotation_id == seen.annotations[0].annotation_id
+    assert found.output == "oil fault"
+    assert found.updated_at > seen.annotations[0].updated_at
+    assert queue.status().judgments_given == 0
 
 
 @pytest.mark.parametrize(
@@ -122,17 +152,35 @@ def test_deletion_is_told(queue):
 )
 def test_every_kind_of_judgment_survives(queue, kind, output, proposed):
     """What a person said comes back as it was said, with the seconds it took."""
-    queue.push(WORKLOAD, items(1))
-    queue.submit(
-        WORKLOAD, "item0000", "ann", output, kind=kind, proposed_label=proposed, seconds=3.5
-    )
-    (found,) = queue.pull(WORKLOAD, None).annotations
+    queue.push(items(queue, 1))
+    queue.submit("item0000", ANN, output, kind=kind, proposed_label=proposed, seconds=3.5)
+    (found,) = queue.pull().annotations
     assert (found.kind, found.output, found.proposed_label) == (kind, output, proposed)
-    assert (found.annotator, found.seconds, found.simulated) == ("ann", 3.5, False)
+    assert (found.annotator, found.seconds, found.simulated) == (ANN, 3.5, False)
+    assert timedelta(0) <= found.updated_at - found.created_at < timedelta(minutes=1)
 
 
 def test_simulated_annotators_are_marked(queue):
     """A simulated judgment says so."""
-    queue.push(WORKLOAD, items(1))
-    queue.submit(WORKLOAD, "item0000", "simulated:ann", "oil fault")
-    assert queue.pull(WORKLOAD, None).annotations[0].simulated
+    queue.push(items(queue, 1))
+    queue.submit("item0000", "simulated:ann", "oil fault")
+    (found,) = queue.pull().annotations
+    assert (found.annotator, found.simulated) == ("simulated:ann", True)
+
+
+def test_an_adjudication_goes_to_somebody_else(queue):
+    """Who judged an answer is not asked to adjudicate it; a third person is."""
+    queue.push(items(queue, 1))
+    queue.submit("item0000", ANN, "oil fault")
+    queue.push(
+        [review_item(queue.workload, 0, item_id="item0000-adjudication", slice="adjudication")]
+    )
+    asked = {
+        person: [task.item_id for task in queue.queue.open_tasks(queue.workload.id, person)]
+        for person in (ANN, BEN)
+    }
+    assert asked == {ANN: [], BEN: ["item0000-adjudication"]}
+    queue.submit("item0000-adjudication", BEN, "heat fault")
+    assert {one.item_id for one in queue.pull().annotations} == {
+        "item0000", "item0000-adjudication",
+    }  # fmt: skip

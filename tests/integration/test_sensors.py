@@ -7,6 +7,7 @@ import pytest
 
 from definitions import build_definitions
 from flywheel.orchestration.keys import cycle_partitions
+from flywheel.ports.review_queue import UNTOUCHED
 from flywheel.taxonomy_change import add_labels
 from flywheel.turn.landing import land
 from tests.fakes.turn_world import TurnWorld
@@ -136,11 +137,11 @@ def test_an_approval_without_a_partition_blocks_nobody(world):
 
 
 def test_finished_reviews_move_the_cursor(world):
-    """The cursor holds the judgments seen, so that only new ones start the job."""
+    """The cursor holds what was seen, so that only a change starts the job."""
     evaluated = world.dagster.evaluate("finished_reviews_sensor")
 
     assert not evaluated.run_requests
-    assert json.loads(evaluated.cursor) == {"parts": 0}
+    assert json.loads(evaluated.cursor) == {"parts": UNTOUCHED}
 
 
 def test_the_calendar_schedule_opens_the_cycle_and_launches_nothing(world):

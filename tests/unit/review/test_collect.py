@@ -410,3 +410,32 @@ def test_merge_that_was_killed_is_finished_by_the_next(lake, queue, world, table
     assert [row["slice"] for row in items].count("adjudication") == 1
     assert "adjudication" in {t.slice for t in queue.open_tasks(workload.id, "cleo")}
     assert not collect(lake, queue, workload, now=END).changed
+
+
+def test_only_the_first_call_of_a_day_asks_for_everything(lake, queue, world, monkeypatch):
+    """Later calls ask for what changed, and a day later everything is looked at again."""
+    workload, tasks = world
+    asked = []
+    pull = queue.pull
+    monkeypatch.setattr(queue, "pull", lambda w, cursor: asked.append(cursor) or pull(w, cursor))
+    queue.submit(workload, tasks["i00000"], "ann", truth(0))
+    for hours in (0, 1, 2, 24, 25):
+        collect(lake, queue, workload, now=END + timedelta(hours=hours))
+    assert [cursor is None for cursor in asked] == [True, False, False, True, False]
+
+
+def test_nobody_adjudicates_a_dispute_of_their_own(lake, queue, world):
+    """A decision by a party of the dispute counts as unusable, and the dispute stays."""
+    workload, tasks = world
+    key = tasks["i00000"]
+    queue.submit(workload, key, "ann", truth(0))
+    queue.submit(workload, key, "ben", truth(1))
+    collect(lake, queue, workload, now=END)
+    # The local queue refuses this, a page of Label Studio does not.
+    monkeypatched = queue._check_may_judge
+    queue._check_may_judge = lambda *_: None
+    queue.submit(workload, f"{key}-adjudication", "ben", truth(1))
+    queue._check_may_judge = monkeypatched
+    report = collect(lake, queue, workload, now=END)
+    assert (report.unusable, report.verdicts["disputed"]) == (1, 1)
+    assert latest(lake, workload, key)["status"] == "disputed"

@@ -88,7 +88,7 @@ def test_a_long_list_has_a_filter():
     many = parsed(labels(*(f"label {n}" for n in range(77))))
     (found,) = many.iter("Filter")
     assert found.get("toName") == "label"
-    assert list(parsed(classification())).iter("Filter") == []
+    assert list(parsed(classification()).iter("Filter")) == []
 
 
 def test_fields_are_typed_by_the_schema():

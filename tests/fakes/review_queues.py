@@ -1,0 +1,89 @@
+"""The review queues under test, each with what its annotators can do and a memory of its pulls."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flywheel.clock import ManualClock
+from flywheel.ports.review_queue import Annotation, Pull
+from flywheel.review.label_studio.client import LabelStudioClient
+from flywheel.review.label_studio.projects import adjudication_title
+from flywheel.review.label_studio.provisioning import provision
+from flywheel.review.label_studio.queue import LabelStudioReviewQueue
+from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.workload import Workload
+from tests.fakes.review_world import END, classification
+
+
+class Memory:
+    """What the lake would hold: the latest version of every annotation that a pull brought."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, Annotation] = {}
+
+    def keep(self, pull: Pull) -> Pull:
+        """Remember a pull and give it on."""
+        for one in sorted(pull.annotations, key=lambda one: one.updated_at):
+            self._latest[one.annotation_id] = one
+        return pull
+
+    def seen(self, workload_id: str) -> list[Annotation]:
+        """Return the latest versions."""
+        return [one for one in self._latest.values() if one.workload_id == workload_id]
+
+
+class QueueUnderTest:
+    """A queue, its workload, and a clock that moves where the queue has one of ours."""
+
+    def __init__(self, queue: Any, workload: Workload, clock: ManualClock, memory: Memory) -> None:
+        self.queue, self.workload, self.memory = queue, workload, memory
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        """Hand everything else to the queue, for its workload."""
+        method = getattr(self.queue, name)
+        return lambda *args, **kwargs: method(self.workload, *args, **kwargs)
+
+    def pull(self, cursor: str | None = None) -> Pull:
+        """Pull as the review stage does: what came is kept."""
+        return self.memory.keep(self.queue.pull(self.workload, cursor))
+
+    def pass_time(self, **delta: float) -> None:
+        """Let time pass; a real server's passes by itself."""
+        from datetime import timedelta
+
+        self._clock.move_to(self._clock.now() + timedelta(**delta))
+
+
+@contextmanager
+def local_queue(folder: Path) -> Iterator[QueueUnderTest]:
+    """Yield an empty local queue."""
+    clock = ManualClock(END)
+    queue = LocalReviewQueue(folder / "queue", clock)
+    yield QueueUnderTest(queue, classification(), clock, Memory())
+
+
+@contextmanager
+def label_studio_queue(
+    client: LabelStudioClient, workload: Workload | None = None
+) -> Iterator[QueueUnderTest]:
+    """Yield an empty queue in Label Studio, its project new and deleted afterwards."""
+    name = f"w{uuid.uuid4().hex[:10]}"
+    workload = classification(id=name) if workload is None else workload
+    provision(client, workload)
+    memory, clock = Memory(), ManualClock(END)
+    queue = LabelStudioReviewQueue(client, clock, seen=memory.seen)
+    try:
+        yield QueueUnderTest(queue, workload, clock, memory)
+    finally:
+        remove_projects(client, workload.id)
+
+
+def remove_projects(client: LabelStudioClient, workload_id: str) -> None:
+    """Delete a workload's projects and all in them."""
+    for title in (workload_id, adjudication_title(workload_id)):
+        for raw in client.request("GET", "/api/projects/", params={"title": title})["results"]:
+            if raw["title"] == title:
+                client.request("DELETE", f"/api/projects/{raw['id']}/")
