@@ -67,12 +67,3 @@ def test_it_may_be_told_of_the_receiver_alone(label_studio):
         for url in ("http://127.0.0.2:9/", "http://10.0.0.1/", "http://169.254.169.254/")
     }
     assert set(answers.values()) == {403}
-
-
-def test_it_stays_after_a_kill(own_services):
-    """Killed and started again, it has its data and the token that it gave."""
-    services = own_services("label-studio")
-    token = services.connections.label_studio_token
-    services.kill("label-studio")
-    services.start("label-studio")
-    assert services.connections.label_studio_token == token

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from definitions import build_definitions
+from flywheel.errors import UnavailableError
 from flywheel.orchestration.keys import cycle_partitions
 from flywheel.ports.review_queue import UNTOUCHED
 from flywheel.taxonomy_change import add_labels
@@ -142,6 +143,44 @@ def test_finished_reviews_move_the_cursor(world):
 
     assert not evaluated.run_requests
     assert json.loads(evaluated.cursor) == {"parts": UNTOUCHED}
+
+
+def test_a_hint_asks_for_a_collection_until_it_was_made(world):
+    """The number of judgments is as before; the hint alone asks, again after a while, and ends."""
+    state = world.platform.state
+    state.put_hints([("parts", "ANNOTATION_UPDATED"), ("elsewhere", "OTHER")])
+    first = _collections(world)
+    assert [job for job, _ in first] == ["parts_review_job"]
+    assert _collections(world) == first
+    world.move(minutes=10)
+    again = _collections(world)
+    assert [job for job, _ in again] == ["parts_review_job"]
+    assert again != first
+    assert world.dagster.run("parts_review_job").success
+    assert _collections(world) == []
+    assert set(state.pending_hints()) == {"elsewhere"}
+
+
+def test_a_queue_that_is_away_is_asked_again(world):
+    """The tick says why it did nothing, and forgets nothing."""
+
+    class Away:
+        def status(self, _workload):
+            raise UnavailableError("Label Studio does not answer.", next_step="start it")
+
+    world.platform.state.put_hints([("parts", "OTHER")])
+    queue = world.platform.queue
+    world.platform.__dict__["queue"] = Away()
+    evaluated = world.dagster.evaluate("finished_reviews_sensor")
+    assert not evaluated.run_requests
+    assert "does not answer" in evaluated.skip_reason.skip_message
+    world.platform.__dict__["queue"] = queue
+    assert [job for job, _ in _collections(world)] == ["parts_review_job"]
+
+
+def _collections(world) -> list[tuple[str, str]]:
+    evaluated = world.dagster.evaluate("finished_reviews_sensor")
+    return [(request.job_name, request.run_key) for request in evaluated.run_requests or ()]
 
 
 def test_the_calendar_schedule_opens_the_cycle_and_launches_nothing(world):

@@ -53,7 +53,7 @@ class Receiver:
         self._secret = secret.encode()
         self._writer = writer
         self._workloads = workloads
-        self._limit = limit or RateLimit(per_second=50, burst=500)
+        self._limit = limit or RateLimit(per_second=20, burst=200)
         self._lock = threading.Lock()
         self.answers: Counter[int] = Counter()
 

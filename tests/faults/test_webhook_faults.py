@@ -1,0 +1,349 @@
+"""Webhooks of a real Label Studio: forged, doubled, lost, too many, too large, too early, too late.
+
+A hint makes the question come sooner; what is answered never depends on one.
+"""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from flywheel.clock import SystemClock
+from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.review.label_studio.annotators import add_annotator
+from flywheel.review.label_studio.client import LabelStudioClient
+from flywheel.review.label_studio.provisioning import HEADER, WebhookTarget, provision
+from flywheel.review.label_studio_format import result_of, task_of
+from flywheel.services.label_studio_account import Account, sign_in
+from flywheel.services.renewal import renew_token
+from flywheel.settings import CONNECTIONS
+from flywheel.state import State
+from flywheel.workload import Workload, parse_workload
+from tests.fakes.review_items import review_item
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+REPOSITORY = Path(__file__).parents[2]
+HUNDRED_MB = 100_000_000
+SECONDS = 30
+
+
+class Receiver:
+    """The command `flywheel webhooks` as a process, on a deployment with one workload."""
+
+    def __init__(self, folder: Path, label_studio, workload: Workload) -> None:
+        self.workload = workload
+        self.port = urlsplit(label_studio.webhook_url).port
+        self.url = f"{label_studio.webhook_url}/{workload.id}"
+        self.secret = label_studio.webhook_secret
+        (folder / "workloads").mkdir(parents=True)
+        file = folder / "workloads" / f"{workload.id}.yaml"
+        file.write_text(workload.model_dump_json(exclude_unset=True))
+        self.state = State.open(f"sqlite:///{folder / 'home' / 'state.db'}", SystemClock())
+        settings = label_studio.settings | {"home": folder / "home", "workloads": file.parent}
+        self.environment = os.environ | {
+            f"FLYWHEEL_{key.upper()}": str(value) for key, value in settings.items()
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "flywheel.cli", "webhooks"], env=self.environment, cwd=REPOSITORY
+        )
+        wait_for(lambda: self.call("GET", "/healthz") == 200, "the receiver")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.send_signal(number)
+            assert self.process.wait(SECONDS) in {0, -number}
+            self.process = None
+
+    def call(self, method: str, path: str, body: bytes = b"", word: str = "") -> int | None:
+        """Call the receiver; None when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        try:
+            connection.request(method, path, body, {HEADER: word} if word else {})
+            return connection.getresponse().status
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+    def actions(self) -> set[str]:
+        """Return what was said and not looked at yet."""
+        pending = self.state.pending_hints().get(self.workload.id)
+        return set() if pending is None else set(pending.actions)
+
+    @property
+    def memory(self) -> int:
+        """Return the process's resident memory in bytes."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).memory_info().rss
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+    """Poll a condition until a deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} within {seconds} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def workload() -> Workload:
+    """Return a workload that no other test has."""
+    labels = [{"id": name, "name": name} for name in ("dent", "scratch")]
+    raw = {
+        "id": f"w{uuid.uuid4().hex[:10]}",
+        "owner": "o",
+        "task": {"type": "classification"},
+        "taxonomy": {"version": 1, "labels": labels},
+        "prompt": "{input}",
+    }
+    return parse_workload(raw, source="test")
+
+
+@pytest.fixture
+def client(label_studio):
+    """Yield a client with the service's own token."""
+    client = LabelStudioClient(label_studio.url, label_studio.token)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def own_label_studio(module_services):
+    """Return a set of services whose Label Studio these tests may hurt."""
+    return module_services("label-studio")
+
+
+@pytest.fixture
+def receiver(tmp_path, label_studio, workload):
+    """Yield a receiver that does not run yet, at the address that Label Studio calls."""
+    made = Receiver(tmp_path, label_studio, workload)
+    yield made
+    made.stop()
+    made.state.close()
+
+
+@pytest.fixture
+def task(label_studio, client, workload) -> str:
+    """Return the path of a task in a project whose webhook is the receiver's."""
+    target = WebhookTarget(label_studio.webhook_url, label_studio.webhook_secret)
+    project = provision(client, workload, target).project
+    client.request("POST", f"/api/projects/{project.id}/import", _tasks(workload, 1))
+    found = client.request("GET", "/api/tasks/", params={"project": project.id})
+    return f"/api/tasks/{found['tasks'][0]['id']}"
+
+
+def _tasks(workload: Workload, count: int) -> list[dict]:
+    items = [review_item(workload, number) for number in range(count)]
+    return [{"data": task_of(workload, item)["data"]} for item in items]
+
+
+def _annotate(client: LabelStudioClient, workload: Workload, task: str, label="dent") -> int:
+    result = result_of(workload, label)
+    return int(client.request("POST", f"{task}/annotations/", {"result": result})["id"])
+
+
+def test_what_an_annotator_does_arrives_as_a_hint(receiver, client, task):
+    """Label Studio itself tells of a new, a changed and a deleted annotation, and of the project."""
+    receiver.start()
+    annotation = _annotate(client, receiver.workload, task)
+    wait_for(lambda: receiver.actions() == {"ANNOTATION_CREATED"}, "the first hint")
+    client.request("PATCH", f"/api/annotations/{annotation}/", {"lead_time": 3.0})
+    client.request("DELETE", f"/api/annotations/{annotation}/")
+    told = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"}
+    wait_for(lambda: receiver.actions() == told, "the other hints")
+    project = client.request("GET", task)["project"]
+    client.request("PATCH", f"/api/projects/{project}/", {"color": "#123456"})
+    wait_for(lambda: "PROJECT_UPDATED" in receiver.actions(), "the project's hint")
+
+
+def test_a_receiver_that_is_away_costs_the_annotator_nothing(receiver, client, task):
+    """The judgment is taken although nobody hears of it; the next one is told again."""
+    begun = time.monotonic()
+    _annotate(client, receiver.workload, task)
+    assert time.monotonic() - begun < 10
+    assert client.request("GET", task)["total_annotations"] == 1
+    assert receiver.actions() == set()
+    receiver.start()
+    _annotate(client, receiver.workload, task, "scratch")
+    wait_for(lambda: receiver.actions() == {"ANNOTATION_CREATED"}, "the hint")
+
+
+def test_a_frozen_receiver_holds_the_annotator_no_longer_than_its_second(receiver, client, task):
+    """Label Studio gives up, keeps the judgment, and what waited is taken when it goes on."""
+    receiver.start()
+    receiver.process.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    _annotate(client, receiver.workload, task)
+    assert time.monotonic() - begun < 15
+    receiver.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: receiver.call("GET", "/healthz") == 200, "the receiver")
+    assert client.request("GET", task)["total_annotations"] == 1
+
+
+def test_a_killed_receiver_has_kept_what_it_answered(receiver):
+    """Every call that was answered with 200 before a kill -9 is in the inbox after it."""
+    receiver.start()
+    path, word = urlsplit(receiver.url).path, receiver.secret
+    assert receiver.call("POST", path, b'{"action": "ANNOTATION_UPDATED"}', word) == 200
+    receiver.stop(signal.SIGKILL)
+    assert receiver.actions() == {"ANNOTATION_UPDATED"}
+
+
+def test_forged_doubled_and_disordered_calls(receiver):
+    """Forged ones leave nothing; doubled and disordered ones leave one question."""
+    receiver.start()
+    path, word = urlsplit(receiver.url).path, receiver.secret
+    created, deleted = b'{"action": "ANNOTATION_CREATED"}', b'{"action": "ANNOTATIONS_DELETED"}'
+    assert [receiver.call("POST", path, created, f"{word}x") for _ in range(3)] == [401] * 3
+    assert receiver.call("POST", path, created) == 401
+    assert receiver.state.pending_hints() == {}
+    calls = [deleted, created, created, deleted, created]
+    assert [receiver.call("POST", path, body, word) for body in calls] == [200] * 5
+    pending = receiver.state.pending_hints()[receiver.workload.id]
+    receiver.state.finish_hints(receiver.workload.id, pending.newest)
+    assert receiver.state.pending_hints() == {}
+
+
+def test_a_body_of_100_mb_is_not_read(receiver):
+    """It is refused by its head, with and without the secret; memory stays where it was."""
+    receiver.start()
+    before = receiver.memory
+    for word, status in ((receiver.secret, 413), ("forged", 401)):
+        assert _send(receiver, word, HUNDRED_MB) == status
+    assert receiver.memory - before < HUNDRED_MB / 4
+    assert receiver.actions() == set()
+    assert receiver.call("GET", "/healthz") == 200
+
+
+def _send(receiver: Receiver, word: str, length: int) -> int:
+    path, chunk = urlsplit(receiver.url).path, b"x" * 1_000_000
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\n{HEADER}: {word}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", receiver.port), SECONDS) as caller:
+        caller.sendall(head.encode())
+        answer = caller.recv(100)
+        # Who goes on sending is cut off: nobody reads.
+        with suppress(ConnectionError):
+            for _ in range(length // len(chunk)):
+                caller.sendall(chunk)
+    return int(answer.split()[1])
+
+
+def test_too_many_calls_are_refused_and_leave_one_question(receiver):
+    """Beyond the limit the answer is 429; what was taken is still one look at the project."""
+    receiver.start()
+    path, word = urlsplit(receiver.url).path, receiver.secret
+    answers = [receiver.call("POST", path, b"{}", word) for _ in range(300)]
+    assert set(answers) <= {200, 429}
+    assert answers[0] == 200
+    assert receiver.call("GET", "/healthz") == 200
+    assert receiver.actions() == {"OTHER"}
+
+
+def test_an_expired_token_says_what_to_do(own_label_studio):
+    """A token past its end is told from one that is wrong nowhere: both are renewed the same way.
+
+    One that was revoked is renewed, and a client that holds it goes on with the new one.
+    """
+    services = own_label_studio
+    found = services.connections.settings()
+    old = LabelStudioClient(
+        found["label_studio_url"],
+        found["label_studio_token"],
+        renewed=lambda: services.connections.settings()["label_studio_token"],
+    )
+    assert old.request("GET", "/api/current-user/whoami")
+    key = (services.layout.secrets / "label_studio_key").read_text()
+    step = _refused(found["label_studio_url"], _expired(found["label_studio_token"], key))
+    assert "flywheel services up label-studio" in step
+    assert not renew_token(services.folder)
+    _revoke(services, found)
+    _refused(found["label_studio_url"], found["label_studio_token"])
+    assert renew_token(services.folder)
+    new = services.connections.settings()["label_studio_token"]
+    assert new != found["label_studio_token"]
+    assert new in (services.folder / CONNECTIONS).read_text()
+    assert old.call(lambda studio: studio.users.whoami()).email == "flywheel@localhost"
+    old.close()
+
+
+def _refused(url: str, token: str) -> str:
+    client = LabelStudioClient(url, token)
+    with closing(client), pytest.raises(ConfigurationError, match="token") as caught:
+        client.request("GET", "/api/current-user/whoami")
+    return caught.value.next_step
+
+
+def _revoke(services, found: dict[str, str]) -> None:
+    word = (services.layout.secrets / "label_studio_password").read_text()
+    session = sign_in(Account(found["label_studio_url"], "flywheel@localhost", word))
+    body = {"refresh": found["label_studio_token"]}
+    session.call("POST", "/api/token/blacklist/", body).require(204)
+
+
+def _expired(token: str, key: str) -> str:
+    """Sign the token's claims again with an end in the past, as the server's own key allows."""
+    head, claims, _ = token.split(".")
+    past = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    past |= {"exp": int(time.time()) - 60}
+    body = base64.urlsafe_b64encode(json.dumps(past).encode()).decode().rstrip("=")
+    digest = hmac.new(key.encode(), f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return f"{head}.{body}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def test_label_studio_comes_back_with_every_judgment(own_label_studio, workload):
+    """Killed in the middle of its work, it has the annotations that it had answered for."""
+    services = own_label_studio
+    found = services.connections.settings()
+    client = LabelStudioClient(found["label_studio_url"], found["label_studio_token"])
+    project = provision(client, workload).project
+    client.request("POST", f"/api/projects/{project.id}/import", _tasks(workload, 5))
+    tasks = client.request("GET", "/api/tasks/", params={"project": project.id})["tasks"]
+    made = {_annotate(client, workload, f"/api/tasks/{task['id']}") for task in tasks}
+    services.kill("label-studio")
+    with pytest.raises(UnavailableError) as caught:
+        client.request("GET", f"/api/projects/{project.id}/")
+    assert "flywheel services up label-studio" in caught.value.next_step
+    services.start("label-studio")
+    tasks = client.request("GET", "/api/tasks/", params={"project": project.id, "fields": "all"})
+    kept = {annotation["id"] for task in tasks["tasks"] for annotation in task["annotations"]}
+    assert kept == made
+    client.close()
+
+
+def test_an_annotator_may_read_a_webhook_and_still_change_no_truth(
+    receiver, label_studio, client, task
+):
+    """The community edition shows a project's webhooks to every member: a secret is no proof."""
+    made = add_annotator(client, f"{uuid.uuid4().hex[:8]}@example.org")
+    session = sign_in(Account(label_studio.url, made.email, made.password))
+    project = client.request("GET", task)["project"]
+    hooks = session.call("GET", f"/api/webhooks/?project={project}").require(200)
+    receiver.start()
+    path, word = urlsplit(receiver.url).path, hooks[0]["headers"][HEADER]
+    lie = json.dumps({"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 1}]}).encode()
+    assert receiver.call("POST", path, lie, word) == 200
+    assert receiver.actions() == {"ANNOTATIONS_DELETED"}
+    assert client.request("GET", task)["total_annotations"] == 0
