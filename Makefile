@@ -14,7 +14,7 @@ export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup demo test check bench soak up down lock clean
+.PHONY: help setup demo loop test check bench soak up down lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup  ## run two quarters and a short third period of one workload (BASE=tiny|smollm2)
 	@$(BIN)/python -m demo --base $(BASE) $(DEMO_FLAGS)
 
+loop: BASE = smollm2
+loop: setup  ## run one turn on every real service, while a client asks (BASE=smollm2|tiny)
+	@$(BIN)/python -m loop --base $(BASE) $(LOOP_FLAGS)
+
 test: setup  ## run every test
 	@$(BIN)/python -m pytest $(TEST_FLAGS)
 
@@ -44,7 +48,7 @@ check: setup  ## lint, types, layers, docstrings, spelling, the compose file
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/interrogate --quiet flywheel assets sensors demo bench definitions.py
+	@$(BIN)/interrogate --quiet flywheel assets sensors demo loop bench definitions.py
 	@$(BIN)/codespell
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 

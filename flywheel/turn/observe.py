@@ -23,13 +23,23 @@ __all__ = [
 ]
 
 _EVALUATION = timedelta(hours=1)
+# In the middle of a batch the number of corrections says little: what is waited for is its end.
+_NEWS = """
+SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS measured,
+  exists (SELECT 1 FROM inferences WHERE workload_id = $w) AS traffic,
+  (SELECT max(seen_at) FROM latest_annotations WHERE workload_id = $w) AS judged,
+  (SELECT count(*) FROM review_items AS item WHERE workload_id = $w AND judgments > (
+     SELECT count(DISTINCT annotator) FROM latest_annotations AS given
+     WHERE given.item_id = item.item_id AND NOT given.deleted AND given.kind <> 'skipped'
+  )) AS waiting
+"""
 
 
 def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
     """Say whether the trigger should be evaluated again.
 
     That is when the last evaluation is an hour old or was in another period, and at once when
-    drift was measured since, or the first traffic came.
+    drift was measured since, the first traffic came, or people have finished what they were asked.
     """
     decisions = platform.state.decisions(workload.id)
     if not decisions:
@@ -39,13 +49,10 @@ def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
         return True
     if last < period_start(workload.cadence, now, workload.timezone):
         return True
-    news = platform.lake.rows(
-        "select (select max(measured_at) from drift_reports where workload_id = $w) as measured, "
-        "exists (select 1 from inferences where workload_id = $w) as traffic",
-        {"w": workload.id},
-    )[0]
+    news = platform.lake.rows(_NEWS, {"w": workload.id})[0]
     began = decisions[-1].numbers.get("since") is None and news["traffic"]
-    return bool(began or (news["measured"] is not None and news["measured"] > last))
+    finished = not news["waiting"] and news["judged"] is not None and news["judged"] > last
+    return bool(began or finished or (news["measured"] is not None and news["measured"] > last))
 
 
 def decide(platform: "Platform", workload: "Workload") -> "Decision":

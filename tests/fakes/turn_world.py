@@ -126,10 +126,10 @@ class TurnWorld:
             snapshot=self.workload.model_dump(mode="json", by_alias=True),
         )
 
-    def annotate(self) -> int:
-        """Let people answer what is open."""
+    def annotate(self, *, limit: int | None = None) -> int:
+        """Let people answer what is open, or a part of it."""
         people = SimulatedAnnotators(self.platform.queue, self.truth, error_rate=0.0, seed=1)
-        return people.answer_open(self.workload)
+        return people.answer_open(self.workload, limit=limit)
 
     def move(self, **delta: int) -> None:
         """Move the clock forward."""

@@ -1,0 +1,159 @@
+"""`make loop`: start every service, play one turn, sum it up, and leave nothing running."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from flywheel.cli.applications import run_applications
+from flywheel.errors import FlywheelError
+from flywheel.services import Services, start
+from flywheel.settings import Settings, load_settings
+from flywheel.wiring import Platform
+from loop.embedded import embedded_dataset_hash
+from loop.stage import SIZES, WORKLOAD, Window, claim, set_stage, write_workload
+from loop.summary import show, summarise
+from loop.turn import Places, Turn
+from loop.waiting import Teller
+
+PROJECT = Path(__file__).parent.parent
+SERVICES = ("kafka", "postgres", "mlflow")
+APPLICATIONS = ("ingest", "dagster")
+
+
+def main() -> int:
+    """Run the loop and return the process's exit code."""
+    arguments = _arguments()
+    console = Console(stderr=arguments.json, highlight=False)
+    _quiet()
+    # A terminal that is closed or a job that is cancelled must not leave the services behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        summary = _run(arguments, console)
+    except FlywheelError as error:
+        console.print(Text(f"{type(error).__name__}: {error.message}", style="red"))
+        console.print(Text(f"next: {error.next_step}"))
+        return 1
+    if arguments.json:
+        print(json.dumps(summary, indent=2, default=str))  # noqa: T201 - the machine's answer
+    return 0 if summary["whole"] else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make loop", description="One turn on every service.")
+    parser.add_argument("--base", choices=sorted(SIZES), default="smollm2")
+    parser.add_argument("--folder", type=Path, default=Path(".flywheel/loop"))
+    parser.add_argument("--keep", action="store_true", help="leave it all running until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    return parser.parse_args()
+
+
+def _quiet() -> None:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ["TQDM_DISABLE"] = "1"
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    folder = arguments.folder.absolute()
+    claim(folder)
+    # What the services start reads its settings from the environment, as this process does.
+    os.environ |= {
+        "FLYWHEEL_HOME": str(folder / "home"),
+        "FLYWHEEL_WORKLOADS": str(folder / "home" / "workloads"),
+        "FLYWHEEL_SENSOR_SECONDS": os.environ.get("FLYWHEEL_SENSOR_SECONDS", "3"),
+    }
+    sizes, window = SIZES[arguments.base], Window.before(datetime.now(UTC))
+    later = datetime.now(UTC) + timedelta(hours=12)
+    write_workload(folder / "home" / "workloads", arguments.base, sizes, window, later)
+    teller = Teller(console)
+    console.print(Text("One turn of the wheel on every service. People are simulated.", "bold"))
+    with teller.part("services") as tell:
+        services = start(
+            load_settings(profile="embedded"), SERVICES, ephemeral=True, on_progress=teller.show
+        )
+        tell(", ".join(services.names))
+    with services:
+        settings = load_settings(profile="services", services=services.folder)
+        platform = Platform(settings)
+        try:
+            turn = _prepare(arguments.base, services, settings, platform, teller)
+            turn.play()
+            summary = _sum_up(turn, platform)
+        finally:
+            platform.close()
+        show(summary, console)
+        if arguments.keep:
+            console.print(Text("Everything runs on until Ctrl-C.", style="bold"))
+            _wait_for_signal()
+    return summary
+
+
+def _prepare(
+    base: str, services: Services, settings: Settings, platform: Platform, teller: Teller
+) -> Turn:
+    sizes = SIZES[base]
+    with teller.part("base") as tell:
+        tell(set_stage(platform, sizes))
+    with teller.part("programs") as tell:
+        run_applications(services, settings, APPLICATIONS, project=PROJECT, on_progress=teller.show)
+        tell(", ".join(services.plan.applications))
+    places = _places(services)
+    for name, where in vars(places).items():
+        teller.console.print(Text(f"          {name}: {where}", style="dim"))
+    window = Window.before(datetime.now(UTC))
+    return Turn(platform, sizes, base, window, places, teller)
+
+
+def _places(services: Services) -> Places:
+    plan, logs = services.plan, services.layout.logs
+    port = plan.applications["dagster-webserver"].ports[0]
+    dagster = f"http://127.0.0.1:{port}"
+    return Places(
+        dagster=dagster,
+        queue=services.connections.label_studio_url or "the local queue",
+        training=services.connections.ray_address or f"{dagster}/runs",
+        mlflow=services.connections.mlflow_url or "MLflow",
+        logs=str(logs),
+    )
+
+
+def _sum_up(turn: Turn, platform: Platform) -> dict[str, Any]:
+    assert turn.sent is not None
+    with turn.teller.part("embedded") as tell, tempfile.TemporaryDirectory() as folder:
+        snapshot = platform.state.get_cycle(WORKLOAD, turn.facts["cycle"]).snapshot
+        embedded = embedded_dataset_hash(
+            Path(folder),
+            platform,
+            turn.workload.model_validate(snapshot),
+            turn.sizes,
+            turn.sent,
+            chosen_at=turn.facts["chosen_at"],
+            show=turn.teller.show,
+        )
+        tell(f"dataset {embedded[:12]}")
+    return summarise(turn, platform, embedded)
+
+
+def _wait_for_signal() -> None:
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The same log on the embedded backends: what they make of it must be the same dataset."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from flywheel.clock import ManualClock
+from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
+from flywheel.settings import load_settings
+from flywheel.simulate.annotators import SimulatedAnnotators
+from flywheel.simulate.truth import SimulatedTruth
+from flywheel.turn.cycle import assemble_dataset
+from flywheel.turn.landing import land
+from flywheel.turn.observe import collect_reviews, sample_reviews
+from flywheel.wiring import Platform
+from flywheel.workload import Workload
+from loop.client import Sent
+from loop.stage import SEED, Sizes, seed_labels
+
+__all__ = ["embedded_dataset_hash"]
+
+
+def embedded_dataset_hash(
+    home: Path,
+    real: Platform,
+    workload: Workload,
+    sizes: Sizes,
+    sent: Sent,
+    *,
+    chosen_at: datetime,
+    show: Callable[[str], None],
+) -> str:
+    """Land the same messages without a service, let the same people judge, return the hash.
+
+    Args:
+        home: an empty folder.
+        real: the deployment on services, whose workload file and simulated truth are used.
+        workload: as the cycle was opened with.
+        sizes: of the seed.
+        sent: what the producers sent.
+        chosen_at: when the real deployment chose what people review.
+        show: told what goes on.
+    """
+    settings = load_settings(
+        profile="embedded",
+        home=home,
+        workloads=real.settings.workload_folder,
+        cache=real.settings.cache,
+        event_log="sqlite",
+        review_queue="local",
+        train_launcher="subprocess",
+        model_server="local",
+        state_url=None,
+        mlflow_url=None,
+        dagster_url=None,
+    )
+    platform = Platform(settings, ManualClock(chosen_at))
+    try:
+        show("landing the same events in an embedded deployment")
+        seed_labels(platform, workload, sizes, chosen_at)
+        for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
+            platform.log.create_topic(topic, partitions=1)
+        platform.log.append(INFERENCES_TOPIC, sent.messages)
+        land(platform)
+        sample_reviews(platform, workload)
+        show("judging the same answers in the embedded queue")
+        people = SimulatedAnnotators(
+            platform.queue, SimulatedTruth(real.home, workload.id), error_rate=0.0, seed=SEED
+        )
+        while people.answer_open(workload):
+            collect_reviews(platform, workload)
+        cycle = platform.state.open_cycle(
+            workload,
+            trigger="volume",
+            opened_by="system",
+            reason="the same turn, embedded",
+            watermark=chosen_at,
+            snapshot=workload.model_dump(mode="json", by_alias=True),
+        )
+        return assemble_dataset(platform, workload.id, cycle.name).hash
+    finally:
+        platform.close()

@@ -1,0 +1,79 @@
+"""What the loop did, as data and as lines; every figure is read back from the stores."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.turn.landing import prove_ledger
+from flywheel.wiring import Platform
+from loop.stage import WORKLOAD
+from loop.turn import Turn
+
+__all__ = ["show", "summarise"]
+
+
+def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
+    """Collect the figures; ``whole`` says whether everything is as it must be."""
+    assert turn.client is not None
+    state, client = platform.state, turn.client
+    ledger = prove_ledger(platform)
+    [cycle] = state.cycles(WORKLOAD)
+    switched = [release for release, _ in client.releases]
+    aliases = platform.registry.aliases(WORKLOAD)
+    facts = {
+        "ledger balances": ledger.balances,
+        "the client had no failed request": not client.failures,
+        "the release in its answers changed once": switched == [BASE_RELEASE, turn.facts["champion"]],
+        "dataset as embedded": embedded == turn.facts["dataset_hash"],
+        "MLflow's champion is the route's": "champion" in aliases,
+        "the audit chain holds": bool(state.verify_audit()[0]),
+    }  # fmt: skip
+    return {
+        "base": turn.base,
+        "cycle": cycle.name,
+        "opened by": f"{cycle.trigger}: {cycle.reason}",
+        "champion": state.champion(WORKLOAD),
+        "dataset": turn.facts["dataset_hash"],
+        "dataset embedded": embedded,
+        "events": {"landed": ledger.landed, "duplicates": ledger.duplicates},
+        "requests": {
+            "answered": len(client.answers) - len(client.failures),
+            "failed": len(client.failures),
+            "by release": dict(client.releases),
+        },
+        "errors": [told.error for told in client.failures[:5]],
+        "adapters": {
+            "queue": platform.settings.review_queue,
+            "trainer": platform.settings.train_launcher,
+            "server": platform.settings.model_server,
+            "log": platform.settings.event_log,
+        },
+        "facts": facts,
+        "whole": all(facts.values()),
+        "seconds": {name: round(value, 1) for name, value in turn.teller.seconds.items()},
+    }
+
+
+def show(summary: dict[str, Any], console: Console) -> None:
+    """Print the summary for a person."""
+    console.rule("what happened")
+    console.print(Text(f"{summary['cycle']} was opened by {summary['opened by']}"))
+    requests = summary["requests"]
+    console.print(
+        Text(
+            f"{summary['champion']} is champion. The client got {requests['answered']} answers "
+            f"meanwhile, {requests['failed']} failed: "
+            + ", then ".join(f"{n} from {name}" for name, n in requests["by release"].items())
+        )
+    )
+    table = Table(show_header=False)
+    for fact, holds in summary["facts"].items():
+        table.add_row(Text(fact), Text("yes" if holds else "NO", style="green" if holds else "red"))
+    console.print(table)
+    table = Table("part", "seconds")
+    for name, seconds in summary["seconds"].items():
+        table.add_row(name, f"{seconds:.0f}")
+    console.print(table)

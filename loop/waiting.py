@@ -1,0 +1,84 @@
+"""Say at every moment what is being waited for and where to look, and how long each part took."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rich.console import Console
+from rich.text import Text
+
+from flywheel.errors import UnavailableError
+
+__all__ = ["Teller"]
+
+_T = TypeVar("_T")
+_POLL_SECONDS = 0.5
+
+
+@dataclass
+class Teller:
+    """Lines for a person, and the wall seconds of each part by its name."""
+
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+    _started: float = field(default_factory=time.perf_counter)
+    _show: Callable[[str], None] = field(default=lambda _: None)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the loop began."""
+        return time.perf_counter() - self._started
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Time a part; what is told inside becomes its line at the end."""
+        began, told = time.perf_counter(), list[str]()
+        with self.console.status(Text(f"{name} …")) as status:
+            self._show = lambda text: status.update(Text(f"{name}: {text}"))
+            try:
+                yield told.append
+            finally:
+                self._show = lambda _: None
+        taken = time.perf_counter() - began
+        self.seconds[name] = self.seconds.get(name, 0.0) + taken
+        line = Text(f"{self.elapsed:6.0f} s  ", style="dim")
+        line.append(f"{name:<10}", style="cyan")
+        line.append(f" {' · '.join(told)}").append(f"  ({taken:.0f} s)", style="dim")
+        self.console.print(line)
+
+    def show(self, text: str) -> None:
+        """Show what goes on inside the present part."""
+        self._show(text)
+        if not self.console.is_terminal:
+            self.console.print(Text(f"          {text}", style="dim"))
+
+    def wait(
+        self,
+        condition: Callable[[], _T | None],
+        what: str,
+        *,
+        where: str,
+        seconds: float = 600,
+        check: Callable[[], None] = lambda: None,
+    ) -> _T:
+        """Wait until a condition holds and return what it returned.
+
+        Args:
+            condition: asked twice a second.
+            what: is being waited for.
+            where: a person can look meanwhile.
+            seconds: until it is given up.
+            check: raises where the condition can no longer come true.
+        """
+        self.show(f"waiting for {what} ({where})")
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            check()
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"After {seconds:.0f} s still not: {what}.", next_step=f"look at {where}"
+                )
+            time.sleep(_POLL_SECONDS)
+        return found

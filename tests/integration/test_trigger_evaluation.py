@@ -1,0 +1,60 @@
+"""The trigger is looked at again when something has happened that could move it."""
+
+import dagster as dg
+import pytest
+
+from flywheel.turn.landing import land
+from flywheel.turn.observe import collect_reviews, decide, evaluation_is_due, sample_reviews
+from tests.fakes.turn_world import TurnWorld
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Return a deployment whose people have questions, evaluated a moment ago."""
+    with dg.instance_for_test() as instance:
+        world = TurnWorld(
+            tmp_path / "home",
+            instance,
+            workload={"cadence": "yearly", "review": {"budget": 10_000}},
+        )
+        world.import_seed()
+        world.send(60)
+        world.move(days=2)
+        land(world.platform)
+        assert sample_reviews(world.platform, world.workload)
+        decide(world.platform, world.workload)
+        world.move(seconds=1)
+        yield world
+        world.close()
+
+
+def due(world) -> bool:
+    return evaluation_is_due(world.platform, world.workload)
+
+
+def test_finished_batch_is_looked_at_once(world):
+    """When the last question is answered, and not again afterwards."""
+    assert not due(world)
+    world.annotate()
+    world.move(seconds=1)
+    collect_reviews(world.platform, world.workload)
+    world.move(seconds=1)
+    assert due(world)
+    decide(world.platform, world.workload)
+    assert not due(world)
+
+
+def test_half_a_batch_is_no_news(world):
+    """The number of corrections in the middle of a batch says little."""
+    people = world.annotate(limit=1)
+    assert people == 1
+    world.move(seconds=1)
+    collect_reviews(world.platform, world.workload)
+    world.move(seconds=1)
+    assert not due(world)
+
+
+def test_hour_that_has_passed_is_enough(world):
+    """Whatever has happened, the trigger is evaluated every hour."""
+    world.move(hours=1)
+    assert due(world)
