@@ -19,7 +19,7 @@ from rich.text import Text
 from flywheel.cli.applications import run_applications
 from flywheel.errors import FlywheelError
 from flywheel.services import Services, start
-from flywheel.settings import Settings, load_settings
+from flywheel.settings import load_settings
 from flywheel.wiring import Platform
 from loop.embedded import embedded_dataset_hash
 from loop.stage import SIZES, WORKLOAD, Window, claim, set_stage, write_workload
@@ -29,7 +29,7 @@ from loop.waiting import Teller
 
 PROJECT = Path(__file__).parent.parent
 SERVICES = ("kafka", "postgres", "mlflow")
-APPLICATIONS = ("ingest", "dagster")
+APPLICATIONS = ("vllm", "dagster", "ingest")
 
 
 def main() -> int:
@@ -87,10 +87,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
         )
         tell(", ".join(services.names))
     with services:
-        settings = load_settings(profile="services", services=services.folder)
-        platform = Platform(settings)
+        _prepare(arguments.base, services, teller)
+        platform = Platform(load_settings(profile="services", services=services.folder))
         try:
-            turn = _prepare(arguments.base, services, settings, platform, teller)
+            places = _places(services, teller)
+            turn = Turn(platform, sizes, arguments.base, window, places, teller)
             turn.play()
             summary = _sum_up(turn, platform)
         finally:
@@ -102,33 +103,31 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     return summary
 
 
-def _prepare(
-    base: str, services: Services, settings: Settings, platform: Platform, teller: Teller
-) -> Turn:
-    sizes = SIZES[base]
+def _prepare(base: str, services: Services, teller: Teller) -> None:
+    settings = load_settings(profile="services", services=services.folder)
     with teller.part("base") as tell:
-        tell(set_stage(platform, sizes))
+        platform = Platform(settings)
+        tell(set_stage(platform, SIZES[base]))
+        platform.close()
     with teller.part("programs") as tell:
         run_applications(services, settings, APPLICATIONS, project=PROJECT, on_progress=teller.show)
         tell(", ".join(services.plan.applications))
-    places = _places(services)
-    for name, where in vars(places).items():
-        teller.console.print(Text(f"          {name}: {where}", style="dim"))
-    window = Window.before(datetime.now(UTC))
-    return Turn(platform, sizes, base, window, places, teller)
 
 
-def _places(services: Services) -> Places:
+def _places(services: Services, teller: Teller) -> Places:
     plan, logs = services.plan, services.layout.logs
     port = plan.applications["dagster-webserver"].ports[0]
     dagster = f"http://127.0.0.1:{port}"
-    return Places(
+    places = Places(
         dagster=dagster,
         queue=services.connections.label_studio_url or "the local queue",
         training=services.connections.ray_address or f"{dagster}/runs",
         mlflow=services.connections.mlflow_url or "MLflow",
         logs=str(logs),
     )
+    for name, where in vars(places).items():
+        teller.console.print(Text(f"          {name}: {where}", style="dim"), soft_wrap=True)
+    return places
 
 
 def _sum_up(turn: Turn, platform: Platform) -> dict[str, Any]:

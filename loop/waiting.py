@@ -25,6 +25,7 @@ class Teller:
     seconds: dict[str, float] = field(default_factory=dict)
     _started: float = field(default_factory=time.perf_counter)
     _show: Callable[[str], None] = field(default=lambda _: None)
+    _shown: str = ""
 
     @property
     def elapsed(self) -> float:
@@ -50,9 +51,12 @@ class Teller:
 
     def show(self, text: str) -> None:
         """Show what goes on inside the present part."""
+        if text == self._shown:
+            return
+        self._shown = text
         self._show(text)
         if not self.console.is_terminal:
-            self.console.print(Text(f"          {text}", style="dim"))
+            self.console.print(Text(f"          {text}", style="dim"), soft_wrap=True)
 
     def wait(
         self,
