@@ -1,7 +1,7 @@
 """The application: it asks the champion, writes an event for each answer, and never stops.
 
 Who answers is read from the route table before every request, as a gateway would; a request that
-failed is kept with its error and counted, never sent again in silence.
+failed is kept with its error, one that had to be sent twice is counted as such.
 """
 
 import random
@@ -19,6 +19,7 @@ from flywheel.release.serving import load_champion
 from flywheel.simulate.client import inference_event
 from flywheel.simulate.traffic import SimulatedCall
 from flywheel.simulate.truth import SimulatedTruth
+from flywheel.turn.answering import ChampionClient
 from flywheel.turn.cycle import codec_of
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
@@ -36,6 +37,7 @@ class Told:
 
     at: datetime
     release: str
+    attempts: int = 1
     error: str | None = None
 
 
@@ -112,6 +114,11 @@ class AskingClient:
         return sum(told.release == release and told.error is None for told in self.answers)
 
     @property
+    def repeated(self) -> int:
+        """How many requests had to be sent more than once."""
+        return sum(told.attempts > 1 for told in self.answers)
+
+    @property
     def releases(self) -> list[tuple[str, int]]:
         """Releases in the order in which they answered, with how many answers in a row."""
         return [
@@ -120,20 +127,20 @@ class AskingClient:
         ]
 
     def _run(self) -> None:
-        codec = codec_of(self.platform, self.workload)
-        server, log = self.platform.server(self.workload), self.platform.log
+        client, log = ChampionClient.of(self.platform, self.workload), self.platform.log
         for call in self._endless():
             if self._stop.is_set():
                 return
-            release = self.platform.state.champion(self.workload.id)
             try:
-                [answer] = server.answer(release, codec, [call.text])
+                served = client.ask([call.text])
+                [answer], release = served.answers, served.release
                 message = _message(self.platform, self.workload, call, answer, release)
                 log.append(INFERENCES_TOPIC, [message])
+                told = Told(datetime.now(UTC), release, served.attempts, answer.error)
             except FlywheelError as error:
-                self.answers.append(Told(datetime.now(UTC), release, str(error)))
-            else:
-                self.answers.append(Told(datetime.now(UTC), release, answer.error))
+                release = self.platform.state.champion(self.workload.id)
+                told = Told(datetime.now(UTC), release, error=str(error))
+            self.answers.append(told)
             self._stop.wait(_PAUSE_SECONDS)
 
     def _endless(self) -> Iterator[SimulatedCall]:

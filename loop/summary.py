@@ -42,6 +42,7 @@ def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
         "requests": {
             "answered": len(client.answers) - len(client.failures),
             "failed": len(client.failures),
+            "repeated": client.repeated,
             "by release": dict(client.releases),
         },
         "errors": [told.error for told in client.failures[:5]],
@@ -65,7 +66,7 @@ def show(summary: dict[str, Any], console: Console) -> None:
     console.print(
         Text(
             f"{summary['champion']} is champion. The client got {requests['answered']} answers "
-            f"meanwhile, {requests['failed']} failed: "
+            f"meanwhile, {requests['failed']} failed, {requests['repeated']} were sent twice: "
             + ", then ".join(f"{n} from {name}" for name, n in requests["by release"].items())
         )
     )

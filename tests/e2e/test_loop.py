@@ -1,0 +1,76 @@
+"""`make loop` on the quick base: one turn on every real service, while a client keeps asking."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.conftest import REPOSITORY
+
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(2400)]
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory):
+    """Run the loop as its command does; return its summary, its lines and its folder."""
+    folder = tmp_path_factory.mktemp("loop")
+    done = subprocess.run(
+        [sys.executable, "-m", "loop", "--base", "tiny", "--json", "--folder", str(folder)],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "FLYWHEEL_WORKLOADS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr[-8000:]
+    return json.loads(done.stdout), done.stderr, folder
+
+
+def test_everything_holds(loop):
+    """Ledger, audit, registry, and the same dataset as without any service."""
+    summary, lines, _ = loop
+    assert summary["whole"], (summary["facts"], summary["errors"], lines[-4000:])
+    assert summary["dataset"] == summary["dataset embedded"]
+
+
+def test_every_stage_ran_on_its_real_service(loop):
+    """Nothing fell back to an embedded default."""
+    summary, _, _ = loop
+    assert summary["adapters"] == {
+        "log": "kafka",
+        "queue": "label_studio",
+        "trainer": "ray",
+        "server": "vllm",
+    }
+
+
+def test_client_was_answered_through_the_swap(loop):
+    """No request failed, and the new release came once, for good."""
+    summary, _, _ = loop
+    requests = summary["requests"]
+    assert requests["failed"] == 0
+    assert list(requests["by release"]) == ["base", summary["champion"]]
+    assert all(requests["by release"].values())
+
+
+def test_daemon_opened_the_cycle_from_what_people_said(loop):
+    """Nobody started it: enough corrections had come together."""
+    summary, lines, _ = loop
+    assert summary["opened by"].startswith("volume: Yes, by volume")
+    assert "the daemon's schedule chose" in lines
+
+
+def test_nothing_is_left_running(loop):
+    """Every process of the loop has ended with it."""
+    _, _, folder = loop
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if str(folder) in process.environ().get("FLYWHEEL_HOME", ""):
+                left.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    assert left == []
