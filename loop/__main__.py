@@ -28,7 +28,7 @@ from loop.turn import Places, Turn
 from loop.waiting import Teller
 
 PROJECT = Path(__file__).parent.parent
-SERVICES = ("kafka", "postgres", "mlflow")
+SERVICES = ("kafka", "postgres", "mlflow", "ray")
 APPLICATIONS = ("vllm", "dagster", "ingest")
 
 
