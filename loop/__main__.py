@@ -18,6 +18,7 @@ from rich.text import Text
 
 from flywheel.cli.applications import run_applications
 from flywheel.errors import FlywheelError
+from flywheel.review.label_studio.provisioning import provision
 from flywheel.services import Services, start
 from flywheel.settings import load_settings
 from flywheel.wiring import Platform
@@ -28,8 +29,8 @@ from loop.turn import Places, Turn
 from loop.waiting import Teller
 
 PROJECT = Path(__file__).parent.parent
-SERVICES = ("kafka", "postgres", "mlflow", "ray")
-APPLICATIONS = ("vllm", "dagster", "ingest")
+SERVICES = ("kafka", "postgres", "mlflow", "label-studio", "ray")
+APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks")
 
 
 def main() -> int:
@@ -108,6 +109,8 @@ def _prepare(base: str, services: Services, teller: Teller) -> None:
     with teller.part("base") as tell:
         platform = Platform(settings)
         tell(set_stage(platform, SIZES[base]))
+        teller.show("making the workload's project in Label Studio")
+        provision(platform.label_studio, platform.workload(WORKLOAD), platform.webhook_target)
         platform.close()
     with teller.part("programs") as tell:
         run_applications(services, settings, APPLICATIONS, project=PROJECT, on_progress=teller.show)

@@ -227,7 +227,7 @@ class Turn:
 
     def _is_judged(self, cycle: str) -> str:
         found = self.platform.state.get_cycle(WORKLOAD, cycle)
-        return found.reason if found.status == "awaiting_approval" else ""
+        return found.status_reason if found.status == "awaiting_approval" else ""
 
     def _promoted(self, cycle: str) -> str:
         if self.platform.state.get_cycle(WORKLOAD, cycle).status != "promoted":
@@ -239,7 +239,7 @@ class Turn:
         found = self.platform.state.get_cycle(WORKLOAD, cycle)
         if found.status in _FAILED:
             raise IntegrityError(
-                f"The cycle {cycle} is {found.status}: {found.reason}",
+                f"The cycle {cycle} is {found.status}: {found.status_reason}",
                 next_step=f"look at its run in Dagster ({self.places.dagster}) and its log",
             )
 
