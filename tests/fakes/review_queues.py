@@ -9,8 +9,7 @@ from typing import Any
 from flywheel.clock import ManualClock
 from flywheel.ports.review_queue import Annotation, Pull
 from flywheel.review.label_studio.client import LabelStudioClient
-from flywheel.review.label_studio.projects import adjudication_title
-from flywheel.review.label_studio.provisioning import provision
+from flywheel.review.label_studio.provisioning import adjudication_title, provision, review_title
 from flywheel.review.label_studio.queue import LabelStudioReviewQueue
 from flywheel.review.local_queue import LocalReviewQueue
 from flywheel.workload import Workload
@@ -83,7 +82,7 @@ def label_studio_queue(
 
 def remove_projects(client: LabelStudioClient, workload_id: str) -> None:
     """Delete a workload's projects and all in them."""
-    for title in (workload_id, adjudication_title(workload_id)):
+    for title in (review_title(workload_id), adjudication_title(workload_id)):
         for raw in client.request("GET", "/api/projects/", params={"title": title})["results"]:
             if raw["title"] == title:
                 client.request("DELETE", f"/api/projects/{raw['id']}/")

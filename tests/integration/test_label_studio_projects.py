@@ -17,9 +17,11 @@ from flywheel.review.label_studio.labeling_config import labeling_config
 from flywheel.review.label_studio.provisioning import (
     HEADER,
     WebhookTarget,
+    adjudication_title,
     find_project,
     provision,
     require_project,
+    review_title,
 )
 from flywheel.services.label_studio_account import Account, sign_in
 from flywheel.workload import parse_workload
@@ -67,11 +69,13 @@ def _hooks(client, project) -> list[dict]:
 def test_a_second_run_changes_nothing(label_studio, client, workload):
     """The first makes project, guide and webhook; the second finds them as they should be."""
     first = provision(client, workload, _target(label_studio))
-    assert len(first.changes) == 2
+    assert len(first.changes) == 4
     second = provision(client, workload, _target(label_studio))
     assert second.changes == ()
     assert second.project.id == first.project.id
     assert second.project.raw["expert_instruction"].count("&lt;b&gt;reports") == 1
+    assert second.adjudication.title == f"{workload.id} adjudication"
+    assert len(_hooks(client, second.adjudication)) == 1
     (hook,) = _hooks(client, second.project)
     assert hook["headers"] == {HEADER: "secret-1"}
     assert hook["url"].endswith(f"/{workload.id}")
@@ -86,7 +90,8 @@ def test_a_new_secret_and_a_new_label_are_brought_in(label_studio, client, workl
     assert found is not None
     assert found.config == "outdated"
     done = provision(client, more, _target(label_studio, "secret-2"))
-    assert done.changes == ("labeling configuration", "guide", "webhook")
+    changes = ("labeling configuration", "guide", "webhook")
+    assert done.changes == (*changes, *(f"adjudication: {change}" for change in changes))
     assert done.project.raw["label_config"] == labeling_config(more).strip()
     assert [hook["headers"] for hook in _hooks(client, done.project)] == [{HEADER: "secret-2"}]
 
@@ -103,7 +108,25 @@ def test_a_configuration_changed_by_hand_is_told_and_left(label_studio, client, 
     kept = client.request("GET", f"/api/projects/{made.id}/")["label_config"]
     assert kept == theirs
     assert provision(client, workload, overwrite=True).changes == ("labeling configuration",)
-    assert require_project(client, workload).config == "current"
+    second = require_project(client, workload, adjudication_title(workload.id))
+    client.request("PATCH", f"/api/projects/{second.id}/", {"label_config": theirs})
+    with pytest.raises(IntegrityError, match="adjudication"):
+        provision(client, workload)
+
+
+@pytest.mark.parametrize("name", ["w", f"w{'x' * 47}"])
+def test_the_shortest_and_the_longest_id_have_projects(client, name):
+    """Label Studio takes titles of 3 to 50 letters."""
+    workload = _workload(name, "dent", "scratch")
+    made = provision(client, workload)
+    assert provision(client, workload).changes == ()
+    assert found_titles(client, made) == {review_title(name), adjudication_title(name)}
+
+
+def found_titles(client, made) -> set[str]:
+    """Return the titles that Label Studio itself says."""
+    projects = (made.project, made.adjudication)
+    return {client.request("GET", f"/api/projects/{each.id}/")["title"] for each in projects}
 
 
 def test_a_project_of_somebody_else_is_not_taken(client, workload):

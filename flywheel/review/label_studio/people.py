@@ -11,7 +11,7 @@ from flywheel.errors import NotFoundError, RefusedError
 from flywheel.ports.review_queue import Annotation, AnnotationKind
 from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.client import LabelStudioClient
-from flywheel.review.label_studio.projects import adjudication_title
+from flywheel.review.label_studio.provisioning import adjudication_title, review_title
 from flywheel.review.label_studio.tasks import ProjectTasks
 from flywheel.review.label_studio_format import annotation_from, annotator_of, email_of, result_of
 from flywheel.review.task_view import Task, seen_by_annotator
@@ -102,7 +102,7 @@ class LabelStudioPeople:
 
     def _opened(self, workload_id: str) -> list[ProjectTasks]:
         found: list[ProjectTasks] = []
-        for title in (workload_id, adjudication_title(workload_id)):
+        for title in (review_title(workload_id), adjudication_title(workload_id)):
             params = {"title": title, "page_size": 100}
             listed = self._client.request("GET", "/api/projects/", params=params)["results"]
             titled = [int(raw["id"]) for raw in listed if raw["title"] == title]

@@ -1,4 +1,4 @@
-"""One project per workload in Label Studio: made once, kept as the workload's file says.
+"""A workload's projects in Label Studio: made once, kept as the workload's file says.
 
 A project's labeling configuration says what its annotations mean. The digest of the one that we
 wrote stands in the project's description: a configuration with another digest was changed by hand
@@ -22,9 +22,11 @@ __all__ = [
     "Project",
     "Provisioned",
     "WebhookTarget",
+    "adjudication_title",
     "find_project",
     "provision",
     "require_project",
+    "review_title",
 ]
 
 HEADER = "X-Flywheel-Secret"
@@ -48,6 +50,8 @@ _SETTINGS: Mapping[str, Any] = {
 }
 _MARK = re.compile(r"\[configuration ([0-9a-f]{16})\]")
 _PAGE = 100
+_SHORTEST_TITLE, _LONGEST_TITLE = 3, 50
+_ADJUDICATION = " adjudication"
 _WORDS = {"label_config": "labeling configuration", "expert_instruction": "guide"}
 
 ConfigState = Literal["current", "outdated", "changed by hand"]
@@ -80,36 +84,57 @@ class Provisioned:
     """What was done for one workload; nothing when all was as it should be."""
 
     project: Project
+    adjudication: Project
     changes: tuple[str, ...]
 
 
-def find_project(client: LabelStudioClient, workload: Workload) -> Project | None:
-    """Return the workload's project; None when there is none.
+def review_title(workload_id: str) -> str:
+    """Return the title of the project that everybody works in: the id, where it is long enough."""
+    return workload_id if len(workload_id) >= _SHORTEST_TITLE else f"{workload_id} review"
+
+
+def adjudication_title(workload_id: str) -> str:
+    """Return the title of the project to adjudicate in."""
+    title = f"{workload_id}{_ADJUDICATION}"
+    if len(title) <= _LONGEST_TITLE:
+        return title
+    digest = hashlib.sha256(workload_id.encode()).hexdigest()[:8]
+    kept = _LONGEST_TITLE - len(_ADJUDICATION) - len(digest) - 1
+    return f"{workload_id[:kept]}~{digest}{_ADJUDICATION}"
+
+
+def find_project(
+    client: LabelStudioClient, workload: Workload, title: str | None = None
+) -> Project | None:
+    """Return a project of the workload, by default the one that everybody works in.
 
     Raises:
         ConfigurationError: Two projects bear its name.
     """
-    titled = [raw for raw in _projects(client) if raw["title"] == workload.id]
+    title = title or review_title(workload.id)
+    titled = [raw for raw in _projects(client, title) if raw["title"] == title]
     if len(titled) > 1:
         numbers = ", ".join(str(raw["id"]) for raw in titled)
         raise ConfigurationError(
-            f"Several projects of Label Studio are called {workload.id}: {numbers}.",
+            f"Several projects of Label Studio are called {title}: {numbers}.",
             next_step="rename all but the one that people work in",
         )
     return _project(client, workload, titled[0]) if titled else None
 
 
-def require_project(client: LabelStudioClient, workload: Workload) -> Project:
-    """Return the workload's project, whose annotations mean what the workload says.
+def require_project(
+    client: LabelStudioClient, workload: Workload, title: str | None = None
+) -> Project:
+    """Return a project of the workload, whose annotations mean what the workload says.
 
     Raises:
         NotFoundError: It was not made yet.
         IntegrityError: Its labeling configuration was changed by hand.
     """
-    project = find_project(client, workload)
+    project = find_project(client, workload, title)
     if project is None:
         raise NotFoundError(
-            f"Label Studio has no project {workload.id}.",
+            f"Label Studio has no project {title or review_title(workload.id)}.",
             next_step="run `flywheel review provision`",
         )
     if project.config == "changed by hand":
@@ -124,25 +149,45 @@ def provision(
     *,
     overwrite: bool = False,
 ) -> Provisioned:
-    """Make the workload's project, or bring it up to date; what is right is left alone.
+    """Make the workload's projects, or bring them up to date; what is right is left alone.
+
+    There are two: one that everybody works in, and one to adjudicate in, since an adjudication
+    must go to somebody else and the community edition assigns nobody.
 
     Args:
         client: Of the Label Studio.
-        workload: Whose project.
+        workload: Whose projects.
         webhook: Where changes are told; None: nowhere, they are found by asking.
         overwrite: Replace a labeling configuration that was changed by hand.
 
     Raises:
-        IntegrityError: The configuration was changed by hand, and ``overwrite`` is not set.
+        IntegrityError: A configuration was changed by hand, and ``overwrite`` is not set.
     """
-    project = find_project(client, workload)
+    titles = (review_title(workload.id), adjudication_title(workload.id))
+    projects = [find_project(client, workload, title) for title in titles]
+    for project in projects:
+        if project is not None and project.config == "changed by hand" and not overwrite:
+            raise _changed_by_hand(project)
+    done = [
+        _provision(client, workload, project, title, webhook)
+        for project, title in zip(projects, titles, strict=True)
+    ]
+    changes = [*done[0].changes, *(f"adjudication: {change}" for change in done[1].changes)]
+    return Provisioned(done[0].project, done[1].project, tuple(changes))
+
+
+def _provision(
+    client: LabelStudioClient,
+    workload: Workload,
+    project: Project | None,
+    title: str,
+    webhook: WebhookTarget | None,
+) -> "_Done":
     wanted = _wanted(workload)
     if project is None:
-        raw = client.request("POST", "/api/projects/", {"title": workload.id, **wanted})
+        raw = client.request("POST", "/api/projects/", {"title": title, **wanted})
         changes = [f"made project {raw['id']}"]
     else:
-        if project.config == "changed by hand" and not overwrite:
-            raise _changed_by_hand(project)
         raw = dict(project.raw)
         different = {key: value for key, value in wanted.items() if raw.get(key) != value}
         if different:
@@ -151,7 +196,13 @@ def provision(
         changes = changes or ["description"] * bool(different)
     if webhook is not None:
         changes += _keep_webhook(client, int(raw["id"]), workload, webhook)
-    return Provisioned(_project(client, workload, raw), tuple(changes))
+    return _Done(_project(client, workload, raw), tuple(changes))
+
+
+@dataclass(frozen=True)
+class _Done:
+    project: Project
+    changes: tuple[str, ...]
 
 
 def _told(key: str, project: Project) -> str:
@@ -173,11 +224,11 @@ def _wanted(workload: Workload) -> dict[str, Any]:
     }
 
 
-def _projects(client: LabelStudioClient) -> list[dict[str, Any]]:
+def _projects(client: LabelStudioClient, title: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     page = 1
     while True:
-        params = {"page": page, "page_size": _PAGE}
+        params = {"page": page, "page_size": _PAGE, "title": title}
         answer = client.request("GET", "/api/projects/", params=params)
         found += answer["results"]
         if not answer.get("next"):
@@ -206,7 +257,7 @@ def _changed_by_hand(project: Project) -> IntegrityError:
         f"The labeling configuration of project {project.id} ({project.title}) was changed by hand "
         "in Label Studio: its annotations may no longer mean what the workload's file says.",
         next_step="look at it under Settings, Labeling Interface; change the workload's file "
-        f"instead, and run `flywheel review provision {project.title} --overwrite`",
+        "instead, and run `flywheel review provision --overwrite`",
         project=project.id,
     )
 

@@ -64,8 +64,7 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         """
         if not items:
             return 0
-        disputes = any(item.slice == "adjudication" for item in items)
-        projects = projects_for_push(self._client, workload, adjudicates=disputes)
+        projects = projects_for_push(self._client, workload)
         by_project: dict[int, list[ReviewItem]] = defaultdict(list)
         for item in items:
             by_project[projects.of(item).project].append(item)
