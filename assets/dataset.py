@@ -35,6 +35,7 @@ def dataset_asset(workload: Workload) -> dg.AssetsDefinition:
                 "folder": dg.MetadataValue.path(str(snapshot.folder)),
                 "rows": markdown_table(splits),
                 "left out, by reason": snapshot.exclusions,
+                **({"preference pairs": snapshot.preference} if snapshot.preference else {}),
                 "training rows": snapshot.counts["train"],
                 "dagster/partition_row_count": sum(snapshot.counts.values()),
             }

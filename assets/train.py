@@ -31,11 +31,13 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
     def adapter(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
         def tell(progress: TrainProgress) -> None:
             context.log.info(
-                "step %s of %s, loss %.4f, %.0f tokens/s",
+                "%s step %s of %s, loss %.4f, %.0f tokens/s, %.1f GB",
+                progress.stage,
                 progress.step,
                 progress.steps,
                 progress.loss,
                 progress.tokens_per_second,
+                progress.memory_bytes / 1e9,
             )
 
         cycle = context.partition_key
@@ -51,6 +53,7 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
                 "dataset hash": result.dataset_hash,
                 **mlflow_link(platform, f"runs/{training_run(platform, workload.id, cycle)}"),
                 "resumed from step": result.resumed_from_step,
+                "what was done": dg.MetadataValue.json(result.details.get("training", {})),
                 **{name: float(value) for name, value in result.metrics.items()},
             }
         )

@@ -6,7 +6,7 @@ The trainer and the evaluation read it from here; writing one is the dataset sta
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,10 @@ _RESTORE = "restore the folder from a backup, or build the dataset again"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One snapshot as its manifest describes it; ``counts`` are rows by split."""
+    """One snapshot as its manifest describes it.
+
+    ``counts`` are rows by split; ``preference`` tells about pairs, if the recipe asks for any.
+    """
 
     folder: Path
     hash: str
@@ -40,6 +43,7 @@ class Snapshot:
     taxonomy_version: int
     counts: dict[str, int]
     exclusions: dict[str, int]
+    preference: dict[str, Any] = field(default_factory=dict)
 
 
 def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
@@ -61,6 +65,7 @@ def open_snapshot(folder: Path) -> Snapshot:
         taxonomy_version=manifest["taxonomy_version"],
         counts=manifest["counts"],
         exclusions=manifest["exclusions"],
+        preference=manifest.get("preference", {}),
     )
 
 

@@ -51,6 +51,8 @@ def show(
         table.add_row(split, str(checked.counts[split]))
     for reason, count in checked.exclusions.items():
         table.add_row(f"left out: {reason}", str(count))
+    for reason, count in checked.preference.get("exclusions", {}).items():
+        table.add_row(f"no pair: {reason}", str(count))
     _console.print(table)
     for split in SPLITS:
         for row in read_rows(found[0], split)[:rows]:

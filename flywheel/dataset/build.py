@@ -9,9 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage
+from flywheel.dataset.disputes import read_disputes
 from flywheel.dataset.examples import Example, Excluded, read_examples
 from flywheel.dataset.fixed_cases import fixed_cases
 from flywheel.dataset.golden import carry_golden
+from flywheel.dataset.preference import Preference, choose_pairs
 from flywheel.dataset.writing import write_snapshot
 from flywheel.errors import TooFewExamplesError
 from flywheel.label_mapping import AnswerMapping
@@ -20,9 +22,10 @@ from flywheel.lake.tables import TABLES
 from flywheel.snapshots import EVALUATION_SPLITS, Snapshot, open_snapshot
 from flywheel.workload import Workload
 
-__all__ = ["EXCLUDED", "Snapshot", "build_dataset"]
+__all__ = ["EXCLUDED", "NO_PAIR", "Snapshot", "build_dataset"]
 
 EXCLUDED = "excluded"
+NO_PAIR = "no_pair"
 
 
 def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
@@ -83,8 +86,22 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
         "holdout_since": holdout_since and holdout_since.isoformat(),
         "promoted_cycles": list(promoted),
     }
-    snapshot = write_snapshot(workload, mapping, assembly, cycle=cycle, home=home, sources=sources)
-    _write_membership(lake, workload.id, cycle, snapshot.hash, assembly)
+    preference = None
+    if workload.training.preference is not None:
+        disputes = read_disputes(lake, workload.id, hash_key)
+        preference = choose_pairs(
+            workload, mapping, workload.training.preference, assembly.train, disputes
+        )
+    snapshot = write_snapshot(
+        workload,
+        mapping,
+        assembly,
+        cycle=cycle,
+        home=home,
+        sources=sources,
+        preference=preference,
+    )
+    _write_membership(lake, workload.id, cycle, snapshot.hash, assembly, preference)
     return snapshot
 
 
@@ -122,7 +139,12 @@ def _check_size(workload: Workload, assembly: Assembly) -> None:
 
 
 def _write_membership(
-    lake: Lake, workload_id: str, cycle: str, snapshot: str, assembly: Assembly
+    lake: Lake,
+    workload_id: str,
+    cycle: str,
+    snapshot: str,
+    assembly: Assembly,
+    preference: Preference | None,
 ) -> None:
     def row(example: Example, split: str, reason: str | None) -> dict[str, Any]:
         return {
@@ -144,6 +166,11 @@ def _write_membership(
         for example in getattr(assembly, split)
     ]
     rows += [row(left_out.example, EXCLUDED, left_out.reason) for left_out in assembly.excluded]
+    if preference is not None:
+        rows += [row(example, "preference", None) for example in preference.pairs]
+        rows += [
+            row(left_out.example, NO_PAIR, left_out.reason) for left_out in preference.excluded
+        ]
     table = pa.Table.from_pylist(rows, schema=TABLES["dataset_rows"].schema)
     where = {"workload_id": workload_id, "snapshot": snapshot, "cycle": cycle}
     lake.replace("dataset_rows", table, where=where)

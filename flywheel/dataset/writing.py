@@ -11,6 +11,7 @@ from typing import Any
 
 from flywheel.dataset.assembly import Assembly
 from flywheel.dataset.examples import Example
+from flywheel.dataset.preference import Preference
 from flywheel.label_mapping import AnswerMapping
 from flywheel.prompt import render_prompt
 from flywheel.snapshots import MANIFEST, SPLITS, Snapshot, content_hash, verify_snapshot
@@ -27,19 +28,26 @@ def write_snapshot(
     cycle: str,
     home: Path,
     sources: Mapping[str, Any],
+    preference: Preference | None = None,
 ) -> Snapshot:
-    """Write the snapshot's folder, or find it where the same rows were written before."""
+    """Write the snapshot's folder, or find it where the same rows were written before.
+
+    Without ``preference`` every training row with a replaced answer is a preference row, which
+    nobody trains on.
+    """
     files = {
         split: _lines(_rows(workload, mapping, split, getattr(assembly, split)))
         for split in SPLITS
         if split != "preference"
     }
-    corrected = [example for example in assembly.train if example.rejected is not None]
-    files["preference"] = _lines(_rows(workload, mapping, "preference", corrected))
+    pairs = [example for example in assembly.train if example.rejected is not None]
+    if preference is not None:
+        pairs = preference.pairs
+    files["preference"] = _lines(_rows(workload, mapping, "preference", pairs))
     name = content_hash(files, workload.taxonomy_version)
     folder = home / "datasets" / workload.id / name
     if not folder.exists():
-        manifest = {
+        manifest: dict[str, Any] = {
             "hash": name,
             "files": {f"{s}.jsonl": hashlib.sha256(files[s]).hexdigest() for s in SPLITS},
             "counts": {split: files[split].count(b"\n") for split in SPLITS},
@@ -50,6 +58,8 @@ def write_snapshot(
             "cycle": cycle,
             "sources": dict(sources),
         }
+        if preference is not None:
+            manifest["preference"] = preference.described()
         _write(folder, files, manifest)
     return verify_snapshot(folder)
 

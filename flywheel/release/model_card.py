@@ -36,7 +36,7 @@ def write_model_card(
             f"- owner: {escape(workload.owner)}",
             f"- task: {workload.task.type}, taxonomy version {workload.taxonomy_version}",
             f"- base model: {escape(workload.base_model)} (`{base[:12]}`)",
-            f"- training data: snapshot `{release.dataset_hash[:12]}`",
+            f"- training data: snapshot `{release.dataset_hash[:12]}`{_pairs(release)}",
             f"- adapter manifest: `{release.manifest_digest}`",
             f"- replaces: `{approval.champion}`",
             _approval_line(approval),
@@ -55,6 +55,11 @@ def write_model_card(
             "",
         ]
     )
+
+
+def _pairs(release: Release) -> str:
+    count = release.facts.get("metrics", {}).get("preference_pairs")
+    return f", preference training on {count:.0f} of its corrections" if count else ""
 
 
 def _approval_line(approval: Approval) -> str:

@@ -203,15 +203,20 @@ class MlflowRegistry:
         metrics = [
             Metric(name, value, int(point.seconds * 1000), point.step)
             for point in progress
-            for name, value in (
-                ("loss", point.loss),
-                ("tokens_per_second", point.tokens_per_second),
-            )
+            for name, value in _curve(point).items()
         ]
         metrics += [Metric(f"final_{key}", value, 0, 0) for key, value in result.metrics.items()]
         self.client.log_batch(run_id, params=parameters)
         for start in range(0, len(metrics), _BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+
+def _curve(point: TrainProgress) -> dict[str, float]:
+    # The losses of two stages are no one curve.
+    loss = "loss" if point.stage == "sft" else f"{point.stage}_loss"
+    told = {loss: point.loss, "tokens_per_second": point.tokens_per_second}
+    told["memory_bytes"] = float(point.memory_bytes)
+    return told | {f"rewards_{name}": value for name, value in point.rewards.items()}
 
 
 def _lineage(spec: TrainSpec, result: TrainResult) -> dict[str, str]:

@@ -1,9 +1,10 @@
-"""The recipe: fine-tune an adapter on the right answers, then, if asked, prefer them to replaced ones.
+"""The recipe: fine-tune an adapter on the right answers, then, if asked, against replaced ones.
 
-Read it from the top: check everything, plan, train, export. What surrounds it (arguments, signals,
-exit codes) is in ``program``; where it runs is a launcher's business.
+Read it from the top: check everything, plan, train stage by stage, export. What surrounds it
+(arguments, signals, exit codes) is in ``program``; where it runs is a launcher's business.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,20 @@ from flywheel.errors import IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.train.checkpoints import FOLDER
 from flywheel.train.export import export, finished, spec_digest
-from flywheel.train.hardware import model_size, read_hardware
+from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.memory import PlanMemory, memory_errors
-from flywheel.train.plan import TrainPlan, make_plan
-from flywheel.train.rows import TokenRow, read_rows, tokenize_rows
+from flywheel.train.plan import TrainPlan, make_plan, without_packing
+from flywheel.train.preference import build_preference
+from flywheel.train.rows import PairRow, TokenRow, read_rows, tokenize_pairs, tokenize_rows
 from flywheel.train.servable import serving_rank
-from flywheel.train.stages import Finished, Stage, run_stage
+from flywheel.train.stages import Finished, Stage, hand_over, handed_over, run_stage
+from flywheel.train.summary import describe, measure
 from flywheel.train.supervised import build_supervised
 
-__all__ = ["train"]
+__all__ = ["PREFERENCE_FOLDER", "SUPERVISED", "train"]
+
+SUPERVISED = "supervised"
+PREFERENCE_FOLDER = "preference_checkpoints"
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,29 @@ class _Work:
     base: BaseModel
     tokenizer: Any
     rows: Sequence[TokenRow]
+    pairs: Sequence[PairRow]
     plan: TrainPlan
     memory: PlanMemory
+
+    @property
+    def digest(self) -> str:
+        return spec_digest(self.spec)
+
+    @property
+    def prefers(self) -> bool:
+        """Whether there is a second stage."""
+        recipe = self.spec.recipe.preference
+        return recipe is not None and len(self.pairs) >= recipe.minimum_pairs
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Optimizer steps of both stages."""
+        recipe = self.spec.recipe
+        first = -(-len(self.rows) // recipe.batch_size) * recipe.epochs
+        if recipe.preference is None or not self.prefers:
+            return first, 0
+        second = recipe.preference
+        return first, -(-len(self.pairs) // second.batch_size) * second.epochs
 
 
 def train(spec: TrainSpec, out: Path) -> TrainResult:
@@ -45,8 +72,10 @@ def train(spec: TrainSpec, out: Path) -> TrainResult:
         return done
     with memory_errors():
         work = _prepare(spec, out)
+        if work.prefers:
+            return _in_two_stages(work)
         model, supervised = _supervise(work)
-        return _export(work, model, supervised)
+        return _export(work, model, supervised, None)
 
 
 def _prepare(spec: TrainSpec, out: Path) -> _Work:
@@ -57,13 +86,16 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
             f"The base model in {spec.base_folder} is not the one of the spec.",
             next_step="build it again, or open a new attempt on the present base",
         )
-    records = read_rows(spec.dataset_folder, spec.dataset_hash)
     codec = AnswerCodec(spec.workload, spec.surfaces)
+    records = read_rows(spec.dataset_folder, spec.dataset_hash)
+    corrections = []
+    if spec.recipe.preference is not None:
+        corrections = read_rows(spec.dataset_folder, spec.dataset_hash, "preference")
 
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base.folder)
-    rows = tokenize_rows(records, codec, tokenizer, limit=spec.recipe.maximum_tokens)
+    tokenizer, limit = AutoTokenizer.from_pretrained(base.folder), spec.recipe.maximum_tokens
+    rows = tokenize_rows(records, codec, tokenizer, limit=limit)
     longest = max(len(row.input_ids) for row in rows)
     return _Work(
         spec,
@@ -71,38 +103,83 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
         base,
         tokenizer,
         rows,
+        tokenize_pairs(corrections, codec, tokenizer, limit=limit),
         make_plan(read_hardware(), model_size(base.folder), spec.recipe, longest_row=longest),
         PlanMemory(out, spec_digest(spec)),
     )
 
 
+def _in_two_stages(work: _Work) -> TrainResult:
+    folder = work.out / SUPERVISED
+    supervised = handed_over(folder, work.digest)
+    if supervised is None:
+        model, supervised = _supervise(work)
+        hand_over(folder, model, supervised, work.digest)
+        shutil.rmtree(work.out / FOLDER, ignore_errors=True)
+        del model
+        release_memory()
+        resumed = supervised.resumed_from_step
+    else:
+        resumed = supervised.steps
+    model, preference = _prefer(work, folder)
+    if preference.resumed_from_step:
+        resumed = supervised.steps + preference.resumed_from_step
+    result = _export(work, model, supervised, preference, resumed=resumed)
+    for left in (folder, work.out / PREFERENCE_FOLDER):
+        shutil.rmtree(left, ignore_errors=True)
+    return result
+
+
 def _supervise(work: _Work) -> tuple[Any, Finished]:
-    spec = work.spec
-    steps = -(-len(work.rows) // spec.recipe.batch_size) * spec.recipe.epochs
+    def build(plan: TrainPlan) -> tuple[Any, TrainPlan]:
+        return build_supervised(
+            work.spec, work.out / FOLDER, work.base, work.tokenizer, work.rows, plan
+        )
+
+    stage = Stage("sft", work.out, FOLDER, steps_before=0, steps_of_all=sum(work.steps))
+    return run_stage(stage, work.plan, work.memory, build)
+
+
+def _prefer(work: _Work, start: Path) -> tuple[Any, Finished]:
+    recipe = work.spec.recipe.preference
+    assert recipe is not None
 
     def build(plan: TrainPlan) -> tuple[Any, TrainPlan]:
-        return build_supervised(spec, work.out / FOLDER, work.base, work.tokenizer, work.rows, plan)
+        return build_preference(
+            work.spec,
+            work.out / PREFERENCE_FOLDER,
+            work.base,
+            work.tokenizer,
+            work.pairs,
+            plan,
+            start=start,
+        )
 
-    return run_stage(Stage("sft", work.out, FOLDER, steps, 0, steps), work.plan, work.memory, build)
+    sizes = work.spec.recipe.model_copy(update={"batch_size": recipe.batch_size})
+    longest = max(row.tokens for row in work.pairs)
+    plan = make_plan(read_hardware(), model_size(work.base.folder), sizes, longest_row=longest)
+    plan = without_packing(plan, "TRL trains on pairs in padded batches only")
+    first, second = work.steps
+    stage = Stage(
+        "preference", work.out, PREFERENCE_FOLDER, steps_before=first, steps_of_all=first + second
+    )
+    return run_stage(stage, plan, work.memory, build)
 
 
-def _export(work: _Work, model: Any, supervised: Finished) -> TrainResult:
-    metrics = {
-        "loss": supervised.loss,
-        "final_loss": supervised.final_loss,
-        "rows": float(len(work.rows)),
-        "tokens": float(sum(len(row.input_ids) for row in work.rows)),
-        "steps": float(supervised.steps),
-        "trained_parameters": float(supervised.trained_parameters),
-        "preparation_seconds": supervised.preparation_seconds,
-        "training_seconds": supervised.seconds,
-    }
+def _export(
+    work: _Work,
+    model: Any,
+    supervised: Finished,
+    preference: Finished | None,
+    *,
+    resumed: int | None = None,
+) -> TrainResult:
     return export(
         work.spec,
         work.out,
         model,
         work.tokenizer,
-        metrics=metrics,
-        resumed_from_step=supervised.resumed_from_step,
-        training={"sft": {"plan": supervised.plan, "plan_changes": supervised.plan_changes}},
+        metrics=measure(work.rows, work.pairs, supervised, preference),
+        resumed_from_step=supervised.resumed_from_step if resumed is None else resumed,
+        training=describe(work.spec.recipe, work.pairs, supervised, preference),
     )

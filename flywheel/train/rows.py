@@ -10,8 +10,9 @@ from typing import Any
 from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
 from flywheel.prompt import completion_ids, prompt_ids, render_prompt
+from flywheel.workload import ClassificationTask
 
-__all__ = ["TokenRow", "read_rows", "tokenize_rows"]
+__all__ = ["PairRow", "TokenRow", "read_rows", "tokenize_pairs", "tokenize_rows"]
 
 _NAMED = 5
 _IGNORED = -100
@@ -25,12 +26,27 @@ class TokenRow:
     labels: list[int]
 
 
-def read_rows(folder: Path, dataset_hash: str) -> list[dict[str, Any]]:
-    """Read ``train.jsonl`` of a snapshot whose hash and files are as the spec and manifest say."""
+@dataclass(frozen=True)
+class PairRow:
+    """Token ids of a prompt, of its answer and of the one that was replaced."""
+
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of both texts."""
+        return 2 * len(self.prompt_ids) + len(self.chosen_ids) + len(self.rejected_ids)
+
+
+def read_rows(folder: Path, dataset_hash: str, split: str = "train") -> list[dict[str, Any]]:
+    """Read a split of a snapshot whose hash and files are as the spec and manifest say."""
+    name = f"{split}.jsonl"
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
-        content = (folder / "train.jsonl").read_bytes()
-        stated, file_hash = manifest["hash"], manifest["files"]["train.jsonl"]
+        content = (folder / name).read_bytes()
+        stated, file_hash = manifest["hash"], manifest["files"][name]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{folder} is no dataset snapshot: {error}", next_step="build the dataset again"
@@ -43,8 +59,8 @@ def read_rows(folder: Path, dataset_hash: str) -> list[dict[str, Any]]:
     try:
         rows = [json.loads(line) for line in content.splitlines() if line.strip()]
     except ValueError as error:
-        raise DataError(f"train.jsonl of {folder} is not JSON lines: {error}") from error
-    if not rows:
+        raise DataError(f"{name} of {folder} is not JSON lines: {error}") from error
+    if not rows and split == "train":
         raise DataError(f"{folder} has no training rows.", next_step="review more items")
     return rows
 
@@ -69,10 +85,50 @@ def tokenize_rows(
     pairs = list(
         zip(prompt_ids(tokenizer, prompts), completion_ids(tokenizer, answers), strict=True)
     )
+    _check_lengths(rows, [len(prompt) + len(answer) for prompt, answer in pairs], limit)
+    return [TokenRow([*p, *a], [*[_IGNORED] * len(p), *a]) for p, a in pairs]
+
+
+def tokenize_pairs(
+    rows: Sequence[dict[str, Any]], codec: AnswerCodec, tokenizer: Any, *, limit: int
+) -> list[PairRow]:
+    """Turn preference rows into token ids, written as training rows are.
+
+    Raises:
+        DataError: a row lacks something, or one of its texts is longer than ``limit`` tokens.
+    """
+    try:
+        prompts = [str(row["prompt"]) for row in rows]
+        sides = [
+            [codec.encode(_answer(codec, row[side])) for row in rows]
+            for side in ("chosen", "rejected")
+        ]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"A preference row has no usable `prompt`, `chosen` and `rejected`: {error!r}",
+            next_step="build the dataset again",
+        ) from error
+    chosen, rejected = (completion_ids(tokenizer, texts) for texts in sides)
+    found = [
+        PairRow(*ids) for ids in zip(prompt_ids(tokenizer, prompts), chosen, rejected, strict=True)
+    ]
+    longest = [
+        len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) for row in found
+    ]
+    _check_lengths(rows, longest, limit)
+    return found
+
+
+def _answer(codec: AnswerCodec, text: str) -> Any:
+    # Rows hold answers as text: a label's name, or JSON.
+    return text if isinstance(codec.workload.task, ClassificationTask) else json.loads(text)
+
+
+def _check_lengths(rows: Sequence[dict[str, Any]], lengths: Sequence[int], limit: int) -> None:
     long = [
         str(row.get("inference_id") or row.get("correction_id") or f"row {index}")
-        for index, (row, (prompt, answer)) in enumerate(zip(rows, pairs, strict=True))
-        if len(prompt) + len(answer) > limit
+        for index, (row, length) in enumerate(zip(rows, lengths, strict=True))
+        if length > limit
     ]
     if long:
         raise DataError(
@@ -81,4 +137,3 @@ def tokenize_rows(
             next_step="raise training.maximum_tokens or exclude the rows; none is cut silently",
             rows=long,
         )
-    return [TokenRow([*p, *a], [*[_IGNORED] * len(p), *a]) for p, a in pairs]

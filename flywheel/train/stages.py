@@ -31,7 +31,6 @@ class Stage:
     name: Literal["sft", "preference"]
     out: Path
     checkpoints: str
-    steps: int
     steps_before: int
     steps_of_all: int
 

@@ -13,6 +13,7 @@ from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.basemodel import BaseModel, build_base
 from flywheel.basemodel.tiny import TinySize
 from flywheel.ports.train_launcher import TrainSpec
+from flywheel.prompt import render_prompt
 from flywheel.workload import Workload, parse_workload
 
 MICRO = TinySize(
@@ -86,18 +87,40 @@ def codec(workload: Workload | None = None) -> AnswerCodec:
     return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
 
 
-def write_snapshot(folder: Path, rows: list[dict[str, Any]]) -> str:
-    """Write a dataset snapshot with training rows alone and return its hash."""
+def write_snapshot(
+    folder: Path, rows: list[dict[str, Any]], pairs: list[dict[str, Any]] | None = None
+) -> str:
+    """Write a dataset snapshot with training rows and pairs alone and return its hash."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    (folder / "train.jsonl").write_bytes(content)
-    manifest = {"hash": digest, "files": {"train.jsonl": digest}}
+    contents = {"train.jsonl": rows} | ({} if pairs is None else {"preference.jsonl": pairs})
+    files, digest = {}, hashlib.sha256()
+    for name, lines in contents.items():
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        (folder / name).write_bytes(content)
+        files[name] = hashlib.sha256(content).hexdigest()
+        digest.update(content)
+    manifest = {"hash": digest.hexdigest(), "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    return digest
+    return digest.hexdigest()
 
 
-def training_spec(folder: Path, *, rows: int = 24, seed: int = 0, **recipe: Any) -> TrainSpec:
+def preference_pairs(count: int) -> list[dict[str, Any]]:
+    """Return pairs in which the label of the next report was replaced by the right one."""
+    answers = labelled(count + 1)
+    return [
+        {
+            "inference_id": f"i{number}",
+            "prompt": render_prompt(classification(), text),
+            "chosen": name,
+            "rejected": answers[number + 1][1],
+        }
+        for number, (text, name) in enumerate(answers[:count])
+    ]
+
+
+def training_spec(
+    folder: Path, *, rows: int = 24, seed: int = 0, pairs: int | None = None, **recipe: Any
+) -> TrainSpec:
     """Return the spec of a training on the micro base, its snapshot written into ``folder``."""
     workload, base = classification(), micro_base()
     records = [
@@ -105,6 +128,7 @@ def training_spec(folder: Path, *, rows: int = 24, seed: int = 0, **recipe: Any)
         for number, (text, name) in enumerate(labelled(rows))
     ]
     settings = {"epochs": 2, "batch_size": 4, "rank": 8, "checkpoint_steps": 3, **recipe}
+    snapshot = write_snapshot(folder, records, None if pairs is None else preference_pairs(pairs))
     return TrainSpec(
         release=f"parts-2026Q1-1-{seed}",
         workload=workload,
@@ -114,7 +138,7 @@ def training_spec(folder: Path, *, rows: int = 24, seed: int = 0, **recipe: Any)
         base_digest=base.digest,
         surfaces=dict(codec().surfaces),
         dataset_folder=folder,
-        dataset_hash=write_snapshot(folder, records),
+        dataset_hash=snapshot,
         recipe=workload.training.model_copy(update=settings),
         seed=seed,
     )

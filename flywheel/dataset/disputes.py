@@ -1,0 +1,29 @@
+"""Items that people disagreed about, whether the dispute was settled since or not.
+
+A settled answer is good enough to be learnt; it is no clear preference.
+"""
+
+from flywheel.dataset.preference import Disputes
+from flywheel.lake.store import Lake
+from flywheel.similarity.normal_form import input_hash
+
+__all__ = ["read_disputes"]
+
+# An adjudication is asked for where two people, or two accepted answers to one text, disagree; a
+# dispute that the budget did not pay for shows in the correction alone, in any of its versions.
+_DISPUTED = """
+SELECT DISTINCT inference_id, input FROM review_items
+WHERE workload_id = $workload AND slice = 'adjudication'
+UNION
+SELECT DISTINCT inference_id, input FROM corrections
+WHERE workload_id = $workload AND status = 'disputed'
+"""
+
+
+def read_disputes(lake: Lake, workload_id: str, hash_key: str) -> Disputes:
+    """Read every dispute there ever was in a workload."""
+    rows = lake.rows(_DISPUTED, {"workload": workload_id})
+    return Disputes(
+        frozenset(row["inference_id"] for row in rows if row["inference_id"]),
+        frozenset(input_hash(row["input"], hash_key) for row in rows if row["input"]),
+    )

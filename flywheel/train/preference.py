@@ -1,0 +1,107 @@
+"""Second stage: direct preference optimisation of the adapter (DPO, Rafailov 2023).
+
+It starts from the supervised adapter, which is the reference as well: a frozen copy of the adapter
+beside it, not a second model. Texts are tokenised here, as they will be served.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flywheel.base_folder import BaseModel
+from flywheel.ports.train_launcher import TrainSpec
+from flywheel.train.plan import TrainPlan
+from flywheel.train.rows import PairRow
+from flywheel.train.servable import check_servable
+from flywheel.train.supervised import common_arguments, quantization_of
+from flywheel.workload import PreferenceRecipe
+
+__all__ = ["build_preference"]
+
+
+def build_preference(
+    spec: TrainSpec,
+    folder: Path,
+    base: BaseModel,
+    tokenizer: Any,
+    rows: Sequence[PairRow],
+    plan: TrainPlan,
+    *,
+    start: Path,
+) -> tuple[Any, TrainPlan]:
+    """Build the trainer of the adapter in ``start``, and return it with its plan."""
+    import torch
+    from datasets import Dataset
+    from peft import PeftModel
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.utils import create_model_from_path
+
+    recipe = spec.recipe.preference or PreferenceRecipe()
+    loaded = create_model_from_path(
+        str(base.folder),
+        dtype=getattr(torch, plan.dtype),
+        attn_implementation=plan.attention,
+        quantization_config=quantization_of(plan),
+    )
+    model = PeftModel.from_pretrained(loaded, start, is_trainable=True)
+    learnt = {
+        name: weight.detach().float().clone()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
+    check_servable(model.peft_config["default"], learnt)
+    steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
+    trainer = _pair_trainer()(
+        model=model,
+        args=DPOConfig(
+            **common_arguments(
+                spec,
+                folder,
+                plan,
+                steps=steps,
+                epochs=recipe.epochs,
+                learning_rate=recipe.learning_rate,
+            ),
+            beta=recipe.beta,
+        ),
+        train_dataset=Dataset.from_dict(
+            {
+                "prompt_ids": [row.prompt_ids for row in rows],
+                "chosen_ids": [row.chosen_ids for row in rows],
+                "rejected_ids": [row.rejected_ids for row in rows],
+            }
+        ),
+        processing_class=tokenizer,
+    )
+    # TRL rounds the adapter of a quantised base to bfloat16: both copies begin with what was learnt.
+    weights = dict(trainer.model.named_parameters())
+    for name, value in learnt.items():
+        weights[name].data = value
+        copy = weights[name.replace(".default.", ".ref.")]
+        copy.data = value.clone()
+        copy.requires_grad_(requires_grad=False)
+    return trainer, plan
+
+
+def _pair_trainer() -> Any:
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    class PairTrainer(DPOTrainer):
+        # As CompletionTrainer's: what went through the model, padding left out.
+        tokens_seen: Any = 0
+
+        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+            return dataset  # TRL would tokenise prompt and answer as one text
+
+        def compute_loss(
+            self,
+            model: Any,
+            inputs: dict[str, Any],
+            return_outputs: bool = False,  # noqa: FBT001, FBT002 - the library's signature
+            num_items_in_batch: Any = None,
+        ) -> Any:
+            self.tokens_seen += inputs["attention_mask"].sum()
+            untyped: Any = super()
+            return untyped.compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    return PairTrainer

@@ -1,0 +1,73 @@
+"""What a result says about its training: figures for charts, and what was done and why."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flywheel.train.rows import PairRow, TokenRow
+from flywheel.train.stages import Finished
+from flywheel.workload import TrainingRecipe
+
+__all__ = ["describe", "measure"]
+
+
+def measure(
+    rows: Sequence[TokenRow],
+    pairs: Sequence[PairRow],
+    supervised: Finished,
+    preference: Finished | None,
+) -> dict[str, float]:
+    """Return the figures of both stages; times are seconds, lengths tokens."""
+    found = {
+        "loss": supervised.loss,
+        "final_loss": supervised.final_loss,
+        "rows": float(len(rows)),
+        "tokens": float(sum(len(row.input_ids) for row in rows)),
+        "steps": float(supervised.steps),
+        "trained_parameters": float(supervised.trained_parameters),
+        "preparation_seconds": supervised.preparation_seconds,
+        "training_seconds": supervised.seconds,
+        "tokens_per_second": _speed(supervised),
+    }
+    if preference is None:
+        return found
+    told = {
+        "pairs": float(len(pairs)),
+        "loss": preference.loss,
+        "final_loss": preference.final_loss,
+        "steps": float(preference.steps),
+        "training_seconds": preference.seconds,
+        "tokens_per_second": _speed(preference),
+        "chosen_tokens": _mean([len(row.chosen_ids) for row in pairs]),
+        "rejected_tokens": _mean([len(row.rejected_ids) for row in pairs]),
+        # How often, and by how much, the accepted answer is preferred in the last steps.
+        **{f"rewards_{name}": value for name, value in preference.rewards.items()},
+    }
+    return found | {f"preference_{name}": value for name, value in told.items()}
+
+
+def describe(
+    recipe: TrainingRecipe,
+    pairs: Sequence[PairRow],
+    supervised: Finished,
+    preference: Finished | None,
+) -> dict[str, Any]:
+    """Return what was done: the plan of each stage, how memory changed it, what was left out."""
+    told = {"sft": {"plan": supervised.plan, "plan_changes": supervised.plan_changes}}
+    if preference is not None:
+        told["preference"] = {
+            "plan": preference.plan,
+            "plan_changes": preference.plan_changes,
+            "reference": "the supervised adapter",
+        }
+    elif recipe.preference is not None:
+        reason = f"{len(pairs)} pairs, the recipe asks for {recipe.preference.minimum_pairs}"
+        told["preference"] = {"left_out": reason}
+    return told
+
+
+def _speed(stage: Finished) -> float:
+    return round(stage.tokens / max(stage.seconds, 1e-9), 1)
+
+
+def _mean(values: Sequence[int]) -> float:
+    return round(sum(values) / max(len(values), 1), 2)
