@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
-__all__ = ["FOLDER", "last_complete"]
+__all__ = ["FOLDER", "FOLDERS", "PREFERENCE_FOLDER", "SUPERVISED", "last_complete"]
 
 FOLDER = "checkpoints"
+PREFERENCE_FOLDER = "preference_checkpoints"
+FOLDERS = (FOLDER, PREFERENCE_FOLDER)
+SUPERVISED = "supervised"  # what the first stage handed over to the second
 _STATE = "trainer_state.json"
 _NEEDED = ("adapter_model.safetensors", "adapter_config.json", "optimizer.pt", "scheduler.pt")
 

@@ -14,7 +14,7 @@ from flywheel.answers import AnswerCodec
 from flywheel.base_folder import BaseModel, load_base
 from flywheel.errors import IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
-from flywheel.train.checkpoints import FOLDER
+from flywheel.train.checkpoints import FOLDER, PREFERENCE_FOLDER, SUPERVISED
 from flywheel.train.export import export, finished, spec_digest
 from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.memory import PlanMemory, memory_errors
@@ -26,10 +26,7 @@ from flywheel.train.stages import Finished, Stage, hand_over, handed_over, run_s
 from flywheel.train.summary import describe, measure
 from flywheel.train.supervised import build_supervised
 
-__all__ = ["PREFERENCE_FOLDER", "SUPERVISED", "train"]
-
-SUPERVISED = "supervised"
-PREFERENCE_FOLDER = "preference_checkpoints"
+__all__ = ["train"]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from flywheel.train.memory import PlanMemory, within_memory
 from flywheel.train.plan import TrainPlan
 from flywheel.train.reporting import progress_callback
 
-__all__ = ["Finished", "Stage", "hand_over", "handed_over", "run_stage"]
+__all__ = ["RECORD", "Finished", "Stage", "hand_over", "handed_over", "run_stage"]
 
-_RECORD = "stage.json"
+RECORD = "stage.json"
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ def hand_over(folder: Path, model: Any, finished: Finished, spec_digest: str) ->
     for old in (part, folder):
         shutil.rmtree(old, ignore_errors=True)
     model.save_pretrained(part, selected_adapters=["default"])
-    write_json(part / _RECORD, {"spec_digest": spec_digest, "finished": asdict(finished)})
+    write_json(part / RECORD, {"spec_digest": spec_digest, "finished": asdict(finished)})
     part.replace(folder)
 
 
 def handed_over(folder: Path, spec_digest: str) -> Finished | None:
     """Return what an earlier stage of the same spec handed over, or None."""
     try:
-        record: Mapping[str, Any] = json.loads((folder / _RECORD).read_bytes())
+        record: Mapping[str, Any] = json.loads((folder / RECORD).read_bytes())
     except (OSError, ValueError):
         return None
     return Finished(**record["finished"]) if record["spec_digest"] == spec_digest else None

@@ -19,8 +19,9 @@ from flywheel.lake.store import Lake
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.snapshots import read_rows
+from flywheel.train.checkpoints import SUPERVISED
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
-from flywheel.train.recipe import SUPERVISED, train
+from flywheel.train.recipe import train
 from flywheel.train.reporting import read_progress
 from flywheel.workload import PreferenceRecipe, Workload, parse_workload
 from tests.fakes.micro_base import classification, codec, labelled, micro_base, training_spec

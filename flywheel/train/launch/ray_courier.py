@@ -1,21 +1,30 @@
-"""What leaves a worker while it trains: progress, log, and each checkpoint once it is complete."""
+"""What leaves a worker while it trains, and what the next worker begins with.
+
+Progress, log and what was learned about memory as they grow; each checkpoint once it is complete,
+and what a first stage hands over to a second.
+"""
 
 import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from flywheel.errors import TransientError
-from flywheel.train.checkpoints import FOLDER, last_complete
+from flywheel.errors import IntegrityError, TransientError
+from flywheel.train.checkpoints import FOLDERS, SUPERVISED, last_complete
 from flywheel.train.launch.exchange import Exchange
+from flywheel.train.memory import PLANS
 from flywheel.train.reporting import PROGRESS
+from flywheel.train.stages import RECORD
 
-__all__ = ["LOG", "Courier"]
+__all__ = ["LOG", "Courier", "bring_back"]
 
 LOG = "train.log"
+_GROWING = (PROGRESS, LOG, PLANS)
 _SECONDS = 1.0
 _KEPT = 2
 
@@ -28,8 +37,9 @@ class Courier:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="courier", daemon=True)
         self._sizes: dict[str, int] = {}
-        first = last_complete(out)
-        self._checkpoint = first.name if first else ""
+        first = {name: last_complete(out, name) for name in FOLDERS}
+        self._checkpoints = {name: path.name if path else "" for name, path in first.items()}
+        self._handed_over = _is_handed_over(out)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,30 +64,66 @@ class Courier:
                 print(f"Not handed out yet: {error}", flush=True)  # noqa: T201 - Ray keeps it
 
     def _hand_out(self) -> None:
-        for name in (PROGRESS, LOG):
+        for name in _GROWING:
             path = self._out / name
             content = path.read_bytes() if path.exists() else b""
             if len(content) != self._sizes.get(name, 0):
                 self._exchange.write(f"{self._run}/{name}", content)
                 self._sizes[name] = len(content)
-        found = last_complete(self._out)
-        if found is not None and found.name != self._checkpoint:
-            self._put(found)
+        # Before the checkpoints of the second stage, which are of no use without it.
+        if not self._handed_over and _is_handed_over(self._out):
+            with self._linked(self._out / SUPERVISED, SUPERVISED) as linked:
+                if linked is not None:
+                    self._exchange.put_folder(linked, f"{self._run}/{SUPERVISED}")
+                    self._handed_over = True
+        for folder, known in self._checkpoints.items():
+            found = last_complete(self._out, folder)
+            if found is not None and found.name != known:
+                self._put(found, folder)
 
-    def _put(self, checkpoint: Path) -> None:
-        folder = f"{self._run}/{FOLDER}"
+    def _put(self, checkpoint: Path, folder: str) -> None:
+        with self._linked(checkpoint, f"{folder}/{checkpoint.name}") as linked:
+            if linked is None or last_complete(linked.parent.parent, folder) != linked:
+                return
+            self._exchange.put_folder(linked, f"{self._run}/{folder}/{checkpoint.name}")
+        self._checkpoints[folder] = checkpoint.name
+        print(f"{folder}/{checkpoint.name} is in the exchange.", flush=True)  # noqa: T201 - (as above)
+        for old in _by_step(self._exchange.names(f"{self._run}/{folder}"))[:-_KEPT]:
+            self._exchange.remove(f"{self._run}/{folder}/{old}")
+
+    @contextmanager
+    def _linked(self, source: Path, path: str) -> Iterator[Path | None]:
         # The trainer removes older ones whenever it likes: what is handed out has links of its own.
         with tempfile.TemporaryDirectory(dir=self._out, prefix=".handing-") as name:
-            linked = Path(name) / FOLDER / checkpoint.name
+            linked = Path(name) / path
             try:
-                shutil.copytree(checkpoint, linked, copy_function=os.link)
+                shutil.copytree(source, linked, copy_function=os.link)
             except (FileNotFoundError, shutil.Error):
-                return  # there is a newer one by now
-            if last_complete(Path(name)) != linked:
-                return
-            self._exchange.put_folder(linked, f"{folder}/{checkpoint.name}")
-        self._checkpoint = checkpoint.name
-        print(f"{checkpoint.name} is in the exchange.", flush=True)  # noqa: T201 - (as above)
-        names = [name for name in self._exchange.names(folder) if name[11:].isdigit()]
-        for old in sorted(names, key=lambda name: int(name[11:]))[:-_KEPT]:
-            self._exchange.remove(f"{folder}/{old}")
+                yield None  # there is a newer one by now
+            else:
+                yield linked
+
+
+def bring_back(exchange: Exchange, run: str, out: Path) -> None:
+    """Fetch what earlier workers handed out; a checkpoint that is not whole is passed over."""
+    for name in _GROWING:
+        before = exchange.read(f"{run}/{name}")
+        if before:
+            (out / name).write_bytes(before)
+    if exchange.has_folder(f"{run}/{SUPERVISED}"):
+        exchange.get_folder(f"{run}/{SUPERVISED}", out / SUPERVISED)
+    for folder in FOLDERS:
+        for name in reversed(_by_step(exchange.names(f"{run}/{folder}"))):
+            try:
+                exchange.get_folder(f"{run}/{folder}/{name}", out / folder / name)
+            except IntegrityError:
+                continue  # the worker was lost while it was put there
+            break
+
+
+def _is_handed_over(out: Path) -> bool:
+    return (out / SUPERVISED / RECORD).is_file()
+
+
+def _by_step(names: list[str]) -> list[str]:
+    return sorted((n for n in names if n[11:].isdigit()), key=lambda name: int(name[11:]))

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 import flywheel
 from flywheel.base_folder import load_base
-from flywheel.errors import ConfigurationError, FlywheelError, IntegrityError, TransientError
+from flywheel.errors import ConfigurationError, FlywheelError, TransientError
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
@@ -33,10 +33,9 @@ from flywheel.ports.train_launcher import (
     EXIT_OUT_OF_MEMORY,
     TrainSpec,
 )
-from flywheel.train.checkpoints import FOLDER
 from flywheel.train.export import ADAPTER, RESULT
 from flywheel.train.launch.exchange import Exchange
-from flywheel.train.launch.ray_courier import LOG, Courier
+from flywheel.train.launch.ray_courier import LOG, Courier, bring_back
 from flywheel.train.launch.ray_terms import Job, Lease, Outcome, Reason
 from flywheel.train.program import OFFLINE
 from flywheel.train.reporting import PROGRESS
@@ -123,16 +122,7 @@ class _Work:
         dataset = folder / "dataset"
         self._exchange.get_folder(job.dataset, dataset)
         base = _cached_base(self._exchange, job)
-        for name in reversed(_by_step(self._exchange.names(f"{self._run}/{FOLDER}"))):
-            try:
-                self._exchange.get_folder(f"{self._run}/{FOLDER}/{name}", out / FOLDER / name)
-            except IntegrityError:
-                continue  # the worker was lost while it was put there
-            break
-        for name in (PROGRESS, LOG):
-            before = self._exchange.read(f"{self._run}/{name}")
-            if before:
-                (out / name).write_bytes(before)
+        bring_back(self._exchange, self._run, out)
         return job.spec.model_copy(update={"base_folder": base, "dataset_folder": dataset})
 
     def _watch(self, child: "subprocess.Popen[bytes]", job: Job, out: Path) -> tuple[Reason, str]:
@@ -294,10 +284,6 @@ def _cached_base(exchange: Exchange, job: Job) -> Path:
         shutil.rmtree(folder, ignore_errors=True)  # so that the next try fetches it again
         raise
     return folder
-
-
-def _by_step(names: Sequence[str]) -> list[str]:
-    return sorted((n for n in names if n[11:].isdigit()), key=lambda name: int(name[11:]))
 
 
 def _memory(pid: int) -> int:
