@@ -22,7 +22,7 @@ from flywheel.review.label_studio.provisioning import provision
 from flywheel.services import Services, start
 from flywheel.settings import load_settings
 from flywheel.wiring import Platform
-from loop.embedded import embedded_dataset_hash
+from loop.embedded import Lived, embedded_dataset_hash
 from loop.stage import SIZES, WORKLOAD, Window, claim, set_stage, write_workload
 from loop.summary import show, summarise
 from loop.turn import Places, Turn
@@ -137,14 +137,11 @@ def _sum_up(turn: Turn, platform: Platform) -> dict[str, Any]:
     assert turn.sent is not None
     with turn.teller.part("embedded") as tell, tempfile.TemporaryDirectory() as folder:
         snapshot = platform.state.get_cycle(WORKLOAD, turn.facts["cycle"]).snapshot
+        facts = turn.facts
+        lived = Lived(turn.sizes, turn.sent, facts["chosen_at"], facts.get("by_hand"))
+        workload = turn.workload.model_validate(snapshot)
         embedded = embedded_dataset_hash(
-            Path(folder),
-            platform,
-            turn.workload.model_validate(snapshot),
-            turn.sizes,
-            turn.sent,
-            chosen_at=turn.facts["chosen_at"],
-            show=turn.teller.show,
+            Path(folder), platform, workload, lived, show=turn.teller.show
         )
         tell(f"dataset {embedded[:12]}")
     return summarise(turn, platform, embedded)

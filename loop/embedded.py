@@ -1,6 +1,7 @@
 """The same log on the embedded backends: what they make of it must be the same dataset."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -14,21 +15,29 @@ from flywheel.turn.landing import land
 from flywheel.turn.observe import collect_reviews, sample_reviews
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
+from loop.browser import PERSON, ByHand
 from loop.client import Sent
 from loop.stage import SEED, Sizes, seed_labels
 
-__all__ = ["embedded_dataset_hash"]
+__all__ = ["Lived", "embedded_dataset_hash"]
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What the world did to the deployment on services, and does again here.
+
+    ``sent`` is what the producers sent, ``chosen_at`` when it was chosen what people review,
+    ``by_hand`` the judgment that was given in a browser.
+    """
+
+    sizes: Sizes
+    sent: Sent
+    chosen_at: datetime
+    by_hand: ByHand | None
 
 
 def embedded_dataset_hash(
-    home: Path,
-    real: Platform,
-    workload: Workload,
-    sizes: Sizes,
-    sent: Sent,
-    *,
-    chosen_at: datetime,
-    show: Callable[[str], None],
+    home: Path, real: Platform, workload: Workload, lived: Lived, *, show: Callable[[str], None]
 ) -> str:
     """Land the same messages without a service, let the same people judge, return the hash.
 
@@ -36,9 +45,7 @@ def embedded_dataset_hash(
         home: an empty folder.
         real: the deployment on services, whose workload file and simulated truth are used.
         workload: as the cycle was opened with.
-        sizes: of the seed.
-        sent: what the producers sent.
-        chosen_at: when the real deployment chose what people review.
+        lived: what happened there.
         show: told what goes on.
     """
     settings = load_settings(
@@ -54,19 +61,22 @@ def embedded_dataset_hash(
         mlflow_url=None,
         dagster_url=None,
     )
-    platform = Platform(settings, ManualClock(chosen_at))
+    platform = Platform(settings, ManualClock(lived.chosen_at))
     try:
         show("landing the same events in an embedded deployment")
-        seed_labels(platform, workload, sizes, chosen_at)
+        seed_labels(platform, workload, lived.sizes, lived.chosen_at)
         for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
             platform.log.create_topic(topic, partitions=1)
-        platform.log.append(INFERENCES_TOPIC, sent.messages)
+        platform.log.append(INFERENCES_TOPIC, lived.sent.messages)
         land(platform)
         sample_reviews(platform, workload)
         show("judging the same answers in the embedded queue")
         people = SimulatedAnnotators(
             platform.queue, SimulatedTruth(real.home, workload.id), error_rate=0.0, seed=SEED
         )
+        if lived.by_hand is not None:
+            by_hand = lived.by_hand
+            platform.queue.submit(workload, by_hand.item_id, PERSON, by_hand.output)
         while people.answer_open(workload):
             collect_reviews(platform, workload)
         cycle = platform.state.open_cycle(
@@ -74,7 +84,7 @@ def embedded_dataset_hash(
             trigger="volume",
             opened_by="system",
             reason="the same turn, embedded",
-            watermark=chosen_at,
+            watermark=lived.chosen_at,
             snapshot=workload.model_dump(mode="json", by_alias=True),
         )
         return assemble_dataset(platform, workload.id, cycle.name).hash

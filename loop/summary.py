@@ -46,6 +46,7 @@ def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
             "by release": dict(client.releases),
         },
         "errors": [told.error for told in client.failures[:5]],
+        "answered in a browser": "by_hand" in turn.facts,
         "adapters": {
             "queue": platform.settings.review_queue,
             "trainer": platform.settings.train_launcher,

@@ -3,7 +3,7 @@
 Nobody ticks a sensor and nobody starts a run here: Dagster's daemon does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from flywheel.train.reporting import read_progress
 from flywheel.turn.cycle import run_folder
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
+from loop.browser import answer_one, find_chromium
 from loop.client import AskingClient, Sent, produce
 from loop.people import annotate, give_approval
 from loop.stage import WORKLOAD, Sizes, Window, write_workload
@@ -108,7 +109,7 @@ class Turn:
 
     def _review(self) -> None:
         with self.teller.part("review") as tell:
-            judgments = 0
+            judgments = self._in_browser(tell)
             while (given := annotate(self.platform, self.workload)) or not self._judged():
                 judgments += given
                 self.teller.show(f"{judgments} judgments; {self.places.queue}")
@@ -118,6 +119,18 @@ class Turn:
                     where=f"{self.places.dagster}/assets/{WORKLOAD}/corrections",
                 )
             tell(f"{judgments} judgments (simulated people)")
+
+    def _in_browser(self, tell: Callable[[str], None]) -> int:
+        chromium = find_chromium()
+        if chromium is None:
+            tell("nobody answers in a browser: there is no Chromium on this machine")
+            return 0
+        picture = self.platform.home / "annotator.png"
+        done = answer_one(self.platform, self.workload, chromium, picture, self.teller.show)
+        self.facts["by_hand"] = done
+        how = "corrected" if done.corrected else "confirmed"
+        tell(f"one item {how} in a browser by keyboard ({done.picture})")
+        return 1
 
     def _cycle(self) -> Cycle:
         place = f"{self.places.dagster}/assets/{WORKLOAD}/trigger"

@@ -10,7 +10,12 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.services,
+    pytest.mark.browser,
+    pytest.mark.timeout(2400),
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,7 @@ def test_every_stage_ran_on_its_real_service(loop):
         "trainer": "ray",
         "server": "vllm",
     }
+    assert summary["answered in a browser"]
 
 
 def test_client_was_answered_through_the_swap(loop):
