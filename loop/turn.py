@@ -27,6 +27,7 @@ __all__ = ["Places", "Turn"]
 # Dagster's daemon looks at the workload files again once a minute, and asks its schedules then.
 _NOTICE_SECONDS = 150
 _ANSWERS_AFTERWARDS = 20
+_TOLD_EVERY = 20
 _LONGEST_STAGE_SECONDS = 3 * 3600
 _FAILED = frozenset({"stopped", "gated_fail", "inconclusive", "rejected"})
 
@@ -110,15 +111,21 @@ class Turn:
     def _review(self) -> None:
         with self.teller.part("review") as tell:
             judgments = self._in_browser(tell)
-            while (given := annotate(self.platform, self.workload)) or not self._judged():
+            while (given := self._annotate(judgments)) or not self._judged():
                 judgments += given
-                self.teller.show(f"{judgments} judgments; {self.places.queue}")
                 self.teller.wait(
                     self._collected,
-                    "the sensor to collect them",
+                    "the sensor to collect what people said",
                     where=f"{self.places.dagster}/assets/{WORKLOAD}/corrections",
                 )
             tell(f"{judgments} judgments (simulated people)")
+
+    def _annotate(self, before: int) -> int:
+        def show(given: int) -> None:
+            if given % _TOLD_EVERY == 1:
+                self.teller.show(f"{before + given} judgments given ({self.places.queue})")
+
+        return annotate(self.platform, self.workload, show)
 
     def _in_browser(self, tell: Callable[[str], None]) -> int:
         chromium = find_chromium()
