@@ -7,6 +7,8 @@ life, opens no connection but to the receiver of webhooks, and lets SQLite serve
 
 # ruff: noqa: INP001, PLC0415, T201 - a script; Django must be set up before its modules load
 import argparse
+import ipaddress
+import logging
 import os
 import sys
 from datetime import timedelta
@@ -41,14 +43,25 @@ def _reach_only(place: str) -> None:
     allowed = (host, int(port)) if place else None
 
     def check(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.connect":
+        if event in {"socket.connect", "socket.sendto"}:
             address = arguments[1]
             if isinstance(address, tuple) and address[:2] != allowed:
-                raise PermissionError(f"This Label Studio may not connect to {address[0]}.")
-        elif event == "socket.getaddrinfo" and arguments[0] not in {host, None}:
-            raise PermissionError(f"This Label Studio may not look up {arguments[0]}.")
+                raise PermissionError(f"This Label Studio may not connect to {address[:2]}.")
+        elif event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+            # A number is no look-up.
+            name = arguments[0]
+            if name and name != host and not _is_address(name):
+                raise PermissionError(f"This Label Studio may not look up {name}.")
 
     sys.addaudithook(check)
+
+
+def _is_address(name: str | bytes) -> bool:
+    try:
+        ipaddress.ip_address(name.decode() if isinstance(name, bytes) else name)
+    except ValueError:
+        return False
+    return True
 
 
 def _set_up() -> None:
@@ -110,6 +123,8 @@ def _limit_tokens(days: int) -> None:
 def _serve(host: str, port: int) -> None:
     from django.core.servers.basehttp import get_internal_wsgi_application, run
 
+    # One line for a call, not two.
+    logging.getLogger("django.server").propagate = False
     print(f"serving on http://{host}:{port}", flush=True)
     run(host, port, get_internal_wsgi_application(), threading=True)
 

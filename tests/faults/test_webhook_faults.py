@@ -23,18 +23,25 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from flywheel.cli.applications import run_applications
 from flywheel.clock import SystemClock
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.review.batches import sample_batch
+from flywheel.review.collect import read_annotations
 from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import HEADER, WebhookTarget, provision
 from flywheel.review.label_studio_format import result_of, task_of
 from flywheel.services.label_studio_account import Account, sign_in
 from flywheel.services.renewal import renew_token
-from flywheel.settings import CONNECTIONS
+from flywheel.services.status import statuses
+from flywheel.settings import CONNECTIONS, load_settings
 from flywheel.state import State
-from flywheel.workload import Workload, parse_workload
+from flywheel.turn.observe import collect_reviews
+from flywheel.wiring import Platform
+from flywheel.workload import Workload
 from tests.fakes.review_items import review_item
+from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -55,9 +62,10 @@ class Receiver:
         file = folder / "workloads" / f"{workload.id}.yaml"
         file.write_text(workload.model_dump_json(exclude_unset=True))
         self.state = State.open(f"sqlite:///{folder / 'home' / 'state.db'}", SystemClock())
-        settings = label_studio.settings | {"home": folder / "home", "workloads": file.parent}
+        home = {"home": folder / "home", "workloads": file.parent}
+        self.settings = label_studio.settings | home
         self.environment = os.environ | {
-            f"FLYWHEEL_{key.upper()}": str(value) for key, value in settings.items()
+            f"FLYWHEEL_{key.upper()}": str(value) for key, value in self.settings.items()
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -109,15 +117,8 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = SECONDS)
 @pytest.fixture
 def workload() -> Workload:
     """Return a workload that no other test has."""
-    labels = [{"id": name, "name": name} for name in ("dent", "scratch")]
-    raw = {
-        "id": f"w{uuid.uuid4().hex[:10]}",
-        "owner": "o",
-        "task": {"type": "classification"},
-        "taxonomy": {"version": 1, "labels": labels},
-        "prompt": "{input}",
-    }
-    return parse_workload(raw, source="test")
+    review = {"budget": 60, "overlap": 0.0}
+    return classification(id=f"w{uuid.uuid4().hex[:10]}", review=review)
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def _tasks(workload: Workload, count: int) -> list[dict]:
     return [{"data": task_of(workload, item)["data"]} for item in items]
 
 
-def _annotate(client: LabelStudioClient, workload: Workload, task: str, label="dent") -> int:
+def _annotate(client: LabelStudioClient, workload: Workload, task: str, label="oil fault") -> int:
     result = result_of(workload, label)
     return int(client.request("POST", f"{task}/annotations/", {"result": result})["id"])
 
@@ -185,7 +186,7 @@ def test_a_receiver_that_is_away_costs_the_annotator_nothing(receiver, client, t
     assert client.request("GET", task)["total_annotations"] == 1
     assert receiver.actions() == set()
     receiver.start()
-    _annotate(client, receiver.workload, task, "scratch")
+    _annotate(client, receiver.workload, task, "heat fault")
     wait_for(lambda: receiver.actions() == {"ANNOTATION_CREATED"}, "the hint")
 
 
@@ -347,3 +348,56 @@ def test_an_annotator_may_read_a_webhook_and_still_change_no_truth(
     assert receiver.call("POST", path, lie, word) == 200
     assert receiver.actions() == {"ANNOTATIONS_DELETED"}
     assert client.request("GET", task)["total_annotations"] == 0
+
+
+def test_hints_make_no_difference_to_the_truth(receiver, client):
+    """Early, forged, doubled and lost ones: the lake holds what Label Studio holds, once."""
+    platform, workload = Platform(load_settings(**receiver.settings)), receiver.workload
+    provision(client, workload, platform.webhook_target)
+    put_answers(platform.lake, workload, [answer(number) for number in range(3)])
+    window = {"window_start": START, "window_end": END, "now": END, "budget": 3}
+    sample_batch(platform.lake, platform.queue, workload, **window)
+    first, second, _ = [task.item_id for task in platform.queue.open_tasks(workload.id, "x")]
+    receiver.start()
+    path, word = urlsplit(receiver.url).path, receiver.secret
+    assert receiver.call("POST", path, b'{"action": "ANNOTATIONS_DELETED"}', word) == 200
+    assert not collect_reviews(platform, workload).annotations
+
+    platform.queue.submit(workload, first, "ann@example.org", truth(0))
+    wait_for(lambda: "ANNOTATION_CREATED" in receiver.actions(), "the hint")
+    for _ in range(3):
+        receiver.call("POST", path, b'{"action": "ANNOTATION_CREATED"}', word)
+    assert collect_reviews(platform, workload).annotations == 1
+    assert receiver.state.pending_hints() == {}
+    receiver.call("POST", path, b'{"action": "ANNOTATION_CREATED"}', word)
+    assert not collect_reviews(platform, workload).changed
+
+    receiver.stop()
+    before = platform.queue.status(workload)
+    platform.queue.submit(workload, first, "ann@example.org", truth(1))
+    platform.queue.submit(workload, second, "ann@example.org", truth(0))
+    assert receiver.state.pending_hints() == {}
+    assert platform.queue.status(workload).changed != before.changed
+    assert collect_reviews(platform, workload).annotations == 2
+    kept = {one.item_id: one.output for one in read_annotations(platform.lake, workload.id)}
+    assert kept == {first: truth(1), second: truth(0)}
+    platform.close()
+
+
+def test_the_receiver_runs_among_the_services(own_label_studio, tmp_path, workload):
+    """Started beside Label Studio it takes what that says, and is shown with its port."""
+    services, folder = own_label_studio, tmp_path / "workloads"
+    folder.mkdir()
+    (folder / f"{workload.id}.yaml").write_text(workload.model_dump_json(exclude_unset=True))
+    where = {"services": services.folder, "home": tmp_path / "home", "workloads": folder}
+    settings = load_settings(profile="services", **where)
+    run_applications(services, settings, ["webhooks"], project=REPOSITORY)
+    shown = {row.name: row for row in statuses(services)}
+    assert shown["webhooks"].state == "running"
+    assert shown["webhooks"].ports == (urlsplit(settings.webhook_url).port,)
+    platform = Platform(settings)
+    project = provision(platform.label_studio, workload, platform.webhook_target).project
+    platform.label_studio.request("PATCH", f"/api/projects/{project.id}/", {"color": "#123456"})
+    wait_for(lambda: workload.id in platform.state.pending_hints(), "the hint")
+    platform.close()
+    services.stop("webhooks")
