@@ -3,7 +3,9 @@
 import uuid
 
 import pytest
+from typer.testing import CliRunner
 
+from flywheel.cli import build_app
 from flywheel.errors import (
     ConfigurationError,
     IntegrityError,
@@ -175,3 +177,29 @@ def test_a_renewed_token_is_taken_up(label_studio):
     client = LabelStudioClient(label_studio.url, "old", renewed=lambda: label_studio.token)
     assert client.request("GET", "/api/current-user/whoami")["email"] == "flywheel@localhost"
     client.close()
+
+
+def test_the_commands_say_what_they_did(label_studio, client, workload, tmp_path, monkeypatch):
+    """`review provision` twice, after a change by hand, and with --overwrite; then accounts."""
+    (tmp_path / f"{workload.id}.yaml").write_text(workload.model_dump_json(exclude_unset=True))
+    settings = label_studio.settings | {"home": tmp_path / "home", "workloads": tmp_path}
+    for key, value in settings.items():
+        monkeypatch.setenv(f"FLYWHEEL_{key.upper()}", str(value))
+
+    def run(*words: str):
+        return CliRunner().invoke(build_app(), list(words), env={"COLUMNS": "300"})
+
+    assert "made project" in run("review", "provision").output
+    assert "nothing to change" in run("review", "provision", workload.id).output
+    made = require_project(client, workload)
+    theirs = {"label_config": labeling_config(workload).replace("dent", "bump")}
+    client.request("PATCH", f"/api/projects/{made.id}/", theirs)
+    refused = run("review", "provision")
+    assert isinstance(refused.exception, IntegrityError)
+    assert "--overwrite" in refused.exception.next_step
+    assert "labeling configuration" in run("review", "provision", "--overwrite").output
+    email = f"{uuid.uuid4().hex[:8]}@example.org"
+    added = run("annotators", "add", email)
+    sign_in(Account(label_studio.url, email, added.output.split("password ")[1].split(",")[0]))
+    assert "already" in run("annotators", "add", email).output
+    assert email in run("annotators", "list").output

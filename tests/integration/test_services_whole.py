@@ -18,21 +18,25 @@ pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 
 def test_everything_comes_up_is_well_and_goes(own_services, repository, tmp_path):
     """Each program serves, the doctor finds all connections well and prints no secret."""
-    services = own_services("kafka", "postgres", "mlflow")
+    services = own_services("kafka", "postgres", "mlflow", "label-studio")
     settings = load_settings(profile="services", services=services.folder, home=tmp_path / "home")
 
-    run_applications(services, settings, project=repository)
+    applications = ["dagster", "ingest", "webhooks"]
+    run_applications(services, settings, applications, project=repository)
 
     plan = services.plan
-    for name, path in (("dagster-webserver", "server_info"), ("ingest", "healthz")):
+    paths = {"dagster-webserver": "server_info", "ingest": "healthz", "webhooks": "healthz"}
+    for name, path in paths.items():
         assert answers(f"http://127.0.0.1:{plan.applications[name].ports[0]}/{path}"), name
     findings = {finding.what: finding for finding in connection_findings(settings)}
     assert set(findings) == {
         "Kafka", "topics", "state's database", "MLflow", "Dagster's database", "services",
+        "Label Studio", "webhooks",
     }  # fmt: skip
     assert [finding for finding in findings.values() if not finding.good] == []
     assert "Kafka 4.3" in findings["Kafka"].detail
     assert "PostgreSQL 18" in findings["state's database"].detail
+    assert "Label Studio 1.23" in findings["Label Studio"].detail
 
     environment = os.environ | {
         "FLYWHEEL_PROFILE": "services",
