@@ -110,6 +110,9 @@ def test_corrections_become_an_adapter_that_prefers_them(tmp_path: Path):
     result = SubprocessTrainLauncher().run(spec, out, on_progress=lambda _: None)
 
     assert verify_adapter(out / result.adapter, base_digest=spec.base_digest)
+    # What a server loads is one plain adapter, without the copy that it was compared with.
+    assert all(n.endswith(("lora_A.weight", "lora_B.weight")) for n in weights(out, result))
+    assert not [path for path in (out / result.adapter).iterdir() if path.is_dir()]
     assert result.metrics["preference_pairs"] == len(pairs)
     assert result.metrics["preference_rewards_accuracies"] >= 0.9
     assert result.metrics["preference_rewards_margins"] > 0
