@@ -6,25 +6,17 @@ A hint makes the question come sooner; what is answered never depends on one.
 import base64
 import hashlib
 import hmac
-import http.client
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable
 from contextlib import closing, suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
 import pytest
 
 from flywheel.cli.applications import run_applications
-from flywheel.clock import SystemClock
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.review.batches import sample_batch
 from flywheel.review.collect import read_annotations
@@ -36,82 +28,17 @@ from flywheel.services.label_studio_account import Account, sign_in
 from flywheel.services.renewal import renew_token
 from flywheel.services.status import statuses
 from flywheel.settings import CONNECTIONS, load_settings
-from flywheel.state import State
 from flywheel.turn.observe import collect_reviews
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
+from tests.fakes.dagster_programs import REPOSITORY
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
+from tests.fakes.webhook_receiver import SECONDS, ReceiverProcess, wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-REPOSITORY = Path(__file__).parents[2]
 HUNDRED_MB = 100_000_000
-SECONDS = 30
-
-
-class Receiver:
-    """The command `flywheel webhooks` as a process, on a deployment with one workload."""
-
-    def __init__(self, folder: Path, label_studio, workload: Workload) -> None:
-        self.workload = workload
-        self.port = urlsplit(label_studio.webhook_url).port
-        self.url = f"{label_studio.webhook_url}/{workload.id}"
-        self.secret = label_studio.webhook_secret
-        (folder / "workloads").mkdir(parents=True)
-        file = folder / "workloads" / f"{workload.id}.yaml"
-        file.write_text(workload.model_dump_json(exclude_unset=True))
-        self.state = State.open(f"sqlite:///{folder / 'home' / 'state.db'}", SystemClock())
-        home = {"home": folder / "home", "workloads": file.parent}
-        self.settings = label_studio.settings | home
-        self.environment = os.environ | {
-            f"FLYWHEEL_{key.upper()}": str(value) for key, value in self.settings.items()
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the process and wait until it answers."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "flywheel.cli", "webhooks"], env=self.environment, cwd=REPOSITORY
-        )
-        wait_for(lambda: self.call("GET", "/healthz") == 200, "the receiver")
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the process."""
-        if self.process is not None:
-            self.process.send_signal(number)
-            assert self.process.wait(SECONDS) in {0, -number}
-            self.process = None
-
-    def call(self, method: str, path: str, body: bytes = b"", word: str = "") -> int | None:
-        """Call the receiver; None when nobody answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        try:
-            connection.request(method, path, body, {HEADER: word} if word else {})
-            return connection.getresponse().status
-        except OSError:
-            return None
-        finally:
-            connection.close()
-
-    def actions(self) -> set[str]:
-        """Return what was said and not looked at yet."""
-        pending = self.state.pending_hints().get(self.workload.id)
-        return set() if pending is None else set(pending.actions)
-
-    @property
-    def memory(self) -> int:
-        """Return the process's resident memory in bytes."""
-        assert self.process is not None
-        return psutil.Process(self.process.pid).memory_info().rss
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
-    """Poll a condition until a deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} within {seconds} s"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -138,7 +65,7 @@ def own_label_studio(module_services):
 @pytest.fixture
 def receiver(tmp_path, label_studio, workload):
     """Yield a receiver that does not run yet, at the address that Label Studio calls."""
-    made = Receiver(tmp_path, label_studio, workload)
+    made = ReceiverProcess(tmp_path, label_studio, workload)
     yield made
     made.stop()
     made.state.close()
@@ -237,7 +164,7 @@ def test_a_body_of_100_mb_is_not_read(receiver):
     assert receiver.call("GET", "/healthz") == 200
 
 
-def _send(receiver: Receiver, word: str, length: int) -> int:
+def _send(receiver: ReceiverProcess, word: str, length: int) -> int:
     path, chunk = urlsplit(receiver.url).path, b"x" * 1_000_000
     head = (
         f"POST {path} HTTP/1.1\r\nHost: x\r\n{HEADER}: {word}\r\nContent-Length: {length}\r\n\r\n"
