@@ -11,16 +11,22 @@ from flywheel.workload import Workload
 
 __all__ = ["annotator_guide"]
 
-_TEMPLATE = Path(__file__).parents[3] / "label_studio" / "annotator_guide.md"
+_NAME = Path("label_studio") / "annotator_guide.md"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:/@])")
 
 
-def annotator_guide(workload: Workload, template: Path = _TEMPLATE) -> str:
+def annotator_guide(workload: Workload, template: Path | None = None) -> str:
     """Write the guide as the HTML that Label Studio shows before the first item.
+
+    Args:
+        workload: What is annotated.
+        template: Markdown with ``$workload``, ``$description`` and ``$labels``; default: that of
+            the checkout, or of the folder where we are.
 
     Raises:
         ConfigurationError: The template is not there, or names what it cannot be given.
     """
+    template = template or _template()
     try:
         text = Template(template.read_text()).substitute(
             workload=_plain(workload.id),
@@ -35,6 +41,11 @@ def annotator_guide(workload: Workload, template: Path = _TEMPLATE) -> str:
         ) from error
     # What the workload's file says is text: no HTML passes, and no link comes out of a label.
     return str(MarkdownIt("commonmark", {"html": False}).render(text)).strip()
+
+
+def _template() -> Path:
+    checkout = Path(__file__).parents[3] / _NAME
+    return checkout if checkout.is_file() else _NAME
 
 
 def _labels(workload: Workload) -> str:
