@@ -5,6 +5,7 @@ asks for the same training, and ends by itself when nobody does. What it says is
 result is verified here.
 """
 
+import hashlib
 import shutil
 import tempfile
 import time
@@ -30,7 +31,14 @@ from flywheel.train.export import RESULT, finished, spec_digest
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_cluster import JobState, RayCluster
 from flywheel.train.launch.ray_courier import LOG
-from flywheel.train.launch.ray_terms import Job, Lease, Outcome, Reason
+from flywheel.train.launch.ray_terms import (
+    Job,
+    Lease,
+    Outcome,
+    Reason,
+    forget_old_runs,
+    outcome_path,
+)
 from flywheel.train.reporting import PROGRESS
 from flywheel.train.rows import read_rows
 
@@ -40,9 +48,11 @@ _POLL_SECONDS = 0.5
 _BEATS = 6  # in the time of a lease
 _LONGEST_BEAT_SECONDS = 60.0
 _STOP_SECONDS = 45.0
+_END_SECONDS = 10.0  # for Ray to notice the end of a job that has told its outcome
 _QUEUE_SECONDS = 15.0
+_KEPT_SECONDS = 14 * 86_400  # rows of a training that nobody went on with
 # What the next worker may do better.
-_AGAIN: frozenset[Reason] = frozenset({"killed", "lost"})
+_AGAIN: frozenset[Reason] = frozenset({"abandoned", "killed", "lost"})
 _ERRORS: dict[Reason, tuple[type[FlywheelError], str]] = {
     "bad_spec": (ConfigurationError, "read the log and correct it"),
     "bad_data": (DataError, "build the dataset again"),
@@ -123,7 +133,10 @@ class _Training:
         self._exchange = Exchange(launcher.exchange_url)
         self._spec, self._out = spec, out
         self._on_progress, self._on_notice = on_progress, on_notice
-        name = f"{spec.workload.id}-{spec.cycle}-{spec.attempt}-{spec_digest(spec)[:12]}"
+        # Of two deployments on one cluster, each has its own exchange.
+        told = f"{launcher.exchange_url}\n{spec_digest(spec)}"
+        digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+        name = f"{spec.workload.id}-{spec.cycle}-{spec.attempt}-{digest}"
         self._name, self._run = f"flywheel-{name}", f"runs/{name}"
         before = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
         self._told = before.rfind(b"\n") + 1
@@ -157,13 +170,11 @@ class _Training:
         while (state := self._cluster.state(f"{self._name}-{number}")) is not None:
             if state.open or (state.succeeded and self._has_result()):
                 self._on_notice(f"Goes on with the job {self._name}-{number}: {self._cluster.url}")
-                return self._beat(
-                    Lease(submission=f"{self._name}-{number}", number=number, beat=0), lease
-                )
+                return self._beat(number, lease.beat if lease else 0)
             number += 1
         if lease and lease.number == number:
             number += 1  # the cluster has forgotten it, but its worker may not have
-        lease = self._beat(Lease(submission=f"{self._name}-{number}", number=number, beat=0))
+        lease = self._beat(number, 0)
         self._hand_over()
         self._cluster.submit(lease.submission, [self._launcher.exchange_url, self._run])
         self._on_notice(f"Submitted the job {lease.submission}: {self._cluster.url}")
@@ -173,13 +184,19 @@ class _Training:
         found = self._exchange.read_json(f"{self._run}/lease.json")
         return None if found is None else Lease.model_validate(found)
 
-    def _beat(self, lease: Lease, before: Lease | None = None) -> Lease:
-        after = lease.model_copy(update={"beat": (before or lease).beat + 1})
-        self._exchange.write_json(f"{self._run}/lease.json", after.model_dump())
-        return after
+    def _beat(self, number: int, beat: int) -> Lease:
+        lease = Lease(
+            submission=f"{self._name}-{number}",
+            number=number,
+            beat=beat + 1,
+            asked_at=time.time(),
+        )
+        self._exchange.write_json(f"{self._run}/lease.json", lease.model_dump())
+        return lease
 
     def _hand_over(self) -> None:
         spec, exchange = self._spec, self._exchange
+        forget_old_runs(exchange, before=time.time() - _KEPT_SECONDS)
         base, dataset = f"bases/{spec.base_digest}", f"{self._run}/dataset"
         if not exchange.has_folder(base):
             self._on_notice("The base model is put into the exchange.")
@@ -214,10 +231,11 @@ class _Training:
             outcome = self._outcome(lease)
             if outcome is not None:
                 self._tell()
+                self._cluster.wait(lease.submission, seconds=_END_SECONDS)
                 return outcome
             now = time.monotonic()
             if now - beaten > pause:
-                lease, beaten = self._beat(lease), now
+                lease, beaten = self._beat(lease.number, lease.beat), now
             self._tell()
             try:
                 state = self._cluster.state(lease.submission)
@@ -236,10 +254,8 @@ class _Training:
             time.sleep(_POLL_SECONDS)
 
     def _outcome(self, lease: Lease) -> Outcome | None:
-        found = self._exchange.read_json(f"{self._run}/outcome.json")
-        if found is None or found.get("submission") != lease.submission:
-            return None
-        return Outcome.model_validate(found)
+        found = self._exchange.read_json(f"{self._run}/{outcome_path(lease.submission)}")
+        return None if found is None else Outcome.model_validate(found)
 
     def _tell(self) -> None:
         content = self._exchange.read(f"{self._run}/{PROGRESS}") or b""

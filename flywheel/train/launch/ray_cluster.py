@@ -19,7 +19,8 @@ _POLL_SECONDS = 0.5
 # Between SIGTERM, at which the trainer saves a checkpoint, and SIGKILL.
 _STOP_SECONDS = 40
 _MESSAGE = 600
-_MEMORY_WORDS = ("running low on memory", "out of memory", "outofmemory", "oom killer")
+# Not "OOM killer": Ray names that among the guesses of every lost worker.
+_MEMORY_WORDS = ("running low on memory", "memory pressure")
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,24 @@ class RayCluster:
 
     def stop(self, submission: str, *, seconds: float) -> None:
         """Stop a job and wait until it has ended; a cluster that is away is left alone."""
-        deadline = time.monotonic() + seconds
         try:
             with _calls(self.url):
                 self._client.stop_job(submission)
-            while time.monotonic() < deadline:
-                state = self.state(submission)
-                if state is None or state.over:
-                    return
-                time.sleep(_POLL_SECONDS)
         except UnavailableError:
             return  # its lease will end it
+        self.wait(submission, seconds=seconds)
+
+    def wait(self, submission: str, *, seconds: float) -> None:
+        """Wait until a job has ended, but not longer than so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                state = self.state(submission)
+            except UnavailableError:
+                return
+            if state is None or state.over:
+                return
+            time.sleep(_POLL_SECONDS)
 
     @cached_property
     def _client(self) -> "JobSubmissionClient":

@@ -36,7 +36,7 @@ from flywheel.ports.train_launcher import (
 from flywheel.train.export import ADAPTER, RESULT
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_courier import LOG, Courier, bring_back
-from flywheel.train.launch.ray_terms import Job, Lease, Outcome, Reason
+from flywheel.train.launch.ray_terms import Job, Lease, Outcome, Reason, outcome_path
 from flywheel.train.program import OFFLINE
 from flywheel.train.reporting import PROGRESS
 
@@ -70,9 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = "interrupted" if isinstance(error, TransientError) else "bad_spec"
         detail = str(error)
     print(f"{reason}: {detail}", flush=True)  # noqa: T201 - Ray keeps it
-    if reason != "abandoned":
-        outcome = Outcome(submission=given.submission, reason=reason, detail=detail)
-        exchange.write_json(f"{given.run}/outcome.json", outcome.model_dump())
+    outcome = Outcome(submission=given.submission, reason=reason, detail=detail)
+    exchange.write_json(f"{given.run}/{outcome_path(given.submission)}", outcome.model_dump())
     return _CODES.get(reason, 1)
 
 

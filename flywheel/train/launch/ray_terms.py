@@ -2,11 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flywheel.ports.train_launcher import TrainSpec
+from flywheel.train.launch.exchange import Exchange
 
-__all__ = ["Job", "Lease", "Outcome", "Reason"]
+__all__ = ["Job", "Lease", "Outcome", "Reason", "forget_old_runs", "outcome_path"]
 
 Reason = Literal[
     "succeeded",
@@ -37,20 +38,43 @@ class Job(BaseModel):
 
 
 class Lease(BaseModel):
-    """``lease.json``: the job that may train; ``beat`` rises as long as somebody waits for it."""
+    """``lease.json``: the job that may train; ``beat`` rises as long as somebody waits for it.
+
+    ``asked_at`` is when somebody last did, as a Unix time, and no job depends on it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     submission: str
     number: int
     beat: int
+    asked_at: float
 
 
 class Outcome(BaseModel):
-    """``outcome.json``: how a job ended, in its own words."""
+    """How a job ended, in its own words."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     submission: str
     reason: Reason
     detail: str
+
+
+def outcome_path(submission: str) -> str:
+    """Return where a job leaves its outcome: a late one does not write over its successor's."""
+    return f"outcomes/{submission}.json"
+
+
+def forget_old_runs(exchange: Exchange, *, before: float) -> list[str]:
+    """Remove the runs that nobody has asked for since a Unix time: they hold people's words."""
+    old = []
+    for name in exchange.names("runs"):
+        try:
+            lease = Lease.model_validate(exchange.read_json(f"runs/{name}/lease.json"))
+        except ValidationError:
+            continue
+        if lease.asked_at < before:
+            exchange.remove(f"runs/{name}")
+            old.append(name)
+    return old

@@ -1,0 +1,153 @@
+"""Ray's worker and head are killed, and disks fill up, while a training goes on."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import UnavailableError
+from flywheel.train.checkpoints import last_complete
+from flywheel.train.launch.ray import RayTrainLauncher
+from flywheel.train.launch.ray_cluster import RayCluster
+from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from tests.fakes.ray_trainings import Listener, long_spec, same_weights, trainers
+
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def services(module_services):
+    """Start a cluster whose programs may be killed."""
+    return module_services("ray")
+
+
+@pytest.fixture
+def launcher(services, tmp_path):
+    """Return a launcher on that cluster."""
+    found = services.connections
+    return RayTrainLauncher(
+        RayCluster(found.ray_address, found.ray_token, resource="trainer"),
+        (tmp_path / "exchange").as_uri(),
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Train once on this machine, left alone: the spec and its folder."""
+    out = tmp_path_factory.mktemp("whole")
+    spec = long_spec(out / "dataset")
+    SubprocessTrainLauncher().run(spec, out, on_progress=lambda _: None)
+    return spec, out
+
+
+def test_a_lost_worker_costs_the_steps_since_the_last_checkpoint(
+    services, launcher, whole, tmp_path
+):
+    """Another job waits for a worker and goes on there, to the same weights."""
+    spec, expected = whole
+
+    def lose() -> None:
+        # A machine that is gone takes all of it along at once.
+        [trainer] = trainers(launcher.exchange_url)
+        job = trainer.parent()
+        services.signal("ray-worker", signal.SIGKILL)
+        job.kill()
+        trainer.kill()
+        services.start("ray-worker")
+
+    listener = Listener(at=0.4, act=lose)
+    out = tmp_path / "out"
+    result = launcher.run(spec, out, on_progress=listener.progress, on_notice=listener.notice)
+
+    assert listener.acted
+    assert listener.told("The worker was lost")
+    assert result.resumed_from_step > 0
+    same_weights(expected, out, result)
+    assert trainers(launcher.exchange_url) == []
+
+
+def test_a_lost_head_costs_nothing(services, launcher, whole, tmp_path):
+    """The worker trains on without it, and the head finds the job when it is back."""
+    spec, expected = whole
+
+    def lose() -> None:
+        services.kill("ray-head")
+        services.start("ray-head")
+
+    listener = Listener(at=0.2, act=lose)
+    out = tmp_path / "out"
+    result = launcher.run(spec, out, on_progress=listener.progress, on_notice=listener.notice)
+
+    assert listener.acted
+    assert len(listener.told("Submitted")) == 1
+    assert not listener.told("again")
+    assert result.resumed_from_step == 0
+    same_weights(expected, out, result)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a small file system for a training's folder."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["/usr/bin/env", "mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode:
+        reason = f"a small file system cannot be mounted here: {mounted.stderr.strip()}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    yield folder
+    subprocess.run(["/usr/bin/env", "umount", "-l", folder], check=True)
+
+
+def test_a_disk_that_fills_up_while_a_checkpoint_is_written(whole, small_disk):
+    """It is said for what it is; the last whole checkpoint serves once there is room."""
+    spec, expected = whole
+    ballast = small_disk / "ballast"
+
+    def fill() -> None:
+        space = os.statvfs(small_disk)
+        free = space.f_bavail * space.f_frsize
+        ballast.write_bytes(bytes(max(0, free - 2**16)))
+
+    listener = Listener(at=0.4, act=fill)
+    launcher = SubprocessTrainLauncher()
+    with pytest.raises(UnavailableError, match=r"disk .* is full"):
+        launcher.run(spec, small_disk, on_progress=listener.progress)
+    left = last_complete(small_disk)
+    assert left is not None
+
+    ballast.unlink()
+    result = launcher.run(spec, small_disk, on_progress=lambda _: None)
+    assert result.resumed_from_step == int(left.name.rpartition("-")[2])
+    same_weights(expected, small_disk, result)
+
+
+def test_nothing_is_left_of_the_cluster(services):
+    """After the end of the set none of its processes runs, nor its short folder stays."""
+    temporary = services.layout.short_folder("ray")
+    assert temporary.exists()
+    services.close()
+    assert _ray_processes(services.folder, temporary) == []
+    assert not temporary.exists()
+
+
+def _ray_processes(folder: Path, temporary: Path) -> list[str]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if str(folder) in line or str(temporary) in line:
+            found.append(line)
+    return found
