@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import dagster as dg
 import psutil
@@ -103,9 +104,10 @@ def world(tmp_path_factory, ray_cluster):
         daemon = world.start_program("dagster-daemon")
         exchange = world.settings.train_exchange_url
         [trainer] = until(lambda: trainers(exchange), "a trainer", seconds=400, alive=daemon)
-        workload = json.loads(open(trainer.cmdline()[3]).read())["workload"]["id"]  # noqa: PTH123, SIM115
+        spec = json.loads(Path(trainer.cmdline()[3]).read_text())
         [run] = until(
-            lambda: world.runs(f"{workload}_cycle_job", dg.DagsterRunStatus.STARTED), "its run"
+            lambda: world.runs(f"{spec['workload']['id']}_cycle_job", dg.DagsterRunStatus.STARTED),
+            "its run",
         )
         world.worker(run.run_id).kill()
         world.killed = run

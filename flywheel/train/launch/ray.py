@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ from flywheel.train.rows import read_rows
 
 __all__ = ["RayTrainLauncher"]
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 5.0
 _BEATS = 6  # in the time of a lease
 _LONGEST_BEAT_SECONDS = 60.0
 _STOP_SECONDS = 45.0
@@ -162,7 +163,8 @@ class _Training:
 
     def clear(self) -> None:
         """Remove from the exchange what has done its work; the rows are people's words."""
-        self._exchange.remove(self._run)
+        with suppress(UnavailableError):  # else it is removed with the old ones
+            self._exchange.remove(self._run)
 
     def _find_or_submit(self) -> Lease:
         lease = self._lease()
@@ -225,44 +227,46 @@ class _Training:
 
     def _follow(self, lease: Lease) -> Outcome:
         pause = min(self._launcher.lease_seconds / _BEATS, _LONGEST_BEAT_SECONDS)
-        begun = answered = beaten = time.monotonic()
+        begun = answered = beaten = news = time.monotonic()
         waits = False
         while True:
             outcome = self._outcome(lease)
+            told = self._tell()
             if outcome is not None:
-                self._tell()
                 self._cluster.wait(lease.submission, seconds=_END_SECONDS)
                 return outcome
             now = time.monotonic()
+            news = now if told else news
             if now - beaten > pause:
                 lease, beaten = self._beat(lease.number, lease.beat), now
-            self._tell()
             try:
                 state = self._cluster.state(lease.submission)
+                answered = now
             except UnavailableError:
                 if now - answered > self._launcher.patience_seconds:
                     raise
-                time.sleep(_POLL_SECONDS)
-                continue
-            answered = now
-            if state is None or state.over:
-                self._tell()
-                return self._outcome(lease) or _from_ray(lease, state)
-            if state.waiting and not waits and now - begun > _QUEUE_SECONDS:
-                waits = True
-                self._on_notice(f"Waits for a worker with {self._cluster.wanted}.")
-            time.sleep(_POLL_SECONDS)
+            else:
+                if state is None or state.over:
+                    self._tell()
+                    return self._outcome(lease) or _from_ray(lease, state)
+                if state.waiting and not waits and now - begun > _QUEUE_SECONDS:
+                    waits = True
+                    self._on_notice(f"Waits for a worker with {self._cluster.wanted}.")
+            # Often while something happens, seldom in a training of hours.
+            quiet = min(_POLL_SECONDS + (now - news) / 60, _LONGEST_POLL_SECONDS)
+            time.sleep(min(quiet, pause))
 
     def _outcome(self, lease: Lease) -> Outcome | None:
         found = self._exchange.read_json(f"{self._run}/{outcome_path(lease.submission)}")
         return None if found is None else Outcome.model_validate(found)
 
-    def _tell(self) -> None:
+    def _tell(self) -> bool:
         content = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
         whole = content[self._told : content.rfind(b"\n") + 1]
         self._told += len(whole)
         for line in whole.splitlines():
             self._on_progress(TrainProgress.model_validate_json(line))
+        return bool(whole)
 
     def _has_result(self) -> bool:
         return self._exchange.has_folder(f"{self._run}/result")
