@@ -19,7 +19,6 @@ class SqliteObjects(AbstractFileSystem):
     """Objects by key; the part of a URL up to ``.db`` names the file."""
 
     protocol = "objects"
-    cachable = False
 
     def cat_file(self, path: str, start: Any = None, end: Any = None, **_: Any) -> bytes:
         """Return an object's content."""

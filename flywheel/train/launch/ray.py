@@ -28,6 +28,7 @@ from flywheel.errors import (
     UnavailableError,
 )
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec, unheard
+from flywheel.train.checkpoints import FOLDERS
 from flywheel.train.export import RESULT, finished, spec_digest
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_cluster import JobState, RayCluster
@@ -151,7 +152,8 @@ class _Training:
                 return self._fetched()
             if outcome.reason not in _AGAIN or number == self._launcher.tries:
                 break
-            steps = [n[11:] for n in self._exchange.names(f"{self._run}/checkpoints")]
+            names = [n for each in FOLDERS for n in self._exchange.names(f"{self._run}/{each}")]
+            steps = [name[11:] for name in names]
             newest = max((int(step) for step in steps if step.isdigit()), default=0)
             self._on_notice(
                 f"{outcome.detail} It is started again from step {newest} "
