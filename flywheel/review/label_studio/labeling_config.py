@@ -53,7 +53,8 @@ def labeling_config(workload: Workload) -> str:
 
 
 def _question(parent: Element) -> None:
-    SubElement(parent, "Text", name=TEXT, value=f"${TEXT}", selectionEnabled="false")
+    box = SubElement(parent, "View", className="flywheel-input")
+    SubElement(box, "Text", name=TEXT, value=f"${TEXT}", selectionEnabled="false")
     for name, title in (("why", "Why you see this"), ("neighbours", "Similar, answered before")):
         box = SubElement(parent, "View", className=f"flywheel-aside flywheel-{name}")
         SubElement(box, "Header", value=title, size="5")
@@ -61,17 +62,19 @@ def _question(parent: Element) -> None:
 
 
 def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str, str]) -> None:
-    box = SubElement(parent, "View", className=f"flywheel-field flywheel-{field.kind}")
+    # Of "can't tell" no answer is asked, of a new category everything but the label. The box hides
+    # what stands above the control; the control's own words keep what is hidden from being sent.
+    hidden = {"visibleWhen": "choice-unselected", "whenTagName": VERDICT}
+    if not field.is_label:
+        hidden["whenChoiceValue"] = CANT_TELL
+    style = f"flywheel-field flywheel-{field.kind}"
+    box = SubElement(parent, "View", {"className": style, **hidden})
     details = str(field.schema.get("description") or "")
     optional = "" if field.required else " (may be left empty)"
     if field.kind == "text" and not _is_text(field):
         details = f"{details} as JSON".strip()
     heading = f"{field.title}{optional}" + (f": {details}" if details else "")
     SubElement(box, "Header", value=heading, size="5")
-    # Of "can't tell" no answer is asked, of a new category everything but the label.
-    hidden = {"visibleWhen": "choice-unselected", "whenTagName": VERDICT}
-    if not field.is_label:
-        hidden["whenChoiceValue"] = CANT_TELL
     common = {"name": field.control, "toName": TEXT, **hidden}
     if field.required:
         common |= {"required": "true", "requiredMessage": f"{field.title}: choose or type one."}
@@ -95,6 +98,7 @@ def _choices(
         SubElement(
             box,
             "Filter",
+            name=f"{field.control}_filter",
             toName=field.control,
             hotkey=_FILTER_KEY,
             minlength="0",
@@ -118,8 +122,10 @@ def _verdict(parent: Element, has_labels: bool) -> None:  # noqa: FBT001 - one c
     for kind in kinds:
         SubElement(group, "Choice", value=kind, hotkey=_VERDICT_KEYS[kind])
     if has_labels:
+        shown = {"visibleWhen": "choice-selected", "whenTagName": VERDICT}
+        named = SubElement(box, "View", {**shown, "whenChoiceValue": NEW_CATEGORY})
         SubElement(
-            box,
+            named,
             "TextArea",
             {
                 "name": PROPOSAL,
@@ -130,9 +136,6 @@ def _verdict(parent: Element, has_labels: bool) -> None:  # noqa: FBT001 - one c
                 "placeholder": "name of the new category, then Enter",
                 "required": "true",
                 "requiredMessage": "Name the new category.",
-                "visibleWhen": "choice-selected",
-                "whenTagName": VERDICT,
-                "whenChoiceValue": NEW_CATEGORY,
             },
         )
 
