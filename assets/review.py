@@ -7,7 +7,7 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY, described
 from flywheel.orchestration.presentation import markdown_table
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.observe import agreement, collect_reviews, sample_reviews
+from flywheel.turn.observe import agreement, annotators, collect_reviews, sample_reviews
 from flywheel.workload import Workload
 
 __all__ = ["review_assets"]
@@ -72,6 +72,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         with dagster_outcomes():
             merged = collect_reviews(platform, now)
             overall, batches = agreement(platform, now)
+            people = annotators(platform, now)
         told = ", ".join(f"{n} {status}" for status, n in sorted(merged.corrections.items()))
         alpha = "undefined" if overall.alpha is None else f"{overall.alpha:.2f}"
         return dg.MaterializeResult(
@@ -92,6 +93,21 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
                             "alpha": b.agreement.alpha,
                         }
                         for b in batches.values()
+                    ]
+                ),
+                "annotators": markdown_table(
+                    [
+                        {
+                            "annotator": a.annotator,
+                            "judgments": a.judgments,
+                            "skipped": a.skipped,
+                            "agreement": a.agreement,
+                            "checked": a.checked,
+                            "accuracy": a.accuracy,
+                            "drift": a.drift,
+                            "seconds": a.median_seconds,
+                        }
+                        for a in people
                     ]
                 ),
             },

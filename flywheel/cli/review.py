@@ -14,6 +14,7 @@ from rich.text import Text
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
 from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.turn.observe import annotators as annotator_figures
 from flywheel.turn.observe import collect_reviews, proposed_labels, sample_reviews
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload
@@ -120,6 +121,32 @@ def status(
 
 
 @app.command()
+def annotators(
+    workload_id: str = _WORKLOAD,
+    json_output: bool = typer.Option(False, "--json", help="for machines"),
+) -> None:
+    """Show how each person judges: agreement, accuracy where others decided too, pace, drift."""
+    platform = open_platform()
+    people = annotator_figures(platform, platform.workload(workload_id))
+    if json_output:
+        typer.echo(json.dumps([asdict(person) for person in people]))
+        return
+    columns = ("annotator", "judgments", "skipped", "agreement", "accuracy", "drift", "seconds")
+    table = Table(*columns, title=f"{workload_id}: annotators")
+    for person in people:
+        table.add_row(
+            Text(person.annotator),
+            str(person.judgments),
+            str(person.skipped),
+            f"{_share(person.agreement)} of {person.pairs}",
+            f"{_share(person.accuracy)} of {person.checked}",
+            "" if person.drift is None else f"{person.drift:+.1%}",
+            "" if person.median_seconds is None else f"{person.median_seconds:.0f}",
+        )
+    _console.print(table)
+
+
+@app.command()
 def answer(
     workload_id: str = _WORKLOAD,
     annotator: str = typer.Option(..., "--as", help="your name"),
@@ -208,6 +235,10 @@ def _period(platform: Platform, workload: Workload) -> tuple[datetime, datetime,
 def _alpha(agreement: dict[str, Any]) -> str:
     alpha = agreement["alpha"]
     return f"{'not defined' if alpha is None else format(alpha, '.2f')} ({agreement['items']})"
+
+
+def _share(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.0%}"
 
 
 def _accuracy(control: dict[str, Any]) -> str:

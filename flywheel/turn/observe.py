@@ -7,6 +7,7 @@ from flywheel.periods import period_start
 
 if TYPE_CHECKING:
     from flywheel.review.agreement import Agreement, BatchAgreement
+    from flywheel.review.annotator_figures import AnnotatorFigures
     from flywheel.review.batches import BatchReport
     from flywheel.review.collect import MergeReport
     from flywheel.state import Decision
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "agreement",
+    "annotators",
     "collect_reviews",
     "decide",
     "evaluation_is_due",
@@ -141,3 +143,10 @@ def agreement(
     from flywheel.review.agreement import review_agreement  # noqa: PLC0415 - (as above)
 
     return review_agreement(platform.lake, workload)
+
+
+def annotators(platform: "Platform", workload: "Workload") -> "list[AnnotatorFigures]":
+    """Report how each person judges; for the data engineer, never for the annotators."""
+    from flywheel.review.annotator_figures import annotator_figures  # noqa: PLC0415 - (as above)
+
+    return annotator_figures(platform.lake, workload)

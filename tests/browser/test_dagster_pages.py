@@ -1,8 +1,6 @@
 """Dagster's pages in a real browser, as a data engineer opens them."""
 
-import os
 import re
-import shutil
 
 import pytest
 
@@ -11,6 +9,7 @@ from flywheel.settings import load_settings
 from flywheel.state import Cycle
 from tests.fakes.dagster_programs import DagsterPrograms
 from tests.fakes.turn_world import TurnWorld
+from tests.fakes.web_browser import chromium, open_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -22,27 +21,11 @@ fetch("/graphql?query={version}").then(() => {document.title = "reached"},
 </script>"""
 
 
-def chromium():
-    """Return the path of a Chromium, or skip; continuous integration must have one."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        assert os.environ.get("CI") != "true", "no chromium: apt-get install chromium"
-        pytest.skip("no chromium on this machine (apt-get install chromium)")
-    return found
-
-
 @pytest.fixture(scope="module")
 def browser():
     """Start a headless browser that talks to this machine alone."""
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), args=[*flags, "--disable-sync"]
-        )
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,146 @@
+"""How each person judges, for the data engineer alone: agreement, accuracy, pace, and their drift.
+
+Only items that others decided as well tell anything about a person: two who agreed, or a third who
+adjudicated. Who works on items of their own has no accuracy, which is no bad one.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from flywheel.label_mapping import AnswerMapping
+from flywheel.lake.store import Lake
+from flywheel.ports.review_queue import Annotation
+from flywheel.review.collect import read_annotations
+from flywheel.review.merge import SOURCE, is_adjudication
+from flywheel.review.verdicts import Judgment, read_judgments
+from flywheel.workload import Workload
+
+__all__ = ["AnnotatorFigures", "MonthFigures", "annotator_figures"]
+
+_TRUTH = """
+SELECT correction_id, output, annotators FROM latest_corrections
+WHERE workload_id = $workload AND source = $source AND status = 'accepted'
+"""
+
+
+@dataclass(frozen=True)
+class MonthFigures:
+    """One person in one month (UTC); ``accuracy`` is None where nothing was checked."""
+
+    month: str
+    judgments: int
+    checked: int
+    accuracy: float | None
+    median_seconds: float | None
+
+
+@dataclass(frozen=True)
+class AnnotatorFigures:
+    """One person.
+
+    ``agreement`` is the share of pairs on one item, this person in them, that gave one answer;
+    ``accuracy`` the share of right answers among those whose truth others decided as well.
+    ``drift`` is the accuracy of the newest month with any, less that of all months before.
+    """
+
+    annotator: str
+    judgments: int
+    skipped: int
+    cant_tell: int
+    pairs: int
+    agreement: float | None
+    checked: int
+    accuracy: float | None
+    median_seconds: float | None
+    drift: float | None
+    months: tuple[MonthFigures, ...]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    # One judgment: None where nobody else decided the item.
+    annotation: Annotation
+    right: bool | None
+    pairs: int
+    agreed: int
+
+
+def annotator_figures(lake: Lake, workload: Workload) -> list[AnnotatorFigures]:
+    """Work out the figures of everybody who ever judged an item of the workload, by name."""
+    mapping = AnswerMapping(workload)
+    by_item: dict[str, list[Annotation]] = defaultdict(list)
+    skipped: dict[str, int] = defaultdict(int)
+    for annotation in read_annotations(lake, workload.id):
+        if annotation.kind == "skipped" and not annotation.deleted:
+            skipped[annotation.annotator] += 1
+        elif not is_adjudication(annotation.item_id):
+            by_item[annotation.item_id].append(annotation)
+    asked = {"workload": workload.id, "source": SOURCE}
+    truth = {row["correction_id"]: row for row in lake.rows(_TRUTH, asked)}
+    marks: dict[str, list[_Mark]] = defaultdict(list)
+    for item_id, annotations in by_item.items():
+        judged, _ = read_judgments(workload, mapping, annotations)
+        for mark in _marks(judged, truth.get(item_id), mapping):
+            marks[mark.annotation.annotator].append(mark)
+    return [_figures(name, marks[name], skipped[name]) for name in sorted({*marks, *skipped})]
+
+
+def _marks(
+    judged: Sequence[Judgment], truth: Mapping[str, Any] | None, mapping: AnswerMapping
+) -> Iterable[_Mark]:
+    for one in judged:
+        name = one.annotation.annotator
+        others = [other for other in judged if other is not one]
+        right = None
+        if truth is not None and set(truth["annotators"]) - {name}:
+            right = one.kind == "answer" and one.key == mapping.key(json.loads(truth["output"]))
+        yield _Mark(one.annotation, right, len(others), sum(o.key == one.key for o in others))
+
+
+def _figures(name: str, marks: Sequence[_Mark], skipped: int) -> AnnotatorFigures:
+    by_month: dict[str, list[_Mark]] = defaultdict(list)
+    for mark in marks:
+        by_month[f"{mark.annotation.updated_at:%Y-%m}"].append(mark)
+    pairs = sum(mark.pairs for mark in marks)
+    agreed = sum(mark.agreed for mark in marks)
+    checked = [month for month in sorted(by_month) if _checked(by_month[month])]
+    drift = None
+    if len(checked) > 1:
+        before = [mark for month in checked[:-1] for mark in by_month[month]]
+        drift = _share(_checked(by_month[checked[-1]])) - _share(_checked(before))
+    return AnnotatorFigures(
+        annotator=name,
+        judgments=len(marks),
+        skipped=skipped,
+        cant_tell=sum(mark.annotation.kind == "cant_tell" for mark in marks),
+        pairs=pairs,
+        agreement=agreed / pairs if pairs else None,
+        checked=len(_checked(marks)),
+        accuracy=_share(_checked(marks)) if _checked(marks) else None,
+        median_seconds=_pace(marks),
+        drift=drift,
+        months=tuple(_month(month, by_month[month]) for month in sorted(by_month)),
+    )
+
+
+def _month(month: str, marks: Sequence[_Mark]) -> MonthFigures:
+    checked = _checked(marks)
+    accuracy = _share(checked) if checked else None
+    return MonthFigures(month, len(marks), len(checked), accuracy, _pace(marks))
+
+
+def _checked(marks: Iterable[_Mark]) -> list[bool]:
+    return [mark.right for mark in marks if mark.right is not None]
+
+
+def _share(right: Sequence[bool]) -> float:
+    return sum(right) / len(right)
+
+
+def _pace(marks: Iterable[_Mark]) -> float | None:
+    seconds = [m.annotation.seconds for m in marks if m.annotation.seconds is not None]
+    return median(seconds) if seconds else None

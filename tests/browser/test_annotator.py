@@ -1,0 +1,185 @@
+"""An annotator's page in a real browser: sign in, correct by keyboard, submit, take the next."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flywheel.dataset.build import build_dataset
+from flywheel.snapshots import read_rows
+from tests.fakes.label_studio_world import LabelStudioWorld
+from tests.fakes.review_world import END, correction, put_corrections, truth
+from tests.fakes.web_browser import open_browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
+
+PATIENCE = 120_000
+CURIOUS = "<img src=x onerror=\"document.title='reached'\"><b>bold</b>"
+CHOSEN = """() => [...document.querySelectorAll("input:checked")]
+  .filter(box => box.offsetParent !== null).map(box => box.name)"""
+
+
+@pytest.fixture(scope="module")
+def browser(label_studio):
+    """Start a headless browser, after the server that needs no event loop of ours."""
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def world(label_studio, tmp_path) -> Iterator[LabelStudioWorld]:
+    """Yield a deployment of its own on the session's Label Studio."""
+    world = LabelStudioWorld(tmp_path, label_studio)
+    yield world
+    world.close()
+
+
+class Page:
+    """One annotator's browser window; a script error fails the test that opened it."""
+
+    def __init__(self, browser: Any, world: LabelStudioWorld, person: tuple[str, str]) -> None:
+        url = world.client.url
+        self.context = browser.new_context(base_url=url, viewport={"width": 1366, "height": 768})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto("/user/login/")
+        self.page.fill("input[name=email]", person[0])
+        self.page.fill("input[name=password]", person[1])
+        self.page.press("input[name=password]", "Enter")
+        self.page.wait_for_url(f"{url}/")
+        self.page.goto(world.stream())
+        self.page.get_by_text("Labeling Instructions").wait_for()
+        self.page.keyboard.press("Escape")
+
+    def shows(self, text: str) -> None:
+        """Wait until the item with this text is open."""
+        self.page.locator(".flywheel-input").get_by_text(text).wait_for()
+
+    def chosen(self) -> list[str]:
+        """Return what is selected in the form, as it is seen."""
+        return list(self.page.evaluate(f"({CHOSEN})()"))
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def saved(self) -> None:
+        """Wait until the last item was submitted and none is left."""
+        again = self.page.get_by_role("button", name="Update")
+        self.page.get_by_text("no more").or_(again).first.wait_for()
+
+    def wait_until_chosen(self, *names: str) -> None:
+        """Wait until exactly these are selected."""
+        self.page.wait_for_function(f"names => ({CHOSEN})().join() === names.join()", arg=names)
+
+
+@pytest.fixture
+def sign_in(browser, world):
+    """Yield what opens the stream of items for a new annotator."""
+    opened: list[Page] = []
+
+    def begin(email: str) -> tuple[str, Page]:
+        person = world.annotator(email)
+        opened.append(Page(browser, world, person))
+        return person[0], opened[-1]
+
+    yield begin
+    errors = [error for page in opened for error in page.errors]
+    for page in opened:
+        page.context.close()
+    assert errors == []
+
+
+def test_a_correction_by_keyboard_reaches_the_next_dataset(world, sign_in):
+    """One key and Ctrl+Enter: the next item opens; the answer is truth, the original is kept."""
+    seed = [
+        correction(number, slice=None, source="seed", inference_id=f"s{number:05d}")
+        for number in range(100, 140)
+    ]
+    put_corrections(world.platform.lake, world.workload, seed)
+    wrong, right = world.ask(0, 1)
+    ann, page = sign_in("ann@plant.example")
+
+    page.shows(wrong.input)
+    page.wait_until_chosen("noise fault")  # the model's answer, filled in
+    page.press("1", "Control+Enter")
+    page.shows(right.input)
+    page.wait_until_chosen("noise fault")
+    page.press("Control+Enter")
+    page.saved()
+
+    assert world.collect().corrections == {"accepted": 2}
+    found = world.correction(wrong.item_id)
+    assert (found["output"], found["original_output"]) == ('"oil fault"', '"noise fault"')
+    assert (found["annotators"], found["simulated"]) == ([ann], False)
+    snapshot = build_dataset(
+        world.platform.lake, world.workload, cycle="2026Q1-1", home=world.settings.home, now=END
+    )
+    [row] = [
+        row
+        for split in ("train", "golden")
+        for row in read_rows(snapshot.folder, split)
+        if wrong.input in str(row)
+    ]
+    assert truth(0) in str(row)
+    members = world.platform.lake.rows("SELECT correction_id FROM dataset_rows")
+    assert {"correction_id": wrong.item_id} in members
+
+
+def test_the_form_fits_one_screen(world, sign_in):
+    """Text, reason, similar answers, labels with their keys and the buttons, without scrolling."""
+    [item] = world.ask(0)
+    _, page = sign_in("ann@plant.example")
+    page.shows(item.input)
+    for text in ("confidence 0.41 below 0.85", "the model said noise fault (41% sure)", "[1]"):
+        assert page.page.get_by_text(text).first.is_visible()
+    answer = page.page.locator(".flywheel").bounding_box()
+    assert answer["y"] + answer["height"] < 720
+    assert answer["width"] > 1250  # no panel beside it
+
+
+def test_cant_tell_is_one_key(world, sign_in):
+    """It puts the label away, and nothing of it is sent."""
+    [item] = world.ask(0)
+    _, page = sign_in("ann@plant.example")
+    page.shows(item.input)
+    page.press("9")
+    page.wait_until_chosen("can't tell")
+    page.press("Control+Enter")
+    page.saved()
+    world.collect()
+    [kept] = world.platform.lake.rows("SELECT kind, output FROM annotations")
+    assert kept == {"kind": "cant_tell", "output": None}
+
+
+def test_nothing_that_others_wrote_is_more_than_text(world, sign_in):
+    """Markup in an input or an answer is shown letter by letter, and runs nothing."""
+    world.ask(0, input=f"drips {CURIOUS}", model_output=CURIOUS)
+    _, page = sign_in("ann@plant.example")
+    page.shows("<b>bold</b>")
+    assert page.page.locator(".flywheel-why").get_by_text("<b>bold</b>").is_visible()
+    assert page.page.locator(".flywheel img, .flywheel b").count() == 0
+    assert page.page.title() != "reached"
+
+
+def test_control_items_are_judged_blind(world, sign_in):
+    """Nothing is filled in and nothing tells what the model said; it cannot be left empty."""
+    [item] = world.ask(0, slice="control", reason="drawn at random", model_output=None)
+    _, page = sign_in("ann@plant.example")
+    page.shows(item.input)
+    assert page.chosen() == []
+    assert "the model said" not in page.page.locator(".flywheel").inner_text()
+
+
+def test_a_second_annotator_sees_nothing_of_the_first(world, sign_in):
+    """Of an item that two people judge, the second gets the model's answer, not the first's."""
+    [item] = world.ask(0, judgments=2)
+    ann = world.annotator("ann@plant.example")[0]
+    world.platform.queue.submit(world.workload, item.item_id, ann, "heat fault")
+    _, page = sign_in("ben@plant.example")
+    page.shows(item.input)
+    page.wait_until_chosen("noise fault")
+    assert ann not in page.page.locator("body").inner_text()
