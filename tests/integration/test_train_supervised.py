@@ -1,4 +1,6 @@
-"""Rows packed into one line train as rows in lines of their own, or are not packed at all.
+"""The first stage as a plan shapes it: packed rows, and a base whose scales are quantized again.
+
+Rows packed into one line train as rows in lines of their own, or are not packed at all.
 
 FlashAttention needs a GPU. Here the same batches go through torch's own attention, which isolates
 the rows by a mask made from their positions; what is shown is that batches, loss and check are
@@ -27,7 +29,9 @@ pytestmark = [
 ]
 
 
-def build(tmp_path: Path, *, packing: bool, micro_batch: int = 6) -> tuple[Any, TrainPlan]:
+def build(
+    tmp_path: Path, *, packing: bool, micro_batch: int = 6, **changes: Any
+) -> tuple[Any, TrainPlan]:
     from transformers import AutoTokenizer
 
     base = micro_base()
@@ -40,6 +44,7 @@ def build(tmp_path: Path, *, packing: bool, micro_batch: int = 6) -> tuple[Any, 
     size = ModelSize(100_000, hidden=64, layers=2, vocabulary=600, precision="float32")
     plan = make_plan(Hardware("cpu", 2**34), size, spec.recipe, longest_row=64)
     plan = replace(plan, packing=packing, micro_batch=micro_batch, accumulation=6 // micro_batch)
+    plan = replace(plan, **changes)
     return build_supervised(spec, tmp_path / "out", base, tokenizer, rows, plan)
 
 
@@ -73,3 +78,18 @@ def test_attention_that_mixes_rows_is_noticed(tmp_path: Path, monkeypatch: pytes
     assert not plan.packing
     assert "see each other" in plan.reasons["packing"]
     assert not trainer.padding_free
+
+
+def test_scales_are_quantized_again_where_the_plan_says_so(tmp_path: Path):
+    """Double quantization reaches every linear layer, and what it leaves can be trained on."""
+    trainer, _ = build(tmp_path, packing=False, quantization="nf4-double")
+    states = [
+        module.weight.quant_state
+        for module in trainer.model.modules()
+        if hasattr(getattr(module, "weight", None), "quant_state")
+    ]
+    assert states
+    assert all(state.nested and state.quant_type == "nf4" for state in states)
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses[-1] < losses[0]
