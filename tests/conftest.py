@@ -160,6 +160,14 @@ def label_studio(shared_services: _SharedServices) -> LabelStudio:
     )
 
 
+@pytest.fixture(scope="session")
+def micro_adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a trained adapter of the micro base and a weaker one, by release name."""
+    from tests.fakes.micro_base import train_adapters
+
+    return train_adapters(tmp_path_factory.mktemp("train"))
+
+
 @dataclass(frozen=True)
 class Vllm:
     """A running vLLM on the micro base, and the services that it is one of."""

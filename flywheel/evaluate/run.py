@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from flywheel.answers import AnswerCodec, canonical_json
+from flywheel.calibration import Calibration, fit_calibration
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.evaluate.arms import Progress, measure_arms, plan_arms
 from flywheel.evaluate.gate import decide_gate
@@ -54,7 +55,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     """Judge a candidate against the present champion and write down what follows.
 
     Writes the table ``evaluations``, ``gate.json`` in ``folder``, the facts of the attempt, the
-    status of the cycle and an audit row. A verdict on the same candidate, champion and rules that
+    status of the cycle, an audit row, and with the release how its confidence is calibrated. A verdict on the same candidate, champion and rules that
     still stands is returned as it is, so that a repeated run voids no approval.
 
     Args:
@@ -98,7 +99,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     )
     keep = {"workload_id": workload.id, "cycle": cycle, "attempt": attempt}
     lake.replace("evaluations", _table(cases, report), where=keep)
-    _record(state, report, folder)
+    _record(state, report, folder, _calibrated(cases))
     if report.outcome != "pass":
         server.unload(candidate)
     return report
@@ -170,7 +171,19 @@ def _new_label_ids(state: State, workload: Workload, champion: str) -> frozenset
     return frozenset(label.id for label in workload.taxonomy.active if label.added > known)
 
 
-def _record(state: State, report: GateReport, folder: Path) -> None:
+def _calibrated(cases: Sequence[CaseResult]) -> Calibration:
+    # The holdout comes from the control slice: judged, never trained on, not chosen by confidence.
+    held = [
+        case
+        for case in cases
+        if (case.arm, case.suite) == ("candidate", "holdout") and case.confidence is not None
+    ]
+    return fit_calibration(
+        [float(case.confidence or 0.0) for case in held], [case.correct for case in held]
+    )
+
+
+def _record(state: State, report: GateReport, folder: Path, calibration: Calibration) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = (folder / GATE_FILE).absolute()
     scratch = path.with_suffix(".part")
@@ -180,6 +193,8 @@ def _record(state: State, report: GateReport, folder: Path) -> None:
     facts = {"gate_report": str(path), "gate_digest": report.digest, "gate_outcome": report.outcome}
     with state.transaction():
         state.record_attempt(subject.workload_id, subject.cycle, subject.attempt, **facts)
+        known = state.get_release(subject.candidate).facts
+        state.change_release(subject.candidate, facts={**known, "calibration": calibration.facts()})
         reason = "; ".join(report.reasons)
         status = _STATUS[report.outcome]
         state.set_cycle_status(subject.workload_id, subject.cycle, status, reason)

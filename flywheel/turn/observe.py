@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flywheel.periods import period_start
 
 if TYPE_CHECKING:
+    from flywheel.calibration import Calibration
     from flywheel.review.agreement import Agreement, BatchAgreement
     from flywheel.review.annotator_figures import AnnotatorFigures
     from flywheel.review.batches import BatchReport
@@ -111,7 +112,18 @@ def sample_reviews(platform: "Platform", workload: "Workload") -> "BatchReport |
         window_start=start,
         window_end=end,
         now=now,
+        calibrations=_calibrations(platform, workload.id),
     )
+
+
+def _calibrations(platform: "Platform", workload_id: str) -> "dict[str, Calibration]":
+    from flywheel.calibration import calibration_from_facts  # noqa: PLC0415 - (as above)
+
+    return {
+        release.release: calibration_from_facts(release.facts["calibration"])
+        for release in platform.state.releases(workload_id)
+        if "calibration" in release.facts
+    }
 
 
 def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport":

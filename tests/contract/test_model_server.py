@@ -1,36 +1,25 @@
 """The ModelServer port, on every adapter that this machine can start."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import load_file, save_file
 
-from flywheel.adapter_folder import MANIFEST, write_manifest
 from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import ModelServer, Shot
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.vllm_server import VllmModelServer
-from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.workload import Workload
-from tests.fakes.micro_base import classification, codec, labelled, micro_base, training_spec
+from tests.fakes.micro_base import classification, codec, labelled, micro_base
 
 
-@pytest.fixture(scope="module")
-def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+@pytest.fixture
+def adapters(micro_adapters: dict[str, Path]) -> dict[str, Path]:
     """An adapter of the micro base, and another one with weaker weights."""
-    out = tmp_path_factory.mktemp("train")
-    spec = training_spec(out / "dataset", rows=36, epochs=10, learning_rate=1e-2)
-    result = SubprocessTrainLauncher().run(spec, out, on_progress=lambda _progress: None)
-    other = Path(shutil.copytree(out / result.adapter, out / "other"))
-    weights = load_file(other / "adapter_model.safetensors")
-    save_file({k: v / 2 for k, v in weights.items()}, other / "adapter_model.safetensors")
-    write_manifest(other, json.loads((other / MANIFEST).read_text()))
-    return {"parts-0": out / result.adapter, "parts-1": other}
+    return micro_adapters
 
 
 @pytest.fixture(params=["local", pytest.param("vllm", marks=pytest.mark.services)])

@@ -9,11 +9,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from flywheel.adapter_folder import MANIFEST, write_manifest
 from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.basemodel import BaseModel, build_base
 from flywheel.basemodel.tiny import TinySize
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.prompt import render_prompt
+from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.workload import Workload, parse_workload
 
 MICRO = TinySize(
@@ -142,3 +144,16 @@ def training_spec(
         recipe=workload.training.model_copy(update=settings),
         seed=seed,
     )
+
+
+def train_adapters(out: Path) -> dict[str, Path]:
+    """Train an adapter of the micro base, and make another one with weaker weights."""
+    from safetensors.numpy import load_file, save_file
+
+    spec = training_spec(out / "dataset", rows=36, epochs=10, learning_rate=1e-2)
+    result = SubprocessTrainLauncher().run(spec, out, on_progress=lambda _progress: None)
+    other = Path(shutil.copytree(out / result.adapter, out / "other"))
+    weights = load_file(other / "adapter_model.safetensors")
+    save_file({k: v / 2 for k, v in weights.items()}, other / "adapter_model.safetensors")
+    write_manifest(other, json.loads((other / MANIFEST).read_text()))
+    return {"parts-0": out / result.adapter, "parts-1": other}

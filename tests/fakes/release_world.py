@@ -3,13 +3,15 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flywheel.adapter_folder import write_manifest
+from flywheel.adapter_folder import verify_adapter, write_manifest
 from flywheel.answers import AnswerCodec, assign_surfaces
+from flywheel.base_folder import BaseModel
 from flywheel.clock import ManualClock
 from flywheel.evaluate.report import GateReport
 from flywheel.evaluate.run import run_gate
@@ -114,12 +116,21 @@ class ReleaseWorld:
         self.lake = Lake(root / "lake")
         self.url = url or f"sqlite:///{root / 'state.db'}"
         self.state = State.open(self.url, self.clock)
-        self.server = FakeModelServer({"base": lambda _: "dent"})
+        self.server: Any = FakeModelServer({"base": lambda _: "dent"})
+        # A real server serves a real base and adapters like this one.
+        self.base: BaseModel | None = None
+        self.adapter: Path | None = None
 
     @property
     def codec(self) -> AnswerCodec:
-        """Write answers by their names."""
-        return AnswerCodec(self.workload, assign_surfaces(self.workload, {}, ()))
+        """Write answers by their names, or as the real base does."""
+        known, reserved = (self.base.surfaces, self.base.reserved) if self.base else ({}, ())
+        return AnswerCodec(self.workload, assign_surfaces(self.workload, known, reserved))
+
+    @property
+    def base_digest(self) -> str:
+        """The digest of the base that adapters are trained on."""
+        return self.base.digest if self.base else "b" * 64
 
     def close(self) -> None:
         """Let go of lake and state."""
@@ -156,16 +167,14 @@ class ReleaseWorld:
         attempt = self.state.attempt(self.workload.id, cycle.name).number
         out = self.root / "runs" / release
         adapter = out / "adapter"
-        adapter.mkdir(parents=True, exist_ok=again)
-        (adapter / "adapter_model.safetensors").write_bytes(release.encode())
-        digest = write_manifest(adapter, {"release": release, "base_digest": "b" * 64})
+        digest = self._write_adapter(adapter, release, again=again)
         spec = TrainSpec(
             release=release,
             workload=self.workload,
             cycle=cycle.name,
             attempt=attempt,
             base_folder=self.root / "base",
-            base_digest="b" * 64,
+            base_digest=self.base_digest,
             surfaces={},
             dataset_folder=dataset,
             dataset_hash=dataset.name,
@@ -178,17 +187,33 @@ class ReleaseWorld:
             adapter="adapter",
             manifest_digest=digest,
             dataset_hash=dataset.name,
-            base_digest="b" * 64,
+            base_digest=self.base_digest,
             metrics={"loss": 0.1},
         )
-        self.server.replies[release] = lambda text: "stain" if text in wrong else right(text)
+        if isinstance(self.server, FakeModelServer):
+            self.server.replies[release] = lambda text: "stain" if text in wrong else right(text)
         point = TrainProgress(
             step=1, steps=1, epoch=1.0, loss=0.1, tokens_per_second=100.0, seconds=1.0
         )
         curve = progress or [point]
         return record_candidate(self.state, self.registry, spec, result, out, progress=curve)
 
-    def gate(self, cycle: Cycle, release: str, *, again: bool = False) -> GateReport:
+    def _write_adapter(self, folder: Path, release: str, *, again: bool) -> str:
+        if self.adapter is not None:
+            shutil.copytree(self.adapter, folder)
+            return verify_adapter(folder, base_digest=self.base_digest)
+        folder.mkdir(parents=True, exist_ok=again)
+        (folder / "adapter_model.safetensors").write_bytes(release.encode())
+        return write_manifest(folder, {"release": release, "base_digest": self.base_digest})
+
+    def gate(
+        self,
+        cycle: Cycle,
+        release: str,
+        *,
+        again: bool = False,
+        on_progress: Callable[[str, int, int], None] | None = None,
+    ) -> GateReport:
         """Run the whole gate."""
         known = self.state.get_release(release)
         return run_gate(
@@ -203,6 +228,7 @@ class ReleaseWorld:
             codec=self.codec,
             folder=self.root / "gates" / release,
             again=again,
+            on_progress=on_progress,
         )
 
     def approve(self, cycle: Cycle, actor: str = "simulated:bob") -> Approval:
@@ -216,9 +242,9 @@ class ReleaseWorld:
         self.gate(cycle, release)
         return cycle
 
-    def approved(self, release: str) -> Cycle:
+    def approved(self, release: str, **how: Any) -> Cycle:
         """Bring a candidate up to its approval."""
-        cycle = self.judged(release)
+        cycle = self.judged(release, **how)
         self.approve(cycle)
         return cycle
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.calibration import calibration_from_facts
 from flywheel.errors import IntegrityError, MeasurementError, RefusedError, UnavailableError
 from flywheel.evaluate.render import arms_table, gate_markdown, gate_picture, gate_table
 from flywheel.evaluate.report import parse_report
@@ -211,3 +212,14 @@ def test_report_renders_as_table_picture_and_markdown(world):
     picture = gate_picture(report)
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 100_000
+
+
+def test_calibration_is_kept_with_the_release(world):
+    """The candidate's confidence is fitted on the holdout, which comes from the control slice."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    world.gate(cycle, "r1")
+    kept = calibration_from_facts(world.state.get_release("r1").facts["calibration"])
+    # The fake is always 0.9 sure and always right.
+    assert (kept.method, kept.cases) == ("platt", 60)
+    assert 0.9 < kept(0.9) < 1.0

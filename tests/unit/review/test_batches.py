@@ -3,6 +3,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
+from flywheel.calibration import Calibration
 from flywheel.errors import UnavailableError
 from flywheel.lake.tables import TABLES
 from flywheel.review.batches import batch_name, judgments_left, sample_batch
@@ -183,3 +184,17 @@ def test_batches_of_other_periods_and_hours_have_their_own_names():
     workload = classification()
     assert batch_name(workload, START + timedelta(days=100)) == "2026Q2-20260411"
     assert batch_name(workload, START + timedelta(hours=6)) == "2026Q1-20260101T0600"
+
+
+def test_calibrated_confidence_is_shown_and_compared(lake, queue):
+    """An overconfident release is doubted; the raw number stays in the lake's events."""
+    workload = classification()
+    put_answers(lake, workload, [answer(number, confidence=0.95) for number in range(300)])
+    release = lake.rows("select distinct release from inferences")[0]["release"]
+    halved = Calibration("platt", 100, ((0.0, 0.4), (1.0, 0.4)), None, None)
+    plan = {"window_start": START, "window_end": END, "now": END, "budget": 40}
+    report = sample_batch(lake, queue, workload, **plan, calibrations={release: halved})
+    assert report.by_slice["uncertain"] > 0
+    (shown,) = lake.rows("select distinct confidence from review_items")
+    assert shown["confidence"] == pytest.approx(0.4)
+    assert lake.rows("select distinct confidence from inferences") == [{"confidence": 0.95}]

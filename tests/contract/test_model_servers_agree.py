@@ -1,0 +1,90 @@
+"""The local server and vLLM on one base: the same prompts, the same answers, the same confidence."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from flywheel.answers import AnswerCodec
+from flywheel.ports.model_server import Shot
+from flywheel.prompt import prompt_ids, render_prompt
+from flywheel.serve.local_server import LocalModelServer
+from flywheel.serve.vllm_server import VllmModelServer, base_alias
+from flywheel.workload import Workload
+from tests.fakes.micro_base import classification, codec, extraction, labelled, micro_base
+
+pytestmark = pytest.mark.services
+
+_ODD = ["", "{input} {0} %s", "漏油 🛢️", "<|end|>", "[seal]", 'a "quoted" \\ text\n']
+
+
+@pytest.fixture(scope="module")
+def servers(vllm, micro_adapters):
+    """Both servers with a trained adapter and a weaker one."""
+    local = LocalModelServer(vllm.base)
+    remote = VllmModelServer(vllm.base, vllm.url, vllm.token)
+    for server in (local, remote):
+        for release, folder in micro_adapters.items():
+            server.load(release, folder)
+    yield local, remote
+    for release in micro_adapters:
+        remote.unload(release)
+    remote.close()
+
+
+@pytest.mark.parametrize("release", ["base", "parts-0", "parts-1"])
+@pytest.mark.parametrize("workload", [classification(), extraction()], ids=lambda w: w.id)
+@pytest.mark.parametrize("shots", [0, 3])
+def test_servers_agree(servers, workload: Workload, release: str, shots: int):
+    """Every answer is the same text, and its confidence within 0.0001."""
+    written = AnswerCodec(workload, codec().surfaces)
+    examples = [
+        Shot(text, workload.with_label({"part": name, "urgency": "low"}, name))
+        for text, name in labelled(shots)
+    ]
+    texts = [text for text, _ in labelled(40)] + _ODD
+    local, remote = (server.answer(release, written, texts, shots=examples) for server in servers)
+    same = sum(one.text == other.text for one, other in zip(local, remote, strict=True))
+    assert same == len(texts)
+    assert [answer.output for answer in local] == [answer.output for answer in remote]
+    assert [answer.error for answer in local] == [answer.error for answer in remote]
+    assert [a.confidence for a in local] == pytest.approx([a.confidence for a in remote], abs=1e-4)
+    for one, other in zip(local, remote, strict=True):
+        assert (one.prompt_tokens, one.completion_tokens) == (
+            other.prompt_tokens,
+            other.completion_tokens,
+        )
+
+
+def test_prompt_token_ids_are_ours(vllm):
+    """VLLM's own tokenizer makes of a rendered prompt the ids that the local server reads."""
+    from transformers import AutoTokenizer
+
+    prompts = [
+        render_prompt(classification(), text) for text in [*_ODD, *(t for t, _ in labelled(9))]
+    ]
+    ours = prompt_ids(AutoTokenizer.from_pretrained(vllm.base), prompts)
+    theirs = [_tokenize(vllm, prompt) for prompt in prompts]
+    assert theirs == ours
+
+
+def test_base_is_the_micro_base(vllm):
+    """The name that vLLM is asked for carries the digest of the base's files."""
+    assert vllm.base == Path(micro_base().folder)
+    request = urllib.request.Request(
+        f"{vllm.url}/v1/models", headers={"Authorization": f"Bearer {vllm.token}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        names = {card["id"] for card in json.load(response)["data"]}
+    assert {"base", base_alias(micro_base().digest)} <= names
+
+
+def _tokenize(vllm, prompt: str) -> list[int]:
+    request = urllib.request.Request(
+        f"{vllm.url}/tokenize",
+        data=json.dumps({"model": "base", "prompt": prompt}).encode(),
+        headers={"Authorization": f"Bearer {vllm.token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return list(json.load(response)["tokens"])
