@@ -25,25 +25,23 @@ _KAFKA, _POSTGRES, _MLFLOW = (3, 0), 14, (3, 0)
 
 def connection_findings(settings: Settings) -> Iterator[Finding]:
     """Look at each service that the settings name: connection, version, rights."""
-    checks: dict[str, Callable[[Settings], str]] = {}
-    if settings.event_log == "kafka":
-        checks |= {"Kafka": _kafka, "topics": _topics}
-    if settings.state_url is not None:
-        checks["state's database"] = _state
-    if settings.mlflow_url is not None and settings.mlflow_database.startswith("http"):
-        checks["MLflow"] = _mlflow
-    if settings.dagster_url is not None:
-        checks["Dagster's database"] = _dagster_database
-    if settings.train_launcher == "ray":
-        checks |= {"Ray": _ray, "train exchange": _exchange}
-    if settings.review_queue == "label_studio":
-        checks["Label Studio"] = _label_studio
-    if settings.webhook_url is not None:
-        checks["webhooks"] = _webhooks
-    if settings.profile == "services":
-        checks["services"] = _services
-    for what, check in checks.items():
-        yield checked(what, lambda check=check: check(settings))  # type: ignore[misc]
+    mlflow = settings.mlflow_url is not None and settings.mlflow_database.startswith("http")
+    checks: list[tuple[bool, str, Callable[[Settings], str]]] = [
+        (settings.event_log == "kafka", "Kafka", _kafka),
+        (settings.event_log == "kafka", "topics", _topics),
+        (settings.state_url is not None, "state's database", _state),
+        (mlflow, "MLflow", _mlflow),
+        (settings.dagster_url is not None, "Dagster's database", _dagster_database),
+        (settings.train_launcher == "ray", "Ray", _ray),
+        (settings.train_launcher == "ray", "train exchange", _exchange),
+        (settings.review_queue == "label_studio", "Label Studio", _label_studio),
+        (settings.webhook_url is not None, "webhooks", _webhooks),
+        (settings.model_server == "vllm", "vLLM", _vllm),
+        (settings.profile == "services", "services", _services),
+    ]
+    for is_used, what, check in checks:
+        if is_used:
+            yield checked(what, lambda check=check: check(settings))  # type: ignore[misc]
 
 
 def _kafka(settings: Settings) -> str:
@@ -188,6 +186,24 @@ def _webhooks(settings: Settings) -> str:
             "but later)",
         )
     return said
+
+
+def _vllm(settings: Settings) -> str:
+    from flywheel.cli.applications import built_bases  # noqa: PLC0415 - (as above)
+    from flywheel.serve.vllm_facts import inspect_vllm  # noqa: PLC0415 - (as above)
+
+    token = settings.vllm_token.get_secret_value() if settings.vllm_token else None
+    facts = inspect_vllm(str(settings.vllm_url), token, timeout_seconds=_SECONDS)
+    for base, workloads in built_bases(settings).values():
+        if not facts.serves(base.digest):
+            named = ", ".join(workload.id for workload in workloads)
+            raise ConfigurationError(
+                f"It serves {', '.join(facts.bases)}, not the base model {base.digest[:12]} of "
+                f"{named}.",
+                next_step="run `flywheel services up vllm`, or start your own for that base",
+            )
+    closed = "asks for its token" if facts.closed else "open to whoever reaches it"
+    return f"vLLM {facts.version}, {closed}, adapters: {len(facts.adapters)}"
 
 
 def _services(settings: Settings) -> str:

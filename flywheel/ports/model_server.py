@@ -7,9 +7,14 @@ from typing import Any, Protocol
 
 from flywheel.answers import AnswerCodec
 
-__all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot"]
+__all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot", "base_alias"]
 
 BASE_RELEASE = "base"
+
+
+def base_alias(digest: str) -> str:
+    """Return the name by which a server of its own process says which base model it serves."""
+    return f"{BASE_RELEASE}-{digest[:16]}"
 
 
 @dataclass(frozen=True)

@@ -25,23 +25,18 @@ from flywheel.errors import (
     RefusedError,
     UnavailableError,
 )
-from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
+from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot, base_alias
 from flywheel.prompt import prompt_ids, render_prompt
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
 from flywheel.workload import ClassificationTask
 
-__all__ = ["VllmModelServer", "base_alias"]
+__all__ = ["VllmModelServer"]
 
 _PROMPTS = 16  # of one request
 _OK, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR = 200, 400, 404, 500
 _POSITIVE = 1e-4  # rounding aside, a log-probability is not above zero
-
-
-def base_alias(digest: str) -> str:
-    """Return the name by which vLLM is known to serve one base model and no other."""
-    return f"{BASE_RELEASE}-{digest[:16]}"
 
 
 class VllmModelServer:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flywheel.base_folder import load_base, own_precision
 from flywheel.errors import ConfigurationError
-from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.ports.model_server import BASE_RELEASE, base_alias
 from flywheel.servable import serving_rank
 from flywheel.services import family
 from flywheel.services.application import Application
@@ -125,13 +125,12 @@ def token(application: Application) -> str:
 
 
 def _model_arguments(base: Path, needs: ServingNeeds) -> list[str]:
-    model = load_base(base)
     positions = json.loads((base / "config.json").read_text("utf-8"))["max_position_embeddings"]
     # Guidance is the mask that the local server applies too; log-probabilities are those after it.
     mask = {"backend": "guidance", "disable_any_whitespace": True}
     return [
         "--model", str(base.absolute()),
-        "--served-model-name", BASE_RELEASE, f"{BASE_RELEASE}-{model.digest[:16]}",
+        "--served-model-name", BASE_RELEASE, base_alias(load_base(base).digest),
         "--dtype", own_precision(base),
         "--max-model-len", str(min(positions, needs.context)),
         "--enable-lora",

@@ -22,7 +22,10 @@ def adapters(micro_adapters: dict[str, Path]) -> dict[str, Path]:
     return micro_adapters
 
 
-@pytest.fixture(params=["local", pytest.param("vllm", marks=pytest.mark.services)])
+_VLLM = pytest.param("vllm", marks=[pytest.mark.services, pytest.mark.timeout(300, func_only=True)])
+
+
+@pytest.fixture(params=["local", _VLLM])
 def server(request: pytest.FixtureRequest) -> Iterator[ModelServer]:
     """A server of the micro base with no adapter loaded."""
     if request.param == "local":

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from flywheel.answers import AnswerCodec
-from flywheel.ports.model_server import Shot
+from flywheel.ports.model_server import Shot, base_alias
 from flywheel.prompt import prompt_ids, render_prompt
 from flywheel.serve.local_server import LocalModelServer
-from flywheel.serve.vllm_server import VllmModelServer, base_alias
+from flywheel.serve.vllm_server import VllmModelServer
 from flywheel.workload import Workload
 from tests.fakes.micro_base import classification, codec, extraction, labelled, micro_base
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(300, func_only=True)]
 
 _ODD = ["", "{input} {0} %s", "漏油 🛢️", "<|end|>", "[seal]", 'a "quoted" \\ text\n']
 

@@ -18,7 +18,7 @@ from flywheel.turn.answering import ChampionClient
 from tests.fakes.micro_base import micro_base
 from tests.fakes.release_world import ReleaseWorld
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600, func_only=True)]
 
 # The adapters know nothing of this workload: what is tested is who answers, not how well.
 _LENIENT = {

@@ -8,12 +8,15 @@ import urllib.request
 import psutil
 import pytest
 
+from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.serve.vllm_facts import inspect_vllm
 from flywheel.services import stop
 from flywheel.services.leftovers import find
 from flywheel.services.supervision import wait_until
 from flywheel.settings import load_settings
+from tests.fakes.micro_base import micro_base
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600, func_only=True)]
 
 
 def status(url: str, token: str | None = None, body: bytes | None = None) -> int:
@@ -72,6 +75,19 @@ def test_settings_say_where_it_is(vllm):
     assert (settings.model_server, settings.vllm_url) == ("vllm", vllm.url)
     assert settings.vllm_token is not None
     assert settings.vllm_token.get_secret_value() == vllm.token
+
+
+def test_doctor_sees_version_base_and_door(vllm):
+    """What `flywheel doctor` prints rests on what vLLM answers."""
+    facts = inspect_vllm(vllm.url, vllm.token, timeout_seconds=30)
+    assert facts.version.startswith("0.")
+    assert facts.serves(micro_base().digest)
+    assert not facts.serves("0" * 64)
+    assert facts.closed
+    with pytest.raises(ConfigurationError, match="token"):
+        inspect_vllm(vllm.url, "another", timeout_seconds=30)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        inspect_vllm("http://127.0.0.1:1", vllm.token, timeout_seconds=30)
 
 
 def test_engine_ends_with_the_process_that_answers(vllm):

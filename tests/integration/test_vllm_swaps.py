@@ -16,7 +16,7 @@ from flywheel.turn.answering import ChampionClient
 from tests.fakes.micro_base import classification, codec, labelled
 from tests.fakes.swaps import recorded, switch
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(300, func_only=True)]
 
 _SWAPS = 20
 
