@@ -1,0 +1,107 @@
+"""What vLLM is told, and that what it starts ends with it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flywheel.errors import ConfigurationError
+from flywheel.services import family, vllm
+from flywheel.services.connections import extend_connections
+from flywheel.services.vllm import serving_needs, vllm_application
+from flywheel.settings import load_settings
+from tests.fakes.micro_base import classification, extraction, micro_base
+
+
+def test_needs_are_those_of_the_largest_workload():
+    """Rank and context hold for every workload; each has a champion and a candidate."""
+    large = classification().model_copy(
+        update={"training": classification().training.model_copy(update={"rank": 20})}
+    )
+    needs = serving_needs([extraction(), large])
+    assert (needs.rank, needs.adapters) == (32, 5)
+    assert needs.context > large.limits.input_characters
+
+
+@pytest.fixture
+def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return a vLLM described on a machine without a GPU, nothing installed."""
+    monkeypatch.setattr(vllm, "install_environment", lambda *_: tmp_path / "bin")
+    monkeypatch.setattr(vllm, "has_gpu", lambda: False)
+    return vllm_application(
+        micro_base().folder,
+        serving_needs([classification()]),
+        folder=tmp_path / "vllm",
+        port=8123,
+        token="s3cret",  # noqa: S106 - a test's
+        cache=tmp_path,
+        cache_gb=0.5,
+    )
+
+
+def test_program_is_on_loopback_and_its_token_hidden(application):
+    """It listens to this machine alone, and the token is no argument."""
+    command = list(application.command)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert "s3cret" not in " ".join(command)
+    assert vllm.token(application) == "s3cret"
+    assert vllm.url(application) == "http://127.0.0.1:8123"
+    assert application.environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+
+
+def test_memory_and_context_are_bounded(application):
+    """The cache is what the settings say, the context no longer than the base's."""
+    command = list(application.command)
+    assert command[command.index("--kv-cache-memory-bytes") + 1] == str(2**29)
+    assert command[command.index("--max-model-len") + 1] == "256"
+
+
+def test_open_door_is_not_started(tmp_path: Path, application, monkeypatch: pytest.MonkeyPatch):
+    """Without the file that closes every path, vLLM is not described at all."""
+    monkeypatch.setattr(vllm, "_DOOR", tmp_path)
+    with pytest.raises(ConfigurationError, match="stand open"):
+        vllm_application(
+            micro_base().folder,
+            serving_needs([classification()]),
+            folder=tmp_path / "vllm",
+            port=8123,
+            token="s3cret",  # noqa: S106 - a test's
+            cache=tmp_path,
+            cache_gb=0.5,
+        )
+
+
+def test_address_joins_what_is_already_written(tmp_path: Path):
+    """What was started beside the services is added to their file."""
+    extend_connections({"mlflow_url": "http://127.0.0.1:1"}, tmp_path)
+    extend_connections({"vllm_url": "http://127.0.0.1:2", "model_server": "vllm"}, tmp_path)
+    extend_connections({}, tmp_path)
+    settings = load_settings(profile="services", services=tmp_path)
+    assert (settings.model_server, settings.vllm_url) == ("vllm", "http://127.0.0.1:2")
+    assert settings.mlflow_database == "http://127.0.0.1:1"
+
+
+_PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_children_end_with_the_program_however_it_ends():
+    """A killed program takes what it started along, and its end is told."""
+    command = [sys.executable, "-P", family.FILE, sys.executable, "-c", _PARENT]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as keeper:
+        assert keeper.stdout is not None
+        child = psutil.Process(int(keeper.stdout.readline()))
+        os.kill(child.ppid(), signal.SIGKILL)
+        assert keeper.wait(timeout=60) == 128 + signal.SIGKILL
+    psutil.wait_procs([child], timeout=10)
+    assert not child.is_running()
