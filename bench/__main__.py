@@ -8,7 +8,16 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-_MODULES = ["startup", "decode", "lake", "whole_path", "drift", "orchestration", "trainer"]
+_MODULES = [
+    "startup",
+    "decode",
+    "lake",
+    "whole_path",
+    "drift",
+    "orchestration",
+    "trainer",
+    "serving",
+]
 
 
 def main(names: list[str]) -> None:

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from flywheel.base_folder import BaseModel
 from flywheel.cli.webhooks import receiver_address
-from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.errors import ConfigurationError, NotFoundError, UnavailableError
 from flywheel.orchestration.instance import (
     DagsterHome,
     dagster_programs,
@@ -15,9 +17,11 @@ from flywheel.orchestration.instance import (
     prepare_dagster_home,
 )
 from flywheel.orchestration.workers import bury_dead_runs
+from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.services import Application, Services, vllm
 from flywheel.services.passwords import made_once
 from flywheel.settings import Settings
+from flywheel.turn.release import reconcile_server
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
 
@@ -55,6 +59,7 @@ def run_applications(
     if "vllm" in names:
         # First, since the others read where it is when they start.
         services.run([vllm_for(services, settings, on_progress)], on_progress)
+        _load_routes(services, settings, on_progress)
     if not {"dagster", "ingest", _WEBHOOKS} & set(names):
         return
     running = services.states().get(_DAEMON)
@@ -139,6 +144,26 @@ def vllm_for(
         cache_gb=settings.vllm_cache_gb,
         on_progress=on_progress,
     )
+
+
+def _load_routes(
+    services: Services, settings: Settings, on_progress: Callable[[str], None]
+) -> None:
+    # A vLLM that was started anew has forgotten its adapters.
+    found = services.connections
+    token = SecretStr(str(found.vllm_token))
+    serving = {"model_server": "vllm", "vllm_url": found.vllm_url, "vllm_token": token}
+    platform = Platform(settings.model_copy(update=serving))
+    try:
+        for workload in platform.workloads.values():
+            if platform.state.champion(workload.id) != BASE_RELEASE:
+                loaded, _ = reconcile_server(platform, workload.id)
+                on_progress(f"{workload.id}: loaded {', '.join(loaded) or 'nothing'} into vLLM")
+    except UnavailableError as error:
+        # The state may be another machine's, or not up yet: clients and promotions load as well.
+        on_progress(f"champions were not loaded into vLLM: {error.message}")
+    finally:
+        platform.close()
 
 
 def built_bases(settings: Settings) -> dict[str, tuple[BaseModel, list[Workload]]]:

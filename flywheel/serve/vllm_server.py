@@ -5,6 +5,7 @@ server and the local one read and write the same. The mask is llguidance's on bo
 log-probabilities are those after the mask: confidence has one meaning.
 """
 
+import json
 import math
 import threading
 import time
@@ -59,11 +60,12 @@ class VllmModelServer:
         in_flight: int = 4,
         timeout_seconds: float = 300.0,
     ) -> None:
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
         self._digest = load_base(base).digest
         self._tokenizer: Any = AutoTokenizer.from_pretrained(base)
-        self._positions = int(AutoConfig.from_pretrained(base).max_position_embeddings)
+        config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+        self._positions = int(config["max_position_embeddings"])
         self._client = VllmClient(
             url, token, connections=in_flight + 1, timeout_seconds=timeout_seconds
         )
