@@ -37,6 +37,9 @@ _ROUNDS = 5
 
 def measure(*, rows: int = _ROWS, rounds: int = _ROUNDS) -> list[Ratio]:
     """Measure one epoch of each."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         work = _Work(Path(folder), rows)
