@@ -7,7 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -129,9 +129,9 @@ class LabelStudio:
     """A running Label Studio: Flywheel's token, where it sends webhooks, and how to stop it."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
     webhook_url: str
-    webhook_secret: str
+    webhook_secret: str = field(repr=False)
     services: Services
 
     @property
@@ -174,7 +174,7 @@ class Vllm:
 
     base: Path
     url: str
-    token: str
+    token: str = field(repr=False)
     services: Services
 
 

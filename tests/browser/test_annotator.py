@@ -141,6 +141,29 @@ def test_the_form_fits_one_screen(world, sign_in):
     assert answer["width"] > 1250  # no panel beside it
 
 
+def test_a_long_list_is_searched_by_keyboard(label_studio, browser, tmp_path):
+    """Of 77 labels one is found by a part of its name and submitted, without the mouse."""
+    labels = [{"id": f"l{number}", "name": f"label {number:02d}"} for number in range(77)]
+    world = LabelStudioWorld(tmp_path, label_studio, taxonomy={"version": 1, "labels": labels})
+    [item] = world.ask(0, model_output="label 03")
+    page = Page(browser, world, world.annotator("ann@plant.example"))
+    try:
+        page.shows(item.input)
+        page.wait_until_chosen("label 03")
+        answer = page.page.locator(".flywheel").bounding_box()
+        assert answer["y"] + answer["height"] < 720
+        page.press("/", "6", "6", "Enter", "Tab")
+        page.wait_until_chosen("label 66")
+        page.press("Control+Enter")
+        page.saved()
+        world.collect()
+        [kept] = world.platform.lake.rows("SELECT kind, output FROM annotations")
+        assert kept == {"kind": "answer", "output": '"label 66"'}
+    finally:
+        page.context.close()
+        world.close()
+
+
 def test_cant_tell_is_one_key(world, sign_in):
     """It puts the label away, and nothing of it is sent."""
     [item] = world.ask(0)

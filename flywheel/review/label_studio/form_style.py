@@ -8,9 +8,10 @@ __all__ = ["FORM_STYLE"]
 # No `>` between names: it would arrive escaped.
 FORM_STYLE = """
 .flywheel { display: flex; gap: 28px; align-items: flex-start; }
-.flywheel-question { flex: 2 1 0; min-width: 280px; }
+.flywheel-question { flex: 2 1 0; min-width: 280px; order: -1; }
 .flywheel-input, .flywheel-input * { font-size: 20px; line-height: 1.45; }
-.flywheel-answer { flex: 3 1 0; min-width: 380px; }
+.flywheel-answer { flex: 3 1 0; min-width: 380px; display: flex; flex-direction: column; }
+.flywheel-filter { order: -1; margin-bottom: 6px; }
 .flywheel-aside { margin-top: 18px; }
 .flywheel-aside, .flywheel-aside * { font-size: 13px; line-height: 1.4; }
 .flywheel-field { margin-bottom: 6px; }
@@ -19,7 +20,7 @@ FORM_STYLE = """
   grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: 0 8px; }
 .flywheel-field .lsf-choice { margin: 0; }
 .flywheel-field .lsf-choice__item { padding: 0; }
-.flywheel-field .lsf-choice__checkbox { height: 28px; min-height: 0; padding: 0; }
+.flywheel-field .lsf-choice__checkbox { height: 24px; min-height: 0; padding: 0; }
 .lsf-sidepanels__wrapper { display: none; }
 .lsf-sidepanels { padding-right: 0 !important; }
 """

@@ -41,13 +41,16 @@ def labeling_config(workload: Workload) -> str:
     _check_text(fields)
     root = Element("View", className="flywheel")
     SubElement(root, "Style").text = FORM_STYLE
-    _question(SubElement(root, "View", className="flywheel-question"))
+    # The style puts the question first; here it comes last, for the sake of the Tab key.
     answer = SubElement(root, "View", className="flywheel-answer")
     keys = _Keys()
     keys.reserve_digits(sum(len(f.options) for f in fields if len(f.options) <= len(_DIGITS)))
     for field in fields:
         _field(answer, field, keys, labels=_hints(workload) if field.is_label else {})
     _verdict(answer, any(field.is_label for field in fields))
+    for field in fields:
+        _filter(answer, field)
+    _question(SubElement(root, "View", className="flywheel-question"))
     indent(root)
     return tostring(root, encoding="unicode")
 
@@ -55,10 +58,13 @@ def labeling_config(workload: Workload) -> str:
 def _question(parent: Element) -> None:
     box = SubElement(parent, "View", className="flywheel-input")
     SubElement(box, "Text", name=TEXT, value=f"${TEXT}", selectionEnabled="false")
-    for name, title in (("why", "Why you see this"), ("neighbours", "Similar, answered before")):
-        box = SubElement(parent, "View", className=f"flywheel-aside flywheel-{name}")
-        SubElement(box, "Header", value=title, size="5")
-        SubElement(box, "Text", name=name, value=f"${name}", selectionEnabled="false")
+    box = SubElement(parent, "View", className="flywheel-aside flywheel-why")
+    SubElement(box, "Header", value="Why you see this", size="5")
+    SubElement(box, "Text", name="why", value="$why", selectionEnabled="false")
+    box = SubElement(parent, "View", className="flywheel-aside flywheel-neighbours")
+    panel = SubElement(SubElement(box, "Collapse", open="true"), "Panel")
+    panel.set("value", "Similar, answered before")
+    SubElement(panel, "Text", name="neighbours", value="$neighbours", selectionEnabled="false")
 
 
 def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str, str]) -> None:
@@ -94,16 +100,6 @@ def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str,
 def _choices(
     box: Element, field: AnswerField, keys: "_Keys", common: dict[str, str], labels: dict[str, str]
 ) -> None:
-    if len(field.options) >= FILTER_FROM:
-        SubElement(
-            box,
-            "Filter",
-            name=f"{field.control}_filter",
-            toName=field.control,
-            hotkey=_FILTER_KEY,
-            minlength="0",
-            placeholder=f"{_FILTER_KEY}  then part of a name; Enter takes the first",
-        )
     group = SubElement(box, "Choices", {**common, "choice": "single", "layout": "inline"})
     many = len(field.options) > len(_DIGITS)
     for option in field.options:
@@ -113,6 +109,24 @@ def _choices(
             choice.set("hotkey", key)
         if labels.get(option):
             choice.set("hint", labels[option])
+
+
+def _filter(answer: Element, field: AnswerField) -> None:
+    # Label Studio's keys rest while an input has the focus. Last in the form, though shown first,
+    # the filter has nothing but the foldable part of the question after it: one Tab leads there,
+    # where the keys work again.
+    if len(field.options) < FILTER_FROM:
+        return
+    box = SubElement(answer, "View", className="flywheel-filter")
+    SubElement(
+        box,
+        "Filter",
+        name=f"{field.control}_filter",
+        toName=field.control,
+        hotkey=_FILTER_KEY,
+        minlength="0",
+        placeholder=f"{_FILTER_KEY}  part of a {field.title}, then Enter, Tab",
+    )
 
 
 def _verdict(parent: Element, has_labels: bool) -> None:  # noqa: FBT001 - one caller
