@@ -39,7 +39,8 @@ def measure(*, rows: int = _ROWS, rounds: int = _ROUNDS) -> list[Ratio]:
     """Measure one epoch of each."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    quiet: Any = logging.disable_progress_bar
+    quiet()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         work = _Work(Path(folder), rows)
