@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.errors import UnavailableError
+from flywheel.errors import OutOfMemoryError, UnavailableError
 from flywheel.train.checkpoints import last_complete
 from flywheel.train.launch.ray import RayTrainLauncher
 from flywheel.train.launch.ray_cluster import RayCluster
@@ -128,6 +128,23 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written(whole, small_disk):
     result = launcher.run(spec, small_disk, on_progress=lambda _: None)
     assert result.resumed_from_step == int(left.name.rpartition("-")[2])
     same_weights(expected, small_disk, result)
+
+
+def test_a_job_that_ray_ends_to_save_the_machine_is_out_of_memory(
+    own_services, whole, tmp_path, monkeypatch
+):
+    """It is not mistaken for a lost worker, on which the same would happen again."""
+    # To Ray, this machine's memory is nearly full already.
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.01")
+    found = own_services("ray").connections
+    cluster = RayCluster(found.ray_address, found.ray_token, resource="trainer")
+    launcher = RayTrainLauncher(cluster, (tmp_path / "exchange").as_uri())
+    listener = Listener()
+    with pytest.raises(OutOfMemoryError, match="running low on memory"):
+        launcher.run(
+            whole[0], tmp_path / "out", on_progress=listener.progress, on_notice=listener.notice
+        )
+    assert not listener.told("again")
 
 
 def test_nothing_is_left_of_the_cluster(services):

@@ -19,6 +19,8 @@ _POLL_SECONDS = 0.5
 # Between SIGTERM, at which the trainer saves a checkpoint, and SIGKILL.
 _STOP_SECONDS = 40
 _MESSAGE = 600
+# Of the errors that are Ray's, and not the log of a job that failed by itself.
+_DIED = frozenset({"JOB_SUPERVISOR_ACTOR_DIED", "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE"})
 # Not "OOM killer": Ray names that among the guesses of every lost worker.
 _MEMORY_WORDS = ("running low on memory", "memory pressure")
 
@@ -68,7 +70,7 @@ class JobState:
     def out_of_memory(self) -> bool:
         """Ray ended it, to save the machine."""
         said = self.message.lower()
-        return self.error == "JOB_SUPERVISOR_ACTOR_DIED" and any(w in said for w in _MEMORY_WORDS)
+        return self.error in _DIED and any(words in said for words in _MEMORY_WORDS)
 
 
 @dataclass(frozen=True)

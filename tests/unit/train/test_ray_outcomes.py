@@ -55,8 +55,8 @@ def test_a_kill_by_the_kernel_is_out_of_memory():
         ("FAILED", "JOB_SUPERVISOR_ACTOR_DIED", VANISHED, "lost"),
         (
             "FAILED",
-            "JOB_SUPERVISOR_ACTOR_DIED",
-            "Job supervisor actor died: 1 worker(s) were killed due to the node running low on memory.",
+            "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE",
+            "Unexpected error occurred: 1 worker(s) were killed due to the node running low on memory.",
             "out_of_memory",
         ),
         ("FAILED", "JOB_ENTRYPOINT_COMMAND_ERROR", "failed with exit code 137", "lost"),
