@@ -106,14 +106,23 @@ def answer_one(
 
 
 def _offered(page: "Page", open_: dict[str, Task]) -> Task:
-    page.get_by_role("button", name="Submit").wait_for()
-    shown = page.inner_text("body")
-    found = [task for text, task in open_.items() if text in shown]
+    # The guide lies over the first item until it is closed.
+    page.get_by_text("Labeling Instructions").wait_for()
+    page.keyboard.press("Escape")
+    shown = page.locator(".flywheel-input")
+    shown.wait_for()
+    text = " ".join(shown.inner_text().split())
+    found = [task for asked, task in open_.items() if " ".join(asked.split()) in text]
     if len(found) != 1:
         raise IntegrityError(
-            f"Label Studio's page shows {len(found)} of {len(open_)} open items.",
-            next_step="look at the picture of the page and at Label Studio's log",
+            f"Label Studio's page shows {text!r}, which is not one of {len(open_)} open items.",
+            next_step="look at Label Studio's log",
         )
+    # What the model said is filled in a moment after the text is there.
+    page.wait_for_function(
+        "wanted => document.querySelectorAll('input:checked').length >= wanted",
+        arg=len(_fields(found[0].suggestion)),
+    )
     return found[0]
 
 
