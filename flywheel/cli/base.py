@@ -32,7 +32,7 @@ def build(
     chosen = platform.workload(workload).model_copy(update={"base_model": name})
     with _console.status(f"building {name}"):
         model = platform.build_base(chosen, _read_texts(texts, text_column) if texts else ())
-    _console.print(f"[bold]{model.name}[/bold] {model.digest[:12]} in {model.folder}")
+    _console.print(f"[bold]{model.name}[/bold] {model.digest[:16]} in {model.folder}")
 
 
 def _read_texts(path: Path, column: str) -> list[str]:
