@@ -28,7 +28,7 @@ __all__ = ["AskingClient", "Sent", "Told", "produce"]
 
 _PRODUCERS = 3
 _BATCH = 16
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ __all__ = ["Places", "Turn"]
 
 # Dagster's daemon looks at the workload files again once a minute, and asks its schedules then.
 _NOTICE_SECONDS = 150
-_ANSWERS_AFTERWARDS = 20
+_ANSWERS_AFTERWARDS = 10
 _TOLD_EVERY = 20
 _LONGEST_STAGE_SECONDS = 3 * 3600
 _FAILED = frozenset({"stopped", "gated_fail", "inconclusive", "rejected"})
