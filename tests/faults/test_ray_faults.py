@@ -1,6 +1,8 @@
 """Ray's worker and head are killed, and disks fill up, while a training goes on."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -12,9 +14,12 @@ from flywheel.train.checkpoints import last_complete
 from flywheel.train.launch.ray import RayTrainLauncher
 from flywheel.train.launch.ray_cluster import RayCluster
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from tests.fakes.dagster_programs import until
 from tests.fakes.ray_trainings import Listener, long_spec, same_weights, trainers
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
+
+_BLOCK = 2**15
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,8 @@ def test_a_lost_worker_costs_the_steps_since_the_last_checkpoint(
         services.signal("ray-worker", signal.SIGKILL)
         job.kill()
         trainer.kill()
+        # Started before the supervisor has noticed, it would be taken for the one that runs.
+        until(lambda: services.states()["ray-worker"].pid is None, "the worker's end", seconds=60)
         services.start("ray-worker")
 
     listener = Listener(at=0.4, act=lose)
@@ -113,9 +120,11 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written(whole, small_disk):
     ballast = small_disk / "ballast"
 
     def fill() -> None:
-        space = os.statvfs(small_disk)
-        free = space.f_bavail * space.f_frsize
-        ballast.write_bytes(bytes(max(0, free - 2**16)))
+        # The trainer writes at the same time: what is free is asked for before each block.
+        with ballast.open("wb") as output, contextlib.suppress(OSError):
+            while shutil.disk_usage(small_disk).free > 2 * _BLOCK:
+                output.write(bytes(_BLOCK))
+                output.flush()
 
     listener = Listener(at=0.4, act=fill)
     launcher = SubprocessTrainLauncher()
