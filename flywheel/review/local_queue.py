@@ -3,7 +3,7 @@
 People answer through `submit`, or in Label Studio itself: its JSON export is taken in as it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from flywheel.review.label_studio_format import (
     task_of,
 )
 from flywheel.review.task_files import TaskFiles
-from flywheel.review.task_view import Task, seen_by_annotator
+from flywheel.review.task_view import Task, has_met, open_to
 from flywheel.review.tombstones import after, buried, bury
 from flywheel.workload import Workload
 
@@ -86,18 +86,8 @@ class LocalReviewQueue:
     # -- people ------------------------------------------------------------------------------
 
     def open_tasks(self, workload_id: str, annotator: str) -> list[Task]:
-        """Return what this person can still judge, most urgent first.
-
-        Whoever judged or skipped an answer once is not asked about it again, so that an
-        adjudication goes to somebody else.
-        """
-        tasks = self._files(workload_id).all()
-        met = {task["data"]["inference_id"] for task in tasks if _met(task, annotator)}
-        open_ = [
-            task for task in tasks if task["data"]["inference_id"] not in met and not _is_full(task)
-        ]
-        open_.sort(key=lambda task: (-task["meta"]["priority"], task["data"]["item_id"]))
-        return [seen_by_annotator(task) for task in open_]
+        """Return what this person can still judge, most urgent first."""
+        return open_to(annotator, self._files(workload_id).all(), _is_full)
 
     def submit(
         self,
@@ -179,14 +169,15 @@ class LocalReviewQueue:
         files.write(task["data"]["item_id"], task, durable=durable)
 
     def _check_may_judge(self, files: TaskFiles, task: dict[str, Any], annotator: str) -> None:
-        if _met(task, annotator):
+        if has_met(task, annotator):
             return  # an edit of their own
         if _is_full(task):
             raise RefusedError(
                 "All judgments on this item were given meanwhile.", next_step="take the next item"
             )
         if task["data"]["slice"] == "adjudication" and any(
-            other["data"]["inference_id"] == task["data"]["inference_id"] and _met(other, annotator)
+            other["data"]["inference_id"] == task["data"]["inference_id"]
+            and has_met(other, annotator)
             for other in files.all()
         ):
             raise RefusedError(
@@ -212,17 +203,13 @@ class LocalReviewQueue:
         }
 
 
-def _judgments(task: dict[str, Any]) -> list[dict[str, Any]]:
+def _judgments(task: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [raw for raw in task["annotations"] if not raw.get("was_cancelled")]
 
 
-def _is_full(task: dict[str, Any]) -> bool:
+def _is_full(task: Mapping[str, Any]) -> bool:
     return len(_judgments(task)) >= int(task["meta"]["judgments"])
 
 
 def _by(raw: dict[str, Any], annotator: str) -> bool:
     return annotator_of(raw) == annotator
-
-
-def _met(task: dict[str, Any], annotator: str) -> bool:
-    return any(_by(raw, annotator) for raw in task["annotations"])

@@ -4,7 +4,7 @@ Simulated annotators and tests work here as people do on the page; a person's ow
 need it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flywheel.errors import NotFoundError, RefusedError
@@ -14,10 +14,12 @@ from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import adjudication_title, review_title
 from flywheel.review.label_studio.tasks import ProjectTasks
 from flywheel.review.label_studio_format import annotation_from, annotator_of, email_of, result_of
-from flywheel.review.task_view import Task, seen_by_annotator
+from flywheel.review.task_view import Task, open_to
 from flywheel.workload import Workload
 
 __all__ = ["LabelStudioPeople", "named"]
+
+_Person = Mapping[str, Any]
 
 
 class LabelStudioPeople:
@@ -35,12 +37,7 @@ class LabelStudioPeople:
             for task in project.whole()
             if "item_id" in task["data"]
         ]
-        met = {task["data"]["inference_id"] for task in tasks if _met(task, annotator)}
-        open_ = [
-            task for task in tasks if task["data"]["inference_id"] not in met and not _is_full(task)
-        ]
-        open_.sort(key=lambda task: (-task["meta"]["priority"], task["data"]["item_id"]))
-        return [seen_by_annotator(task) for task in open_]
+        return open_to(annotator, tasks, _is_full)
 
     def submit(
         self,
@@ -59,8 +56,9 @@ class LabelStudioPeople:
             NotFoundError: there is no such item.
             RefusedError: others gave all judgments meanwhile.
         """
-        project, task = self._task(workload.id, item_id)
-        person = self._person(annotator)
+        people = self.people()
+        project, task = self._task(workload.id, item_id, people)
+        person = self._person(annotator, people)
         body = {
             "result": result_of(workload, output, kind=kind, proposed_label=proposed_label),
             "was_cancelled": kind == "skipped",
@@ -79,48 +77,53 @@ class LabelStudioPeople:
 
     def withdraw(self, workload: Workload, item_id: str, annotator: str) -> bool:
         """Delete a person's judgment; return whether there was one."""
-        project, task = self._task(workload.id, item_id)
+        project, task = self._task(workload.id, item_id, self.people())
         own = [raw for raw in task["annotations"] if annotator_of(raw) == annotator]
         for raw in own:
             project.withdraw(raw["id"])
         return bool(own)
 
-    def people(self) -> dict[int, Mapping[str, Any]]:
+    def people(self) -> dict[int, _Person]:
         """Return who has an account, by number."""
         users = self._client.request("GET", "/api/users/")
         return {int(u["id"]): {"id": int(u["id"]), "email": str(u["email"])} for u in users}
 
-    def _person(self, annotator: str) -> Mapping[str, Any]:
+    def _person(self, annotator: str, people: Mapping[int, _Person]) -> _Person:
         email = email_of(annotator)
-        for attempt in (False, True):
-            if attempt:
-                add_annotator(self._client, email)
-            for person in self.people().values():
-                if person["email"] == email:
-                    return person
-        raise NotFoundError(f"There is no account {email}.", next_step="make one")
+        known = _by_email(people, email)
+        if known is None:
+            add_annotator(self._client, email)
+            known = _by_email(self.people(), email)
+        if known is None:
+            raise NotFoundError(f"There is no account {email}.", next_step="make one")
+        return known
 
-    def _opened(self, workload_id: str) -> list[ProjectTasks]:
-        found: list[ProjectTasks] = []
+    def _opened(self, workload_id: str) -> Iterator[ProjectTasks]:
         for title in (review_title(workload_id), adjudication_title(workload_id)):
             params = {"title": title, "page_size": 100}
             listed = self._client.request("GET", "/api/projects/", params=params)["results"]
             titled = [int(raw["id"]) for raw in listed if raw["title"] == title]
-            found += [ProjectTasks(self._client, number) for number in sorted(titled)[:1]]
-        return found
+            if titled:
+                yield ProjectTasks(self._client, min(titled))
 
-    def _task(self, workload_id: str, item_id: str) -> tuple[ProjectTasks, dict[str, Any]]:
+    def _task(
+        self, workload_id: str, item_id: str, people: Mapping[int, _Person]
+    ) -> tuple[ProjectTasks, dict[str, Any]]:
         for project in self._opened(workload_id):
             for task in project.of_item(item_id):
-                return project, named(task, project, self.people())
+                return project, named(task, project, people)
         raise NotFoundError(
             f"There is no review item {item_id} in {workload_id}.",
             next_step="ask for the open tasks again",
         )
 
 
+def _by_email(people: Mapping[int, _Person], email: str) -> _Person | None:
+    return next((person for person in people.values() if person["email"] == email), None)
+
+
 def named(
-    task: dict[str, Any], tasks: ProjectTasks, people: Mapping[int, Mapping[str, Any]]
+    task: dict[str, Any], tasks: ProjectTasks, people: Mapping[int, _Person]
 ) -> dict[str, Any]:
     """Return a task whose annotations name their people; a deleted account stays a number."""
     annotations = [
@@ -133,7 +136,3 @@ def named(
 def _is_full(task: Mapping[str, Any]) -> bool:
     judged = {annotator_of(r) for r in task["annotations"] if not r.get("was_cancelled")}
     return len(judged) >= int(task["overlap"])
-
-
-def _met(task: Mapping[str, Any], annotator: str) -> bool:
-    return any(annotator_of(raw) == annotator for raw in task["annotations"])
