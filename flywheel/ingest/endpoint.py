@@ -1,7 +1,6 @@
 """`/healthz` and `/metrics` of one process, on loopback, served by a thread."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -10,12 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from flywheel.background_server import in_background
 from flywheel.errors import ConfigurationError
 
 __all__ = ["serving"]
 
 _HOST = "127.0.0.1"
-_POLL_SECONDS = 0.1  # how soon it notices that it shall end
 
 
 @contextmanager
@@ -39,16 +38,8 @@ def serving(
             f"Port {port} of {_HOST} cannot be used for metrics: {error.strerror}.",
             next_step="set FLYWHEEL_METRICS_PORT to a free port, or to 0 for any",
         ) from error
-    thread = threading.Thread(
-        target=server.serve_forever, args=(_POLL_SECONDS,), name="metrics", daemon=True
-    )
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with in_background(server, "metrics") as taken:
+        yield taken
 
 
 def _handler(

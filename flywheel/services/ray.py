@@ -5,7 +5,6 @@ Both listen on loopback alone and want a token, for whoever reaches them may run
 
 import json
 import os
-import secrets as randomness
 import shutil
 import sys
 import urllib.error
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import flywheel
 from flywheel.services.network import HOST
+from flywheel.services.passwords import made_once
 from flywheel.services.program import Program
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
 HEAD, WORKER = "ray-head", "ray-worker"
 # What one training reserves of a worker; the setting train_resource asks for it.
 _TRAINER = "trainer"
+_SECRET_FILE = "ray-token"  # noqa: S105 - a file's name
 _NODE_PORTS = (
     "--node-manager-port",
     "--object-manager-port",
@@ -90,11 +91,7 @@ def prepare(cluster: Cluster) -> None:
         else:
             old.unlink(missing_ok=True)
     _jobs(cluster).mkdir(mode=0o700)
-    file = _token_file(cluster)
-    if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as output:
-            output.write(randomness.token_hex(32))
+    made_once(cluster.secrets, _SECRET_FILE)
 
 
 def programs(cluster: Cluster) -> list[Program]:
@@ -213,7 +210,7 @@ def _numbered(flags: tuple[str, ...], ports: "list[int] | tuple[int, ...]") -> l
 
 
 def _token_file(cluster: Cluster) -> Path:
-    return cluster.secrets / "ray-token"
+    return cluster.secrets / _SECRET_FILE
 
 
 def _jobs(cluster: Cluster) -> Path:

@@ -23,6 +23,7 @@ from flywheel.ingest.ledger import prove
 from flywheel.lake import Lake
 from flywheel.lake.maintenance import maintain
 from tests.fakes.event_makers import START, keyed, make_event, make_workload
+from tests.fakes.small_disk import small_disk_at
 from tests.integration.follower import FollowerProcess
 
 _ROOT = Path(__file__).parents[2]
@@ -44,21 +45,8 @@ class SetClock:
 @pytest.fixture
 def small_disk(tmp_path):
     """Mount a small file system at the folder of a home's lake."""
-    folder = tmp_path / "home" / "lake"
-    folder.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["/usr/bin/env", "mount", "-t", "tmpfs", "-o", f"size={_SPACE}", "tmpfs", folder],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode:
-        reason = f"a small file system cannot be mounted here: {mounted.stderr.strip()}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    yield folder
-    subprocess.run(["/usr/bin/env", "umount", "-l", folder], check=True)
+    with small_disk_at(tmp_path / "home" / "lake", _SPACE) as folder:
+        yield folder
 
 
 def _leave(folder: Path, free: int) -> Path:

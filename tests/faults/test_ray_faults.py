@@ -1,10 +1,8 @@
 """Ray's worker and head are killed, and disks fill up, while a training goes on."""
 
 import contextlib
-import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from flywheel.train.launch.ray_cluster import RayCluster
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from tests.fakes.dagster_programs import until
 from tests.fakes.ray_trainings import Listener, long_spec, same_weights, trainers
+from tests.fakes.small_disk import small_disk_at
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -97,21 +96,8 @@ def test_a_lost_head_costs_nothing(services, launcher, whole, tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """Mount a small file system for a training's folder."""
-    folder = tmp_path / "out"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["/usr/bin/env", "mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode:
-        reason = f"a small file system cannot be mounted here: {mounted.stderr.strip()}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    yield folder
-    subprocess.run(["/usr/bin/env", "umount", "-l", folder], check=True)
+    with small_disk_at(tmp_path / "out", 24 * 2**20) as folder:
+        yield folder
 
 
 def test_a_disk_that_fills_up_while_a_checkpoint_is_written(whole, small_disk):

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
 from typing import Any
 
+from flywheel.background_server import in_background
 from flywheel.errors import ConfigurationError
 from flywheel.review.label_studio.provisioning import ACTIONS, HEADER
 from flywheel.review.label_studio.writing import HintWriter, RateLimit
@@ -29,7 +30,6 @@ MOST_BYTES = 1_000_000
 _ANSWER_SECONDS = 0.8
 _SOCKET_SECONDS = 5.0
 _MOST_CONNECTIONS = 64
-_POLL_SECONDS = 0.1
 _OTHER = "OTHER"
 
 
@@ -110,16 +110,8 @@ def receiving(receiver: Receiver, host: str, port: int) -> Iterator[int]:
             f"Port {port} of {host} cannot be used for webhooks: {error.strerror}.",
             next_step="stop what listens there, or set FLYWHEEL_WEBHOOK_PORT to a free port",
         ) from error
-    thread = threading.Thread(
-        target=server.serve_forever, args=(_POLL_SECONDS,), name="webhooks", daemon=True
-    )
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with in_background(server, "webhooks") as taken:
+        yield taken
 
 
 class _Server(ThreadingHTTPServer):
