@@ -25,7 +25,8 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         freshness_policy=DAILY,
         description=(
             "The batch that people review, within the period's budget: the control slice (drawn at "
-            "random, judged blind, never trained on), uncertain, novel and flagged answers."
+            "random, judged blind, never trained on), uncertain, novel and flagged answers, and gold "
+            "items (answers that people agreed on, asked again to measure the annotators)."
         ),
         **described(workload, "review", kinds={"deltalake"}),
     )
@@ -104,6 +105,8 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
                             "agreement": a.agreement,
                             "checked": a.checked,
                             "accuracy": a.accuracy,
+                            "gold items": a.gold_checked,
+                            "accuracy on gold": a.gold_accuracy,
                             "drift": a.drift,
                             "seconds": a.median_seconds,
                         }

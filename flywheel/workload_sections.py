@@ -105,6 +105,9 @@ class ReviewPolicy(Strict):
     shares: SamplingShares = SamplingShares()
     confidence: Share = 0.85
     overlap: Share = Field(default=0.1, description="share of items judged by two people")
+    gold: float = Field(
+        default=0.05, ge=0, le=0.5, description="share of judgments on answers that are known"
+    )
     near_duplicate: Share = Field(default=0.85, description="similarity from which texts are one")
 
 

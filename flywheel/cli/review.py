@@ -125,14 +125,17 @@ def annotators(
     workload_id: str = _WORKLOAD,
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
-    """Show how each person judges: agreement, accuracy where others decided too, pace, drift."""
+    """Show how each person judges: agreement, accuracy where others decided, gold, pace, drift."""
     platform = open_platform()
     people = annotator_figures(platform, platform.workload(workload_id))
     if json_output:
         typer.echo(json.dumps([asdict(person) for person in people]))
         return
-    columns = ("annotator", "judgments", "skipped", "agreement", "accuracy", "drift", "seconds")
-    table = Table(*columns, title=f"{workload_id}: annotators")
+    table = Table(
+        "annotator", "judgments", "skipped", "agreement", title=f"{workload_id}: annotators"
+    )
+    for column in ("accuracy", "on gold", "drift", "seconds"):
+        table.add_column(column)
     for person in people:
         table.add_row(
             Text(person.annotator),
@@ -140,6 +143,7 @@ def annotators(
             str(person.skipped),
             f"{_share(person.agreement)} of {person.pairs}",
             f"{_share(person.accuracy)} of {person.checked}",
+            f"{_share(person.gold_accuracy)} of {person.gold_checked}",
             "" if person.drift is None else f"{person.drift:+.1%}",
             "" if person.median_seconds is None else f"{person.median_seconds:.0f}",
         )

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 UNTOUCHED = "0-0"
-ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "adjudication"]
+ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "gold", "adjudication"]
 AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
 
 
@@ -27,7 +27,7 @@ AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
 class ReviewItem:
     """One question to people, and why it is asked.
 
-    ``model_output`` is None on control items: the annotator must not see it.
+    ``model_output`` is None on control and gold items: the annotator must not see it.
     """
 
     item_id: str

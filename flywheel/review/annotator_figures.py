@@ -1,7 +1,8 @@
 """How each person judges, for the data engineer alone: agreement, accuracy, pace, and their drift.
 
-Only items that others decided as well tell anything about a person: two who agreed, or a third who
-adjudicated. Who works on items of their own has no accuracy, which is no bad one.
+Only items that others decided as well tell anything about a person: gold items, two who agreed, or
+a third who adjudicated. Who works on items of their own has no accuracy, which is no bad one. Whoever
+agreed with another is right by that alone; on gold items a person has no part in the truth.
 """
 
 import json
@@ -22,9 +23,17 @@ from flywheel.workload import Workload
 __all__ = ["AnnotatorFigures", "MonthFigures", "annotator_figures"]
 
 _TRUTH = """
-SELECT correction_id, output, annotators FROM latest_corrections
-WHERE workload_id = $workload AND source = $source AND status = 'accepted'
+WITH decided AS (
+  SELECT correction_id, inference_id, output, annotators FROM latest_corrections
+  WHERE workload_id = $workload AND source = $source AND status = 'accepted'
+)
+SELECT correction_id AS item_id, output, annotators FROM decided
+UNION ALL
+SELECT DISTINCT gold.item_id, output, annotators FROM review_items AS gold
+JOIN decided USING (inference_id)
+WHERE gold.workload_id = $workload AND gold.slice = 'gold'
 """
+_GOLD = "SELECT DISTINCT item_id FROM review_items WHERE workload_id = $workload AND slice = 'gold'"
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,8 @@ class AnnotatorFigures:
     """One person.
 
     ``agreement`` is the share of pairs on one item, this person in them, that gave one answer;
-    ``accuracy`` the share of right answers among those whose truth others decided as well.
-    ``drift`` is the accuracy of the newest month with any, less that of all months before.
+    ``accuracy`` the share of right answers among those whose truth others decided as well, and
+    ``gold_accuracy`` the same on gold items alone. ``drift`` is the accuracy of the newest month with any, less that of all months before.
     """
 
     annotator: str
@@ -55,6 +64,8 @@ class AnnotatorFigures:
     agreement: float | None
     checked: int
     accuracy: float | None
+    gold_checked: int
+    gold_accuracy: float | None
     median_seconds: float | None
     drift: float | None
     months: tuple[MonthFigures, ...]
@@ -64,6 +75,7 @@ class AnnotatorFigures:
 class _Mark:
     # One judgment: None where nobody else decided the item.
     annotation: Annotation
+    gold: bool
     right: bool | None
     pairs: int
     agreed: int
@@ -80,31 +92,38 @@ def annotator_figures(lake: Lake, workload: Workload) -> list[AnnotatorFigures]:
         elif not is_adjudication(annotation.item_id):
             by_item[annotation.item_id].append(annotation)
     asked = {"workload": workload.id, "source": SOURCE}
-    truth = {row["correction_id"]: row for row in lake.rows(_TRUTH, asked)}
+    truth = {row["item_id"]: row for row in lake.rows(_TRUTH, asked)}
+    gold = {row["item_id"] for row in lake.rows(_GOLD, {"workload": workload.id})}
     marks: dict[str, list[_Mark]] = defaultdict(list)
     for item_id, annotations in by_item.items():
         judged, _ = read_judgments(workload, mapping, annotations)
-        for mark in _marks(judged, truth.get(item_id), mapping):
+        for mark in _marks(judged, truth.get(item_id), mapping, gold=item_id in gold):
             marks[mark.annotation.annotator].append(mark)
     return [_figures(name, marks[name], skipped[name]) for name in sorted({*marks, *skipped})]
 
 
 def _marks(
-    judged: Sequence[Judgment], truth: Mapping[str, Any] | None, mapping: AnswerMapping
+    judged: Sequence[Judgment],
+    truth: Mapping[str, Any] | None,
+    mapping: AnswerMapping,
+    *,
+    gold: bool,
 ) -> Iterable[_Mark]:
     for one in judged:
         name = one.annotation.annotator
         others = [other for other in judged if other is not one]
         right = None
-        if truth is not None and set(truth["annotators"]) - {name}:
+        parties = set(truth["annotators"]) if truth is not None else set()
+        if truth is not None and (name not in parties if gold else parties - {name}):
             right = one.kind == "answer" and one.key == mapping.key(json.loads(truth["output"]))
-        yield _Mark(one.annotation, right, len(others), sum(o.key == one.key for o in others))
+        yield _Mark(one.annotation, gold, right, len(others), sum(o.key == one.key for o in others))
 
 
 def _figures(name: str, marks: Sequence[_Mark], skipped: int) -> AnnotatorFigures:
     by_month: dict[str, list[_Mark]] = defaultdict(list)
     for mark in marks:
         by_month[f"{mark.annotation.updated_at:%Y-%m}"].append(mark)
+    on_gold = [mark for mark in marks if mark.gold]
     pairs = sum(mark.pairs for mark in marks)
     agreed = sum(mark.agreed for mark in marks)
     checked = [month for month in sorted(by_month) if _checked(by_month[month])]
@@ -120,7 +139,9 @@ def _figures(name: str, marks: Sequence[_Mark], skipped: int) -> AnnotatorFigure
         pairs=pairs,
         agreement=agreed / pairs if pairs else None,
         checked=len(_checked(marks)),
-        accuracy=_share(_checked(marks)) if _checked(marks) else None,
+        accuracy=_accuracy(marks),
+        gold_checked=len(_checked(on_gold)),
+        gold_accuracy=_accuracy(on_gold),
         median_seconds=_pace(marks),
         drift=drift,
         months=tuple(_month(month, by_month[month]) for month in sorted(by_month)),
@@ -128,13 +149,17 @@ def _figures(name: str, marks: Sequence[_Mark], skipped: int) -> AnnotatorFigure
 
 
 def _month(month: str, marks: Sequence[_Mark]) -> MonthFigures:
-    checked = _checked(marks)
-    accuracy = _share(checked) if checked else None
-    return MonthFigures(month, len(marks), len(checked), accuracy, _pace(marks))
+    checked = len(_checked(marks))
+    return MonthFigures(month, len(marks), checked, _accuracy(marks), _pace(marks))
 
 
 def _checked(marks: Iterable[_Mark]) -> list[bool]:
     return [mark.right for mark in marks if mark.right is not None]
+
+
+def _accuracy(marks: Iterable[_Mark]) -> float | None:
+    checked = _checked(marks)
+    return _share(checked) if checked else None
 
 
 def _share(right: Sequence[bool]) -> float:

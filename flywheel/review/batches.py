@@ -5,7 +5,7 @@ by the next one, which finds the batch and pushes it again.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from flywheel.lake.store import Lake
 from flywheel.periods import next_period_start, period_name
 from flywheel.ports.review_queue import ReviewItem, ReviewQueue
 from flywheel.review.candidates import Candidate, known_texts, read_candidates
+from flywheel.review.gold import choose_gold, read_known_answers
 from flywheel.review.sampling import choose_items
 from flywheel.review.sent_items import item_rows, read_batch, spending
 from flywheel.workload import Workload
@@ -86,16 +87,25 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
         seen = len(candidates)
         left = judgments_left(lake, workload, window_start)
         wanted = _pace(workload, left, window_start, window_end) if budget is None else budget
+        wanted = min(wanted, left)
+        known = read_known_answers(lake, workload, now)
+        gold = choose_gold(
+            workload, known, budget=wanted, batch_id=batch_id, seed=workload.seed, now=now
+        )
         chosen = choose_items(
             workload,
             candidates,
-            budget=min(wanted, left),
+            budget=wanted - len(gold),
             batch_id=batch_id,
             seed=workload.seed,
             now=now,
             known_texts=known_texts(lake, workload.id),
         )
-        items = _keep(lake, workload, batch_id, candidates, chosen)
+        times = {candidate.inference_id: candidate.event_time for candidate in candidates}
+        times |= {entry.item.inference_id: entry.event_time for entry in gold}
+        # Without anything new to ask there is no batch, and nobody to measure.
+        items = [*(entry.item for entry in gold), *chosen] if chosen else []
+        items = _keep(lake, workload, batch_id, items, times)
     pushed = queue.push(workload, items) if items else 0
     return BatchReport(
         batch_id=batch_id,
@@ -121,13 +131,12 @@ def _keep(
     lake: Lake,
     workload: Workload,
     batch_id: str,
-    candidates: Sequence[Candidate],
     items: list[ReviewItem],
+    event_times: Mapping[str, datetime],
 ) -> list[ReviewItem]:
     if not items:
         return []
-    times = {candidate.inference_id: candidate.event_time for candidate in candidates}
-    rows = item_rows(items, times)
+    rows = item_rows(items, event_times)
     lake.append("review_items", rows, once=(f"review-batch:{workload.id}:{batch_id}", 1))
     # Another process may have written the batch first: what the lake holds is what is sent.
     return read_batch(lake, workload.id, batch_id)

@@ -3,27 +3,37 @@
 from collections.abc import Mapping
 from math import floor
 
-__all__ = ["items_for", "overlapped", "split"]
+__all__ = ["items_for", "part_of", "split"]
 
 # An overlapped item costs a second judgment, and one more is held back for its adjudication.
 _OVERLAP_COST = 2
 
 
-def overlapped(items: int, overlap: float) -> int:
-    """Return how many of ``items`` are judged by two people."""
-    return floor(items * overlap + 0.5)
+def part_of(total: int, share: float, chance: float) -> int:
+    """Return a share of ``total`` as a whole number, which over many batches is right on average.
+
+    Args:
+        total: of which the share is taken.
+        share: from 0 to 1.
+        chance: in [0, 1), drawn for the batch: what is left over counts as one with its own
+            probability. A batch of five would else never hold a share of 0.05.
+    """
+    return floor(total * share + chance)
 
 
-def items_for(budget: int, overlap: float) -> int:
-    """Return the largest number of items whose judgments all fit into the budget.
+def items_for(budget: int, overlap: float, chance: float) -> tuple[int, int]:
+    """Return how many items a budget pays for, and how many of them are judged by two people.
 
     The adjudication of every overlapped item is paid for in advance, so that a disagreement never
-    breaks the budget; what was not needed is there again for the next batch.
+    breaks the budget; what was not needed is there again for the next batch. ``chance`` is that of
+    ``part_of``.
     """
-    items = max(0, budget)
-    while items and items + _OVERLAP_COST * overlapped(items, overlap) > budget:
+    share = overlap / (1 + _OVERLAP_COST * overlap)  # of the judgments
+    twice = min(part_of(budget, share, chance), budget // (1 + _OVERLAP_COST))
+    items = budget - _OVERLAP_COST * twice
+    while floor(items * overlap) > twice:  # what cannot be paid for twice is not asked at all
         items -= 1
-    return items
+    return items, twice
 
 
 def split(total: int, weights: Mapping[str, float]) -> dict[str, int]:

@@ -36,6 +36,7 @@ __all__ = [
 CANT_TELL, NEW_CATEGORY = "can't tell", "new category"
 SIMULATED = "simulated:"
 _NO_NEIGHBOURS = "none yet"
+_MEASURES = "asked without a suggestion, to measure"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Label Studio knows people by e-mail: no mail goes to this domain, and nobody can register it.
 _SIMULATED_EMAIL = re.compile(r"simulated\.(.+)@flywheel\.invalid")
@@ -72,19 +73,23 @@ def annotation_key(*parts: str) -> int:
 def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()) -> dict[str, Any]:
     """Write an item as a task; a control item carries no trace of the model's answer.
 
+    A gold item cannot be told from one of the control slice.
+
     ``neighbours`` are lines about similar inputs, shown beside an item that is not judged blind.
     """
-    blind = item.model_output is None or item.slice == "control"
+    measures = item.slice in ("control", "gold")
+    blind = item.model_output is None or measures
+    why = _MEASURES if measures else item.reason
     data = {
         TEXT: item.input,
-        "why": item.reason if blind else f"{item.reason}\n{_model_line(workload, item)}",
+        "why": why if blind else f"{why}\n{_model_line(workload, item)}",
         "neighbours": _NO_NEIGHBOURS if blind else "\n".join(neighbours) or _NO_NEIGHBOURS,
         "item_id": item.item_id,
         "inference_id": item.inference_id,
         "workload_id": item.workload_id,
         "batch_id": item.batch_id,
-        "slice": item.slice,
-        "reason": item.reason,
+        "slice": "control" if measures else item.slice,
+        "reason": why,
     }
     predictions = []
     meta: dict[str, Any] = {"judgments": item.judgments, "priority": item.priority}

@@ -1,7 +1,7 @@
 """Similar inputs that people answered before, shown to an annotator beside an item.
 
-Answers of the control slice and of evaluation sets are never shown: they stay unseen until they
-are measured with.
+Answers of the control slice, of evaluation sets and of gold items are never shown: they stay unseen
+until they are measured with.
 """
 
 import json
@@ -22,6 +22,8 @@ _ANSWERED = """
 SELECT input, output FROM latest_corrections
 WHERE workload_id = $workload AND status = 'accepted' AND input IS NOT NULL
   AND coalesce(slice, '') <> 'control'
+  AND coalesce(inference_id, '') NOT IN (
+    SELECT inference_id FROM review_items WHERE workload_id = $workload AND slice = 'gold')
   AND correction_id NOT IN (
     SELECT correction_id FROM dataset_rows
     WHERE workload_id = $workload AND list_contains($measured, split)
@@ -34,7 +36,7 @@ def neighbour_lines(
     lake: Lake, workload: Workload, items: Sequence[ReviewItem]
 ) -> dict[str, list[str]]:
     """Return a few lines per item id; none for what is judged blind or decides a dispute."""
-    open_ = [item for item in items if item.slice not in ("control", "adjudication")]
+    open_ = [item for item in items if item.slice not in ("control", "gold", "adjudication")]
     asked = {"workload": workload.id, "measured": list(EVALUATION_SPLITS)}
     rows = lake.rows(_ANSWERED, asked) if open_ else []
     if not rows:

@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 
 from flywheel.ports.review_queue import ReviewItem, ReviewSlice
-from flywheel.review.budget import items_for, overlapped, split
+from flywheel.review.budget import items_for, part_of, split
 from flywheel.review.candidates import Candidate
 from flywheel.similarity.near_duplicates import NearDuplicates
 from flywheel.similarity.sentence_vectors import (
@@ -24,7 +24,7 @@ from flywheel.similarity.sentence_vectors import (
 )
 from flywheel.workload import Workload
 
-__all__ = ["choose_items", "draw"]
+__all__ = ["BLIND_PRIORITY", "choose_items", "draw"]
 
 # A text counts as novel when the nearest known text is less similar than it is for 19 of 20 known
 # texts among themselves; the bar is measured on at most this many of them, and on no fewer than 20.
@@ -32,7 +32,14 @@ _NOVEL_QUANTILE, _BAR_SAMPLE, _BAR_MINIMUM = 0.05, 1000, 20
 # How much of an uncertain answer's weight it loses when it means the same as one chosen already.
 _REPETITION = 0.5
 _ORDER: tuple[ReviewSlice, ...] = ("flagged", "novel", "uncertain")
-_PRIORITY: dict[ReviewSlice, float] = {"control": 3, "flagged": 2, "novel": 1, "uncertain": 1}
+# What is asked blind comes first, and mixed, so that its place does not tell why it is asked.
+BLIND_PRIORITY = 3
+_PRIORITY: dict[ReviewSlice, float] = {
+    "control": BLIND_PRIORITY,
+    "flagged": 2,
+    "novel": 1,
+    "uncertain": 1,
+}
 
 
 def draw(*parts: object) -> float:
@@ -63,8 +70,8 @@ def choose_items(
         known_texts: inputs judged or asked about before; what nearly repeats one is not asked.
     """
     ordered = sorted(candidates, key=lambda candidate: candidate.inference_id)
-    total = items_for(budget, workload.review.overlap)
     batch = _Batch(workload, batch_id, seed)
+    total, twice = items_for(max(0, budget), workload.review.overlap, batch.chance)
     picks = batch.control(ordered, total)
     rest = total - len(picks)
     if rest > 0:
@@ -72,7 +79,7 @@ def choose_items(
         open_ = [candidate for candidate in ordered if candidate.inference_id not in taken]
         asked = [pick.candidate.input for pick in picks]
         picks += _Search(workload, open_, [*known_texts, *asked]).fill(rest)
-    return batch.items(picks, now)
+    return batch.items(picks, twice, now)
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,10 @@ class _Batch:
     def draw(self, what: str, inference_id: str) -> float:
         return draw(self.seed, self.workload.id, self.batch_id, what, inference_id)
 
+    @property
+    def chance(self) -> float:
+        return draw(self.seed, self.workload.id, self.batch_id, "overlap")
+
     def control(self, candidates: Sequence[Candidate], total: int) -> list[_Pick]:
         # The k smallest hashes of N: every answer of the window has the same chance k / N, and
         # the number of judgments is fixed in advance.
@@ -110,11 +121,13 @@ class _Batch:
             for score, _, candidate in drawn[:wanted]
         ]
 
-    def items(self, picks: Sequence[_Pick], now: datetime) -> list[ReviewItem]:
+    def items(self, picks: Sequence[_Pick], most: int, now: datetime) -> list[ReviewItem]:
         drawn = sorted(
             (self.draw("overlap", p.candidate.inference_id), n) for n, p in enumerate(picks)
         )
-        twice = {n for _, n in drawn[: overlapped(len(picks), self.workload.review.overlap)]}
+        # Thin traffic may fill less than the budget pays for, and its part is smaller as well.
+        wanted = min(most, part_of(len(picks), self.workload.review.overlap, self.chance))
+        twice = {n for _, n in drawn[:wanted]}
         items = [self._item(pick, 2 if n in twice else 1, now) for n, pick in enumerate(picks)]
         return sorted(items, key=lambda item: (-item.priority, item.item_id))
 

@@ -31,7 +31,8 @@ _NEWS = """
 SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS measured,
   exists (SELECT 1 FROM inferences WHERE workload_id = $w) AS traffic,
   (SELECT max(seen_at) FROM latest_annotations WHERE workload_id = $w) AS judged,
-  (SELECT count(*) FROM review_items AS item WHERE workload_id = $w AND judgments > (
+  (SELECT count(*) FROM review_items AS item
+   WHERE workload_id = $w AND slice <> 'gold' AND judgments > (
      SELECT count(DISTINCT annotator) FROM latest_annotations AS given
      WHERE given.item_id = item.item_id AND NOT given.deleted AND given.kind <> 'skipped'
   )) AS waiting

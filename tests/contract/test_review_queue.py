@@ -56,6 +56,20 @@ def test_people_get_the_most_urgent_first(queue):
     assert [task.suggestion for task in tasks] == [None, "heat fault", "heat fault"]
 
 
+def test_known_answer_cannot_be_told_from_a_control_item(queue):
+    """What the page could show of the two differs in nothing but the item."""
+    control, gold = (
+        review_item(queue.workload, n, slice=name, reason=name, model_output="oil fault")
+        for n, name in enumerate(("control", "gold"))
+    )
+    queue.push([control, gold])
+    first, second = queue.queue.open_tasks(queue.workload.id, ANN)
+    own = {"item_id": "", "inference_id": "", "input": "", "priority": 0.0}
+    assert replace(first, **own) == replace(second, **own)
+    queue.submit("item0001", ANN, "heat fault")
+    assert [a.item_id for a in queue.pull().annotations] == ["item0001"]
+
+
 def test_status_counts_items_and_judgments(queue):
     """An item is answered when it has all the judgments it wants."""
     queue.push(items(queue, 2, judgments=2))

@@ -1,8 +1,11 @@
 """The trigger is looked at again when something has happened that could move it."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 
+from flywheel.review.sent_items import item_rows, read_sent
 from flywheel.turn.landing import land
 from flywheel.turn.observe import collect_reviews, decide, evaluation_is_due, sample_reviews
 from tests.fakes.turn_world import TurnWorld
@@ -52,6 +55,19 @@ def test_half_a_batch_is_no_news(world):
     collect_reviews(world.platform, world.workload)
     world.move(seconds=1)
     assert not due(world)
+
+
+def test_an_open_known_answer_keeps_nothing_waiting(world):
+    """A gold item brings no correction, so that a batch is finished without it."""
+    known = read_sent(world.platform.lake, world.workload.id)[0]
+    item = replace(known.item, item_id="known", slice="gold", judgments=1)
+    rows = item_rows([item], {item.inference_id: known.event_time})
+    world.platform.lake.append("review_items", rows)
+    world.annotate()
+    world.move(seconds=1)
+    collect_reviews(world.platform, world.workload)
+    world.move(seconds=1)
+    assert due(world)
 
 
 def test_hour_that_has_passed_is_enough(world):

@@ -1,16 +1,39 @@
 import pytest
 
-from flywheel.review.budget import items_for, overlapped, split
+from flywheel.review.budget import items_for, part_of, split
+
+CHANCES = [number / 200 for number in range(200)]
 
 
 @pytest.mark.parametrize("overlap", [0, 0.1, 0.33, 1])
 def test_judgments_and_adjudications_always_fit_the_budget(overlap):
     """Second judgments and an adjudication of each disagreement are paid for in advance."""
     for budget in range(200):
-        items = items_for(budget, overlap)
-        assert items + 2 * overlapped(items, overlap) <= budget
-        more = items + 1
-        assert more + 2 * overlapped(more, overlap) > budget
+        for chance in CHANCES[::20]:
+            items, twice = items_for(budget, overlap, chance)
+            assert 0 <= twice <= items
+            assert items + 2 * twice <= budget
+            assert twice >= int(items * overlap)
+
+
+@pytest.mark.parametrize("budget", [4, 5, 29, 400])
+def test_the_share_judged_twice_is_right_on_average(budget):
+    """Also where a batch is so small that its part is less than one item."""
+    plans = [items_for(budget, 0.1, chance) for chance in CHANCES]
+    share = sum(twice for _, twice in plans) / sum(items for items, _ in plans)
+    assert share == pytest.approx(0.1, abs=0.002)
+
+
+def test_the_smallest_budget_is_spent():
+    """One judgment asks one question, whatever is drawn."""
+    assert {items_for(1, 0.1, chance) for chance in CHANCES} == {(1, 0)}
+    assert {items_for(0, 0.1, chance) for chance in CHANCES} == {(0, 0)}
+
+
+def test_small_batches_get_their_share_over_time():
+    """A share of 0.05 of four is one in every fifth batch, not none in all of them."""
+    parts = [part_of(4, 0.05, number / 100) for number in range(100)]
+    assert (sum(parts), max(parts)) == (20, 1)
 
 
 def test_split_adds_up_and_follows_the_weights():

@@ -140,13 +140,17 @@ def test_what_cannot_be_shown_is_refused(name):
     assert repr(name) in str(caught.value)
 
 
-def test_control_items_are_blind():
-    """Neither the answer, its confidence nor similar answers are on a control item."""
+@pytest.mark.parametrize("slice_", ["control", "gold"])
+def test_what_measures_is_blind(slice_):
+    """Neither the answer, its confidence, similar answers nor why it is asked are on such an item."""
     item = review_item(
-        classification(), slice="control", reason="drawn at random", model_output="oil fault"
+        classification(), slice=slice_, reason="drawn at random", model_output="oil fault"
     )
     task = task_of(classification(), item, ["noise fault ← hums"])
-    assert (task["predictions"], task["data"]["why"]) == ([], "drawn at random")
+    assert task["predictions"] == []
+    assert task["data"]["why"] == "asked without a suggestion, to measure"
+    assert "gold" not in str(task)
+    assert "random" not in str(task)
     assert "fault" not in str(task)
 
 

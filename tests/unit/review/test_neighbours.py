@@ -33,7 +33,7 @@ def test_the_nearest_come_with_their_answers(lake):
     assert lines(lake) == ["oil fault ← hydraulic press leaking oil on the floor"]
 
 
-@pytest.mark.parametrize("slice_", ["control", "adjudication"])
+@pytest.mark.parametrize("slice_", ["control", "gold", "adjudication"])
 def test_blind_items_have_none(lake, slice_):
     """Nothing stands beside what is judged blind, or decides a dispute of others."""
     put(lake)

@@ -60,7 +60,7 @@ def test_items_go_out_and_judgments_come_back(home):
 
 def test_export_of_label_studio_is_pulled_by_name(home, tmp_path):
     """A file taken from Label Studio fills the corrections."""
-    run(review.app, "push", "defects", *WINDOW, "--budget", "5")
+    run(review.app, "push", "defects", *WINDOW, "--budget", "2")
     path = next((home / "queue" / "defects").glob("*.json"))
     task = json.loads(path.read_text()) | {"project": 9}
     task["annotations"] = [

@@ -1,0 +1,122 @@
+"""Gold items: answers that people agreed on are asked again, to measure those who answer.
+
+What is known was decided by two people or more, or by an adjudicator, and is asked of people who
+have not seen it. It is asked blind and looks like an item of the control slice. Its judgments say
+something about the annotator alone: no correction comes of them and nothing is trained on them.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from flywheel.label_mapping import AnswerMapping
+from flywheel.lake.store import Lake
+from flywheel.review.budget import part_of
+from flywheel.review.sampling import BLIND_PRIORITY, draw
+from flywheel.review.sent_items import SentItem, read_sent
+from flywheel.workload import Workload
+
+__all__ = ["KnownAnswer", "choose_gold", "read_known_answers"]
+
+# Who has not judged for so long may have left: a question to them alone would stay open.
+_PRESENT = timedelta(days=90)
+
+# Known is what two agreed on. Somebody must be there who has not met it, and it is not being asked.
+_KNOWN = """
+WITH given AS (
+  SELECT item_id, inference_id, annotator, updated_at FROM latest_annotations
+  WHERE workload_id = $workload AND NOT deleted
+),
+present AS (SELECT DISTINCT annotator FROM given WHERE updated_at >= $since),
+gold AS (
+  SELECT DISTINCT item_id, inference_id FROM review_items
+  WHERE workload_id = $workload AND slice = 'gold'
+)
+SELECT c.correction_id, c.output,
+  (SELECT count(*) FROM gold WHERE gold.inference_id = c.inference_id) AS asked
+FROM latest_corrections AS c
+WHERE c.workload_id = $workload AND c.source = 'review' AND c.status = 'accepted'
+  AND len(c.annotators) > 1
+  AND EXISTS (
+    SELECT 1 FROM present WHERE annotator NOT IN (
+      SELECT annotator FROM given WHERE given.inference_id = c.inference_id))
+  AND NOT EXISTS (
+    SELECT 1 FROM gold WHERE gold.inference_id = c.inference_id
+      AND gold.item_id NOT IN (SELECT item_id FROM given))
+ORDER BY c.correction_id
+"""
+
+
+@dataclass(frozen=True)
+class KnownAnswer:
+    """An item that people decided, and how often it was asked again."""
+
+    entry: SentItem
+    asked: int
+
+
+def read_known_answers(lake: Lake, workload: Workload, now: datetime) -> list[KnownAnswer]:
+    """Read the decided items that some annotator of the last 90 days has not met."""
+    asked = {"workload": workload.id, "since": now - _PRESENT}
+    rows = lake.rows(_KNOWN, asked)
+    if not rows:
+        return []
+    mapping = AnswerMapping(workload)
+    sent = {entry.item.item_id: entry for entry in read_sent(lake, workload.id)}
+    return [
+        KnownAnswer(sent[row["correction_id"]], row["asked"])
+        for row in rows
+        if row["correction_id"] in sent and mapping.present(json.loads(row["output"])).usable
+    ]
+
+
+def choose_gold(
+    workload: Workload,
+    known: Sequence[KnownAnswer],
+    *,
+    budget: int,
+    batch_id: str,
+    seed: int,
+    now: datetime,
+) -> list[SentItem]:
+    """Choose which known answers a batch asks again: those asked least often first, then by draw.
+
+    Args:
+        workload: its review policy says which share of the judgments.
+        known: what can be asked.
+        budget: judgments of the whole batch; one at least is left for something new.
+        batch_id: name of the batch; another batch draws others.
+        seed: of every random choice.
+        now: stamped on the items.
+    """
+    chance = draw(seed, workload.id, batch_id, "gold")
+    wanted = min(part_of(budget, workload.review.gold, chance), budget - 1)
+    drawn = sorted(
+        (answer.asked, draw(seed, batch_id, "gold", answer.entry.item.item_id), number)
+        for number, answer in enumerate(known)
+    )
+    return [
+        _gold_item(known[number].entry, batch_id, score, now)
+        for _, score, number in drawn[: max(0, wanted)]
+    ]
+
+
+def _gold_item(entry: SentItem, batch_id: str, score: float, now: datetime) -> SentItem:
+    # Its name must not give it away: the annotator's page shows it.
+    name = f"{entry.item.workload_id}\x1f{batch_id}\x1fgold\x1f{entry.item.inference_id}"
+    item = replace(
+        entry.item,
+        item_id=hashlib.blake2b(name.encode(), digest_size=10).hexdigest(),
+        batch_id=batch_id,
+        slice="gold",
+        reason="the answer is known: measures who answers",
+        score=round(score, 4),
+        inclusion_probability=None,
+        model_output=None,
+        judgments=1,
+        priority=round(BLIND_PRIORITY + score * 0.99, 4),
+        chosen_at=now,
+    )
+    return replace(entry, item=item)

@@ -1,0 +1,220 @@
+"""Gold items: known answers are asked again, and tell about the annotator alone."""
+
+from datetime import timedelta
+
+import pytest
+
+from flywheel.label_mapping import AnswerMapping
+from flywheel.review.annotator_figures import annotator_figures
+from flywheel.review.batches import sample_batch
+from flywheel.review.collect import collect
+from flywheel.review.gold import choose_gold, read_known_answers
+from flywheel.review.sent_items import read_sent, spending
+from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
+
+WORKLOAD = classification(
+    review={
+        "budget": 300,
+        "overlap": 1.0,
+        "gold": 0.2,
+        "shares": {"control": 0.5, "uncertain": 0.5, "novel": 0, "flagged": 0},
+    }
+)
+WEEK = timedelta(days=7)
+KNOWN = 20
+
+
+def sample(lake, queue, *, week, budget, workload=WORKLOAD):
+    """Sample one week at its end."""
+    start = START + week * WEEK
+    return sample_batch(
+        lake,
+        queue,
+        workload,
+        window_start=start,
+        window_end=start + WEEK,
+        now=start + WEEK,
+        budget=budget,
+    )
+
+
+def judge(queue, people):
+    """Let each person answer all that is open to them, rightly; return how many judgments."""
+    given = 0
+    for name in people:
+        for task in queue.open_tasks(WORKLOAD.id, name):
+            queue.submit(WORKLOAD, task.item_id, name, truth(int(task.inference_id[1:])))
+            given += 1
+    return given
+
+
+@pytest.fixture
+def decided(lake, queue, clock):
+    """Let two people agree on twenty answers, of which the third has met a single one."""
+    put_answers(lake, WORKLOAD, [answer(number, confidence=0.4) for number in range(KNOWN)])
+    assert sample(lake, queue, week=0, budget=3 * KNOWN).items == KNOWN
+    first = queue.open_tasks(WORKLOAD.id, "chi")[0]
+    queue.submit(WORKLOAD, first.item_id, "chi", truth(int(first.inference_id[1:])))
+    judge(queue, ["ann", "ben"])
+    collect(lake, queue, WORKLOAD, now=END)
+    clock.move_to(END + WEEK)
+    later = [
+        answer(100 + n, timestamp=END + timedelta(minutes=n), confidence=0.4) for n in range(KNOWN)
+    ]
+    put_answers(lake, WORKLOAD, later, offset=100)
+
+
+def gold_items(lake):
+    """Return the items whose answer is known."""
+    return [entry.item for entry in read_sent(lake, WORKLOAD.id) if entry.item.slice == "gold"]
+
+
+def test_known_answers_cost_their_share_of_the_budget(lake, queue, decided):
+    """A fifth of thirty judgments is asked again, and what is new gets the others."""
+    before = spending(lake, WORKLOAD.id, "2026Q1").sent
+    report = sample(lake, queue, week=1, budget=30)
+    assert report.by_slice["gold"] == 6
+    assert report.items == 6 + 8  # a new item costs three with its second judgment and a third
+    assert spending(lake, WORKLOAD.id, "2026Q1").sent - before == 6 + 2 * 8
+    assert sample(lake, queue, week=1, budget=30).pushed == 0
+
+
+def test_known_answer_looks_like_one_of_the_control_slice(lake, queue, decided):
+    """Neither what is shown nor what the page could be asked for tells the two apart."""
+    sample(lake, queue, week=1, budget=30)
+    gold = {item.item_id for item in gold_items(lake)}
+    tasks = {task.item_id: task for task in queue.open_tasks(WORKLOAD.id, "chi")}
+    asked = [tasks[name] for name in gold]
+    control = [t for t in tasks.values() if t.slice == "control" and t.item_id not in gold]
+    assert control
+    seen = {(t.suggestion, t.confidence, t.slice, t.reason, int(t.priority)) for t in asked}
+    assert seen == {
+        (t.suggestion, t.confidence, t.slice, t.reason, int(t.priority)) for t in control
+    }
+    assert {len(t.item_id) for t in asked} == {len(t.item_id) for t in control}
+    order = [t.item_id in gold for t in tasks.values() if t.slice == "control"]
+    assert order != sorted(order)
+    assert order != sorted(order, reverse=True)
+
+
+def test_whoever_decided_an_answer_is_not_asked_for_it_again(lake, queue, decided):
+    """It goes to those who have not met it."""
+    sample(lake, queue, week=1, budget=30)
+    met = {
+        name: {task.inference_id for task in queue.open_tasks(WORKLOAD.id, name)}
+        for name in ("ann", "ben", "chi")
+    }
+    asked = {item.inference_id for item in gold_items(lake)}
+    assert len(asked & met["chi"]) >= 5
+    assert asked <= met["chi"] | met["ben"] | met["ann"]
+    assert len(asked & met["ann"]) <= 1
+
+
+def test_it_measures_the_person_and_corrects_nothing(lake, queue, decided):
+    """Four are right, one is wrong and one could not be told; no correction comes of them."""
+    sample(lake, queue, week=1, budget=30)
+    before = lake.rows("select * from latest_corrections order by correction_id")
+    said = [item for item in gold_items(lake) if item.inference_id in open_to_chi(queue)]
+    wrong, unclear, *right = said
+    queue.submit(WORKLOAD, wrong.item_id, "chi", truth(int(wrong.inference_id[1:]) + 1))
+    queue.submit(WORKLOAD, unclear.item_id, "chi", kind="cant_tell")
+    for item in right:
+        queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
+    report = collect(lake, queue, WORKLOAD, now=END + WEEK)
+    assert (report.annotations, report.corrections, report.unknown_items) == (len(said), {}, 0)
+    assert lake.rows("select * from latest_corrections order by correction_id") == before
+    chi = next(one for one in annotator_figures(lake, WORKLOAD) if one.annotator == "chi")
+    assert (chi.gold_checked, chi.gold_accuracy) == (len(said), len(right) / len(said))
+    assert (chi.checked, chi.accuracy) == (len(said) + 1, (len(right) + 1) / (len(said) + 1))
+
+
+def open_to_chi(queue):
+    """Return the inferences that the third person can still judge."""
+    return {task.inference_id for task in queue.open_tasks(WORKLOAD.id, "chi")}
+
+
+def test_who_decided_it_is_not_measured_by_it(lake, queue, decided):
+    """Label Studio lets everybody open every item; their own truth measures nobody."""
+    sample(lake, queue, week=1, budget=30)
+    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(queue))
+    queue.submit(WORKLOAD, item.item_id, "ann", truth(int(item.inference_id[1:])))
+    collect(lake, queue, WORKLOAD, now=END + WEEK)
+    found = {one.annotator: one for one in annotator_figures(lake, WORKLOAD)}
+    assert (found["ann"].gold_checked, found["ann"].gold_accuracy) == (0, None)
+
+
+def test_truth_that_was_withdrawn_measures_nobody(lake, queue, decided):
+    """Once those who decided it take it back, the item has no known answer."""
+    sample(lake, queue, week=1, budget=30)
+    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(queue))
+    queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
+    root = next(
+        entry.item.item_id
+        for entry in read_sent(lake, WORKLOAD.id)
+        if entry.item.inference_id == item.inference_id and entry.item.slice != "gold"
+    )
+    assert queue.withdraw(WORKLOAD, root, "ben")
+    collect(lake, queue, WORKLOAD, now=END + WEEK)
+    chi = next(one for one in annotator_figures(lake, WORKLOAD) if one.annotator == "chi")
+    assert chi.gold_checked == 0
+
+
+def test_what_everybody_has_met_is_never_asked(lake, queue, clock):
+    """With two people there is nobody left to ask: an item nobody may answer would stay open."""
+    put_answers(lake, WORKLOAD, [answer(number, confidence=0.4) for number in range(KNOWN)])
+    sample(lake, queue, week=0, budget=3 * KNOWN)
+    assert judge(queue, ["ann", "ben"]) == 2 * KNOWN
+    collect(lake, queue, WORKLOAD, now=END)
+    assert read_known_answers(lake, WORKLOAD, END) == []
+
+
+def test_who_has_not_judged_for_long_does_not_count(lake, queue, decided):
+    """The third person may have left: what only they could answer is not asked."""
+    assert len(read_known_answers(lake, WORKLOAD, END)) == KNOWN
+    assert read_known_answers(lake, WORKLOAD, END + timedelta(days=91)) == []
+
+
+def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue, decided):
+    """Another batch asks others; what was answered comes again after all of them."""
+    sample(lake, queue, week=1, budget=30)
+    first = {item.inference_id for item in gold_items(lake)}
+    known = read_known_answers(lake, WORKLOAD, END + WEEK)
+    assert {answer.entry.item.inference_id for answer in known}.isdisjoint(first)
+    judge(queue, ["chi", "ben", "ann"])
+    collect(lake, queue, WORKLOAD, now=END + WEEK)
+    again = choose_gold(
+        WORKLOAD,
+        read_known_answers(lake, WORKLOAD, END + WEEK),
+        budget=30,
+        batch_id="next",
+        seed=1,
+        now=END + WEEK,
+    )
+    assert len(again) == 6
+    assert {entry.item.inference_id for entry in again}.isdisjoint(first)
+
+
+def test_without_anything_new_nobody_is_asked(lake, queue, decided):
+    """A week without traffic makes no batch of known answers alone."""
+    report = sample(lake, queue, week=3, budget=30)
+    assert (report.items, report.by_slice) == (0, {})
+
+
+def test_smallest_budget_is_left_to_what_is_new(lake, queue, decided):
+    """One judgment is never spent on a known answer."""
+    workload = classification(review={"budget": 300, "overlap": 0.0, "gold": 0.5})
+    assert sample(lake, queue, week=1, budget=1, workload=workload).by_slice == {"control": 1}
+
+
+def test_retired_answers_are_no_measure(lake, queue, decided):
+    """A label that the taxonomy has given up cannot be asked for."""
+    labels = [
+        {"id": "oil", "name": "oil fault", "retired": 2},
+        {"id": "noise", "name": "noise fault"},
+        {"id": "heat", "name": "heat fault"},
+    ]
+    workload = classification(taxonomy={"version": 2, "labels": labels})
+    mapping = AnswerMapping(workload)
+    assert not mapping.present("oil fault").usable
+    known = read_known_answers(lake, workload, END)
+    assert len(known) == sum(truth(number) != "oil fault" for number in range(KNOWN))
