@@ -2,12 +2,9 @@
 
 import argparse
 import json
-import logging
-import os
 import re
 import shutil
 import sys
-import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +17,9 @@ from demo.runner import InProcessDagster
 from demo.story import Story
 from demo.summary import show, summarise
 from demo.world import SimulatedWorld
+from flywheel.cli.program import run_program
 from flywheel.clock import ManualClock
-from flywheel.errors import ConfigurationError, FlywheelError
+from flywheel.errors import ConfigurationError
 from flywheel.ingest.seed import import_seed
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import bury_dead_runs
@@ -45,17 +43,8 @@ EXAMPLES = Path(__file__).parent.parent / "deploy" / "workloads"
 def main() -> int:
     """Run the demo and return the process's exit code."""
     arguments = _arguments()
-    console = Console(stderr=arguments.json, highlight=False)
-    _quiet()
-    try:
-        summary = _run(arguments, console)
-    except FlywheelError as error:
-        console.print(Text(f"{type(error).__name__}: {error.message}", style="red"))
-        console.print(Text(f"next: {error.next_step}"))
-        return 1
-    if arguments.json:
-        print(json.dumps(summary, indent=2, default=str))  # noqa: T201 - the machine's answer
-    return 0
+    done = run_program(lambda console: _run(arguments, console), as_json=arguments.json)
+    return 1 if done is None else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -63,18 +52,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--base", choices=sorted(RECIPES), default="tiny")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     return parser.parse_args()
-
-
-def _quiet() -> None:
-    # Progress bars and notices of libraries would break up the demo's own lines; errors still
-    # raise, and Dagster keeps its full log in the instance.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # OpenMP's threads spin while they wait, which makes a busy machine many times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ["TQDM_DISABLE"] = "1"
-    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:

@@ -1,14 +1,11 @@
 """`make loop`: start every service, play one turn, sum it up, and leave nothing running."""
 
 import argparse
-import json
-import logging
 import os
 import signal
 import sys
 import tempfile
 import threading
-import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.cli.applications import run_applications
-from flywheel.errors import FlywheelError
+from flywheel.cli.program import run_program
 from flywheel.review.label_studio.provisioning import provision
 from flywheel.services import Services, start
 from flywheel.settings import load_settings
@@ -36,19 +33,10 @@ APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks")
 def main() -> int:
     """Run the loop and return the process's exit code."""
     arguments = _arguments()
-    console = Console(stderr=arguments.json, highlight=False)
-    _quiet()
     # A terminal that is closed or a job that is cancelled must not leave the services behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        summary = _run(arguments, console)
-    except FlywheelError as error:
-        console.print(Text(f"{type(error).__name__}: {error.message}", style="red"))
-        console.print(Text(f"next: {error.next_step}"))
-        return 1
-    if arguments.json:
-        print(json.dumps(summary, indent=2, default=str))  # noqa: T201 - the machine's answer
-    return 0 if summary["whole"] else 1
+    done = run_program(lambda console: _run(arguments, console), as_json=arguments.json)
+    return 0 if done is not None and done["whole"] else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,14 +46,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="leave it all running until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     return parser.parse_args()
-
-
-def _quiet() -> None:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ["TQDM_DISABLE"] = "1"
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:

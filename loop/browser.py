@@ -20,11 +20,11 @@ from flywheel.workload import Workload
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-__all__ = ["PERSON", "ByHand", "answer_one", "find_chromium"]
+__all__ = ["PERSON", "QUIET", "ByHand", "answer_one", "find_chromium"]
 
 PERSON = "simulated:eve"
 _MILLISECONDS = 120_000
-_QUIET = (
+QUIET = (
     "--no-sandbox", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 )  # fmt: skip
@@ -72,7 +72,7 @@ def answer_one(
         )
     open_ = {task.input: task for task in platform.queue.open_tasks(workload.id, PERSON)}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(_QUIET))
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.set_default_timeout(_MILLISECONDS)
         try:

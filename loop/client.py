@@ -33,9 +33,8 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Told:
-    """One answer that the client got, and when; ``error`` says what went wrong."""
+    """One answer that the client got; ``error`` says what went wrong."""
 
-    at: datetime
     release: str
     attempts: int = 1
     error: str | None = None
@@ -46,7 +45,6 @@ class Sent:
     """What the producers sent: the messages, so that they can be sent again elsewhere."""
 
     messages: list[tuple[bytes, bytes]]
-    release: str
 
 
 def produce(platform: Platform, workload: Workload, calls: Sequence[SimulatedCall]) -> Sent:
@@ -56,8 +54,9 @@ def produce(platform: Platform, workload: Workload, calls: Sequence[SimulatedCal
     release = load_champion(platform.state, server, workload.id)
     codec = codec_of(platform, workload)
     answers = server.answer(release, codec, [call.text for call in calls])
+    base = platform.base(workload).name
     messages = [
-        _message(platform, workload, call, answer, release)
+        _message(workload, call, answer, release, base)
         for call, answer in zip(calls, answers, strict=True)
     ]
     failed: list[BaseException] = []
@@ -79,7 +78,7 @@ def produce(platform: Platform, workload: Workload, calls: Sequence[SimulatedCal
         producer.join()
     if failed:
         raise failed[0]
-    return Sent(messages, release)
+    return Sent(messages)
 
 
 @dataclass
@@ -128,18 +127,19 @@ class AskingClient:
 
     def _run(self) -> None:
         client, log = ChampionClient.of(self.platform, self.workload), self.platform.log
+        base = self.platform.base(self.workload).name
         for call in self._endless():
             if self._stop.is_set():
                 return
             try:
                 served = client.ask([call.text])
                 [answer], release = served.answers, served.release
-                message = _message(self.platform, self.workload, call, answer, release)
+                message = _message(self.workload, call, answer, release, base)
                 log.append(INFERENCES_TOPIC, [message])
-                told = Told(datetime.now(UTC), release, served.attempts, answer.error)
+                told = Told(release, served.attempts, answer.error)
             except FlywheelError as error:
                 release = self.platform.state.champion(self.workload.id)
-                told = Told(datetime.now(UTC), release, error=str(error))
+                told = Told(release, error=str(error))
             self.answers.append(told)
             self._stop.wait(_PAUSE_SECONDS)
 
@@ -152,8 +152,7 @@ class AskingClient:
 
 
 def _message(
-    platform: Platform, workload: Workload, call: SimulatedCall, answer: Answer, release: str
+    workload: Workload, call: SimulatedCall, answer: Answer, release: str, base: str
 ) -> tuple[bytes, bytes]:
-    base = platform.base(workload).name
     event = inference_event(call, answer, workload=workload, release=release, base_model=base)
     return event.inference_id.encode(), encode(event)

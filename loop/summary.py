@@ -23,12 +23,13 @@ def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
     [cycle] = state.cycles(WORKLOAD)
     switched = [release for release, _ in client.releases]
     aliases = platform.registry.aliases(WORKLOAD)
+    version = state.get_release(state.champion(WORKLOAD)).facts["model_version"]
     facts = {
         "ledger balances": ledger.balances,
         "the client had no failed request": not client.failures,
         "the release in its answers changed once": switched == [BASE_RELEASE, turn.facts["champion"]],
         "dataset as embedded": embedded == turn.facts["dataset_hash"],
-        "MLflow's champion is the route's": "champion" in aliases,
+        "MLflow's champion is the route's": aliases.get("champion") == version,
         "the audit chain holds": bool(state.verify_audit()[0]),
     }  # fmt: skip
     return {

@@ -174,6 +174,7 @@ class Turn:
                 lambda: self._promoted(cycle.name),
                 "the promotion",
                 where=f"{self.places.dagster}/assets/{WORKLOAD}/release",
+                check=partial(self._must_go_on, cycle.name),
             )
             self.teller.wait(
                 lambda: client.answered(champion) >= _ANSWERS_AFTERWARDS,
@@ -250,10 +251,8 @@ class Turn:
         return found.status_reason if found.status == "awaiting_approval" else ""
 
     def _promoted(self, cycle: str) -> str:
-        if self.platform.state.get_cycle(WORKLOAD, cycle).status != "promoted":
-            self._must_go_on(cycle)
-            return ""
-        return self.platform.state.champion(WORKLOAD)
+        promoted = self.platform.state.get_cycle(WORKLOAD, cycle).status == "promoted"
+        return self.platform.state.champion(WORKLOAD) if promoted else ""
 
     def _must_go_on(self, cycle: str) -> None:
         found = self.platform.state.get_cycle(WORKLOAD, cycle)
