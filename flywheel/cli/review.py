@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -131,11 +132,10 @@ def annotators(
     if json_output:
         typer.echo(json.dumps([asdict(person) for person in people]))
         return
-    table = Table(
-        "annotator", "judgments", "skipped", "agreement", title=f"{workload_id}: annotators"
-    )
-    for column in ("accuracy", "on gold", "drift", "seconds"):
-        table.add_column(column)
+    table = Table(title=f"{workload_id}: annotators", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("annotator", overflow="fold", min_width=14)
+    for column in ("judged", "skipped", "agreement", "accuracy", "on gold", "drift", "secs"):
+        table.add_column(column, no_wrap=True, justify="right")
     for person in people:
         table.add_row(
             Text(person.annotator),
@@ -242,7 +242,7 @@ def _alpha(agreement: dict[str, Any]) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.0%}"
+    return "none" if value is None else f"{value:.0%}"
 
 
 def _accuracy(control: dict[str, Any]) -> str:

@@ -68,6 +68,7 @@ def write_workload(plan: SimulationPlan, labels: list[str], home: Path) -> Workl
             "budget": plan.budget,
             "shares": {"control": 0.1, "uncertain": 0.6, "novel": 0.3, "flagged": 0.0},
             "overlap": 0.05,
+            "gold": 0.0,  # what is measured is the policy, not the simulated people
         },
         "training": plan.recipe,
     }
