@@ -61,10 +61,10 @@ def test_items_go_out_and_judgments_come_back(home):
 def test_annotators_are_told_apart_on_a_narrow_terminal(home):
     """Names are whole in 80 columns, and what was not measured has no figure."""
     run(review.app, "push", "defects", *WINDOW, "--budget", "2")
-    run(review.app, "answer", "defects", "--as", "ana@plant.example", typed="1\nq\n")
+    run(review.app, "answer", "defects", "--as", "ana@an.example", typed="1\nq\n")
     run(review.app, "pull", "defects")
     shown = run(review.app, "annotators", "defects")
-    assert "ana@plant.example" in shown
+    assert "ana@an.example" in shown
     assert "none of 0" in shown
     [facts] = json.loads(run(review.app, "annotators", "defects", "--json"))
     assert (facts["judgments"], facts["gold_checked"], facts["gold_accuracy"]) == (1, 0, None)
