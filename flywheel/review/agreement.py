@@ -81,7 +81,10 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
 
 
 def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[str, BatchAgreement]]:
-    """Report agreement over all items and per batch; adjudications are no judgments of a pair."""
+    """Report agreement over all items and per batch.
+
+    Neither adjudications nor gold items count: their judgments are no two of one question.
+    """
     mapping = AnswerMapping(workload)
     by_item: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in read_annotations(lake, workload.id):
@@ -89,7 +92,7 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
     judged: dict[str, list[Judgment]] = {}
     batches: dict[str, list[SentItem]] = defaultdict(list)
     for entry in read_sent(lake, workload.id):
-        if entry.item.slice == "adjudication":
+        if entry.item.slice in ("gold", "adjudication"):
             continue
         judged[entry.item.item_id], _ = read_judgments(
             workload, mapping, by_item[entry.item.item_id]

@@ -16,7 +16,8 @@ from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import Annotation
 from flywheel.review.collect import read_annotations
-from flywheel.review.merge import SOURCE, is_adjudication
+from flywheel.review.item_ids import is_adjudication
+from flywheel.review.merge import SOURCE
 from flywheel.review.verdicts import Judgment, read_judgments
 from flywheel.workload import Workload
 
@@ -31,7 +32,7 @@ SELECT correction_id AS item_id, output, annotators FROM decided
 UNION ALL
 SELECT DISTINCT gold.item_id, output, annotators FROM review_items AS gold
 JOIN decided USING (inference_id)
-WHERE gold.workload_id = $workload AND gold.slice = 'gold'
+WHERE gold.workload_id = $workload AND gold.slice = 'gold' AND len(annotators) > 1
 """
 _GOLD = "SELECT DISTINCT item_id FROM review_items WHERE workload_id = $workload AND slice = 'gold'"
 
@@ -111,12 +112,20 @@ def _marks(
 ) -> Iterable[_Mark]:
     for one in judged:
         name = one.annotation.annotator
-        others = [other for other in judged if other is not one]
+        # Two who answer a gold item do not make a pair: one of them may have decided it.
+        others = [] if gold else [other for other in judged if other is not one]
         right = None
-        parties = set(truth["annotators"]) if truth is not None else set()
-        if truth is not None and (name not in parties if gold else parties - {name}):
+        if truth is not None and _measures(truth, name, mapping, gold=gold):
             right = one.kind == "answer" and one.key == mapping.key(json.loads(truth["output"]))
         yield _Mark(one.annotation, gold, right, len(others), sum(o.key == one.key for o in others))
+
+
+def _measures(truth: Mapping[str, Any], name: str, mapping: AnswerMapping, *, gold: bool) -> bool:
+    parties = set(truth["annotators"])
+    if not gold:
+        return bool(parties - {name})
+    # A label that is retired meanwhile could no longer be given.
+    return name not in parties and mapping.present(json.loads(truth["output"])).usable
 
 
 def _figures(name: str, marks: Sequence[_Mark], skipped: int) -> AnnotatorFigures:

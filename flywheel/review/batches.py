@@ -14,7 +14,7 @@ from flywheel.lake.store import Lake
 from flywheel.periods import next_period_start, period_name
 from flywheel.ports.review_queue import ReviewItem, ReviewQueue
 from flywheel.review.candidates import Candidate, known_texts, read_candidates
-from flywheel.review.gold import choose_gold, read_known_answers
+from flywheel.review.gold import choose_gold, read_known_answers, share_of
 from flywheel.review.sampling import choose_items
 from flywheel.review.sent_items import item_rows, read_batch, spending
 from flywheel.workload import Workload
@@ -101,10 +101,11 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
             now=now,
             known_texts=known_texts(lake, workload.id),
         )
+        cost = sum(item.judgments for item in chosen)
+        gold = share_of(workload, gold, cost, batch_id, workload.seed) if chosen else []
         times = {candidate.inference_id: candidate.event_time for candidate in candidates}
         times |= {entry.item.inference_id: entry.event_time for entry in gold}
-        # Without anything new to ask there is no batch, and nobody to measure.
-        items = [*(entry.item for entry in gold), *chosen] if chosen else []
+        items = [*(entry.item for entry in gold), *chosen]
         items = _keep(lake, workload, batch_id, items, times)
     pushed = queue.push(workload, items) if items else 0
     return BatchReport(

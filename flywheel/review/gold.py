@@ -1,8 +1,10 @@
 """Gold items: answers that people agreed on are asked again, to measure those who answer.
 
-What is known was decided by two people or more, or by an adjudicator, and is asked of people who
-have not seen it. It is asked blind and looks like an item of the control slice. Its judgments say
-something about the annotator alone: no correction comes of them and nothing is trained on them.
+What is known was decided by two people or more, an adjudicator among them where they disagreed, and
+is asked of somebody who has not seen it. It is asked blind and looks like an item of the control
+slice. Its judgments say something about the annotator alone: no correction comes of them and nothing
+is trained on them. Label Studio gives an item to whoever comes first: where that is one of those who
+decided it, it measures nobody.
 """
 
 import hashlib
@@ -14,16 +16,19 @@ from datetime import datetime, timedelta
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.review.budget import part_of
-from flywheel.review.sampling import BLIND_PRIORITY, draw
+from flywheel.review.sampling import blind_priority, draw
 from flywheel.review.sent_items import SentItem, read_sent
 from flywheel.workload import Workload
 
-__all__ = ["KnownAnswer", "choose_gold", "read_known_answers"]
+__all__ = ["KnownAnswer", "choose_gold", "read_known_answers", "share_of"]
 
 # Who has not judged for so long may have left: a question to them alone would stay open.
 _PRESENT = timedelta(days=90)
+# What a new item can cost: two judgments and an adjudication.
+_NEW_ITEM = 3
 
-# Known is what two agreed on. Somebody must be there who has not met it, and it is not being asked.
+# Known under another taxonomy may be wrong under this one. Somebody must be there who has not met it,
+# and it is neither being asked again nor in dispute.
 _KNOWN = """
 WITH given AS (
   SELECT item_id, inference_id, annotator, updated_at FROM latest_annotations
@@ -38,13 +43,15 @@ SELECT c.correction_id, c.output,
   (SELECT count(*) FROM gold WHERE gold.inference_id = c.inference_id) AS asked
 FROM latest_corrections AS c
 WHERE c.workload_id = $workload AND c.source = 'review' AND c.status = 'accepted'
-  AND len(c.annotators) > 1
+  AND len(c.annotators) > 1 AND c.taxonomy_version IS NOT DISTINCT FROM $taxonomy
   AND EXISTS (
     SELECT 1 FROM present WHERE annotator NOT IN (
       SELECT annotator FROM given WHERE given.inference_id = c.inference_id))
   AND NOT EXISTS (
-    SELECT 1 FROM gold WHERE gold.inference_id = c.inference_id
-      AND gold.item_id NOT IN (SELECT item_id FROM given))
+    SELECT 1 FROM review_items AS again
+    WHERE again.workload_id = $workload AND again.slice IN ('gold', 'adjudication')
+      AND again.inference_id = c.inference_id
+      AND again.item_id NOT IN (SELECT item_id FROM given))
 ORDER BY c.correction_id
 """
 
@@ -59,8 +66,14 @@ class KnownAnswer:
 
 def read_known_answers(lake: Lake, workload: Workload, now: datetime) -> list[KnownAnswer]:
     """Read the decided items that some annotator of the last 90 days has not met."""
-    asked = {"workload": workload.id, "since": now - _PRESENT}
-    rows = lake.rows(_KNOWN, asked)
+    rows = lake.rows(
+        _KNOWN,
+        {
+            "workload": workload.id,
+            "since": now - _PRESENT,
+            "taxonomy": workload.taxonomy_version,
+        },
+    )
     if not rows:
         return []
     mapping = AnswerMapping(workload)
@@ -86,13 +99,13 @@ def choose_gold(
     Args:
         workload: its review policy says which share of the judgments.
         known: what can be asked.
-        budget: judgments of the whole batch; one at least is left for something new.
+        budget: judgments of the whole batch; enough is left for something new.
         batch_id: name of the batch; another batch draws others.
         seed: of every random choice.
         now: stamped on the items.
     """
-    chance = draw(seed, workload.id, batch_id, "gold")
-    wanted = min(part_of(budget, workload.review.gold, chance), budget - 1)
+    wanted = part_of(budget, workload.review.gold, _chance(workload, batch_id, seed))
+    wanted = min(wanted, budget - _NEW_ITEM)
     drawn = sorted(
         (answer.asked, draw(seed, batch_id, "gold", answer.entry.item.item_id), number)
         for number, answer in enumerate(known)
@@ -101,6 +114,22 @@ def choose_gold(
         _gold_item(known[number].entry, batch_id, score, now)
         for _, score, number in drawn[: max(0, wanted)]
     ]
+
+
+def share_of(
+    workload: Workload, gold: Sequence[SentItem], judgments: int, batch_id: str, seed: int
+) -> list[SentItem]:
+    """Keep as many gold items as their share is beside the judgments of what is new.
+
+    A week with little traffic leaves most of its budget unspent.
+    """
+    share = workload.review.gold
+    most = part_of(judgments, share / (1 - share), _chance(workload, batch_id, seed))
+    return list(gold[:most])
+
+
+def _chance(workload: Workload, batch_id: str, seed: int) -> float:
+    return draw(seed, workload.id, batch_id, "gold")
 
 
 def _gold_item(entry: SentItem, batch_id: str, score: float, now: datetime) -> SentItem:
@@ -116,7 +145,7 @@ def _gold_item(entry: SentItem, batch_id: str, score: float, now: datetime) -> S
         inclusion_probability=None,
         model_output=None,
         judgments=1,
-        priority=round(BLIND_PRIORITY + score * 0.99, 4),
+        priority=blind_priority(entry.item.workload_id, batch_id, entry.item.inference_id),
         chosen_at=now,
     )
     return replace(entry, item=item)

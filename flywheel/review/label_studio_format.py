@@ -92,7 +92,11 @@ def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()
         "reason": why,
     }
     predictions = []
-    meta: dict[str, Any] = {"judgments": item.judgments, "priority": item.priority}
+    meta: dict[str, Any] = {
+        "judgments": item.judgments,
+        "priority": item.priority,
+        "chosen_at": stamp(item.chosen_at),
+    }
     if not blind:
         predictions = [
             {

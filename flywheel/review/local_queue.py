@@ -17,6 +17,7 @@ from flywheel.ports.review_queue import (
     QueueStatus,
     ReviewItem,
 )
+from flywheel.review.item_ids import is_adjudication
 from flywheel.review.label_studio_export import ExportReport, merge_export, read_export
 from flywheel.review.label_studio_format import (
     SIMULATED,
@@ -29,7 +30,7 @@ from flywheel.review.label_studio_format import (
     task_of,
 )
 from flywheel.review.task_files import TaskFiles
-from flywheel.review.task_view import Task, has_met, open_to
+from flywheel.review.task_view import Task, has_met, is_barred, open_to
 from flywheel.review.tombstones import after, buried, bury
 from flywheel.workload import Workload
 
@@ -175,11 +176,8 @@ class LocalReviewQueue:
             raise RefusedError(
                 "All judgments on this item were given meanwhile.", next_step="take the next item"
             )
-        if task["data"]["slice"] == "adjudication" and any(
-            other["data"]["inference_id"] == task["data"]["inference_id"]
-            and has_met(other, annotator)
-            for other in files.all()
-        ):
+        met = (other for other in files.all() if has_met(other, annotator))
+        if is_adjudication(task["data"]["item_id"]) and is_barred(task, met):
             raise RefusedError(
                 f"{annotator} judged this answer before and cannot adjudicate it.",
                 next_step="let another person decide",

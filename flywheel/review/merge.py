@@ -13,6 +13,7 @@ from typing import Any
 from flywheel.answers import canonical_json
 from flywheel.label_mapping import AnswerMapping
 from flywheel.ports.review_queue import Annotation, ReviewItem
+from flywheel.review.item_ids import adjudication_id
 from flywheel.review.sampling import draw
 from flywheel.review.sent_items import SentItem
 from flywheel.review.verdicts import Judgment, Verdict, decide, read_judgments
@@ -22,12 +23,10 @@ __all__ = [
     "SOURCE",
     "MergeOutcome",
     "adjudication_of",
-    "is_adjudication",
     "merge_annotations",
 ]
 
 SOURCE = "review"
-_SECOND = "-adjudication"
 # A correction is written again when one of these differs from its latest version.
 _CONTENT = (
     "status", "output", "label_id", "proposed_label", "annotators", "annotation_ids",
@@ -95,7 +94,7 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
     """Make the item in which another person decides a dispute; it counts in the same batch."""
     root = entry.item
     return ReviewItem(
-        item_id=f"{root.item_id}{_SECOND}",
+        item_id=adjudication_id(root.item_id),
         batch_id=root.batch_id,
         workload_id=root.workload_id,
         inference_id=root.inference_id,
@@ -112,11 +111,6 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
         subject_id=root.subject_id,
         chosen_at=now,
     )
-
-
-def is_adjudication(item_id: str) -> bool:
-    """Say whether an item is one in which a dispute is decided."""
-    return item_id.endswith(_SECOND)
 
 
 def _adjudications(

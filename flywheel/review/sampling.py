@@ -24,7 +24,7 @@ from flywheel.similarity.sentence_vectors import (
 )
 from flywheel.workload import Workload
 
-__all__ = ["BLIND_PRIORITY", "choose_items", "draw"]
+__all__ = ["blind_priority", "choose_items", "draw"]
 
 # A text counts as novel when the nearest known text is less similar than it is for 19 of 20 known
 # texts among themselves; the bar is measured on at most this many of them, and on no fewer than 20.
@@ -32,20 +32,22 @@ _NOVEL_QUANTILE, _BAR_SAMPLE, _BAR_MINIMUM = 0.05, 1000, 20
 # How much of an uncertain answer's weight it loses when it means the same as one chosen already.
 _REPETITION = 0.5
 _ORDER: tuple[ReviewSlice, ...] = ("flagged", "novel", "uncertain")
-# What is asked blind comes first, and mixed, so that its place does not tell why it is asked.
-BLIND_PRIORITY = 3
-_PRIORITY: dict[ReviewSlice, float] = {
-    "control": BLIND_PRIORITY,
-    "flagged": 2,
-    "novel": 1,
-    "uncertain": 1,
-}
+_PRIORITY: dict[ReviewSlice, float] = {"flagged": 2, "novel": 1, "uncertain": 1}
+_BLIND = 3
 
 
 def draw(*parts: object) -> float:
     """Return a number in [0, 1) that depends on ``parts`` alone."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
+
+
+def blind_priority(workload_id: str, batch_id: str, inference_id: str) -> float:
+    """Return the place of what is asked blind: before all else, and mixed.
+
+    Whether it is a control item or a gold item cannot be told from it.
+    """
+    return round(_BLIND + draw(workload_id, batch_id, "order", inference_id) * 0.99, 4)
 
 
 def choose_items(
@@ -79,6 +81,8 @@ def choose_items(
         open_ = [candidate for candidate in ordered if candidate.inference_id not in taken]
         asked = [pick.candidate.input for pick in picks]
         picks += _Search(workload, open_, [*known_texts, *asked]).fill(rest)
+    if len(picks) < total:  # thin traffic: what is judged twice is a share of it
+        twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance))
     return batch.items(picks, twice, now)
 
 
@@ -121,19 +125,21 @@ class _Batch:
             for score, _, candidate in drawn[:wanted]
         ]
 
-    def items(self, picks: Sequence[_Pick], most: int, now: datetime) -> list[ReviewItem]:
+    def items(self, picks: Sequence[_Pick], doubled: int, now: datetime) -> list[ReviewItem]:
         drawn = sorted(
             (self.draw("overlap", p.candidate.inference_id), n) for n, p in enumerate(picks)
         )
-        # Thin traffic may fill less than the budget pays for, and its part is smaller as well.
-        wanted = min(most, part_of(len(picks), self.workload.review.overlap, self.chance))
-        twice = {n for _, n in drawn[:wanted]}
+        twice = {n for _, n in drawn[:doubled]}
         items = [self._item(pick, 2 if n in twice else 1, now) for n, pick in enumerate(picks)]
         return sorted(items, key=lambda item: (-item.priority, item.item_id))
 
     def _item(self, pick: _Pick, judgments: int, now: datetime) -> ReviewItem:
         chosen = pick.candidate
         name = f"{self.workload.id}\x1f{self.batch_id}\x1f{chosen.inference_id}"
+        if pick.slice == "control":
+            priority = blind_priority(self.workload.id, self.batch_id, chosen.inference_id)
+        else:
+            priority = round(_PRIORITY[pick.slice] + pick.score * 0.99, 4)
         return ReviewItem(
             item_id=hashlib.blake2b(name.encode(), digest_size=10).hexdigest(),
             batch_id=self.batch_id,
@@ -148,7 +154,7 @@ class _Batch:
             confidence=chosen.confidence,
             release=chosen.release,
             judgments=judgments,
-            priority=round(_PRIORITY[pick.slice] + pick.score * 0.99, 4),
+            priority=priority,
             subject_id=chosen.subject_id,
             chosen_at=now,
         )

@@ -42,6 +42,7 @@ settled AS (
   SELECT inference_id FROM sent WHERE slice = 'adjudication'
   UNION SELECT inference_id FROM latest_corrections
   WHERE workload_id = $workload AND status IN ('accepted', 'proposed')
+    AND inference_id IS NOT NULL -- the seed's have none, and nothing is outside of a list with NULL
 )
 SELECT coalesce(sum(judgments), 0) AS sent,
        count(*) FILTER (

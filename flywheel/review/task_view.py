@@ -1,13 +1,15 @@
 """A question as one annotator may see it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flywheel.ports.review_queue import ReviewSlice
+from flywheel.review.item_ids import is_adjudication, root_of
 from flywheel.review.label_studio_format import annotator_of
 
-__all__ = ["Task", "has_met", "open_to", "seen_by_annotator"]
+__all__ = ["Task", "has_met", "is_barred", "open_to", "seen_by_annotator"]
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,37 @@ def open_to(
     tasks: Sequence[Mapping[str, Any]],
     is_full: Callable[[Mapping[str, Any]], bool],
 ) -> list[Task]:
-    """Return what a person can still judge, most urgent first.
-
-    Whoever judged or skipped an answer once is not asked about it again, so that an adjudication
-    goes to somebody else.
-    """
-    met = {task["data"]["inference_id"] for task in tasks if has_met(task, annotator)}
+    """Return what a person can still judge, most urgent first."""
+    met: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for task in tasks:
+        if has_met(task, annotator):
+            met[task["data"]["inference_id"]].append(task)
     open_ = [
-        task for task in tasks if task["data"]["inference_id"] not in met and not is_full(task)
+        task
+        for task in tasks
+        if not is_full(task) and not is_barred(task, met[task["data"]["inference_id"]])
     ]
     open_.sort(key=lambda task: (-task["meta"]["priority"], task["data"]["item_id"]))
     return [seen_by_annotator(task) for task in open_]
+
+
+def is_barred(task: Mapping[str, Any], met: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether a person may not judge a task, for the tasks on the same answer they have met.
+
+    Who judged or skipped an item does not decide the dispute about it, and is asked no second time.
+    A known answer that was asked again later bars nobody from the first question.
+    """
+    item_id, asked = str(task["data"]["item_id"]), _asked_at(task)
+    for other in met:
+        if root_of(str(other["data"]["item_id"])) == root_of(item_id):
+            return True
+        if not is_adjudication(item_id) and _asked_at(other) <= asked:
+            return True
+    return False
+
+
+def _asked_at(task: Mapping[str, Any]) -> str:
+    return str(task["meta"].get("chosen_at", ""))
 
 
 def has_met(task: Mapping[str, Any], annotator: str) -> bool:

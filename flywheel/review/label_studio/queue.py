@@ -12,6 +12,7 @@ from typing import Any
 from flywheel.clock import Clock
 from flywheel.label_mapping import AnswerMapping
 from flywheel.ports.review_queue import Annotation, Pull, QueueStatus, ReviewItem
+from flywheel.review.item_ids import is_adjudication, root_of
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.people import LabelStudioPeople, named
 from flywheel.review.label_studio.projects import (
@@ -20,7 +21,6 @@ from flywheel.review.label_studio.projects import (
 )
 from flywheel.review.label_studio.tasks import ProjectTasks
 from flywheel.review.label_studio_format import annotation_from, annotation_id, micros, task_of
-from flywheel.review.merge import is_adjudication
 from flywheel.review.tombstones import tombstone
 from flywheel.workload import Workload
 
@@ -172,25 +172,25 @@ class LabelStudioReviewQueue(LabelStudioPeople):
             judged = {one.annotator for one in said if one.kind != "skipped"}
             usable = {one.annotator for one in said if _is_usable(mapping, one)}
             if task["data"].get("slice") == "adjudication":
-                usable -= judges.of(str(task["data"]["inference_id"]))
+                usable -= judges.of(root_of(str(task["data"]["item_id"])))
             wanted = int(task["meta"].get("judgments", 1)) + len(judged - usable)
             if int(task["overlap"]) < wanted:
                 tasks.set_overlap(task["id"], wanted)
 
 
 class _Judges:
-    # Who judged an answer before it came to adjudication.
+    # Who judged an item, so that they do not adjudicate it.
     def __init__(self, seen: Iterable[Annotation]) -> None:
-        self._by_answer: dict[str, set[str]] = defaultdict(set)
+        self._by_item: dict[str, set[str]] = defaultdict(set)
         self.learn(seen)
 
     def learn(self, annotations: Iterable[Annotation]) -> None:
         for one in annotations:
             if not one.deleted and one.kind != "skipped" and not is_adjudication(one.item_id):
-                self._by_answer[one.inference_id].add(one.annotator)
+                self._by_item[one.item_id].add(one.annotator)
 
-    def of(self, inference_id: str) -> set[str]:
-        return self._by_answer[inference_id]
+    def of(self, item_id: str) -> set[str]:
+        return self._by_item[item_id]
 
 
 def _by_item(

@@ -147,6 +147,18 @@ def test_duplicate_events_are_one_candidate(lake, queue):
     assert sample(lake, queue, workload).candidates == 2
 
 
+def test_adjudications_are_held_back_beside_a_seed(lake, queue):
+    """What was never an answer of the model has no inference, and settles nothing."""
+    workload = classification(review={"budget": 60, "overlap": 1.0})
+    put_corrections(
+        lake, workload, [correction(900, source="seed", inference_id=None, correction_id="seed-1")]
+    )
+    put_answers(lake, workload, [answer(number) for number in range(20)])
+    report = sample(lake, queue, workload, budget=30)
+    used = spending(lake, workload.id, report.period)
+    assert (used.sent, used.held_back) == (2 * report.items, report.items)
+
+
 def test_late_answer_belongs_to_the_next_window(lake, queue):
     """What landed after its window was sampled can still be drawn."""
     workload = classification()

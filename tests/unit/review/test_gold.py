@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.label_mapping import AnswerMapping
 from flywheel.review.annotator_figures import annotator_figures
 from flywheel.review.batches import sample_batch
 from flywheel.review.collect import collect
@@ -21,7 +20,7 @@ WORKLOAD = classification(
     }
 )
 WEEK = timedelta(days=7)
-KNOWN = 20
+KNOWN, RETIRED = 20, "oil fault"
 
 
 def sample(lake, queue, *, week, budget, workload=WORKLOAD):
@@ -70,13 +69,24 @@ def gold_items(lake):
 
 
 def test_known_answers_cost_their_share_of_the_budget(lake, queue, decided):
-    """A fifth of thirty judgments is asked again, and what is new gets the others."""
-    before = spending(lake, WORKLOAD.id, "2026Q1").sent
+    """A fifth of what is asked is known, and what is new gets the others."""
+    before = spending(lake, WORKLOAD.id, "2026Q1")
     report = sample(lake, queue, week=1, budget=30)
-    assert report.by_slice["gold"] == 6
-    assert report.items == 6 + 8  # a new item costs three with its second judgment and a third
-    assert spending(lake, WORKLOAD.id, "2026Q1").sent - before == 6 + 2 * 8
+    new = report.items - report.by_slice["gold"]
+    assert (report.by_slice["gold"], new) == (4, 8)  # a new one is judged twice
+    after = spending(lake, WORKLOAD.id, "2026Q1")
+    assert after.sent - before.sent == 4 + 2 * new
+    assert after.held_back - before.held_back == new
     assert sample(lake, queue, week=1, budget=30).pushed == 0
+
+
+def test_quiet_week_asks_no_more_than_the_share(lake, queue, decided):
+    """A budget that a few new answers leave unspent is not spent on known ones."""
+    put_answers(lake, WORKLOAD, [answer(300, timestamp=END + WEEK + timedelta(days=1))], offset=300)
+    sample(lake, queue, week=1, budget=30)
+    report = sample(lake, queue, week=2, budget=60)
+    assert report.by_slice.get("gold", 0) <= 1
+    assert report.items >= 1
 
 
 def test_known_answer_looks_like_one_of_the_control_slice(lake, queue, decided):
@@ -92,9 +102,19 @@ def test_known_answer_looks_like_one_of_the_control_slice(lake, queue, decided):
         (t.suggestion, t.confidence, t.slice, t.reason, int(t.priority)) for t in control
     }
     assert {len(t.item_id) for t in asked} == {len(t.item_id) for t in control}
-    order = [t.item_id in gold for t in tasks.values() if t.slice == "control"]
-    assert order != sorted(order)
-    assert order != sorted(order, reverse=True)
+
+
+def test_its_place_in_the_queue_does_not_give_it_away(lake, queue, decided):
+    """Among many new answers too, known ones and those of the control slice come mixed."""
+    many = [answer(400 + n, timestamp=END + timedelta(hours=n), confidence=0.4) for n in range(150)]
+    put_answers(lake, WORKLOAD, many, offset=400)
+    sample(lake, queue, week=1, budget=90)
+    gold = {item.item_id for item in gold_items(lake)}
+    blind = [t for t in queue.open_tasks(WORKLOAD.id, "chi") if t.slice == "control"]
+    places = [place for place, task in enumerate(blind) if task.item_id in gold]
+    assert len(places) >= 10
+    assert max(places) - min(places) >= len(blind) * 0.6
+    assert 0.25 < sum(places) / len(places) / len(blind) < 0.75
 
 
 def test_whoever_decided_an_answer_is_not_asked_for_it_again(lake, queue, decided):
@@ -105,13 +125,13 @@ def test_whoever_decided_an_answer_is_not_asked_for_it_again(lake, queue, decide
         for name in ("ann", "ben", "chi")
     }
     asked = {item.inference_id for item in gold_items(lake)}
-    assert len(asked & met["chi"]) >= 5
+    assert len(asked & met["chi"]) >= 3
     assert asked <= met["chi"] | met["ben"] | met["ann"]
     assert len(asked & met["ann"]) <= 1
 
 
 def test_it_measures_the_person_and_corrects_nothing(lake, queue, decided):
-    """Four are right, one is wrong and one could not be told; no correction comes of them."""
+    """One is wrong and one could not be told, the others are right; no correction comes of them."""
     sample(lake, queue, week=1, budget=30)
     before = lake.rows("select * from latest_corrections order by correction_id")
     said = [item for item in gold_items(lake) if item.inference_id in open_to_chi(queue)]
@@ -143,17 +163,21 @@ def test_who_decided_it_is_not_measured_by_it(lake, queue, decided):
     assert (found["ann"].gold_checked, found["ann"].gold_accuracy) == (0, None)
 
 
+def root_id(lake, item):
+    """Return the item in which the known answer was decided."""
+    return next(
+        entry.item.item_id
+        for entry in read_sent(lake, WORKLOAD.id)
+        if entry.item.inference_id == item.inference_id and entry.item.slice != "gold"
+    )
+
+
 def test_truth_that_was_withdrawn_measures_nobody(lake, queue, decided):
     """Once those who decided it take it back, the item has no known answer."""
     sample(lake, queue, week=1, budget=30)
     item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(queue))
     queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
-    root = next(
-        entry.item.item_id
-        for entry in read_sent(lake, WORKLOAD.id)
-        if entry.item.inference_id == item.inference_id and entry.item.slice != "gold"
-    )
-    assert queue.withdraw(WORKLOAD, root, "ben")
+    assert queue.withdraw(WORKLOAD, root_id(lake, item), "ben")
     collect(lake, queue, WORKLOAD, now=END + WEEK)
     chi = next(one for one in annotator_figures(lake, WORKLOAD) if one.annotator == "chi")
     assert chi.gold_checked == 0
@@ -190,7 +214,7 @@ def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue
         seed=1,
         now=END + WEEK,
     )
-    assert len(again) == 6
+    assert len(again) >= 5
     assert {entry.item.inference_id for entry in again}.isdisjoint(first)
 
 
@@ -200,21 +224,56 @@ def test_without_anything_new_nobody_is_asked(lake, queue, decided):
     assert (report.items, report.by_slice) == (0, {})
 
 
-def test_smallest_budget_is_left_to_what_is_new(lake, queue, decided):
-    """One judgment is never spent on a known answer."""
-    workload = classification(review={"budget": 300, "overlap": 0.0, "gold": 0.5})
-    assert sample(lake, queue, week=1, budget=1, workload=workload).by_slice == {"control": 1}
+@pytest.mark.parametrize(("overlap", "budget"), [(0.0, 1), (0.0, 3), (1.0, 3), (1.0, 5)])
+def test_smallest_budget_is_left_to_what_is_new(lake, queue, decided, overlap, budget):
+    """A known answer never takes the place of the only new one."""
+    workload = classification(review={"budget": 300, "overlap": overlap, "gold": 0.5})
+    slices = sample(lake, queue, week=1, budget=budget, workload=workload).by_slice
+    assert sum(count for name, count in slices.items() if name != "gold") >= 1
 
 
-def test_retired_answers_are_no_measure(lake, queue, decided):
-    """A label that the taxonomy has given up cannot be asked for."""
+def test_who_met_it_as_known_still_decides_a_later_dispute(lake, queue, decided):
+    """One of those who agreed changes their mind: the third person may decide."""
+    sample(lake, queue, week=1, budget=30)
+    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(queue))
+    queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
+    root = root_id(lake, item)
+    queue.submit(WORKLOAD, root, "ben", truth(int(item.inference_id[1:]) + 1))
+    assert collect(lake, queue, WORKLOAD, now=END + WEEK).adjudications == 1
+    second = f"{root}-adjudication"
+    for name, allowed in (("ann", False), ("ben", False), ("chi", True)):
+        offered = {task.item_id for task in queue.open_tasks(WORKLOAD.id, name)}
+        assert (second in offered) == allowed
+    queue.submit(WORKLOAD, second, "chi", truth(int(item.inference_id[1:])))
+    collect(lake, queue, WORKLOAD, now=END + WEEK)
+    asked = {answer.entry.item.inference_id for answer in read_known_answers(lake, WORKLOAD, END)}
+    assert item.inference_id not in asked  # by now everybody has met it
+
+
+def test_label_that_is_retired_meanwhile_measures_nobody(lake, queue, decided):
+    """The form does not offer it any more: nobody is marked wrong for that."""
+    sample(lake, queue, week=1, budget=30)
+    for item in gold_items(lake):
+        if item.inference_id in open_to_chi(queue):
+            queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:]) + 1))
+    collect(lake, queue, WORKLOAD, now=END + WEEK)
+    before = next(one for one in annotator_figures(lake, WORKLOAD) if one.annotator == "chi")
+    named = [i.inference_id for i in gold_items(lake) if truth(int(i.inference_id[1:])) == RETIRED]
+    after = next(one for one in annotator_figures(lake, without()) if one.annotator == "chi")
+    assert named
+    assert before.gold_checked - after.gold_checked == len(named)
+
+
+def without():
+    """Return the workload whose taxonomy has given up a label."""
     labels = [
-        {"id": "oil", "name": "oil fault", "retired": 2},
+        {"id": "oil", "name": RETIRED, "retired": 2},
         {"id": "noise", "name": "noise fault"},
         {"id": "heat", "name": "heat fault"},
     ]
-    workload = classification(taxonomy={"version": 2, "labels": labels})
-    mapping = AnswerMapping(workload)
-    assert not mapping.present("oil fault").usable
-    known = read_known_answers(lake, workload, END)
-    assert len(known) == sum(truth(number) != "oil fault" for number in range(KNOWN))
+    return classification(taxonomy={"version": 2, "labels": labels})
+
+
+def test_answers_known_under_another_taxonomy_are_not_asked(lake, queue, decided):
+    """Under the present one another label may be right."""
+    assert read_known_answers(lake, without(), END) == []

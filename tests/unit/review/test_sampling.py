@@ -210,6 +210,16 @@ def test_overlap_is_drawn_over_the_whole_batch():
     assert {"control", "uncertain"} <= set(slices)
 
 
+def test_small_batches_are_judged_twice_as_often_as_large_ones():
+    """A tenth is a tenth over many days, also of a handful a day."""
+    once = twice = 0
+    for number in range(600):
+        items = choose(candidates(40), budget=5, batch=f"b{number}")
+        twice += sum(item.judgments == 2 for item in items)
+        once += len(items)
+    assert 0.07 < twice / once < 0.13
+
+
 def test_control_and_complaints_come_first_in_the_queue():
     """Priority puts control before flagged before the rest."""
     found = candidates(100) + candidates(20, start=500, flag=("client marked it wrong", 1.0))
