@@ -188,13 +188,17 @@ def test_nothing_that_others_wrote_is_more_than_text(world, sign_in):
     assert page.page.title() != "reached"
 
 
-def test_control_items_are_judged_blind(world, sign_in):
-    """Nothing is filled in and nothing tells what the model said; it cannot be left empty."""
-    [item] = world.ask(0, slice="control", reason="drawn at random", model_output=None)
+@pytest.mark.parametrize("slice_", ["control", "gold"])
+def test_what_measures_is_judged_blind(world, sign_in, slice_):
+    """Nothing is filled in, and nothing tells what the model said or which of the two it is."""
+    [item] = world.ask(0, slice=slice_, reason=f"why {slice_}", model_output=None)
     _, page = sign_in("ann@plant.example")
     page.shows(item.input)
     assert page.chosen() == []
-    assert "the model said" not in page.page.locator(".flywheel").inner_text()
+    shown = page.page.locator(".flywheel").inner_text()
+    assert "asked without a suggestion, to measure" in shown
+    assert "the model said" not in shown
+    assert f"why {slice_}" not in page.page.locator("body").inner_text()
 
 
 def test_a_second_annotator_sees_nothing_of_the_first(world, sign_in):
