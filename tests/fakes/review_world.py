@@ -10,10 +10,13 @@ import pyarrow as pa
 from flywheel.answers import canonical_json
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
+from flywheel.ports.review_queue import ReviewQueue
+from flywheel.review.batches import BatchReport, sample_batch
 from flywheel.workload import Workload, parse_workload
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-END = START + timedelta(days=7)
+WEEK = timedelta(days=7)
+END = START + WEEK
 TOPICS = ("oil", "noise", "heat")
 _PLACES = ["press", "lathe", "mill", "crane", "pump", "oven", "belt", "robot", "saw", "drill"]
 _SIGNS = {
@@ -123,6 +126,29 @@ def answer(number: int, **changes: Any) -> dict[str, Any]:
         "output": given,
         "confidence": 0.3 + (number * 37 % 70) / 100,
     } | changes
+
+
+def sample_week(
+    lake: Lake,
+    queue: ReviewQueue,
+    workload: Workload,
+    *,
+    week: int = 0,
+    now: datetime | None = None,
+    budget: int | None = None,
+) -> BatchReport:
+    """Sample one week, by default at its end."""
+    start = START + week * WEEK
+    end = start + WEEK
+    return sample_batch(
+        lake,
+        queue,
+        workload,
+        window_start=start,
+        window_end=end,
+        now=end if now is None else now,
+        budget=budget,
+    )
 
 
 def put_feedback(lake: Lake, workload: Workload, said: Sequence[tuple[str, str, Any]]) -> None:

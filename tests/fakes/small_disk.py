@@ -24,5 +24,7 @@ def small_disk_at(folder: Path, size: int) -> Iterator[Path]:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    yield folder
-    subprocess.run(["/usr/bin/env", "umount", "-l", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["/usr/bin/env", "umount", "-l", folder], check=True)

@@ -12,28 +12,20 @@ from flywheel.review.sent_items import read_sent, spending
 from tests.fakes.review_world import (
     END,
     START,
+    WEEK,
     answer,
     classification,
     correction,
     put_answers,
     put_corrections,
     put_feedback,
+    sample_week,
 )
-
-WEEK = timedelta(days=7)
 
 
 def sample(lake, queue, workload, *, week=0, now=END, budget=None):
-    """Sample one week."""
-    return sample_batch(
-        lake,
-        queue,
-        workload,
-        window_start=START + week * WEEK,
-        window_end=START + (week + 1) * WEEK,
-        now=now,
-        budget=budget,
-    )
+    """Sample one week, by default as if it were the first one's end."""
+    return sample_week(lake, queue, workload, week=week, now=now, budget=budget)
 
 
 def test_batch_reaches_the_lake_and_the_queue(lake, queue):

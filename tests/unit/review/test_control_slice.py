@@ -3,21 +3,28 @@ from datetime import timedelta
 import pytest
 
 from flywheel.control_slice import control_accuracy, wilson_interval
-from flywheel.review.batches import sample_batch
 from flywheel.review.collect import collect
-from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
+from tests.fakes.review_world import (
+    END,
+    START,
+    WEEK,
+    answer,
+    classification,
+    put_answers,
+    sample_week,
+    truth,
+)
 
 ALL_CONTROL = {
     "budget": 400,
     "overlap": 0.0,
     "shares": {"control": 1.0, "uncertain": 0, "novel": 0, "flagged": 0},
 }
-WEEK = timedelta(days=7)
 
 
-def batch(lake, queue, workload, numbers, *, budget, right, **changes):
+def batch(lake, queue, workload, numbers, *, budget, right, week=0, **changes):
     """Land a week of answers, ``right`` says which are right, and draw ``budget`` of them."""
-    start = START + changes.pop("week", 0) * WEEK
+    start = START + week * WEEK
     rows = [
         answer(
             number,
@@ -28,15 +35,7 @@ def batch(lake, queue, workload, numbers, *, budget, right, **changes):
         for number in numbers
     ]
     put_answers(lake, workload, rows, offset=numbers[0], landed_at=start + WEEK)
-    sample_batch(
-        lake,
-        queue,
-        workload,
-        window_start=start,
-        window_end=start + WEEK,
-        now=start + WEEK,
-        budget=budget,
-    )
+    sample_week(lake, queue, workload, week=week, budget=budget)
 
 
 def judge(queue, workload, *, kind="answer", limit=None):
