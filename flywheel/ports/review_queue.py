@@ -47,6 +47,16 @@ class ReviewItem:
     subject_id: str | None
     chosen_at: datetime
 
+    @property
+    def measures(self) -> bool:
+        """Whether it is judged blind, to measure the model or who answers."""
+        return self.slice in ("control", "gold")
+
+    @property
+    def makes_correction(self) -> bool:
+        """Whether a correction comes of it; a dispute is decided for the item in dispute."""
+        return self.slice not in ("gold", "adjudication")
+
 
 @dataclass(frozen=True)
 class Annotation:

@@ -92,7 +92,7 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
     judged: dict[str, list[Judgment]] = {}
     batches: dict[str, list[SentItem]] = defaultdict(list)
     for entry in read_sent(lake, workload.id):
-        if entry.item.slice in ("gold", "adjudication"):
+        if not entry.item.makes_correction:
             continue
         judged[entry.item.item_id], _ = read_judgments(
             workload, mapping, by_item[entry.item.item_id]

@@ -28,13 +28,13 @@ WITH decided AS (
   SELECT correction_id, inference_id, output, annotators FROM latest_corrections
   WHERE workload_id = $workload AND source = $source AND status = 'accepted'
 )
-SELECT correction_id AS item_id, output, annotators FROM decided
+SELECT correction_id AS item_id, false AS gold, output, annotators FROM decided
 UNION ALL
-SELECT DISTINCT gold.item_id, output, annotators FROM review_items AS gold
-JOIN decided USING (inference_id)
-WHERE gold.workload_id = $workload AND gold.slice = 'gold' AND len(annotators) > 1
+SELECT DISTINCT item.item_id, true, decided.output, decided.annotators
+FROM review_items AS item
+LEFT JOIN decided ON decided.inference_id = item.inference_id AND len(decided.annotators) > 1
+WHERE item.workload_id = $workload AND item.slice = 'gold'
 """
-_GOLD = "SELECT DISTINCT item_id FROM review_items WHERE workload_id = $workload AND slice = 'gold'"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,19 @@ class _Mark:
     agreed: int
 
 
+@dataclass(frozen=True)
+class _Truth:
+    # What is known of an item; without a key nobody is measured by it.
+    gold: bool
+    key: str | None = None
+    parties: frozenset[str] = frozenset()
+
+    def measures(self, name: str) -> bool:
+        if self.key is None:
+            return False
+        return name not in self.parties if self.gold else bool(self.parties - {name})
+
+
 def annotator_figures(lake: Lake, workload: Workload) -> list[AnnotatorFigures]:
     """Work out the figures of everybody who ever judged an item of the workload, by name."""
     mapping = AnswerMapping(workload)
@@ -93,39 +106,34 @@ def annotator_figures(lake: Lake, workload: Workload) -> list[AnnotatorFigures]:
         elif not is_adjudication(annotation.item_id):
             by_item[annotation.item_id].append(annotation)
     asked = {"workload": workload.id, "source": SOURCE}
-    truth = {row["item_id"]: row for row in lake.rows(_TRUTH, asked)}
-    gold = {row["item_id"] for row in lake.rows(_GOLD, {"workload": workload.id})}
+    known = {row["item_id"]: row for row in lake.rows(_TRUTH, asked)}
     marks: dict[str, list[_Mark]] = defaultdict(list)
     for item_id, annotations in by_item.items():
         judged, _ = read_judgments(workload, mapping, annotations)
-        for mark in _marks(judged, truth.get(item_id), mapping, gold=item_id in gold):
+        for mark in _marks(judged, _truth(mapping, known.get(item_id))):
             marks[mark.annotation.annotator].append(mark)
     return [_figures(name, marks[name], skipped[name]) for name in sorted({*marks, *skipped})]
 
 
-def _marks(
-    judged: Sequence[Judgment],
-    truth: Mapping[str, Any] | None,
-    mapping: AnswerMapping,
-    *,
-    gold: bool,
-) -> Iterable[_Mark]:
+def _truth(mapping: AnswerMapping, row: Mapping[str, Any] | None) -> _Truth:
+    if row is None or row["output"] is None:
+        return _Truth(gold=row is not None and row["gold"])
+    output = json.loads(row["output"])
+    # A known answer whose label is retired meanwhile could be given by nobody any more.
+    if row["gold"] and not mapping.present(output).usable:
+        return _Truth(row["gold"])
+    return _Truth(row["gold"], mapping.key(output), frozenset(row["annotators"]))
+
+
+def _marks(judged: Sequence[Judgment], truth: _Truth) -> Iterable[_Mark]:
     for one in judged:
-        name = one.annotation.annotator
         # Two who answer a gold item do not make a pair: one of them may have decided it.
-        others = [] if gold else [other for other in judged if other is not one]
+        others = [] if truth.gold else [other for other in judged if other is not one]
         right = None
-        if truth is not None and _measures(truth, name, mapping, gold=gold):
-            right = one.kind == "answer" and one.key == mapping.key(json.loads(truth["output"]))
-        yield _Mark(one.annotation, gold, right, len(others), sum(o.key == one.key for o in others))
-
-
-def _measures(truth: Mapping[str, Any], name: str, mapping: AnswerMapping, *, gold: bool) -> bool:
-    parties = set(truth["annotators"])
-    if not gold:
-        return bool(parties - {name})
-    # A label that is retired meanwhile could no longer be given.
-    return name not in parties and mapping.present(json.loads(truth["output"])).usable
+        if truth.measures(one.annotation.annotator):
+            right = one.kind == "answer" and one.key == truth.key
+        agreed = sum(other.key == one.key for other in others)
+        yield _Mark(one.annotation, truth.gold, right, len(others), agreed)
 
 
 def _figures(name: str, marks: Sequence[_Mark], skipped: int) -> AnnotatorFigures:

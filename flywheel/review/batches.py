@@ -14,7 +14,7 @@ from flywheel.lake.store import Lake
 from flywheel.periods import next_period_start, period_name
 from flywheel.ports.review_queue import ReviewItem, ReviewQueue
 from flywheel.review.candidates import Candidate, known_texts, read_candidates
-from flywheel.review.gold import choose_gold, read_known_answers, share_of
+from flywheel.review.gold import choose_gold, gold_beside, gold_budget, read_known_answers
 from flywheel.review.sampling import choose_items
 from flywheel.review.sent_items import item_rows, read_batch, spending
 from flywheel.workload import Workload
@@ -88,10 +88,9 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
         left = judgments_left(lake, workload, window_start)
         wanted = _pace(workload, left, window_start, window_end) if budget is None else budget
         wanted = min(wanted, left)
-        known = read_known_answers(lake, workload, now)
-        gold = choose_gold(
-            workload, known, budget=wanted, batch_id=batch_id, seed=workload.seed, now=now
-        )
+        most = gold_budget(workload, batch_id, wanted)
+        known = read_known_answers(lake, workload, now) if most else []
+        gold = choose_gold(workload, known, most, batch_id=batch_id, now=now)
         chosen = choose_items(
             workload,
             candidates,
@@ -102,7 +101,7 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
             known_texts=known_texts(lake, workload.id),
         )
         cost = sum(item.judgments for item in chosen)
-        gold = share_of(workload, gold, cost, batch_id, workload.seed) if chosen else []
+        gold = gold[: gold_beside(workload, batch_id, cost)]
         times = {candidate.inference_id: candidate.event_time for candidate in candidates}
         times |= {entry.item.inference_id: entry.event_time for entry in gold}
         items = [*(entry.item for entry in gold), *chosen]

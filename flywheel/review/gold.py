@@ -20,7 +20,13 @@ from flywheel.review.sampling import blind_priority, draw
 from flywheel.review.sent_items import SentItem, read_sent
 from flywheel.workload import Workload
 
-__all__ = ["KnownAnswer", "choose_gold", "read_known_answers", "share_of"]
+__all__ = [
+    "KnownAnswer",
+    "choose_gold",
+    "gold_beside",
+    "gold_budget",
+    "read_known_answers",
+]
 
 # Who has not judged for so long may have left: a question to them alone would stay open.
 _PRESENT = timedelta(days=90)
@@ -34,13 +40,11 @@ WITH given AS (
   SELECT item_id, inference_id, annotator, updated_at FROM latest_annotations
   WHERE workload_id = $workload AND NOT deleted
 ),
-present AS (SELECT DISTINCT annotator FROM given WHERE updated_at >= $since),
-gold AS (
-  SELECT DISTINCT item_id, inference_id FROM review_items
-  WHERE workload_id = $workload AND slice = 'gold'
-)
+present AS (SELECT DISTINCT annotator FROM given WHERE updated_at >= $since)
 SELECT c.correction_id, c.output,
-  (SELECT count(*) FROM gold WHERE gold.inference_id = c.inference_id) AS asked
+  (SELECT count(DISTINCT item_id) FROM review_items AS gold
+   WHERE gold.workload_id = $workload AND gold.slice = 'gold'
+     AND gold.inference_id = c.inference_id) AS asked
 FROM latest_corrections AS c
 WHERE c.workload_id = $workload AND c.source = 'review' AND c.status = 'accepted'
   AND len(c.annotators) > 1 AND c.taxonomy_version IS NOT DISTINCT FROM $taxonomy
@@ -85,51 +89,47 @@ def read_known_answers(lake: Lake, workload: Workload, now: datetime) -> list[Kn
     ]
 
 
-def choose_gold(
-    workload: Workload,
-    known: Sequence[KnownAnswer],
-    *,
-    budget: int,
-    batch_id: str,
-    seed: int,
-    now: datetime,
-) -> list[SentItem]:
-    """Choose which known answers a batch asks again: those asked least often first, then by draw.
+def gold_budget(workload: Workload, batch_id: str, budget: int) -> int:
+    """Return how many known answers a batch of so many judgments can ask.
 
-    Args:
-        workload: its review policy says which share of the judgments.
-        known: what can be asked.
-        budget: judgments of the whole batch; enough is left for something new.
-        batch_id: name of the batch; another batch draws others.
-        seed: of every random choice.
-        now: stamped on the items.
+    Enough is left for something new.
     """
-    wanted = part_of(budget, workload.review.gold, _chance(workload, batch_id, seed))
-    wanted = min(wanted, budget - _NEW_ITEM)
-    drawn = sorted(
-        (answer.asked, draw(seed, batch_id, "gold", answer.entry.item.item_id), number)
-        for number, answer in enumerate(known)
-    )
-    return [
-        _gold_item(known[number].entry, batch_id, score, now)
-        for _, score, number in drawn[: max(0, wanted)]
-    ]
+    wanted = _part(workload, batch_id, budget, workload.review.gold)
+    return max(0, min(wanted, budget - _NEW_ITEM))
 
 
-def share_of(
-    workload: Workload, gold: Sequence[SentItem], judgments: int, batch_id: str, seed: int
-) -> list[SentItem]:
-    """Keep as many gold items as their share is beside the judgments of what is new.
+def gold_beside(workload: Workload, batch_id: str, judgments: int) -> int:
+    """Return how many known answers stand beside so many judgments of what is new.
 
     A week with little traffic leaves most of its budget unspent.
     """
     share = workload.review.gold
-    most = part_of(judgments, share / (1 - share), _chance(workload, batch_id, seed))
-    return list(gold[:most])
+    return _part(workload, batch_id, judgments, share / (1 - share))
 
 
-def _chance(workload: Workload, batch_id: str, seed: int) -> float:
-    return draw(seed, workload.id, batch_id, "gold")
+def _part(workload: Workload, batch_id: str, judgments: int, share: float) -> int:
+    return part_of(judgments, share, draw(workload.seed, workload.id, batch_id, "gold"))
+
+
+def choose_gold(
+    workload: Workload, known: Sequence[KnownAnswer], most: int, *, batch_id: str, now: datetime
+) -> list[SentItem]:
+    """Choose which known answers a batch asks again: those asked least often first, then by draw.
+
+    Args:
+        workload: its seed draws.
+        known: what can be asked.
+        most: how many are asked at most.
+        batch_id: name of the batch; another batch draws others.
+        now: stamped on the items.
+    """
+    drawn = sorted(
+        (answer.asked, draw(workload.seed, batch_id, "gold", answer.entry.item.item_id), number)
+        for number, answer in enumerate(known)
+    )
+    return [
+        _gold_item(known[number].entry, batch_id, score, now) for _, score, number in drawn[:most]
+    ]
 
 
 def _gold_item(entry: SentItem, batch_id: str, score: float, now: datetime) -> SentItem:

@@ -77,9 +77,8 @@ def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()
 
     ``neighbours`` are lines about similar inputs, shown beside an item that is not judged blind.
     """
-    measures = item.slice in ("control", "gold")
-    blind = item.model_output is None or measures
-    why = _MEASURES if measures else item.reason
+    blind = item.model_output is None or item.measures
+    why = _MEASURES if item.measures else item.reason
     data = {
         TEXT: item.input,
         "why": why if blind else f"{why}\n{_model_line(workload, item)}",
@@ -88,7 +87,7 @@ def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()
         "inference_id": item.inference_id,
         "workload_id": item.workload_id,
         "batch_id": item.batch_id,
-        "slice": "control" if measures else item.slice,
+        "slice": "control" if item.measures else item.slice,
         "reason": why,
     }
     predictions = []

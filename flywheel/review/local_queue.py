@@ -17,7 +17,7 @@ from flywheel.ports.review_queue import (
     QueueStatus,
     ReviewItem,
 )
-from flywheel.review.item_ids import is_adjudication
+from flywheel.review.item_ids import is_adjudication, root_of
 from flywheel.review.label_studio_export import ExportReport, merge_export, read_export
 from flywheel.review.label_studio_format import (
     SIMULATED,
@@ -30,7 +30,7 @@ from flywheel.review.label_studio_format import (
     task_of,
 )
 from flywheel.review.task_files import TaskFiles
-from flywheel.review.task_view import Task, has_met, is_barred, open_to
+from flywheel.review.task_view import Task, has_met, open_to
 from flywheel.review.tombstones import after, buried, bury
 from flywheel.workload import Workload
 
@@ -176,8 +176,9 @@ class LocalReviewQueue:
             raise RefusedError(
                 "All judgments on this item were given meanwhile.", next_step="take the next item"
             )
-        met = (other for other in files.all() if has_met(other, annotator))
-        if is_adjudication(task["data"]["item_id"]) and is_barred(task, met):
+        item_id = task["data"]["item_id"]
+        disputed = files.read(root_of(item_id)) if is_adjudication(item_id) else None
+        if disputed is not None and has_met(disputed, annotator):
             raise RefusedError(
                 f"{annotator} judged this answer before and cannot adjudicate it.",
                 next_step="let another person decide",

@@ -63,7 +63,7 @@ def merge_annotations(
     by_item: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
         by_item[annotation.item_id].append(annotation)
-    roots = [entry for entry in sent if entry.item.slice not in ("gold", "adjudication")]
+    roots = [entry for entry in sent if entry.item.makes_correction]
     adjudications = {
         entry.item.inference_id: entry.item.item_id
         for entry in sent

@@ -36,7 +36,7 @@ def neighbour_lines(
     lake: Lake, workload: Workload, items: Sequence[ReviewItem]
 ) -> dict[str, list[str]]:
     """Return a few lines per item id; none for what is judged blind or decides a dispute."""
-    open_ = [item for item in items if item.slice not in ("control", "gold", "adjudication")]
+    open_ = [item for item in items if not item.measures and item.slice != "adjudication"]
     asked = {"workload": workload.id, "measured": list(EVALUATION_SPLITS)}
     rows = lake.rows(_ANSWERED, asked) if open_ else []
     if not rows:

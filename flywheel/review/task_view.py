@@ -9,7 +9,7 @@ from flywheel.ports.review_queue import ReviewSlice
 from flywheel.review.item_ids import is_adjudication, root_of
 from flywheel.review.label_studio_format import annotator_of
 
-__all__ = ["Task", "has_met", "is_barred", "open_to", "seen_by_annotator"]
+__all__ = ["Task", "has_met", "open_to", "seen_by_annotator"]
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,16 @@ def open_to(
     open_ = [
         task
         for task in tasks
-        if not is_full(task) and not is_barred(task, met[task["data"]["inference_id"]])
+        if not is_full(task) and not _is_barred(task, met[task["data"]["inference_id"]])
     ]
     open_.sort(key=lambda task: (-task["meta"]["priority"], task["data"]["item_id"]))
     return [seen_by_annotator(task) for task in open_]
 
 
-def is_barred(task: Mapping[str, Any], met: Iterable[Mapping[str, Any]]) -> bool:
-    """Say whether a person may not judge a task, for the tasks on the same answer they have met.
-
-    Who judged or skipped an item does not decide the dispute about it, and is asked no second time.
-    A known answer that was asked again later bars nobody from the first question.
-    """
+def _is_barred(task: Mapping[str, Any], met: Iterable[Mapping[str, Any]]) -> bool:
+    # By the tasks on the same answer that a person has met. Who judged or skipped an item does not
+    # decide the dispute about it, and is asked no second time; a known answer that was asked again
+    # later bars nobody from the first question.
     item_id, asked = str(task["data"]["item_id"]), _asked_at(task)
     for other in met:
         if root_of(str(other["data"]["item_id"])) == root_of(item_id):

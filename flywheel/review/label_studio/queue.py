@@ -171,8 +171,9 @@ class LabelStudioReviewQueue(LabelStudioPeople):
             said = [annotation_from(workload, task, raw) for raw in task["annotations"]]
             judged = {one.annotator for one in said if one.kind != "skipped"}
             usable = {one.annotator for one in said if _is_usable(mapping, one)}
-            if task["data"].get("slice") == "adjudication":
-                usable -= judges.of(root_of(str(task["data"]["item_id"])))
+            item_id = str(task["data"]["item_id"])
+            if is_adjudication(item_id):
+                usable -= judges.of(root_of(item_id))
             wanted = int(task["meta"].get("judgments", 1)) + len(judged - usable)
             if int(task["overlap"]) < wanted:
                 tasks.set_overlap(task["id"], wanted)

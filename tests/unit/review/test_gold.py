@@ -5,11 +5,18 @@ from datetime import timedelta
 import pytest
 
 from flywheel.review.annotator_figures import annotator_figures
-from flywheel.review.batches import sample_batch
 from flywheel.review.collect import collect
-from flywheel.review.gold import choose_gold, read_known_answers
+from flywheel.review.gold import choose_gold, gold_budget, read_known_answers
 from flywheel.review.sent_items import read_sent, spending
-from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
+from tests.fakes.review_world import (
+    END,
+    WEEK,
+    answer,
+    classification,
+    put_answers,
+    sample_week,
+    truth,
+)
 
 WORKLOAD = classification(
     review={
@@ -19,22 +26,12 @@ WORKLOAD = classification(
         "shares": {"control": 0.5, "uncertain": 0.5, "novel": 0, "flagged": 0},
     }
 )
-WEEK = timedelta(days=7)
 KNOWN, RETIRED = 20, "oil fault"
 
 
 def sample(lake, queue, *, week, budget, workload=WORKLOAD):
     """Sample one week at its end."""
-    start = START + week * WEEK
-    return sample_batch(
-        lake,
-        queue,
-        workload,
-        window_start=start,
-        window_end=start + WEEK,
-        now=start + WEEK,
-        budget=budget,
-    )
+    return sample_week(lake, queue, workload, week=week, budget=budget)
 
 
 def judge(queue, people):
@@ -209,9 +206,8 @@ def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue
     again = choose_gold(
         WORKLOAD,
         read_known_answers(lake, WORKLOAD, END + WEEK),
-        budget=30,
+        gold_budget(WORKLOAD, "next", 30),
         batch_id="next",
-        seed=1,
         now=END + WEEK,
     )
     assert len(again) >= 5
