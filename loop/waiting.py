@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.errors import UnavailableError
+from flywheel.patience import Patience
 
 __all__ = ["Teller"]
 
@@ -73,14 +74,14 @@ class Teller:
             condition: asked twice a second.
             what: is being waited for.
             where: a person can look meanwhile.
-            seconds: until it is given up.
+            seconds: until it is given up, on a machine that is not busy with anything else.
             check: raises where the condition can no longer come true.
         """
         self.show(f"waiting for {what} ({where})")
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         while not (found := condition()):
             check()
-            if time.monotonic() > deadline:
+            if patience.is_over:
                 raise UnavailableError(
                     f"After {seconds:.0f} s still not: {what}.", next_step=f"look at {where}"
                 )

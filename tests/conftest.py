@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from flywheel.errors import FlywheelError
 from flywheel.services import Application, Services, start
 from flywheel.settings import load_settings
 from flywheel.train.launch.ray_cluster import RayCluster
+from tests.run.groups import group_of
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -26,6 +27,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 os.environ["WANDB_DISABLED"] = "true"
+# Several tests run at a time: threads of one that spin for a core which another has help nobody.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test reads or writes the deployment of the person who runs it.
 os.environ["FLYWHEEL_HOME"] = tempfile.mkdtemp(prefix="flywheel-tests-")
 os.environ["FLYWHEEL_WORKLOADS"] = str(REPOSITORY / "deploy" / "workloads")
@@ -55,7 +58,7 @@ def _cannot_run(error: FlywheelError) -> None:
 
 
 class _SharedServices:
-    """The session's one set of services; each is started when the first test asks for it."""
+    """This worker's one set of services; each is started when the first test asks for it."""
 
     def __init__(self) -> None:
         self._services: Services | None = None
@@ -86,20 +89,34 @@ class _SharedServices:
         return self._services
 
     def close(self) -> None:
-        """Stop and delete everything."""
-        if self._services is not None:
-            self._services.close()
+        """Stop and delete everything; the next test that asks gets a new set."""
+        services, self._services, self._failed = self._services, None, None
+        if services is not None:
+            services.close()
+
+
+_SHARED = _SharedServices()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """Stop the services after the last test of a group, so that the next one finds the machine free."""
+    try:
+        yield
+    finally:
+        if nextitem is None or group_of(nextitem) != group_of(item):
+            _SHARED.close()
 
 
 @pytest.fixture(scope="session")
-def shared_services() -> Iterator[_SharedServices]:
-    """Yield the session's services: for tests that leave them as they found them."""
-    shared = _SharedServices()
-    yield shared
-    shared.close()
+def shared_services() -> _SharedServices:
+    """Return the group's services: for tests that leave them as they found them."""
+    return _SHARED
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kafka_servers(shared_services: _SharedServices) -> str:
     """Return host:port of a real Kafka broker without topics."""
     servers = shared_services.started("kafka").connections.kafka_servers
@@ -116,7 +133,7 @@ def postgres_url(shared_services: _SharedServices) -> Iterator[str]:
     services.drop_database(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mlflow_url(shared_services: _SharedServices) -> str:
     """Return the address of a real MLflow server."""
     address = shared_services.started("mlflow").connections.mlflow_url
@@ -146,9 +163,9 @@ class LabelStudio:
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def label_studio(shared_services: _SharedServices) -> LabelStudio:
-    """Return the session's Label Studio: a test makes projects of its own, under its own titles."""
+    """Return the group's Label Studio: a test makes projects of its own, under its own titles."""
     services = shared_services.started("label-studio")
     found = services.connections.settings()
     return LabelStudio(
@@ -178,9 +195,9 @@ class Vllm:
     services: Services
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vllm(shared_services: _SharedServices) -> Vllm:
-    """Return the session's vLLM: a test unloads what it loaded, and starts it when it killed it."""
+    """Return the group's vLLM: a test unloads what it loaded, and starts it when it killed it."""
     from tests.fakes.vllm_plane import micro_vllm
 
     services = shared_services.running(micro_vllm)
@@ -192,7 +209,7 @@ def vllm(shared_services: _SharedServices) -> Vllm:
     return Vllm(base, found.vllm_url, found.vllm_token, services)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster(shared_services: _SharedServices) -> RayCluster:
     """Return how to reach a real Ray cluster of one head and one worker."""
     connections = shared_services.started("ray").connections

@@ -15,6 +15,7 @@ from rich.text import Text
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.orchestration.instance import dagster_programs, open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import bury_dead_runs
+from flywheel.patience import Patience
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -87,7 +88,7 @@ def down() -> None:
 
 
 def _wait(url: str, processes: "list[subprocess.Popen[bytes]]", log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+    patience = Patience(_START_SECONDS)
     while not _answers(url):
         for process in processes:
             if process.poll() is not None:
@@ -95,7 +96,7 @@ def _wait(url: str, processes: "list[subprocess.Popen[bytes]]", log: Path) -> No
                     f"Dagster stopped while starting (exit code {process.returncode}).",
                     next_step=f"read {log}",
                 )
-        if time.monotonic() > deadline:
+        if patience.is_over:
             raise UnavailableError(
                 f"Dagster did not answer within {_START_SECONDS} s.", next_step=f"read {log}"
             )

@@ -15,6 +15,7 @@ from typing import Any, cast
 import psutil
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.patience import Patience
 from flywheel.services.program import Layout, Program
 
 __all__ = ["MARK", "ProgramState", "Supervisor", "program_section", "tail", "wait_until"]
@@ -167,11 +168,14 @@ def wait_until(
     log: Path,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait for a condition; ``check`` may raise earlier when it can no longer come true."""
-    deadline, pause = time.monotonic() + seconds, _POLL
+    """Wait for a condition; ``check`` may raise earlier when it can no longer come true.
+
+    ``seconds`` are those of a `Patience`: a busy machine gets more.
+    """
+    patience, pause = Patience(seconds), _POLL
     while not condition():
         check()
-        if time.monotonic() > deadline:
+        if patience.is_over:
             raise UnavailableError(
                 f"{what} did not answer within {seconds:.0f} s. Its log ends with:\n{tail(log)}",
                 next_step=f"read {log}",

@@ -26,7 +26,7 @@ def clock():
     return ManualClock(_START)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.services)])
+@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.services("kafka"))])
 def world(request, tmp_path, clock):
     """Name an adapter and a topic of the test's own."""
     if request.param == "kafka":

@@ -22,7 +22,9 @@ def adapters(micro_adapters: dict[str, Path]) -> dict[str, Path]:
     return micro_adapters
 
 
-_VLLM = pytest.param("vllm", marks=[pytest.mark.services, pytest.mark.timeout(300, func_only=True)])
+_VLLM = pytest.param(
+    "vllm", marks=[pytest.mark.services("vllm"), pytest.mark.timeout(300, func_only=True)]
+)
 
 
 @pytest.fixture(params=["local", _VLLM])

@@ -25,7 +25,9 @@ from flywheel.release.registry import MlflowRegistry
 from tests.fakes.release_world import ReleaseWorld
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("http", marks=pytest.mark.services)])
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("http", marks=pytest.mark.services("mlflow"))]
+)
 def registry(request, tmp_path_factory) -> MlflowRegistry:
     """Return a registry; workloads keep the tests apart."""
     folder = tmp_path_factory.mktemp("mlflow")

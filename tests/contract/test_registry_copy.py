@@ -22,7 +22,9 @@ def old(tmp_path_factory) -> MlflowRegistry:
     return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("http", marks=pytest.mark.services)])
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("http", marks=pytest.mark.services("mlflow"))]
+)
 def new(request, tmp_path_factory) -> MlflowRegistry:
     """Return the registry to go to."""
     folder = tmp_path_factory.mktemp("new")

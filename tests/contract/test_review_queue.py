@@ -13,7 +13,12 @@ ANN, BEN = "ann@plant.example", "ben@plant.example"
 
 
 @pytest.fixture(
-    params=["local", pytest.param("label_studio", marks=[pytest.mark.services, pytest.mark.slow])]
+    params=[
+        "local",
+        pytest.param(
+            "label_studio", marks=[pytest.mark.services("label-studio"), pytest.mark.slow]
+        ),
+    ]
 )
 def queue(request, tmp_path):
     """Return an empty queue of each adapter."""

@@ -17,7 +17,10 @@ from tests.fakes.micro_base import training_spec
 
 @pytest.fixture(
     scope="module",
-    params=["subprocess", pytest.param("ray", marks=[pytest.mark.services, pytest.mark.slow])],
+    params=[
+        "subprocess",
+        pytest.param("ray", marks=[pytest.mark.services("ray"), pytest.mark.slow]),
+    ],
 )
 def kind(request: pytest.FixtureRequest) -> str:
     """Return where the trainer runs."""

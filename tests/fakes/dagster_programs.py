@@ -22,6 +22,7 @@ from flywheel.orchestration.instance import (
     open_instance,
     prepare_dagster_home,
 )
+from flywheel.patience import Patience
 from flywheel.settings import Settings
 
 __all__ = ["REPOSITORY", "DagsterPrograms", "free_port", "until"]
@@ -33,9 +34,9 @@ def until(
     condition: Callable[[], Any], what: str, *, seconds: float = 300, alive: Any = None
 ) -> Any:
     """Wait until a condition holds and return what it returned; a dead program ends the wait."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"after {seconds:g} s still not: {what}"
+        assert not patience.is_over, f"after {seconds:g} s still not: {what}"
         assert alive is None or alive.poll() is None, f"a program ended while waiting: {what}"
         time.sleep(0.25)
     return found

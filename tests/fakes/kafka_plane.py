@@ -17,6 +17,7 @@ from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest import Ingest
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
+from flywheel.patience import Patience
 from flywheel.ports.event_log import Partition
 from flywheel.workload import Workload
 from tests.fakes.event_logs import SESSION_SECONDS
@@ -27,9 +28,9 @@ TOPICS = (INFERENCES_TOPIC, FEEDBACK_TOPIC)
 
 def wait_until(met: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Wait until something is the case, or fail."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not met():
-        assert time.monotonic() < deadline, "it never came"
+        assert not patience.is_over, "it never came"
         time.sleep(0.05)
 
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flywheel.patience import Patience
+
 __all__ = ["StreamProcess", "wait_until"]
 
 _ROOT = Path(__file__).parents[2]
@@ -22,9 +24,9 @@ def wait_until(
     met: Callable[[], object], *, seconds: float = 180.0, said: Callable[[], object] = str
 ) -> None:
     """Wait until something is the case, or fail with what was said."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not met():
-        assert time.monotonic() < deadline, f"it never came: {said()}"
+        assert not patience.is_over, f"it never came: {said()}"
         time.sleep(0.1)
 
 

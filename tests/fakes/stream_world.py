@@ -20,6 +20,7 @@ from flywheel.ingest import Ingest
 from flywheel.ingest.arrow import table_of
 from flywheel.ingest.ledger import Ledger, prove, require_balance
 from flywheel.lake import Lake
+from flywheel.patience import Patience
 from flywheel.workload import Workload
 from tests.fakes.event_makers import keyed, make_event, make_feedback, make_workload
 from tests.fakes.stream_processes import StreamProcess, wait_until
@@ -223,13 +224,13 @@ class StreamWorld:
         # Asked anew of whichever broker lives, and again while brokers come and go.
         from kafka.errors import RetriableError
 
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        patience = Patience(_PATIENCE_SECONDS)
         while True:
             try:
                 with closing(KafkaConnection(self.servers).admin()) as admin:
                     return question(admin)
             except (RetriableError, UnavailableError):
-                if time.monotonic() > deadline:
+                if patience.is_over:
                     raise
                 time.sleep(0.1)
 

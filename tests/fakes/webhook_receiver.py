@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from flywheel.clock import SystemClock
+from flywheel.patience import Patience
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.state import State
 from flywheel.workload import Workload
@@ -82,7 +83,7 @@ class ReceiverProcess:
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
     """Poll a condition until a deadline."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert time.monotonic() < deadline, f"{what} within {seconds} s"
+        assert not patience.is_over, f"{what} within {seconds} s"
         time.sleep(0.05)

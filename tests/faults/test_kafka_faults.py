@@ -9,6 +9,7 @@ from flywheel.errors import TransientError, UnavailableError
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.events import INFERENCES_TOPIC
+from flywheel.patience import Patience
 from flywheel.services.network import free_ports
 from tests.fakes.kafka_plane import KafkaPlane, wait_until
 
@@ -50,12 +51,12 @@ def _drain(consumer):
 
 
 def _retried(attempt, *, seconds: float = 60.0):
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while True:
         try:
             return attempt()
         except TransientError:
-            if time.monotonic() > deadline:
+            if patience.is_over:
                 raise
             time.sleep(0.2)
 

@@ -15,6 +15,7 @@ import pytest
 
 from flywheel.clock import SystemClock
 from flywheel.errors import UnavailableError
+from flywheel.patience import Patience
 from flywheel.release.approval import approve
 from flywheel.release.promotion import PROMOTION_STEPS
 from flywheel.release.registry import MlflowRegistry
@@ -163,10 +164,10 @@ def test_what_was_acknowledged_is_there_once(services, url, repository, tmp_path
 def _await_more_lines(paths: Iterable[Path], writers: list[subprocess.Popen[bytes]]) -> None:
     """Wait until each writer has told of ten more writes."""
     wanted = {path: path.read_text().count("\n") + 10 for path in paths}
-    deadline = time.monotonic() + 120
+    patience = Patience(120)
     while any(path.read_text().count("\n") < number for path, number in wanted.items()):
         assert [writer.poll() for writer in writers] == [None] * len(writers)
-        assert time.monotonic() < deadline
+        assert not patience.is_over
         time.sleep(0.05)
 
 

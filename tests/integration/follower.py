@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from flywheel.patience import Patience
 from tests.fakes.event_makers import make_workload
 
 _ROOT = Path(__file__).parents[2]
@@ -63,9 +64,9 @@ class FollowerProcess:
 
     def wait_for(self, met: Callable[[], object], *, seconds: float = 180.0) -> None:
         """Wait until something is the case, or fail with what the process said."""
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         while not met():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None or patience.is_over:
                 self._reader.join(timeout=5)
                 state = f"exit code {self._process.poll()}, {self.lines[-5:]}, {self.said[-20:]}"
                 raise AssertionError(f"it never came: {state}")

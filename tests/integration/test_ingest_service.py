@@ -10,6 +10,7 @@ from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest.ledger import prove
 from flywheel.lake import Lake
+from flywheel.patience import Patience
 from tests.fakes.event_makers import keyed, make_event, make_feedback, make_workload
 from tests.integration.follower import FollowerProcess
 
@@ -90,8 +91,8 @@ def test_lost_records_end_a_follower_with_a_clear_exit(log, start):
     for partition in log.end_offsets(INFERENCES_TOPIC):
         log.delete_before(partition, 1)
     follower = start()
-    deadline = time.monotonic() + 60
-    while follower.returncode is None and time.monotonic() < deadline:
+    patience = Patience(60)
+    while follower.returncode is None and not patience.is_over:
         time.sleep(0.05)
     assert follower.end() is None
     assert follower.returncode == 1
@@ -105,8 +106,8 @@ def test_a_taken_port_ends_a_second_follower_with_the_way_out(start):
     first = start()
     first.wait_for(lambda: first.named("serving"))
     second = start(metrics_port=first.named("serving")[0]["port"])
-    deadline = time.monotonic() + 60
-    while second.returncode is None and time.monotonic() < deadline:
+    patience = Patience(60)
+    while second.returncode is None and not patience.is_over:
         time.sleep(0.05)
     second.end()
     assert second.returncode == 1

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from flywheel.errors import OutOfMemoryError
+from flywheel.patience import Patience
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray import RayTrainLauncher
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
@@ -72,8 +73,8 @@ def whole(tmp_path_factory):
 
 def gone(exchange_url: str, *, seconds: float = 120) -> bool:
     """Wait until no trainer of an exchange is left."""
-    deadline = time.monotonic() + seconds
-    while trainers(exchange_url) and time.monotonic() < deadline:
+    patience = Patience(seconds)
+    while trainers(exchange_url) and not patience.is_over:
         time.sleep(0.1)
     return not trainers(exchange_url)
 

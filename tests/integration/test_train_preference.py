@@ -16,6 +16,7 @@ from flywheel.adapter_folder import verify_adapter
 from flywheel.dataset.build import build_dataset
 from flywheel.errors import DataError
 from flywheel.lake.store import Lake
+from flywheel.patience import Patience
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.snapshots import read_rows
@@ -155,8 +156,8 @@ def test_killed_in_the_second_stage_resumes_there(tmp_path: Path):
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 180
-    while child.poll() is None and time.monotonic() < deadline:
+    patience = Patience(180)
+    while child.poll() is None and not patience.is_over:
         if sum(line.step for line in read_progress(out)[-1:]) >= first + 15:
             os.kill(child.pid, signal.SIGKILL)
             break

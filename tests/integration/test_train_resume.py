@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from flywheel.patience import Patience
 from flywheel.ports.train_launcher import TrainProgress, TrainSpec
 from flywheel.train.checkpoints import last_complete
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
@@ -61,8 +61,8 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path: Path):
         stdout=subprocess.DEVNULL,
     )
     total = int(whole.metrics["steps"])
-    deadline = time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < deadline:
+    patience = Patience(120)
+    while child.poll() is None and not patience.is_over:
         lines = (out / "progress.jsonl").read_text().count("\n") if _told(out) else 0
         if lines >= 0.6 * total:
             os.kill(child.pid, signal.SIGKILL)
@@ -115,13 +115,13 @@ def test_trainer_ends_with_its_launcher(tmp_path: Path):
     )
     command = [sys.executable, "-c", launch, str(tmp_path / "spec.json"), str(out)]
     launcher = subprocess.Popen(command)
-    deadline = time.monotonic() + 120
-    while not _told(out) and time.monotonic() < deadline:
+    patience = Patience(120)
+    while not _told(out) and not patience.is_over:
         assert launcher.poll() is None
     (trainer,) = _trainers(out)
     launcher.kill()
     launcher.wait()
-    while alive(trainer) and time.monotonic() < deadline:
+    while alive(trainer) and not patience.is_over:
         pass
     assert not alive(trainer)
     assert not (out / "result.json").exists()

@@ -15,7 +15,9 @@ def clock() -> ManualClock:
     return ManualClock(datetime(2026, 4, 1, 6, tzinfo=UTC))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services("postgres"))]
+)
 def url(request, tmp_path) -> str:
     """Return the URL of a database that holds nothing yet."""
     if request.param == "postgresql":

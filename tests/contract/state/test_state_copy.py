@@ -48,7 +48,9 @@ def world(tmp_path, registry):
     made.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services("postgres"))]
+)
 def target(request, tmp_path) -> str:
     """Return the URL of an empty database."""
     if request.param == "postgresql":

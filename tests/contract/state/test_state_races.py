@@ -13,6 +13,7 @@ import pytest
 
 from flywheel.clock import SystemClock
 from flywheel.errors import ConcurrencyError
+from flywheel.patience import Patience
 from flywheel.state import State
 
 _PROGRAM = Path(__file__).with_name("state_process.py")
@@ -141,10 +142,10 @@ def test_process_frozen_in_a_transaction_is_cut_off(postgres_url, repository):
 
 
 def _acquire_when_expired(state: State, name: str):
-    deadline = time.monotonic() + 30
+    patience = Patience(30)
     while True:
         try:
             return state.acquire_lease(name)
         except ConcurrencyError:
-            assert time.monotonic() < deadline
+            assert not patience.is_over
             time.sleep(0.1)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.patience import Patience
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.review.label_studio.webhooks import Receiver, receiving
 from flywheel.review.label_studio.writing import RateLimit, writing
@@ -148,8 +149,8 @@ def test_an_inbox_that_is_away_is_told_and_the_hint_kept_later():
         assert time.monotonic() - begun < 5
         assert _health(port)[0] == 503
         inbox.away = False
-        deadline = time.monotonic() + 20
-        while not inbox.hints and time.monotonic() < deadline:
+        patience = Patience(20)
+        while not inbox.hints and not patience.is_over:
             time.sleep(0.05)
         assert inbox.hints == [("parts", "OTHER")]
         assert _health(port) == (200, {"status": "ok", "answers": {"503": 1}})
