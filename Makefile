@@ -46,13 +46,25 @@ TEST_WORKERS ?= 3
 test: setup  ## run every test (TEST_FLAGS="tests/unit -n 2" for a part)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(TEST_FLAGS)
 
+# mypy takes as long as all the others together: they run beside it.
+CHECKS := check-types check-lint check-layers check-docstrings check-spelling check-compose
+.PHONY: $(CHECKS)
+
 check: setup  ## lint, types, layers, docstrings, spelling, the compose file
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(CHECKS)
+
+check-types:
+	@$(BIN)/mypy
+check-lint:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+check-layers:
 	@$(BIN)/lint-imports
+check-docstrings:
 	@$(BIN)/interrogate --quiet flywheel assets sensors demo loop bench definitions.py
+check-spelling:
 	@$(BIN)/codespell
+check-compose:
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 bench: setup  ## measure ratios against anchors in one run

@@ -172,7 +172,7 @@ def _configuration(*, postgres: bool) -> dict[str, Any]:
         "run_monitoring": {
             "enabled": True,
             "poll_interval_seconds": 10,
-            "start_timeout_seconds": 180,
+            "start_timeout_seconds": 600,
             "cancel_timeout_seconds": 180,
             "free_slots_after_run_end_seconds": 20,
         },
@@ -182,7 +182,7 @@ def _configuration(*, postgres: bool) -> dict[str, Any]:
         "sensors": {"use_threads": True, "num_workers": 4},
         "schedules": {"use_threads": True, "num_workers": 2},
         "freshness": {"enabled": True},
-        "code_servers": {"local_startup_timeout": 180},
+        "code_servers": {"local_startup_timeout": 600},
         "retention": {
             "sensor": {"purge_after_days": _DAYS},
             "schedule": {"purge_after_days": _DAYS},
