@@ -7,10 +7,16 @@ each test file takes; `tests.run.costs` writes it.
 """
 
 import json
+import os
+import sys
+import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 __all__ = ["group_of", "seconds_by_file"]
 
@@ -26,6 +32,8 @@ _FIXTURES = {
 }
 _UNKNOWN_SECONDS = 5.0
 _COSTS = Path(__file__).with_name("costs.json")
+_WRITER, _GROUPS = "gw0", "flywheel_groups"
+_FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def group_of(item: pytest.Item) -> str:
@@ -50,16 +58,56 @@ def seconds_by_file() -> dict[str, float]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its group and put the longest groups first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest groups first, and let the process that distributes them know them."""
     costs = seconds_by_file()
     tests = Counter(file_of(item.nodeid) for item in items)
     seconds: dict[str, float] = defaultdict(float)
-    groups = {}
-    for item in items:
-        file = file_of(item.nodeid)
-        groups[item] = group_of(item)
-        seconds[groups[item]] += costs.get(file, _UNKNOWN_SECONDS) / tests[file]
+    groups = {item: group_of(item) for item in items}
     for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+        file = file_of(item.nodeid)
+        seconds[group] += costs.get(file, _UNKNOWN_SECONDS) / tests[file]
     items.sort(key=lambda item: (-round(seconds[groups[item]], 3), groups[item]))
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    if worker.get("workerid") == _WRITER:
+        by_id = {item.nodeid: group for item, group in groups.items()}
+        Path(worker[_GROUPS]).write_text(json.dumps(by_id), encoding="utf-8")
+
+
+class _GroupScheduling(LoadScopeScheduling):
+    # Every worker has collected, and so written its groups, before anything is scheduled.
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self._groups: dict[str, str] = {}
+
+    def _split_scope(self, nodeid: str) -> str:
+        if not self._groups:
+            self._groups = json.loads(_groups_file(self.config).read_text(encoding="utf-8"))
+        return self._groups[nodeid]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _GroupScheduling:
+    """Give each group to one worker."""
+    return _GroupScheduling(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a worker where to write the groups."""
+    node.workerinput[_GROUPS] = str(_groups_file(node.config))
+
+
+def _groups_file(config: pytest.Config) -> Path:
+    if _FOLDER not in config.stash:
+        config.stash[_FOLDER] = tempfile.TemporaryDirectory(prefix="flywheel-groups-")
+        config.add_cleanup(config.stash[_FOLDER].cleanup)
+    return Path(config.stash[_FOLDER].name) / "groups.json"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Keep a worker's last words off the terminal: DuckDB's bindings list what they leak at exit."""
+    if hasattr(config, "workerinput"):
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
