@@ -8,7 +8,6 @@ each test file takes; `tests.run.costs` writes it.
 
 import json
 import os
-import sys
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -110,4 +109,4 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Keep a worker's last words off the terminal: DuckDB's bindings list what they leak at exit."""
     if hasattr(config, "workerinput"):
         with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+            os.dup2(nowhere.fileno(), 2)
