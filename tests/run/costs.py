@@ -86,7 +86,9 @@ class _Run:
         return f"about {minutes:.0f} minutes on two quiet cores (see the README for a quick part)"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add up what a finished test reported, and show how far the run is."""
+        """Name a test that failed at once; add up what each reported, and show how far the run is."""
+        if report.failed:
+            self._write_line(f"FAILED {report.nodeid} ({report.when})")
         if report.when != "teardown":
             return
         file = file_of(report.nodeid)
@@ -104,9 +106,12 @@ class _Run:
             return
         self.shown = done
         passed = (time.monotonic() - self.began) / 60
+        self._write_line(f"[{done:.0%} of the work after {passed:.0f} min]")
+
+    def _write_line(self, line: str) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
         terminal.ensure_newline()
-        terminal.write_line(f"[{done:.0%} of the work after {passed:.0f} min]")
+        terminal.write_line(line)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print a line for each part of the suite."""
