@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.figure import Figure
 from flywheel.calibration import Calibration, expected_calibration_error, fit_calibration
 from flywheel.calibration.log_odds import chances, log_odds
-from flywheel.calibration.platt import PlattCurve, fit_platt
+from flywheel.calibration.platt import PlattCurve
 
 __all__ = ["measure"]
 
