@@ -6,18 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from flywheel.calibration import CalibrationError, expected_calibration_error
 from flywheel.evaluate.suites import CaseResult
 
 __all__ = [
     "ArmMetrics",
     "LabelMetrics",
-    "expected_calibration_error",
+    "calibration_error",
     "macro_f1",
     "measure",
     "percentile",
 ]
-
-_BINS = 10
 
 
 class LabelMetrics(BaseModel):
@@ -31,7 +30,11 @@ class LabelMetrics(BaseModel):
 
 
 class ArmMetrics(BaseModel):
-    """One arm on one suite; shares are in [0, 1], times in seconds."""
+    """One arm on one suite; shares are in [0, 1], times in seconds.
+
+    ``calibration_error`` is right on average and may fall below 0; reports of version 0.1 have it
+    without its interval, and with the part that chance adds.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,6 +46,7 @@ class ArmMetrics(BaseModel):
     macro_f1: float | None
     schema_validity: float | None
     calibration_error: float | None
+    calibration_interval: tuple[float, float] | None = None
     seconds_p50: float | None
     seconds_p95: float | None
     labels: dict[str, LabelMetrics]
@@ -52,6 +56,7 @@ class ArmMetrics(BaseModel):
 def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) -> ArmMetrics:
     """Sum up the cases of one arm on one suite."""
     seconds = [case.seconds for case in cases]
+    error = calibration_error(cases)
     return ArmMetrics(
         suite=suite,
         arm=arm,
@@ -60,7 +65,8 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
         exact_match=_share([case.correct for case in cases]),
         macro_f1=macro_f1(cases),
         schema_validity=_share([case.schema_valid for case in cases]),
-        calibration_error=expected_calibration_error(cases),
+        calibration_error=None if error is None else error.value,
+        calibration_interval=None if error is None else (error.lower, error.upper),
         seconds_p50=percentile(seconds, 50),
         seconds_p95=percentile(seconds, 95),
         labels=_labels(cases),
@@ -77,21 +83,12 @@ def macro_f1(cases: Sequence[CaseResult]) -> float | None:
     return float(np.mean(list(scores.values()))) if scores else None
 
 
-def expected_calibration_error(cases: Sequence[CaseResult]) -> float | None:
-    """Return the mean gap between confidence and accuracy over ten bins of equal width.
-
-    A bin counts by its number of cases; a confidence on a bin's upper edge belongs to that bin.
-
-    Source: Guo et al. (2017), On Calibration of Modern Neural Networks, equation 3.
-    """
-    known = [(case.confidence, case.correct) for case in cases if case.confidence is not None]
-    if not known:
-        return None
-    confidence = np.array([value for value, _ in known], dtype=float)
-    correct = np.array([right for _, right in known], dtype=float)
-    bins = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
-    sums = np.bincount(bins, weights=confidence - correct, minlength=_BINS)
-    return float(np.abs(sums).sum() / len(known))
+def calibration_error(cases: Sequence[CaseResult]) -> CalibrationError | None:
+    """Return how far confidence is from accuracy; None where too few cases have a confidence."""
+    sure = [(case.confidence, case.correct) for case in cases if case.confidence is not None]
+    return expected_calibration_error(
+        [confidence for confidence, _ in sure], [correct for _, correct in sure]
+    )
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from flywheel.evaluate.metrics import ArmMetrics
 from flywheel.evaluate.report import Comparison, GateReport
 
 if TYPE_CHECKING:
@@ -41,16 +42,27 @@ def arms_table(report: GateReport) -> Table:
     for column in ("suite", "arm", "cases", "exact", "macro F1", "schema", "ECE", "p50", "p95"):
         table.add_column(column)
     for arm in report.arms:
-        shares = (arm.exact_match, arm.macro_f1, arm.schema_validity, arm.calibration_error)
+        shares = (arm.exact_match, arm.macro_f1, arm.schema_validity)
         times = (arm.seconds_p50, arm.seconds_p95)
         table.add_row(
             arm.suite,
             arm.arm,
             str(arm.cases),
             *("-" if value is None else f"{value:.3f}" for value in shares),
+            _calibration(arm),
             *("-" if value is None else f"{value * 1000:.1f} ms" for value in times),
         )
     return table
+
+
+def _calibration(arm: ArmMetrics) -> str:
+    if arm.calibration_error is None:
+        return "-"
+    error = f"{arm.calibration_error:.3f}"
+    if arm.calibration_interval is None:
+        return error
+    lower, upper = arm.calibration_interval
+    return f"{error} ({lower:.3f} to {upper:.3f})"
 
 
 def gate_markdown(report: GateReport) -> str:

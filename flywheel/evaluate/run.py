@@ -89,17 +89,18 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     train = read_rows(dataset, "train")
     arms, notes = plan_arms(server, codec, train, subject.champion, candidate, shots=shots)
     cases = measure_arms(server, codec, suites, arms, on_progress=on_progress)
+    calibration = _calibrated(cases)
     report = decide_gate(
         workload.gates,
         subject,
         cases,
         new_label_ids=_new_label_ids(state, workload, subject.champion),
-        notes=notes,
+        notes=[*notes, calibration.summary],
         measured_at=state.clock.now(),
     )
     keep = {"workload_id": workload.id, "cycle": cycle, "attempt": attempt}
     lake.replace("evaluations", _table(cases, report), where=keep)
-    _record(state, report, folder, _calibrated(cases))
+    _record(state, report, folder, calibration)
     if report.outcome != "pass":
         server.unload(candidate)
     return report

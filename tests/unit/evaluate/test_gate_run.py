@@ -208,6 +208,10 @@ def test_report_renders_as_table_picture_and_markdown(world):
     console = Console(file=StringIO(), width=200)
     console.print(gate_table(report), arms_table(report))
     assert "[red]<b>|x" in console.file.getvalue()
+    golden = report.arm("golden", "candidate")
+    lower, upper = golden.calibration_interval
+    error = f"{golden.calibration_error:.3f} ({lower:.3f} to {upper:.3f})"
+    assert error in console.file.getvalue()
     assert r"\[red\]\<b\>\|x" in gate_markdown(report)
     picture = gate_picture(report)
     assert picture.startswith(b"\x89PNG")
@@ -218,8 +222,10 @@ def test_calibration_is_kept_with_the_release(world):
     """The candidate's confidence is fitted on the holdout, which comes from the control slice."""
     cycle = world.open_cycle()
     world.train(cycle, "r1")
-    world.gate(cycle, "r1")
+    report = world.gate(cycle, "r1")
     kept = calibration_from_facts(world.state.get_release("r1").facts["calibration"])
     # The fake is always 0.9 sure and always right.
     assert (kept.method, kept.cases) == ("platt", 60)
     assert 0.9 < kept(0.9) < 1.0
+    assert kept.summary in report.notes
+    assert "calibrated on 60 judged cases by platt" in kept.summary

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flywheel.evaluate.metrics import expected_calibration_error, macro_f1, measure, percentile
+from flywheel.evaluate.metrics import ArmMetrics, calibration_error, macro_f1, measure, percentile
 from flywheel.evaluate.suites import CaseResult
 
 
@@ -42,21 +42,21 @@ def test_macro_f1_agrees_with_scikit_learn():
     assert macro_f1(cases) == pytest.approx(reference)
 
 
-def test_calibration_error_by_hand():
-    """Two bins: 0.9 said and 0.5 right, 0.3 said and 1 right."""
-    cases = [
-        case(confidence=0.9),
-        case(predicted="b", confidence=0.9),
-        case(confidence=0.3),
-        case(confidence=0.3),
-    ]
-    assert expected_calibration_error(cases) == pytest.approx((2 * 0.4 + 2 * 0.7) / 4)
+def test_calibration_error_has_its_interval():
+    """Cases without a confidence are left out; of 0.9 said and 10 of 20 right the distance is 0.4."""
+    cases = [case(confidence=0.9), case(predicted="b", confidence=0.9)] * 10
+    found = measure([*cases, case(confidence=None)], suite="golden", arm="candidate", release="r")
+    assert found.calibration_error == pytest.approx(0.4)
+    assert found.calibration_interval is not None
+    lower, upper = found.calibration_interval
+    assert 0 < lower < 0.4 < upper < 1
 
 
-def test_calibration_of_bin_edges():
-    """0 and 1 lie in the outer bins; a perfectly sure and right model is calibrated."""
-    assert expected_calibration_error([case(confidence=1.0)]) == 0.0
-    assert expected_calibration_error([case(predicted="b", confidence=0.0)]) == 0.0
+def test_figures_of_the_first_version_are_read():
+    """A report from before the interval is read as it was written."""
+    found = measure([case()] * 20, suite="golden", arm="candidate", release="r").model_dump()
+    del found["calibration_interval"]
+    assert ArmMetrics.model_validate(found).calibration_interval is None
 
 
 def test_what_is_undefined_is_none():
@@ -67,7 +67,7 @@ def test_what_is_undefined_is_none():
     assert nothing.schema_validity is None
     assert nothing.seconds_p95 is None
     assert macro_f1([case(None, None)]) is None
-    assert expected_calibration_error([case(confidence=None)]) is None
+    assert calibration_error([case(confidence=None)] * 20) is None
     assert percentile([], 50) is None
 
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from flywheel.calibration import Calibration
+from flywheel.calibration.isotonic import PointsCurve
 from flywheel.errors import UnavailableError
 from flywheel.lake.tables import TABLES
 from flywheel.review.batches import batch_name, judgments_left, sample_batch
@@ -195,10 +196,10 @@ def test_calibrated_confidence_is_shown_and_compared(lake, queue):
     workload = classification()
     put_answers(lake, workload, [answer(number, confidence=0.95) for number in range(300)])
     release = lake.rows("select distinct release from inferences")[0]["release"]
-    halved = Calibration("platt", 100, ((0.0, 0.4), (1.0, 0.4)), None, None)
+    halved = Calibration("isotonic", 1000, PointsCurve(((0.9, 0.3), (0.95, 0.4))))
     plan = {"window_start": START, "window_end": END, "now": END, "budget": 40}
     report = sample_batch(lake, queue, workload, **plan, calibrations={release: halved})
     assert report.by_slice["uncertain"] > 0
     (shown,) = lake.rows("select distinct confidence from review_items")
-    assert shown["confidence"] == pytest.approx(0.4)
+    assert shown["confidence"] == pytest.approx(0.4, abs=1e-5)
     assert lake.rows("select distinct confidence from inferences") == [{"confidence": 0.95}]
