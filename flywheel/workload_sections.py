@@ -108,6 +108,12 @@ class ReviewPolicy(Strict):
     gold: float = Field(
         default=0.05, ge=0, le=0.5, description="share of judgments on answers that are known"
     )
+    label_checks: float = Field(
+        default=0.03,
+        ge=0,
+        le=0.5,
+        description="share of judgments that decide again on accepted labels that look wrong",
+    )
     near_duplicate: Share = Field(default=0.85, description="similarity from which texts are one")
 
 
