@@ -61,10 +61,10 @@ def doubtful_labels(
     folds = _deal(given, len(names), seed)
     chances = _out_of_fold([texts[place] for place in places], given, folds, len(names))
     doubtful = []
-    for row, (place, label) in enumerate(zip(places, given, strict=True)):
+    for row, (place, own) in enumerate(zip(places, given, strict=True)):
         best = int(chances[row].argmax())
-        if best != label:
-            doubtful.append(DoubtfulLabel(place, float(chances[row, label]), names[best]))
+        if best != own:
+            doubtful.append(DoubtfulLabel(place, float(chances[row, own]), names[best]))
     return sorted(doubtful, key=lambda one: (round(one.self_confidence, 9), one.position))
 
 
