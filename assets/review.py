@@ -81,6 +81,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
                 "summary": f"{told or 'nothing new'}; alpha {alpha}",
                 "new annotations": merged.annotations,
                 "adjudications asked": merged.adjudications,
+                "unusual labels to decide again": merged.label_checks,
                 "verdicts": merged.verdicts,
                 "agreement per batch": markdown_table(
                     [

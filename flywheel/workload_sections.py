@@ -1,6 +1,7 @@
 """The sections of a workload file: task, review, drift, trigger, gates, training, limits."""
 
 from functools import cached_property
+from math import floor
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -11,6 +12,8 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+
+from flywheel.control_size import LEVEL, control_items, smallest_fall
 
 __all__ = [
     "ClassificationTask",
@@ -103,12 +106,51 @@ class ReviewPolicy(Strict):
 
     budget: int = Field(default=400, ge=1, description="judgments a period, all included")
     shares: SamplingShares = SamplingShares()
+    control_drop: float | None = Field(
+        default=None,
+        gt=0,
+        lt=LEVEL,
+        description="fall of accuracy that the control slice must show within a period: its size "
+        "follows from it, in place of shares.control",
+    )
     confidence: Share = 0.85
     overlap: Share = Field(default=0.1, description="share of items judged by two people")
     gold: float = Field(
         default=0.05, ge=0, le=0.5, description="share of judgments on answers that are known"
     )
+    label_checks: float = Field(
+        default=0.03,
+        ge=0,
+        le=0.5,
+        description="share of judgments that decide again on accepted labels that look wrong",
+    )
     near_duplicate: Share = Field(default=0.85, description="similarity from which texts are one")
+
+    @model_validator(mode="after")
+    def _budget_shows_the_drop(self) -> Self:
+        if self.control_drop is None:
+            return self
+        needed, most = control_items(self.control_drop), floor(self._items)
+        if needed > most:
+            msg = (
+                f"control_drop {self.control_drop:g} needs {needed} control items a period, and the "
+                f"budget of {self.budget} pays for {most} items: the smallest fall that all of them "
+                f"would show is {smallest_fall(most):.2f}. Raise the budget or the drop"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def control_share(self) -> float:
+        """Share of the items that are drawn at random, in [0, 1]."""
+        if self.control_drop is None:
+            return self.shares.control
+        return control_items(self.control_drop) / self._items
+
+    @property
+    def _items(self) -> float:
+        # An overlapped item costs two more judgments than another one, its adjudication included.
+        return self.budget * (1 - self.gold) / (1 + 2 * self.overlap)
 
 
 class DriftThresholds(Strict):

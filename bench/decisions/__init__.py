@@ -9,7 +9,14 @@ from bench.figure import Figure
 
 __all__ = ["figures"]
 
-_DECISIONS: tuple[str, ...] = ("calibration", "questions", "windows", "drift", "gate")
+_DECISIONS: tuple[str, ...] = (
+    "calibration",
+    "questions",
+    "windows",
+    "dataset",
+    "drift",
+    "gate",
+)
 
 
 def figures() -> list[Figure]:

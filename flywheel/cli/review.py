@@ -85,7 +85,8 @@ def pull(
     _console.print(
         f"{report.annotations} new annotation versions; corrections: {written or 'no change'}; "
         f"{report.adjudications} sent to adjudication, {report.adjudications_waiting} waiting for "
-        f"budget, {report.unusable} answers could not be used."
+        f"budget, {report.label_checks} unusual labels to decide again, "
+        f"{report.unusable} answers could not be used."
     )
 
 

@@ -1,15 +1,16 @@
 """Put examples into splits: a pure policy. What is left out keeps its reason.
 
-Control rows are never trained on, in no cycle. The must-not-lose suite holds cases of earlier
-evaluation sets only, so that it takes nothing from training.
+Control rows are trained on once no figure rests on them (`control_windows`), golden and must-not-lose
+cases never. The must-not-lose suite holds cases of earlier evaluation sets only, so that it takes
+nothing from training.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 
+from flywheel.dataset.control_windows import FigureWindow, figures_of, released
 from flywheel.dataset.examples import Example, Excluded
 from flywheel.dataset.golden import choose_golden
 from flywheel.errors import LeakageError
@@ -21,11 +22,29 @@ __all__ = ["Assembly", "Earlier", "assemble", "check_leakage"]
 
 @dataclass(frozen=True)
 class Earlier:
-    """Evaluation sets of earlier snapshots: who was in them, by id and by input."""
+    """Evaluation sets of earlier snapshots: who was in them, by id and by input.
+
+    ``holdout`` holds the (inference id, input hash) of rows that no other evaluation set held;
+    ``inference_ids`` and ``input_hashes`` those of all the others.
+    """
 
     inference_ids: AbstractSet[str] = frozenset()
     input_hashes: AbstractSet[str] = frozenset()
     golden_ids: AbstractSet[str] = frozenset()
+    holdout: AbstractSet[tuple[str, str]] = frozenset()
+
+    def unless_released(self, inference_ids: AbstractSet[str]) -> "Earlier":
+        """Return what must not be trained on, once these holdout rows may be.
+
+        A text that was held out twice stays out until both of its rows are released.
+        """
+        still = {row for row in self.holdout if row[0] not in inference_ids}
+        return replace(
+            self,
+            inference_ids=self.inference_ids | {row[0] for row in still},
+            input_hashes=self.input_hashes | {row[1] for row in still},
+            holdout=frozenset(),
+        )
 
 
 @dataclass(frozen=True)
@@ -49,7 +68,7 @@ def assemble(
     examples: Sequence[Example],
     *,
     golden: Sequence[Example] | None,
-    holdout_since: datetime | None,
+    windows: Sequence[FigureWindow],
     fixed: AbstractSet[str] = frozenset(),
     earlier: Earlier | None = None,
 ) -> Assembly:
@@ -59,21 +78,25 @@ def assemble(
         workload: its sizes and its near-duplicate threshold decide.
         examples: everything accepted, in any order.
         golden: the frozen golden set, None to draw it now.
-        holdout_since: control rows from this event time on are the holdout; None: all of them.
+        windows: the figures that rest on control rows. What ``holdout`` covers is held out, what
+            only others cover is left out, and a row that none covers may be trained on.
         fixed: inference ids of the must-not-lose suite.
         earlier: evaluation sets of earlier snapshots.
     """
-    earlier = earlier or Earlier()
+    earlier = _in_force(earlier or Earlier(), examples, windows)
     threshold = workload.review.near_duplicate
     frozen = list(golden or ())
     golden_ids = {example.inference_id for example in frozen}
     left = sorted(examples, key=lambda example: (example.input_hash, example.correction_id))
     must_not_lose = [e for e in left if e.inference_id in fixed]
     left = [e for e in left if e.inference_id not in golden_ids | set(fixed)]
-    control = [e for e in left if e.slice == "control"]
-    holdout = [e for e in control if _is_since(e, holdout_since)]
-    excluded = [Excluded(e, "control_slice") for e in control if not _is_since(e, holdout_since)]
-    left = [e for e in left if e.slice != "control"]
+    figures = {e.correction_id: figures_of(e, windows) for e in left}
+    resting = [e for e in left if figures[e.correction_id]]
+    left = [e for e in left if not figures[e.correction_id]]
+    holdout = [e for e in resting if "holdout" in figures[e.correction_id]]
+    excluded = [
+        Excluded(e, "control_slice") for e in resting if "holdout" not in figures[e.correction_id]
+    ]
     left = _without(left, excluded, "conflict", _conflicting(left))
     leaked = _leaked(left, [*frozen, *holdout, *must_not_lose], threshold)
     if golden is not None:
@@ -89,16 +112,23 @@ def assemble(
     return Assembly(left, frozen, holdout, must_not_lose, excluded)
 
 
-def check_leakage(assembly: Assembly, earlier: Earlier, threshold: float) -> None:
+def check_leakage(
+    assembly: Assembly,
+    earlier: Earlier,
+    threshold: float,
+    windows: Sequence[FigureWindow],
+) -> None:
     """Refuse a training set that overlaps an evaluation set of this or an earlier snapshot.
 
     Raises:
-        LeakageError: an id, an input or nearly an input is on both sides.
+        LeakageError: an id, an input or nearly an input is on both sides, or a figure rests on a
+            control row that would be trained on.
     """
     train = assembly.train
     evaluation = assembly.evaluation
+    earlier = _in_force(earlier, train, windows)
     found = _leaked(train, evaluation, threshold) | _seen_before(train, earlier)
-    found |= {e.correction_id for e in train if e.slice == "control"}
+    found |= {e.correction_id for e in train if figures_of(e, windows)}
     found |= {e.correction_id for e in train} & {e.correction_id for e in evaluation}
     if found:
         raise LeakageError(
@@ -108,8 +138,10 @@ def check_leakage(assembly: Assembly, earlier: Earlier, threshold: float) -> Non
         )
 
 
-def _is_since(example: Example, moment: datetime | None) -> bool:
-    return moment is None or (example.event_time is not None and example.event_time >= moment)
+def _in_force(
+    earlier: Earlier, examples: Iterable[Example], windows: Sequence[FigureWindow]
+) -> Earlier:
+    return earlier.unless_released({e.inference_id for e in examples if released(e, windows)})
 
 
 def _conflicting(examples: Iterable[Example]) -> set[str]:

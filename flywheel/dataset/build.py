@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage
+from flywheel.dataset.control_windows import control_windows, describe_control
 from flywheel.dataset.disputes import read_disputes
 from flywheel.dataset.examples import Example, Excluded, read_examples
 from flywheel.dataset.fixed_cases import fixed_cases
@@ -22,10 +24,19 @@ from flywheel.lake.tables import TABLES
 from flywheel.snapshots import EVALUATION_SPLITS, Snapshot, open_snapshot
 from flywheel.workload import Workload
 
-__all__ = ["EXCLUDED", "NO_PAIR", "Snapshot", "build_dataset"]
+__all__ = ["EXCLUDED", "NO_PAIR", "Champion", "Snapshot", "build_dataset"]
 
 EXCLUDED = "excluded"
 NO_PAIR = "no_pair"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The release that answers: its name, when it was promoted, and the snapshot it learned from."""
+
+    release: str
+    promoted_at: datetime
+    dataset_hash: str
 
 
 def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
@@ -38,6 +49,7 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
     golden_from: Path | None = None,
     holdout_since: datetime | None = None,
     promoted: Sequence[str] = (),
+    champion: Champion | None = None,
     hash_key: str = "",
 ) -> Snapshot:
     """Write the cycle's snapshot and its membership; repeating it changes nothing.
@@ -52,6 +64,7 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
             the first promotion.
         holdout_since: event time from which control rows are the holdout; None: all of them.
         promoted: cycles promoted so far, whose fixed cases must not be lost.
+        champion: release whose quality and calibration rest on control rows; None: the base model.
         hash_key: key of the hash that stands for an input in the membership.
 
     Raises:
@@ -66,16 +79,22 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
     if golden_from is not None:
         golden, retired = carry_golden(lake, workload, mapping, golden_from, hash_key)
     earlier = _earlier(lake, workload.id)
+    windows = control_windows(
+        holdout_since=holdout_since,
+        quality_since=None if champion is None else champion.promoted_at,
+        champion=None if champion is None else champion.release,
+        calibrated_on=_calibrated_on(lake, workload.id, champion),
+    )
     assembly = assemble(
         workload,
         examples,
         golden=golden,
-        holdout_since=holdout_since,
+        windows=windows,
         fixed=fixed_cases(lake, workload.id, promoted),
         earlier=earlier,
     )
     assembly.excluded.extend([*unusable, *retired])
-    check_leakage(assembly, earlier, workload.review.near_duplicate)
+    check_leakage(assembly, earlier, workload.review.near_duplicate, windows)
     _check_size(workload, assembly)
     sources = {
         "built_at": now.isoformat(),
@@ -85,6 +104,7 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
         "golden_wanted": workload.golden_size,
         "holdout_since": holdout_since and holdout_since.isoformat(),
         "promoted_cycles": list(promoted),
+        "control": describe_control(examples, windows, assembly.train),
     }
     preference = None
     if workload.training.preference is not None:
@@ -111,11 +131,29 @@ def _earlier(lake: Lake, workload_id: str) -> Earlier:
         "WHERE workload_id = $workload AND list_contains($splits, split)",
         {"workload": workload_id, "splits": list(EVALUATION_SPLITS)},
     )
+    lasting = [row for row in rows if row["split"] != "holdout"]
+    ids = frozenset(row["inference_id"] for row in lasting)
     return Earlier(
-        frozenset(row["inference_id"] for row in rows),
-        frozenset(row["input_hash"] for row in rows),
-        frozenset(row["inference_id"] for row in rows if row["split"] == "golden"),
+        ids,
+        frozenset(row["input_hash"] for row in lasting),
+        frozenset(row["inference_id"] for row in lasting if row["split"] == "golden"),
+        frozenset(
+            (row["inference_id"], row["input_hash"])
+            for row in rows
+            if row["split"] == "holdout" and row["inference_id"] not in ids
+        ),
     )
+
+
+def _calibrated_on(lake: Lake, workload_id: str, champion: Champion | None) -> frozenset[str]:
+    if champion is None:
+        return frozenset()
+    rows = lake.rows(
+        "SELECT DISTINCT inference_id FROM dataset_rows "
+        "WHERE workload_id = $workload AND snapshot = $snapshot AND split = 'holdout'",
+        {"workload": workload_id, "snapshot": champion.dataset_hash},
+    )
+    return frozenset(row["inference_id"] for row in rows)
 
 
 def _check_size(workload: Workload, assembly: Assembly) -> None:

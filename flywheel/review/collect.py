@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import Annotation, ReviewQueue
 from flywheel.review.conflicts import conflicting_items
+from flywheel.review.label_checks import choose_checks
 from flywheel.review.merge import SOURCE, adjudication_of, merge_annotations
 from flywheel.review.sent_items import SentItem, item_rows, read_sent, spending
 from flywheel.workload import Workload
@@ -27,7 +28,8 @@ class MergeReport:
     """What a merge found and wrote.
 
     ``corrections`` counts the new versions by status, ``verdicts`` all items by what they amount
-    to, ``adjudications_waiting`` the disputes that the period's budget does not pay for.
+    to, ``adjudications_waiting`` the disputes that the period's budget does not pay for,
+    ``label_checks`` the accepted labels that looked wrong and are decided again.
     """
 
     annotations: int
@@ -37,11 +39,13 @@ class MergeReport:
     adjudications_waiting: int
     unusable: int
     unknown_items: int
+    label_checks: int = 0
 
     @property
     def changed(self) -> bool:
         """Whether anything was written."""
-        return bool(self.annotations or self.corrections or self.adjudications)
+        written = (self.annotations, self.corrections, self.adjudications, self.label_checks)
+        return any(written)
 
 
 def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime) -> MergeReport:
@@ -66,6 +70,9 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         times = {entry.item.inference_id: entry.event_time for entry in paid}
         items.append(item_rows([adjudication_of(entry, now) for entry in paid], times))
         sent = read_sent(lake, workload.id)
+    checks = _check_labels(lake, workload, sent, now) if outcome.corrections else 0
+    if checks:
+        sent = read_sent(lake, workload.id)
     _push_unanswered(queue, workload, sent, annotations)
     return MergeReport(
         annotations=seen,
@@ -75,6 +82,7 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         adjudications_waiting=len(disputed) - len(paid),
         unusable=outcome.unusable,
         unknown_items=outcome.unknown_items,
+        label_checks=checks,
     )
 
 
@@ -178,6 +186,16 @@ def _affordable(lake: Lake, workload: Workload, disputed: Iterable[SentItem]) ->
             left[period] -= 1
             paid.append(entry)
     return paid
+
+
+def _check_labels(lake: Lake, workload: Workload, sent: Sequence[SentItem], now: datetime) -> int:
+    # Once a day, when new answers came: the fit over all labels takes seconds.
+    application, today = f"label-checks:{workload.id}", now.toordinal()
+    if (lake.transaction("review_items", application) or 0) >= today:
+        return 0
+    checks = choose_checks(lake, workload, sent, now)
+    rows = item_rows([item for item, _ in checks], {i.inference_id: at for i, at in checks})
+    return len(checks) if lake.append("review_items", rows, once=(application, today)) else 0
 
 
 def _push_unanswered(

@@ -113,7 +113,7 @@ class _Batch:
         # The k smallest hashes of N: every answer of the window has the same chance k / N, and
         # the number of judgments is fixed in advance.
         window = [candidate for candidate in candidates if candidate.in_window]
-        share = self.workload.review.shares.control
+        share = self.workload.review.control_share
         if not window or not total or not share:
             return []
         # Where traffic is thin, the share is one of the traffic: the rest is there to learn from.

@@ -38,8 +38,16 @@ WITH sent AS (
   SELECT DISTINCT item_id, inference_id, slice, judgments FROM stored.review_items
   WHERE workload_id = $workload AND starts_with(batch_id, $period || '-')
 ),
+unsure AS ( -- everybody agreed that they cannot tell: no correction comes of it, and no dispute
+  SELECT sent.inference_id FROM sent JOIN latest_annotations AS given USING (item_id)
+  WHERE given.workload_id = $workload AND NOT given.deleted AND given.kind <> 'skipped'
+  GROUP BY sent.item_id, sent.inference_id, sent.judgments
+  HAVING bool_and(given.kind = 'cant_tell')
+     AND count(DISTINCT given.annotator) >= sent.judgments
+),
 settled AS (
   SELECT inference_id FROM sent WHERE slice = 'adjudication'
+  UNION SELECT inference_id FROM unsure
   UNION SELECT inference_id FROM latest_corrections
   WHERE workload_id = $workload AND status IN ('accepted', 'proposed')
     AND inference_id IS NOT NULL -- the seed's have none, and nothing is outside of a list with NULL

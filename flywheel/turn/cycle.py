@@ -10,6 +10,7 @@ from flywheel.workload import Workload
 
 if TYPE_CHECKING:
     from flywheel.answers import AnswerCodec
+    from flywheel.dataset.build import Champion
     from flywheel.evaluate.report import GateReport
     from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
     from flywheel.snapshots import Snapshot
@@ -45,6 +46,7 @@ def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Sna
             golden_from=_first_promoted_dataset(promoted),
             holdout_since=max((r.promoted_at for r in promoted if r.promoted_at), default=None),
             promoted=[release.cycle for release in promoted],
+            champion=_champion(platform, workload_id, promoted),
             hash_key=platform.settings.hash_key.get_secret_value(),
             now=platform.clock.now(),
         )
@@ -177,6 +179,22 @@ def _fact(attempt: "Attempt", name: str) -> object:
             next_step="materialize the asset before this one",
         )
     return attempt.facts[name]
+
+
+def _champion(
+    platform: "Platform", workload_id: str, promoted: "Sequence[Release]"
+) -> "Champion | None":
+    from flywheel.dataset.build import Champion  # noqa: PLC0415 - (as above)
+
+    name = platform.state.champion(workload_id)
+    return next(
+        (
+            Champion(release.release, release.promoted_at, release.dataset_hash)
+            for release in promoted
+            if release.release == name and release.promoted_at is not None
+        ),
+        None,
+    )
 
 
 def _first_promoted_dataset(promoted: "Sequence[Release]") -> Path | None:

@@ -5,10 +5,14 @@ from datetime import timedelta
 import pytest
 
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage
+from flywheel.dataset.control_windows import control_windows
 from flywheel.dataset.examples import Example
 from flywheel.errors import LeakageError
 from flywheel.similarity.normal_form import input_hash
 from tests.fakes.review_world import START, classification, text, truth
+
+EVERYTHING = control_windows(holdout_since=None)
+LATER = START + timedelta(days=90)
 
 
 def example(number, **changes):
@@ -30,7 +34,7 @@ def example(number, **changes):
 
 def put(found, **options):
     """Assemble with the defaults of these tests."""
-    options = {"golden": None, "holdout_since": None} | options
+    options = {"golden": None, "windows": EVERYTHING} | options
     return assemble(classification(golden_size=20), found, **options)
 
 
@@ -64,14 +68,62 @@ def test_order_of_the_rows_does_not_matter():
     assert reasons(one) == reasons(other)
 
 
-def test_control_rows_are_never_trained_on():
-    """Recent ones are the holdout, older ones stay out with the reason."""
-    later = START + timedelta(days=90)
+def test_control_rows_are_held_out_while_a_figure_rests_on_them():
+    """Recent ones are the holdout; one that only another figure needs stays out with the reason."""
     found = [example(n) for n in range(40)]
-    found += [example(50, slice="control"), example(51, slice="control", event_time=later)]
-    made = put(found, holdout_since=later)
+    found += [example(50, slice="control"), example(51, slice="control", event_time=LATER)]
+    windows = control_windows(holdout_since=LATER, champion="defects.r1", calibrated_on={"i00050"})
+    made = put(found, windows=windows)
     assert ids(made.holdout) == {"i00051"}
     assert reasons(made) == {"i00050": "control_slice"}
+
+
+def test_control_row_trains_once_no_figure_rests_on_it():
+    """It was held out by an earlier gate, and nothing measures with it any more."""
+    found = [example(n) for n in range(40)] + [example(50, slice="control")]
+    held = Earlier(holdout=frozenset({("i00050", input_hash(text(50)))}))
+    windows = control_windows(holdout_since=LATER)
+    made = put(found, windows=windows, earlier=held, golden=[])
+    assert "i00050" in ids(made.train)
+    check_leakage(made, held, 0.85, windows)
+
+
+def test_released_row_stays_out_where_its_text_is_still_measured_with():
+    """The leakage guard looks at the text: of two control rows with one text, one is held out."""
+    long = "pump leaks oil onto the floor beside line four and the exit"
+    found = [example(n) for n in range(40)]
+    found += [
+        example(50, input=long, slice="control"),
+        example(51, input=long + "s", slice="control", event_time=LATER),
+    ]
+    made = put(found, windows=control_windows(holdout_since=LATER), golden=[])
+    assert ids(made.holdout) == {"i00051"}
+    assert reasons(made)["i00050"] == "leakage"
+
+
+def test_text_that_was_held_out_twice_waits_for_both_rows():
+    """A calibration still rests on the other row, which has the same text."""
+    found = [example(n) for n in range(40)]
+    found += [example(50, slice="control"), example(51, input=text(50), slice="control")]
+    held = frozenset({("i00050", input_hash(text(50))), ("i00051", input_hash(text(50)))})
+    windows = control_windows(holdout_since=LATER, champion="r1", calibrated_on={"i00051"})
+    made = put(found, windows=windows, earlier=Earlier(holdout=held), golden=[])
+    assert reasons(made) == {"i00050": "leakage", "i00051": "control_slice"}
+
+
+@pytest.mark.parametrize("where", ["golden", "fixed"])
+def test_golden_and_fixed_control_rows_are_never_released(where):
+    """Whatever was in a lasting evaluation set is measured with for ever."""
+    row = example(50, slice="control")
+    earlier = Earlier(frozenset({"i00050"}), frozenset({row.input_hash}))
+    options = {"golden": [row]} if where == "golden" else {"fixed": {"i00050"}, "golden": []}
+    windows = control_windows(holdout_since=LATER)
+    found = [example(n) for n in range(40)]
+    for made in (
+        put([*found, row], windows=windows, earlier=earlier, **options),
+        put([*found, row], windows=windows, earlier=earlier, golden=[]),
+    ):
+        assert "i00050" not in ids(made.train)
 
 
 def test_golden_set_is_stratified_and_leaves_half_of_every_label():
@@ -171,7 +223,7 @@ def test_rows_of_earlier_evaluation_sets_are_never_trained_on():
     for golden in (None, []):
         made = put(found, earlier=earlier, golden=golden)
         assert {"i00003", "i00004"} & ids(made.train) == set()
-        check_leakage(made, earlier, 0.85)
+        check_leakage(made, earlier, 0.85, EVERYTHING)
 
 
 def test_fixed_cases_are_a_suite_of_their_own():
@@ -198,13 +250,13 @@ def test_final_check_finds_every_kind_of_overlap(wrong):
     """A leak that slipped through stops the build."""
     made = Assembly(train=[example(9), wrong], golden=[example(1)], holdout=[], must_not_lose=[])
     with pytest.raises(LeakageError):
-        check_leakage(made, Earlier(), 0.85)
+        check_leakage(made, Earlier(), 0.85, EVERYTHING)
 
 
 def test_final_check_looks_at_earlier_cycles_too():
     """An evaluation row of an earlier snapshot in the training set stops the build."""
     made = Assembly(train=[example(9)], golden=[example(1)], holdout=[], must_not_lose=[])
-    check_leakage(made, Earlier(), 0.85)
+    check_leakage(made, Earlier(), 0.85, EVERYTHING)
     for earlier in (Earlier(frozenset({"i00009"})), Earlier(input_hashes={input_hash(text(9))})):
         with pytest.raises(LeakageError):
-            check_leakage(made, earlier, 0.85)
+            check_leakage(made, earlier, 0.85, EVERYTHING)

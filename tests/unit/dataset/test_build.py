@@ -5,7 +5,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from flywheel.dataset.build import build_dataset
+from flywheel.dataset.build import Champion, build_dataset
 from flywheel.dataset.fixed_cases import fixed_cases
 from flywheel.dataset.lineage import snapshots_with_inference, snapshots_with_subject
 from flywheel.errors import IntegrityError, TooFewExamplesError
@@ -224,15 +224,73 @@ def test_golden_set_of_an_unknown_snapshot_is_refused(lake, tmp_path):
         build(lake, tmp_path, golden_from=first.folder)
 
 
-def test_holdout_of_an_earlier_cycle_is_never_trained_on(lake, tmp_path):
-    """Neither its rows nor the same text under another id."""
+def test_holdout_is_trained_on_once_no_figure_rests_on_it(lake, tmp_path):
+    """Neither its rows nor the same text under another id, until the champion is replaced."""
     put_corrections(lake, classification(), rows(60) + rows(10, 100, slice="control"))
     first = build(lake, tmp_path)
     again = [correction(300 + n, input=text(100 + n), output=truth(100 + n)) for n in range(10)]
     put_corrections(lake, classification(), again)
-    second = build(lake, tmp_path, cycle="2026Q3-1", golden_from=first.folder, holdout_since=LATER)
+    options = {"golden_from": first.folder, "holdout_since": LATER}
+    champion = Champion("r1", LATER, first.hash)
+    second = build(lake, tmp_path, cycle="2026Q3-1", champion=champion, **options)
     assert second.counts["holdout"] == 0
     assert second.exclusions == {"control_slice": 10, "leakage": 10}
+    champion = Champion("r2", LATER, second.hash)
+    third = build(lake, tmp_path, cycle="2026Q4-1", champion=champion, **options)
+    assert third.counts["train"] == second.counts["train"] + 10
+    assert third.exclusions == {"duplicate": 10}
+
+
+def test_release_of_control_rows_gives_one_hash_for_one_log(tmp_path):
+    """What was held out is read from the membership, in whatever order the lake holds it."""
+    found = rows(60) + rows(10, 100, slice="control")
+    hashes = set()
+    for number, order in enumerate((found, found[::-1])):
+        lake = Lake(tmp_path / f"lake{number}")
+        put_corrections(lake, classification(), order)
+        home = tmp_path / str(number)
+        first = build(lake, home)
+        options = {"golden_from": first.folder, "holdout_since": LATER}
+        champion = Champion("r2", LATER, "0" * 32)
+        second = build(lake, home, cycle="2026Q3-1", champion=champion, **options)
+        assert second.counts["train"] == first.counts["train"] + 10
+        hashes.add(second.hash)
+        lake.close()
+    assert len(hashes) == 1
+
+
+def test_manifest_records_which_figures_rest_on_control_rows(lake, tmp_path):
+    """Every window with its start, its end and its items, and how many control rows train."""
+    control = [correction(100 + n, slice="control") for n in range(10)]
+    control += [correction(200 + n, slice="control", event_time=LATER) for n in range(3)]
+    put_corrections(lake, classification(), rows(60) + control[:4])
+    first = build(lake, tmp_path)
+    put_corrections(lake, classification(), control[4:])
+    second = build(
+        lake,
+        tmp_path,
+        cycle="2026Q3-1",
+        golden_from=first.folder,
+        holdout_since=LATER,
+        champion=Champion("r1", LATER, first.hash),
+    )
+    manifest = json.loads((second.folder / "manifest.json").read_text())
+    since = LATER.isoformat()
+    promotion = "the next promotion"
+    assert manifest["sources"]["control"] == {
+        "items": 13,
+        "trained_on": 6,
+        "windows": [
+            {"figure": "quality", "since": since, "until": promotion, "items": 3},
+            {"figure": "holdout", "since": since, "until": promotion, "items": 3},
+            {
+                "figure": "calibration",
+                "since": None,
+                "until": "another release than r1 is the champion",
+                "items": 4,
+            },
+        ],
+    }
 
 
 def put_evaluations(lake, cases):
@@ -284,7 +342,7 @@ def test_must_not_lose_suite_holds_the_fixed_cases(lake, tmp_path):
         promoted=["2026Q2-1"],
     )
     assert ids(second, "must_not_lose") == {"i00100"}
-    assert second.exclusions == {"control_slice": 5}
+    assert {f"i{number:05d}" for number in range(101, 106)} < ids(second, "train")
 
 
 def test_changed_snapshot_does_not_verify(lake, tmp_path):

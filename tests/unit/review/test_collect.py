@@ -6,6 +6,7 @@ import pytest
 from flywheel.errors import ConcurrencyError, UnavailableError
 from flywheel.review.batches import sample_batch
 from flywheel.review.collect import collect, read_annotations
+from flywheel.review.sent_items import spending
 from tests.fakes.review_world import (
     END,
     START,
@@ -115,6 +116,23 @@ def test_adjudicator_who_cannot_tell_leaves_the_dispute(lake, queue, world):
     queue.submit(workload, f"{key}-adjudication", "cleo", kind="cant_tell")
     assert collect(lake, queue, workload, now=END).adjudications == 0
     assert latest(lake, workload, key)["status"] == "disputed"
+
+
+def test_reserve_comes_back_when_nobody_can_tell(lake, queue, world):
+    """Two who agree that they cannot tell dispute nothing: the adjudication is not needed."""
+    workload, tasks = world
+    assert spending(lake, workload.id, "2026Q1").held_back == len(tasks)
+    queue.submit(workload, tasks["i00001"], "ann", kind="cant_tell")
+    collect(lake, queue, workload, now=END)
+    assert spending(lake, workload.id, "2026Q1").held_back == len(tasks)
+    queue.submit(workload, tasks["i00001"], "ben", kind="cant_tell")
+    collect(lake, queue, workload, now=END)
+    assert spending(lake, workload.id, "2026Q1").held_back == len(tasks) - 1
+    queue.submit(workload, tasks["i00002"], "ann", kind="cant_tell")
+    queue.submit(workload, tasks["i00002"], "ben", truth(2))
+    collect(lake, queue, workload, now=END)
+    used = spending(lake, workload.id, "2026Q1")  # asked for now, where it was held back before
+    assert (used.sent, used.held_back) == (2 * len(tasks) + 1, len(tasks) - 2)
 
 
 def test_adjudication_waits_where_the_budget_is_spent(lake, queue, world):

@@ -1,0 +1,104 @@
+"""`doubtful_labels`: which labels are probably wrong, judged by all the other labels.
+
+The ranking of confident learning (Northcutt, Jiang and Chuang 2021): a model is fitted out of fold,
+and a label is doubted the more, the less probable that model finds it ("self-confidence", the
+default label quality of cleanlab). Normalized margin, and the filter by class thresholds of the same
+paper, were measured beside it on BANKING77 and find fewer of the planted errors at every budget,
+since with a handful of texts per label the probabilities are too flat to compare between labels.
+Pure: what is done about a doubtful label is left to `label_checks`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["DoubtfulLabel", "doubtful_labels"]
+
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class DoubtfulLabel:
+    """One label that the others contradict.
+
+    Attributes:
+        position: of the text among those given.
+        self_confidence: probability of the label, by a model that was not fitted on it; in [0, 1].
+        alternative: the label that the model finds most probable.
+    """
+
+    position: int
+    self_confidence: float
+    alternative: str
+
+
+def doubtful_labels(
+    texts: Sequence[str], labels: Sequence[str], *, seed: int
+) -> list[DoubtfulLabel]:
+    """Return the labels that are not the most probable ones for their texts, the worst first.
+
+    Labels with fewer than five texts are neither judged nor learned from: a model that is fitted
+    without one fold hardly knows them.
+
+    Args:
+        texts: what was labeled.
+        labels: one per text, right or wrong.
+        seed: deals the texts into folds.
+    """
+    counts: dict[str, list[int]] = defaultdict(list)
+    for position, label in enumerate(labels):
+        counts[label].append(position)
+    judged = {label: places for label, places in counts.items() if len(places) >= _FOLDS}
+    if len(judged) < 2:  # noqa: PLR2004 - one label alone contradicts nothing
+        return []
+    names = sorted(judged)
+    places = sorted(position for positions in judged.values() for position in positions)
+    given = [names.index(labels[place]) for place in places]
+    folds = _deal(given, len(names), seed)
+    chances = _out_of_fold([texts[place] for place in places], given, folds, len(names))
+    doubtful = []
+    for row, (place, own) in enumerate(zip(places, given, strict=True)):
+        best = int(chances[row].argmax())
+        if best != own:
+            doubtful.append(DoubtfulLabel(place, float(chances[row, own]), names[best]))
+    return sorted(doubtful, key=lambda one: (round(one.self_confidence, 9), one.position))
+
+
+def _deal(given: Sequence[int], labels: int, seed: int) -> list[int]:
+    # Every label is spread evenly over the folds, each label beginning with another one.
+    rng = Random(seed)  # noqa: S311 - reproducible, not secret
+    rows: list[list[int]] = [[] for _ in range(labels)]
+    for row, label in enumerate(given):
+        rows[label].append(row)
+    folds = [0] * len(given)
+    for label, members in enumerate(rows):
+        rng.shuffle(members)
+        for turn, row in enumerate(members):
+            folds[row] = (turn + label) % _FOLDS
+    return folds
+
+
+def _out_of_fold(
+    texts: Sequence[str], given: Sequence[int], folds: Sequence[int], labels: int
+) -> NDArray[np.float64]:
+    # One against the rest by coordinate descent: five times as fast as the multinomial fit with
+    # many labels, and no worse at finding errors.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    features = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
+    truth, fold_of = np.array(given), np.array(folds)
+    chances = np.zeros((len(given), labels))
+    for fold in range(_FOLDS):
+        inside, outside = fold_of == fold, fold_of != fold
+        if not inside.any():
+            continue
+        model = OneVsRestClassifier(LogisticRegression(C=20.0, solver="liblinear"))
+        model.fit(features[outside], truth[outside])
+        chances[np.ix_(inside, model.classes_)] = model.predict_proba(features[inside])
+    return chances

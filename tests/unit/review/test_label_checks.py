@@ -1,0 +1,137 @@
+"""Labels that look wrong, from the lake to the queue and back; the fit itself has its own tests."""
+
+from datetime import timedelta
+
+import pytest
+
+from flywheel.review import label_checks
+from flywheel.review.collect import collect
+from flywheel.review.label_checks import allowed_checks, is_label_check
+from flywheel.review.label_errors import DoubtfulLabel
+from flywheel.review.sent_items import read_sent, spending
+from tests.fakes.review_world import (
+    END,
+    answer,
+    classification,
+    put_answers,
+    sample_week,
+    truth,
+)
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def doubt(monkeypatch):
+    """Doubt every label, the given texts first, and return what was fitted on."""
+    seen = []
+
+    def all_of_them(texts, labels, *, seed):
+        seen.append(dict(zip(texts, labels, strict=True)))
+        return [DoubtfulLabel(place, 0.01 * place, "heat") for place in range(len(texts))]
+
+    monkeypatch.setattr(label_checks, "doubtful_labels", all_of_them)
+    return seen
+
+
+def labeled(lake, queue, *, share=0.2, budget=60, count=60):
+    """Let ann answer a week's batch and ben another item, so that he is there to be asked."""
+    review = {"budget": budget, "overlap": 0.0, "gold": 0.0, "label_checks": share}
+    workload = classification(review=review)
+    put_answers(lake, workload, [answer(number) for number in range(count)])
+    sample_week(lake, queue, workload, budget=20)
+    tasks = queue.open_tasks(workload.id, "ann")
+    for task in tasks[:-1]:
+        queue.submit(workload, task.item_id, "ann", truth(int(task.inference_id[1:])))
+    last = tasks[-1]
+    queue.submit(workload, last.item_id, "ben", truth(int(last.inference_id[1:])))
+    return workload
+
+
+def checks_of(lake, workload):
+    """Return the label checks that were sent."""
+    return [e.item for e in read_sent(lake, workload.id) if is_label_check(e.item)]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "allowed"),
+    [
+        ({"budget": 400, "sent": 100, "held_back": 0, "checked": 0}, 5),
+        ({"budget": 400, "sent": 100, "held_back": 0, "checked": 4}, 1),
+        ({"budget": 400, "sent": 100, "held_back": 0, "checked": 6}, 0),
+        ({"budget": 103, "sent": 100, "held_back": 1, "checked": 0}, 2),
+        ({"budget": 90, "sent": 100, "held_back": 1, "checked": 0}, 0),
+    ],
+)
+def test_checks_are_a_share_of_what_was_sent_and_never_break_the_budget(numbers, allowed):
+    """What disputes may still need is not spent on checks."""
+    assert allowed_checks(0.05, **numbers) == allowed
+
+
+def test_doubtful_label_is_decided_by_somebody_else(lake, queue, doubt):
+    """The check shows neither the accepted label nor the model's answer, and its answer counts."""
+    workload = labeled(lake, queue)
+    assert collect(lake, queue, workload, now=END).label_checks == 4
+    check = checks_of(lake, workload)[0]
+    assert (check.model_output, check.confidence, check.judgments) == (None, None, 1)
+    assert "fault" not in check.reason
+    root = check.item_id.removesuffix("-adjudication")
+    (before,) = lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])
+    assert before["annotators"] == ["ann"]
+    assert check.item_id not in {t.item_id for t in queue.open_tasks(workload.id, "ann")}
+    queue.submit(workload, check.item_id, "ben", "noise fault")
+    collect(lake, queue, workload, now=END + DAY)
+    (after,) = lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])
+    assert (after["output"], after["status"]) == ('"noise fault"', "accepted")
+    assert (after["annotators"], after["version"]) == (["ann", "ben"], 2)
+
+
+def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, doubt):
+    """Deciding again on some of them would bias their figure."""
+    workload = labeled(lake, queue)
+    collect(lake, queue, workload, now=END)
+    control = {e.item.input for e in read_sent(lake, workload.id) if e.item.slice == "control"}
+    assert control
+    assert not control & set(doubt[0])
+    assert not control & {check.input for check in checks_of(lake, workload)}
+
+
+def test_checks_count_in_the_period_they_are_asked_in(lake, queue, doubt):
+    """They are judgments like any other, and the share is not asked twice on one day."""
+    workload = labeled(lake, queue)
+    before = spending(lake, workload.id, "2026Q1").sent
+    collect(lake, queue, workload, now=END)
+    assert spending(lake, workload.id, "2026Q1").sent == before + 4
+    assert collect(lake, queue, workload, now=END + timedelta(hours=1)).label_checks == 0
+    assert len(doubt) == 1
+
+
+def test_no_check_without_somebody_else_to_ask(lake, queue, doubt):
+    """A workload with one annotator asks nobody to judge themselves."""
+    review = {"budget": 60, "overlap": 0.0, "gold": 0.0, "label_checks": 0.5}
+    workload = classification(review=review)
+    put_answers(lake, workload, [answer(number) for number in range(30)])
+    sample_week(lake, queue, workload, budget=20)
+    for task in queue.open_tasks(workload.id, "ann"):
+        queue.submit(workload, task.item_id, "ann", truth(1))
+    assert collect(lake, queue, workload, now=END).label_checks == 0
+
+
+def test_share_of_nothing_turns_checks_off(lake, queue, doubt):
+    """Nothing is fitted then."""
+    workload = labeled(lake, queue, share=0.0)
+    assert collect(lake, queue, workload, now=END).label_checks == 0
+    assert doubt == []
+
+
+def test_label_is_checked_once(lake, queue, doubt):
+    """Whoever decided it settled it, whatever a later fit says."""
+    workload = labeled(lake, queue, share=0.5)
+    collect(lake, queue, workload, now=END)
+    first = {check.item_id for check in checks_of(lake, workload)}
+    for task in queue.open_tasks(workload.id, "ben"):
+        queue.submit(workload, task.item_id, "ben", truth(int(task.inference_id[1:])))
+    collect(lake, queue, workload, now=END + DAY)
+    items = [check.item_id for check in checks_of(lake, workload)]
+    assert first <= set(items)
+    assert len(items) == len(set(items))
