@@ -22,6 +22,7 @@ __all__ = [
     "PreferenceRecipe",
     "ReviewPolicy",
     "SamplingShares",
+    "StrategyName",
     "Strict",
     "TrainingRecipe",
     "TriggerRules",
@@ -39,6 +40,7 @@ TimeOfDay = Annotated[
     BeforeValidator(_unquoted_time),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
+StrategyName = Literal["cluster_margin", "smallest_margin", "least_confident", "random"]
 
 
 class Strict(BaseModel):
@@ -103,6 +105,9 @@ class ReviewPolicy(Strict):
 
     budget: int = Field(default=400, ge=1, description="judgments a period, all included")
     shares: SamplingShares = SamplingShares()
+    strategy: StrategyName = Field(
+        default="cluster_margin", description="order in which uncertain answers are asked about"
+    )
     confidence: Share = 0.85
     overlap: Share = Field(default=0.1, description="share of items judged by two people")
     gold: float = Field(
