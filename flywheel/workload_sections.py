@@ -84,7 +84,11 @@ class ExtractionTask(Strict):
 
 
 class SamplingShares(Strict):
-    """How the review budget is split; the shares add up to 1."""
+    """How the review budget is split; the shares add up to 1.
+
+    ``novel`` goes to new kinds of text: groups far from everything known. What it does not need is
+    spent on uncertain answers.
+    """
 
     control: Share = 0.25
     uncertain: Share = 0.45

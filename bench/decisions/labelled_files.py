@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flywheel.delimited_file import read_delimited
 from flywheel.simulate.labelled import LabelledRow, read_labelled
 
 __all__ = ["LABELLED_FILES", "LabelledFile"]
@@ -63,11 +64,11 @@ def _multidogo(folder: Path) -> tuple[Rows, Rows]:
 
 
 def _sentences(path: Path) -> Rows:
-    from flywheel.delimited_file import read_delimited
-
     cells = (row for _, row in read_delimited(path, ["utterance", "intent"]))
     pairs = ((row["utterance"].strip(), row["intent"].strip()) for row in cells)
-    return [LabelledRow(text, label) for text, label in pairs if text and _ONE_INTENT.fullmatch(label)]
+    return [
+        LabelledRow(text, label) for text, label in pairs if text and _ONE_INTENT.fullmatch(label)
+    ]
 
 
 LABELLED_FILES = (

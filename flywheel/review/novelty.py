@@ -47,13 +47,15 @@ def find_novel(vectors: Vectors, known: Vectors) -> Iterator[NovelText]:
     far = far[:: max(1, -(-len(far) // _COMPARED))]
     alike = np.round(vectors[far] @ vectors[far].T, 4) >= bar
     open_ = np.ones(len(far), dtype=bool)
+    sizes = alike.sum(axis=1)
     while len(far):
-        sizes = alike[:, open_].sum(axis=1)
         best = int(sizes.argmax())
         if sizes[best] < _GROUP:
             return
         yield NovelText(int(far[best]), float(similarity[far[best]]), int(sizes[best]))
-        open_ &= ~alike[best]
+        covered = open_ & alike[best]
+        sizes = sizes - alike[:, covered].sum(axis=1)
+        open_ &= ~covered
 
 
 def _novelty_bar(known: Vectors) -> float | None:

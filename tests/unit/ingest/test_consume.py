@@ -41,9 +41,7 @@ def test_a_batch_lands_whole_and_is_counted(plane):
 
 def test_every_field_of_an_event_reaches_its_column(plane):
     """What a producer wrote is what a reader of the lake finds."""
-    event = make_event(
-        3, plane.workload, subject_id="s", trace_id="t", error="slow", margin=0.25
-    )
+    event = make_event(3, plane.workload, subject_id="s", trace_id="t", error="slow", margin=0.25)
     plane.log.append(INFERENCES_TOPIC, [(b"k", encode(event))])
     plane.ingest().run_once()
     (row,) = plane.lake.rows("SELECT * FROM inferences")

@@ -50,9 +50,7 @@ def test_reason_names_the_margin_where_there_is_one(lake, queue):
     chosen = workload()
     put_answers(lake, chosen, [answer(0, confidence=0.5, margin=0.1), answer(1, confidence=0.5)])
     reasons = {row["inference_id"]: row["reason"] for row in sampled(lake, queue, chosen, 2)}
-    assert reasons["i00000"] == (
-        "confidence 0.50 below 0.85, 0.10 ahead of the second best answer"
-    )
+    assert reasons["i00000"] == ("confidence 0.50 below 0.85, 0.10 ahead of the second best answer")
     assert reasons["i00001"] == "confidence 0.50 below 0.85"
 
 
