@@ -52,8 +52,8 @@ def _snips(folder: Path) -> tuple[Rows, Rows]:
 
 def _utterances(path: Path) -> Rows:
     # One of the files holds Latin-1 bytes: of a word at most, and no two texts become one by it.
-    ((intent, found),) = json.loads(path.read_text(encoding="utf-8", errors="replace")).items()
-    texts = ("".join(part["text"] for part in item["data"]).strip() for item in found)
+    ((intent, utterances),) = json.loads(path.read_text(encoding="utf-8", errors="replace")).items()
+    texts = ("".join(part["text"] for part in item["data"]).strip() for item in utterances)
     return [LabelledRow(text, intent) for text in texts if text]
 
 
