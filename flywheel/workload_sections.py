@@ -25,6 +25,7 @@ __all__ = [
     "PreferenceRecipe",
     "ReviewPolicy",
     "SamplingShares",
+    "StrategyName",
     "Strict",
     "TrainingRecipe",
     "TriggerRules",
@@ -42,6 +43,7 @@ TimeOfDay = Annotated[
     BeforeValidator(_unquoted_time),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
+StrategyName = Literal["cluster_margin", "smallest_margin", "least_confident", "random"]
 
 
 class Strict(BaseModel):
@@ -85,7 +87,11 @@ class ExtractionTask(Strict):
 
 
 class SamplingShares(Strict):
-    """How the review budget is split; the shares add up to 1."""
+    """How the review budget is split; the shares add up to 1.
+
+    ``novel`` goes to new kinds of text: groups far from everything known. What it does not need is
+    spent on uncertain answers.
+    """
 
     control: Share = 0.25
     uncertain: Share = 0.45
@@ -112,6 +118,9 @@ class ReviewPolicy(Strict):
         lt=LEVEL,
         description="fall of accuracy that the control slice must show within a period: its size "
         "follows from it, in place of shares.control",
+    )
+    strategy: StrategyName = Field(
+        default="cluster_margin", description="order in which uncertain answers are asked about"
     )
     confidence: Share = 0.85
     overlap: Share = Field(default=0.1, description="share of items judged by two people")

@@ -79,6 +79,8 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer that a model gave in production.
 
     ``output`` is the parsed answer as JSON text, ``null`` where the answer could not be parsed.
+    ``margin`` is the answer's probability less that of the runner-up (for an extraction that of the
+    least sure field), where the model server reports one.
     What a producer cannot know (an imported log has no route) it states as null.
     """
 
@@ -97,6 +99,7 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     response: _Response
     output: _Answer
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
+    margin: Annotated[float, Meta(ge=0, le=1)] | None = None
     latency_ms: Annotated[float, Meta(ge=0)] | None
     usage: Usage | None
     error: str | None = None

@@ -62,6 +62,7 @@ _ALL = [
             ("input", pa.string()),
             ("output", pa.string()),
             ("confidence", pa.float64()),
+            ("margin", pa.float64()),
             ("latency_ms", pa.float64()),
             ("prompt_tokens", pa.int64()),
             ("completion_tokens", pa.int64()),

@@ -30,8 +30,10 @@ class Answer:
     """What a model answered.
 
     ``confidence`` is the probability of the answer among the allowed answers: the product of its
-    steps' probabilities renormalised under the mask, in [0, 1]. ``output`` is None where the text
-    breaks the schema, and ``error`` then says how.
+    steps' probabilities renormalised under the mask, in [0, 1]. ``margin`` is that probability less
+    the runner-up's, in [0, 1], for an extraction that of the least sure field; None where a server
+    does not know it. ``output`` is None where the text breaks the schema, and ``error`` then says
+    how.
     """
 
     text: str
@@ -41,6 +43,7 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     error: str | None = field(default=None)
+    margin: float | None = field(default=None)
 
 
 class ModelServer(Protocol):

@@ -17,6 +17,7 @@ from flywheel.review.candidates import Candidate, known_texts, read_candidates
 from flywheel.review.gold import choose_gold, gold_beside, gold_budget, read_known_answers
 from flywheel.review.sampling import choose_items
 from flywheel.review.sent_items import item_rows, read_batch, spending
+from flywheel.review.strategies import calibrated_margin
 from flywheel.workload import Workload
 
 __all__ = ["BatchReport", "batch_name", "judgments_left", "sample_batch"]
@@ -124,7 +125,9 @@ def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -
     known = calibrations.get(candidate.release)
     if known is None or candidate.confidence is None:
         return candidate
-    return replace(candidate, confidence=known(candidate.confidence))
+    calibrated = known(candidate.confidence)
+    margin = calibrated_margin(candidate.confidence, candidate.margin, calibrated)
+    return replace(candidate, confidence=calibrated, margin=margin)
 
 
 def _keep(

@@ -19,7 +19,7 @@ WITH last AS (
 flagged AS (
   SELECT DISTINCT inference_id FROM feedback WHERE workload_id = $workload AND timestamp < $end
 )
-SELECT i.inference_id, i.input, i.output, i.confidence, i.release, i.subject_id,
+SELECT i.inference_id, i.input, i.output, i.confidence, i.margin, i.release, i.subject_id,
        i.timestamp AS event_time,
        (i.timestamp >= $start OR i.landed_at > last.at) AS in_window
 FROM first_inferences i, last
@@ -58,6 +58,7 @@ class Candidate:
     event_time: datetime
     in_window: bool = True
     flag: tuple[str, float] | None = None
+    margin: float | None = None
 
 
 def flag_of(kind: str, value: Any, output: Any) -> tuple[str, float] | None:

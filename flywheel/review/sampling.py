@@ -15,22 +15,14 @@ import numpy as np
 from flywheel.ports.review_queue import ReviewItem, ReviewSlice
 from flywheel.review.budget import items_for, part_of, split
 from flywheel.review.candidates import Candidate
+from flywheel.review.novelty import find_novel
+from flywheel.review.strategies import STRATEGIES, Answers, margin_between
 from flywheel.similarity.near_duplicates import NearDuplicates
-from flywheel.similarity.sentence_vectors import (
-    Vectors,
-    encode_sentences,
-    nearest_similarity,
-    similarity_to,
-)
+from flywheel.similarity.sentence_vectors import encode_sentences
 from flywheel.workload import Workload
 
 __all__ = ["blind_priority", "choose_items", "draw"]
 
-# A text counts as novel when the nearest known text is less similar than it is for 19 of 20 known
-# texts among themselves; the bar is measured on at most this many of them, and on no fewer than 20.
-_NOVEL_QUANTILE, _BAR_SAMPLE, _BAR_MINIMUM = 0.05, 1000, 20
-# How much of an uncertain answer's weight it loses when it means the same as one chosen already.
-_REPETITION = 0.5
 _ORDER: tuple[ReviewSlice, ...] = ("flagged", "novel", "uncertain")
 _PRIORITY: dict[ReviewSlice, float] = {"flagged": 2, "novel": 1, "uncertain": 1}
 _BLIND = 3
@@ -80,7 +72,7 @@ def choose_items(
         taken = {pick.candidate.inference_id for pick in picks}
         open_ = [candidate for candidate in ordered if candidate.inference_id not in taken]
         asked = [pick.candidate.input for pick in picks]
-        picks += _Search(workload, open_, [*known_texts, *asked]).fill(rest)
+        picks += _Search(workload, open_, [*known_texts, *asked], batch.strategy_seed).fill(rest)
     if len(picks) < total:  # thin traffic: what is judged twice is a share of it
         twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance))
     return batch.items(picks, twice, now)
@@ -108,6 +100,10 @@ class _Batch:
     @property
     def chance(self) -> float:
         return draw(self.seed, self.workload.id, self.batch_id, "overlap")
+
+    @property
+    def strategy_seed(self) -> int:
+        return int(draw(self.seed, self.workload.id, self.batch_id, "strategy") * 2**32)
 
     def control(self, candidates: Sequence[Candidate], total: int) -> list[_Pick]:
         # The k smallest hashes of N: every answer of the window has the same chance k / N, and
@@ -166,12 +162,11 @@ class _Search:
     workload: Workload
     candidates: Sequence[Candidate]
     known: Sequence[str]
+    seed: int
     taken: set[int] = field(default_factory=set)
 
     def fill(self, total: int) -> list[_Pick]:
         self._vectors = encode_sentences([candidate.input for candidate in self.candidates])
-        self._known_vectors = encode_sentences(self.known)
-        self._chosen_similarity = np.zeros(len(self.candidates))
         self._seen = NearDuplicates(
             self.workload.review.near_duplicate,
             ((str(n), text) for n, text in enumerate(self.known)),
@@ -181,7 +176,7 @@ class _Search:
         streams = {
             "flagged": self._flagged(),
             "novel": self._novel(),
-            "uncertain": self._uncertain(),
+            "uncertain": self._uncertain(total),
         }
         targets = split(total, weights)
         picks: list[_Pick] = []
@@ -198,37 +193,38 @@ class _Search:
             if self._take(number):
                 yield _Pick(self.candidates[number], "flagged", reason, weight)
 
-    def _uncertain(self) -> Iterator[_Pick]:
+    def _uncertain(self, total: int) -> Iterator[_Pick]:
         limit = self.workload.review.confidence
-        confidence = np.array(
-            [1.0 if c.confidence is None else c.confidence for c in self.candidates]
+        # The other slices have taken theirs when the first of these is asked for.
+        open_ = [
+            (number, candidate.confidence, candidate.margin)
+            for number, candidate in enumerate(self.candidates)
+            if candidate.confidence is not None and candidate.confidence < limit
+        ]
+        open_ = [row for row in open_ if row[0] not in self.taken]
+        answers = Answers(
+            np.array([confidence for _, confidence, _ in open_]),
+            np.array([margin_between(confidence, margin) for _, confidence, margin in open_]),
+            self._vectors[[number for number, _, _ in open_]],
         )
-        open_ = confidence < limit
-        while open_.any():
-            # Lowest confidence first, less so where the same was chosen in this batch already.
-            weight = (1 - confidence) * (1 - _REPETITION * np.clip(self._chosen_similarity, 0, 1))
-            number = int(np.where(open_, np.round(weight, 6), -1).argmax())
-            open_[number] = False
+        strategy = STRATEGIES[self.workload.review.strategy]
+        for place in strategy(answers, total - len(self.taken), self.seed):
+            number, confidence, margin = open_[place]
             if self._take(number):
-                value = float(confidence[number])
-                reason = f"confidence {value:.2f} below {limit:.2f}"
-                yield _Pick(self.candidates[number], "uncertain", reason, 1 - value)
+                near = "" if margin is None else f", {margin:.2f} ahead of the second best answer"
+                reason = f"confidence {confidence:.2f} below {limit:.2f}{near}"
+                doubt = 1 - float(answers.margin[place])
+                yield _Pick(self.candidates[number], "uncertain", reason, doubt)
 
     def _novel(self) -> Iterator[_Pick]:
-        bar = _novelty_bar(self._known_vectors)
-        if bar is None or not self.candidates:
-            return
-        similarity = nearest_similarity(self._vectors, self._known_vectors)
-        open_ = similarity < bar
-        while open_.any():
-            # Farthest first, from what is known and from what this batch holds by now.
-            distance = np.maximum(similarity, np.round(self._chosen_similarity, 4))
-            number = int(np.where(open_, distance, 2).argmin())
-            open_[number] = False
-            if self._take(number):
-                value = float(similarity[number])
-                reason = f"far from everything known: similarity {value:.2f}"
-                yield _Pick(self.candidates[number], "novel", reason, min(1.0, 1 - value))
+        for text in find_novel(self._vectors, encode_sentences(self.known)):
+            if self._take(text.number):
+                reason = (
+                    f"far from everything known: similarity {text.similarity:.2f}, "
+                    f"{text.group} texts alike"
+                )
+                score = min(1.0, 1 - text.similarity)
+                yield _Pick(self.candidates[text.number], "novel", reason, score)
 
     def _take(self, number: int) -> bool:
         text = self.candidates[number].input
@@ -236,19 +232,4 @@ class _Search:
             return False
         self.taken.add(number)
         self._seen.add(self.candidates[number].inference_id, text)
-        np.maximum(
-            self._chosen_similarity,
-            similarity_to(self._vectors, self._vectors[number]),
-            out=self._chosen_similarity,
-        )
         return True
-
-
-def _novelty_bar(known: Vectors) -> float | None:
-    if len(known) < _BAR_MINIMUM:
-        return None
-    step = max(1, len(known) // _BAR_SAMPLE)
-    sample = known[::step]
-    among = sample @ sample.T
-    np.fill_diagonal(among, -1)
-    return float(np.quantile(among.max(axis=1), _NOVEL_QUANTILE))

@@ -5,25 +5,28 @@ to be chosen, and costs no pass of its own. Rows are padded on the right and hol
 masked, so that every row keeps its own positions.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from flywheel.serve.margin import Step
 from flywheel.serve.mask import AnswerMask, MaskNode
 
 __all__ = ["Decoded", "decode_batch"]
 
 _PAD = 0  # any token: padding is masked
+_FORCED = Step(0.0, -math.inf)
 
 
 @dataclass
 class Decoded:
-    """Tokens of one answer, without the end token, and their probability under the mask."""
+    """Tokens of one answer, without the end token, and the steps under the mask, with it."""
 
     tokens: list[int] = field(default_factory=list)
-    log_probability: float = 0.0
+    steps: list[Step] = field(default_factory=list)
     complete: bool = False
 
 
@@ -126,11 +129,12 @@ def _run_ahead(row: _Row, mask: AnswerMask, end: int, limit: int) -> bool:
         token = row.node.forced
         if token is None:
             return True
-        _take(row, token, mask, end)
+        _take(row, token, _FORCED, mask, end)
     return False
 
 
-def _take(row: _Row, token: int, mask: AnswerMask, end: int) -> None:
+def _take(row: _Row, token: int, step: Step, mask: AnswerMask, end: int) -> None:
+    row.answer.steps.append(step)
     if token == end:
         row.answer.complete = True
         return
@@ -151,9 +155,10 @@ def _choose(rows: Sequence[_Row], hidden: Any, head: Any, mask: AnswerMask, end:
         allowed = rows[indices[0]].node.allowed
         weight = head.weight[torch.from_numpy(allowed)].float()
         scores = hidden[torch.tensor(indices)].float() @ weight.T
-        best_scores, best = torch.log_softmax(scores.double(), dim=1).max(dim=1)
-        for index, score, choice in zip(
-            indices, np.asarray(best_scores), np.asarray(best), strict=True
-        ):
-            rows[index].answer.log_probability += float(score)
-            _take(rows[index], int(allowed[choice]), mask, end)
+        chances = torch.log_softmax(scores.double(), dim=1)
+        best_chances, best = chances.max(dim=1)
+        others = chances.scatter(1, best[:, None], -math.inf).max(dim=1).values
+        decided = (np.asarray(column) for column in (best_chances, others, best))
+        for index, chance, other, choice in zip(indices, *decided, strict=True):
+            step = Step(float(chance), float(other))
+            _take(rows[index], int(allowed[choice]), step, mask, end)

@@ -123,7 +123,7 @@ class LocalModelServer:
                         codec,
                         item.tokens,
                         complete=item.complete,
-                        log_probability=item.log_probability,
+                        steps=item.steps,
                         seconds=seconds,
                         prompt_tokens=len(ids[index]),
                     )

@@ -7,6 +7,8 @@ from typing import Any
 from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
 from flywheel.ports.model_server import Answer
+from flywheel.serve.margin import Step, field_of_each_token, least_field_margin, margin_of
+from flywheel.workload import ClassificationTask
 
 __all__ = ["check_fit", "read_answer"]
 
@@ -32,7 +34,7 @@ def read_answer(
     tokens: Sequence[int],
     *,
     complete: bool,
-    log_probability: float,
+    steps: Sequence[Step],
     seconds: float,
     prompt_tokens: int,
 ) -> Answer:
@@ -43,7 +45,7 @@ def read_answer(
         codec: knows labels and schema.
         tokens: what the model wrote.
         complete: whether the end token followed; it was cut off otherwise.
-        log_probability: of the answer among the allowed answers.
+        steps: log-probabilities of each token and of the end token, under the mask.
         seconds: the answer's share of the time that its batch took.
         prompt_tokens: length of its prompt.
     """
@@ -59,9 +61,22 @@ def read_answer(
     return Answer(
         text=text,
         output=output,
-        confidence=min(1.0, math.exp(log_probability)),
+        confidence=min(1.0, math.exp(math.fsum(step.chosen for step in steps))),
         seconds=seconds,
         prompt_tokens=prompt_tokens,
         completion_tokens=len(tokens) + complete,
         error=error,
+        margin=_margin(tokenizer, codec, tokens, steps),
     )
+
+
+def _margin(
+    tokenizer: Any, codec: AnswerCodec, tokens: Sequence[int], steps: Sequence[Step]
+) -> float:
+    if isinstance(codec.workload.task, ClassificationTask):
+        return margin_of(steps)
+    fields = field_of_each_token(
+        tokens, lambda part: str(tokenizer.decode(part, skip_special_tokens=True))
+    )
+    fields += fields[-1:] * (len(steps) - len(tokens))  # the end token ends the last field
+    return least_field_margin(steps[: len(fields)], fields)

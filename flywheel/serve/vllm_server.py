@@ -6,7 +6,6 @@ log-probabilities are those after the mask: confidence has one meaning.
 """
 
 import json
-import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -31,13 +30,13 @@ from flywheel.prompt import prompt_ids, render_prompt
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
+from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
 from flywheel.workload import ClassificationTask
 
 __all__ = ["VllmModelServer"]
 
 _PROMPTS = 16  # of one request
 _OK, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR = 200, 400, 404, 500
-_POSITIVE = 1e-4  # rounding aside, a log-probability is not above zero
 
 
 class VllmModelServer:
@@ -228,18 +227,10 @@ class VllmModelServer:
         self, codec: AnswerCodec, choice: dict[str, Any], prompt: Sequence[int], seconds: float
     ) -> Answer:
         tokens, reason = list(choice["token_ids"]), choice["finish_reason"]
-        steps = choice["logprobs"]["token_logprobs"]
         if reason not in {"stop", "length"}:
             raise UnavailableError(
                 f"vLLM broke an answer off ({reason}).",
                 next_step="look at `flywheel services logs vllm`",
-            )
-        wrong = [step for step in steps if not (step is not None and step <= _POSITIVE)]
-        if wrong or len(steps) != len(tokens):
-            raise MeasurementError(
-                f"vLLM gave {len(steps)} log-probabilities for {len(tokens)} tokens, "
-                f"{len(wrong)} of which are none.",
-                next_step="start vLLM with --logprobs-mode processed_logprobs",
             )
         complete = bool(tokens) and tokens[-1] == self._tokenizer.eos_token_id
         return read_answer(
@@ -247,7 +238,7 @@ class VllmModelServer:
             codec,
             tokens[:-1] if complete else tokens,
             complete=complete,
-            log_probability=math.fsum(steps),
+            steps=read_steps(choice),
             seconds=seconds,
             prompt_tokens=len(prompt),
         )
@@ -266,8 +257,8 @@ def _completion(model: str, limit: int) -> dict[str, Any]:
         "model": model,
         "max_tokens": limit,
         "temperature": 0,
-        "logprobs": 0,
         "return_token_ids": True,
+        **TOP_LOGPROBS,
     }
 
 

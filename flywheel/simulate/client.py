@@ -62,6 +62,7 @@ def inference_event(
         output=raw_json(answer.output),
         # Products of rounded probabilities can pass 1 by the last bit.
         confidence=min(max(answer.confidence, 0.0), 1.0),
+        margin=answer.margin,
         latency_ms=answer.seconds * 1000,
         usage=Usage(
             prompt_tokens=answer.prompt_tokens,

@@ -1,5 +1,6 @@
 """What a simulation is asked to play, the workload made for it, and what one quarter showed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,15 +8,19 @@ from typing import Any, Literal
 import yaml
 
 from flywheel.workload import Workload, parse_workload
+from flywheel.workload_sections import StrategyName
 
-__all__ = ["Arm", "QuarterResult", "SimulationPlan", "write_workload"]
+__all__ = ["Arm", "QuarterResult", "SimulationPlan", "simulated_workload", "write_workload"]
 
 Arm = Literal["policy", "random"]
 
 
 @dataclass(frozen=True)
 class SimulationPlan:
-    """One arm of one simulation; ``cap`` bounds the traffic of a quarter."""
+    """One arm of one simulation; ``cap`` bounds the traffic of a quarter.
+
+    ``strategy`` orders the uncertain answers of the policy arm; the random arm has none.
+    """
 
     workload_id: str
     base: str
@@ -27,6 +32,7 @@ class SimulationPlan:
     cap: int | None
     error_rate: float
     recipe: dict[str, Any]
+    strategy: StrategyName = "cluster_margin"
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,22 @@ class QuarterResult:
     seconds: float
 
 
-def write_workload(plan: SimulationPlan, labels: list[str], home: Path) -> Workload:
+def simulated_workload(plan: SimulationPlan, labels: Sequence[str]) -> Workload:
+    """Return the workload that a plan plays."""
+    return parse_workload(_content(plan, labels), source="the simulation")
+
+
+def write_workload(plan: SimulationPlan, labels: Sequence[str], home: Path) -> Workload:
     """Write the workload file of a plan into ``home`` and return what it says."""
-    raw = {
+    folder = home / "workloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(_content(plan, labels), sort_keys=False)
+    (folder / f"{plan.workload_id}.yaml").write_text(text)
+    return simulated_workload(plan, labels)
+
+
+def _content(plan: SimulationPlan, labels: Sequence[str]) -> dict[str, Any]:
+    return {
         "id": plan.workload_id,
         "owner": "simulation",
         "description": "a labelled file replayed as traffic; times and people are simulated",
@@ -67,12 +86,9 @@ def write_workload(plan: SimulationPlan, labels: list[str], home: Path) -> Workl
         "review": {
             "budget": plan.budget,
             "shares": {"control": 0.1, "uncertain": 0.6, "novel": 0.3, "flagged": 0.0},
+            "strategy": plan.strategy,
             "overlap": 0.05,
             "gold": 0.0,  # what is measured is the policy, not the simulated people
         },
         "training": plan.recipe,
     }
-    folder = home / "workloads"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{plan.workload_id}.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-    return parse_workload(raw, source="the simulation")

@@ -51,6 +51,7 @@ def test_base_answers_before_any_adapter(server: ModelServer):
     (answer,) = server.answer("base", codec(), ["the seal leaks"])
     assert answer.output in codec().workload.taxonomy.names
     assert 0 < answer.confidence <= 1
+    assert 0 <= answer.margin <= answer.confidence
     assert answer.error is None
     assert answer.seconds > 0
 
@@ -64,6 +65,10 @@ def test_trained_adapter_answers_what_it_learnt(server: ModelServer, adapters: d
     sure = [answer.confidence for answer in server.answer("parts-0", codec(), texts)]
     before = [answer.confidence for answer in server.answer("base", codec(), texts)]
     assert all(now > then for now, then in zip(sure, before, strict=True))
+    ahead = [answer.margin for answer in server.answer("parts-0", codec(), texts)]
+    # With a token per label the others share what the answer left over.
+    for margin, chance in zip(ahead, sure, strict=True):
+        assert 2 * chance - 1 - 1e-6 <= margin <= chance
 
 
 def test_several_adapters_do_not_disturb_each_other(server: ModelServer, adapters: dict[str, Path]):

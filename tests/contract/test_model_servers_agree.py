@@ -1,4 +1,4 @@
-"""The local server and vLLM on one base: the same prompts, the same answers, the same confidence."""
+"""The local server and vLLM on one base: the same prompts, the same answers and probabilities."""
 
 import json
 import urllib.request
@@ -37,7 +37,7 @@ def servers(vllm, micro_adapters):
 @pytest.mark.parametrize("workload", [classification(), extraction()], ids=lambda w: w.id)
 @pytest.mark.parametrize("shots", [0, 3])
 def test_servers_agree(servers, workload: Workload, release: str, shots: int):
-    """Every answer is the same text, and its confidence within 0.0001."""
+    """Every answer is the same text, its confidence and its margin within 0.0001."""
     written = AnswerCodec(workload, codec().surfaces)
     examples = [
         Shot(text, workload.with_label({"part": name, "urgency": "low"}, name))
@@ -50,6 +50,7 @@ def test_servers_agree(servers, workload: Workload, release: str, shots: int):
     assert [answer.output for answer in local] == [answer.output for answer in remote]
     assert [answer.error for answer in local] == [answer.error for answer in remote]
     assert [a.confidence for a in local] == pytest.approx([a.confidence for a in remote], abs=1e-4)
+    assert [a.margin for a in local] == pytest.approx([a.margin for a in remote], abs=1e-4)
     for one, other in zip(local, remote, strict=True):
         assert (one.prompt_tokens, one.completion_tokens) == (
             other.prompt_tokens,

@@ -1,14 +1,17 @@
 """Ingest: what it lands, reports and leaves, in one batch and in a long run."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from flywheel.errors import LogGapError, UnavailableError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ingest.consume import STEPS
-from tests.fakes.event_makers import START, make_event, make_workload
+from flywheel.lake.tables import TABLES
+from tests.fakes.event_makers import START, keyed, make_event, make_workload
 
 
 class _Stopped(Exception):  # noqa: N818 - no error, the test's own end of a process
@@ -38,19 +41,57 @@ def test_a_batch_lands_whole_and_is_counted(plane):
 
 def test_every_field_of_an_event_reaches_its_column(plane):
     """What a producer wrote is what a reader of the lake finds."""
-    event = make_event(3, plane.workload, subject_id="s", trace_id="t", error="slow")
+    event = make_event(3, plane.workload, subject_id="s", trace_id="t", error="slow", margin=0.25)
     plane.log.append(INFERENCES_TOPIC, [(b"k", encode(event))])
     plane.ingest().run_once()
     (row,) = plane.lake.rows("SELECT * FROM inferences")
     names = ("inference_id", "timestamp", "workload_id", "workload_revision", "client_id")
     names += ("subject_id", "trace_id", "route", "release", "base_model", "confidence")
-    names += ("latency_ms", "error", "schema_version")
+    names += ("margin", "latency_ms", "error", "schema_version")
     assert {name: row[name] for name in names} == {name: getattr(event, name) for name in names}
     assert (row["prompt_tokens"], row["completion_tokens"]) == (20, 1)
     assert row["request"] == bytes(event.request).decode()
     assert row["response"] == bytes(event.response).decode()
     assert row["output"] == bytes(event.output).decode()
     assert (row["topic"], row["offset"]) == (INFERENCES_TOPIC, 0)
+
+
+def test_a_lake_made_before_the_margin_takes_events_with_one(plane, monkeypatch):
+    """Rows landed before the column was there are read with null, and landing goes on."""
+    handle = plane.lake.handle("inferences")
+    table = handle.table
+    before = replace(table, schema=table.schema.remove(table.schema.get_field_index("margin")))
+    monkeypatch.setattr(handle, "table", before)
+    lake_rows = inference_rows(plane, 0).drop_columns("margin")
+    plane.lake.append("inferences", lake_rows)
+    monkeypatch.undo()
+    assert "margin" not in {field.name for field in handle.refresh().schema().fields}
+    plane.log.append(
+        INFERENCES_TOPIC,
+        [keyed(make_event(1, plane.workload, margin=0.4)), keyed(make_event(2, plane.workload))],
+    )
+    plane.ingest().run_once()
+    rows = plane.lake.rows("SELECT margin FROM first_inferences ORDER BY timestamp")
+    assert [row["margin"] for row in rows] == [None, 0.4, None]
+
+
+def inference_rows(plane, number):
+    """Return the rows that ingest would have landed of one event."""
+    event = make_event(number, plane.workload)
+    names = [name for name in TABLES["inferences"].schema.names if hasattr(event, name)]
+    texts = {"request", "response", "output"}
+    values = {
+        name: bytes(getattr(event, name)).decode() if name in texts else getattr(event, name)
+        for name in names
+    }
+    row = values | {
+        "topic_id": "before",
+        "partition": 0,
+        "offset": 0,
+        "day": event.timestamp.date(),
+        "landed_at": plane.clock.now(),
+    }
+    return pa.Table.from_pylist([row], schema=TABLES["inferences"].schema)
 
 
 def test_a_bound_is_kept_and_the_rest_is_lag(plane):

@@ -9,6 +9,7 @@ from flywheel.prompt import completion_ids, render_prompt
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import LoadedModel, load_model
 from flywheel.serve.local_server import LocalModelServer
+from flywheel.serve.margin import margin_of
 from flywheel.serve.mask import AnswerMask, MaskNode
 from flywheel.workload import Workload
 from tests.fakes.micro_base import classification, codec, extraction, micro_base
@@ -62,9 +63,54 @@ def test_confidence_is_the_share_among_all_allowed_answers(
         loaded.model, mask, [prompt], end=loaded.tokenizer.eos_token_id, limit=60
     )
     assert decoded.complete
-    assert math.exp(decoded.log_probability) == pytest.approx(
-        every[tuple(decoded.tokens)], rel=1e-4
+    probability = math.exp(math.fsum(step.chosen for step in decoded.steps))
+    assert probability == pytest.approx(every[tuple(decoded.tokens)], rel=1e-4)
+
+
+def test_margin_is_exact_where_one_step_decides(loaded: LoadedModel):
+    """With a token per label the margin is the two largest probabilities' difference."""
+    mask = mask_of(loaded, codec())
+    prompt = loaded.tokenizer(render_prompt(classification(), "the seal leaks"))["input_ids"]
+    first, second = sorted(endings(loaded, mask, mask.root, prompt).values())[:-3:-1]
+    (answer,) = LocalModelServer(micro_base().folder).answer("base", codec(), ["the seal leaks"])
+    assert answer.confidence == pytest.approx(first, rel=1e-4)
+    assert answer.margin == pytest.approx(first - second, abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ["the seal leaks", "urgent: weld cracked"])
+def test_margin_never_promises_more_than_there_is(loaded: LoadedModel, text: str):
+    """Over labels of several tokens it is at most the answer's lead over every other answer."""
+    made = named(classification())
+    mask = mask_of(loaded, made)
+    prompt = loaded.tokenizer(render_prompt(classification(), text))["input_ids"]
+    every = endings(loaded, mask, mask.root, prompt)
+    (decoded,) = decode_batch(
+        loaded.model, mask, [prompt], end=loaded.tokenizer.eos_token_id, limit=60
     )
+    best_other = max(chance for path, chance in every.items() if path != tuple(decoded.tokens))
+    lead = every[tuple(decoded.tokens)] - best_other
+    assert 0 <= margin_of(decoded.steps) <= max(0.0, lead) + 1e-6
+
+
+def test_margin_of_an_extraction_is_that_of_its_least_sure_field(loaded: LoadedModel):
+    """A field's margin is that of its values, given the fields before it."""
+    raw = extraction().model_dump(mode="json", by_alias=True)
+    workload = Workload.model_validate({**raw, "limits": {"answer_tokens": 60}})
+    made = named(workload)
+    mask = mask_of(loaded, made)
+    prompt = loaded.tokenizer(render_prompt(workload, "the seal leaks"))["input_ids"]
+    by_value: dict[tuple[str, str], float] = {}
+    for path, chance in endings(loaded, mask, mask.root, prompt).items():
+        said = made.decode(loaded.tokenizer.decode(path))
+        key = (said["part"], said["urgency"])
+        by_value[key] = by_value.get(key, 0.0) + chance
+    (answer,) = LocalModelServer(micro_base().folder).answer("base", made, ["the seal leaks"])
+    part, other = answer.output["part"], {"low": "high", "high": "low"}
+    total = by_value[part, "low"] + by_value[part, "high"]
+    urgency = answer.output["urgency"]
+    lead = (by_value[part, urgency] - by_value[part, other[urgency]]) / total
+    assert answer.margin is not None
+    assert 0 <= answer.margin <= max(0.0, lead) + 1e-4
 
 
 def test_every_path_is_an_allowed_answer(loaded: LoadedModel):
