@@ -33,6 +33,7 @@ def drift(
         workload,
         promoted_at=max(promoted, default=None),
         now=platform.clock.now(),
+        release=platform.state.champion(workload_id),
     )
     if json_output:
         _console.print_json(data=[report.to_dict() for report in reports])

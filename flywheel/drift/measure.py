@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import date
 from functools import partial
 
+from flywheel.control_slice import ControlDay
 from flywheel.drift import sentence
 from flywheel.drift.cause import find_cause
 from flywheel.drift.compare import compare
 from flywheel.drift.merged import merge, read_parts, read_profile
 from flywheel.drift.profile import refresh_profiles
-from flywheel.drift.quality import QualityPair, quality_shift
+from flywheel.drift.quality import quality_shift
 from flywheel.drift.report import ColumnDrift, DriftReport, QualityShift, Verdict
 from flywheel.drift.window import Window
 from flywheel.drift.word_chance import word_chance
@@ -28,7 +29,7 @@ def measure_drift(
     *,
     reference: Window,
     current: Window,
-    quality: QualityPair | None = None,
+    quality: Sequence[ControlDay] | None = None,
 ) -> DriftReport:
     """Compare a window of traffic with the reference and name the cause of a shift.
 
@@ -39,13 +40,15 @@ def measure_drift(
         workload: whose thresholds count.
         reference: the production window fixed at promotion.
         current: the window to judge.
-        quality: judged control answers of both, where people judged some.
+        quality: what was judged of the answers of each day since the promotion; None: unknown.
     """
     for window in (reference, current):
         refresh_profiles(lake, workload, window)
     parts = list(read_parts(lake, workload, reference, days=workload.drift.window_days).values())
     old, new = merge(*parts), read_profile(lake, workload, current)
-    shift = quality_shift(quality, threshold=workload.drift.quality_drop) if quality else None
+    shift = None
+    if quality is not None:
+        shift = quality_shift(quality, allowed_drop=workload.drift.quality_drop)
     least = workload.drift.minimum_events
     if min(old.events, new.events) < least:
         return DriftReport(
@@ -92,7 +95,7 @@ def measure_windows(
     reference: Window,
     until: date,
     count: int | None = None,
-    quality: QualityPair | None = None,
+    quality: Sequence[ControlDay] | None = None,
 ) -> list[DriftReport]:
     """Measure the last windows before a day, oldest first; by default as many as must drift.
 
@@ -102,7 +105,7 @@ def measure_windows(
         reference: the production window fixed at promotion.
         until: first day after the last window.
         count: number of windows.
-        quality: judged control answers, for the last window.
+        quality: what was judged since the promotion, shown with the last window.
     """
     days = workload.drift.window_days
     number = count or workload.drift.windows

@@ -1,18 +1,17 @@
 """The daily look: profile, measure the last windows, keep the verdicts in the lake."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pyarrow as pa
 from pydantic import TypeAdapter
 
 from flywheel.answers import canonical_json
-from flywheel.control_slice import control_accuracy
+from flywheel.control_slice import ControlDay, control_days
 from flywheel.drift.measure import measure_windows
 from flywheel.drift.profile import refresh_profiles, stale_days
-from flywheel.drift.quality import QualityPair
-from flywheel.drift.reference import References, reference_windows
+from flywheel.drift.reference import first_whole_day, reference_windows
 from flywheel.drift.report import DriftReport
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
@@ -28,7 +27,12 @@ __all__ = [
 
 
 def observe_drift(
-    lake: Lake, workload: Workload, *, promoted_at: datetime | None, now: datetime
+    lake: Lake,
+    workload: Workload,
+    *,
+    promoted_at: datetime | None,
+    now: datetime,
+    release: str | None = None,
 ) -> list[DriftReport]:
     """Measure the last windows before ``now`` and keep the verdicts; oldest first.
 
@@ -41,6 +45,7 @@ def observe_drift(
         workload: whose thresholds count.
         promoted_at: when the present champion was promoted.
         now: the windows end at the last midnight before it.
+        release: whose quality is watched: the champion; None for whatever answered.
     """
     refresh_all_profiles(lake, workload, now)
     if promoted_at is None:
@@ -58,7 +63,7 @@ def observe_drift(
         reference=references.inputs,
         until=until,
         count=count,
-        quality=_quality(lake, workload, references, now),
+        quality=_judged_days(lake, workload, promoted_at, now, release),
     )
     record_reports(lake, reports, now=now)
     return reports
@@ -124,20 +129,14 @@ def _row(report: DriftReport, now: datetime) -> dict[str, Any]:
     }
 
 
-def _quality(
-    lake: Lake, workload: Workload, references: References, now: datetime
-) -> QualityPair | None:
-    # Compared are the champion's first weeks and the last windows; both are its own answers.
-    if references.answers is None:
-        return None
-    length = workload.drift.windows * workload.drift.window_days
-    end = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
-    answers = references.answers
-    return QualityPair(
-        control_accuracy(lake, workload, _midnight(answers.start), _midnight(answers.end)),
-        control_accuracy(lake, workload, end - timedelta(days=length), end),
-    )
+def _judged_days(
+    lake: Lake, workload: Workload, promoted_at: datetime, now: datetime, release: str | None
+) -> tuple[ControlDay, ...]:
+    # Every judged answer since the promotion, from the first whole day on: the day of the
+    # promotion was answered by two releases.
+    start, end = _midnight(first_whole_day(promoted_at)), _midnight(now.astimezone(UTC).date())
+    return control_days(lake, workload, start, end, release=release) if start < end else ()
 
 
-def _midnight(day: Any) -> datetime:
+def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)

@@ -1,6 +1,7 @@
 """What a drift measurement found, as values that ledgers, checks and pages can show."""
 
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any, Literal
 
 from flywheel.drift.window import Window
@@ -75,9 +76,10 @@ class Cause:
 
 @dataclass(frozen=True)
 class QualityShift:
-    """Accuracy on the control slice before and now.
+    """Accuracy on the control slice before and since its most likely change.
 
-    ``fell`` is None where too few judgments were given to say.
+    ``fell`` is None where too few judgments were given to say. ``statistic`` is compared with
+    ``limit``. Reports measured by an earlier version compare two fixed windows and have neither.
     """
 
     reference: float | None
@@ -88,6 +90,9 @@ class QualityShift:
     interval: tuple[float, float] | None
     fell: bool | None
     note: str = ""
+    changed_on: date | None = None
+    statistic: float | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,11 @@ class DriftReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for ledgers and metadata."""
+        values = asdict(self)
+        if self.quality is not None and self.quality.changed_on is not None:
+            values["quality"]["changed_on"] = self.quality.changed_on.isoformat()
         return {
-            **asdict(self),
+            **values,
             "reference": self.reference.to_dict(),
             "current": self.current.to_dict(),
             "drifted_columns": list(self.drifted_columns),

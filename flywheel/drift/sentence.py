@@ -101,10 +101,14 @@ def _quality(quality: QualityShift) -> str:
     assert quality.interval is not None  # known wherever the drop is
     low, high = quality.interval
     verb = "fell" if quality.fell else "did not fall measurably"
+    since = f" since {quality.changed_on}" if quality.changed_on else ""
+    chance = ""
+    if quality.statistic is not None and quality.limit is not None:
+        chance = f"; {quality.statistic:.1f} standard deviations, {quality.limit:g} count"
     return (
-        f"Accuracy on the control slice {verb}: {quality.reference:.2f} of "
+        f"Accuracy on the control slice {verb}{since}: {quality.reference:.2f} of "
         f"{quality.reference_judged} to {quality.current:.2f} of {quality.current_judged} "
-        f"(difference {-quality.drop:+.2f}, 95 % interval {-high:+.2f} to {-low:+.2f})."
+        f"(difference {-quality.drop:+.2f}, 95 % interval {-high:+.2f} to {-low:+.2f}{chance})."
     )
 
 
