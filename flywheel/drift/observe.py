@@ -14,6 +14,7 @@ from flywheel.drift.profile import refresh_profiles, stale_days
 from flywheel.drift.reference import first_whole_day, reference_windows
 from flywheel.drift.report import DriftReport
 from flywheel.drift.window import Window
+from flywheel.drift.window_length import events_by_day, window_length
 from flywheel.lake.store import Lake
 from flywheel.workload import Workload
 
@@ -36,7 +37,8 @@ def observe_drift(
 ) -> list[DriftReport]:
     """Measure the last windows before ``now`` and keep the verdicts; oldest first.
 
-    Windows that reach back before the promotion are not measured: their answers, and perhaps
+    Thin traffic is judged over longer windows, and compared with a longer reference, until they
+    hold the events that a verdict needs. Windows that reach back before the promotion are not measured: their answers, and perhaps
     their labels, are those of another time. Before the first promotion there is no reference and
     the list is empty.
 
@@ -50,19 +52,26 @@ def observe_drift(
     refresh_all_profiles(lake, workload, now)
     if promoted_at is None:
         return []
-    references = reference_windows(workload, promoted_at=promoted_at, until=now)
-    days = workload.drift.window_days
     until = now.astimezone(UTC).date()
     since = promoted_at.astimezone(UTC).date()
-    count = min(workload.drift.windows, (until - since).days // days)
-    if count < 1:
+    if (until - since).days < workload.drift.window_days:
         return []
+
+    def references(days: int) -> Window:
+        return reference_windows(
+            workload, promoted_at=promoted_at, until=now, window_days=days
+        ).inputs
+
+    events = events_by_day(lake, workload, Window(date.min, until))
+    days = window_length(workload, events, references, until=until, since=since)
+    count = min(workload.drift.windows, (until - since).days // days)
     reports = measure_windows(
         lake,
         workload,
-        reference=references.inputs,
+        reference=references(days),
         until=until,
         count=count,
+        days=days,
         quality=_judged_days(lake, workload, promoted_at, now, release),
     )
     record_reports(lake, reports, now=now)
@@ -82,10 +91,13 @@ def unprofiled_days(lake: Lake, workload: Workload, now: datetime) -> dict[date,
 
 
 def record_reports(lake: Lake, reports: Sequence[DriftReport], *, now: datetime) -> None:
-    """Keep reports in ``drift_reports``; a window measured again replaces its row."""
+    """Keep reports in ``drift_reports``: one for each end, the last measured.
+
+    A window measured again, perhaps in another length, replaces its row.
+    """
     for report in reports:
         row = _row(report, now)
-        where = {key: row[key] for key in ("workload_id", "window_start", "window_end")}
+        where = {key: row[key] for key in ("workload_id", "window_end")}
         lake.replace("drift_reports", pa.Table.from_pylist([row]), where=where)
 
 

@@ -28,12 +28,23 @@ class References:
     answers: Window | None
 
 
-def reference_windows(workload: Workload, *, promoted_at: datetime, until: datetime) -> References:
-    """Return the references of a promotion for windows that end at ``until``."""
-    judged = workload.drift.windows * workload.drift.window_days
+def reference_windows(
+    workload: Workload,
+    *,
+    promoted_at: datetime,
+    until: datetime,
+    window_days: int | None = None,
+) -> References:
+    """Return the references of a promotion for windows that end at ``until``.
+
+    ``window_days`` is the length of a window, by default the workload's; thin traffic is judged
+    over longer ones, and its reference is longer in proportion.
+    """
+    length = window_days or workload.drift.window_days
+    judged = workload.drift.windows * length
     before = Window.ending(promoted_at, judged)
     first = first_whole_day(promoted_at)
-    answers = Window(first, first + timedelta(days=_WINDOWS * workload.drift.window_days))
+    answers = Window(first, first + timedelta(days=_WINDOWS * length))
     if answers.end <= Window.ending(until, judged).start:
         return References(answers, answers)
     return References(before, None)

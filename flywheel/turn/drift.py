@@ -100,6 +100,7 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
             reference=newest.reference,
             current=newest.current,
             path=folder / f"drift-{newest.current.end}.html",
+            columns=newest.columns,
         )
     written = sorted(folder.glob("drift-*.html"))
     return DriftLook(
@@ -113,6 +114,8 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
                 "score": column.score,
                 "threshold": column.threshold,
                 "by chance": column.chance,
+                "change": None if column.change is None else column.change.size,
+                "change that counts": None if column.change is None else column.change.threshold,
                 "drifted": column.drifted,
                 "note": column.note,
             }
