@@ -112,11 +112,7 @@ class ReviewPolicy(Strict):
 
 
 class DriftThresholds(Strict):
-    """From which change a column counts as drifted, beyond chance, and for how long.
-
-    Words and categories drift by their distance or by a share, whichever counts first; numbers by
-    their stability index.
-    """
+    """From which change, beyond chance, a column counts as drifted, and for how long."""
 
     psi: float = Field(default=0.2, gt=0, description="population stability index of a number")
     jensen_shannon: Share = Field(default=0.15, description="distance of words and categories")

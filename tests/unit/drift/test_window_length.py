@@ -51,19 +51,19 @@ def test_ten_events_a_day_get_a_verdict(lake, land, defect_reports):
     """A week holds 70 of the 120 events that this workload asks for, and two hold enough."""
     calls = generate(
         defect_reports,
-        start=datetime(2026, 2, 1, tzinfo=UTC),
+        start=datetime(2026, 3, 15, tzinfo=UTC),
         end=datetime(2026, 5, 1, tzinfo=UTC),
         per_day=10,
         seed=3,
         drift=None,
     )
     land(lake, calls)
-    now, promoted = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    now, promoted = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
     reports = observe_drift(lake, defect_reports, promoted_at=promoted, now=now)
     assert [len(report.current.days) for report in reports] == [14, 14]
     assert [report.verdict is not None for report in reports] == [True, True]
     early = observe_drift(
-        lake, defect_reports, promoted_at=promoted, now=datetime(2026, 3, 9, tzinfo=UTC)
+        lake, defect_reports, promoted_at=promoted, now=datetime(2026, 4, 9, tzinfo=UTC)
     )
     assert early[-1].verdict is None
     assert "120 take 1" in early[-1].reason
