@@ -163,14 +163,18 @@ class ReviewPolicy(Strict):
 
 
 class DriftThresholds(Strict):
-    """From which score a column counts as drifted, and for how long."""
+    """From which change, beyond chance, a column counts as drifted, and for how long."""
 
-    psi: float = Field(default=0.2, gt=0, description="population stability index of a column")
+    psi: float = Field(default=0.2, gt=0, description="population stability index of a number")
     jensen_shannon: Share = Field(default=0.15, description="distance of words and categories")
+    risen_words: Share = Field(default=0.05, description="share of texts with new or risen words")
+    share_change: Share = Field(default=0.03, description="change of a category's share")
     quality_drop: Share = Field(default=0.05, description="fall of accuracy on the control slice")
     window_days: int = Field(default=7, ge=1)
     windows: int = Field(default=2, ge=1, description="drifted windows in a row that count")
-    minimum_events: int = Field(default=200, ge=10, description="fewer in a window: no verdict")
+    minimum_events: int = Field(
+        default=200, ge=10, description="events a verdict needs; a thin window is made longer"
+    )
 
 
 class DailyTimes(Strict):

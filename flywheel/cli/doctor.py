@@ -12,8 +12,11 @@ from rich.text import Text
 
 from flywheel.cli.connections import connection_findings
 from flywheel.cli.findings import Finding, checked, masked
+from flywheel.errors import FlywheelError
+from flywheel.turn.drift import quality_outlook
 from flywheel.turn.landing import unread
 from flywheel.wiring import Platform, open_platform
+from flywheel.workload import Workload
 
 __all__ = ["app"]
 
@@ -32,6 +35,7 @@ def doctor() -> None:
     findings = list(_findings(platform))
     for finding in findings:
         mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
+        mark = "[yellow]note[/yellow]" if finding.warning else mark
         detail = masked(finding.detail, platform.settings)
         table.add_row(Text(finding.what), mark, Text(detail))
     _console.print(table)
@@ -64,6 +68,16 @@ def _findings(platform: Platform) -> Iterator[Finding]:
         yield checked(what, check)
     for key, workload in platform.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
+        yield _quality_trigger(platform, workload)
+
+
+def _quality_trigger(platform: Platform, workload: Workload) -> Finding:
+    what = f"quality trigger of {workload.id}"
+    try:
+        promise = quality_outlook(platform, workload)
+    except FlywheelError as error:
+        return Finding(what, False, str(error))
+    return Finding(what, True, promise.sentence, warning=not promise.holds)
 
 
 def _events(platform: Platform) -> int:

@@ -33,6 +33,7 @@ def drift(
         workload,
         promoted_at=max(promoted, default=None),
         now=platform.clock.now(),
+        release=platform.state.champion(workload_id),
     )
     if json_output:
         _console.print_json(data=[report.to_dict() for report in reports])
@@ -48,20 +49,32 @@ def drift(
     if html is not None:
         last = reports[-1]
         write_evidently_report(
-            platform.lake, workload, reference=last.reference, current=last.current, path=html
+            platform.lake,
+            workload,
+            reference=last.reference,
+            current=last.current,
+            path=html,
+            columns=last.columns,
         )
         _console.print(f"Evidently's report: {html}")
 
 
 def _table(report: DriftReport) -> Table:
     table = Table(title=f"{report.current} against {report.reference}")
-    for name in ("column", "method", "score", "threshold", "by chance", ""):
+    for name in ("column", "method", "score", "threshold", "by chance", "change", ""):
         table.add_column(name, justify="right" if name not in ("column", "method", "") else "left")
     for column in report.columns:
         score = "-" if column.score is None else f"{column.score:.3f}"
         by_chance = "-" if column.chance is None else f"{column.chance:.3f}"
+        change = "-" if column.change is None else f"{column.change.size:+.1%}"
         note = "drifted" if column.drifted else column.note
         table.add_row(
-            column.column, column.method, score, f"{column.threshold:g}", by_chance, Text(note)
+            column.column,
+            column.method,
+            score,
+            f"{column.threshold:g}",
+            by_chance,
+            change,
+            Text(note),
         )
     return table

@@ -17,11 +17,15 @@ _STARS = "***"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether it is well, and a word on it."""
+    """What was looked at, whether it is well, and a word on it.
+
+    A ``warning`` says what the settings cannot deliver; it is shown and fails nothing.
+    """
 
     what: str
     good: bool
     detail: str
+    warning: bool = False
 
 
 def checked(what: str, check: Callable[[], str]) -> Finding:

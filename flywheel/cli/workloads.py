@@ -9,6 +9,7 @@ from rich.text import Text
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 from flywheel.taxonomy_change import add_labels
+from flywheel.workload import load_workload
 from flywheel.workload_file import labels_in_csv, workload_text
 
 __all__ = ["app"]
@@ -28,6 +29,8 @@ def init(
     label_column: str = typer.Option("label", help="column of the labels in that file"),
 ) -> None:
     """Write a commented workload file that loads as it is."""
+    from flywheel.drift.quality_promise import quality_promise  # noqa: PLC0415 - loaded when needed
+
     folder = load_settings().workload_folder
     path = folder / f"{workload_id}.yaml"
     if path.exists():
@@ -39,6 +42,9 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     _console.print(Text(f"wrote {path} with {len(labels)} labels"))
+    promise = quality_promise(load_workload(path))
+    if not promise.holds:
+        _console.print(Text(f"note: {promise.sentence}."))
     if from_csv:
         _console.print(
             Text(

@@ -1,7 +1,8 @@
 """Score two profiles column by column, and tell a shift from chance.
 
-A column drifted when its score passes the workload's threshold *and* what windows of this size
-reach without drift.
+A column drifted when its distance (PSI, Jensen-Shannon) or its change in shares (texts with risen
+words, the category that moved most) passes the workload's threshold *and* what windows of this
+size reach without drift.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,16 +14,24 @@ from numpy.typing import NDArray
 
 from flywheel.drift.merged import Histogram, Profile
 from flywheel.drift.profile import BINS
-from flywheel.drift.report import ColumnDrift
-from flywheel.drift.scores import Cells, cells_of, chance, jensen_shannon, psi
+from flywheel.drift.report import ColumnDrift, ShareChange
+from flywheel.drift.scores import (
+    Cells,
+    cells_of,
+    chance,
+    confidence_cells,
+    jensen_shannon,
+    psi,
+)
+from flywheel.drift.share_change import MARGIN, largest_share_change, risen_words_change
+from flywheel.drift.word_chance import TextSample, word_chance
 from flywheel.workload import Workload
 
-__all__ = ["WordChance", "compare"]
+__all__ = ["compare"]
 
 Role = Literal["input", "output", "service"]
 Method = Literal["psi", "jensen_shannon"]
 Vector = NDArray[np.float64]
-WordChance = Callable[[Cells], float]
 _ROLES: dict[str, Role] = {
     "input_length": "input",
     "vocabulary": "input",
@@ -33,9 +42,6 @@ _ROLES: dict[str, Role] = {
 # Answers of another release are no drift of the traffic.
 _SAME_RELEASE = 0.9
 _FEWEST_PARTS = 3
-# Of 63 weeks of simulated traffic without drift (175 events each), three passed chance by this
-# margin, never two in a row.
-_MARGIN = 1.1
 
 
 def compare(
@@ -44,7 +50,7 @@ def compare(
     new: Profile,
     *,
     parts: Sequence[Profile] = (),
-    by_words: WordChance | None = None,
+    texts: TextSample | None = None,
 ) -> tuple[ColumnDrift, ...]:
     """Score every column of two profiles.
 
@@ -53,7 +59,8 @@ def compare(
         old: the reference.
         new: the window to judge.
         parts: the profiles that ``old`` is the sum of, to see how far ordinary weeks are apart.
-        by_words: what chance explains of the words' distance; else single words are drawn.
+        texts: a sample of the texts of both windows; without it single words are drawn, and the
+            share of texts with risen words is not known.
     """
     same_release = _overlap(old.columns.get("release"), new.columns.get("release"))
     columns = []
@@ -66,8 +73,9 @@ def compare(
         if note:
             columns.append(_unscored(workload, name, role, note))
             continue
-        estimate = partial(_by_chance, workload, name, parts, by_words)
-        columns.append(_column(workload, name, role, (old, new), estimate))
+        estimate = partial(_by_chance, workload, name, parts, texts)
+        change = _change(workload, name, (old, new), parts, texts)
+        columns.append(_column(workload, name, role, (old, new), estimate, change))
     return tuple(columns)
 
 
@@ -95,16 +103,49 @@ def _column(
     role: Role,
     profiles: tuple[Profile, Profile],
     estimate: Callable[[Cells, Vector, Vector], float],
+    change: ShareChange | None,
 ) -> ColumnDrift:
     method, threshold = _method(workload, name)
     reference, current = (_histogram(profile, name) for profile in profiles)
-    cells = cells_of(reference, current)
+    cells = _cells(name, reference, current)
     before, now = cells.vector(reference), cells.vector(current)
     value = _score(method, before, now)
     # What chance explains is the costly part, and matters only beyond the threshold.
-    by_chance = _MARGIN * estimate(cells, before, now) if value >= threshold else None
+    by_chance = MARGIN * estimate(cells, before, now) if value >= threshold else None
     drifted = by_chance is not None and value > by_chance
-    return ColumnDrift(name, role, method, value, threshold, by_chance, drifted=drifted)
+    drifted = drifted or (change is not None and change.counts)
+    return ColumnDrift(
+        name, role, method, value, threshold, by_chance, drifted=drifted, change=change
+    )
+
+
+def _cells(name: str, reference: Histogram, current: Histogram) -> Cells:
+    build = confidence_cells if name == "confidence" else cells_of
+    return build(reference, current)
+
+
+def _change(
+    workload: Workload,
+    name: str,
+    profiles: tuple[Profile, Profile],
+    parts: Sequence[Profile],
+    texts: TextSample | None,
+) -> ShareChange | None:
+    if name in BINS:
+        return None
+    if name == "vocabulary":
+        if texts is None:
+            return None
+        return risen_words_change(texts, threshold=workload.drift.risen_words, seed=workload.seed)
+    reference, current = (_histogram(profile, name) for profile in profiles)
+    cells = cells_of(reference, current)
+    return largest_share_change(
+        cells.names,
+        cells.vector(reference),
+        cells.vector(current),
+        [cells.vector(_histogram(part, name)) for part in parts],
+        threshold=workload.drift.share_change,
+    )
 
 
 def _score(method: Method, before: Vector, now: Vector) -> float:
@@ -115,14 +156,14 @@ def _by_chance(
     workload: Workload,
     name: str,
     parts: Sequence[Profile],
-    by_words: WordChance | None,
+    texts: TextSample | None,
     cells: Cells,
     before: Vector,
     now: Vector,
 ) -> float:
     method, _ = _method(workload, name)
-    if name == "vocabulary" and by_words is not None:
-        drawn = by_words(cells)
+    if name == "vocabulary" and texts is not None:
+        drawn = word_chance(texts, cells, seed=workload.seed)
     else:
         drawn = chance(method, before, now, seed=workload.seed)
     return max(drawn, _between_parts(cells, name, parts, method))

@@ -1,10 +1,12 @@
 """Evidently's HTML report on a sample, for a person to open; no verdict is taken from it."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from flywheel.drift.profile import category_columns
+from flywheel.drift.report import ColumnDrift
 from flywheel.drift.window import Window
 from flywheel.errors import MeasurementError
 from flywheel.lake.store import Lake
@@ -17,12 +19,19 @@ _NUMERIC = {"input_length": "length(input)", "confidence": "confidence", "latenc
 
 
 def write_evidently_report(
-    lake: Lake, workload: Workload, *, reference: Window, current: Window, path: Path
+    lake: Lake,
+    workload: Workload,
+    *,
+    reference: Window,
+    current: Window,
+    path: Path,
+    columns: Sequence[ColumnDrift] = (),
 ) -> Path:
     """Write Evidently's drift report on at most 5,000 events of each window as one HTML file.
 
     Method and threshold are fixed per column, since Evidently would choose them by the number of
-    rows. Texts are left out: their words are in our own report, and Evidently takes long over
+    rows. Given our own ``columns``, the threshold of each is also what windows of this size reach
+    by chance, so that both verdicts stand for the same. Texts are left out: their words are in our own report, and Evidently takes long over
     them. So are columns without any value on one side, over which it fails.
 
     Raises:
@@ -37,7 +46,7 @@ def write_evidently_report(
     with warnings.catch_warnings():
         # Its dependencies warn of their own future; nothing of that is ours to change.
         warnings.simplefilter("ignore")
-        html = _render(workload, old, new)
+        html = _render(workload, old, new, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     draft.write_text(html, encoding="utf-8")
@@ -59,7 +68,7 @@ def _sample(lake: Lake, workload: Workload, window: Window) -> Any:
     return table.to_pandas()
 
 
-def _render(workload: Workload, old: Any, new: Any) -> str:
+def _render(workload: Workload, old: Any, new: Any, measured: Sequence[ColumnDrift]) -> str:
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -76,6 +85,7 @@ def _render(workload: Workload, old: Any, new: Any) -> str:
         per_column_threshold={
             **dict.fromkeys(numeric, workload.drift.psi),
             **dict.fromkeys(categories, workload.drift.jensen_shannon),
+            **_beyond_chance(columns, measured),
         },
     )
     snapshot = Report([preset]).run(
@@ -83,3 +93,7 @@ def _render(workload: Workload, old: Any, new: Any) -> str:
         reference_data=Dataset.from_pandas(old[columns], data_definition=definition),
     )
     return str(snapshot.get_html_str(as_iframe=False))
+
+
+def _beyond_chance(names: Sequence[str], measured: Sequence[ColumnDrift]) -> dict[str, float]:
+    return {c.column: max(c.threshold, c.chance or 0.0) for c in measured if c.column in names}

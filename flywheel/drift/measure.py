@@ -5,17 +5,18 @@ Fewer events than the workload asks for give no verdict, never a score of 0.
 
 from collections.abc import Sequence
 from datetime import date
-from functools import partial
 
+from flywheel.control_slice import ControlDay
 from flywheel.drift import sentence
 from flywheel.drift.cause import find_cause
 from flywheel.drift.compare import compare
-from flywheel.drift.merged import merge, read_parts, read_profile
+from flywheel.drift.merged import Profile, merge, read_parts, read_profile
 from flywheel.drift.profile import refresh_profiles
-from flywheel.drift.quality import QualityPair, quality_shift
+from flywheel.drift.quality import quality_shift
 from flywheel.drift.report import ColumnDrift, DriftReport, QualityShift, Verdict
 from flywheel.drift.window import Window
-from flywheel.drift.word_chance import word_chance
+from flywheel.drift.window_length import waiting_time
+from flywheel.drift.word_chance import read_texts
 from flywheel.lake.store import Lake
 from flywheel.workload import Workload
 
@@ -28,7 +29,7 @@ def measure_drift(
     *,
     reference: Window,
     current: Window,
-    quality: QualityPair | None = None,
+    quality: Sequence[ControlDay] | None = None,
 ) -> DriftReport:
     """Compare a window of traffic with the reference and name the cause of a shift.
 
@@ -39,13 +40,16 @@ def measure_drift(
         workload: whose thresholds count.
         reference: the production window fixed at promotion.
         current: the window to judge.
-        quality: judged control answers of both, where people judged some.
+        quality: what was judged of the answers of each day since the promotion; None: unknown.
     """
     for window in (reference, current):
         refresh_profiles(lake, workload, window)
-    parts = list(read_parts(lake, workload, reference, days=workload.drift.window_days).values())
+    days = len(current.days)
+    parts = list(read_parts(lake, workload, reference, days=days).values())
     old, new = merge(*parts), read_profile(lake, workload, current)
-    shift = quality_shift(quality, threshold=workload.drift.quality_drop) if quality else None
+    shift = None
+    if quality is not None:
+        shift = quality_shift(quality, allowed_drop=workload.drift.quality_drop)
     least = workload.drift.minimum_events
     if min(old.events, new.events) < least:
         return DriftReport(
@@ -57,7 +61,7 @@ def measure_drift(
             verdict=None,
             reason=(
                 f"No verdict: {old.events} events in the reference and {new.events} in the window, "
-                f"at least {least} of each are needed."
+                f"at least {least} of each are needed; {_wait(workload, new, current)}."
             ),
             quality=shift,
         )
@@ -66,7 +70,9 @@ def measure_drift(
         old,
         new,
         parts=parts,
-        by_words=partial(word_chance, lake, workload, reference, current),
+        texts=read_texts(
+            lake, workload, reference, current, days=days, sizes=(old.events, new.events)
+        ),
     )
     verdict = _verdict(columns, shift)
     drifted = tuple(column.column for column in columns if column.drifted)
@@ -92,7 +98,8 @@ def measure_windows(
     reference: Window,
     until: date,
     count: int | None = None,
-    quality: QualityPair | None = None,
+    days: int | None = None,
+    quality: Sequence[ControlDay] | None = None,
 ) -> list[DriftReport]:
     """Measure the last windows before a day, oldest first; by default as many as must drift.
 
@@ -102,9 +109,10 @@ def measure_windows(
         reference: the production window fixed at promotion.
         until: first day after the last window.
         count: number of windows.
-        quality: judged control answers, for the last window.
+        days: their length, by default the workload's.
+        quality: what was judged since the promotion, shown with the last window.
     """
-    days = workload.drift.window_days
+    days = days or workload.drift.window_days
     number = count or workload.drift.windows
     last = Window(date.fromordinal(until.toordinal() - days), until)
     windows = [last.back(days * back) for back in range(number - 1, -1, -1)]
@@ -118,6 +126,13 @@ def measure_windows(
         )
         for window in windows
     ]
+
+
+def _wait(workload: Workload, new: Profile, current: Window) -> str:
+    least, days = workload.drift.minimum_events, len(current.days)
+    if new.events >= least:
+        return "the reference is fixed: a verdict needs a longer one, after more windows"
+    return waiting_time(new.events, days, least, until=current.end)
 
 
 def drifted_in_a_row(reports: Sequence[DriftReport]) -> int:
@@ -141,5 +156,5 @@ def _verdict(columns: Sequence[ColumnDrift], quality: QualityShift | None) -> Ve
         return "input_drift"
     if fell:
         return "quality_loss"
-    above = any(c.score is not None and c.score >= c.threshold for c in columns)
+    above = any(column.strength >= 1 for column in columns)
     return "noise" if above else "none"

@@ -1,20 +1,20 @@
 """The daily look: profile, measure the last windows, keep the verdicts in the lake."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pyarrow as pa
 from pydantic import TypeAdapter
 
 from flywheel.answers import canonical_json
-from flywheel.control_slice import control_accuracy
+from flywheel.control_slice import ControlDay, control_days
 from flywheel.drift.measure import measure_windows
 from flywheel.drift.profile import refresh_profiles, stale_days
-from flywheel.drift.quality import QualityPair
-from flywheel.drift.reference import References, reference_windows
+from flywheel.drift.reference import first_whole_day, reference_windows
 from flywheel.drift.report import DriftReport
 from flywheel.drift.window import Window
+from flywheel.drift.window_length import events_by_day, window_length
 from flywheel.lake.store import Lake
 from flywheel.workload import Workload
 
@@ -28,11 +28,17 @@ __all__ = [
 
 
 def observe_drift(
-    lake: Lake, workload: Workload, *, promoted_at: datetime | None, now: datetime
+    lake: Lake,
+    workload: Workload,
+    *,
+    promoted_at: datetime | None,
+    now: datetime,
+    release: str | None = None,
 ) -> list[DriftReport]:
     """Measure the last windows before ``now`` and keep the verdicts; oldest first.
 
-    Windows that reach back before the promotion are not measured: their answers, and perhaps
+    Thin traffic is judged over longer windows, and compared with a longer reference, until they
+    hold the events that a verdict needs. Windows that reach back before the promotion are not measured: their answers, and perhaps
     their labels, are those of another time. Before the first promotion there is no reference and
     the list is empty.
 
@@ -41,24 +47,32 @@ def observe_drift(
         workload: whose thresholds count.
         promoted_at: when the present champion was promoted.
         now: the windows end at the last midnight before it.
+        release: whose quality is watched: the champion; None for whatever answered.
     """
     refresh_all_profiles(lake, workload, now)
     if promoted_at is None:
         return []
-    references = reference_windows(workload, promoted_at=promoted_at, until=now)
-    days = workload.drift.window_days
     until = now.astimezone(UTC).date()
     since = promoted_at.astimezone(UTC).date()
-    count = min(workload.drift.windows, (until - since).days // days)
-    if count < 1:
+    if (until - since).days < workload.drift.window_days:
         return []
+
+    def references(days: int) -> Window:
+        return reference_windows(
+            workload, promoted_at=promoted_at, until=now, window_days=days
+        ).inputs
+
+    events = events_by_day(lake, workload, Window(date.min, until))
+    days = window_length(workload, events, references, until=until, since=since)
+    count = min(workload.drift.windows, (until - since).days // days)
     reports = measure_windows(
         lake,
         workload,
-        reference=references.inputs,
+        reference=references(days),
         until=until,
         count=count,
-        quality=_quality(lake, workload, references, now),
+        days=days,
+        quality=_judged_days(lake, workload, promoted_at, now, release),
     )
     record_reports(lake, reports, now=now)
     return reports
@@ -77,10 +91,13 @@ def unprofiled_days(lake: Lake, workload: Workload, now: datetime) -> dict[date,
 
 
 def record_reports(lake: Lake, reports: Sequence[DriftReport], *, now: datetime) -> None:
-    """Keep reports in ``drift_reports``; a window measured again replaces its row."""
+    """Keep reports in ``drift_reports``: one for each end, the last measured.
+
+    A window measured again, perhaps in another length, replaces its row.
+    """
     for report in reports:
         row = _row(report, now)
-        where = {key: row[key] for key in ("workload_id", "window_start", "window_end")}
+        where = {key: row[key] for key in ("workload_id", "window_end")}
         lake.replace("drift_reports", pa.Table.from_pylist([row]), where=where)
 
 
@@ -124,20 +141,14 @@ def _row(report: DriftReport, now: datetime) -> dict[str, Any]:
     }
 
 
-def _quality(
-    lake: Lake, workload: Workload, references: References, now: datetime
-) -> QualityPair | None:
-    # Compared are the champion's first weeks and the last windows; both are its own answers.
-    if references.answers is None:
-        return None
-    length = workload.drift.windows * workload.drift.window_days
-    end = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
-    answers = references.answers
-    return QualityPair(
-        control_accuracy(lake, workload, _midnight(answers.start), _midnight(answers.end)),
-        control_accuracy(lake, workload, end - timedelta(days=length), end),
-    )
+def _judged_days(
+    lake: Lake, workload: Workload, promoted_at: datetime, now: datetime, release: str | None
+) -> tuple[ControlDay, ...]:
+    # Every judged answer since the promotion, from the first whole day on: the day of the
+    # promotion was answered by two releases.
+    start, end = _midnight(first_whole_day(promoted_at)), _midnight(now.astimezone(UTC).date())
+    return control_days(lake, workload, start, end, release=release) if start < end else ()
 
 
-def _midnight(day: Any) -> datetime:
+def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)

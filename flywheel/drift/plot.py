@@ -41,7 +41,7 @@ def _draw_scores(axes: Any, reports: Sequence[DriftReport]) -> None:
     names = sorted({c.column for r in reports for c in r.columns if c.score is not None})
     for name in names:
         scores = {
-            position: column.score / column.threshold
+            position: column.strength
             for position, report in enumerate(reports)
             for column in report.columns
             if column.column == name and column.score is not None
@@ -53,7 +53,7 @@ def _draw_scores(axes: Any, reports: Sequence[DriftReport]) -> None:
     axes.axhline(1.0, color="black", linestyle="--", linewidth=1)
     shown = range(0, len(labels), max(1, len(labels) // 6))
     axes.set_xticks(list(shown), [labels[position] for position in shown])
-    axes.set_title("score / threshold, by end of window", fontsize=9)
+    axes.set_title("score or change / threshold, by end of window", fontsize=9)
     axes.tick_params(labelsize=8)
     if names:
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))

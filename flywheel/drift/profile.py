@@ -17,9 +17,11 @@ from flywheel.workload import ClassificationTask, Workload
 
 __all__ = [
     "BINS",
+    "FINE_CONFIDENCE",
     "OTHER_TERM",
     "WORDS",
     "category_columns",
+    "confidence_bin",
     "profile_days",
     "refresh_profiles",
     "stale_days",
@@ -43,9 +45,23 @@ _CHOSEN = "workload_id = $workload AND list_contains(CAST($days AS DATE[]), day)
 _LOG_BIN = "CAST(floor(8 * log2(1 + greatest({value}, 0))) AS INTEGER)"
 BINS: dict[str, tuple[str, str]] = {
     "input_length": ("length(input)", _LOG_BIN),
-    "confidence": ("confidence", "CAST(least(floor({value} * 50), 49) AS INTEGER)"),
+    "confidence": (
+        "confidence",
+        "1000 + CAST(greatest(0, least(floor({value} * 1000), 999)) AS INTEGER)",
+    ),
     "latency_ms": ("latency_ms", _LOG_BIN),
 }
+# Bins of 0.001 have the keys 1000 to 1999: those of a sure model all lie beyond 0.98. Days profiled
+# by an earlier version have bins of 0.02, with the keys 0 to 49.
+FINE_CONFIDENCE = 1_000
+_FINE_IN_COARSE = 20
+
+
+def confidence_bin(key: int, *, fine: bool) -> int:
+    """Return a bin of confidence in bins of 0.001, or of 0.02 where days of both kinds are read."""
+    if fine or key < FINE_CONFIDENCE:
+        return key
+    return (key - FINE_CONFIDENCE) // _FINE_IN_COARSE
 
 
 def refresh_profiles(lake: Lake, workload: Workload, window: Window) -> list[date]:

@@ -5,12 +5,12 @@ ever.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from flywheel.drift.window import Window
 from flywheel.workload import Workload
 
-__all__ = ["References", "reference_windows"]
+__all__ = ["References", "first_whole_day", "reference_windows"]
 
 _WINDOWS = 4
 
@@ -28,13 +28,30 @@ class References:
     answers: Window | None
 
 
-def reference_windows(workload: Workload, *, promoted_at: datetime, until: datetime) -> References:
-    """Return the references of a promotion for windows that end at ``until``."""
-    judged = workload.drift.windows * workload.drift.window_days
+def reference_windows(
+    workload: Workload,
+    *,
+    promoted_at: datetime,
+    until: datetime,
+    window_days: int | None = None,
+) -> References:
+    """Return the references of a promotion for windows that end at ``until``.
+
+    ``window_days`` is the length of a window, by default the workload's; thin traffic is judged
+    over longer ones, and its reference is longer in proportion.
+    """
+    length = window_days or workload.drift.window_days
+    judged = workload.drift.windows * length
     before = Window.ending(promoted_at, judged)
-    # The day of the promotion was answered by two releases.
-    first = before.end + timedelta(days=1 if promoted_at.time() != datetime.min.time() else 0)
-    answers = Window(first, first + timedelta(days=_WINDOWS * workload.drift.window_days))
+    first = first_whole_day(promoted_at)
+    answers = Window(first, first + timedelta(days=_WINDOWS * length))
     if answers.end <= Window.ending(until, judged).start:
         return References(answers, answers)
     return References(before, None)
+
+
+def first_whole_day(promoted_at: datetime) -> date:
+    """Return the first UTC day that the promoted release answered alone."""
+    moment = promoted_at.astimezone(UTC)
+    # The day of the promotion itself was answered by two releases.
+    return moment.date() + timedelta(days=1 if moment.time() != datetime.min.time() else 0)

@@ -1,6 +1,7 @@
 """What a drift measurement found, as values that ledgers, checks and pages can show."""
 
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any, Literal
 
 from flywheel.drift.window import Window
@@ -10,6 +11,7 @@ __all__ = [
     "ColumnDrift",
     "DriftReport",
     "QualityShift",
+    "ShareChange",
     "ShareShift",
     "Verdict",
     "WordShift",
@@ -19,12 +21,40 @@ Verdict = Literal["input_drift", "quality_loss", "both", "noise", "none"]
 
 
 @dataclass(frozen=True)
+class ShareChange:
+    """A share of texts or answers before and now, with a 95 % interval of the difference.
+
+    ``name`` is the category, or empty for the texts that hold risen words. ``chance`` is the
+    change that windows of this size show without drift.
+    """
+
+    name: str
+    reference_share: float
+    current_share: float
+    low: float
+    high: float
+    threshold: float
+    chance: float
+
+    @property
+    def size(self) -> float:
+        """Share now less share before."""
+        return self.current_share - self.reference_share
+
+    @property
+    def counts(self) -> bool:
+        """Say whether the change is beyond chance and as large as its threshold."""
+        return abs(self.size) > self.chance and abs(self.size) >= self.threshold
+
+
+@dataclass(frozen=True)
 class ColumnDrift:
-    """The score of one column.
+    """How far one column moved.
 
     ``role`` says what a drift of it means: the input changed, the model's answers changed, or the
     service did. ``chance`` is the score that windows of this size reach without drift. A column
-    that cannot be compared has no score, and ``note`` says why.
+    that cannot be compared has no score, and ``note`` says why. ``change`` is the effect in
+    shares, for words and categories; a column drifted by its score or by its change.
     """
 
     column: str
@@ -35,6 +65,15 @@ class ColumnDrift:
     chance: float | None
     drifted: bool
     note: str = ""
+    change: ShareChange | None = None
+
+    @property
+    def strength(self) -> float:
+        """The larger of score and change, in multiples of what counts."""
+        by_score = (self.score or 0.0) / self.threshold if self.threshold else 0.0
+        if self.change is None or not self.change.threshold:
+            return by_score
+        return max(by_score, abs(self.change.size) / self.change.threshold)
 
 
 @dataclass(frozen=True)
@@ -75,9 +114,10 @@ class Cause:
 
 @dataclass(frozen=True)
 class QualityShift:
-    """Accuracy on the control slice before and now.
+    """Accuracy on the control slice before and since its most likely change.
 
-    ``fell`` is None where too few judgments were given to say.
+    ``fell`` is None where too few judgments were given to say. ``statistic`` is compared with
+    ``limit``. Reports measured by an earlier version compare two fixed windows and have neither.
     """
 
     reference: float | None
@@ -88,6 +128,9 @@ class QualityShift:
     interval: tuple[float, float] | None
     fell: bool | None
     note: str = ""
+    changed_on: date | None = None
+    statistic: float | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,14 +160,17 @@ class DriftReport:
 
     @property
     def strongest(self) -> ColumnDrift | None:
-        """Return the scored column that is furthest beyond its threshold."""
+        """Return the scored column that is furthest beyond what counts."""
         scored = [column for column in self.columns if column.score is not None]
-        return max(scored, key=lambda c: (c.score or 0.0) / c.threshold, default=None)
+        return max(scored, key=lambda column: column.strength, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for ledgers and metadata."""
+        values = asdict(self)
+        if self.quality is not None and self.quality.changed_on is not None:
+            values["quality"]["changed_on"] = self.quality.changed_on.isoformat()
         return {
-            **asdict(self),
+            **values,
             "reference": self.reference.to_dict(),
             "current": self.current.to_dict(),
             "drifted_columns": list(self.drifted_columns),

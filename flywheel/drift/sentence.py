@@ -41,19 +41,41 @@ def describe(
 
 def _columns(verdict: Verdict, columns: Sequence[ColumnDrift]) -> str:
     drifted = [column for column in columns if column.drifted]
-    above = [c for c in columns if c.score is not None and c.score >= c.threshold]
+    above = [column for column in columns if column.strength >= 1]
     if verdict == "noise" and not drifted:
-        return "; ".join(
-            f"{c.column} scored {c.score:.2f}, but windows of this size reach {c.chance:.2f} by chance"
-            for c in above
-        )
+        return "; ".join(_noise(column) for column in above)
     if not drifted:
         return "no column passed its threshold"
-    drifted.sort(key=lambda c: -(c.score or 0) / c.threshold)
-    return "; ".join(
-        f"{c.column} {'PSI' if c.method == 'psi' else 'Jensen-Shannon'} {c.score:.2f} "
-        f"(threshold {c.threshold:g}, chance {c.chance:.2f})"
-        for c in drifted
+    drifted.sort(key=lambda column: -column.strength)
+    return "; ".join(_drift(column) for column in drifted)
+
+
+def _noise(column: ColumnDrift) -> str:
+    if column.chance is not None:
+        return (
+            f"{column.column} scored {column.score:.2f}, but windows of this size reach "
+            f"{column.chance:.2f} by chance"
+        )
+    assert column.change is not None  # else it would not be above what counts
+    return (
+        f"a share of {column.column} moved by {abs(column.change.size):.1%}, but windows of this "
+        f"size reach {column.change.chance:.1%} by chance"
+    )
+
+
+def _drift(column: ColumnDrift) -> str:
+    change = column.change
+    if change is not None and change.counts:
+        what = f"{_name(change.name)} in" if change.name else "new or risen words in"
+        return (
+            f"{column.column} {what} {change.reference_share:.1%} to {change.current_share:.1%} "
+            f"(95 % interval of the change {change.low:+.1%} to {change.high:+.1%}; "
+            f"{change.threshold:.1%} counts, chance {change.chance:.1%})"
+        )
+    method = "PSI" if column.method == "psi" else "Jensen-Shannon"
+    return (
+        f"{column.column} {method} {column.score:.2f} (threshold {column.threshold:g}, chance "
+        f"{column.chance:.2f})"
     )
 
 
@@ -101,10 +123,14 @@ def _quality(quality: QualityShift) -> str:
     assert quality.interval is not None  # known wherever the drop is
     low, high = quality.interval
     verb = "fell" if quality.fell else "did not fall measurably"
+    since = f" since {quality.changed_on}" if quality.changed_on else ""
+    chance = ""
+    if quality.statistic is not None and quality.limit is not None:
+        chance = f"; {quality.statistic:.1f} standard deviations, {quality.limit:g} count"
     return (
-        f"Accuracy on the control slice {verb}: {quality.reference:.2f} of "
+        f"Accuracy on the control slice {verb}{since}: {quality.reference:.2f} of "
         f"{quality.reference_judged} to {quality.current:.2f} of {quality.current_judged} "
-        f"(difference {-quality.drop:+.2f}, 95 % interval {-high:+.2f} to {-low:+.2f})."
+        f"(difference {-quality.drop:+.2f}, 95 % interval {-high:+.2f} to {-low:+.2f}{chance})."
     )
 
 

@@ -7,14 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flywheel.lake.store import Lake
-from flywheel.state import State
+from flywheel.periods import period_name
+from flywheel.state import Cycle, State
 from flywheel.trigger.policy import TriggerDecision, TriggerSignals, decide_trigger
 from flywheel.workload import Workload
 
-__all__ = ["evaluate_trigger", "gather_signals"]
+__all__ = ["evaluate_trigger", "gather_signals", "trigger_key"]
 
 # A verdict older than this many windows says nothing about now.
 _STALE_WINDOWS = 2
+# Cycles dated further ahead than clocks differ were opened by a clock that was wrong.
+_CLOCK_SKEW = timedelta(days=1)
+_RELEASED_NOTHING = frozenset({"stopped", "gated_fail", "inconclusive", "expired"})
 
 
 def evaluate_trigger(
@@ -28,9 +32,10 @@ def gather_signals(
     lake: Lake, state: State, workload: Workload, *, now: datetime
 ) -> TriggerSignals:
     """Read the signals of a workload; what was not measured stays None."""
-    cycles = state.cycles(workload.id)
-    open_ = next((cycle.name for cycle in reversed(cycles) if cycle.is_open), None)
-    calendar = [cycle.opened_at for cycle in cycles if cycle.trigger == "calendar"]
+    every = state.cycles(workload.id)
+    open_ = next((cycle.name for cycle in reversed(every) if cycle.is_open), None)
+    cycles = [cycle for cycle in every if cycle.opened_at <= now + _CLOCK_SKEW]
+    calendar = [cycle for cycle in cycles if cycle.trigger == "calendar"]
     watermark = max((cycle.watermark for cycle in cycles), default=None)
     promoted = [r.promoted_at for r in state.releases(workload.id) if r.promoted_at is not None]
     reports = _reports_in_a_row(lake, workload, now, max(promoted, default=None))
@@ -41,14 +46,48 @@ def gather_signals(
         since=_first_event(lake, workload),
         open_cycle=open_,
         last_opened_at=max((cycle.opened_at for cycle in cycles), default=None),
-        last_calendar_at=max(calendar, default=None),
+        last_calendar_at=max((cycle.opened_at for cycle in calendar), default=None),
         drifted_windows=drifted if measured else None,
         drifted_columns=columns,
         drift_reason=newest["reason"] if drifted else "",
         quality_drop=newest.get("quality_drop"),
         quality_fell=newest.get("quality_fell"),
         new_corrections=_new_corrections(lake, workload, watermark),
+        calendar_periods=tuple(sorted({_period(cycle) for cycle in calendar})),
+        failed_calendar=_failed_calendar(workload, cycles, now),
+        future_cycles=tuple(cycle.name for cycle in every if cycle not in cycles),
     )
+
+
+def trigger_key(state: State, workload: Workload, trigger: str | None, now: datetime) -> str | None:
+    """Return what makes two evaluations the same trigger; None for the state's own rule.
+
+    The calendar asks once for a period, and once more for every cycle of it that released nothing.
+    """
+    if trigger != "calendar":
+        return None
+    period = period_name(workload.cadence, now, workload.timezone)
+    failed = [
+        cycle
+        for cycle in state.cycles(workload.id)
+        if cycle.trigger == "calendar"
+        and _period(cycle) == period
+        and cycle.status in _RELEASED_NOTHING
+    ]
+    return f"calendar:{period}:{len(failed) + 1}" if failed else f"calendar:{period}"
+
+
+def _period(cycle: Cycle) -> str:
+    # A cycle is named by its period in the time zone of the day on which it was opened.
+    return cycle.name.rsplit("-", 1)[0]
+
+
+def _failed_calendar(workload: Workload, cycles: list[Cycle], now: datetime) -> str | None:
+    newest = cycles[-1] if cycles else None
+    if newest is None or newest.trigger != "calendar":
+        return None
+    present = _period(newest) == period_name(workload.cadence, now, workload.timezone)
+    return newest.name if present and newest.status in _RELEASED_NOTHING else None
 
 
 def _first_event(lake: Lake, workload: Workload) -> datetime | None:

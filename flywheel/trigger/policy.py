@@ -23,7 +23,10 @@ class TriggerSignals:
 
     None means not measured, which is neither "yes" nor zero. ``since`` is when the workload's
     traffic began; ``drifted_windows`` counts the last windows in a row in which the same column
-    drifted.
+    drifted. ``calendar_periods`` are the names of the periods that had their cycle by the
+    calendar: a name does not move with the time zone. ``failed_calendar`` is the newest cycle
+    where it was the present period's and released nothing. ``future_cycles`` are dated after now,
+    by a clock that was ahead, and count for nothing else.
     """
 
     since: datetime | None = None
@@ -36,6 +39,9 @@ class TriggerSignals:
     quality_drop: float | None = None
     quality_fell: bool | None = None
     new_corrections: int = 0
+    calendar_periods: tuple[str, ...] = ()
+    failed_calendar: str | None = None
+    future_cycles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,16 @@ def _refusal(workload: Workload, signals: TriggerSignals, now: datetime) -> str 
 
 def _calendar(workload: Workload, signals: TriggerSignals, now: datetime) -> str | None:
     start = period_start(workload.cadence, now, workload.timezone)
-    earlier = signals.last_calendar_at or signals.since
-    if earlier is None or earlier >= start:
-        return None
     name = period_name(workload.cadence, now, workload.timezone)
+    if signals.failed_calendar is not None and signals.new_corrections:
+        # Without new corrections another try would train on the same rows.
+        return (
+            f"{signals.failed_calendar} of {name} released nothing, and "
+            f"{signals.new_corrections} new corrections have come since"
+        )
+    earlier = signals.last_calendar_at or signals.since
+    if earlier is None or earlier >= start or name in signals.calendar_periods:
+        return None
     if signals.last_calendar_at is None:
         return f"{name} began and traffic has come since {earlier:%Y-%m-%d}, without a cycle"
     return f"{name} began, the last cycle of the calendar is of {earlier:%Y-%m-%d}"
@@ -121,6 +133,8 @@ def _nothing(workload: Workload, signals: TriggerSignals, now: datetime) -> str:
     period = period_name(workload.cadence, now, workload.timezone)
     if signals.since is None:
         parts = ["no traffic has come yet"]
+    elif signals.failed_calendar is not None:
+        parts = [f"{signals.failed_calendar} released nothing and no correction has come since"]
     elif signals.last_calendar_at is None:
         parts = [f"traffic began within {period}"]
     else:
@@ -135,6 +149,9 @@ def _nothing(workload: Workload, signals: TriggerSignals, now: datetime) -> str:
         sure = "" if signals.quality_fell else ", not beyond chance and threshold"
         parts.append(f"quality changed by {-signals.quality_drop:+.3f}{sure}")
     parts.append(f"{signals.new_corrections} of {workload.trigger.corrections} corrections")
+    if signals.future_cycles:
+        names = ", ".join(signals.future_cycles)
+        parts.append(f"{names} dated in the future by a clock that was ahead, not counted")
     return "; ".join(parts)
 
 
@@ -155,6 +172,8 @@ def _numbers(workload: Workload, signals: TriggerSignals, now: datetime) -> dict
         "quality_threshold": workload.drift.quality_drop,
         "new_corrections": signals.new_corrections,
         "corrections_threshold": workload.trigger.corrections,
+        "failed_calendar": signals.failed_calendar,
+        "future_cycles": list(signals.future_cycles),
     }
 
 

@@ -1,19 +1,28 @@
 """The daily look at a workload's traffic, with what a person wants to see of it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from flywheel.drift.quality_promise import QualityPromise
     from flywheel.drift.report import DriftReport
     from flywheel.wiring import Platform
     from flywheel.workload import Workload
 
-__all__ = ["DriftLook", "days_to_profile", "refresh_recent_profiles", "watch_drift"]
+__all__ = [
+    "DriftLook",
+    "days_to_profile",
+    "quality_outlook",
+    "refresh_recent_profiles",
+    "watch_drift",
+]
 
 _WORDS = 12
+_LEVEL_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,17 @@ def days_to_profile(platform: "Platform", workload: "Workload") -> "dict[date, i
     return unprofiled_days(platform.lake, workload, platform.clock.now())
 
 
+def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromise":
+    """Say which fall of accuracy the workload's settings can see, from its present accuracy."""
+    from flywheel.control_slice import control_accuracy  # noqa: PLC0415 - (as above)
+    from flywheel.drift.quality_promise import quality_promise  # noqa: PLC0415 - (as above)
+
+    now = platform.clock.now()
+    start = now - timedelta(days=_LEVEL_DAYS)
+    level = control_accuracy(platform.lake, workload, start, now).accuracy
+    return quality_promise(workload, level=level)
+
+
 def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
     """Measure the last windows against the reference and keep the verdicts.
 
@@ -62,6 +82,7 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
         workload,
         promoted_at=max(promoted, default=None),
         now=platform.clock.now(),
+        release=platform.state.champion(workload.id),
     )
     if not reports:
         reason = (
@@ -79,6 +100,7 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
             reference=newest.reference,
             current=newest.current,
             path=folder / f"drift-{newest.current.end}.html",
+            columns=newest.columns,
         )
     written = sorted(folder.glob("drift-*.html"))
     return DriftLook(
@@ -92,6 +114,8 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
                 "score": column.score,
                 "threshold": column.threshold,
                 "by chance": column.chance,
+                "change": None if column.change is None else column.change.size,
+                "change that counts": None if column.change is None else column.change.threshold,
                 "drifted": column.drifted,
                 "note": column.note,
             }

@@ -49,7 +49,8 @@ def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
     if not decisions:
         return True
     last, now = decisions[-1].decided_at, platform.clock.now()
-    if now - last >= _EVALUATION:
+    # In either direction: the last evaluation may have been dated by a clock that was ahead.
+    if abs(now - last) >= _EVALUATION:
         return True
     if last < period_start(workload.cadence, now, workload.timezone):
         return True
@@ -61,7 +62,10 @@ def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
 
 def decide(platform: "Platform", workload: "Workload") -> "Decision":
     """Evaluate the trigger, write the decision with its numbers, and open the cycle it asks for."""
-    from flywheel.trigger.ledger import evaluate_trigger  # noqa: PLC0415 - keeps definitions light
+    from flywheel.trigger.ledger import (  # noqa: PLC0415 - keeps definitions light
+        evaluate_trigger,
+        trigger_key,
+    )
 
     state, now = platform.state, platform.clock.now()
     decision = evaluate_trigger(platform.lake, state, workload, now=now)
@@ -71,6 +75,7 @@ def decide(platform: "Platform", workload: "Workload") -> "Decision":
             cycle = state.open_cycle(
                 workload,
                 trigger=str(decision.trigger),
+                trigger_key=trigger_key(state, workload, decision.trigger, now),
                 opened_by="system",
                 reason=decision.reason,
                 watermark=now,

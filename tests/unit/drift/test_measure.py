@@ -2,9 +2,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from flywheel.control_slice import ControlAccuracy
+from flywheel.control_slice import ControlDay
 from flywheel.drift.measure import drifted_in_a_row, measure_drift, measure_windows
-from flywheel.drift.quality import QualityPair
 from flywheel.drift.window import Window
 
 APRIL = Window(date(2026, 3, 30), date(2026, 4, 27))
@@ -12,16 +11,13 @@ QUIET = Window(date(2026, 4, 27), date(2026, 5, 4))
 DRIFTED = Window(date(2026, 5, 11), date(2026, 5, 18))
 
 
-def _accuracy(correct, judged):
-    from flywheel.control_slice import wilson_interval
-
-    share = correct / judged if judged else None
-    low, high = wilson_interval(share, judged) if judged else (None, None)
-    return ControlAccuracy(share, low, high, judged, judged, correct, 0)
+def _judged(day, correct, judged):
+    return ControlDay(day, judged, judged, judged, correct, parsed=judged)
 
 
-FELL = QualityPair(_accuracy(93, 100), _accuracy(60, 100))
-STAYED = QualityPair(_accuracy(93, 100), _accuracy(91, 100))
+BEFORE = _judged(date(2026, 4, 7), 93, 100)
+FELL = (BEFORE, _judged(date(2026, 5, 11), 60, 100))
+STAYED = (BEFORE, _judged(date(2026, 5, 11), 91, 100))
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +82,15 @@ def test_a_fall_of_quality_without_drift_is_quality_loss(drifting_lake, defect_r
 
 
 def test_few_judgments_say_nothing_about_quality(drifting_lake, defect_reports):
-    """Nineteen answers are not enough, and the reason says so."""
-    pair = QualityPair(_accuracy(93, 100), _accuracy(5, 19))
+    """Nine answers after a change are not enough, and the reason says so."""
+    pair = (BEFORE, _judged(date(2026, 5, 11), 1, 9))
     report = measure_drift(
         drifting_lake, defect_reports, reference=APRIL, current=DRIFTED, quality=pair
     )
     assert report.verdict == "input_drift"
     assert report.quality is not None
     assert report.quality.fell is None
-    assert "19 now" in report.reason
+    assert "109 control answers" in report.reason
 
 
 def test_too_few_events_give_no_verdict(drifting_lake, defect_reports):

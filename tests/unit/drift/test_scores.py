@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flywheel.drift.merged import Histogram
-from flywheel.drift.scores import cells_of, chance, jensen_shannon, psi
+from flywheel.drift.scores import cells_of, chance, confidence_cells, jensen_shannon, psi
 from flywheel.errors import MeasurementError
 
 
@@ -119,3 +119,37 @@ def test_chance_is_what_undrifted_samples_reach(method):
     above = np.mean([score(old, new) > level for old, new in pairs])
     assert above < 0.05
     assert level < 3 * np.median([score(old, new) for old, new in pairs])
+
+
+def _logistic(mean, spread, size, seed):
+    return 1 / (1 + np.exp(-np.random.default_rng(seed).normal(mean, spread, size)))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [((2, 1), (2, 1)), ((2, 1), (1, 1)), ((4, 1), (4, 1)), ((4, 1), (3, 1)), ((5, 0.7), (4, 0.7))],
+)
+@pytest.mark.parametrize("sizes", [(1_000, 600), (5_000, 5_000)])
+def test_confidence_agrees_in_verdict_with_evidently_on_the_raw_values(before, now, sizes):
+    """Also of a sure model, whose confidence all lies beyond 0.98."""
+    raw = [
+        _logistic(*shape, size, n)
+        for n, (shape, size) in enumerate(zip((before, now), sizes, strict=True))
+    ]
+    histograms = [
+        Histogram(
+            "numeric",
+            {
+                str(1000 + k): int(n)
+                for k, n in zip(
+                    *np.unique(np.floor(v * 1000).astype(int), return_counts=True), strict=True
+                )
+            },
+        )
+        for v in raw
+    ]
+    cells = confidence_cells(*histograms)
+    ours = psi(*(cells.vector(h) for h in histograms))
+    theirs = _evidently("psi", *raw, "num")
+    assert bool(ours >= 0.2) == bool(theirs >= 0.2) == (before != now)
+    assert ours == pytest.approx(theirs, rel=0.25, abs=0.03)

@@ -126,3 +126,10 @@ def test_impossible_sizes_are_none():
     assert needed_cases(0.05, 0.0, significance=0.05, power=0.8) is None
     assert detectable_difference(0, 0.1, significance=0.05, power=0.8) is None
     assert detectable_difference(5, 0.2, significance=0.05, power=0.8) is None
+
+
+def test_detectable_difference_is_not_zero_where_two_models_never_differed():
+    """No disagreement among 300 cases shows nothing, least of all a difference of 0."""
+    assert detectable_difference(300, 0.0, significance=0.05, power=0.8) is None
+    assert detectable_difference(-1, 0.2, significance=0.05, power=0.8) is None
+    assert detectable_difference(300, 0.1, significance=0.05, power=0.8) > 0.04

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.control_slice import control_accuracy, wilson_interval
+from flywheel.control_slice import control_accuracy, control_days, wilson_interval
 from flywheel.review.collect import collect
 from tests.fakes.review_world import (
     END,
@@ -131,3 +131,60 @@ def test_wilson_interval_agrees_with_a_published_one():
     assert (round(lower, 3), round(upper, 3)) == (0.191, 0.438)
     assert wilson_interval(1.0, 10)[1] == 1.0
     assert wilson_interval(0.0, 10)[0] == pytest.approx(0)
+
+
+def test_failed_answers_count_as_wrong(lake, queue):
+    """Errors and answers that did not parse lower accuracy by their share, and its interval."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(20), budget=20, right=lambda _: True)
+    rows = [
+        answer(100 + number, timestamp=START, output=None, error=error)
+        for number, error in enumerate(["not JSON", None, "timeout", None, "not JSON"])
+    ]
+    shadow = answer(200, timestamp=START, output=None, error="not JSON", route="shadow")
+    put_answers(lake, workload, [*rows, shadow], offset=500, landed_at=END)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    found = measure(lake, workload)
+    assert (found.judged, found.correct, found.answers, found.failed) == (20, 20, 25, 5)
+    assert found.accuracy == pytest.approx(0.8)
+    assert found.upper == pytest.approx(0.8)
+    assert found.by_release["base"].accuracy == pytest.approx(0.8)
+
+
+def test_where_everything_failed_accuracy_is_nothing_and_not_unknown(lake):
+    """No judgment is needed to say that no answer was right."""
+    workload = classification(review=ALL_CONTROL)
+    failed = answer(1, timestamp=START, output=None, error="timeout")
+    put_answers(lake, workload, [failed], offset=0, landed_at=END)
+    found = measure(lake, workload)
+    assert (found.accuracy, found.judged, found.reason) == (0, 0, "every answer failed")
+
+
+def test_unequal_weights_make_the_interval_wider(lake, queue):
+    """A hundred judged answers of which half stand for six times as many count for less."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(50), budget=50, right=lambda n: n % 2 == 0)
+    batch(lake, queue, workload, range(1000, 1300), week=1, budget=50, right=lambda n: n % 2 == 0)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    found = measure(lake, workload)
+    effective = (50 * 1 + 50 * 6) ** 2 / (50 * 1 + 50 * 36)
+    lower, upper = wilson_interval(found.accuracy, effective)
+    assert (found.lower, found.upper) == pytest.approx((lower, upper))
+    assert effective < 70
+
+
+def test_days_add_up_to_the_whole(lake, queue):
+    """What the quality chart reads by day is what the accuracy of the span rests on."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(40), budget=20, right=lambda _: True)
+    batch(lake, queue, workload, range(1000, 1030), week=1, budget=15, right=lambda _: False)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    days = control_days(lake, workload, START, START + 4 * WEEK)
+    assert [day.day for day in days] == [START.date(), (START + WEEK).date()]
+    assert [(day.judged, day.weight, day.parsed) for day in days] == [(20, 40, 40), (15, 30, 30)]
+    found = measure(lake, workload)
+    assert sum(day.right for day in days) / sum(day.weight for day in days) == found.accuracy
+    assert control_days(lake, workload, START, START + WEEK, release="other") == ()

@@ -8,7 +8,7 @@ import pytest
 from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
 from flywheel.state import State
-from flywheel.trigger.ledger import evaluate_trigger, gather_signals
+from flywheel.trigger.ledger import evaluate_trigger, gather_signals, trigger_key
 from flywheel.workload import load_workload
 
 NOW = datetime(2026, 6, 16, tzinfo=UTC)
@@ -126,3 +126,91 @@ def test_an_evaluation_writes_nothing(lake, state, workload):
     evaluate_trigger(lake, state, workload, now=NOW)
     assert state.decisions(workload.id) == []
     assert len(state.cycles(workload.id)) == 1
+
+
+def _opened(tmp_path, workload, at, name, *, trigger="calendar", ended="stopped"):
+    """Open a state in which a cycle was opened at a moment and has ended."""
+    clock = ManualClock(at)
+    state = State.open(f"sqlite:///{tmp_path / name}.db", clock)
+    cycle = state.open_cycle(
+        workload,
+        trigger=trigger,
+        opened_by="system",
+        reason="test",
+        watermark=at,
+        snapshot={},
+        trigger_key=trigger_key(state, workload, trigger, at),
+    )
+    if ended == "stopped":
+        state.set_cycle_status(workload.id, cycle.name, "stopped", "test")
+    else:
+        for status in ("training", "awaiting_approval", "approved", ended):
+            state.set_cycle_status(workload.id, cycle.name, status, "test")
+    return state
+
+
+def _correct(lake, workload, at):
+    row = {
+        "workload_id": workload.id,
+        "correction_id": f"c{at}",
+        "version": 1,
+        "status": "accepted",
+        "source": "review",
+        "accepted_at": at,
+    }
+    lake.append("corrections", pa.Table.from_pylist([row]))
+
+
+def test_a_clock_that_was_once_ahead_stops_nothing(tmp_path, lake, workload):
+    """A cycle dated 2030 is neither a cooldown until then, nor its calendar, nor its watermark."""
+    state = _opened(tmp_path, workload, datetime(2030, 2, 1, tzinfo=UTC), "ahead")
+    _correct(lake, workload, datetime(2026, 5, 2, tzinfo=UTC))
+    signals = gather_signals(lake, state, workload, now=NOW)
+    assert (signals.last_opened_at, signals.last_calendar_at) == (None, None)
+    assert signals.new_corrections == 1
+    assert signals.future_cycles == ("2030Q1-1",)
+    assert evaluate_trigger(lake, state, workload, now=NOW).trigger == "calendar"
+    state.close()
+
+
+def test_clocks_that_differ_a_little_keep_the_cooldown(tmp_path, lake, workload):
+    """A cycle opened by a machine two seconds ahead was opened now."""
+    state = _opened(tmp_path, workload, NOW + timedelta(seconds=2), "skew", ended="promoted")
+    decision = evaluate_trigger(lake, state, workload, now=NOW)
+    assert "cooldown" in decision.reason
+    assert gather_signals(lake, state, workload, now=NOW).future_cycles == ()
+    state.close()
+
+
+@pytest.mark.parametrize(("ended", "again"), [("stopped", True), ("promoted", False)])
+def test_a_failed_calendar_cycle_does_not_use_up_its_period(tmp_path, lake, workload, ended, again):
+    """With new corrections it opens again, as a cycle of its own; a promoted one does not."""
+    opened = datetime(2026, 4, 1, 6, tzinfo=UTC)
+    state = _opened(tmp_path, workload, opened, ended, ended=ended)
+    assert not evaluate_trigger(lake, state, workload, now=NOW).open
+    _correct(lake, workload, datetime(2026, 5, 2, tzinfo=UTC))
+    decision = evaluate_trigger(lake, state, workload, now=NOW)
+    assert decision.trigger == ("calendar" if again else None)
+    if again:
+        second = state.open_cycle(
+            workload,
+            trigger="calendar",
+            opened_by="system",
+            reason=decision.reason,
+            watermark=NOW,
+            snapshot={},
+            trigger_key=trigger_key(state, workload, "calendar", NOW),
+        )
+        assert second.name == "2026Q2-2"
+    state.close()
+
+
+def test_a_time_zone_that_moves_opens_no_second_cycle(tmp_path, lake, workload):
+    """The quarter that began in Auckland is the same quarter in New York."""
+    there = workload.model_copy(update={"timezone": "Pacific/Auckland"})
+    opened = datetime(2026, 3, 31, 12, 5, tzinfo=UTC)
+    state = _opened(tmp_path, there, opened, "zone", ended="promoted")
+    here = workload.model_copy(update={"timezone": "America/New_York"})
+    assert gather_signals(lake, state, here, now=NOW).calendar_periods == ("2026Q2",)
+    assert not evaluate_trigger(lake, state, here, now=NOW).open
+    state.close()

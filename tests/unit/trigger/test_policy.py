@@ -118,3 +118,54 @@ def test_a_yes_names_what_drifted(workload):
     assert reason == (
         "Yes, by drift: vocabulary drifted in 2 windows in a row, 2 count (Input drift: x)."
     )
+
+
+@pytest.mark.parametrize(
+    ("earlier", "opens"),
+    [
+        (datetime(2026, 4, 1, tzinfo=UTC), False),
+        (datetime(2026, 3, 31, 23, 59, 59, 999_999, tzinfo=UTC), True),
+    ],
+)
+def test_the_calendar_is_exact_at_the_first_moment_of_a_period(workload, earlier, opens):
+    """A cycle, or traffic, of the period's first moment is of this period; one before it is not."""
+    for signals in (
+        replace(QUIET, last_calendar_at=earlier, last_opened_at=None),
+        replace(QUIET, since=earlier, last_calendar_at=None, last_opened_at=None),
+    ):
+        assert decide_trigger(workload, signals, NOW).open is opens
+        first = datetime(2026, 4, 1, tzinfo=UTC)
+        assert decide_trigger(workload, signals, first).open is opens
+
+
+def test_a_period_with_a_cycle_has_no_second_one_when_the_time_zone_moves(workload):
+    """Opened at midnight in London, before the quarter began in New York: it is the quarter's."""
+    opened = datetime(2026, 4, 1, 0, 5, tzinfo=UTC)
+    moved = workload.model_copy(update={"timezone": "America/New_York"})
+    signals = replace(
+        QUIET, last_opened_at=opened, last_calendar_at=opened, calendar_periods=("2026Q2",)
+    )
+    assert not decide_trigger(moved, signals, NOW).open
+    july = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert decide_trigger(moved, signals, july).trigger == "calendar"
+
+
+def test_a_calendar_cycle_that_released_nothing_is_tried_again_with_new_corrections(workload):
+    """Not at once, and not on the same rows."""
+    signals = replace(QUIET, failed_calendar="2026Q2-1", calendar_periods=("2026Q2",))
+    same = decide_trigger(workload, signals, NOW)
+    assert not same.open
+    assert "2026Q2-1 released nothing and no correction has come since" in same.reason
+    again = decide_trigger(workload, replace(signals, new_corrections=3), NOW)
+    assert again.trigger == "calendar"
+    assert "2026Q2-1 of 2026Q2 released nothing, and 3 new corrections" in again.reason
+    soon = replace(signals, new_corrections=3, last_opened_at=NOW - timedelta(days=13))
+    assert "cooldown" in decide_trigger(workload, soon, NOW).reason
+
+
+def test_no_names_cycles_of_a_clock_that_was_ahead(workload):
+    """What is not counted is said."""
+    signals = replace(QUIET, future_cycles=("2030Q1-1",))
+    decision = decide_trigger(workload, signals, NOW)
+    assert "2030Q1-1 dated in the future" in decision.reason
+    assert decision.numbers["future_cycles"] == ["2030Q1-1"]

@@ -1,0 +1,151 @@
+"""`quality_promise`: which fall of accuracy can a workload's sampling see, and by when?
+
+Nothing is measured here: the answer follows from the settings, so that `flywheel init` and
+`flywheel doctor` can warn before anybody relies on a trigger that could not fire.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from flywheel.drift.quality import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_statistic
+from flywheel.periods import Cadence
+from flywheel.workload import Workload
+
+__all__ = ["QualityPromise", "days_to_see", "quality_promise", "smallest_drop"]
+
+_DAYS: dict[Cadence, float] = {"monthly": 30.4, "quarterly": 91.3, "yearly": 365.25}
+_PERIOD: dict[Cadence, str] = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
+# Assumed until production has shown its own level, and when in a period accuracy falls.
+_LEVEL, _FALLS_AFTER = 0.9, 1 / 3
+_LONGEST_DAYS = 3_650
+_HALVINGS = 40
+_MOST_ITEMS = 1e7
+
+
+@dataclass(frozen=True)
+class QualityPromise:
+    """What the control slice can show of a fall that begins a third into a period.
+
+    ``smallest`` is the smallest fall from ``level`` that is seen by the end of the period in three
+    of four cases, None where none is; ``days`` is how long the fall that counts
+    (``drift.quality_drop``) takes to be seen, None where it never is; ``items_needed`` control
+    items a period would show it in time, None where no number would.
+    """
+
+    level: float
+    drop: float
+    items: float
+    smallest: float | None
+    days: int | None
+    items_needed: int | None
+    period: str
+
+    @property
+    def holds(self) -> bool:
+        """Say whether the fall that counts is seen within its period."""
+        return self.smallest is not None and self.smallest <= self.drop
+
+    @property
+    def sentence(self) -> str:
+        """Say what can be seen, and what to change where that is less than the settings promise."""
+        seen = (
+            "no fall at all is" if self.smallest is None else f"falls from {self.smallest:.2f} are"
+        )
+        text = (
+            f"{self.items:.0f} control items a {self.period}: of an accuracy of {self.level:.2f}, "
+            f"{seen} seen by its end"
+        )
+        if self.holds:
+            return text
+        when = "never" if self.days is None else f"after {self.days} days"
+        needed = "No number of items" if self.items_needed is None else str(self.items_needed)
+        return (
+            f"{text}; the fall of {self.drop:g} in drift.quality_drop {when}. {needed} a "
+            f"{self.period} would show it in time: raise review.budget or "
+            "review.shares.control, or raise drift.quality_drop"
+        )
+
+
+def smallest_drop(items_before: float, items_after: float, level: float) -> float | None:
+    """Return the smallest fall from ``level`` that is seen in about three of four cases.
+
+    Args:
+        items_before: effective number of judged items before the fall.
+        items_after: the same after it, until the moment asked about.
+        level: accuracy before, above 0 and at most 1.
+
+    Returns:
+        The fall at which the expected statistic reaches the limit of the chart (looked at every
+        day, it then passes it in about three of four cases); None where no fall is large enough
+        or fewer items are judged than a verdict needs.
+    """
+    if items_before < MINIMUM_BEFORE or items_after < MINIMUM_AFTER or not 0 < level <= 1:
+        return None
+    low, high = 0.0, level
+    if not _visible(items_before, items_after, level, high):
+        return None
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if _visible(items_before, items_after, level, middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def days_to_see(
+    drop: float, *, items_before: float, items_a_day: float, level: float
+) -> int | None:
+    """Return after how many days a fall is seen in three of four cases; None: not in ten years.
+
+    More time does not help where the level before the fall rests on too few items.
+    """
+    if items_before < MINIMUM_BEFORE or drop > level:
+        return None
+    for days in range(1, _LONGEST_DAYS + 1):
+        after = days * items_a_day
+        if after >= MINIMUM_AFTER and _visible(items_before, after, level, drop):
+            return days
+    return None
+
+
+def quality_promise(workload: Workload, *, level: float | None = None) -> QualityPromise:
+    """Say what the settings of a workload let its quality trigger see.
+
+    Args:
+        workload: budget, share of control items, cadence and the fall that counts.
+        level: accuracy in production; by default 0.9 is assumed.
+    """
+    level = level or _LEVEL
+    drop = min(workload.drift.quality_drop, level)
+    items = workload.review.budget * workload.review.shares.control
+    days = _DAYS[workload.cadence]
+    before = items * _FALLS_AFTER
+    return QualityPromise(
+        level=level,
+        drop=workload.drift.quality_drop,
+        items=items,
+        smallest=smallest_drop(before, items - before, level),
+        days=days_to_see(drop, items_before=before, items_a_day=items / days, level=level),
+        items_needed=_items_needed(drop, level),
+        period=_PERIOD[workload.cadence],
+    )
+
+
+def _items_needed(drop: float, level: float) -> int | None:
+    def shows(items: float) -> bool:
+        before, after = items * _FALLS_AFTER, items * (1 - _FALLS_AFTER)
+        enough = before >= MINIMUM_BEFORE and after >= MINIMUM_AFTER
+        return enough and _visible(before, after, level, drop)
+
+    low, high = 0.0, _MOST_ITEMS
+    if not shows(high):
+        return None
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if shows(middle) else (middle, high)
+    return ceil(high)
+
+
+def _visible(before: float, after: float, level: float, drop: float) -> bool:
+    return bool(fall_statistic(before, level, after, level - drop) >= LIMIT)

@@ -1,0 +1,79 @@
+"""Distances of columns against chance: the larger of two chances, with a margin."""
+
+import numpy as np
+import pytest
+
+from flywheel.drift.compare import compare
+from flywheel.drift.merged import Histogram, Profile, merge
+from flywheel.drift.scores import jensen_shannon
+from flywheel.workload import DriftThresholds
+from tests.fakes.review_world import classification
+
+NAMES = [f"label {number}" for number in range(20)]
+# Shares never count here, so that the distance alone decides.
+BY_DISTANCE = DriftThresholds(jensen_shannon=0.01, share_change=1.0, minimum_events=10)
+WORKLOAD = classification().model_copy(update={"drift": BY_DISTANCE})
+
+
+def profile(counts):
+    """Return a profile of answers with these counts."""
+    events = int(sum(counts))
+    output = {name: int(n) for name, n in zip(NAMES, counts, strict=False) if n}
+    return Profile(events, 0, {"output": Histogram("category", output)})
+
+
+def output_of(old, new, parts=()):
+    """Return the verdict about the answers."""
+    columns = compare(WORKLOAD, old, new, parts=parts)
+    return next(column for column in columns if column.column == "output")
+
+
+def test_a_small_window_differs_by_chance_however_alike_the_weeks_are():
+    """40 answers of 20 labels are 0.3 away from anything, and weeks that are equal change nothing."""
+    week = profile([50] * 20)
+    now = profile(np.random.default_rng(1).multinomial(40, [0.05] * 20))
+    column = output_of(merge(week, week, week, week), now, [week] * 4)
+    assert column.score > 0.15
+    assert column.chance > column.score
+    assert not column.drifted
+
+
+@pytest.mark.parametrize(("factor", "drifted"), [(0.9, False), (1.05, False), (1.25, True)])
+def test_a_window_must_be_further_off_than_the_most_unusual_week(factor, drifted):
+    """A draw explains nothing of millions of answers; how far weeks are apart does, and a tenth."""
+    size = 1e8
+    weeks = [np.array([0.56, 0.44]), *[np.array([0.5, 0.5])] * 3]
+    rest = np.array([0.5, 0.5]) * 3 * size
+    apart = jensen_shannon(rest, weeks[0] * size)
+    total = sum(weeks) * size
+    shares = np.linspace(0.515, 0.7, 4_000)
+    distances = [jensen_shannon(total, np.array([s, 1 - s]) * size) for s in shares]
+    share = shares[int(np.searchsorted(distances, factor * apart))]
+    parts = [profile(week * size) for week in weeks]
+    column = output_of(merge(*parts), profile(np.array([share, 1 - share]) * size), parts)
+    assert column.score == pytest.approx(factor * apart, rel=0.02)
+    assert column.drifted is drifted
+
+
+def test_confidence_in_old_and_new_bins_compares():
+    """Days profiled in bins of 0.02 are read beside days in bins of 0.001, without a false shift."""
+    rng = np.random.default_rng(2)
+    sure = 1 - 0.1 * rng.beta(1, 8, 20_000)
+
+    def confidence(values, fine):
+        keys = 1000 + np.floor(values * 1000) if fine else np.floor(values * 50)
+        counts = dict(zip(*np.unique(keys.astype(int), return_counts=True), strict=True))
+        histogram = Histogram("numeric", {str(key): int(n) for key, n in counts.items()})
+        return Profile(len(values), 0, {"confidence": histogram})
+
+    def score(old, new):
+        found = compare(WORKLOAD, old, new)
+        return next(column for column in found if column.column == "confidence").score
+
+    old, new = sure[:10_000], sure[10_000:]
+    assert score(confidence(old, fine=False), confidence(new, fine=True)) < 0.02
+    mixed = merge(confidence(old[:5_000], fine=False), confidence(old[5_000:], fine=True))
+    assert score(mixed, confidence(new, fine=True)) < 0.02
+    unsure = confidence(new - 0.1, fine=True)
+    assert score(confidence(old, fine=False), unsure) > 0.5
+    assert score(mixed, unsure) > 0.5
