@@ -3,12 +3,13 @@
 import pytest
 
 from flywheel.calibration import Calibration
+from flywheel.calibration.isotonic import PointsCurve
 from flywheel.review.batches import sample_batch
 from flywheel.review.candidates import read_candidates
 from tests.fakes.review_world import END, START, answer, classification, put_answers
 
 # Calibrating moves every answer to the same chance: only the runner-up tells them apart then.
-FLAT = Calibration("platt", 100, ((0.0, 0.5), (1.0, 0.5)), None, None)
+FLAT = Calibration("isotonic", 1000, PointsCurve(((0.0, 0.5), (1.0, 0.5))))
 SHARES = {"control": 0.0, "uncertain": 1.0, "novel": 0.0, "flagged": 0.0}
 
 
