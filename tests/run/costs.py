@@ -88,7 +88,9 @@ class _Run:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Name a test that failed at once; add up what each reported, and show how far the run is."""
         if report.failed:
-            self._write_line(f"FAILED {report.nodeid} ({report.when})")
+            crash = getattr(report.longrepr, "reprcrash", None)
+            why = str(crash.message).splitlines()[:1] if crash is not None else []
+            self._write_line(" ".join([f"FAILED {report.nodeid} ({report.when})", *why]))
         if report.when != "teardown":
             return
         file = file_of(report.nodeid)
