@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from flywheel.calibration import Calibration, calibration_from_facts, fit_calibration
+from flywheel.calibration.calibration import _beats
 from flywheel.calibration.isotonic import PointsCurve
 from flywheel.calibration.platt import PlattCurve
 from flywheel.errors import MeasurementError
@@ -71,6 +72,20 @@ def test_true_confidence_is_left_alone():
     assert sum(fitted.method != "none" for fitted in fits) <= 4
     assert fits[0](0.37) == 0.37
     assert "no fit on 100 judged cases beats it (Brier 0." in fits[0].summary
+
+
+def test_fit_must_be_better_in_both_errors():
+    """Halves for everything cost less where few sure answers are wrong, and are worse squared."""
+    right = np.array([1.0] * 90 + [0.0] * 10)
+    assert not _beats(np.full(100, 0.5), np.ones(100), right)
+    assert _beats(np.full(100, 0.9), np.ones(100), right)
+
+
+def test_fit_must_be_better_by_more_than_its_error():
+    """A gain that rests on one case of forty is chance."""
+    right = np.array([1.0] * 39 + [0.0])
+    standing = np.array([0.9] * 39 + [0.6])
+    assert not _beats(np.array([0.898] * 39 + [0.5]), standing, right)
 
 
 def test_isotonic_curve_is_used_where_it_is_better():
