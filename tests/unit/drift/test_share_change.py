@@ -136,8 +136,8 @@ def test_few_texts_differ_by_chance_however_alike_the_weeks_are():
         assert not risen_words_change(one_part, threshold=0.0, seed=1).counts
 
 
-def test_old_workload_files_still_load_and_mean_the_same():
-    """Thresholds of distances alone: they count as before, and shares count at their defaults."""
+def test_old_workload_files_still_load():
+    """Files with thresholds of distances alone: shares count beside them, at their defaults."""
     old = {"psi": 0.2, "jensen_shannon": 0.15, "quality_drop": 0.05, "minimum_events": 200}
     rules = classification(drift=old).drift
     assert (rules.jensen_shannon, rules.risen_words, rules.share_change) == (0.15, 0.05, 0.03)
