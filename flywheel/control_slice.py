@@ -136,17 +136,18 @@ def control_days(
         workload: whose answers.
         start: first moment.
         end: first moment that is no longer meant.
-        release: only answers of this release; None for all.
+        release: only answers of this release, and those whose release is not known (imported
+            logs may not say it); None for all.
     """
     span = {"workload": workload.id, "start": start, "end": end}
     mapping = AnswerMapping(workload)
     sums: dict[date, dict[str, float]] = {}
     for row in lake.rows(_ANSWERS, span):
-        if release in (None, row["release"]):
+        if release is None or row["release"] in (release, ""):
             _add(sums, row["day"], {"parsed": row["parsed"], "failed": row["failed"]})
     for row in lake.rows(_CONTROL, span):
         weight, right = _case(mapping, row)
-        if right is not None and release in (None, row["release"]):
+        if right is not None and (release is None or row["release"] in (release, "", None)):
             day = row["event_time"].astimezone(UTC).date()
             values = {"judged": 1, "weight": weight, "squares": weight**2}
             _add(sums, day, values | {"right": weight * right})

@@ -166,7 +166,9 @@ class DriftThresholds(Strict):
     """From which change, beyond chance, a column counts as drifted, and for how long."""
 
     psi: float = Field(default=0.2, gt=0, description="population stability index of a number")
-    jensen_shannon: Share = Field(default=0.15, description="distance of words and categories")
+    jensen_shannon: Share = Field(
+        default=0.15, description="distance of words and categories, less that of chance"
+    )
     risen_words: Share = Field(default=0.05, description="share of texts with new or risen words")
     share_change: Share = Field(default=0.03, description="change of a category's share")
     quality_drop: Share = Field(default=0.05, description="fall of accuracy on the control slice")

@@ -13,7 +13,7 @@ from rich.text import Text
 from flywheel.cli.connections import connection_findings
 from flywheel.cli.findings import Finding, checked, masked
 from flywheel.errors import FlywheelError
-from flywheel.turn.drift import quality_outlook
+from flywheel.turn.drift import drift_outlook, quality_outlook
 from flywheel.turn.landing import unread
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload
@@ -68,16 +68,19 @@ def _findings(platform: Platform) -> Iterator[Finding]:
         yield checked(what, check)
     for key, workload in platform.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
-        yield _quality_trigger(platform, workload)
+        yield from _triggers(platform, workload)
 
 
-def _quality_trigger(platform: Platform, workload: Workload) -> Finding:
-    what = f"quality trigger of {workload.id}"
-    try:
-        promise = quality_outlook(platform, workload)
-    except FlywheelError as error:
-        return Finding(what, False, str(error))
-    return Finding(what, True, promise.sentence, warning=not promise.holds)
+def _triggers(platform: Platform, workload: Workload) -> Iterator[Finding]:
+    # What the settings cannot deliver is shown before anybody relies on it.
+    for name, outlook in (("quality", quality_outlook), ("drift", drift_outlook)):
+        what = f"{name} trigger of {workload.id}"
+        try:
+            found = outlook(platform, workload)
+        except FlywheelError as error:
+            yield Finding(what, False, str(error))
+            continue
+        yield Finding(what, True, found.sentence, warning=not found.holds)
 
 
 def _events(platform: Platform) -> int:

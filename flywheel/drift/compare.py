@@ -7,6 +7,7 @@ size reach without drift.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import hypot
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from flywheel.drift.share_change import MARGIN, largest_share_change, risen_word
 from flywheel.drift.word_chance import TextSample, word_chance
 from flywheel.workload import Workload
 
-__all__ = ["compare"]
+__all__ = ["bar", "compare"]
 
 Role = Literal["input", "output", "service"]
 Method = Literal["psi", "jensen_shannon"]
@@ -112,11 +113,22 @@ def _column(
     value = _score(method, before, now)
     # What chance explains is the costly part, and matters only beyond the threshold.
     by_chance = MARGIN * estimate(cells, before, now) if value >= threshold else None
-    drifted = by_chance is not None and value > by_chance
+    drifted = (
+        by_chance is not None and value > by_chance and value >= bar(method, threshold, by_chance)
+    )
     drifted = drifted or (change is not None and change.counts)
     return ColumnDrift(
         name, role, method, value, threshold, by_chance, drifted=drifted, change=change
     )
+
+
+def bar(method: Method, threshold: float, by_chance: float) -> float:
+    """Return the score from which a column drifted.
+
+    A Jensen-Shannon distance of small samples is mostly noise. Its square is a sum of what changed
+    and what chance adds, so that the threshold holds for what is left without the latter.
+    """
+    return hypot(threshold, by_chance) if method == "jensen_shannon" else max(threshold, by_chance)
 
 
 def _cells(name: str, reference: Histogram, current: Histogram) -> Cells:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flywheel.drift.compare import bar
 from flywheel.drift.profile import category_columns
 from flywheel.drift.report import ColumnDrift
 from flywheel.drift.window import Window
@@ -96,4 +97,6 @@ def _render(workload: Workload, old: Any, new: Any, measured: Sequence[ColumnDri
 
 
 def _beyond_chance(names: Sequence[str], measured: Sequence[ColumnDrift]) -> dict[str, float]:
-    return {c.column: max(c.threshold, c.chance or 0.0) for c in measured if c.column in names}
+    return {
+        c.column: bar(c.method, c.threshold, c.chance or 0.0) for c in measured if c.column in names
+    }

@@ -4,6 +4,7 @@ A thin workload is judged over longer windows, whole multiples of its own, inste
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil
 
@@ -11,10 +12,50 @@ from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
 from flywheel.workload import Workload
 
-__all__ = ["LONGEST", "events_by_day", "waiting_time", "window_length"]
+__all__ = [
+    "LONGEST",
+    "DriftOutlook",
+    "drift_outlook",
+    "events_by_day",
+    "waiting_time",
+    "window_length",
+]
 
 # In windows of the workload: a verdict about more than two months says nothing about now.
 LONGEST = 8
+
+
+@dataclass(frozen=True)
+class DriftOutlook:
+    """Whether a workload's traffic allows a verdict on drift at all, and how long a window is."""
+
+    holds: bool
+    sentence: str
+
+
+def drift_outlook(workload: Workload, events: int, days: int) -> DriftOutlook:
+    """Say how long a window must be at the pace of ``events`` in ``days``.
+
+    ``holds`` is False where even the longest window holds too few events.
+    """
+    rules = workload.drift
+    longest = LONGEST * rules.window_days
+    pace = f"{events / days:.2g} events a day"
+    if events == 0:
+        return DriftOutlook(True, f"no event in {days} days, so that drift cannot be judged")
+    step = ceil(rules.minimum_events * days / events / rules.window_days)
+    needed = step * rules.window_days
+    if needed <= longest:
+        row = rules.windows * needed
+        return DriftOutlook(
+            True, f"{pace}: windows of {needed} days; {rules.windows} in a row take {row} days"
+        )
+    return DriftOutlook(
+        False,
+        f"{pace}: the {rules.minimum_events} events of drift.minimum_events take {needed} days, "
+        f"and the longest window has {longest}: lower drift.minimum_events or raise "
+        "drift.window_days",
+    )
 
 
 def events_by_day(lake: Lake, workload: Workload, window: Window) -> dict[date, int]:

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
 
     from flywheel.drift.quality_promise import QualityPromise
     from flywheel.drift.report import DriftReport
+    from flywheel.drift.window_length import DriftOutlook
     from flywheel.wiring import Platform
     from flywheel.workload import Workload
 
 __all__ = [
     "DriftLook",
     "days_to_profile",
+    "drift_outlook",
     "quality_outlook",
     "refresh_recent_profiles",
     "watch_drift",
@@ -53,6 +55,19 @@ def days_to_profile(platform: "Platform", workload: "Workload") -> "dict[date, i
     from flywheel.drift.observe import unprofiled_days  # noqa: PLC0415 - (as above)
 
     return unprofiled_days(platform.lake, workload, platform.clock.now())
+
+
+def drift_outlook(platform: "Platform", workload: "Workload") -> "DriftOutlook":
+    """Say whether the traffic of the last weeks allows a verdict on drift."""
+    from flywheel.drift import window_length  # noqa: PLC0415 - (as above)
+    from flywheel.drift.window import Window  # noqa: PLC0415 - (as above)
+
+    days = window_length.LONGEST * workload.drift.window_days
+    window = Window.ending(platform.clock.now(), days)
+    events = window_length.events_by_day(platform.lake, workload, window)
+    # A young workload is judged by the days that it has had.
+    seen = (window.end - min(events)).days if events else days
+    return window_length.drift_outlook(workload, sum(events.values()), seen)
 
 
 def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromise":

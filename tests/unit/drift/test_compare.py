@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flywheel.drift.compare import compare
+from flywheel.drift.compare import bar, compare
 from flywheel.drift.merged import Histogram, Profile, merge
 from flywheel.drift.scores import jensen_shannon
 from flywheel.workload import DriftThresholds
@@ -77,3 +77,29 @@ def test_confidence_in_old_and_new_bins_compares():
     unsure = confidence(new - 0.1, fine=True)
     assert score(confidence(old, fine=False), unsure) > 0.5
     assert score(mixed, unsure) > 0.5
+
+
+@pytest.mark.parametrize(("method", "expected"), [("jensen_shannon", 0.25), ("psi", 0.2)])
+def test_the_threshold_of_a_distance_holds_for_what_chance_leaves(method, expected):
+    """Of a distance of 0.25 chance explains 0.15, in squares, and 0.2 are left; PSI is not so."""
+    assert bar(method, 0.2, 0.15) == pytest.approx(expected)
+    assert bar(method, 0.2, 0.0) == pytest.approx(0.2)
+
+
+def test_a_distance_that_is_mostly_noise_is_no_drift():
+    """Beyond chance, and above the threshold only because of it."""
+    week = profile([50] * 20)
+    reference = merge(week, week, week, week)
+    counts = np.array([6, 6, 6, 6, 6, 4, 4, 4, 4, 4, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1]) * 2
+    for factor in np.linspace(0.2, 3, 60):
+        shares = 0.05 + factor * (counts / counts.sum() - 0.05)
+        now = profile(np.round(np.maximum(shares, 0) * 140))
+        column = output_of(reference, now, [])
+        if column.chance is not None and column.chance < column.score < 1.4 * column.chance:
+            break
+    else:
+        pytest.fail("no window is a little beyond chance")
+    rules = BY_DISTANCE.model_copy(update={"jensen_shannon": 0.9 * column.score})
+    workload = WORKLOAD.model_copy(update={"drift": rules})
+    found = compare(workload, reference, now)
+    assert not next(c for c in found if c.column == "output").drifted

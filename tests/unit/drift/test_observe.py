@@ -1,5 +1,7 @@
+import json
 from datetime import UTC, date, datetime
 
+import pyarrow as pa
 import pytest
 
 from flywheel.drift.evidently_report import write_evidently_report
@@ -96,3 +98,33 @@ def test_evidently_is_not_asked_about_nothing(tmp_path, lake, defect_reports):
             lake, defect_reports, reference=window, current=window, path=tmp_path / "drift.html"
         )
     assert not (tmp_path / "drift.html").exists()
+
+
+def test_reports_of_an_earlier_version_still_read(lake, defect_reports):
+    """They know no change in shares and no day on which quality changed."""
+    column = {
+        "column": "vocabulary", "role": "input", "method": "jensen_shannon", "score": 0.4,
+        "threshold": 0.15, "chance": 0.1, "drifted": True, "note": "",
+    }  # fmt: skip
+    quality = {
+        "reference": 0.9, "current": 0.8, "reference_judged": 40, "current_judged": 25,
+        "drop": 0.1, "interval": [0.01, 0.2], "fell": True, "note": "",
+    }  # fmt: skip
+    report = {
+        "workload_id": "defect_reports", "verdict": "both", "reason": "old", "cause": None,
+        "reference": {"start": "2026-03-01", "end": "2026-03-29"},
+        "current": {"start": "2026-05-01", "end": "2026-05-08"},
+        "reference_events": 800, "current_events": 200, "columns": [column], "quality": quality,
+        "drifted_columns": ["vocabulary"],
+    }  # fmt: skip
+    row = {
+        "workload_id": "defect_reports", "window_start": date(2026, 5, 1),
+        "window_end": date(2026, 5, 8), "report": json.dumps(report),
+    }  # fmt: skip
+    lake.append("drift_reports", pa.Table.from_pylist([row]))
+    (read,) = read_reports(lake, defect_reports)
+    assert read.drifted_columns == ("vocabulary",)
+    assert read.strongest.strength == pytest.approx(0.4 / 0.15)
+    assert read.columns[0].change is None
+    assert (read.quality.fell, read.quality.changed_on) == (True, None)
+    assert plot_drift([read]).startswith(b"\x89PNG")

@@ -5,6 +5,7 @@ import pytest
 
 from flywheel.drift.share_change import MARGIN, largest_share_change, risen_words_change
 from flywheel.drift.word_chance import sample_of
+from tests.fakes.review_world import classification
 
 NAMES = [f"label {number}" for number in range(22)]
 USUAL = np.array([1 / (1 + 0.1 * rank) for rank in range(22)])
@@ -133,3 +134,10 @@ def test_few_texts_differ_by_chance_however_alike_the_weeks_are():
         drawn = sample(40, seed=seed)
         one_part = replace(drawn, part=np.zeros_like(drawn.part))
         assert not risen_words_change(one_part, threshold=0.0, seed=1).counts
+
+
+def test_old_workload_files_still_load():
+    """Files with thresholds of distances alone: shares count beside them, at their defaults."""
+    old = {"psi": 0.2, "jensen_shannon": 0.15, "quality_drop": 0.05, "minimum_events": 200}
+    rules = classification(drift=old).drift
+    assert (rules.jensen_shannon, rules.risen_words, rules.share_change) == (0.15, 0.05, 0.03)

@@ -4,7 +4,7 @@ import pytest
 
 from flywheel.drift.observe import observe_drift, read_reports
 from flywheel.drift.window import Window
-from flywheel.drift.window_length import waiting_time, window_length
+from flywheel.drift.window_length import drift_outlook, waiting_time, window_length
 from flywheel.simulate.traffic import generate
 from tests.fakes.review_world import classification
 
@@ -70,3 +70,20 @@ def test_ten_events_a_day_get_a_verdict(lake, land, defect_reports):
     assert len({report.current.end for report in read_reports(lake, defect_reports)}) == len(
         read_reports(lake, defect_reports)
     )
+
+
+@pytest.mark.parametrize(
+    ("events", "holds", "text"),
+    [
+        (28 * 40, True, "windows of 7 days; 2 in a row take 14 days"),
+        (28 * 10, True, "windows of 21 days; 2 in a row take 42 days"),
+        (100, True, "windows of 56 days"),
+        (99, False, "take 63 days, and the longest window has 56"),
+        (0, True, "no event in 28 days"),
+    ],
+)
+def test_the_outlook_says_what_the_traffic_allows(events, holds, text):
+    """Seen by `flywheel doctor`: a warning where no window could ever hold enough events."""
+    outlook = drift_outlook(WORKLOAD, events, 28)
+    assert outlook.holds is holds
+    assert text in outlook.sentence

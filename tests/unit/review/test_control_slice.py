@@ -188,3 +188,16 @@ def test_days_add_up_to_the_whole(lake, queue):
     found = measure(lake, workload)
     assert sum(day.right for day in days) / sum(day.weight for day in days) == found.accuracy
     assert control_days(lake, workload, START, START + WEEK, release="other") == ()
+
+
+def test_answers_without_a_release_are_the_watched_ones(lake, queue):
+    """Imported logs may not say which release answered; another release is left out."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(20), budget=20, right=lambda _: True, release="r1")
+    failed = answer(900, timestamp=START, output=None, error="timeout", release=None)
+    other = answer(901, timestamp=START, output=None, error="timeout", release="r0")
+    put_answers(lake, workload, [failed, other], offset=900, landed_at=END)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    (day,) = control_days(lake, workload, START, START + WEEK, release="r1")
+    assert (day.judged, day.parsed, day.failed) == (20, 20, 1)
