@@ -31,6 +31,7 @@ _DIGITS = 6
 # How many times as many answers as questions are pooled: the smallest margins alone repeat
 # themselves. A batch of a few questions still needs a pool that has more than one kind of text.
 _POOL, _SMALLEST_POOL = 3, 50
+_MOST_CLUSTERS = 1000  # a larger batch takes several of each, within seconds
 _CERTAIN = 1e-9
 
 
@@ -58,7 +59,7 @@ def cluster_margin(answers: Answers, count: int, seed: int) -> list[int]:
     """
     order = smallest_margin(answers, count, seed)
     pool = order[: max(_SMALLEST_POOL, _POOL * count)]
-    labels = cluster_vectors(answers.vectors[pool], count, seed)
+    labels = cluster_vectors(answers.vectors[pool], min(count, _MOST_CLUSTERS), seed)
     return [*_in_turns(pool, labels), *order[len(pool) :]]
 
 

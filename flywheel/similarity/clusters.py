@@ -15,14 +15,14 @@ Labels = npt.NDArray[np.int64]
 _ROUNDS = 20
 _DIGITS = 5  # of a cosine: what differs by less is a tie, and goes to the first cluster
 _NOTHING_APART = 1e-6
+_BLOCK = 2048  # rows compared with all centers at once
 
 
 def cluster_vectors(vectors: Vectors, count: int, seed: int) -> Labels:
     """Return the number of the cluster that each unit vector belongs to.
 
-    Clusters that end up without a vector are left out of the numbering's use, not renumbered.
-    Source: Dhillon and Modha (2001), Concept decompositions for large sparse text data; started as
-    in Arthur and Vassilvitskii (2007), k-means++.
+    Some numbers below ``count`` may not be used. Source: Dhillon and Modha (2001), Concept
+    decompositions for large sparse text data; started as in Arthur and Vassilvitskii (2007).
 
     Args:
         vectors: shape (n, d), each of length one or zero.
@@ -46,7 +46,9 @@ def cluster_vectors(vectors: Vectors, count: int, seed: int) -> Labels:
 
 
 def _nearest(vectors: Vectors, centers: Vectors) -> Labels:
-    return np.asarray(np.round(vectors @ centers.T, _DIGITS).argmax(axis=1), dtype=np.int64)
+    starts = range(0, len(vectors), _BLOCK)
+    blocks = (vectors[start : start + _BLOCK] @ centers.T for start in starts)
+    return np.concatenate([np.round(block, _DIGITS).argmax(axis=1) for block in blocks])
 
 
 def _starts(vectors: Vectors, count: int, seed: int) -> list[int]:
