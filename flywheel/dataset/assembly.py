@@ -5,7 +5,7 @@ evaluation sets only, so that it takes nothing from training.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ from flywheel.dataset.examples import Example, Excluded
 from flywheel.dataset.golden import choose_golden
 from flywheel.errors import LeakageError
 from flywheel.similarity.near_duplicates import NearDuplicates, closest_matches
+from flywheel.snapshots import FixedCase
 from flywheel.workload import Workload
 
 __all__ = ["Assembly", "Earlier", "assemble", "check_leakage"]
@@ -37,6 +38,7 @@ class Assembly:
     holdout: list[Example]
     must_not_lose: list[Example]
     excluded: list[Excluded] = field(default_factory=list)
+    fixed: Mapping[str, FixedCase] = field(default_factory=dict)
 
     @property
     def evaluation(self) -> list[Example]:
@@ -50,7 +52,7 @@ def assemble(
     *,
     golden: Sequence[Example] | None,
     holdout_since: datetime | None,
-    fixed: AbstractSet[str] = frozenset(),
+    fixed: Mapping[str, FixedCase] | None = None,
     earlier: Earlier | None = None,
 ) -> Assembly:
     """Split examples into training and evaluation without overlap.
@@ -60,16 +62,19 @@ def assemble(
         examples: everything accepted, in any order.
         golden: the frozen golden set, None to draw it now.
         holdout_since: control rows from this event time on are the holdout; None: all of them.
-        fixed: inference ids of the must-not-lose suite.
+        fixed: cases that promoted releases fixed; with those that the workload's gates name they
+            are the must-not-lose suite.
         earlier: evaluation sets of earlier snapshots.
     """
     earlier = earlier or Earlier()
+    fixed = fixed or {}
+    held = fixed.keys() | set(workload.gates.must_hold)
     threshold = workload.review.near_duplicate
     frozen = list(golden or ())
     golden_ids = {example.inference_id for example in frozen}
     left = sorted(examples, key=lambda example: (example.input_hash, example.correction_id))
-    must_not_lose = [e for e in left if e.inference_id in fixed]
-    left = [e for e in left if e.inference_id not in golden_ids | set(fixed)]
+    must_not_lose = [e for e in left if e.inference_id in held]
+    left = [e for e in left if e.inference_id not in golden_ids | held]
     control = [e for e in left if e.slice == "control"]
     holdout = [e for e in control if _is_since(e, holdout_since)]
     excluded = [Excluded(e, "control_slice") for e in control if not _is_since(e, holdout_since)]
@@ -86,7 +91,7 @@ def assemble(
         left = [e for e in left if e.inference_id not in drawn]
         leaked = _seen_before(left, earlier) | _leaked(left, frozen, threshold)
         left = _without(left, excluded, "leakage", leaked)
-    return Assembly(left, frozen, holdout, must_not_lose, excluded)
+    return Assembly(left, frozen, holdout, must_not_lose, excluded, fixed)
 
 
 def check_leakage(assembly: Assembly, earlier: Earlier, threshold: float) -> None:
