@@ -171,7 +171,11 @@ class GateRules(Strict):
         default=True, description="than the base model, at the first release"
     )
     schema_validity: Share = 0.99
-    latency_ratio: float = Field(default=1.5, gt=0, description="p95 of candidate over champion")
+    latency_ratio: float = Field(
+        default=2.0,
+        gt=0,
+        description="p95 of candidate over champion; an adapter over the bare base takes 1.2 to 1.5",
+    )
     approval_days: int = Field(default=7, ge=1, description="life of a granted approval")
 
 

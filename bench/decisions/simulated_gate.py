@@ -1,9 +1,9 @@
 """`draw_evidence`: one simulated gate at a time, and the gate's rule of version 0.1 to compare with.
 
 Assumptions, the same for both rules: the champion has 85 % right; 10 % of the answers differ
-between champion and candidate (as measured on the demo's models, see the README), more or fewer of
-them lost as the candidate is worse or better; labels are even; the fixed cases are golden cases
-that the champion has right, as they are after a first promotion.
+between champion and candidate, more or fewer of them lost as the candidate is worse or better;
+labels are even; the fixed cases are golden cases that the champion has right, as they are after a
+first promotion.
 """
 
 from dataclasses import dataclass

@@ -26,7 +26,10 @@ _MOST_LACKING = 200
 
 @dataclass(frozen=True)
 class LabelFloors:
-    """Adjusted p-values of the labels that have a floor, and the cases that the others lack."""
+    """Adjusted p-values of the labels that have a floor, and the cases that the others lack.
+
+    A label of which the champion has too few right to lose lacks no case and has no floor.
+    """
 
     adjusted: Mapping[str, float]
     lacking: Mapping[str, int]
@@ -82,13 +85,14 @@ def judge_labels(rules: GateRules, labels: Mapping[str, PairedAccuracy]) -> Labe
             counts = labels[label].counts
             fall = counts.lost - counts.gained
             p_values[label] = _p_value(rules, labels[label], fall, discordance[label])
+    lacking = {
+        label: _lacking(rules, pair, discordance[label], level)
+        for label, pair in labels.items()
+        if label not in p_values
+    }
     return LabelFloors(
         adjusted=holm_adjusted(p_values, tests),
-        lacking={
-            label: _lacking(rules, pair, discordance[label], level)
-            for label, pair in labels.items()
-            if label not in p_values
-        },
+        lacking={label: number for label, number in lacking.items() if number > 0},
     )
 
 
@@ -143,6 +147,9 @@ def _note(rules: GateRules, labels: Mapping[str, PairedAccuracy], floors: LabelF
         f"of theirs were lost, it could be chance. They lack about {lacking} evaluation cases, "
         f"most of all {few}."
     )
+    hopeless = len(labels) - len(floors.adjusted) - len(floors.lacking)
+    if hopeless:
+        text += f" Of {hopeless} more the champion has too few right to lose any."
     smaller = sum(labels[label].cases < rules.slice_minimum for label in floors.lacking)
     if smaller:
         text += f" Of them {smaller} are below gates.slice_minimum ({rules.slice_minimum})."
@@ -164,9 +171,8 @@ def _p_value(rules: GateRules, pair: PairedAccuracy, fall: int, discordance: flo
 
 
 def _lacking(rules: GateRules, pair: PairedAccuracy, discordance: float, level: float) -> int:
-    # Cases until the loss of every right answer would be shown, at the accuracy that the label has
-    # (or at one half, where it has too few cases to tell).
-    accuracy = (pair.champion_right + 0.5) / (pair.cases + 1)
+    # Cases until the loss of every right answer would be shown, were at least half of them right.
+    accuracy = max(0.5, (pair.champion_right + 0.5) / (pair.cases + 1))
     needed = pair.cases
     while needed < pair.cases + _MOST_LACKING:
         right = math.floor(needed * accuracy)
@@ -174,4 +180,4 @@ def _lacking(rules: GateRules, pair: PairedAccuracy, discordance: float, level: 
         if needed >= rules.slice_minimum and p_value <= level:
             break
         needed += 1
-    return max(1, needed - pair.cases)
+    return needed - pair.cases

@@ -44,8 +44,8 @@ def latency_ratio(champion: Sequence[float], candidate: Sequence[float]) -> floa
         _ratio(_block(champion, number, blocks), _block(candidate, number, blocks))
         for number in range(blocks)
     ]
-    known = [ratio for ratio in ratios if ratio is not None]
-    return median(known) if known and len(known) == len(ratios) else None
+    measured = [ratio for ratio in ratios if ratio is not None]
+    return median(measured) if measured and len(measured) == len(ratios) else None
 
 
 def _block(seconds: Sequence[float], number: int, blocks: int) -> Sequence[float]:

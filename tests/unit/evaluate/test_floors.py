@@ -122,6 +122,14 @@ def test_floor_of_nothing_and_of_everything():
     assert check_labels(everything, evidence(labels)) == ([], [])
 
 
+def test_label_that_the_champion_never_has_right_lacks_no_cases():
+    """More cases would not give it a floor, and the note says so beside those that lack some."""
+    labels = {f"l{n}": pair(20, 18) for n in range(10)} | {"rare": pair(2, 2), "bad": pair(40, 0)}
+    assert set(judge_labels(RULES, labels).lacking) == {"rare"}
+    (note,) = check_labels(RULES, evidence(labels))[1]
+    assert "Of 1 more the champion has too few right" in note
+
+
 def test_base_model_has_no_labels_to_fall_from():
     """A first release has no floors, and no note that its labels lack cases."""
     labels = {f"l{n}": pair(20, 0, gained=18) for n in range(5)}
