@@ -10,6 +10,7 @@ from statistics import NormalDist
 from flywheel.evaluate.compare import interval_of
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import binomial_chances, holm_adjusted, number_of_tests
+from flywheel.evaluate.non_inferiority import cases_to_decide
 from flywheel.evaluate.report import GateCheck, Outcome
 from flywheel.workload import GateRules
 
@@ -62,7 +63,9 @@ def _minimum(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
 def _better(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
     lower, upper = interval_of(rules, pair.counts)
     outcome: Outcome = "inconclusive"
+    more = cases_to_decide(rules, pair, 0.0)
     verdict = "not shown to be better than the base model"
+    verdict += "" if more is None else f"; about {more} more cases would show it"
     if lower > 0:
         outcome, verdict = "pass", "better than the base model"
     elif upper < 0:

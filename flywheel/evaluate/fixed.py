@@ -91,7 +91,7 @@ def _check_group(
     expected = sum(chance * number for chance, number in chances)
     p_value = loss_p_value(chances, lost)
     failed = p_value <= rules.significance / 2
-    verdict = "more than retraining alone loses" if failed else "which retraining alone may lose"
+    verdict = "more than retraining alone loses" if failed else "no more than retraining may lose"
     return [
         GateCheck(
             name=name,

@@ -26,12 +26,15 @@ def check_non_inferiority(rules: GateRules, evidence: GateEvidence) -> list[Gate
     return checks
 
 
-def cases_to_decide(rules: GateRules, pair: PairedAccuracy) -> int | None:
-    """Return how many more cases would decide, were the difference to stay as it is; None: too many."""
+def cases_to_decide(rules: GateRules, pair: PairedAccuracy, margin: float) -> int | None:
+    """Return how many more cases would decide on a margin, were the difference to stay as it is.
+
+    None: more than anybody would collect.
+    """
     counts = pair.counts
     needed = cases_for_margin(
         max(counts.discordance, 1 / counts.cases),
-        rules.margin,
+        margin,
         difference=counts.difference,
         significance=rules.significance,
         power=rules.power,
@@ -60,7 +63,7 @@ def _decide(rules: GateRules, pair: PairedAccuracy, suites: str) -> GateCheck:
 
 
 def _what_to_collect(rules: GateRules, pair: PairedAccuracy) -> str:
-    more = cases_to_decide(rules, pair)
+    more = cases_to_decide(rules, pair, rules.margin)
     if more is None:
         return (
             "too close to the margin for any number of cases that could be collected to decide; "

@@ -192,6 +192,8 @@ def test_first_release_must_be_better_than_the_base():
     assert nothing.check("minimum_accuracy").outcome == "fail"
     equal = judge(pairs(380, 5, 5, 10), subject=FIRST)
     assert equal.outcome == "inconclusive"
+    little = judge(pairs(300, 40, 25, 35), subject=FIRST)
+    assert "more cases would show it" in little.check("better_than_base").reason
     assert judge(pairs(20, 350, 0, 30), subject=FIRST).outcome == "pass"
     rules = with_rules(first_must_be_better=False)
     assert judge(pairs(380, 5, 5, 10), rules, FIRST).outcome == "pass"
@@ -220,6 +222,13 @@ def test_latency_is_a_ratio(seconds, outcome):
         for case in pairs(280, 20, 0)
     ]
     assert judge(cases).check("latency").outcome == outcome
+
+
+def test_time_that_is_no_number_is_an_error():
+    """A failed measurement of the latency ends the gate, and is no verdict on the candidate."""
+    cases = pairs(280, 20, 0)
+    with pytest.raises(MeasurementError, match="nan seconds"):
+        judge([*cases[:-1], replace(cases[-1], seconds=float("nan"))])
 
 
 def test_latency_of_few_answers_is_inconclusive():
