@@ -16,9 +16,11 @@ __all__ = [
     "EVALUATION_SPLITS",
     "MANIFEST",
     "SPLITS",
+    "FixedCase",
     "Snapshot",
     "content_hash",
     "open_snapshot",
+    "read_fixed",
     "read_rows",
     "verify_snapshot",
 ]
@@ -27,6 +29,21 @@ MANIFEST = "manifest.json"
 SPLITS = ("train", "preference", "golden", "holdout", "must_not_lose")
 EVALUATION_SPLITS = ("golden", "holdout", "must_not_lose")
 _RESTORE = "restore the folder from a backup, or build the dataset again"
+
+
+@dataclass(frozen=True)
+class FixedCase:
+    """The record of a case over the promoted releases, each against the champion of its time.
+
+    Attributes:
+        times: releases that had it right where the champion had it wrong.
+        held: releases that had it right as the champion had.
+        lost: releases that had it wrong where the champion had it right.
+    """
+
+    times: int = 1
+    held: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,15 @@ def read_rows(folder: Path, split: str) -> list[dict[str, Any]]:
         IntegrityError: the file is not the one that the manifest describes.
     """
     return [json.loads(line) for line in _content(folder, split).decode().splitlines()]
+
+
+def read_fixed(row: Mapping[str, Any]) -> FixedCase | None:
+    """Return the record in a row of the must-not-lose split; None where a person named it only.
+
+    Snapshots of version 0.1 hold no records: their cases were fixed once.
+    """
+    record = row.get("fixed", {"times": 1})
+    return None if record is None else FixedCase(**record)
 
 
 def verify_snapshot(folder: Path) -> Snapshot:

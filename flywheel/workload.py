@@ -75,7 +75,7 @@ class Workload(Strict):
     cadence: Cadence = "quarterly"
     daily: DailyTimes = DailyTimes()
     minimum_examples: int = Field(default=500, ge=1)
-    golden_size: int = Field(default=300, ge=10)
+    golden_size: int = Field(default=450, ge=10)
     review: ReviewPolicy = ReviewPolicy()
     drift: DriftThresholds = DriftThresholds()
     trigger: TriggerRules = TriggerRules()

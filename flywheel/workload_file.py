@@ -4,6 +4,7 @@ Keys, defaults and meanings come from the model itself, so that the file cannot 
 """
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,14 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
+from flywheel.evaluate.paired import cases_for_margin
 from flywheel.taxonomy_change import fresh_label_id
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload import GateRules, Workload, parse_workload
 
-__all__ = ["labels_in_csv", "workload_text"]
+__all__ = ["DISCORDANCE", "golden_size", "labels_in_csv", "workload_text"]
+
+# Share of answers that exactly one of two equally good models has right, before any was measured.
+DISCORDANCE = 0.1
 
 _MOST_LABELS = 1_000
 _HEAD = """\
@@ -72,7 +77,6 @@ _SCALARS = {
     "base_model": "tiny · smollm2 · a folder · a hub name",
     "cadence": "monthly · quarterly · yearly",
     "minimum_examples": "no training with fewer accepted examples, the seed counted",
-    "golden_size": "cases that are never trained on; see the gate report's power",
 }
 
 
@@ -83,8 +87,22 @@ def workload_text(
     labels: Sequence[str] = ("first label", "second label"),
     task: str = "classification",
     description: str = "",
+    discordance: float = DISCORDANCE,
 ) -> str:
-    """Return a commented workload file that loads as it is."""
+    """Return a commented workload file that loads as it is.
+
+    Args:
+        workload_id: such as ``support_tickets``.
+        owner: person or team that answers for it.
+        labels: names of the taxonomy's labels.
+        task: ``classification`` or ``extraction``.
+        description: what the workload does.
+        discordance: share of answers that differ between two models, for the golden set's size; a
+            gate report says what it was.
+
+    Raises:
+        ConfigurationError: there is no such task, or the file would not load.
+    """
     head = _HEAD.format(
         id=workload_id, owner=_scalar(owner), description=_scalar(description or "what it does")
     )
@@ -96,10 +114,45 @@ def workload_text(
     text = head + body + _TAXONOMY.replace("{id}", workload_id) + _labels(labels) + "\n"
     for key, meaning in _SCALARS.items():
         text += f"{key}: {_scalar(Workload.model_fields[key].default)} # {meaning}\n"
+    text += f"golden_size: {golden_size(discordance)} # {_golden_comment(discordance)}\n"
     for group in _GROUPS:
         text += "\n" + _group(group)
     parse_workload(yaml.safe_load(text), source=f"the new file of {workload_id}")
     return text
+
+
+def golden_size(discordance: float, rules: GateRules | None = None) -> int:
+    """Return how many golden cases let an equal candidate pass with the power asked for.
+
+    The holdout comes on top of them and makes up for what the gate's other checks cost.
+
+    Args:
+        discordance: share of answers that differ between two models.
+        rules: margin, significance and power; None: the defaults.
+    """
+    rules = rules or GateRules()
+    if rules.margin == 0:
+        raise ConfigurationError(
+            "No number of cases shows that an equal candidate is within a margin of 0.",
+            next_step="set gates.margin above 0",
+        )
+    needed = cases_for_margin(
+        discordance,
+        rules.margin,
+        significance=rules.significance,
+        power=rules.power,
+    )
+    assert needed is not None  # a margin of 0 alone has none
+    return max(10, math.ceil(needed / 10) * 10)
+
+
+def _golden_comment(discordance: float) -> str:
+    rules = GateRules()
+    return (
+        f"cases that are never trained on; so many let an equal candidate pass a margin of {rules.margin:g} with a "
+        f"chance of {rules.power:g}, at one-sided {rules.significance / 2:g}, where "
+        f"{discordance:.0%} of the answers differ between two models"
+    )
 
 
 def labels_in_csv(path: Path, column: str) -> list[str]:

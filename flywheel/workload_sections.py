@@ -196,15 +196,43 @@ class TriggerRules(Strict):
 class GateRules(Strict):
     """What a candidate must show before a person is asked."""
 
-    margin: Share = Field(default=0.03, description="non-inferiority margin in accuracy")
-    holdout_margin: Share = Field(default=0.1, description="the same on the smaller holdout")
-    significance: float = Field(default=0.05, gt=0, lt=0.5)
-    power: float = Field(default=0.8, gt=0.5, lt=1)
+    margin: Share = Field(
+        default=0.05, description="how much less accurate a candidate may be, golden and holdout"
+    )
+    holdout_margin: Share = Field(
+        default=0.1, description="fails when shown to be worse by this on the holdout alone"
+    )
+    significance: float = Field(
+        default=0.02,
+        gt=0,
+        lt=0.5,
+        description="two-sided: half of it is the chance to pass what is worse by the margin",
+    )
+    power: float = Field(
+        default=0.8, gt=0.5, lt=1, description="chance to pass an equal candidate, for sizes"
+    )
     slice_floor: Share = Field(default=0.1, description="largest fall of one label's accuracy")
-    slice_minimum: int = Field(default=20, ge=1, description="cases a slice needs for a floor")
-    must_not_lose: Share = Field(default=0.98, description="share of fixed cases still right")
+    slice_minimum: int = Field(
+        default=1, ge=1, description="fewest cases for a floor; the exact test asks for about 4"
+    )
+    must_not_lose: Share = Field(
+        default=0.98, description="share of fixed cases still right, retraining's churn set aside"
+    )
+    must_hold: tuple[str, ...] = Field(
+        default=(), description="inference ids of cases that every candidate must have right"
+    )
+    minimum_accuracy: Share = Field(
+        default=0.5, description="whatever the champion does; 0: no minimum"
+    )
+    first_must_be_better: bool = Field(
+        default=True, description="than the base model, at the first release"
+    )
     schema_validity: Share = 0.99
-    latency_ratio: float = Field(default=1.5, gt=0, description="p95 of candidate over champion")
+    latency_ratio: float = Field(
+        default=2.0,
+        gt=0,
+        description="p95 of candidate over champion; an adapter over the bare base takes 1.2 to 1.5",
+    )
     approval_days: int = Field(default=7, ge=1, description="life of a granted approval")
 
 

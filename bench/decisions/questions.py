@@ -66,7 +66,8 @@ def _rows_of(file: LabelledFile) -> list[Figure]:
         return [Figure(f"{file.name}: questions", "", missing, "measured", met=False)]
     train, test = file.read()
     corpus = _Corpus([row.text for row in (*train, *test)])
-    arms: dict[Arm, Accuracies] = {name: [] for name in (*_STRATEGIES, "policy")}
+    names: list[Arm] = [*_STRATEGIES, "policy"]
+    arms: dict[Arm, Accuracies] = {name: [] for name in names}
     for seed in _SEEDS:
         split = split_labelled(
             train, seed_per_label=_SEED_PER_LABEL, quarters=_QUARTERS, seed=seed, cap=None

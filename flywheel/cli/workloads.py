@@ -10,7 +10,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 from flywheel.taxonomy_change import add_labels
 from flywheel.workload import load_workload
-from flywheel.workload_file import labels_in_csv, workload_text
+from flywheel.workload_file import DISCORDANCE, labels_in_csv, workload_text
 
 __all__ = ["app"]
 
@@ -27,6 +27,12 @@ def init(
     task: str = typer.Option("classification", help="classification or extraction"),
     from_csv: Path | None = typer.Option(None, help="take the labels from a labelled file"),
     label_column: str = typer.Option("label", help="column of the labels in that file"),
+    discordance: float = typer.Option(
+        DISCORDANCE,
+        min=0.01,
+        max=1.0,
+        help="share of answers that differ between two models: decides the size of the golden set",
+    ),
 ) -> None:
     """Write a commented workload file that loads as it is."""
     from flywheel.drift.quality_promise import quality_promise  # noqa: PLC0415 - loaded when needed
@@ -38,7 +44,9 @@ def init(
             f"{path} is there already.", next_step="edit it, or choose another id"
         )
     labels = labels_in_csv(from_csv, label_column) if from_csv else ["first label", "second label"]
-    text = workload_text(workload_id, owner=owner, labels=labels, task=task)
+    text = workload_text(
+        workload_id, owner=owner, labels=labels, task=task, discordance=discordance
+    )
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     _console.print(Text(f"wrote {path} with {len(labels)} labels"))

@@ -6,7 +6,7 @@ nothing from training.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +15,7 @@ from flywheel.dataset.examples import Example, Excluded
 from flywheel.dataset.golden import choose_golden
 from flywheel.errors import LeakageError
 from flywheel.similarity.near_duplicates import NearDuplicates, closest_matches
+from flywheel.snapshots import FixedCase
 from flywheel.workload import Workload
 
 __all__ = ["Assembly", "Earlier", "assemble", "check_leakage"]
@@ -56,6 +57,7 @@ class Assembly:
     holdout: list[Example]
     must_not_lose: list[Example]
     excluded: list[Excluded] = field(default_factory=list)
+    fixed: Mapping[str, FixedCase] = field(default_factory=dict)
 
     @property
     def evaluation(self) -> list[Example]:
@@ -69,7 +71,7 @@ def assemble(
     *,
     golden: Sequence[Example] | None,
     windows: Sequence[FigureWindow],
-    fixed: AbstractSet[str] = frozenset(),
+    fixed: Mapping[str, FixedCase] | None = None,
     earlier: Earlier | None = None,
 ) -> Assembly:
     """Split examples into training and evaluation without overlap.
@@ -80,16 +82,19 @@ def assemble(
         golden: the frozen golden set, None to draw it now.
         windows: the figures that rest on control rows. What ``holdout`` covers is held out, what
             only others cover is left out, and a row that none covers may be trained on.
-        fixed: inference ids of the must-not-lose suite.
+        fixed: cases that promoted releases fixed; with those that the workload's gates name they
+            are the must-not-lose suite.
         earlier: evaluation sets of earlier snapshots.
     """
     earlier = _in_force(earlier or Earlier(), examples, windows)
+    fixed = fixed or {}
+    held = fixed.keys() | set(workload.gates.must_hold)
     threshold = workload.review.near_duplicate
     frozen = list(golden or ())
     golden_ids = {example.inference_id for example in frozen}
     left = sorted(examples, key=lambda example: (example.input_hash, example.correction_id))
-    must_not_lose = [e for e in left if e.inference_id in fixed]
-    left = [e for e in left if e.inference_id not in golden_ids | set(fixed)]
+    must_not_lose = [e for e in left if e.inference_id in held]
+    left = [e for e in left if e.inference_id not in golden_ids | held]
     figures = {e.correction_id: figures_of(e, windows) for e in left}
     resting = [e for e in left if figures[e.correction_id]]
     left = [e for e in left if not figures[e.correction_id]]
@@ -109,7 +114,7 @@ def assemble(
         left = [e for e in left if e.inference_id not in drawn]
         leaked = _seen_before(left, earlier) | _leaked(left, frozen, threshold)
         left = _without(left, excluded, "leakage", leaked)
-    return Assembly(left, frozen, holdout, must_not_lose, excluded)
+    return Assembly(left, frozen, holdout, must_not_lose, excluded, fixed)
 
 
 def check_leakage(

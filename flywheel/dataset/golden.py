@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from flywheel.dataset.examples import Example, Excluded, example_from
+from flywheel.dataset.golden_shares import share_out
 from flywheel.errors import IntegrityError
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
@@ -29,27 +30,25 @@ def choose_golden(
 ) -> list[Example]:
     """Draw the golden set from examples that have no duplicates among them.
 
-    Every label gives in proportion to its number, and never more than half of its examples, so
-    that each can still be learnt. Within a label the draw is by hash; what an unpromoted cycle had
-    in its golden set comes first, since it must not be trained on, then the labelled seed, which
-    was not chosen for being difficult.
+    Every label gives in proportion to its number, rare ones more, and none more than half of its
+    examples, so that each can still be learnt. Within a label the draw is by hash; what an
+    unpromoted cycle had in its golden set comes first, since it must not be trained on, then the
+    labelled seed, which was not chosen for being difficult.
     """
     strata: dict[str, list[Example]] = defaultdict(list)
     for example in pool:
         strata[example.label_id or ""].append(example)
     for rows in strata.values():
         rows.sort(key=lambda row: (row.inference_id not in earlier, not row.seed, row.input_hash))
-    room = {label: len(rows) // 2 for label, rows in sorted(strata.items())}
-    size = min(workload.golden_size, sum(room.values()))
+    counts = {label: len(rows) for label, rows in strata.items()}
+    room = {label: count // 2 for label, count in counts.items()}
     again = {label: sum(row.inference_id in earlier for row in strata[label]) for label in room}
-    taken = {label: min(again[label], room[label]) for label in room}
-    for _ in range(size - sum(taken.values())):
-        # The label that is furthest behind its share is next.
-        label = min(
-            (label for label in room if taken[label] < room[label]),
-            key=lambda label: ((taken[label] + 0.5) / len(strata[label]), label),
-        )
-        taken[label] += 1
+    taken = share_out(
+        counts,
+        room,
+        {label: min(again[label], room[label]) for label in room},
+        min(workload.golden_size, sum(room.values())),
+    )
     return [row for label, rows in strata.items() for row in rows[: taken[label]]]
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ def write_snapshot(
     files = {
         split: _lines(_rows(workload, mapping, split, getattr(assembly, split)))
         for split in SPLITS
-        if split != "preference"
+        if split not in ("preference", "must_not_lose")
     }
+    files["must_not_lose"] = _lines(_must_not_lose_rows(workload, mapping, assembly))
     pairs = [example for example in assembly.train if example.rejected is not None]
     if preference is not None:
         pairs = preference.pairs
@@ -85,6 +87,17 @@ def _rows(
                 "label_id": example.label_id,
             }
         rows.append(row)
+    return rows
+
+
+def _must_not_lose_rows(
+    workload: Workload, mapping: AnswerMapping, assembly: Assembly
+) -> list[dict[str, Any]]:
+    rows = _rows(workload, mapping, "must_not_lose", assembly.must_not_lose)
+    for row in rows:
+        record = assembly.fixed.get(row["inference_id"])
+        row["fixed"] = record and asdict(record)
+        row["named"] = row["inference_id"] in workload.gates.must_hold
     return rows
 
 

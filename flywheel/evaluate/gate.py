@@ -1,16 +1,21 @@
 """Decides whether a candidate may be shown to a person: pure, from cases to a report.
 
-Golden cases decide non-inferiority, the recent holdout guards against a golden set that has grown
-old, every label has a floor, cases fixed in earlier cycles must stay fixed. Any failed check fails
-the gate; failing none, any undecided one leaves it inconclusive.
+Golden and holdout cases together decide non-inferiority, every label that has enough cases has a
+floor, fixed cases are not lost more often than retraining alone loses them, and some checks do not
+depend on the champion. Any failed check fails the gate; failing none, any undecided one leaves it
+inconclusive.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from flywheel.errors import MeasurementError
+from flywheel.evaluate.absolute import check_absolute
 from flywheel.evaluate.compare import compare
-from flywheel.evaluate.metrics import ArmMetrics, measure, percentile
+from flywheel.evaluate.evidence import GateEvidence, collect_evidence
+from flywheel.evaluate.fixed import check_fixed
+from flywheel.evaluate.floors import check_labels
+from flywheel.evaluate.metrics import ArmMetrics, measure
+from flywheel.evaluate.non_inferiority import check_non_inferiority
 from flywheel.evaluate.report import (
     Comparison,
     GateCheck,
@@ -20,12 +25,12 @@ from flywheel.evaluate.report import (
     Outcome,
 )
 from flywheel.evaluate.suites import CaseResult
+from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.workload import GateRules
 
-__all__ = ["decide_gate"]
+__all__ = ["decide_checks", "decide_gate", "overall_outcome"]
 
 Cases = Sequence[CaseResult]
-_LATENCY_MINIMUM = 20
 _NO_HOLDOUT = "there is no recent holdout yet: the golden cases stand alone"
 
 
@@ -50,167 +55,97 @@ def decide_gate(
         measured_at: stamped on the report.
 
     Raises:
-        MeasurementError: there is no golden case, or the arms answered different cases.
+        MeasurementError: there is no golden case, the arms answered different cases, or a time is
+            not a number.
     """
-    comparable = [case for case in cases if case.label_id not in set(new_label_ids)]
-    golden = _compare_suite(rules, comparable, "golden", rules.margin)
-    holdout = _compare_suite(rules, comparable, "holdout", rules.holdout_margin)
-    if golden is None:
-        raise MeasurementError(
-            "There are no golden cases: nothing can be judged.",
-            next_step="collect accepted corrections, then build the dataset again",
-        )
-    slices = _compare_slices(rules, comparable)
-    checks = [
-        _non_inferiority("golden", golden),
-        *([_non_inferiority("holdout", holdout)] if holdout else []),
-        *_slice_floors(rules, slices),
-        *_must_not_lose(rules, cases),
-        _schema_validity(rules, cases),
-        _latency(rules, cases),
-    ]
-    outcome = _overall(checks)
+    first = subject.champion == BASE_RELEASE
+    evidence = collect_evidence(cases, first=first, new_label_ids=new_label_ids)
+    checks, more_notes = decide_checks(rules, evidence)
+    outcome = overall_outcome(checks)
     return GateReport(
         subject=subject,
-        rules=rules,
+        # Written out in full, so that a later default does not change what was decided.
+        rules=GateRules.model_validate(rules.model_dump()),
         outcome=outcome,
         reasons=tuple(check.reason for check in checks if check.outcome == outcome),
-        notes=tuple(notes) if holdout else (*notes, _NO_HOLDOUT),
+        notes=(*notes, *more_notes),
         checks=tuple(checks),
-        comparisons=tuple(item for item in (golden, holdout, *slices) if item is not None),
+        comparisons=tuple(_comparisons(rules, evidence)),
         new_labels=_new_labels(cases, new_label_ids),
         arms=_sum_up(cases),
         measured_at=measured_at,
     )
 
 
-def _compare_suite(rules: GateRules, cases: Cases, suite: str, margin: float) -> Comparison | None:
-    champion, candidate = _arm(cases, suite, "champion"), _arm(cases, suite, "candidate")
-    if not champion and not candidate:
-        return None
-    return compare(rules, champion, candidate, suite=suite, margin=margin)
+def decide_checks(rules: GateRules, evidence: GateEvidence) -> tuple[list[GateCheck], list[str]]:
+    """Return every check of the gate, and notes on what could not be checked."""
+    labels, label_notes = check_labels(rules, evidence)
+    fixed, fixed_notes = check_fixed(rules, evidence)
+    checks = [
+        *check_non_inferiority(rules, evidence),
+        *check_absolute(rules, evidence),
+        *labels,
+        *fixed,
+        _schema_validity(rules, evidence),
+        _latency(rules, evidence),
+    ]
+    holdout_notes = [_NO_HOLDOUT] if evidence.holdout is None else []
+    return checks, [*holdout_notes, *label_notes, *fixed_notes]
 
 
-def _compare_slices(rules: GateRules, cases: Cases) -> list[Comparison]:
-    champion, candidate = _arm(cases, "golden", "champion"), _arm(cases, "golden", "candidate")
-    found = []
-    for label in sorted({case.label for case in champion if case.label is not None}):
-        old = [case for case in champion if case.label == label]
-        new = [case for case in candidate if case.label == label]
-        if len(old) >= rules.slice_minimum:
-            floor = rules.slice_floor
-            found.append(compare(rules, old, new, suite="golden", margin=floor, label=label))
-    return found
+def overall_outcome(checks: Sequence[GateCheck]) -> Outcome:
+    """Return the gate's outcome: one failure fails, one undecided check leaves it undecided."""
+    outcomes = {check.outcome for check in checks}
+    if "fail" in outcomes:
+        return "fail"
+    return "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
-def _non_inferiority(name: str, found: Comparison) -> GateCheck:
-    told = (
-        f"{name}: {found.difference:+.1%} on {found.cases} cases "
-        f"[{found.lower:+.1%}, {found.upper:+.1%}], margin -{found.margin:.1%}"
-    )
-    outcome: Outcome
-    if found.lower > -found.margin:
-        outcome, verdict = "pass", "not worse than the champion by more than the margin"
-    elif found.upper < -found.margin:
-        outcome, verdict = "fail", "worse than the champion by more than the margin"
-    else:
-        shows = "none" if found.detectable is None else f"{found.detectable:.1%}"
-        outcome = "inconclusive"
-        verdict = f"too few cases to tell; the smallest difference they show is {shows}"
-        verdict += "" if found.needed is None else f", about {found.needed} cases show the margin"
-    reason = f"{told}: {verdict}"
-    return GateCheck(
-        name=f"{name}_non_inferiority",
-        outcome=outcome,
-        value=found.lower,
-        limit=-found.margin,
-        reason=reason,
-    )
-
-
-def _slice_floors(rules: GateRules, slices: Sequence[Comparison]) -> list[GateCheck]:
-    # A fall beyond the floor is a failure when the interval leaves out chance; on few cases it may
-    # be chance, and then nobody knows.
-    checks = []
-    for found in slices:
-        outcome: Outcome = "pass"
-        verdict = "within the floor"
-        if found.difference < -rules.slice_floor:
-            shown = found.upper < 0
-            outcome = "fail" if shown else "inconclusive"
-            verdict = "fell beyond the floor" + ("" if shown else "; it may be chance")
-        checks.append(
-            GateCheck(
-                name=f"slice_floor:{found.label}",
-                outcome=outcome,
-                value=found.difference,
-                limit=-rules.slice_floor,
-                reason=f"{found.label}: {found.champion_right} → {found.candidate_right} right of "
-                f"{found.cases}: {verdict}",
-            )
-        )
-    return checks
-
-
-def _must_not_lose(rules: GateRules, cases: Cases) -> list[GateCheck]:
-    suite = _arm(cases, "must_not_lose", "candidate")
-    if not suite:
-        return []
-    right = sum(case.correct for case in suite)
-    share = right / len(suite)
-    return [
-        GateCheck(
-            name="must_not_lose",
-            outcome="pass" if share >= rules.must_not_lose else "fail",
-            value=share,
-            limit=rules.must_not_lose,
-            reason=f"must-not-lose: {right} of {len(suite)} cases fixed earlier are still right",
-        )
+def _comparisons(rules: GateRules, evidence: GateEvidence) -> list[Comparison]:
+    suites = [compare(rules, evidence.golden, suite="golden", margin=rules.margin)]
+    if evidence.holdout is not None:
+        together = compare(rules, evidence.together, suite="golden+holdout", margin=rules.margin)
+        margin = rules.holdout_margin
+        suites = [
+            together,
+            *suites,
+            compare(rules, evidence.holdout, suite="holdout", margin=margin),
+        ]
+    floor = rules.slice_floor
+    return suites + [
+        compare(rules, pair, suite=suites[0].suite, margin=floor, label=label)
+        for label, pair in evidence.labels.items()
+        if pair.cases >= rules.slice_minimum
     ]
 
 
-def _schema_validity(rules: GateRules, cases: Cases) -> GateCheck:
-    answered = [case for case in cases if case.arm == "candidate"]
-    valid = sum(case.schema_valid for case in answered)
-    share = valid / len(answered)
+def _schema_validity(rules: GateRules, evidence: GateEvidence) -> GateCheck:
+    share = evidence.valid / evidence.answers
     return GateCheck(
         name="schema_validity",
         outcome="pass" if share >= rules.schema_validity else "fail",
         value=share,
         limit=rules.schema_validity,
-        reason=f"schema: {valid} of {len(answered)} answers of the candidate are valid",
+        reason=f"schema: {evidence.valid} of {evidence.answers} answers of the candidate are valid",
     )
 
 
-def _latency(rules: GateRules, cases: Cases) -> GateCheck:
-    measured = {
-        arm: [case.seconds for case in cases if case.arm == arm]
-        for arm in ("champion", "candidate")
-    }
-    old, new = percentile(measured["champion"], 95), percentile(measured["candidate"], 95)
-    if not old or new is None or len(measured["candidate"]) < _LATENCY_MINIMUM:
-        return GateCheck(
-            name="latency",
-            outcome="inconclusive",
-            value=None,
-            limit=rules.latency_ratio,
-            reason="latency: too few timed answers for a 95th percentile",
-        )
-    ratio = new / old
+def _latency(rules: GateRules, evidence: GateEvidence) -> GateCheck:
+    ratio = evidence.latency
+    outcome: Outcome
+    if ratio is None:
+        outcome = "inconclusive"
+        words = "no 95th percentile of either arm: too few timed answers, or times of zero"
+    else:
+        outcome = "pass" if ratio <= rules.latency_ratio else "fail"
+        words = f"p95 is {ratio:.2f} times the champion's, limit {rules.latency_ratio:g}"
     return GateCheck(
         name="latency",
-        outcome="pass" if ratio <= rules.latency_ratio else "fail",
+        outcome=outcome,
         value=ratio,
         limit=rules.latency_ratio,
-        reason=f"latency: p95 {new * 1000:.1f} ms, {ratio:.2f} times the champion's",
+        reason=f"latency: {words}",
     )
-
-
-def _overall(checks: Sequence[GateCheck]) -> Outcome:
-    outcomes = {check.outcome for check in checks}
-    if "fail" in outcomes:
-        return "fail"
-    return "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
 def _new_labels(cases: Cases, new_label_ids: Collection[str]) -> tuple[NewLabel, ...]:
@@ -237,7 +172,3 @@ def _sum_up(cases: Cases) -> tuple[ArmMetrics, ...]:
         measure(found, suite=suite, arm=arm, release=release)
         for (suite, arm, release), found in groups.items()
     )
-
-
-def _arm(cases: Cases, suite: str, arm: str) -> list[CaseResult]:
-    return [case for case in cases if case.suite == suite and case.arm == arm]

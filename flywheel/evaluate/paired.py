@@ -6,12 +6,14 @@ has; the difference is candidate minus champion.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 from flywheel.errors import MeasurementError
 
 __all__ = [
     "PairedCounts",
+    "cases_for_margin",
     "detectable_difference",
     "mcnemar_exact",
     "needed_cases",
@@ -54,6 +56,7 @@ def mcnemar_exact(counts: PairedCounts) -> float:
     return min(1.0, 2 * tail / (1 << total))
 
 
+@lru_cache(maxsize=65536)
 def tango_interval(counts: PairedCounts, *, confidence: float) -> tuple[float, float]:
     """Return Tango's score interval of the paired difference of proportions.
 
@@ -72,17 +75,22 @@ def tango_interval(counts: PairedCounts, *, confidence: float) -> tuple[float, f
 
 
 def _score(counts: PairedCounts, delta: float) -> float:
-    # The variance under the hypothesis takes the share of lost cases from its constrained
-    # maximum-likelihood estimate, the larger root of a quadratic (Tango's equation 12).
     n, gained, lost = counts.cases, counts.gained, counts.lost
-    b = -gained - lost + (2 * n - gained + lost) * delta
-    c = -lost * delta * (1 - delta)
-    share = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
-    variance = n * (2 * share + delta * (1 - delta))
+    variance = n * _null_variance(gained / n, lost / n, delta)
     distance = gained - lost - n * delta
     if variance <= 0:
         return math.copysign(math.inf, distance) if distance else 0.0
     return distance / math.sqrt(variance)
+
+
+def _null_variance(gained: float, lost: float, delta: float) -> float:
+    # Variance of one case's difference where the true difference is delta. The share of lost cases
+    # is its constrained maximum-likelihood estimate, the larger root of a quadratic (Tango's
+    # equation 12).
+    b = -gained - lost + (2 - gained + lost) * delta
+    c = -lost * delta * (1 - delta)
+    share = (math.sqrt(max(0.0, b * b - 8 * c)) - b) / 4
+    return 2 * share + delta * (1 - delta)
 
 
 def _solve(counts: PairedCounts, *, target: float, low: float, high: float) -> float:
@@ -118,6 +126,38 @@ def needed_cases(
     beta = NormalDist().inv_cdf(power)
     spread = alpha * math.sqrt(discordance) + beta * math.sqrt(discordance - difference**2)
     return math.ceil((spread / difference) ** 2)
+
+
+def cases_for_margin(
+    discordance: float,
+    margin: float,
+    *,
+    difference: float = 0.0,
+    significance: float,
+    power: float,
+) -> int | None:
+    """Return how many cases show on which side of minus the margin a difference lies; None: none.
+
+    Args:
+        discordance: share of cases that exactly one arm has right.
+        margin: of non-inferiority.
+        difference: true accuracy of the candidate minus the champion's.
+        significance: of the two-sided interval.
+        power: chance to show it.
+
+    Source: sample size of the score test, Liu, Hsueh, Hsieh and Chen (2002), Tests for equivalence
+    or non-inferiority for paired binary data, Statistics in Medicine 21, 231-245.
+    """
+    distance = abs(difference + margin)
+    discordance = max(discordance, abs(difference))
+    gained, lost = (discordance + difference) / 2, (discordance - difference) / 2
+    if distance == 0 or not 0 < discordance <= 1:
+        return None
+    alpha = NormalDist().inv_cdf(1 - significance / 2)
+    beta = NormalDist().inv_cdf(power)
+    spread = alpha * math.sqrt(max(0.0, _null_variance(gained, lost, -margin)))
+    spread += beta * math.sqrt(discordance - difference**2)
+    return math.ceil((spread / distance) ** 2)
 
 
 def detectable_difference(

@@ -45,7 +45,7 @@ class Comparison(_Frozen):
     """Candidate against champion on the same cases; ``label`` is None for the whole suite.
 
     ``detectable`` is the smallest difference that this many cases show with the power asked for;
-    ``needed`` how many cases would show a difference as large as the margin.
+    ``needed`` how many cases let an equal candidate pass the margin with that power.
     """
 
     suite: str
@@ -98,8 +98,12 @@ class GateReport(_Frozen):
     measured_at: datetime
 
     def to_json(self) -> str:
-        """Write the report as the text that its digest is taken of."""
-        return canonical_json(self.model_dump(mode="json")) + "\n"
+        """Return the text that the digest is taken of.
+
+        A report that was read back keeps to the fields of its file, so that one of an earlier
+        version has the digest that its approval names.
+        """
+        return canonical_json(self.model_dump(mode="json", exclude_unset=True)) + "\n"
 
     @property
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""Lets one arm answer one suite and says of every case what was right.
+"""Let one arm answer one suite and record of every case what was right.
 
 A case is one row of a dataset snapshot. A server that fails is an error of the measurement and is
 raised; only what a model did answer can be wrong.
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from flywheel.answers import AnswerCodec
 from flywheel.errors import MeasurementError
 from flywheel.ports.model_server import Answer, ModelServer, Shot
+from flywheel.snapshots import FixedCase, read_fixed
 
 __all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
 
@@ -25,7 +26,11 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What one arm answered to one case; labels are names, ``fields_correct`` is by field."""
+    """What one arm answered to one case; labels are names, ``fields_correct`` is by field.
+
+    ``fixed`` is the record of a case that promoted releases fixed, ``named`` a case that a person
+    wants to hold; both are of the must-not-lose suite alone.
+    """
 
     suite: str
     arm: str
@@ -44,6 +49,8 @@ class CaseResult:
     seconds: float
     subject_id: str | None = None
     fields_correct: Mapping[str, bool] = field(default_factory=dict)
+    fixed: FixedCase | None = None
+    named: bool = False
 
 
 def evaluate_arm(  # noqa: PLR0913 - names what is measured
@@ -152,6 +159,8 @@ def _judge(
         seconds=answer.seconds,
         subject_id=row.get("subject_id"),
         fields_correct=_by_field(expected, output if valid else None),
+        fixed=read_fixed(row) if suite == "must_not_lose" else None,
+        named=bool(row.get("named")),
     )
 
 

@@ -91,7 +91,7 @@ def test_a_cycle_is_a_partition_with_its_evidence(page, deployment):
     page.goto(f"/assets/parts/gate?view=partitions&partition={cycle}")
     page.get_by_text("Materialized", exact=True).first.wait_for()
     page.get_by_text(f"parts.{cycle}.").first.wait_for()
-    page.get_by_text("golden_non_inferiority").first.wait_for()
+    page.get_by_text("non_inferiority").first.wait_for()
     picture = page.get_by_role("row").filter(has_text="differences").last
     picture.get_by_text("Show Markdown").click()
     image = page.get_by_role("img", name="differences with intervals")

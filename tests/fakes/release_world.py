@@ -160,6 +160,8 @@ class ReleaseWorld:
     ) -> Release:
         """Leave what a training leaves; the release answers right but on the ``wrong`` inputs."""
         splits = {name: rows_for(self.workload, name, 6) for name in ("train", "must_not_lose")}
+        for row in splits["must_not_lose"]:
+            row["named"] = row["inference_id"] in self.workload.gates.must_hold
         splits["golden"] = rows_for(self.workload, "golden", golden)
         splits["holdout"] = rows_for(self.workload, "holdout", 60)
         splits["train"] += [{**splits["train"][0], "inference_id": release}]

@@ -32,8 +32,15 @@ _SIZES = {
     "golden_size": 60,
     "base_model": "tiny",
     "review": {"budget": 60},
-    # So few cases show wide differences alone.
-    "gates": {"margin": 0.1, "holdout_margin": 0.5, "slice_minimum": 50, "latency_ratio": 20.0},
+    # So few cases show wide differences alone, and the base has nothing left to learn.
+    "gates": {
+        "margin": 0.1,
+        "holdout_margin": 0.5,
+        "significance": 0.1,
+        "slice_minimum": 50,
+        "latency_ratio": 20.0,
+        "first_must_be_better": False,
+    },
     "training": {"epochs": 12, "learning_rate": 0.01, "batch_size": 8, "checkpoint_steps": 20},
 }
 

@@ -26,6 +26,8 @@ _LENIENT = {
     "holdout_margin": 1.0,
     "slice_floor": 1.0,
     "must_not_lose": 0.0,
+    "minimum_accuracy": 0.0,
+    "first_must_be_better": False,
     "latency_ratio": 1000.0,
 }
 

@@ -5,8 +5,8 @@ import yaml
 from typer.testing import CliRunner
 
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
-from flywheel.workload import Workload, load_workload, load_workloads, parse_workload
-from flywheel.workload_file import labels_in_csv, workload_text
+from flywheel.workload import GateRules, Workload, load_workload, load_workloads, parse_workload
+from flywheel.workload_file import golden_size, labels_in_csv, workload_text
 
 
 def _raw(**changes):
@@ -20,10 +20,11 @@ def _raw(**changes):
 
 
 def test_the_demos_workload_loads(repository):
-    """Its golden set is sized by a power calculation: about 250 cases."""
+    """Its golden set is as small as a demo allows, and its gates are the default ones."""
     found = load_workloads(repository / "deploy" / "workloads")
     workload = found["defect_reports"]
     assert workload.golden_size == 250
+    assert workload.gates == GateRules()
     assert workload.output_schema["properties"]["category"]["enum"] == list(workload.taxonomy.names)
 
 
@@ -167,3 +168,26 @@ def test_a_wrong_time_of_day_is_refused():
     raw = yaml.safe_load(workload_text("parts", owner="ann")) | {"daily": {"observe": "25:30"}}
     with pytest.raises(ConfigurationError, match=r"daily\.observe"):
         parse_workload(raw, source="test")
+
+
+def test_golden_size_follows_margin_power_and_discordance():
+    """What `init` writes is the number that the gate's own test needs, rounded up."""
+    assert golden_size(0.1) == Workload.model_fields["golden_size"].default == 450
+    raw = yaml.safe_load(workload_text("parts", owner="ann", discordance=0.2))
+    assert raw["golden_size"] == golden_size(0.2) > 2 * 400
+    narrow = GateRules(margin=0.03)
+    assert golden_size(0.1, narrow) > 2 * golden_size(0.1)
+    with pytest.raises(ConfigurationError, match="margin of 0"):
+        golden_size(0.1, GateRules(margin=0.0))
+
+
+def test_workload_file_of_an_earlier_version_loads():
+    """Gates as version 0.1 wrote them keep what they say; what came later has its default."""
+    gates = {
+        "margin": 0.03, "holdout_margin": 0.1, "significance": 0.05, "power": 0.8,
+        "slice_floor": 0.1, "slice_minimum": 20, "must_not_lose": 0.98, "schema_validity": 0.99,
+        "latency_ratio": 1.5, "approval_days": 7,
+    }  # fmt: skip
+    workload = parse_workload(_raw(gates=gates), source="test")
+    assert workload.gates.model_dump(include=set(gates)) == gates
+    assert (workload.gates.minimum_accuracy, workload.gates.first_must_be_better) == (0.5, True)

@@ -9,6 +9,7 @@ from flywheel.dataset.control_windows import control_windows
 from flywheel.dataset.examples import Example
 from flywheel.errors import LeakageError
 from flywheel.similarity.normal_form import input_hash
+from flywheel.snapshots import FixedCase
 from tests.fakes.review_world import START, classification, text, truth
 
 EVERYTHING = control_windows(holdout_since=None)
@@ -229,10 +230,31 @@ def test_rows_of_earlier_evaluation_sets_are_never_trained_on():
 def test_fixed_cases_are_a_suite_of_their_own():
     """They are judged and not trained on, wherever they came from."""
     found = [example(n) for n in range(40)] + [example(50, slice="control")]
-    made = put(found, fixed={"i00050", "i00001"}, golden=[])
+    made = put(found, fixed={"i00050": FixedCase(), "i00001": FixedCase()}, golden=[])
     assert ids(made.must_not_lose) == {"i00050", "i00001"}
     assert not made.holdout
     assert "i00001" not in ids(made.train)
+
+
+def test_named_cases_are_in_the_same_suite():
+    """A case that a person named is held out of training, whether it was ever fixed or not."""
+    workload = classification(golden_size=20, gates={"must_hold": ["i00002", "unknown"]})
+    found = [example(n) for n in range(60)]
+    made = assemble(workload, found, golden=None, holdout_since=None, fixed={"i00001": FixedCase()})
+    assert ids(made.must_not_lose) == {"i00001", "i00002"}
+    assert not {"i00001", "i00002"} & (ids(made.train) | ids(made.golden))
+
+
+def test_golden_set_larger_than_half_takes_half_of_every_label():
+    """However many are asked for, each label keeps the larger half to learn from."""
+    rare = [example(n, label_id="rare", key="rare") for n in range(900, 905)]
+    found = [example(n) for n in range(60)] + rare
+    made = assemble(classification(golden_size=500), found, golden=None, holdout_since=None)
+    for label in ("oil", "noise", "heat", "rare"):
+        count = sum(one.label_id == label for one in found)
+        taken = sum(one.label_id == label for one in made.golden)
+        trained = sum(one.label_id == label for one in made.train)
+        assert (taken, trained) == (count // 2, count - count // 2)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,14 @@ from flywheel.dataset.lineage import snapshots_with_inference, snapshots_with_su
 from flywheel.errors import IntegrityError, TooFewExamplesError
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.snapshots import SPLITS, open_snapshot, read_rows, verify_snapshot
+from flywheel.snapshots import (
+    SPLITS,
+    FixedCase,
+    open_snapshot,
+    read_fixed,
+    read_rows,
+    verify_snapshot,
+)
 from tests.fakes.review_world import (
     END,
     START,
@@ -317,9 +324,26 @@ def test_fixed_cases_come_from_promoted_cycles(lake):
             ("b", 1, "golden", "champion", "w", False),
         ],
     )
-    assert fixed_cases(lake, "defects", ["a"]) == {"y"}
-    assert fixed_cases(lake, "defects", ["a", "b"]) == {"y", "w"}
-    assert fixed_cases(lake, "defects", []) == frozenset()
+    assert fixed_cases(lake, "defects", ["a"]) == {"y": FixedCase(1, 0, 0)}
+    assert fixed_cases(lake, "defects", ["a", "b"]).keys() == {"y", "w"}
+    assert fixed_cases(lake, "defects", []) == {}
+
+
+def test_record_of_a_fixed_case_spans_the_promoted_cycles(lake):
+    """Fixed, held, lost and fixed again; a case in two suites of one cycle counts once."""
+    history = [(True, False), (True, True), (False, True), (True, False)]
+    put_evaluations(
+        lake,
+        [
+            (f"c{number}", 1, suite, arm, "x", correct)
+            for number, outcome in enumerate(history)
+            for suite in ("golden", "must_not_lose")
+            for arm, correct in zip(("candidate", "champion"), outcome, strict=True)
+        ],
+    )
+    promoted = [f"c{number}" for number in range(4)]
+    assert fixed_cases(lake, "defects", promoted) == {"x": FixedCase(times=2, held=1, lost=1)}
+    assert fixed_cases(lake, "defects", promoted[1:3]) == {}
 
 
 def test_must_not_lose_suite_holds_the_fixed_cases(lake, tmp_path):
@@ -342,7 +366,16 @@ def test_must_not_lose_suite_holds_the_fixed_cases(lake, tmp_path):
         promoted=["2026Q2-1"],
     )
     assert ids(second, "must_not_lose") == {"i00100"}
+    (row,) = read_rows(second.folder, "must_not_lose")
+    assert (read_fixed(row), row["named"]) == (FixedCase(), False)
     assert {f"i{number:05d}" for number in range(101, 106)} < ids(second, "train")
+
+
+def test_must_not_lose_rows_of_earlier_versions_are_read():
+    """A row without a record was fixed once; one with an empty record was only named."""
+    assert read_fixed({"inference_id": "x"}) == FixedCase(times=1, held=0, lost=0)
+    assert read_fixed({"fixed": None, "named": True}) is None
+    assert read_fixed({"fixed": {"times": 2, "held": 1, "lost": 1}}) == FixedCase(2, 1, 1)
 
 
 def test_changed_snapshot_does_not_verify(lake, tmp_path):

@@ -1,6 +1,9 @@
 """The gate's truth table: what passes, what fails, and what nobody can say."""
 
+import hashlib
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +19,13 @@ SUBJECT = GateSubject(
     cycle="2026Q2-1",
     attempt=1,
     candidate="r1",
-    champion="base",
+    champion="r0",
     manifest_digest="m",
     dataset_hash="d",
     taxonomy_version=1,
 )
-RULES = GateRules(margin=0.05, holdout_margin=0.1)
+RULES = GateRules()
+FIRST = SUBJECT.model_copy(update={"champion": "base"})
 
 
 def pairs(both=0, gained=0, lost=0, neither=0, *, suite="golden", labels=("a", "b")):
@@ -54,8 +58,12 @@ def pairs(both=0, gained=0, lost=0, neither=0, *, suite="golden", labels=("a", "
     return cases
 
 
-def judge(cases, rules=RULES, **how):
-    return decide_gate(rules, SUBJECT, cases, measured_at=START, **how)
+def judge(cases, rules=RULES, subject=SUBJECT, **how):
+    return decide_gate(rules, subject, cases, measured_at=START, **how)
+
+
+def with_rules(**changes):
+    return RULES.model_copy(update=changes)
 
 
 @pytest.mark.parametrize(
@@ -71,77 +79,126 @@ def judge(cases, rules=RULES, **how):
 )
 def test_golden_cases_decide(both, gained, lost, outcome):
     """Only what is shown to be no worse than the margin passes."""
-    rules = RULES.model_copy(update={"slice_minimum": 10_000})
-    report = judge(pairs(both, gained, lost), rules)
+    report = judge(pairs(both, gained, lost), with_rules(slice_floor=1.0))
     assert report.outcome == outcome
-    assert report.check("golden_non_inferiority").outcome == outcome
+    assert report.check("non_inferiority").outcome == outcome
 
 
-def test_inconclusive_says_what_so_many_cases_can_show():
-    """The reason names the smallest difference and the number that would do."""
-    report = judge(pairs(80, 10, 10), RULES.model_copy(update={"slice_minimum": 1000}))
-    comparison = report.comparisons[0]
-    assert comparison.detectable is not None
-    assert comparison.needed is not None
-    assert comparison.needed > 100
-    assert f"{comparison.detectable:.1%}" in report.reasons[0]
-    assert f"about {comparison.needed} cases" in report.reasons[0]
+def test_inconclusive_says_how_many_more_cases_would_decide():
+    """The reason names a number and what to collect, and so many more cases do decide."""
+    report = judge(pairs(80, 10, 10))
+    (reason,) = report.reasons
+    more = int(re.search(r"about (\d+) more cases", reason).group(1))
+    assert 700 < more < 1000
+    assert "control items" in reason
+    times = (100 + more) / 100
+    assert judge(pairs(int(80 * times), int(10 * times), int(10 * times))).outcome == "pass"
+
+
+def test_a_difference_on_the_margin_asks_for_no_more_cases():
+    """Where the difference is the margin itself, no number of cases decides."""
+    reason = judge(pairs(375, 0, 20, 5)).check("non_inferiority").reason
+    assert "train another candidate" in reason
+    assert "more cases would" not in reason
 
 
 def test_difference_exactly_at_the_margin_is_not_enough():
     """The lower bound must lie above minus the margin, not on it."""
     cases = pairs(280, 0, 0)
-    lower = judge(cases).check("golden_non_inferiority").value
-    assert judge(cases, RULES.model_copy(update={"margin": -lower})).outcome == "inconclusive"
+    lower = judge(cases).check("non_inferiority").value
+    assert judge(cases, with_rules(margin=-lower)).outcome == "inconclusive"
+    assert judge(cases, with_rules(margin=-lower + 1e-9)).outcome == "pass"
 
 
-def test_holdout_guards_with_its_own_margin():
-    """A candidate that wins on golden cases and loses on recent ones fails."""
+def test_upper_bound_on_the_margin_is_not_yet_a_failure():
+    """The upper bound must lie below minus the margin to fail, not on it."""
+    cases = pairs(200, 5, 60)
+    report = judge(cases, with_rules(slice_floor=1.0))
+    upper = report.comparisons[0].upper
+    for margin, outcome in ((-upper, "inconclusive"), (-upper - 1e-9, "fail")):
+        rules = with_rules(slice_floor=1.0, margin=margin)
+        assert judge(cases, rules).check("non_inferiority").outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("lost", "margin", "outcome"),
+    [
+        (0, 0.0, "inconclusive"),  # an equal candidate is not shown to be better
+        (30, 0.0, "fail"),
+        (280, 1.0, "pass"),  # nothing is worse by more than everything
+    ],
+)
+def test_margin_of_nothing_and_of_everything(lost, margin, outcome):
+    """A margin of 0 asks for a better candidate, a margin of 1 for nothing."""
+    rules = with_rules(margin=margin, slice_floor=1.0, minimum_accuracy=0.0)
+    check = judge(pairs(280 - lost, 0, lost), rules).check("non_inferiority")
+    assert check.outcome == outcome
+    better = judge(pairs(250, 30, 0), rules)
+    assert better.check("non_inferiority").outcome == "pass"
+
+
+def test_holdout_counts_with_the_golden_cases():
+    """A few tied recent cases do not block what passes without them; many can decide."""
     golden = pairs(280, 20, 0)
-    lost = judge(golden + pairs(30, 0, 30, suite="holdout"))
-    assert lost.outcome == "fail"
-    assert "holdout" in lost.reasons[0]
-    assert judge(golden + pairs(95, 3, 2, suite="holdout")).outcome == "pass"
-    few = judge(golden + pairs(10, 1, 1, suite="holdout"))
-    assert few.outcome == "inconclusive"
+    for both in (1, 5, 30):
+        report = judge(golden + pairs(both, 0, 0, suite="holdout"))
+        assert report.outcome == "pass"
+        assert report.comparisons[0].suite == "golden+holdout"
+        assert report.comparisons[0].cases == 300 + both
+    undecided = pairs(180, 10, 10)
+    assert judge(undecided).outcome == "inconclusive"
+    assert judge(undecided + pairs(490, 5, 5, suite="holdout")).outcome == "pass"
 
 
-def test_missing_holdout_is_said():
+def test_holdout_stops_what_is_worse_on_recent_cases():
+    """A candidate that wins on golden cases and loses on recent ones fails."""
+    golden = pairs(240, 60, 0)
+    report = judge(golden + pairs(30, 0, 30, suite="holdout"), with_rules(slice_floor=1.0))
+    assert report.check("non_inferiority").outcome == "pass"
+    assert report.check("holdout").outcome == "fail"
+    assert report.outcome == "fail"
+
+
+def test_holdout_margin_itself_is_not_exceeded():
+    """The upper bound must lie below minus the holdout's margin, not on it."""
+    cases = pairs(240, 60, 0) + pairs(30, 0, 30, suite="holdout")
+    upper = judge(cases, with_rules(slice_floor=1.0)).check("holdout").value
+    for margin, outcome in ((-upper, "pass"), (-upper - 1e-9, "fail")):
+        rules = with_rules(slice_floor=1.0, holdout_margin=margin)
+        assert judge(cases, rules).check("holdout").outcome == outcome
+
+
+def test_missing_holdout_is_noted():
     """Without a holdout the golden cases decide, and the report says so."""
     report = judge(pairs(280, 20, 0))
     assert report.outcome == "pass"
     assert "no recent holdout" in report.notes[0]
 
 
-def test_slice_that_fell_fails():
+def test_label_that_fell_fails():
     """One label that got clearly worse fails a candidate that is better over all."""
-    cases = pairs(200, 60, 0) + pairs(20, 0, 10, labels=("c",))
-    report = judge(cases)
-    assert report.check("golden_non_inferiority").outcome == "pass"
+    report = judge(pairs(200, 60, 0) + pairs(10, 0, 10, labels=("c",)))
+    assert report.check("non_inferiority").outcome == "pass"
     assert report.check("slice_floor:c").outcome == "fail"
+    assert report.check("label_floors").outcome == "fail"
     assert report.outcome == "fail"
 
 
-def test_slice_that_may_have_fallen_is_inconclusive():
-    """A fall beyond the floor that may be chance is not let through either."""
-    report = judge(pairs(200, 60, 0) + pairs(17, 0, 3, labels=("c",)))
-    assert report.check("slice_floor:c").outcome == "inconclusive"
-    assert report.outcome == "inconclusive"
-
-
-def test_slice_with_too_few_cases_has_no_floor():
-    """Below the minimum a label is not judged by itself."""
-    report = judge(pairs(200, 60, 0) + pairs(0, 0, 3, labels=("c",)))
-    assert report.outcome == "pass"
-    assert "slice_floor:c" not in {check.name for check in report.checks}
-
-
-def test_must_not_lose_cases_must_stay():
-    """More lost cases than the share allows fail, whatever the champion does with them."""
-    golden = pairs(280, 20, 0)
-    assert judge(golden + pairs(98, 0, 2, suite="must_not_lose")).outcome == "pass"
-    report = judge(golden + pairs(97, 0, 3, suite="must_not_lose"))
-    assert report.check("must_not_lose").outcome == "fail"
+def test_first_release_must_be_better_than_the_base():
+    """Nothing right against nothing right is not worse, and no first release."""
+    nothing = judge(pairs(0, 0, 0, 400), subject=FIRST)
+    assert nothing.check("non_inferiority").outcome == "pass"
+    assert nothing.check("better_than_base").outcome == "inconclusive"
+    assert nothing.check("minimum_accuracy").outcome == "fail"
+    equal = judge(pairs(380, 5, 5, 10), subject=FIRST)
+    assert equal.outcome == "inconclusive"
+    little = judge(pairs(300, 40, 25, 35), subject=FIRST)
+    assert "more cases would show it" in little.check("better_than_base").reason
+    assert judge(pairs(20, 350, 0, 30), subject=FIRST).outcome == "pass"
+    rules = with_rules(first_must_be_better=False)
+    assert judge(pairs(380, 5, 5, 10), rules, FIRST).outcome == "pass"
+    # A later release is held to the margin alone.
+    assert judge(pairs(380, 5, 5, 10)).outcome == "pass"
 
 
 def test_invalid_answers_fail():
@@ -157,9 +214,9 @@ def test_invalid_answers_fail():
     assert judge(broken).check("schema_validity").outcome == "pass"
 
 
-@pytest.mark.parametrize(("seconds", "outcome"), [(0.014, "pass"), (0.016, "fail")])
+@pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "pass"), (0.0201, "fail")])
 def test_latency_is_a_ratio(seconds, outcome):
-    """The 95th percentile may be one and a half times the champion's."""
+    """The 95th percentile may be twice the champion's."""
     cases = [
         replace(case, seconds=seconds) if case.arm == "candidate" else case
         for case in pairs(280, 20, 0)
@@ -167,10 +224,17 @@ def test_latency_is_a_ratio(seconds, outcome):
     assert judge(cases).check("latency").outcome == outcome
 
 
+def test_time_that_is_no_number_is_an_error():
+    """A failed measurement of the latency ends the gate, and is no verdict on the candidate."""
+    cases = pairs(280, 20, 0)
+    with pytest.raises(MeasurementError, match="nan seconds"):
+        judge([*cases[:-1], replace(cases[-1], seconds=float("nan"))])
+
+
 def test_latency_of_few_answers_is_inconclusive():
     """Ten answers have no 95th percentile."""
-    rules = RULES.model_copy(update={"margin": 0.9})
-    report = judge(pairs(8, 2, 0), rules)
+    report = judge(pairs(8, 2, 0), with_rules(margin=0.9, minimum_accuracy=0.0))
+    assert report.outcome == "inconclusive"
     assert report.check("latency").outcome == "inconclusive"
     assert report.check("latency").value is None
 
@@ -213,3 +277,19 @@ def test_report_survives_its_file():
     assert again == report
     assert again.digest == report.digest
     assert parse_report(report.to_json().replace("r1", "r2")).digest != report.digest
+
+
+def test_report_writes_out_every_rule():
+    """A default that changes later does not change what an earlier report decided by."""
+    report = judge(pairs(280, 20, 0), GateRules(margin=0.05))
+    assert f'"minimum_accuracy":{RULES.minimum_accuracy}' in report.to_json()
+
+
+def test_report_of_an_earlier_version_keeps_its_digest():
+    """What an approval names is still the report's digest after an upgrade."""
+    text = (Path(__file__).parent / "gate_report_of_0_1.json").read_text(encoding="utf-8")
+    report = parse_report(text)
+    assert report.outcome == "fail"
+    assert report.check("golden_non_inferiority").outcome == "inconclusive"
+    assert report.to_json() == text
+    assert report.digest == hashlib.sha256(text.encode()).hexdigest()

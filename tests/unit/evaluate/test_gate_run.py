@@ -1,14 +1,17 @@
 """A whole gate: every case kept, the report written, the cycle moved on."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
+from flywheel.answers import canonical_json
 from flywheel.calibration import calibration_from_facts
 from flywheel.errors import IntegrityError, MeasurementError, RefusedError, UnavailableError
 from flywheel.evaluate.render import arms_table, gate_markdown, gate_picture, gate_table
 from flywheel.evaluate.report import parse_report
+from tests.fakes.release_world import make_workload
 
 
 def test_gate_keeps_every_case_and_the_report(world):
@@ -42,6 +45,23 @@ def test_standing_verdict_is_returned_without_measuring(world):
     world.clock.move_to(world.clock.now().replace(hour=9))
     assert world.gate(cycle, "r1") == report
     assert len(world.server.shots_seen) == asked
+
+
+def test_verdict_of_an_earlier_version_stands(world):
+    """A report without the later rules is returned as it is, and can be approved and promoted."""
+    cycle = world.judged("r1")
+    path = Path(world.state.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    old = json.loads(path.read_text())
+    for rule in ("must_hold", "minimum_accuracy", "first_must_be_better"):
+        del old["rules"][rule]
+    path.write_text(canonical_json(old) + "\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    world.state.record_attempt(world.workload.id, cycle.name, cycle.attempt, gate_digest=digest)
+    asked = len(world.server.shots_seen)
+    assert world.gate(cycle, "r1").digest == digest
+    assert len(world.server.shots_seen) == asked
+    assert world.approve(cycle).gate_digest == digest
+    assert world.promote(cycle).release == "r1"
 
 
 def test_gate_run_anew_replaces_its_cases(world):
@@ -216,6 +236,19 @@ def test_report_renders_as_table_picture_and_markdown(world):
     picture = gate_picture(report)
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 100_000
+
+
+def test_case_that_a_person_named_is_held(world):
+    """A candidate that is wrong on a named case fails, one that is right on it passes."""
+    world.workload = make_workload(world.workload.id, gates={"must_hold": ["must_not_lose-1"]})
+    good = world.judged("r1")
+    assert world.state.get_cycle(world.workload.id, good.name).status == "awaiting_approval"
+    world.state.set_cycle_status(world.workload.id, good.name, "rejected", "next one")
+    world.clock.move_to(world.clock.now().replace(hour=9))
+    bad = world.judged("r2", wrong=["must_not_lose 1 dent"])
+    closed = world.state.get_cycle(world.workload.id, bad.name)
+    assert closed.status == "gated_fail"
+    assert "must_not_lose-1" in closed.status_reason
 
 
 def test_calibration_is_kept_with_the_release(world):

@@ -6,6 +6,7 @@ import pytest
 from flywheel.errors import MeasurementError
 from flywheel.evaluate.paired import (
     PairedCounts,
+    cases_for_margin,
     detectable_difference,
     mcnemar_exact,
     needed_cases,
@@ -111,6 +112,60 @@ def test_needed_cases_show_the_difference_in_a_simulation():
     gained, lost = draws[:, 0], draws[:, 1]
     z = (gained - lost) / np.sqrt(gained + lost)
     assert np.mean(z > 1.959964) == pytest.approx(0.8, abs=0.03)
+
+
+def test_cases_for_a_margin_let_an_equal_candidate_pass_in_a_simulation():
+    """So many cases, and the interval clears the margin in about four of five experiments."""
+    n = cases_for_margin(0.1, 0.05, significance=0.02, power=0.8)
+    assert n == 450
+    draws = np.random.default_rng(5).multinomial(n, [0.05, 0.05, 0.9], size=1500)
+    passed = sum(
+        tango_interval(PairedCounts(n, int(gained), int(lost)), confidence=0.98)[0] > -0.05
+        for gained, lost, _ in draws
+    )
+    assert passed / 1500 == pytest.approx(0.8, abs=0.03)
+
+
+def test_cases_for_a_margin_follow_the_difference():
+    """A better candidate needs fewer, one near the margin many, one on it has no number."""
+
+    def needed(difference, margin=0.05, discordance=0.1):
+        return cases_for_margin(
+            discordance, margin, difference=difference, significance=0.02, power=0.8
+        )
+
+    assert needed(0.03) < needed(0.0) < needed(-0.03)
+    assert needed(-0.05) is None
+    assert needed(0.0, margin=0.0) is None
+    assert needed(0.0, discordance=0.0) is None
+    assert needed(0.2, discordance=0.0) == needed(0.2, discordance=0.2)
+    assert needed(0.0, margin=1.0) is not None
+
+
+def test_needed_cases_at_the_edge_of_what_is_possible():
+    """A difference as large as the discordance is possible, a larger one is not."""
+    assert needed_cases(0.1, 0.1, significance=0.05, power=0.8) is not None
+    assert needed_cases(0.0999, 0.1, significance=0.05, power=0.8) is None
+    assert needed_cases(0.1, -0.01, significance=0.05, power=0.8) is None
+
+
+@pytest.mark.parametrize(("cases", "discordance"), [(200, 0.1), (300, 0.3), (1000, 0.05)])
+def test_detectable_difference_is_the_smallest_that_so_many_cases_show(cases, discordance):
+    """A little less needs more cases than there are, and it depends on level and power."""
+    how = {"significance": 0.05, "power": 0.8}
+    found = detectable_difference(cases, discordance, **how)
+    assert needed_cases(discordance, found, **how) <= cases
+    assert needed_cases(discordance, found * 0.99, **how) > cases
+    stricter = detectable_difference(cases, discordance, significance=0.01, power=0.8)
+    surer = detectable_difference(cases, discordance, significance=0.05, power=0.9)
+    assert stricter > found
+    assert surer > found
+
+
+def test_detectable_difference_without_disagreement_assumes_one_case():
+    """No disagreement on many cases does not make every difference visible."""
+    how = {"significance": 0.05, "power": 0.8}
+    assert detectable_difference(1000, 0.0, **how) == detectable_difference(1000, 1 / 1000, **how)
 
 
 def test_detectable_difference_turns_needed_cases_round():

@@ -77,6 +77,17 @@ def test_approval_counts_until_its_last_moment(world):
     assert world.promote(cycle).release == "r1"
 
 
+def test_changed_adapter_cannot_be_approved(world):
+    """What a person lets through is the adapter that was measured, byte for byte."""
+    cycle = world.judged("r1")
+    adapter = Path(world.state.get_release("r1").adapter)
+    (adapter / "adapter_model.safetensors").write_bytes(b"another adapter")
+    with pytest.raises(IntegrityError):
+        world.approve(cycle)
+    assert world.state.approvals(world.workload.id, cycle.name) == []
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
+
+
 def test_edited_gate_report_voids(world):
     """A changed report file is found by its hash."""
     cycle = world.approved("r1")

@@ -58,7 +58,7 @@ def test_gate_shows_table_and_picture(world, command):
     path = world.root / "gate.png"
     words = ("gate", world.workload.id, cycle.name, "--picture", str(path))
     shown = command(release.app, *words).stdout
-    assert "golden_non_inferiority" in shown
+    assert "non_inferiority" in shown
     assert path.read_bytes().startswith(b"\x89PNG")
 
 

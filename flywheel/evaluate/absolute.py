@@ -1,0 +1,107 @@
+"""Checks that do not depend on the champion: a minimum accuracy, and a first release that is better.
+
+The first champion is the base model, which may answer nothing right: not being worse is then no
+merit, and no label can fall.
+"""
+
+from collections.abc import Mapping
+from statistics import NormalDist
+
+from flywheel.evaluate.compare import interval_of
+from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
+from flywheel.evaluate.exact_tests import binomial_chances, holm_adjusted, number_of_tests
+from flywheel.evaluate.non_inferiority import cases_to_decide
+from flywheel.evaluate.report import GateCheck, Outcome
+from flywheel.workload import GateRules
+
+__all__ = ["check_absolute", "wilson_interval"]
+
+
+def check_absolute(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
+    """Return the check of the minimum accuracy and, for a first release, what it adds."""
+    checks = [_minimum(rules, evidence.together)] if rules.minimum_accuracy > 0 else []
+    if evidence.first and rules.first_must_be_better:
+        checks.append(_better(rules, evidence.together))
+    if evidence.first and rules.minimum_accuracy > 0:
+        checks += _broken_labels(rules, evidence.labels)
+    return checks
+
+
+def wilson_interval(right: int, cases: int, *, confidence: float) -> tuple[float, float]:
+    """Return the score interval of a share.
+
+    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference,
+    JASA 22, 209-212.
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = right / cases
+    center = (share + z * z / (2 * cases)) / (1 + z * z / cases)
+    spread = z / (1 + z * z / cases)
+    spread *= (share * (1 - share) / cases + z * z / (4 * cases * cases)) ** 0.5
+    return max(0.0, center - spread), min(1.0, center + spread)
+
+
+def _minimum(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
+    right, cases = pair.candidate_right, pair.cases
+    lower, upper = wilson_interval(right, cases, confidence=1 - rules.significance)
+    outcome: Outcome = "inconclusive"
+    verdict = "too few cases to decide"
+    if lower >= rules.minimum_accuracy:
+        outcome, verdict = "pass", "at or above the minimum"
+    elif upper < rules.minimum_accuracy:
+        outcome, verdict = "fail", "below the minimum"
+    return GateCheck(
+        name="minimum_accuracy",
+        outcome=outcome,
+        value=right / cases,
+        limit=rules.minimum_accuracy,
+        reason=f"accuracy: {right} of {cases} right [{lower:.1%}, {upper:.1%}], minimum "
+        f"{rules.minimum_accuracy:.0%}: {verdict}",
+    )
+
+
+def _better(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
+    lower, upper = interval_of(rules, pair.counts)
+    outcome: Outcome = "inconclusive"
+    more = cases_to_decide(rules, pair, 0.0)
+    verdict = "not shown to be better than the base model"
+    verdict += "" if more is None else f"; about {more} more cases would show it"
+    if lower > 0:
+        outcome, verdict = "pass", "better than the base model"
+    elif upper < 0:
+        outcome, verdict = "fail", "worse than the base model"
+    return GateCheck(
+        name="better_than_base",
+        outcome=outcome,
+        value=lower,
+        limit=0.0,
+        reason=f"first release: {pair.champion_right} → {pair.candidate_right} right of "
+        f"{pair.cases} [{lower:+.1%}, {upper:+.1%}]: {verdict}",
+    )
+
+
+def _broken_labels(rules: GateRules, labels: Mapping[str, PairedAccuracy]) -> list[GateCheck]:
+    # Exact binomial test of each label against the minimum, corrected for their number.
+    smallest = [_lower_tail(0, pair.cases, rules.minimum_accuracy) for pair in labels.values()]
+    tests = number_of_tests(smallest, rules.significance)
+    p_values = {
+        label: _lower_tail(pair.candidate_right, pair.cases, rules.minimum_accuracy)
+        for (label, pair), least in zip(labels.items(), smallest, strict=True)
+        if least <= rules.significance / tests
+    }
+    return [
+        GateCheck(
+            name=f"label_minimum:{label}",
+            outcome="fail",
+            value=labels[label].candidate_right / labels[label].cases,
+            limit=rules.minimum_accuracy,
+            reason=f"{label}: {labels[label].candidate_right} of {labels[label].cases} right, "
+            f"shown to be below the minimum of {rules.minimum_accuracy:.0%}",
+        )
+        for label, p_value in holm_adjusted(p_values, tests).items()
+        if p_value <= rules.significance
+    ]
+
+
+def _lower_tail(right: int, cases: int, accuracy: float) -> float:
+    return float(min(1.0, binomial_chances(cases, accuracy)[: right + 1].sum()))

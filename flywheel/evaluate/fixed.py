@@ -1,0 +1,134 @@
+"""Fixed cases: whether a candidate loses more of them than retraining alone does.
+
+Fixed cases were chosen because a promoted release got them right, so that the champion has nearly
+all of them right and every other model of the same quality loses some. What counts is a loss
+beyond that. Cases that a person named are held one by one.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from flywheel.evaluate.evidence import FixedGroup, GateEvidence
+from flywheel.evaluate.exact_tests import binomial_chances
+from flywheel.evaluate.report import GateCheck
+from flywheel.snapshots import FixedCase
+from flywheel.workload import GateRules
+
+__all__ = ["chance_of_loss", "check_fixed", "loss_p_value"]
+
+# A case's own record weighs as much as the churn of all cases after so many repetitions.
+_PRIOR_REPETITIONS = 2
+_TWICE = 2
+_MOST_NAMES = 5
+
+
+def check_fixed(rules: GateRules, evidence: GateEvidence) -> tuple[list[GateCheck], list[str]]:
+    """Return the checks of fixed and of named cases, and a note on named cases that are missing."""
+    churn = _churn(evidence)
+    twice = {case: group for case, group in evidence.fixed.items() if case.times >= _TWICE}
+    checks = [
+        *_check_group(rules, "must_not_lose", "fixed earlier", evidence.fixed, churn),
+        *_check_group(rules, "fixed_twice", "fixed twice or more", twice, churn),
+        *_check_named(evidence.named),
+    ]
+    missing = [name for name in rules.must_hold if name not in evidence.named]
+    return checks, _note(missing)
+
+
+def _churn(evidence: GateEvidence) -> float:
+    # An equally good model loses as many cases as it gains, and what a candidate gains was chosen
+    # by nobody.
+    pair = evidence.together
+    return min(0.5, (pair.counts.gained + 0.5) / (pair.champion_right + 1))
+
+
+def chance_of_loss(case: FixedCase, churn: float) -> float:
+    """Return the chance that an equally good model, trained anew, loses a case that was fixed.
+
+    It starts from the churn of all cases and moves towards the case's own record: promoted
+    releases that held it, and those that lost it.
+    """
+    repetitions = _PRIOR_REPETITIONS + case.held + case.lost
+    return (_PRIOR_REPETITIONS * churn + case.lost) / repetitions
+
+
+def loss_p_value(groups: Sequence[tuple[float, int]], lost: int) -> float:
+    """Return the chance to lose so many cases or more, each group with its own chance of loss.
+
+    Args:
+        groups: chance of loss and number of cases.
+        lost: cases lost in all groups.
+    """
+    return _upper_tail(tuple((round(chance, 4), cases) for chance, cases in groups), lost)
+
+
+@lru_cache(maxsize=4096)
+def _upper_tail(groups: tuple[tuple[float, int], ...], lost: int) -> float:
+    chances = np.ones(1)
+    for chance, cases in groups:
+        chances = np.convolve(chances, binomial_chances(cases, chance))
+    return float(min(1.0, chances[lost:].sum()))
+
+
+def _check_group(
+    rules: GateRules,
+    name: str,
+    words: str,
+    groups: Mapping[FixedCase, FixedGroup],
+    churn: float,
+) -> list[GateCheck]:
+    cases = sum(group.champion_right for group in groups.values())
+    if not cases:
+        return []
+    allowed = 1 - rules.must_not_lose
+    chances = [
+        (min(1.0, chance_of_loss(case, churn) + allowed), group.champion_right)
+        for case, group in groups.items()
+    ]
+    lost = sum(group.lost for group in groups.values())
+    expected = sum(chance * number for chance, number in chances)
+    p_value = loss_p_value(chances, lost)
+    failed = p_value <= rules.significance / 2
+    verdict = "more than retraining alone loses" if failed else "no more than retraining may lose"
+    return [
+        GateCheck(
+            name=name,
+            outcome="fail" if failed else "pass",
+            value=(cases - lost) / cases,
+            limit=1 - expected / cases,
+            reason=f"{name.replace('_', '-')}: {cases - lost} of {cases} cases {words} are still "
+            f"right; {lost} lost, {verdict} (about {expected:.0f}, p-value {p_value:.2g})",
+        )
+    ]
+
+
+def _check_named(named: Mapping[str, bool]) -> list[GateCheck]:
+    if not named:
+        return []
+    wrong = sorted(name for name, correct in named.items() if not correct)
+    words = f"wrong: {', '.join(wrong[:_MOST_NAMES])}" if wrong else "all right"
+    if len(wrong) > _MOST_NAMES:
+        words += f" and {len(wrong) - _MOST_NAMES} more"
+    return [
+        GateCheck(
+            name="must_hold",
+            outcome="fail" if wrong else "pass",
+            value=1 - len(wrong) / len(named),
+            limit=1.0,
+            reason=f"must-hold: {len(named) - len(wrong)} of {len(named)} cases that a person "
+            f"named are right; {words}",
+        )
+    ]
+
+
+def _note(missing: Sequence[str]) -> list[str]:
+    if not missing:
+        return []
+    names = ", ".join(missing[:_MOST_NAMES])
+    text = (
+        f"{len(missing)} of the cases named in gates.must_hold were not measured, since they are "
+        f"no accepted corrections any more: {names}"
+    )
+    return [text]

@@ -1,0 +1,98 @@
+"""`check_non_inferiority`: one paired test over golden and holdout cases, and a guard on the holdout.
+
+The golden cases are many and old, the holdout is recent and small. Together they decide whether
+the candidate is worse than the margin allows; the holdout alone can only stop a candidate that is
+shown to be worse on it.
+"""
+
+from flywheel.evaluate.compare import interval_of
+from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
+from flywheel.evaluate.paired import cases_for_margin
+from flywheel.evaluate.report import GateCheck, Outcome
+from flywheel.workload import GateRules
+
+__all__ = ["cases_to_decide", "check_non_inferiority"]
+
+# More than so many times the cases that there are is no plan.
+_MOST_TIMES = 20
+
+
+def check_non_inferiority(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
+    """Return the check over all cases, and the holdout's guard where there is a holdout."""
+    suites = "golden" if evidence.holdout is None else "golden and holdout"
+    checks = [_decide(rules, evidence.together, suites)]
+    if evidence.holdout is not None:
+        checks.append(_guard(rules, evidence.holdout))
+    return checks
+
+
+def cases_to_decide(rules: GateRules, pair: PairedAccuracy, margin: float) -> int | None:
+    """Return how many more cases would decide on a margin, were the difference to stay as it is.
+
+    None: more than anybody would collect.
+    """
+    counts = pair.counts
+    needed = cases_for_margin(
+        max(counts.discordance, 1 / counts.cases),
+        margin,
+        difference=counts.difference,
+        significance=rules.significance,
+        power=rules.power,
+    )
+    if needed is None or needed > _MOST_TIMES * counts.cases:
+        return None
+    return max(1, needed - counts.cases)
+
+
+def _decide(rules: GateRules, pair: PairedAccuracy, suites: str) -> GateCheck:
+    lower, upper = interval_of(rules, pair.counts)
+    outcome: Outcome
+    if lower > -rules.margin or rules.margin >= 1:
+        outcome, verdict = "pass", "not worse than the champion by more than the margin"
+    elif upper < -rules.margin:
+        outcome, verdict = "fail", "worse than the champion by more than the margin"
+    else:
+        outcome, verdict = "inconclusive", _what_to_collect(rules, pair)
+    return GateCheck(
+        name="non_inferiority",
+        outcome=outcome,
+        value=lower,
+        limit=-rules.margin,
+        reason=f"{suites}: {_in_words(pair, lower, upper)}, margin -{rules.margin:.1%}: {verdict}",
+    )
+
+
+def _what_to_collect(rules: GateRules, pair: PairedAccuracy) -> str:
+    more = cases_to_decide(rules, pair, rules.margin)
+    if more is None:
+        return (
+            "too close to the margin for any number of cases that could be collected to decide; "
+            "train another candidate on more corrections"
+        )
+    return (
+        f"undecided; about {more} more cases would decide if the difference stays: judge so many "
+        "more control items (review.budget, review.shares.control), which lengthen the holdout, "
+        "then start a new attempt"
+    )
+
+
+def _guard(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
+    lower, upper = interval_of(rules, pair.counts)
+    worse = upper < -rules.holdout_margin
+    verdict = (
+        "worse on recent cases by more than" if worse else "not shown to be worse by more than"
+    )
+    return GateCheck(
+        name="holdout",
+        outcome="fail" if worse else "pass",
+        value=upper,
+        limit=-rules.holdout_margin,
+        reason=f"holdout: {_in_words(pair, lower, upper)}: {verdict} {rules.holdout_margin:.0%}",
+    )
+
+
+def _in_words(pair: PairedAccuracy, lower: float, upper: float) -> str:
+    return (
+        f"{pair.counts.difference:+.1%} on {pair.cases} cases [{lower:+.1%}, {upper:+.1%}], "
+        f"{pair.counts.discordance:.1%} answered differently"
+    )
