@@ -38,7 +38,7 @@ def list_command(
         return
     table = Table(title=f"{len(rows)} dead letters")
     for column in ("id", "topic", "reason", "error", "bytes", "first seen"):
-        table.add_column(column, no_wrap=column == "id", overflow="fold")
+        table.add_column(column, no_wrap=column in {"id", "reason"}, overflow="fold")
     for key, row in zip(ids, rows, strict=True):
         seen = f"{row['first_seen']:%Y-%m-%d %H:%M}"
         cells = (key, row["topic"], row["reason"], row["error"] or "", str(row["bytes"]), seen)

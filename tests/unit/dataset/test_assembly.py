@@ -240,7 +240,7 @@ def test_named_cases_are_in_the_same_suite():
     """A case that a person named is held out of training, whether it was ever fixed or not."""
     workload = classification(golden_size=20, gates={"must_hold": ["i00002", "unknown"]})
     found = [example(n) for n in range(60)]
-    made = assemble(workload, found, golden=None, holdout_since=None, fixed={"i00001": FixedCase()})
+    made = assemble(workload, found, golden=None, windows=EVERYTHING, fixed={"i00001": FixedCase()})
     assert ids(made.must_not_lose) == {"i00001", "i00002"}
     assert not {"i00001", "i00002"} & (ids(made.train) | ids(made.golden))
 
@@ -249,7 +249,7 @@ def test_golden_set_larger_than_half_takes_half_of_every_label():
     """However many are asked for, each label keeps the larger half to learn from."""
     rare = [example(n, label_id="rare", key="rare") for n in range(900, 905)]
     found = [example(n) for n in range(60)] + rare
-    made = assemble(classification(golden_size=500), found, golden=None, holdout_since=None)
+    made = assemble(classification(golden_size=500), found, golden=None, windows=EVERYTHING)
     for label in ("oil", "noise", "heat", "rare"):
         count = sum(one.label_id == label for one in found)
         taken = sum(one.label_id == label for one in made.golden)
