@@ -100,7 +100,7 @@ def fit_calibration(raw: Sequence[float], right: Sequence[bool]) -> Calibration:
     Platt's curve is tried first, with a thousand cases also an isotonic one. Each must beat what
     stands so far on cases that it has not seen: by more than one standard error in log loss
     (Breiman et al. (1984), Classification and regression trees, section 3.4.3) and also in squared
-    error. A curve of chance alone is so refused, and no answer changes its place.
+    error.
 
     Args:
         raw: confidences in [0, 1].
@@ -116,24 +116,26 @@ def fit_calibration(raw: Sequence[float], right: Sequence[bool]) -> Calibration:
         )
     if len(raw) < _FEWEST:
         return Calibration("none", len(raw))
-    confidence = np.array(raw, dtype=np.float64)
-    correct = np.array(right, dtype=np.float64)
+    return _choose(np.array(raw, dtype=np.float64), np.array(right, dtype=np.float64))
+
+
+def _choose(raw: Floats, right: Floats) -> Calibration:
     fits: list[tuple[Method, Callable[[Floats, Floats], Curve]]] = [("platt", fit_platt)]
     if len(raw) >= _MANY:
         fits.append(("isotonic", fit_isotonic))
-    chances = {method: out_of_fold(confidence, correct, fit) for method, fit in fits}
+    chances = {method: out_of_fold(raw, right, fit) for method, fit in fits}
     method: Method = "none"
     curve: Curve | None = None
-    best = confidence
+    best = raw
     for name, fit in fits:
-        if _beats(chances[name], best, correct):
-            method, curve, best = name, fit(confidence, correct), chances[name]
+        if _beats(chances[name], best, right):
+            method, curve, best = name, fit(raw, right), chances[name]
     return Calibration(
         method,
         len(raw),
         curve,
-        brier_raw=_brier(confidence, correct),
-        brier=_brier(chances["platt"] if curve is None else best, correct),
+        brier_raw=_brier(raw, right),
+        brier=_brier(chances["platt"] if curve is None else best, right),
     )
 
 
