@@ -117,7 +117,14 @@ def test_golden_and_fixed_control_rows_are_never_released(where):
     """Whatever was in a lasting evaluation set is measured with for ever."""
     row = example(50, slice="control")
     earlier = Earlier(frozenset({"i00050"}), frozenset({row.input_hash}))
-    options = {"golden": [row]} if where == "golden" else {"fixed": {"i00050"}, "golden": []}
+    options = (
+        {"golden": [row]}
+        if where == "golden"
+        else {
+            "fixed": {"i00050": FixedCase()},
+            "golden": [],
+        }
+    )
     windows = control_windows(holdout_since=LATER)
     found = [example(n) for n in range(40)]
     for made in (
