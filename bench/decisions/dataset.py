@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
+
 from bench.figure import Figure
 from flywheel.dataset.control_windows import control_windows, figures_of
 from flywheel.dataset.examples import Example
@@ -17,6 +19,8 @@ __all__ = ["measure"]
 
 _BANKING = Path(__file__).parents[2].parent / "shared" / "data" / "banking77" / "train.csv"
 _SEEDS, _LABELS, _WRONG = (1, 2, 3), 1500, 0.05
+_CHECKED = (0.03, 0.05, 0.1)
+_LIKE = 5
 _QUARTER = timedelta(days=91)
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -30,41 +34,58 @@ def measure() -> list[Figure]:
 def _found_errors() -> list[Figure]:
     with _BANKING.open(encoding="utf-8", newline="") as file:
         rows = [(row["text"], row["category"]) for row in csv.DictReader(file)]
-    hits: dict[float, list[float]] = {0.03: [], 0.05: [], 0.1: []}
-    random_hits: dict[float, list[float]] = {share: [] for share in hits}
-    for seed in _SEEDS:
-        rng = random.Random(seed)  # noqa: S311 - simulation
-        sample = rng.sample(rows, _LABELS)
-        names = sorted({label for _, label in sample})
-        wrong = set(rng.sample(range(_LABELS), round(_LABELS * _WRONG)))
-        labels = [
-            rng.choice([name for name in names if name != label]) if place in wrong else label
-            for place, (_, label) in enumerate(sample)
-        ]
-        ranked = [
-            one.position for one in doubtful_labels([text for text, _ in sample], labels, seed=seed)
-        ]
-        for share, found in hits.items():
-            checks = round(_LABELS * share)
-            found.append(len(wrong & set(ranked[:checks])))
-            random_hits[share].append(len(wrong & set(rng.sample(range(_LABELS), checks))))
-    return [_error_row(share, hits[share], random_hits[share]) for share in hits]
+    figures = []
+    for kind in ("drawn at random", "taken for a like one"):
+        found: dict[float, list[int]] = {share: [] for share in _CHECKED}
+        by_chance: dict[float, list[int]] = {share: [] for share in _CHECKED}
+        for seed in _SEEDS:
+            rng = random.Random(seed)  # noqa: S311 - simulation
+            sample = rng.sample(rows, _LABELS)
+            texts = [text for text, _ in sample]
+            wrong = set(rng.sample(range(_LABELS), round(_LABELS * _WRONG)))
+            labels = _planted(texts, [label for _, label in sample], wrong, kind, rng)
+            ranked = [one.position for one in doubtful_labels(texts, labels, seed=seed)]
+            for share in _CHECKED:
+                checks = round(_LABELS * share)
+                found[share].append(len(wrong & set(ranked[:checks])))
+                by_chance[share].append(len(wrong & set(rng.sample(range(_LABELS), checks))))
+        figures += [_error_row(kind, share, found[share], by_chance[share]) for share in _CHECKED]
+    return figures
 
 
-def _error_row(share: float, hits: list[float], random_hits: list[float]) -> Figure:
+def _planted(
+    texts: list[str], labels: list[str], wrong: set[int], kind: str, rng: random.Random
+) -> list[str]:
+    # A like label is one of the five whose texts share most words with the text.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    names = sorted(set(labels))
+    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
+    members = [np.array([label == name for label in labels]) for name in names]
+    centers = np.vstack([np.asarray(vectors[rows].mean(axis=0)).ravel() for rows in members])
+    planted = list(labels)
+    for place in sorted(wrong):
+        others = [number for number, name in enumerate(names) if name != labels[place]]
+        if kind == "taken for a like one":
+            likeness = np.asarray(vectors[place] @ centers.T).ravel()
+            others = sorted(others, key=lambda number: -likeness[number])[:_LIKE]
+        planted[place] = names[rng.choice(others)]
+    return planted
+
+
+def _error_row(kind: str, share: float, found: list[int], by_chance: list[int]) -> Figure:
     checks, planted = round(_LABELS * share), round(_LABELS * _WRONG)
 
-    def shown(found: list[float]) -> str:
-        return f"{mean(found) / checks:.2f} / {mean(found) / planted:.2f}"
+    def shown(hits: list[int]) -> str:
+        return f"{mean(hits) / checks:.2f} / {mean(hits) / planted:.2f}"
 
-    precision = mean(hits) / checks
-    best = min(1.0, planted / checks)
+    ratio = mean(found) / (checks * _WRONG)
     return Figure(
-        name=f"5 % wrong labels of BANKING77, {share:.0%} checked: precision / recall",
-        before=f"{shown(random_hits)} (random)",
-        measured=shown(hits),
-        aim=f"precision >= {0.6 * best:.2f}",
-        met=precision >= 0.6 * best,
+        name=f"5 % wrong labels of BANKING77, {kind}, {share:.0%} checked: precision / recall",
+        before=f"{shown(by_chance)} (random)",
+        measured=shown(found),
+        aim="5 times random",
+        met=ratio >= 5,  # noqa: PLR2004 - the aim
     )
 
 

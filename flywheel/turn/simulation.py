@@ -98,7 +98,7 @@ class _Simulation:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.with_suffix(".tmp").write_text(json.dumps(asdict(result)))
                 path.with_suffix(".tmp").replace(path)
-            self._close_cycles()
+            self._close_cycles(quarter)
             results.append(QuarterResult(**json.loads(path.read_text())))
         return results
 
@@ -226,10 +226,16 @@ class _Simulation:
         self.platform.server(self.workload).load(result.release, adapter)
         return result.release, labels
 
-    def _close_cycles(self) -> None:
+    def _close_cycles(self, quarter: int) -> None:
         # Only when its result is on disk: a quarter that is cut off before trains on where it was.
-        for cycle in self.platform.state.open_cycles(self.workload.id):
-            self.platform.state.set_cycle_status(
+        state = self.platform.state
+        ended = quarter_bounds(quarter)[1] if quarter else FIRST_QUARTER
+        for cycle in state.open_cycles(self.workload.id):
+            # It answers the next quarter, as if promoted: no figure rests on older control items.
+            for release in state.releases(self.workload.id):
+                if release.cycle == cycle.name:
+                    state.change_release(release.release, promoted_at=ended)
+            state.set_cycle_status(
                 self.workload.id,
                 cycle.name,
                 "stopped",

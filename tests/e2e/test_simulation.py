@@ -1,5 +1,6 @@
 """A labelled file through the loop: budget, resumption, comparison on the same labels."""
 
+import json
 from itertools import islice
 
 import pytest
@@ -23,6 +24,13 @@ def rows(count):
     return list(islice(found, count))
 
 
+def trained_control(home):
+    """Return how many control items each quarter's snapshot trains on."""
+    manifests = [json.loads(path.read_text()) for path in home.glob("datasets/*/*/manifest.json")]
+    manifests.sort(key=lambda manifest: manifest["sources"]["built_at"])
+    return [manifest["sources"]["control"]["trained_on"] for manifest in manifests]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
@@ -32,7 +40,7 @@ def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
         base=str(micro_base().folder),
         arm="policy",
         seed=0,
-        quarters=1,
+        quarters=2,
         budget=40,
         seed_per_label=8,
         cap=None,
@@ -53,8 +61,11 @@ def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
     told.clear()
     again = simulate(plan, rows(150), rows(30), **places)
 
-    assert [result.quarter for result in first] == [0, 1]
-    assert 0 < first[1].judgments <= 40
+    assert [result.quarter for result in first] == [0, 1, 2]
+    assert all(0 < result.judgments <= 40 for result in first[1:])
+    *before, last = trained_control(tmp_path / "home")
+    assert before == [0, 0]
+    assert 0 < last <= first[1].reviewed["control"]
     assert first[1].labels > first[0].labels
     assert sum(first[1].reviewed.values()) > 0
     assert again == first

@@ -28,7 +28,7 @@ def doubt(monkeypatch):
 
     def all_of_them(texts, labels, *, seed):
         seen.append(dict(zip(texts, labels, strict=True)))
-        return [DoubtfulLabel(place, 0.01 * place, "heat") for place in range(len(texts))]
+        return [DoubtfulLabel(place, 0.001 * place, "heat") for place in range(len(texts))]
 
     monkeypatch.setattr(label_checks, "doubtful_labels", all_of_them)
     return seen

@@ -34,7 +34,7 @@ def test_alternative_is_the_label_that_the_text_deserves():
     for one in doubtful_labels(texts, labels, seed=3)[:10]:
         assert one.position in wrong
         assert one.alternative == names[one.position % len(names)]
-        assert 0 <= one.self_confidence < 0.5
+        assert 0 <= one.quality < 0.5
 
 
 def test_clean_labels_are_hardly_doubted():
