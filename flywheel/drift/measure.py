@@ -5,6 +5,7 @@ Fewer events than the workload asks for give no verdict, never a score of 0.
 
 from collections.abc import Sequence
 from datetime import date
+from functools import cache, partial
 
 from flywheel.control_slice import ControlDay
 from flywheel.drift import sentence
@@ -70,8 +71,16 @@ def measure_drift(
         old,
         new,
         parts=parts,
-        texts=read_texts(
-            lake, workload, reference, current, days=days, sizes=(old.events, new.events)
+        texts=cache(
+            partial(
+                read_texts,
+                lake,
+                workload,
+                reference,
+                current,
+                days=days,
+                sizes=(old.events, new.events),
+            )
         ),
     )
     verdict = _verdict(columns, shift)
