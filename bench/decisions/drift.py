@@ -127,7 +127,7 @@ def _compare(
         merge(*parts),
         merge(*traffic.profiles[end - days : end]),
         parts=parts,
-        texts=traffic.sample(end, days) if traffic.words else None,
+        texts=(lambda: traffic.sample(end, days)) if traffic.words else None,
     )
 
 

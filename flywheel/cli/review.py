@@ -225,7 +225,8 @@ def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
         f"{facts['judgments_held_back']} held back for adjudication.\n"
         f"Agreement: {_alpha(agreement)} {agreement['reason']}\n"
         f"Control slice in {facts['period']}: {_accuracy(control)} from {control['judged']} of "
-        f"{control['items']} items; {control['undecided']} not decided. {control['reason']}"
+        f"{control['items']} items; {control['undecided']} not decided; {control['failed']} of "
+        f"{control['answers']} answers failed and count as wrong. {control['reason']}"
     )
     for name, count in facts["proposed_labels"].items():
         _console.print(Text(f"New category asked for: {name} ({count} items)"))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.drift.merged import Histogram, Profile
-from flywheel.drift.profile import BINS
+from flywheel.drift.profile import BINS, OTHER_TERM
 from flywheel.drift.report import ColumnDrift, ShareChange
 from flywheel.drift.scores import (
     Cells,
@@ -24,7 +24,12 @@ from flywheel.drift.scores import (
     jensen_shannon,
     psi,
 )
-from flywheel.drift.share_change import MARGIN, largest_share_change, risen_words_change
+from flywheel.drift.share_change import (
+    MARGIN,
+    largest_excess,
+    largest_share_change,
+    risen_words_change,
+)
 from flywheel.drift.word_chance import TextSample, word_chance
 from flywheel.workload import Workload
 
@@ -33,6 +38,7 @@ __all__ = ["bar", "compare"]
 Role = Literal["input", "output", "service"]
 Method = Literal["psi", "jensen_shannon"]
 Vector = NDArray[np.float64]
+Texts = Callable[[], TextSample | None]
 _ROLES: dict[str, Role] = {
     "input_length": "input",
     "vocabulary": "input",
@@ -51,7 +57,7 @@ def compare(
     new: Profile,
     *,
     parts: Sequence[Profile] = (),
-    texts: TextSample | None = None,
+    texts: Texts | None = None,
 ) -> tuple[ColumnDrift, ...]:
     """Score every column of two profiles.
 
@@ -60,8 +66,9 @@ def compare(
         old: the reference.
         new: the window to judge.
         parts: the profiles that ``old`` is the sum of, to see how far ordinary weeks are apart.
-        texts: a sample of the texts of both windows; without it single words are drawn, and the
-            share of texts with risen words is not known.
+        texts: reads a sample of the texts of both windows, asked only where the words counted in
+            the profiles leave a drift possible; without it single words are drawn, and the share
+            of texts with risen words is not known.
     """
     same_release = _overlap(old.columns.get("release"), new.columns.get("release"))
     columns = []
@@ -96,6 +103,23 @@ def _method(workload: Workload, name: str) -> tuple[Method, float]:
 def _unscored(workload: Workload, name: str, role: Role, note: str) -> ColumnDrift:
     method, threshold = _method(workload, name)
     return ColumnDrift(name, role, method, None, threshold, None, drifted=False, note=note)
+
+
+def _words_change(
+    workload: Workload, profiles: tuple[Profile, Profile], texts: Texts | None
+) -> ShareChange | None:
+    old, new = profiles
+    threshold = workload.drift.risen_words
+    counts = [p.columns["vocabulary"].counts for p in profiles]
+    names = sorted((set(counts[0]) | set(counts[1])) - {OTHER_TERM})
+    before, now = (np.array([c.get(n, 0) for n in names], np.float64) for c in counts)
+    # Reading texts costs more than the whole verdict; most weeks no word has risen enough.
+    if texts is None or largest_excess(before, now, old.texts, new.texts) < threshold:
+        return None
+    sample = texts()
+    if sample is None:
+        return None
+    return risen_words_change(sample, threshold=threshold, seed=workload.seed)
 
 
 def _column(
@@ -141,14 +165,12 @@ def _change(
     name: str,
     profiles: tuple[Profile, Profile],
     parts: Sequence[Profile],
-    texts: TextSample | None,
+    texts: Texts | None,
 ) -> ShareChange | None:
     if name in BINS:
         return None
     if name == "vocabulary":
-        if texts is None:
-            return None
-        return risen_words_change(texts, threshold=workload.drift.risen_words, seed=workload.seed)
+        return _words_change(workload, profiles, texts)
     reference, current = (_histogram(profile, name) for profile in profiles)
     cells = cells_of(reference, current)
     return largest_share_change(
@@ -168,14 +190,15 @@ def _by_chance(
     workload: Workload,
     name: str,
     parts: Sequence[Profile],
-    texts: TextSample | None,
+    texts: Texts | None,
     cells: Cells,
     before: Vector,
     now: Vector,
 ) -> float:
     method, _ = _method(workload, name)
-    if name == "vocabulary" and texts is not None:
-        drawn = word_chance(texts, cells, seed=workload.seed)
+    sample = texts() if name == "vocabulary" and texts is not None else None
+    if sample is not None:
+        drawn = word_chance(sample, cells, seed=workload.seed)
     else:
         drawn = chance(method, before, now, seed=workload.seed)
     return max(drawn, _between_parts(cells, name, parts, method))

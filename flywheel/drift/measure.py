@@ -5,12 +5,13 @@ Fewer events than the workload asks for give no verdict, never a score of 0.
 
 from collections.abc import Sequence
 from datetime import date
+from functools import cache, partial
 
 from flywheel.control_slice import ControlDay
 from flywheel.drift import sentence
 from flywheel.drift.cause import find_cause
 from flywheel.drift.compare import compare
-from flywheel.drift.merged import Profile, merge, read_parts, read_profile
+from flywheel.drift.merged import merge, read_parts, read_profile
 from flywheel.drift.profile import refresh_profiles
 from flywheel.drift.quality import quality_shift
 from flywheel.drift.report import ColumnDrift, DriftReport, QualityShift, Verdict
@@ -47,48 +48,20 @@ def measure_drift(
     days = len(current.days)
     parts = list(read_parts(lake, workload, reference, days=days).values())
     old, new = merge(*parts), read_profile(lake, workload, current)
+    sizes = old.events, new.events
     shift = None
     if quality is not None:
         shift = quality_shift(quality, allowed_drop=workload.drift.quality_drop)
-    least = workload.drift.minimum_events
-    if min(old.events, new.events) < least:
-        return DriftReport(
-            workload.id,
-            reference,
-            current,
-            old.events,
-            new.events,
-            verdict=None,
-            reason=(
-                f"No verdict: {old.events} events in the reference and {new.events} in the window, "
-                f"at least {least} of each are needed; {_wait(workload, new, current)}."
-            ),
-            quality=shift,
-        )
-    columns = compare(
-        workload,
-        old,
-        new,
-        parts=parts,
-        texts=read_texts(
-            lake, workload, reference, current, days=days, sizes=(old.events, new.events)
-        ),
-    )
+    report = partial(DriftReport, workload.id, reference, current, *sizes, quality=shift)
+    if min(sizes) < workload.drift.minimum_events:
+        return report(verdict=None, reason=_too_few(workload, sizes, current))
+    read = partial(read_texts, lake, workload, reference, current, days=days, sizes=sizes)
+    columns = compare(workload, old, new, parts=parts, texts=cache(read))
     verdict = _verdict(columns, shift)
     drifted = tuple(column.column for column in columns if column.drifted)
     cause = find_cause(lake, workload, reference, current, (old, new), drifted) if drifted else None
-    return DriftReport(
-        workload.id,
-        reference,
-        current,
-        old.events,
-        new.events,
-        verdict=verdict,
-        reason=sentence.describe(verdict, columns, cause, shift, new.events),
-        columns=columns,
-        cause=cause,
-        quality=shift,
-    )
+    reason = sentence.describe(verdict, columns, cause, shift, new.events)
+    return report(verdict=verdict, reason=reason, columns=columns, cause=cause)
 
 
 def measure_windows(
@@ -128,11 +101,15 @@ def measure_windows(
     ]
 
 
-def _wait(workload: Workload, new: Profile, current: Window) -> str:
-    least, days = workload.drift.minimum_events, len(current.days)
-    if new.events >= least:
-        return "the reference is fixed: a verdict needs a longer one, after more windows"
-    return waiting_time(new.events, days, least, until=current.end)
+def _too_few(workload: Workload, sizes: tuple[int, int], current: Window) -> str:
+    least = workload.drift.minimum_events
+    wait = "the reference is fixed: a verdict needs a longer one, after more windows"
+    if sizes[1] < least:
+        wait = waiting_time(sizes[1], len(current.days), least, until=current.end)
+    return (
+        f"No verdict: {sizes[0]} events in the reference and {sizes[1]} in the window, "
+        f"at least {least} of each are needed; {wait}."
+    )
 
 
 def drifted_in_a_row(reports: Sequence[DriftReport]) -> int:

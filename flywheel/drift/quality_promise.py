@@ -57,10 +57,10 @@ class QualityPromise:
         )
         if self.holds:
             return text
-        when = "never" if self.days is None else f"after {self.days} days"
+        when = "never seen" if self.days is None else f"seen after {self.days} days"
         needed = "No number of items" if self.items_needed is None else str(self.items_needed)
         return (
-            f"{text}; the fall of {self.drop:g} in drift.quality_drop {when}. {needed} a "
+            f"{text}; a fall of {self.drop:g} (drift.quality_drop) is {when}. {needed} a "
             f"{self.period} would show it in time: raise review.budget or "
             "review.shares.control, or raise drift.quality_drop"
         )

@@ -66,10 +66,12 @@ def _noise(column: ColumnDrift) -> str:
 def _drift(column: ColumnDrift) -> str:
     change = column.change
     if change is not None and change.counts:
-        what = f"{_name(change.name)} in" if change.name else "new or risen words in"
+        before, now = f"{change.reference_share:.1%}", f"{change.current_share:.1%}"
+        what = f"new or risen words in {now} of the texts, {before} before"
+        if change.name:
+            what = f"{_name(change.name)} {before} to {now}"
         return (
-            f"{column.column} {what} {change.reference_share:.1%} to {change.current_share:.1%} "
-            f"(95 % interval of the change {change.low:+.1%} to {change.high:+.1%}; "
+            f"{column.column} {what} (95 % interval of the change {change.low:+.1%} to {change.high:+.1%}; "
             f"{change.threshold:.1%} counts, chance {change.chance:.1%})"
         )
     method = "PSI" if column.method == "psi" else "Jensen-Shannon"
@@ -123,7 +125,7 @@ def _quality(quality: QualityShift) -> str:
     assert quality.interval is not None  # known wherever the drop is
     low, high = quality.interval
     verb = "fell" if quality.fell else "did not fall measurably"
-    since = f" since {quality.changed_on}" if quality.changed_on else ""
+    since = f" since {quality.changed_on}" if quality.changed_on and quality.drop > 0 else ""
     chance = ""
     if quality.statistic is not None and quality.limit is not None:
         chance = f"; {quality.statistic:.1f} standard deviations, {quality.limit:g} count"

@@ -16,7 +16,7 @@ from flywheel.control_slice import wilson_interval
 from flywheel.drift.report import ShareChange
 from flywheel.drift.word_chance import DEALS, TextSample
 
-__all__ = ["MARGIN", "largest_share_change", "risen_words_change"]
+__all__ = ["MARGIN", "largest_excess", "largest_share_change", "risen_words_change"]
 
 # Of 63 weeks of simulated traffic without drift (175 events each), three passed chance by this
 # margin, never two in a row.
@@ -77,6 +77,23 @@ def risen_words_change(sample: TextSample, *, threshold: float, seed: int) -> Sh
         chance = MARGIN * max(float(np.quantile(dealt, 0.99)), _between_text_parts(sample))
     counts = float((~sample.current).sum()), float(sample.current.sum())
     return _change("", old, new, counts, threshold, chance)
+
+
+def largest_excess(before: Vector, now: Vector, texts_before: int, texts_now: int) -> float:
+    """Return an upper bound of how many more texts hold risen words, as a share.
+
+    The words' own excesses are added up, as if no text held two of them.
+
+    Args:
+        before: in how many texts each word stood.
+        now: the same of the window.
+        texts_before: number of texts.
+        texts_now: the same of the window.
+    """
+    if not (texts_before and texts_now):
+        return 0.0
+    risen = _risen(before, now, float(texts_before), float(texts_now))
+    return float((now[risen] / texts_now - before[risen] / texts_before).sum())
 
 
 def _change(

@@ -23,6 +23,22 @@ _TEXTS = 2_000
 DEALS = 200
 Numbers = NDArray[np.int64]
 
+_SAMPLE = """
+WITH chosen AS (
+    SELECT day >= $start AND day < $end AS current, input, day, inference_id
+    FROM first_inferences WHERE workload_id = $workload AND input IS NOT NULL
+      AND (day >= $old_start AND day < $old_end OR day >= $start AND day < $end)
+      AND md5_number_lower(inference_id)
+          % CASE WHEN day >= $start AND day < $end THEN $rate ELSE $old_rate END = 0),
+texts AS (
+    SELECT *, row_number() OVER (PARTITION BY current ORDER BY md5(inference_id)) AS number
+    FROM chosen)
+SELECT current, list_distinct(WORDS) AS words,
+       CAST(floor((day - CASE WHEN current THEN $start ELSE $old_start END) / $days)
+            AS BIGINT) AS part
+FROM texts WHERE number <= $texts ORDER BY current, number
+""".replace("WORDS", WORDS)
+
 
 @dataclass(frozen=True)
 class TextSample:
@@ -62,21 +78,7 @@ def read_texts(
         sizes: number of events of both windows.
     """
     found = lake.query(
-        """
-        WITH chosen AS (
-            SELECT day >= $start AND day < $end AS current, input, day, inference_id
-            FROM first_inferences WHERE workload_id = $workload AND input IS NOT NULL
-              AND (day >= $old_start AND day < $old_end OR day >= $start AND day < $end)
-              AND md5_number_lower(inference_id)
-                  % CASE WHEN day >= $start AND day < $end THEN $rate ELSE $old_rate END = 0),
-        texts AS (
-            SELECT *, row_number() OVER (PARTITION BY current ORDER BY md5(inference_id)) AS number
-            FROM chosen)
-        SELECT current, list_distinct(WORDS) AS words,
-               CAST(floor((day - CASE WHEN current THEN $start ELSE $old_start END) / $days)
-                    AS BIGINT) AS part
-        FROM texts WHERE number <= $texts ORDER BY current, number
-        """.replace("WORDS", WORDS),
+        _SAMPLE,
         {
             "workload": workload.id,
             "start": current.start,

@@ -103,3 +103,22 @@ def test_a_distance_that_is_mostly_noise_is_no_drift():
     workload = WORKLOAD.model_copy(update={"drift": rules})
     found = compare(workload, reference, now)
     assert not next(c for c in found if c.column == "output").drifted
+
+
+def test_texts_are_read_only_where_words_leave_a_drift_possible():
+    """A verdict on a million events rests on counts alone, as long as no word has risen."""
+
+    def words(texts, **counts):
+        return Profile(texts, texts, {"vocabulary": Histogram("term", counts)})
+
+    asked = []
+
+    def texts():
+        asked.append(1)
+
+    old = words(56_000, usual=40_000, rare=56)
+    quiet = compare(classification(), old, words(14_000, usual=9_900, rare=30), texts=texts)
+    assert asked == []
+    assert not any(column.drifted for column in quiet)
+    compare(classification(), old, words(14_000, usual=10_000, new=700), texts=texts)
+    assert asked

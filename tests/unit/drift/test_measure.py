@@ -161,3 +161,13 @@ def test_a_report_is_plain_data_and_deterministic(drifting_lake, defect_reports,
     )
     assert again == drifted_report
     assert json.loads(json.dumps(again.to_dict()))["verdict"] == "both"
+
+
+def test_the_reason_says_shares_with_their_interval(drifted_report):
+    """Shares of texts and of answers, what counts, and what chance explains."""
+    reason = drifted_report.reason
+    assert "vocabulary new or risen words in" in reason
+    assert "% of the texts" in reason
+    assert "95 % interval of the change +" in reason
+    assert "counts, chance" in reason
+    assert "Accuracy on the control slice fell since 2026-05-11" in reason
