@@ -47,7 +47,7 @@ _BEFORE = {
     ("banking77", "policy"): "0.641 0.705 0.747 0.771",
 }
 _BEFORE_GAIN = {("banking77", "cluster_margin"): "+0.9", ("banking77", "policy"): "-1.1"}
-_NEW_LABELS = 5
+_NEW_LABELS = 5  # at most, and one in ten at most: what is new is rare
 
 Arm = StrategyName | Literal["policy"]
 Numbers = npt.NDArray[np.float64]
@@ -79,17 +79,18 @@ def _rows_of(file: LabelledFile) -> list[Figure]:
         _gain_row(file.name, name, arms[name], arms["random"])
         for name in ("cluster_margin", "policy")
     ]
-    return [*rows, _new_labels_row(file.name, corpus, train, test)]
+    new = min(_NEW_LABELS, len({row.label for row in train}) // 10)
+    return [*rows, *([_new_labels_row(file.name, corpus, train, test, new)] if new else [])]
 
 
 def _new_labels_row(
-    name: str, corpus: "_Corpus", train: list[LabelledRow], test: list[LabelledRow]
+    name: str, corpus: "_Corpus", train: list[LabelledRow], test: list[LabelledRow], count: int
 ) -> Figure:
     # Some labels appear in the second quarter: how well are they answered at its end?
     arms: dict[Arm, list[float]] = {"policy": [], "random": []}
     for seed in _SEEDS:
         labels = sorted({row.label for row in train})
-        new = set(random.Random(seed).sample(labels, min(_NEW_LABELS, len(labels) // 3)))  # noqa: S311
+        new = set(random.Random(seed).sample(labels, count))  # noqa: S311
         old_rows = [row for row in train if row.label not in new]
         split = split_labelled(
             old_rows, seed_per_label=_SEED_PER_LABEL, quarters=_QUARTERS, seed=seed, cap=None
