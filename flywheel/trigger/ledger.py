@@ -8,6 +8,7 @@ from typing import Any
 
 from flywheel.lake.store import Lake
 from flywheel.state import State
+from flywheel.traffic_start import traffic_start
 from flywheel.trigger.policy import TriggerDecision, TriggerSignals, decide_trigger
 from flywheel.workload import Workload
 
@@ -38,7 +39,7 @@ def gather_signals(
     measured = bool(newest) and newest["verdict"] is not None
     drifted, columns = _drifted(reports)
     return TriggerSignals(
-        since=_first_event(lake, workload),
+        since=traffic_start(lake, workload.id),
         open_cycle=open_,
         last_opened_at=max((cycle.opened_at for cycle in cycles), default=None),
         last_calendar_at=max(calendar, default=None),
@@ -49,15 +50,6 @@ def gather_signals(
         quality_fell=newest.get("quality_fell"),
         new_corrections=_new_corrections(lake, workload, watermark),
     )
-
-
-def _first_event(lake: Lake, workload: Workload) -> datetime | None:
-    rows = lake.rows(
-        'SELECT min("timestamp") AS first FROM inferences WHERE workload_id = $workload',
-        {"workload": workload.id},
-    )
-    first: datetime | None = rows[0]["first"]
-    return first
 
 
 def _new_corrections(lake: Lake, workload: Workload, watermark: datetime | None) -> int:
