@@ -109,6 +109,11 @@ class ReviewPolicy(Strict):
         default=0.05, ge=0, le=0.5, description="share of judgments on answers that are known"
     )
     near_duplicate: Share = Field(default=0.85, description="similarity from which texts are one")
+    complaints_expire: bool = Field(
+        default=True,
+        description="drop complaints about a release that no longer answers, unless one that does "
+        "gives the same answer to the same text",
+    )
 
 
 class DriftThresholds(Strict):

@@ -73,16 +73,22 @@ def choose_items(
     """
     ordered = sorted(candidates, key=lambda candidate: candidate.inference_id)
     batch = _Batch(workload, batch_id, seed)
-    total, twice = items_for(max(0, budget), workload.review.overlap, batch.chance)
+    total, twice = items_for(max(0, budget), workload.review.overlap, batch.chance_of("overlap"))
     picks = batch.control(ordered, total)
     rest = total - len(picks)
     if rest > 0:
         taken = {pick.candidate.inference_id for pick in picks}
-        open_ = [candidate for candidate in ordered if candidate.inference_id not in taken]
+        open_ = [
+            candidate
+            for candidate in ordered
+            if candidate.inference_id not in taken
+            and (candidate.searchable or candidate.flag is not None)
+        ]
         asked = [pick.candidate.input for pick in picks]
-        picks += _Search(workload, open_, [*known_texts, *asked]).fill(rest)
+        search = _Search(workload, open_, [*known_texts, *asked])
+        picks += search.fill(rest, batch.chance_of("shares"))
     if len(picks) < total:  # thin traffic: what is judged twice is a share of it
-        twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance))
+        twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance_of("overlap")))
     return batch.items(picks, twice, now)
 
 
@@ -105,24 +111,25 @@ class _Batch:
     def draw(self, what: str, inference_id: str) -> float:
         return draw(self.seed, self.workload.id, self.batch_id, what, inference_id)
 
-    @property
-    def chance(self) -> float:
-        return draw(self.seed, self.workload.id, self.batch_id, "overlap")
+    def chance_of(self, what: str) -> float:
+        return draw(self.seed, self.workload.id, self.batch_id, what)
 
     def control(self, candidates: Sequence[Candidate], total: int) -> list[_Pick]:
-        # The k smallest hashes of N: every answer of the window has the same chance k / N, and
-        # the number of judgments is fixed in advance.
+        # The k smallest hashes of N. k is the exact share, rounded up or down by a draw of its own
+        # whose expectation it is: every answer of the window has the same chance share / N, also
+        # in a window of which none is drawn, and a judgment a day is not all control.
         window = [candidate for candidate in candidates if candidate.in_window]
         share = self.workload.review.shares.control
         if not window or not total or not share:
             return []
         # Where traffic is thin, the share is one of the traffic: the rest is there to learn from.
-        wanted = max(1, round(min(total, len(window)) * share))
+        most = min(total, len(window))
+        size = part_of(most, share, self.chance_of("control size"))
         drawn = sorted((self.draw("control", c.inference_id), c.inference_id, c) for c in window)
-        reason = f"drawn at random: {wanted} of {len(window)} answers"
+        reason = f"drawn at random: {size} of {len(window)} answers"
         return [
-            _Pick(candidate, "control", reason, score, wanted / len(window))
-            for score, _, candidate in drawn[:wanted]
+            _Pick(candidate, "control", reason, score, most * share / len(window))
+            for score, _, candidate in drawn[:size]
         ]
 
     def items(self, picks: Sequence[_Pick], doubled: int, now: datetime) -> list[ReviewItem]:
@@ -168,10 +175,12 @@ class _Search:
     known: Sequence[str]
     taken: set[int] = field(default_factory=set)
 
-    def fill(self, total: int) -> list[_Pick]:
+    def fill(self, total: int, chance: float) -> list[_Pick]:
         self._vectors = encode_sentences([candidate.input for candidate in self.candidates])
         self._known_vectors = encode_sentences(self.known)
         self._chosen_similarity = np.zeros(len(self.candidates))
+        # Of the others, which are here for a complaint, nothing is learned about the present model.
+        self._searchable = np.array([c.searchable for c in self.candidates], dtype=bool)
         self._seen = NearDuplicates(
             self.workload.review.near_duplicate,
             ((str(n), text) for n, text in enumerate(self.known)),
@@ -183,7 +192,7 @@ class _Search:
             "novel": self._novel(),
             "uncertain": self._uncertain(),
         }
-        targets = split(total, weights)
+        targets = split(total, weights, chance)
         picks: list[_Pick] = []
         for name in _ORDER:
             picks += islice(streams[name], targets[name])
@@ -193,17 +202,22 @@ class _Search:
         return picks
 
     def _flagged(self) -> Iterator[_Pick]:
-        flagged = [(c.flag, n) for n, c in enumerate(self.candidates) if c.flag is not None]
-        for (reason, weight), number in sorted(flagged, key=lambda pair: (-pair[0][1], pair[1])):
+        # The gravest first, and of equally grave ones the newest.
+        order = sorted(
+            (-c.flag[1], -(c.flagged_at or c.event_time).timestamp(), n, c.flag[0])
+            for n, c in enumerate(self.candidates)
+            if c.flag is not None
+        )
+        for weight, _, number, reason in order:
             if self._take(number):
-                yield _Pick(self.candidates[number], "flagged", reason, weight)
+                yield _Pick(self.candidates[number], "flagged", reason, -weight)
 
     def _uncertain(self) -> Iterator[_Pick]:
         limit = self.workload.review.confidence
         confidence = np.array(
             [1.0 if c.confidence is None else c.confidence for c in self.candidates]
         )
-        open_ = confidence < limit
+        open_ = (confidence < limit) & self._searchable
         while open_.any():
             # Lowest confidence first, less so where the same was chosen in this batch already.
             weight = (1 - confidence) * (1 - _REPETITION * np.clip(self._chosen_similarity, 0, 1))
@@ -219,7 +233,7 @@ class _Search:
         if bar is None or not self.candidates:
             return
         similarity = nearest_similarity(self._vectors, self._known_vectors)
-        open_ = similarity < bar
+        open_ = (similarity < bar) & self._searchable
         while open_.any():
             # Farthest first, from what is known and from what this batch holds by now.
             distance = np.maximum(similarity, np.round(self._chosen_similarity, 4))
