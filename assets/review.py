@@ -1,5 +1,8 @@
 """Stage review: what people are asked, and what they answered."""
 
+from collections import Counter
+from typing import Any
+
 import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM, asset_key
@@ -7,6 +10,7 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY, described
 from flywheel.orchestration.presentation import markdown_table
 from flywheel.orchestration.resources import PlatformParam
+from flywheel.review.batch_report import SamplingReport
 from flywheel.turn.observe import agreement, annotators, collect_reviews, sample_reviews
 from flywheel.workload import Workload
 
@@ -33,21 +37,8 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
     )
     def review_items(platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
-            batch = sample_reviews(platform, platform.workload(workload.id))
-        if batch is None:
-            return dg.MaterializeResult(metadata={"summary": "no whole day since the last batch"})
-        slices = ", ".join(f"{n} {name}" for name, n in sorted(batch.by_slice.items()))
-        return dg.MaterializeResult(
-            metadata={
-                "summary": f"asks {batch.items} items ({slices or 'none'})",
-                "batch": batch.batch_id,
-                "items": batch.items,
-                "judgments": batch.judgments,
-                "by slice": batch.by_slice,
-                "candidates": batch.candidates or 0,
-                "judgments left in the period": batch.judgments_left,
-            }
-        )
+            sampled = sample_reviews(platform, platform.workload(workload.id))
+        return dg.MaterializeResult(metadata=_sampling_metadata(sampled))
 
     @dg.asset(
         key=asset_key(workload, "corrections"),
@@ -128,3 +119,24 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         )
 
     return [review_items, corrections]
+
+
+def _sampling_metadata(sampled: SamplingReport) -> dict[str, Any]:
+    batches = sampled.batches
+    by_slice = sum((Counter(batch.by_slice) for batch in batches), Counter[str]())
+    slices = ", ".join(f"{n} {name}" for name, n in sorted(by_slice.items()))
+    notes = [*(f"{batch.batch_id}: {batch.note}" for batch in batches if batch.note), sampled.note]
+    note = "; ".join(filter(None, notes))
+    if not batches:
+        return {"summary": note or "no whole day since the last window"}
+    items = sum(batch.items for batch in batches)
+    asks = f"asks {items} items ({slices or 'none'})"
+    return {
+        "summary": f"{asks}; {note}" if note else asks,
+        "batch": ", ".join(batch.batch_id for batch in batches),
+        "items": items,
+        "judgments": sum(batch.judgments for batch in batches),
+        "by slice": dict(by_slice),
+        "candidates": sum(batch.candidates or 0 for batch in batches),
+        "judgments left in the period": batches[-1].judgments_left,
+    }

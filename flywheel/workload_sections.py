@@ -134,6 +134,11 @@ class ReviewPolicy(Strict):
         description="share of judgments that decide again on accepted labels that look wrong",
     )
     near_duplicate: Share = Field(default=0.85, description="similarity from which texts are one")
+    complaints_expire: bool = Field(
+        default=True,
+        description="drop complaints about a release that no longer answers, unless one that does "
+        "gives the same answer to the same text",
+    )
 
     @model_validator(mode="after")
     def _budget_shows_the_drop(self) -> Self:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,15 @@ from rich.text import Text
 
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
+from flywheel.review.batch_report import BatchReport
 from flywheel.review.local_queue import LocalReviewQueue
 from flywheel.turn.observe import annotators as annotator_figures
-from flywheel.turn.observe import collect_reviews, proposed_labels, sample_reviews
+from flywheel.turn.observe import (
+    collect_reviews,
+    proposed_labels,
+    push_reviews,
+    sample_reviews,
+)
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload
 
@@ -24,43 +30,63 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Send answers to people, and take their judgments in.")
 _console = Console()
+_HAS_A_BATCH = 3  # exit code: the named window was drawn before
 _WORKLOAD = typer.Argument(help="id of the workload")
 
 
 @app.command()
 def push(
     workload_id: str = _WORKLOAD,
-    since: datetime | None = typer.Option(None, help="event time (UTC); default: the last batch"),
-    until: datetime | None = typer.Option(None, help="event time (UTC); default: today"),
+    since: datetime | None = typer.Option(
+        None, help="event time (UTC); default: the last batch, or a week before --until"
+    ),
+    until: datetime | None = typer.Option(None, help="event time (UTC); default: whole days"),
     budget: int | None = typer.Option(None, min=1, help="judgments; default: the period's pace"),
 ) -> None:
-    """Choose what people are asked about and put it into the queue."""
-    from flywheel.review.batches import sample_batch  # noqa: PLC0415 - loaded when needed
+    """Choose what people are asked about and put it into the queue.
 
+    Without options it draws every window that is due, and is safe to repeat. A window that is named
+    and has a batch already is not drawn again: exit code 3.
+    """
     platform = open_platform()
     workload = platform.workload(workload_id)
     if since is None and until is None and budget is None:
-        report = sample_reviews(platform, workload)
-    else:
-        end = platform.clock.now() if until is None else until.replace(tzinfo=UTC)
-        start = end - timedelta(days=7) if since is None else since.replace(tzinfo=UTC)
-        report = sample_batch(
-            platform.lake,
-            platform.queue,
-            workload,
-            window_start=start,
-            window_end=end,
-            now=platform.clock.now(),
-            budget=budget,
-        )
-    if report is None:
-        _console.print("No whole day of answers has passed since the last batch.")
+        due = sample_reviews(platform, workload)
+        for report in due.batches:
+            _show_batch(report)
+        if due.note:
+            _console.print(f"Nothing more is asked: {due.note}.")
+        elif not due.batches:
+            _console.print("No whole day of answers has passed since the last window.")
         return
+    report = push_reviews(
+        platform,
+        workload,
+        since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
+        budget=budget,
+    )
+    _show_batch(report)
+    if report.existing:
+        raise typer.Exit(_HAS_A_BATCH)
+
+
+def _show_batch(report: BatchReport) -> None:
+    window = f"{report.window_start:%Y-%m-%d %H:%M} to {report.window_end:%Y-%m-%d %H:%M} UTC"
+    left = f"{report.judgments_left} of {report.period_budget} left in {report.period}"
     parts = ", ".join(f"{count} {name}" for name, count in report.by_slice.items())
+    items = f"{report.items} items ({parts or 'none'}), {report.judgments} judgments"
+    note = f" Note: {report.note}." if report.note else ""
+    if report.existing:
+        _console.print(
+            f"The window {window} has batch [bold]{report.batch_id}[/bold] already: {items}; "
+            f"nothing new was chosen, {report.pushed} of them were missing in the queue. {left}. "
+            "To ask more, name a later --since or --until."
+        )
+        return
     _console.print(
-        f"Batch [bold]{report.batch_id}[/bold]: {report.items} items ({parts or 'none'}), "
-        f"{report.judgments} judgments; {report.pushed} new in the queue, "
-        f"{report.judgments_left} of {report.period_budget} left in {report.period}."
+        f"Batch [bold]{report.batch_id}[/bold] of {window}: {items}; "
+        f"{report.pushed} new in the queue, {left}.{note}"
     )
 
 

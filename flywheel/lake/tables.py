@@ -138,6 +138,25 @@ _ALL = [
             ("chosen_at", _TIME),
         ],
     ),
+    # One row per closed window of sampling, also where nothing was asked: `frame_start`, `window_end`
+    # and `landed_through` say which answers its control slice was drawn from.
+    _table(
+        "review_windows",
+        [
+            ("workload_id", pa.string()),
+            ("batch_id", pa.string()),
+            ("period", pa.string()),
+            ("window_start", _TIME),
+            ("window_end", _TIME),
+            ("frame_start", _TIME),
+            ("landed_through", _TIME),
+            ("budget", pa.int32()),
+            ("answers", pa.int64()),
+            ("reason", pa.string()),
+            ("drawn_at", _TIME),
+            ("number", pa.int64()),
+        ],
+    ),
     _table(
         "annotations",
         [

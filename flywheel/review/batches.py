@@ -1,57 +1,87 @@
 """From a window of traffic to a batch in the review queue, within the period's budget.
 
-A batch is written to the lake once and then pushed; a call that was cut off in between is repaired
-by the next one, which finds the batch and pushes it again.
+`sample_due` draws the windows that are due, `sample_batch` one that somebody names. A window is
+closed in the lake, then its items are written once, then pushed; a call that was cut off in between
+is repaired by the next one.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from flywheel.calibration import Calibration
 from flywheel.lake.store import Lake
 from flywheel.periods import next_period_start, period_name
 from flywheel.ports.review_queue import ReviewItem, ReviewQueue
-from flywheel.review.candidates import Candidate, known_texts, read_candidates
-from flywheel.review.gold import choose_gold, gold_beside, gold_budget, read_known_answers
-from flywheel.review.sampling import choose_items
-from flywheel.review.sent_items import item_rows, read_batch, spending
+from flywheel.review.batch_items import write_items
+from flywheel.review.batch_report import BatchReport, SamplingReport
+from flywheel.review.candidates import Candidate, read_candidates
+from flywheel.review.sent_items import judgments_left_in, read_batch
 from flywheel.review.strategies import calibrated_margin
+from flywheel.review.window_ledger import (
+    close_window,
+    landed_through,
+    read_windows,
+    unfinished_window,
+)
+from flywheel.review.windows import (
+    Frontier,
+    ReviewWindow,
+    WindowPlan,
+    batch_name,
+    disowning_window,
+    frontier_of,
+    next_number,
+    paced_budget,
+    plan_window,
+    previous_period_start,
+    start_of_day,
+    valid_windows,
+)
+from flywheel.traffic_start import traffic_start
 from flywheel.workload import Workload
 
-__all__ = ["BatchReport", "batch_name", "judgments_left", "sample_batch"]
-
-
-@dataclass(frozen=True)
-class BatchReport:
-    """What a batch holds and what it costs.
-
-    ``candidates`` is None where the batch had been chosen by an earlier call.
-    """
-
-    batch_id: str
-    items: int
-    by_slice: dict[str, int]
-    judgments: int
-    candidates: int | None
-    pushed: int
-    period: str
-    period_budget: int
-    judgments_left: int
-
-
-def batch_name(workload: Workload, window_start: datetime) -> str:
-    """Name the batch of the window that starts then, its period first."""
-    start = window_start.astimezone(UTC)
-    day = f"{start:%Y%m%d}" if (start.hour, start.minute) == (0, 0) else f"{start:%Y%m%dT%H%M}"
-    return f"{_period(workload, window_start)}-{day}"
+__all__ = [
+    "BatchReport",
+    "Sampler",
+    "SamplingReport",
+    "batch_name",
+    "judgments_left",
+    "sample_batch",
+    "sample_due",
+]
 
 
 def judgments_left(lake: Lake, workload: Workload, at: datetime) -> int:
     """Return the judgments that the period of ``at`` can still ask for."""
-    used = spending(lake, workload.id, _period(workload, at))
-    return max(0, workload.review.budget - used.sent - used.held_back)
+    return judgments_left_in(lake, workload, period_name(workload.cadence, at, workload.timezone))
+
+
+def sample_due(
+    lake: Lake,
+    queue: ReviewQueue,
+    workload: Workload,
+    *,
+    now: datetime,
+    answering: Collection[str] | None = None,
+    calibrations: Mapping[str, Calibration] | None = None,
+) -> SamplingReport:
+    """Draw every window of whole days that is due, each within the budget of its period.
+
+    A window that its period cannot pay for stays open until it can, or until the period ends: it
+    is then closed unasked, and the next period's windows go on behind it.
+
+    Args:
+        lake: answers are read from it, windows and items written to it.
+        queue: takes the items.
+        workload: its review policy and its periods decide.
+        now: days before its midnight are whole; stamped on windows and items.
+        answering: releases that answer now, see `read_candidates`.
+        calibrations: by release; what people are shown and the limit is compared with is the
+            calibrated confidence, and the raw one where there is none.
+    """
+    return Sampler(lake, queue, workload, now, answering, calibrations or {}).draw_due()
 
 
 def sample_batch(  # noqa: PLR0913 - what a batch rests on
@@ -63,62 +93,222 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
     window_end: datetime,
     now: datetime,
     budget: int | None = None,
+    answering: Collection[str] | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
 ) -> BatchReport:
     """Choose the batch of a window once, keep it and push it.
 
+    A window that has a batch, to the same end or further, is reported as ``existing``. One that
+    goes on into the next period is cut at its start.
+
     Args:
-        lake: answers are read from it and items written to it.
+        lake: answers are read from it, windows and items written to it.
         queue: takes the items.
         workload: its review policy and its period decide.
-        window_start: event time from which answers are candidates.
-        window_end: event time before which they are.
+        window_start: event time from which uncertain and novel answers are sought. The control
+            slice is drawn from every answer before ``window_end`` that no earlier window held.
+        window_end: event time before which answers are candidates.
         now: stamped on the items.
         budget: judgments for this batch; by default the window's part of what the period has left,
             and never more than that.
-        calibrations: by release; what people are shown and the limit is compared with is the
-            calibrated confidence, and the raw one where there is none.
+        answering: as in `sample_due`.
+        calibrations: as in `sample_due`.
     """
-    batch_id = batch_name(workload, window_start)
-    items = read_batch(lake, workload.id, batch_id)
-    seen = None
-    if not items:
-        found = read_candidates(lake, workload.id, window_start, window_end)
-        candidates = [_calibrated(candidate, calibrations or {}) for candidate in found]
-        seen = len(candidates)
-        left = judgments_left(lake, workload, window_start)
-        wanted = _pace(workload, left, window_start, window_end) if budget is None else budget
-        wanted = min(wanted, left)
-        most = gold_budget(workload, batch_id, wanted)
-        known = read_known_answers(lake, workload, now) if most else []
-        gold = choose_gold(workload, known, most, batch_id=batch_id, now=now)
-        chosen = choose_items(
-            workload,
-            candidates,
-            budget=wanted - len(gold),
-            batch_id=batch_id,
-            seed=workload.seed,
-            now=now,
-            known_texts=known_texts(lake, workload.id),
+    sampler = Sampler(lake, queue, workload, now, answering, calibrations or {})
+    return sampler.draw_window(window_start, window_end, budget)
+
+
+@dataclass
+class Sampler:
+    """Draw windows of one workload at one moment."""
+
+    lake: Lake
+    queue: ReviewQueue
+    workload: Workload
+    now: datetime
+    answering: Collection[str] | None
+    calibrations: Mapping[str, Calibration]
+
+    def draw_due(self) -> SamplingReport:
+        """Draw every window that is due; see `sample_due`."""
+        batches = self._finish()
+        while True:
+            windows = self._windows()
+            frontier = frontier_of(windows, self.now) or self._first_frontier()
+            plan = None if frontier is None else self._plan(frontier)
+            if frontier is None or plan is None:
+                return SamplingReport(batches)
+            if plan.waits:
+                disowning = disowning_window(windows, frontier, plan, self.now)
+                if disowning is not None:
+                    close_window(self.lake, self.workload.id, disowning)
+                return SamplingReport(batches, plan.reason)
+            batches.append(self._draw(plan, windows))
+
+    def draw_window(self, start: datetime, end: datetime, budget: int | None) -> BatchReport:
+        """Draw the window that somebody names; see `sample_batch`."""
+        self._finish()
+        windows = self._windows()
+        period = period_name(self.workload.cadence, start, self.workload.timezone)
+        ends = next_period_start(self.workload.cadence, start, self.workload.timezone)
+        cut = f"cut at the end of {period}: the rest is a window of its own" if end > ends else ""
+        end = min(end, ends, self.now)
+        plan = WindowPlan(start, end, period, 0, reason="the window lies in the future")
+        if start >= end:
+            return self._unasked(plan)
+        existing = self._existing(windows, start, end)
+        if existing is not None:
+            return self._report(existing, None, existing=True)
+        frontier = frontier_of(windows, self.now)
+        left = self._left(period)
+        if budget is None:
+            begun = start if frontier is None else frontier.begun
+            budget = paced_budget(self.workload, left, start, end, begun=begun)
+        plan = replace(plan, budget=min(budget, left), reason="")
+        if not plan.budget:
+            spent = f"{left} of {self.workload.review.budget} judgments are left in {period}"
+            return self._unasked(replace(plan, reason=f"{spent}, too few for this window"))
+        return self._draw(plan, windows, note=cut, named=True)
+
+    def _existing(
+        self, windows: Sequence[ReviewWindow], start: datetime, end: datetime
+    ) -> ReviewWindow | None:
+        for window in valid_windows(windows, self.now):
+            same = window.start == start and window.end >= end and window.budget > 0
+            if not window.recorded:  # only its name says where it began
+                same = window.batch_id == batch_name(self.workload, start)
+            if same:
+                return window
+        return None
+
+    def _left(self, period: str) -> int:
+        return judgments_left_in(self.lake, self.workload, period)
+
+    def _windows(self) -> list[ReviewWindow]:
+        return read_windows(self.lake, self.workload.id)
+
+    def _finish(self) -> list[BatchReport]:
+        # A window that was closed by a call that did not come to write its items.
+        windows = valid_windows(self._windows(), self.now)
+        cut_off = unfinished_window(self.lake, self.workload.id, windows)
+        if cut_off is None:
+            return []
+        before = frontier_of([w for w in windows if w is not cut_off], self.now)
+        return [self._ask(cut_off, self._candidates(cut_off, before))]
+
+    def _first_frontier(self) -> Frontier | None:
+        began = traffic_start(self.lake, self.workload.id)
+        if began is None:
+            return None
+        oldest = previous_period_start(self.workload, start_of_day(self.now))
+        start = max(start_of_day(began), oldest)
+        return Frontier(start, None, start)
+
+    def _plan(self, frontier: Frontier) -> WindowPlan | None:
+        return plan_window(
+            self.workload,
+            frontier.end,
+            begun=frontier.begun,
+            until=start_of_day(self.now),
+            left=self._left,
         )
-        cost = sum(item.judgments for item in chosen)
-        gold = gold[: gold_beside(workload, batch_id, cost)]
-        times = {candidate.inference_id: candidate.event_time for candidate in candidates}
-        times |= {entry.item.inference_id: entry.event_time for entry in gold}
-        items = [*(entry.item for entry in gold), *chosen]
-        items = _keep(lake, workload, batch_id, items, times)
-    pushed = queue.push(workload, items) if items else 0
-    return BatchReport(
-        batch_id=batch_id,
-        items=len(items),
-        by_slice=dict(Counter(item.slice for item in items)),
-        judgments=sum(item.judgments for item in items),
-        candidates=seen,
-        pushed=pushed,
-        period=_period(workload, window_start),
-        period_budget=workload.review.budget,
-        judgments_left=judgments_left(lake, workload, window_start),
-    )
+
+    def _draw(
+        self,
+        plan: WindowPlan,
+        windows: Sequence[ReviewWindow],
+        *,
+        note: str = "",
+        named: bool = False,
+    ) -> BatchReport:
+        frontier = frontier_of(windows, self.now)
+        window = ReviewWindow(
+            batch_id=batch_name(self.workload, plan.start, [one.batch_id for one in windows]),
+            period=plan.period,
+            start=plan.start,
+            end=plan.end,
+            frame_start=self._frame_start(plan, frontier),
+            landed_through=landed_through(self.lake, self.workload.id, self.now),
+            budget=plan.budget,
+            answers=0,
+            reason=plan.reason,
+            drawn_at=self.now,
+            number=next_number(windows),
+        )
+        candidates = self._candidates(window, frontier)
+        if named and not candidates:
+            return self._unasked(
+                replace(plan, reason="no answer of this window can be asked about")
+            )
+        window = replace(window, answers=sum(one.in_window for one in candidates))
+        window = close_window(self.lake, self.workload.id, window)
+        return self._ask(window, candidates, note)
+
+    def _frame_start(self, plan: WindowPlan, frontier: Frontier | None) -> datetime:
+        if frontier is not None:
+            return frontier.end
+        # The first window takes in what came earlier as well, but no older history.
+        return min(plan.start, previous_period_start(self.workload, plan.end))
+
+    def _candidates(self, window: ReviewWindow, frontier: Frontier | None) -> list[Candidate]:
+        found = read_candidates(
+            self.lake,
+            self.workload.id,
+            window,
+            late_after=None if frontier is None else frontier.landed_through,
+            answering=self.answering,
+            complaints_expire=self.workload.review.complaints_expire,
+        )
+        return [_calibrated(candidate, self.calibrations) for candidate in found]
+
+    def _ask(
+        self, window: ReviewWindow, candidates: Sequence[Candidate], note: str = ""
+    ) -> BatchReport:
+        if window.budget:
+            write_items(self.lake, self.workload, window, candidates, self.now)
+        return self._report(window, len(candidates), note=note or window.reason)
+
+    def _report(
+        self,
+        window: ReviewWindow,
+        candidates: int | None,
+        *,
+        existing: bool = False,
+        note: str = "",
+    ) -> BatchReport:
+        # Another process may have written the batch first: what the lake holds is what is sent.
+        items: list[ReviewItem] = read_batch(self.lake, self.workload.id, window.batch_id)
+        return BatchReport(
+            batch_id=window.batch_id,
+            items=len(items),
+            by_slice=dict(Counter(item.slice for item in items)),
+            judgments=sum(item.judgments for item in items),
+            candidates=candidates,
+            pushed=self.queue.push(self.workload, items) if items else 0,
+            period=window.period,
+            period_budget=self.workload.review.budget,
+            judgments_left=self._left(window.period),
+            window_start=window.start,
+            window_end=window.end,
+            existing=existing,
+            note=note,
+        )
+
+    def _unasked(self, plan: WindowPlan) -> BatchReport:
+        return BatchReport(
+            batch_id=batch_name(self.workload, plan.start),
+            items=0,
+            by_slice={},
+            judgments=0,
+            candidates=0,
+            pushed=0,
+            period=plan.period,
+            period_budget=self.workload.review.budget,
+            judgments_left=self._left(plan.period),
+            window_start=plan.start,
+            window_end=plan.end,
+            note=plan.reason,
+        )
 
 
 def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -> Candidate:
@@ -128,30 +318,3 @@ def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -
     calibrated = known(candidate.confidence)
     margin = calibrated_margin(candidate.confidence, candidate.margin, calibrated)
     return replace(candidate, confidence=calibrated, margin=margin)
-
-
-def _keep(
-    lake: Lake,
-    workload: Workload,
-    batch_id: str,
-    items: list[ReviewItem],
-    event_times: Mapping[str, datetime],
-) -> list[ReviewItem]:
-    if not items:
-        return []
-    rows = item_rows(items, event_times)
-    lake.append("review_items", rows, once=(f"review-batch:{workload.id}:{batch_id}", 1))
-    # Another process may have written the batch first: what the lake holds is what is sent.
-    return read_batch(lake, workload.id, batch_id)
-
-
-def _pace(workload: Workload, left: int, window_start: datetime, window_end: datetime) -> int:
-    # Spread what is left evenly over the rest of the period; its last window may spend it all.
-    end = next_period_start(workload.cadence, window_start, workload.timezone)
-    if window_end >= end:
-        return left
-    return int(left * ((window_end - window_start) / (end - window_start)))
-
-
-def _period(workload: Workload, at: datetime) -> str:
-    return period_name(workload.cadence, at, workload.timezone)

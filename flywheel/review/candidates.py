@@ -1,43 +1,64 @@
 """Answers that could be reviewed, as the lake knows them, and what clients said about them."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from flywheel.lake.store import Lake
+from flywheel.review.windows import ReviewWindow
 
-__all__ = ["Candidate", "flag_of", "known_texts", "read_candidates"]
+__all__ = [
+    "Candidate",
+    "Complaint",
+    "current_complaints",
+    "flag_of",
+    "known_texts",
+    "read_candidates",
+]
 
 _GOOD = 0.5
 
+# An answer was not given after it landed: a clock that is ahead moves it to no later window. One
+# whose landing lies in the future was stamped by a wrong clock too, and is placed by its event time.
 _CANDIDATES = """
-WITH last AS (
-  SELECT max(chosen_at) AS at FROM review_items
-  WHERE workload_id = $workload AND slice <> 'adjudication'
+WITH answer AS (
+  SELECT inference_id, input, output, confidence, margin, release, subject_id,
+         least("timestamp", landed_at) AS event_time, landed_at
+  FROM first_inferences
+  WHERE workload_id = $workload AND least("timestamp", landed_at) < $end
+    AND (landed_at IS NULL OR landed_at <= $landed_through OR landed_at > $now)
+    AND error IS NULL AND output IS NOT NULL AND output <> 'null' AND input IS NOT NULL
+    AND coalesce(route, 'champion') <> 'shadow'
 ),
-flagged AS (
-  SELECT DISTINCT inference_id FROM feedback WHERE workload_id = $workload AND timestamp < $end
+placed AS (
+  SELECT *, event_time >= $frame_start
+    OR coalesce(landed_at > $late_after AND landed_at <= $now, false) AS in_window
+  FROM answer
 )
-SELECT i.inference_id, i.input, i.output, i.confidence, i.margin, i.release, i.subject_id,
-       i.timestamp AS event_time,
-       (i.timestamp >= $start OR i.landed_at > last.at) AS in_window
-FROM first_inferences i, last
-WHERE i.workload_id = $workload AND i.timestamp < $end
-  AND i.error IS NULL AND i.output IS NOT NULL AND i.output <> 'null' AND i.input IS NOT NULL
-  AND coalesce(i.route, 'champion') <> 'shadow'
-  AND (i.timestamp >= $start OR i.landed_at > last.at
-       OR i.inference_id IN (SELECT inference_id FROM flagged))
-  AND i.inference_id NOT IN (
+SELECT inference_id, input, output, confidence, margin, release, subject_id, event_time, in_window,
+       (in_window OR event_time >= $start) AS searchable
+FROM placed
+WHERE (in_window OR event_time >= $start OR inference_id IN (
+    SELECT inference_id FROM feedback WHERE workload_id = $workload AND least("timestamp", landed_at) < $end))
+  AND inference_id NOT IN (
     SELECT inference_id FROM review_items WHERE workload_id = $workload
     UNION SELECT inference_id FROM corrections
       WHERE workload_id = $workload AND inference_id IS NOT NULL)
-ORDER BY i.inference_id
+ORDER BY inference_id
 """
 
 _FEEDBACK = """
-SELECT inference_id, kind, value FROM feedback
-WHERE workload_id = $workload AND timestamp < $end ORDER BY inference_id, timestamp, feedback_id
+SELECT inference_id, kind, value, least("timestamp", landed_at) AS given_at FROM feedback
+WHERE workload_id = $workload AND least("timestamp", landed_at) < $end
+ORDER BY given_at, inference_id, feedback_id
+"""
+
+_SAME_TEXT = """
+SELECT DISTINCT input, output FROM first_inferences
+WHERE workload_id = $workload AND release IN (SELECT unnest($releases))
+  AND input IN (SELECT unnest($texts)) AND error IS NULL AND output IS NOT NULL
 """
 
 
@@ -45,8 +66,10 @@ WHERE workload_id = $workload AND timestamp < $end ORDER BY inference_id, timest
 class Candidate:
     """One production answer.
 
-    ``in_window`` answers are those that the control slice is drawn from; the others are here
-    because a client complained later. ``flag`` is the complaint and its weight.
+    ``in_window`` answers are the window's frame, from which the control slice is drawn.
+    ``searchable`` ones lie in the window and come from a release that answers now: they may be
+    asked as uncertain or novel. The others are here because a client complained; ``flag`` is the
+    complaint and its weight, ``flagged_at`` when it was made.
     """
 
     inference_id: str
@@ -59,6 +82,17 @@ class Candidate:
     in_window: bool = True
     flag: tuple[str, float] | None = None
     margin: float | None = None
+    flagged_at: datetime | None = None
+    searchable: bool = True
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """The gravest complaint about an answer, and when the newest was made."""
+
+    reason: str
+    weight: float
+    given_at: datetime
 
 
 def flag_of(kind: str, value: Any, output: Any) -> tuple[str, float] | None:
@@ -75,31 +109,121 @@ def flag_of(kind: str, value: Any, output: Any) -> tuple[str, float] | None:
 
 
 def read_candidates(
-    lake: Lake, workload_id: str, window_start: datetime, window_end: datetime
+    lake: Lake,
+    workload_id: str,
+    window: ReviewWindow,
+    *,
+    late_after: datetime | None,
+    answering: Collection[str] | None = None,
+    complaints_expire: bool = True,
 ) -> list[Candidate]:
-    """Read the answers of a window that were never sent to review.
+    """Read the answers that a window may ask about and that were never sent to review.
 
-    Answers that landed after their own window had been sampled count as part of this one. Shadow
-    answers, errors and answers that did not parse are left out.
+    Shadow answers, errors and answers that did not parse are left out.
+
+    Args:
+        lake: holds answers, feedback, items and corrections.
+        workload_id: whose answers.
+        window: its frame and its bounds.
+        late_after: landing through which earlier windows saw everything: what landed later is in
+            the frame, however old it is. None where no window came before.
+        answering: releases that answer now; None takes every release, and an answer whose release
+            is not known is taken as theirs.
+        complaints_expire: drop a complaint about another release's answer, unless a release that
+            answers now gave the same answer to the same text.
     """
-    asked = {"workload": workload_id, "start": window_start, "end": window_end}
-    rows = lake.rows(_CANDIDATES, asked)
+    rows = lake.rows(
+        _CANDIDATES,
+        {
+            "workload": workload_id,
+            "start": window.start,
+            "end": window.end,
+            "frame_start": window.frame_start,
+            "landed_through": window.landed_through,
+            "late_after": late_after,
+            "now": window.drawn_at,
+        },
+    )
     outputs = {row["inference_id"]: json.loads(row["output"]) for row in rows}
-    flags: dict[str, tuple[str, float]] = {}
-    for row in lake.rows(_FEEDBACK, {"workload": workload_id, "end": window_end}):
+    complaints = _complaints(lake, workload_id, window.end, outputs)
+    found = []
+    for row in rows:
+        complaint = complaints.get(row["inference_id"])
+        current = answering is None or row["release"] is None or row["release"] in answering
+        values = row | {
+            "output": outputs[row["inference_id"]],
+            "searchable": bool(row["searchable"]) and current,
+            "flag": complaint and (complaint.reason, complaint.weight),
+            "flagged_at": complaint and complaint.given_at,
+        }
+        found.append(Candidate(**values))
+    if answering is not None and complaints_expire:
+        found = _without_expired(lake, workload_id, found, answering)
+    return [one for one in found if one.in_window or one.searchable or one.flag is not None]
+
+
+def _complaints(
+    lake: Lake, workload_id: str, end: datetime, outputs: dict[str, Any]
+) -> dict[str, Complaint]:
+    complaints: dict[str, Complaint] = {}
+    for row in lake.rows(_FEEDBACK, {"workload": workload_id, "end": end}):
         key = row["inference_id"]
         if key not in outputs:
             continue
         flag = flag_of(row["kind"], json.loads(row["value"]), outputs[key])
-        if flag is not None and flag[1] > flags.get(key, ("", 0.0))[1]:
-            flags[key] = flag
-    found = []
-    for row in rows:
-        key = row["inference_id"]
-        values = row | {"output": outputs[key], "in_window": bool(row["in_window"])}
-        if values["in_window"] or key in flags:
-            found.append(Candidate(**values, flag=flags.get(key)))
-    return found
+        if flag is None:
+            continue
+        before = complaints.get(key)
+        if before is not None and before.weight >= flag[1]:
+            flag = before.reason, before.weight
+        complaints[key] = Complaint(*flag, row["given_at"])
+    return complaints
+
+
+def _without_expired(
+    lake: Lake, workload_id: str, candidates: list[Candidate], answering: Collection[str]
+) -> list[Candidate]:
+    texts = {c.input for c in candidates if c.flag is not None and not _is_current(c, answering)}
+    if not texts:
+        return candidates
+    rows = lake.rows(
+        _SAME_TEXT,
+        {"workload": workload_id, "releases": sorted(answering), "texts": sorted(texts)},
+    )
+    same = [(row["input"], json.loads(row["output"])) for row in rows]
+    return current_complaints(candidates, answering, same)
+
+
+def current_complaints(
+    candidates: Iterable[Candidate],
+    answering: Collection[str],
+    same: Iterable[tuple[str, Any]],
+) -> list[Candidate]:
+    """Drop the complaints about releases that answer no more.
+
+    A complaint stays where one that does gave the same answer to the same text.
+
+    Args:
+        candidates: answers with and without a complaint.
+        answering: releases that answer now.
+        same: text and answer of what those releases gave.
+    """
+    given: dict[str, list[Any]] = {}
+    for text, output in same:
+        given.setdefault(text, []).append(output)
+    return [
+        candidate
+        if candidate.flag is None
+        or _is_current(candidate, answering)
+        or candidate.output in given.get(candidate.input, ())
+        else replace(candidate, flag=None, flagged_at=None)
+        for candidate in candidates
+    ]
+
+
+def _is_current(candidate: Candidate, answering: Collection[str]) -> bool:
+    # An imported log may not say which release answered.
+    return candidate.release is None or candidate.release in answering
 
 
 def known_texts(lake: Lake, workload_id: str) -> list[str]:

@@ -65,16 +65,22 @@ def choose_items(
     """
     ordered = sorted(candidates, key=lambda candidate: candidate.inference_id)
     batch = _Batch(workload, batch_id, seed)
-    total, twice = items_for(max(0, budget), workload.review.overlap, batch.chance)
+    total, twice = items_for(max(0, budget), workload.review.overlap, batch.chance_of("overlap"))
     picks = batch.control(ordered, total)
     rest = total - len(picks)
     if rest > 0:
         taken = {pick.candidate.inference_id for pick in picks}
-        open_ = [candidate for candidate in ordered if candidate.inference_id not in taken]
+        open_ = [
+            candidate
+            for candidate in ordered
+            if candidate.inference_id not in taken
+            and (candidate.searchable or candidate.flag is not None)
+        ]
         asked = [pick.candidate.input for pick in picks]
-        picks += _Search(workload, open_, [*known_texts, *asked], batch.strategy_seed).fill(rest)
+        search = _Search(workload, open_, [*known_texts, *asked], batch.strategy_seed)
+        picks += search.fill(rest, batch.chance_of("shares"))
     if len(picks) < total:  # thin traffic: what is judged twice is a share of it
-        twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance))
+        twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance_of("overlap")))
     return batch.items(picks, twice, now)
 
 
@@ -97,28 +103,29 @@ class _Batch:
     def draw(self, what: str, inference_id: str) -> float:
         return draw(self.seed, self.workload.id, self.batch_id, what, inference_id)
 
-    @property
-    def chance(self) -> float:
-        return draw(self.seed, self.workload.id, self.batch_id, "overlap")
+    def chance_of(self, what: str) -> float:
+        return draw(self.seed, self.workload.id, self.batch_id, what)
 
     @property
     def strategy_seed(self) -> int:
         return int(draw(self.seed, self.workload.id, self.batch_id, "strategy") * 2**32)
 
     def control(self, candidates: Sequence[Candidate], total: int) -> list[_Pick]:
-        # The k smallest hashes of N: every answer of the window has the same chance k / N, and
-        # the number of judgments is fixed in advance.
+        # The k smallest hashes of N. k is the exact share, rounded up or down by a draw of its own
+        # whose expectation it is: every answer of the window has the same chance share / N, also
+        # in a window of which none is drawn, and a judgment a day is not all control.
         window = [candidate for candidate in candidates if candidate.in_window]
         share = self.workload.review.control_share
         if not window or not total or not share:
             return []
         # Where traffic is thin, the share is one of the traffic: the rest is there to learn from.
-        wanted = max(1, round(min(total, len(window)) * share))
+        most = min(total, len(window))
+        size = part_of(most, share, self.chance_of("control size"))
         drawn = sorted((self.draw("control", c.inference_id), c.inference_id, c) for c in window)
-        reason = f"drawn at random: {wanted} of {len(window)} answers"
+        reason = f"drawn at random: {size} of {len(window)} answers"
         return [
-            _Pick(candidate, "control", reason, score, wanted / len(window))
-            for score, _, candidate in drawn[:wanted]
+            _Pick(candidate, "control", reason, score, most * share / len(window))
+            for score, _, candidate in drawn[:size]
         ]
 
     def items(self, picks: Sequence[_Pick], doubled: int, now: datetime) -> list[ReviewItem]:
@@ -165,7 +172,7 @@ class _Search:
     seed: int
     taken: set[int] = field(default_factory=set)
 
-    def fill(self, total: int) -> list[_Pick]:
+    def fill(self, total: int, chance: float) -> list[_Pick]:
         self._vectors = encode_sentences([candidate.input for candidate in self.candidates])
         self._seen = NearDuplicates(
             self.workload.review.near_duplicate,
@@ -178,7 +185,7 @@ class _Search:
             "novel": self._novel(),
             "uncertain": self._uncertain(total),
         }
-        targets = split(total, weights)
+        targets = split(total, weights, chance)
         picks: list[_Pick] = []
         for name in _ORDER:
             picks += islice(streams[name], targets[name])
@@ -188,10 +195,15 @@ class _Search:
         return picks
 
     def _flagged(self) -> Iterator[_Pick]:
-        flagged = [(c.flag, n) for n, c in enumerate(self.candidates) if c.flag is not None]
-        for (reason, weight), number in sorted(flagged, key=lambda pair: (-pair[0][1], pair[1])):
+        # The gravest first, and of equally grave ones the newest.
+        order = sorted(
+            (-c.flag[1], -(c.flagged_at or c.event_time).timestamp(), n, c.flag[0])
+            for n, c in enumerate(self.candidates)
+            if c.flag is not None
+        )
+        for weight, _, number, reason in order:
             if self._take(number):
-                yield _Pick(self.candidates[number], "flagged", reason, weight)
+                yield _Pick(self.candidates[number], "flagged", reason, -weight)
 
     def _uncertain(self, total: int) -> Iterator[_Pick]:
         limit = self.workload.review.confidence
@@ -199,7 +211,9 @@ class _Search:
         open_ = [
             (number, candidate.confidence, candidate.margin)
             for number, candidate in enumerate(self.candidates)
-            if candidate.confidence is not None and candidate.confidence < limit
+            if candidate.searchable
+            and candidate.confidence is not None
+            and candidate.confidence < limit
         ]
         open_ = [row for row in open_ if row[0] not in self.taken]
         answers = Answers(
@@ -217,14 +231,18 @@ class _Search:
                 yield _Pick(self.candidates[number], "uncertain", reason, doubt)
 
     def _novel(self) -> Iterator[_Pick]:
-        for text in find_novel(self._vectors, encode_sentences(self.known)):
-            if self._take(text.number):
+        # Of a text that is here for a complaint alone, nothing is learned about the present model.
+        searchable = [n for n, c in enumerate(self.candidates) if c.searchable]
+        vectors = self._vectors[searchable]
+        for text in find_novel(vectors, encode_sentences(self.known)):
+            number = searchable[text.number]
+            if self._take(number):
                 reason = (
                     f"far from everything known: similarity {text.similarity:.2f}, "
                     f"{text.group} texts alike"
                 )
                 score = min(1.0, 1 - text.similarity)
-                yield _Pick(self.candidates[text.number], "novel", reason, score)
+                yield _Pick(self.candidates[number], "novel", reason, score)
 
     def _take(self, number: int) -> bool:
         text = self.candidates[number].input

@@ -12,8 +12,17 @@ from flywheel.answers import canonical_json
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import ReviewItem
+from flywheel.workload import Workload
 
-__all__ = ["SentItem", "Spending", "item_rows", "read_batch", "read_sent", "spending"]
+__all__ = [
+    "SentItem",
+    "Spending",
+    "item_rows",
+    "judgments_left_in",
+    "read_batch",
+    "read_sent",
+    "spending",
+]
 
 _SENT = """
 SELECT r.*, coalesce(i.output, r.model_output) AS original_output
@@ -112,3 +121,9 @@ def spending(lake: Lake, workload_id: str, period: str) -> Spending:
     """Count the judgments that a period's batches cost so far."""
     row = lake.rows(_SPENDING, {"workload": workload_id, "period": period})[0]
     return Spending(int(row["sent"]), int(row["held_back"]))
+
+
+def judgments_left_in(lake: Lake, workload: Workload, period: str) -> int:
+    """Return the judgments that a period, by name, can still ask for."""
+    used = spending(lake, workload.id, period)
+    return max(0, workload.review.budget - used.sent - used.held_back)

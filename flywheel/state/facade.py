@@ -70,6 +70,7 @@ class State:
         self.mark_release_step = releases.mark_step
 
         self.champion = routes.champion
+        self.answering_releases = routes.answering
         self.routes = routes.of
         self.switch_champion = routes.switch_champion
 

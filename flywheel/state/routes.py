@@ -42,6 +42,15 @@ class Routes:
         found = {route.route: route.release for route in self.of(workload_id)}
         return found.get("champion", _BASE_RELEASE)
 
+    def answering(self, workload_id: str) -> frozenset[str]:
+        """Return the releases that clients get answers of now: the champion, and a canary."""
+        canaries = {
+            route.release
+            for route in self.of(workload_id)
+            if route.route == "canary" and route.weight > 0
+        }
+        return frozenset(canaries | {self.champion(workload_id)})
+
     def of(self, workload_id: str) -> list[Route]:
         """List the routes of a workload by name."""
         query = select(routes).where(routes.c.workload_id == workload_id).order_by(routes.c.route)

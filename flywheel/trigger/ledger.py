@@ -9,6 +9,7 @@ from typing import Any
 from flywheel.lake.store import Lake
 from flywheel.periods import period_name
 from flywheel.state import Cycle, State
+from flywheel.traffic_start import traffic_start
 from flywheel.trigger.policy import TriggerDecision, TriggerSignals, decide_trigger
 from flywheel.workload import Workload
 
@@ -43,7 +44,7 @@ def gather_signals(
     measured = bool(newest) and newest["verdict"] is not None
     drifted, columns = _drifted(reports)
     return TriggerSignals(
-        since=_first_event(lake, workload),
+        since=traffic_start(lake, workload.id),
         open_cycle=open_,
         last_opened_at=max((cycle.opened_at for cycle in cycles), default=None),
         last_calendar_at=max((cycle.opened_at for cycle in calendar), default=None),
@@ -88,15 +89,6 @@ def _failed_calendar(workload: Workload, cycles: list[Cycle], now: datetime) -> 
         return None
     present = _period(newest) == period_name(workload.cadence, now, workload.timezone)
     return newest.name if present and newest.status in _RELEASED_NOTHING else None
-
-
-def _first_event(lake: Lake, workload: Workload) -> datetime | None:
-    rows = lake.rows(
-        'SELECT min("timestamp") AS first FROM inferences WHERE workload_id = $workload',
-        {"workload": workload.id},
-    )
-    first: datetime | None = rows[0]["first"]
-    return first
 
 
 def _new_corrections(lake: Lake, workload: Workload, watermark: datetime | None) -> int:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from flywheel.calibration import Calibration
     from flywheel.review.agreement import Agreement, BatchAgreement
     from flywheel.review.annotator_figures import AnnotatorFigures
-    from flywheel.review.batches import BatchReport
+    from flywheel.review.batch_report import BatchReport, SamplingReport
     from flywheel.review.collect import MergeReport
     from flywheel.state import Decision
     from flywheel.wiring import Platform
@@ -22,10 +22,12 @@ __all__ = [
     "decide",
     "evaluation_is_due",
     "proposed_labels",
+    "push_reviews",
     "sample_reviews",
 ]
 
 _EVALUATION = timedelta(hours=1)
+_WEEK, _MOMENT = timedelta(days=7), timedelta(microseconds=1)
 # In the middle of a batch the number of corrections says little: what is waited for is its end.
 _NEWS = """
 SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS measured,
@@ -102,22 +104,53 @@ def proposed_labels(platform: "Platform", workload: "Workload") -> dict[str, int
     return {row["name"]: row["judgments"] for row in rows}
 
 
-def sample_reviews(platform: "Platform", workload: "Workload") -> "BatchReport | None":
-    """Choose what people are asked about the whole days since the last batch; None before one."""
+def sample_reviews(platform: "Platform", workload: "Workload") -> "SamplingReport":
+    """Choose what people are asked about the whole days since the last window."""
+    from flywheel.review.batches import sample_due  # noqa: PLC0415 - (as above)
+
+    return sample_due(
+        platform.lake,
+        platform.queue,
+        workload,
+        now=platform.clock.now(),
+        answering=platform.state.answering_releases(workload.id),
+        calibrations=_calibrations(platform, workload.id),
+    )
+
+
+def push_reviews(
+    platform: "Platform",
+    workload: "Workload",
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    budget: int | None = None,
+) -> "BatchReport":
+    """Choose what people are asked about one window that somebody names, and push it.
+
+    Args:
+        platform: where answers, people and releases are.
+        workload: its review policy decides.
+        since: event time; by default a week before the end, within the same period.
+        until: event time; by default now.
+        budget: judgments; by default the period's pace.
+    """
     from flywheel.review.batches import sample_batch  # noqa: PLC0415 - (as above)
 
     now = platform.clock.now()
-    end = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    start = _last_batch(platform, workload.id)
-    if start is None or start >= end:
-        return None
+    end = now if until is None else until
+    if since is None:
+        period = period_start(workload.cadence, end - _MOMENT, workload.timezone)
+        since = max(end - _WEEK, period)
     return sample_batch(
         platform.lake,
         platform.queue,
         workload,
-        window_start=start,
+        window_start=since,
         window_end=end,
         now=now,
+        budget=budget,
+        answering=platform.state.answering_releases(workload.id),
         calibrations=_calibrations(platform, workload.id),
     )
 
@@ -141,17 +174,6 @@ def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport"
     if hints is not None:
         platform.state.finish_hints(workload.id, hints.newest)
     return report
-
-
-def _last_batch(platform: "Platform", workload_id: str) -> datetime | None:
-    rows = platform.lake.rows(
-        "select coalesce("
-        "(select max(chosen_at) from review_items where workload_id = $w and slice != 'adjudication'),"
-        "(select min(timestamp) from first_inferences where workload_id = $w)) as moment",
-        {"w": workload_id},
-    )
-    moment: datetime | None = rows[0]["moment"]
-    return moment and moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def agreement(

@@ -168,6 +168,7 @@ class _Simulation:
             window_start=start,
             window_end=end,
             now=self.clock.now(),
+            answering={self._champion()},
         )
         # The second round is adjudication: a third person decides what two disagreed on.
         for _ in range(2):

@@ -24,7 +24,7 @@ def world(tmp_path):
         world.send(60)
         world.move(days=2)
         land(world.platform)
-        assert sample_reviews(world.platform, world.workload)
+        assert sample_reviews(world.platform, world.workload).batches
         decide(world.platform, world.workload)
         world.move(seconds=1)
         yield world

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -6,8 +6,9 @@ import pytest
 from flywheel.calibration import Calibration
 from flywheel.calibration.isotonic import PointsCurve
 from flywheel.errors import UnavailableError
+from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.review.batches import batch_name, judgments_left, sample_batch
+from flywheel.review.batches import judgments_left, sample_batch, sample_due
 from flywheel.review.collect import collect
 from flywheel.review.sent_items import read_sent, spending
 from tests.fakes.review_world import (
@@ -22,6 +23,8 @@ from tests.fakes.review_world import (
     put_feedback,
     sample_week,
 )
+
+DAY = timedelta(days=1)
 
 
 def sample(lake, queue, workload, *, week=0, now=END, budget=None):
@@ -50,7 +53,7 @@ def test_sampling_a_window_twice_changes_nothing(lake, queue):
     put_answers(lake, workload, [answer(number) for number in range(100, 200)], offset=100)
     second = sample(lake, queue, workload, budget=20)
     assert (second.items, second.by_slice, second.pushed) == (first.items, first.by_slice, 0)
-    assert second.candidates is None
+    assert (second.candidates, second.existing, first.existing) == (None, True, False)
 
 
 def test_batch_cut_off_before_the_push_is_repaired(lake, queue):
@@ -100,12 +103,12 @@ def test_answers_are_sent_once(lake, queue):
     put_answers(lake, workload, [answer(number) for number in range(60)])
     put_corrections(lake, workload, [correction(0)])
     sample(lake, queue, workload, budget=20)
-    # The second window is longer and takes the first one in.
+    # The second window begins within the first one.
     sample_batch(
         lake,
         queue,
         workload,
-        window_start=START - WEEK,
+        window_start=START + timedelta(minutes=1),
         window_end=END,
         now=END,
         budget=900,
@@ -160,7 +163,7 @@ def test_late_answer_belongs_to_the_next_window(lake, queue):
     late = answer(900, timestamp=START + timedelta(days=1))
     put_answers(lake, workload, [late], offset=900, landed_at=END + timedelta(hours=1))
     report = sample(lake, queue, workload, week=1, now=END + WEEK, budget=10)
-    assert (report.candidates, report.by_slice) == (1, {"control": 1})
+    assert (report.candidates, report.items) == (1, 1)
 
 
 def test_complaint_about_an_older_answer_is_followed_up(lake, queue):
@@ -184,13 +187,6 @@ def test_erased_subjects_are_not_asked_about(lake, queue):
     assert sample(lake, queue, workload).candidates == 1
 
 
-def test_batches_of_other_periods_and_hours_have_their_own_names():
-    """The name begins with the period and tells the window's start."""
-    workload = classification()
-    assert batch_name(workload, START + timedelta(days=100)) == "2026Q2-20260411"
-    assert batch_name(workload, START + timedelta(hours=6)) == "2026Q1-20260101T0600"
-
-
 def test_calibrated_confidence_is_shown_and_compared(lake, queue):
     """An overconfident release is doubted; the raw number stays in the lake's events."""
     workload = classification()
@@ -203,3 +199,135 @@ def test_calibrated_confidence_is_shown_and_compared(lake, queue):
     (shown,) = lake.rows("select distinct confidence from review_items")
     assert shown["confidence"] == pytest.approx(0.4, abs=1e-5)
     assert lake.rows("select distinct confidence from inferences") == [{"confidence": 0.95}]
+
+
+def put_day(lake, workload, day, count=20, **changes):
+    """Put the answers of one day, landed in that day's night."""
+    start = START + day * DAY
+    rows = [
+        answer(day * 1000 + n, timestamp=start + timedelta(minutes=n), **changes)
+        for n in range(count)
+    ]
+    put_answers(lake, workload, rows, offset=day * 1000, landed_at=start + timedelta(hours=23))
+
+
+def test_sampling_goes_on_after_a_period_was_spent_early(lake, queue):
+    """A push of everything waits for the next period, says so, and is followed by its batches."""
+    workload = classification(cadence="monthly", review={"budget": 30})
+    put_day(lake, workload, 0, 200)
+    pushed = sample_batch(
+        lake,
+        queue,
+        workload,
+        window_start=START,
+        window_end=START + DAY,
+        now=START + DAY,
+        budget=500,
+    )
+    assert pushed.judgments > 20
+    put_day(lake, workload, 5)
+    waiting = sample_due(lake, queue, workload, now=START + 7 * DAY)
+    assert waiting.batches == []
+    assert "the next batch is drawn after 2026-02-01" in waiting.note
+    put_day(lake, workload, 33)
+    report = sample_due(lake, queue, workload, now=START + 35 * DAY)
+    passed, drawn = report.batches
+    assert (passed.items, passed.note) == (0, "the budget of 2026M01, 30 judgments, is spent")
+    assert (drawn.period, drawn.window_start) == ("2026M02", START + 31 * DAY)
+    assert drawn.items > 0
+    assert sample_due(lake, queue, workload, now=START + 35 * DAY).batches == []
+
+
+def test_one_wrong_clock_charges_no_other_period(lake, queue):
+    """An event of the year 2000 moves no window, and one of 2040 is placed by its landing."""
+    workload = classification(review={"budget": 400})
+    put_day(lake, workload, 0)
+    wrong = [
+        answer(90_000, timestamp=datetime(2000, 1, 1, tzinfo=UTC)),
+        answer(90_001, timestamp=datetime(2040, 1, 1, tzinfo=UTC)),
+    ]
+    put_answers(lake, workload, wrong, offset=90_000, landed_at=START + timedelta(hours=2))
+    report = sample_due(lake, queue, workload, now=START + DAY)
+    assert [batch.batch_id for batch in report.batches] == ["2026Q1-20260101"]
+    assert report.batches[0].candidates == 21
+    assert spending(lake, workload.id, "2000Q1").sent == 0
+
+
+def test_every_answer_is_in_one_frame(lake, queue):
+    """A push by hand moves the frontier; what lands late belongs to the next window."""
+    workload = classification(review={"budget": 4000, "overlap": 0.0, "gold": 0.0})
+    for day in range(3):
+        if day == 1:
+            late = [answer(50_000, timestamp=START + timedelta(hours=5))]
+            put_answers(lake, workload, late, offset=50_000, landed_at=START + 1.5 * DAY)
+            sample_batch(
+                lake,
+                queue,
+                workload,
+                window_start=START,
+                window_end=START + 1.5 * DAY,
+                now=START + 1.5 * DAY,
+                budget=3,
+            )
+        put_day(lake, workload, day)
+        sample_due(lake, queue, workload, now=START + (day + 1) * DAY)
+    rows = lake.rows("select answers, frame_start, window_end from review_windows order by number")
+    sizes = [row["answers"] for row in rows]
+    assert sizes == [20, 1, 20, 20]
+    assert [row["frame_start"] for row in rows[1:]] == [row["window_end"] for row in rows[:-1]]
+
+
+def test_window_that_was_cut_off_before_its_items_is_drawn_again(lake, queue, monkeypatch):
+    """Closed and without items, it keeps its bounds, its budget and its moment."""
+    workload = classification()
+    put_day(lake, workload, 0, 100)
+    with monkeypatch.context() as patched:
+        patched.setattr("flywheel.review.batches.write_items", _cut_off)
+        with pytest.raises(UnavailableError):
+            sample_due(lake, queue, workload, now=START + 7 * DAY)
+    report = sample_due(lake, queue, workload, now=START + 8 * DAY)
+    assert report.batches[0].batch_id == "2026Q1-20260101"
+    assert report.batches[0].window_end == START + 7 * DAY
+    assert report.batches[0].items > 0
+
+
+def _cut_off(*_):
+    raise UnavailableError("cut off")
+
+
+def test_batches_of_before_windows_were_recorded_are_respected(lake, queue):
+    """An older deployment goes on at the midnight of its last batch."""
+    workload = classification()
+    put_day(lake, workload, 0, 100)
+    sample_due(lake, queue, workload, now=START + 3 * DAY)
+    rows = lake.query("select * from review_items where slice <> 'gold'")
+    older = Lake(lake.root.parent / "older")
+    try:
+        put_day(older, workload, 0, 100)
+        put_day(older, workload, 3)
+        older.append("review_items", rows)
+        report = sample_due(older, queue, workload, now=START + 5 * DAY)
+        assert [batch.batch_id for batch in report.batches] == ["2026Q1-20260104"]
+        assert report.batches[0].candidates == 20
+        named = {"window_start": START, "window_end": START + 3 * DAY, "now": START + 5 * DAY}
+        assert sample_batch(older, queue, workload, **named).existing
+    finally:
+        older.close()
+
+
+def test_a_named_window_is_cut_at_the_end_of_its_period(lake, queue):
+    """What lies behind it is charged to the period after."""
+    workload = classification(cadence="monthly")
+    put_day(lake, workload, 30)
+    put_day(lake, workload, 31)
+    report = sample_batch(
+        lake,
+        queue,
+        workload,
+        window_start=START + 30 * DAY,
+        window_end=START + 33 * DAY,
+        now=START + 33 * DAY,
+        budget=5,
+    )
+    assert (report.window_end, report.candidates) == (START + 31 * DAY, 20)
+    assert report.note.startswith("cut at the end of 2026M01")

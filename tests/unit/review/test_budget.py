@@ -36,14 +36,21 @@ def test_small_batches_get_their_share_over_time():
     assert (sum(parts), max(parts)) == (20, 1)
 
 
-def test_split_adds_up_and_follows_the_weights():
-    """Parts are whole numbers in proportion, and none is lost to rounding."""
-    parts = split(10, {"a": 0.45, "b": 0.2, "c": 0.1})
-    assert parts == {"a": 6, "b": 3, "c": 1}
-    assert split(7, {"a": 1, "b": 1, "c": 1}) == {"a": 3, "b": 2, "c": 2}
+def test_split_adds_up_and_is_right_on_average():
+    """Parts are whole numbers, and also a small batch gives every slice its share over time."""
+    weights = {"flagged": 0.1, "novel": 0.2, "uncertain": 0.45}
+    for total in (1, 3, 10, 301):
+        plans = [split(total, weights, chance) for chance in CHANCES]
+        assert {sum(parts.values()) for parts in plans} == {total}
+        for name, weight in weights.items():
+            exact = total * weight / 0.75
+            assert all(abs(parts[name] - exact) < 1 for parts in plans)
+            average = sum(parts[name] for parts in plans) / len(plans)
+            assert average == pytest.approx(exact, abs=0.02)
 
 
 def test_split_of_nothing_is_nothing():
     """No items or no weights give zeros."""
-    assert split(0, {"a": 1}) == {"a": 0}
-    assert split(5, {"a": 0}) == {"a": 0}
+    assert split(0, {"a": 1}, 0.5) == {"a": 0}
+    assert split(5, {"a": 0}, 0.5) == {"a": 0}
+    assert split(5, {"a": 0, "b": 1, "c": 0}, 0.99) == {"a": 0, "b": 5, "c": 0}

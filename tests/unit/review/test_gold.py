@@ -79,7 +79,8 @@ def test_known_answers_cost_their_share_of_the_budget(lake, queue, decided):
 
 def test_quiet_week_asks_no_more_than_the_share(lake, queue, decided):
     """A budget that a few new answers leave unspent is not spent on known ones."""
-    put_answers(lake, WORKLOAD, [answer(300, timestamp=END + WEEK + timedelta(days=1))], offset=300)
+    new = [answer(300, timestamp=END + WEEK + timedelta(days=1))]
+    put_answers(lake, WORKLOAD, new, offset=300, landed_at=END + 2 * WEEK)
     sample(lake, queue, week=1, budget=30)
     report = sample(lake, queue, week=2, budget=60)
     assert report.by_slice.get("gold", 0) <= 1
@@ -216,6 +217,7 @@ def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue
 
 def test_without_anything_new_nobody_is_asked(lake, queue, decided):
     """A week without traffic makes no batch of known answers alone."""
+    assert sample(lake, queue, week=1, budget=200).items >= KNOWN
     report = sample(lake, queue, week=3, budget=30)
     assert (report.items, report.by_slice) == (0, {})
 

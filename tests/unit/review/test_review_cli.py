@@ -58,6 +58,17 @@ def test_items_go_out_and_judgments_come_back(home):
     assert "2026Q1-20260101" in shown
 
 
+def test_a_window_that_has_a_batch_is_reported_and_not_drawn_again(home):
+    """The text says so and the exit code is its own; a later window is drawn."""
+    run(review.app, "push", "defects", *WINDOW, "--budget", "5")
+    words = ["push", "defects", *WINDOW, "--budget", "20"]
+    result = CliRunner().invoke(review.app, words, catch_exceptions=False)
+    told = " ".join(result.output.split())
+    assert result.exit_code == 3
+    assert "2026-01-01 00:00 to 2026-01-08 00:00 UTC has batch 2026Q1-20260101 already" in told
+    assert "nothing new was chosen" in told
+
+
 def test_annotators_are_told_apart_on_a_narrow_terminal(home):
     """Names are whole in 80 columns, and what was not measured has no figure."""
     run(review.app, "push", "defects", *WINDOW, "--budget", "2")

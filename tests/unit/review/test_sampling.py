@@ -1,11 +1,14 @@
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from flywheel.review.candidates import Candidate, flag_of
 from flywheel.review.sampling import choose_items
 from tests.fakes.review_world import END, START, classification, text, truth
+
+DAY = timedelta(days=1)
 
 
 def candidates(count, start=0, **changes):
@@ -64,13 +67,14 @@ def test_same_input_in_any_order_gives_the_same_items():
 
 
 def test_control_items_hide_the_answer_and_know_their_probability():
-    """A control item carries no model output; its inclusion probability is k of N."""
+    """A control item carries no model output; its inclusion probability is exact."""
     items = choose(candidates(400), budget=60)
     control = [item for item in items if item.slice == "control"]
     others = [item for item in items if item.slice != "control"]
-    assert len(control) == 12  # a quarter of the 50 items that 60 judgments pay for
+    # A quarter of the 50 items that 60 judgments pay for, rounded up or down by a draw.
+    assert len(control) in {12, 13}
     assert all(item.model_output is None for item in control)
-    assert {item.inclusion_probability for item in control} == {len(control) / 400}
+    assert {item.inclusion_probability for item in control} == {12.5 / 400}
     assert all(item.model_output is not None for item in others)
     assert {item.inclusion_probability for item in others} == {None}
 
@@ -92,6 +96,30 @@ def test_control_slice_is_unbiased():
     # Horvitz and Thompson's total of a property that the other slices would distort.
     true = sum(one.confidence < 0.5 for one in found)
     assert abs(sum(estimates) / len(estimates) - true) < 0.3
+
+
+def test_small_batches_keep_their_shares_over_time():
+    """One judgment a day is all control in a quarter of the days, and never in all of them."""
+    found = candidates(40) + candidates(10, start=800, flag=("client marked it wrong", 1.0))
+    known = [text(number) for number in range(2000, 2100)]
+    slices = []
+    for number in range(400):
+        slices += [i.slice for i in choose(found, budget=1, batch=f"d{number}", known=known)]
+    assert len(slices) == 400
+    assert 75 <= slices.count("control") <= 125
+    assert 20 <= slices.count("flagged") <= 60
+
+
+def test_small_control_slices_are_unbiased():
+    """Also where most batches draw none: the probability is that of before the size was drawn."""
+    found = candidates(40)
+    true = sum(one.confidence < 0.5 for one in found)
+    totals = []
+    for number in range(3000):
+        batch = choose(found, workload=classification(), budget=2, batch=f"s{number}")
+        control = [item for item in batch if item.slice == "control"]
+        totals.append(sum(1 / c.inclusion_probability for c in control if c.confidence < 0.5))
+    assert abs(sum(totals) / len(totals) - true) < 1.5
 
 
 def test_control_slice_ignores_confidence_flags_and_repetition():
@@ -197,6 +225,34 @@ def test_flagged_answers_carry_the_clients_words():
     grave = candidates(1, start=1, flag=("client marked it wrong", 1.0))
     items = choose(mild + grave, workload=shares(flagged=1.0), budget=2)
     assert [item.reason for item in items] == ["client marked it wrong", "client commented on it"]
+
+
+def test_newest_complaints_come_first_within_their_weight():
+    """By the time of the complaint, not by position."""
+    complaints = [
+        replace(one, flag=("client marked it wrong", 1.0), flagged_at=START + day * DAY)
+        for one, day in zip(candidates(4), (2, 9, 1, 5), strict=True)
+    ]
+    items = choose(complaints, workload=shares(flagged=1.0), budget=2)
+    assert {item.inference_id for item in items} == {"i00001", "i00003"}
+
+
+def test_other_releases_are_asked_only_as_control_or_complaint():
+    """What the present model did not say teaches nothing about its uncertainty."""
+    retired = candidates(80, searchable=False)
+    complaints = candidates(
+        3, start=500, searchable=False, in_window=False, flag=("client marked it wrong", 1.0)
+    )
+    items = choose(
+        retired + complaints + candidates(20, start=900),
+        known=[text(number) for number in range(2000, 2100)],
+    )
+    for item in items:
+        if item.slice in {"uncertain", "novel"}:
+            assert item.inference_id >= "i00900"
+    control = [item for item in items if item.slice == "control"]
+    assert any(item.inference_id < "i00100" for item in control)
+    assert sum(item.slice == "flagged" for item in items) == 3
 
 
 def test_overlap_is_drawn_over_the_whole_batch():

@@ -121,6 +121,29 @@ def test_corrections_count_since_the_last_cycle_without_the_seed(lake, state, wo
     assert gather_signals(lake, state, workload, now=NOW).new_corrections == 2
 
 
+@pytest.mark.parametrize("year", [2000, 2040])
+@pytest.mark.parametrize("others", [0, 1, 8])
+def test_one_wrong_clock_opens_no_cycle(tmp_path, state, workload, year, others):
+    """Traffic that began this quarter has had no quarter before, whatever one event claims."""
+    lake = Lake(tmp_path / "other")
+    wrong = datetime(year, 1, 1, tzinfo=UTC)
+    right = [datetime(2026, 5, 3, hour, tzinfo=UTC) for hour in range(others)]
+    rows = [
+        {
+            "workload_id": workload.id,
+            "inference_id": f"i{at:%Y%m%d%H}",
+            "timestamp": at,
+            "day": at.date(),
+            "landed_at": datetime(2026, 5, 3, 12, tzinfo=UTC),
+        }
+        for at in [wrong, wrong, *right]  # sent twice, as events may be
+    ]
+    lake.append("inferences", pa.Table.from_pylist(rows))
+    since = gather_signals(lake, state, workload, now=NOW).since
+    assert since.date() == date(2026, 5, 3)
+    lake.close()
+
+
 def test_an_evaluation_writes_nothing(lake, state, workload):
     """Recording is the caller's, together with the cycle."""
     evaluate_trigger(lake, state, workload, now=NOW)

@@ -1,0 +1,322 @@
+"""Two years of sampling in a random world: `play` closes windows by the rules and counts mistakes.
+
+A world has a cadence, a time zone, changing budgets, days without a tick, pushes by hand, answers
+that land late or carry a wrong clock, and a platform whose own clock is stepped. No text and no lake:
+what is played is `flywheel.review.windows`, and for comparison the rule of before.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from flywheel.periods import next_period_start, period_name, period_start
+from flywheel.review.windows import (
+    Frontier,
+    ReviewWindow,
+    disowning_window,
+    frontier_of,
+    next_number,
+    plan_window,
+    previous_period_start,
+    start_of_day,
+)
+from flywheel.workload import Workload, parse_workload
+
+__all__ = ["Played", "Rule", "World", "make_world", "play"]
+
+Rule = Literal["windows", "before"]
+Times = npt.NDArray[np.int64]  # microseconds since 1970
+
+_BEGIN, _DAYS = datetime(2026, 1, 1, tzinfo=UTC), 730
+_DAY = 86_400_000_000
+_ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo")
+_STEPS = (-9000.0, -10.0, -0.2, 0.2, 10.0, 200.0, 1500.0)  # days
+_TICKS_THAT_COUNT = 20
+_LATE, _WRONG_CLOCK = 0.02, 0.003  # shares of the answers
+
+
+@dataclass(frozen=True)
+class World:
+    """What happens to a workload in two years.
+
+    ``event`` and ``landed`` are the stamps of the answers, ``visible`` the true moments from which
+    they can be read; ``offset`` is how far the platform's clock is wrong on each day, ``budget``
+    the budget that the owner has set, ``ticks`` the days on which sampling runs, and ``pushes``
+    those on which somebody pushes that many judgments by hand.
+    """
+
+    cadence: str
+    timezone: str
+    event: Times
+    landed: Times
+    visible: Times
+    offset: Times
+    budget: npt.NDArray[np.int64]
+    ticks: npt.NDArray[np.bool_]
+    pushes: dict[int, int]
+
+    def workload(self, day: int) -> Workload:
+        """Return the workload with the budget of a day."""
+        raw = {
+            "id": "parts",
+            "owner": "bench",
+            "cadence": self.cadence,
+            "timezone": self.timezone,
+            "task": {"type": "classification"},
+            "taxonomy": {"version": 1, "labels": [{"id": n, "name": n} for n in ("a", "b")]},
+            "prompt": "{input}\n",
+            "review": {"budget": int(self.budget[day])},
+        }
+        return parse_workload(raw, source="bench")
+
+
+@dataclass
+class Played:
+    """What the rules did: judgments by period, and where they failed."""
+
+    spent: Counter[str] = field(default_factory=Counter)
+    overspent: int = 0
+    dry_periods: list[str] = field(default_factory=list)
+    foreign_periods: list[str] = field(default_factory=list)
+    frames: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    unseen: int = 0
+    windows: list[ReviewWindow] = field(default_factory=list)
+
+
+def make_world(seed: int, *, steps: bool = True, wrong_clocks: bool = True) -> World:
+    """Draw a world; same seed, same world."""
+    rng = np.random.default_rng(seed)
+    first = int(rng.integers(0, 80))
+    days = np.repeat(np.arange(first, _DAYS), rng.poisson(5, _DAYS - first))
+    event = (days * _DAY + rng.integers(0, _DAY, len(days))).astype(np.int64)
+    lag = rng.exponential(1 / 24, len(days)) + (rng.random(len(days)) < _LATE) * rng.uniform(
+        0, 20, len(days)
+    )
+    visible = event + (lag * _DAY).astype(np.int64)
+    offset = np.zeros(_DAYS + 60, dtype=np.int64)
+    if steps:
+        for at in rng.integers(100, _DAYS - 120, 3):
+            offset[at : at + rng.integers(1, 4)] = int(rng.choice(_STEPS) * _DAY)
+    landed = visible + offset[visible // _DAY]
+    if wrong_clocks:
+        event = np.where(rng.random(len(event)) < _WRONG_CLOCK, (2000 - 2026) * 365 * _DAY, event)
+        event = np.where(rng.random(len(event)) < _WRONG_CLOCK, (2040 - 2026) * 365 * _DAY, event)
+    budget = np.full(_DAYS, rng.choice([5, 30, 90, 400, 2000]))
+    for at in rng.integers(first, _DAYS, 2):
+        budget[at:] = max(1, int(budget[at] * rng.choice([0.1, 0.5, 2])))
+    ticks = np.arange(_DAYS) > first
+    for at in rng.integers(first, _DAYS, 4):
+        ticks[at : at + int(rng.integers(1, 60))] = False
+    ticks[-30:] = True
+    base = int(_BEGIN.timestamp() * 1e6)
+    return World(
+        cadence=str(rng.choice(["monthly", "quarterly", "yearly"])),
+        timezone=str(rng.choice(_ZONES)),
+        event=event + base,
+        landed=landed + base,
+        visible=visible + base,
+        offset=offset,
+        budget=budget,
+        ticks=ticks,
+        pushes={int(at): 500 for at in rng.integers(first + 10, _DAYS, 2)},
+    )
+
+
+def play(world: World, rule: Rule = "windows", *, seed: int = 0) -> Played:
+    """Play two years by a rule and return what became of budget, windows and answers."""
+    player = _WindowsPlayer(world, seed) if rule == "windows" else _BeforePlayer(world, seed)
+    for day in np.flatnonzero(world.ticks):
+        player.tick(int(day))
+    return player.result()
+
+
+@dataclass
+class _Player:
+    world: World
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.played = Played(frames=np.zeros(len(self.world.event), dtype=np.int64))
+        self.rng = np.random.default_rng(self.seed)
+        self.moment = np.minimum(self.world.event, self.world.landed)
+        self.drawn_days: list[tuple[int, str]] = []
+
+    def now(self, day: int) -> datetime:
+        return (
+            _BEGIN
+            + timedelta(days=day, hours=4)
+            + timedelta(microseconds=int(self.world.offset[day]))
+        )
+
+    def seen(self, day: int) -> npt.NDArray[np.bool_]:
+        true: npt.NDArray[np.bool_] = self.world.visible <= _micro(
+            _BEGIN + timedelta(days=day, hours=4)
+        )
+        return true
+
+    def spend(self, workload: Workload, day: int, period: str, wanted: int) -> None:
+        # Thin traffic leaves some of it unspent.
+        self.played.spent[period] += int(np.ceil(wanted * self.rng.uniform(0.3, 1)))
+        self.played.overspent += self.played.spent[period] > workload.review.budget
+        self.drawn_days.append((day, period))
+
+    def result(self) -> Played:
+        first = period_start("yearly", _BEGIN - timedelta(days=1))
+        foreign = [p for p in self.played.spent if p < f"{first.year}" or p > "2029"]
+        self.played.foreign_periods = foreign
+        self.played.dry_periods = self._dry()
+        return self.played
+
+    def _dry(self) -> list[str]:
+        # Whole periods of many ticks and much traffic, nothing spent, and nothing drawn for them.
+        dry: list[str] = []
+        workload = self.world.workload(0)
+        start = next_period_start(
+            workload.cadence,
+            _BEGIN + timedelta(microseconds=int(self.world.visible.min()) - _micro(_BEGIN)),
+            workload.timezone,
+        )
+        while True:
+            end = next_period_start(workload.cadence, start, workload.timezone)
+            first, last = (start - _BEGIN).days + 1, (end - _BEGIN).days + 1
+            if last >= _DAYS - 1:
+                return dry
+            name = period_name(workload.cadence, start, workload.timezone)
+            clock = (self.world.offset[first:last] == 0) & self.world.ticks[first:last]
+            if clock.sum() >= _TICKS_THAT_COUNT and not self.played.spent[name]:
+                dry.append(name)
+            start = end
+
+
+class _WindowsPlayer(_Player):
+    def tick(self, day: int) -> None:
+        workload, now = self.world.workload(day), self.now(day)
+        while True:
+            frontier = frontier_of(self.played.windows, now) or self._first(workload, day, now)
+            if frontier is None:
+                break
+            plan = plan_window(
+                workload,
+                frontier.end,
+                begun=frontier.begun,
+                until=start_of_day(now),
+                left=lambda period: max(0, workload.review.budget - self.played.spent[period]),
+            )
+            if plan is None:
+                break
+            if plan.waits:
+                disowning = disowning_window(self.played.windows, frontier, plan, now)
+                self.played.windows += [disowning] if disowning else []
+                break
+            self._close(workload, day, plan.start, plan.end, plan.period, plan.budget, frontier)
+        if day in self.world.pushes and self.played.windows:
+            self._push(workload, day, now)
+
+    def _first(self, workload: Workload, day: int, now: datetime) -> Frontier | None:
+        times = np.sort(self.moment[self.seen(day)])
+        ignored = 2 + len(times) // 100
+        if len(times) <= ignored:
+            return None
+        until = start_of_day(now)
+        start = max(start_of_day(_moment(times[ignored])), previous_period_start(workload, until))
+        return Frontier(start, None, start)
+
+    def _push(self, workload: Workload, day: int, now: datetime) -> None:
+        start = max(now - timedelta(days=7), period_start(workload.cadence, now, workload.timezone))
+        period = period_name(workload.cadence, start, workload.timezone)
+        left = max(0, workload.review.budget - self.played.spent[period])
+        budget = min(left, self.world.pushes[day])
+        frontier = frontier_of(self.played.windows, now)
+        if budget and start < now and frontier is not None:
+            self._close(workload, day, start, now, period, budget, frontier)
+
+    def _close(
+        self,
+        workload: Workload,
+        day: int,
+        start: datetime,
+        end: datetime,
+        period: str,
+        budget: int,
+        frontier: Frontier,
+    ) -> None:
+        now, landed, seen = _micro(self.now(day)), self.world.landed, self.seen(day)
+        through = landed[seen & (landed <= now)].max(initial=0)
+        frame_start = frontier.end
+        if not self.played.windows:
+            frame_start = min(start, previous_period_start(workload, end))
+        frame = seen & (self.moment < _micro(end)) & ((landed <= through) | (landed > now))
+        late = np.zeros_like(frame)
+        if frontier.landed_through is not None:
+            late = (landed > _micro(frontier.landed_through)) & (landed <= now)
+        frame &= (self.moment >= _micro(frame_start)) | late
+        self.played.frames += frame
+        if budget and frame.any():
+            self.spend(workload, day, period, budget)
+        self.played.windows.append(
+            ReviewWindow(
+                batch_id="",
+                period=period,
+                start=start,
+                end=end,
+                frame_start=frame_start,
+                landed_through=_moment(int(through)),
+                budget=budget,
+                answers=int(frame.sum()),
+                reason="",
+                drawn_at=self.now(day),
+                number=next_number(self.played.windows),
+            )
+        )
+
+    def result(self) -> Played:
+        played = super().result()
+        reached = frontier_of(played.windows, self.now(_DAYS - 1))
+        if reached is not None and reached.landed_through is not None:
+            # What landed while the platform's clock was wrong is placed by a wrong stamp.
+            due = self.seen(_DAYS - 1) & (self.world.landed == self.world.visible)
+            due &= self.moment >= _micro(min(w.frame_start for w in played.windows))
+            due &= self.moment < _micro(reached.end)
+            due &= self.world.landed <= _micro(reached.landed_through)
+            played.unseen = int((due & (played.frames == 0)).sum())
+        return played
+
+
+class _BeforePlayer(_Player):
+    # The rule of before: from the midnight of the last batch that held an item to the last one.
+    last: datetime | None = None
+
+    def tick(self, day: int) -> None:
+        workload, now, seen = self.world.workload(day), self.now(day), self.seen(day)
+        start = self.last or _moment(int(self.world.event[seen].min(initial=2**62)))
+        start, end = start_of_day(start), start_of_day(now)
+        if start < end:
+            self._draw(workload, day, start, end, None)
+        if day in self.world.pushes:
+            self._draw(workload, day, now - timedelta(days=7), now, self.world.pushes[day])
+
+    def _draw(
+        self, workload: Workload, day: int, start: datetime, end: datetime, budget: int | None
+    ) -> None:
+        period = period_name(workload.cadence, start, workload.timezone)
+        left = max(0, workload.review.budget - self.played.spent[period])
+        ends = next_period_start(workload.cadence, start, workload.timezone)
+        part = 1.0 if end >= ends else (end - start) / (ends - start)
+        wanted = int(left * part) if budget is None else min(left, budget)
+        event = self.world.event
+        frame = self.seen(day) & (event >= _micro(start)) & (event < _micro(end))
+        if wanted and frame.any():
+            self.spend(workload, day, period, wanted)
+            self.last = max(self.last or self.now(day), self.now(day))
+
+
+def _micro(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _moment(micro: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(min(micro, 2**52)))

@@ -1,0 +1,38 @@
+"""When a workload's traffic began, as a moment that no single wrong clock can move.
+
+The first review window and the trigger's calendar rule start from `traffic_start`.
+"""
+
+from datetime import datetime
+
+from flywheel.lake.store import Lake
+
+__all__ = ["traffic_start"]
+
+# An answer cannot have been given after it landed, so that a clock that is ahead is bounded by the
+# landing. One that is behind (a device at 2000-01-01) has no such bound: the few earliest are passed
+# over, and where there are hardly more than those, the first landing stands for the start.
+_COUNT = """
+SELECT count(*) AS answers, min(coalesce(landed_at, "timestamp")) AS landed
+FROM inferences WHERE workload_id = $workload
+"""
+_EARLIEST = """
+SELECT least("timestamp", landed_at) AS moment FROM inferences
+WHERE workload_id = $workload ORDER BY moment LIMIT 1 OFFSET $ignored
+"""
+
+
+def traffic_start(lake: Lake, workload_id: str) -> datetime | None:
+    """Return the earliest credible event time of a workload; None before its first answer.
+
+    The two earliest answers and a hundredth of all are not believed: they may come from a wrong
+    clock, and the same event may have been sent twice.
+    """
+    asked = {"workload": workload_id}
+    counted = lake.rows(_COUNT, asked)[0]
+    ignored = 2 + counted["answers"] // 100
+    if counted["answers"] <= ignored:
+        landed: datetime | None = counted["landed"]
+        return landed
+    moment: datetime = lake.rows(_EARLIEST, asked | {"ignored": ignored})[0]["moment"]
+    return moment
