@@ -33,12 +33,6 @@ _SEEDS = (0, 1, 2, 3, 4)
 _QUARTERS, _SEED_PER_LABEL = 4, 5
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _AIM = 0.03
-_STRATEGIES: tuple[StrategyName, ...] = (
-    "random",
-    "least_confident",
-    "smallest_margin",
-    "cluster_margin",
-)
 # The rules before (lowest confidence, k-center, shares as now), as measured for issue 10 with three
 # seeds; "Cluster-Margin" stands beside their choice with nothing spent on control or overlap.
 _BEFORE = {
@@ -50,6 +44,13 @@ _BEFORE_GAIN = {("banking77", "cluster_margin"): "+0.9", ("banking77", "policy")
 _NEW_LABELS = 5  # at most, and one in ten at most: what is new is rare
 
 Arm = StrategyName | Literal["policy"]
+_ARMS: tuple[Arm, ...] = (
+    "random",
+    "least_confident",
+    "smallest_margin",
+    "cluster_margin",
+    "policy",
+)
 Numbers = npt.NDArray[np.float64]
 Accuracies = list[list[float]]
 """By seed, by quarter."""
@@ -66,7 +67,7 @@ def _rows_of(file: LabelledFile) -> list[Figure]:
         return [Figure(f"{file.name}: questions", "", missing, "measured", met=False)]
     train, test = file.read()
     corpus = _Corpus([row.text for row in (*train, *test)])
-    arms: dict[Arm, Accuracies] = {name: [] for name in (*_STRATEGIES, "policy")}
+    arms: dict[Arm, Accuracies] = {name: [] for name in _ARMS}
     for seed in _SEEDS:
         split = split_labelled(
             train, seed_per_label=_SEED_PER_LABEL, quarters=_QUARTERS, seed=seed, cap=None
