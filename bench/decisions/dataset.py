@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bench.figure import Figure
 from flywheel.dataset.control_windows import control_windows, figures_of
@@ -58,6 +57,8 @@ def _planted(
     texts: list[str], labels: list[str], wrong: set[int], kind: str, rng: random.Random
 ) -> list[str]:
     # A like label is one of the five whose texts share most words with the text.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     names = sorted(set(labels))
     vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
     members = [np.array([label == name for label in labels]) for name in names]
