@@ -40,8 +40,7 @@ loop: BASE = smollm2
 loop: setup  ## run one turn on every real service, while a client asks (BASE=smollm2|tiny)
 	@$(BIN)/python -m loop --base $(BASE) $(LOOP_FLAGS)
 
-# Much of a run waits for services and clocks: one worker more than this takes no longer than two.
-TEST_WORKERS ?= 3
+TEST_WORKERS ?= 2
 
 test: setup  ## run every test (TEST_FLAGS="tests/unit -n 2" for a part)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(TEST_FLAGS)

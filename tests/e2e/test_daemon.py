@@ -10,7 +10,7 @@ from tests.fakes.daemon_world import DaemonWorld
 from tests.fakes.dagster_programs import until
 from tests.fakes.traffic_process import expected
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.daemon, pytest.mark.services, pytest.mark.timeout(2400)]
 
 PRODUCERS = 3
 JUDGED = {"awaiting_approval", "gated_fail", "inconclusive"}

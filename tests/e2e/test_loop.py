@@ -12,6 +12,7 @@ from tests.conftest import REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.daemon,
     pytest.mark.services,
     pytest.mark.browser,
     pytest.mark.timeout(2400),

@@ -16,7 +16,7 @@ from tests.fakes.micro_base import labelled
 from tests.fakes.ray_trainings import trainers
 from tests.fakes.turn_world import TurnWorld
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.daemon, pytest.mark.services, pytest.mark.timeout(1500)]
 
 WORKLOADS = ("parts", "parts_two")
 ADAPTERS = [dg.AssetKey([name, "adapter"]) for name in WORKLOADS]

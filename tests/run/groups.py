@@ -1,6 +1,7 @@
 """Pytest plugin: which tests share a process and its services, and which groups go first.
 
-Tests that use the same shared service form a group, all others go by file; pytest-xdist gives each
+Tests that use the same shared service form a group, those that run Dagster's daemon another one,
+all others go by file; pytest-xdist gives each
 group to one worker, the longest first, so that a set of services is started once, runs beside the
 other workers' tests, and is stopped after its group. ``costs.json`` beside this file says how long
 each test file takes; `tests.run.costs` writes it.
@@ -37,6 +38,8 @@ _FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 def group_of(item: pytest.Item) -> str:
     """Return the name of a test's group."""
+    if item.get_closest_marker("daemon") is not None:
+        return "daemon"
     marked = {name for mark in item.iter_markers("services") for name in mark.args}
     fixtures = set(getattr(item, "fixturenames", ()))
     for fixture, service in _FIXTURES.items():

@@ -6,6 +6,7 @@ from flywheel.calibration import Calibration
 from flywheel.calibration.isotonic import PointsCurve
 from flywheel.review.batches import sample_batch
 from flywheel.review.candidates import read_candidates
+from flywheel.review.windows import ReviewWindow
 from tests.fakes.review_world import END, START, answer, classification, put_answers
 
 # Calibrating moves every answer to the same chance: only the runner-up tells them apart then.
@@ -29,7 +30,20 @@ def test_candidates_carry_the_margin(lake):
     """An answer with a margin has it as a candidate, one without has none."""
     chosen = workload()
     put_answers(lake, chosen, [answer(0, margin=0.12), answer(1)])
-    assert [one.margin for one in read_candidates(lake, chosen.id, START, END)] == [0.12, None]
+    window = ReviewWindow(
+        batch_id="b",
+        period="2026Q1",
+        start=START,
+        end=END,
+        frame_start=START,
+        landed_through=END,
+        budget=2,
+        answers=2,
+        reason="",
+        drawn_at=END,
+    )
+    found = read_candidates(lake, chosen.id, window, late_after=None)
+    assert [one.margin for one in found] == [0.12, None]
 
 
 @pytest.mark.parametrize(
