@@ -10,17 +10,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
+from typing import Literal
 
 from bench.decisions.labelled_files import LABELLED_FILES, LabelledFile
+from bench.decisions.text_learner import Corpus, TextLearner
 from bench.figure import Figure
 from flywheel.review.candidates import Candidate
 from flywheel.review.sampling import choose_items
 from flywheel.review.strategies import STRATEGIES, Answers
-from flywheel.similarity.sentence_vectors import Vectors, encode_sentences
 from flywheel.simulate.labelled import LabelledRow, Split, split_labelled
 from flywheel.simulate.spread import Spread, paired_difference, spread_of
 from flywheel.turn.simulation_plan import SimulationPlan, simulated_workload
@@ -59,7 +56,6 @@ _ARMS: tuple[Arm, ...] = (
     "cluster_margin",
     "policy",
 )
-Numbers = npt.NDArray[np.float64]
 Accuracies = list[list[float]]
 """By seed, by quarter."""
 
@@ -74,7 +70,7 @@ def _rows_of(file: LabelledFile) -> list[Figure]:
         missing = f"skipped: no data in {file.folder}"
         return [Figure(f"{file.name}: questions", "", missing, "measured", met=False)]
     train, test = file.read()
-    corpus = _Corpus([row.text for row in (*train, *test)])
+    corpus = Corpus([row.text for row in (*train, *test)])
     arms: dict[Arm, Accuracies] = {name: [] for name in _ARMS}
     for seed in _SEEDS:
         split = split_labelled(
@@ -92,7 +88,7 @@ def _rows_of(file: LabelledFile) -> list[Figure]:
 
 
 def _new_labels_row(
-    name: str, corpus: "_Corpus", train: list[LabelledRow], test: list[LabelledRow], count: int
+    name: str, corpus: Corpus, train: list[LabelledRow], test: list[LabelledRow], count: int
 ) -> Figure:
     # Some labels appear in the second quarter: how well are they answered at its end?
     arms: dict[Arm, list[float]] = {"policy": [], "random": []}
@@ -166,7 +162,7 @@ def _mean(values: Sequence[float]) -> float:
 
 @dataclass
 class _Stream:
-    corpus: "_Corpus"
+    corpus: Corpus
     split: Split
     test: list[LabelledRow]
     seed: int
@@ -176,7 +172,7 @@ class _Stream:
         labels, asked = list(self.split.seed), [row.text for row in self.split.seed]
         budget = len(labels)
         workload = _workload(sorted({row.label for row in labels}), budget, self.seed)
-        learner = _Learner(self.corpus, labels)
+        learner = TextLearner(self.corpus, labels)
         accuracy = []
         for number, rows in enumerate(self.split.quarters):
             seed = self.seed * 10 + number
@@ -189,14 +185,14 @@ class _Stream:
                 judged = trained = order[:budget]
             asked += [rows[place].text for place in judged]
             labels += [rows[place] for place in trained]
-            learner = _Learner(self.corpus, labels)
+            learner = TextLearner(self.corpus, labels)
             accuracy.append(learner.accuracy(self.test))
         return accuracy
 
 
 def _by_policy(
     workload: Workload,
-    learner: "_Learner",
+    learner: TextLearner,
     rows: list[LabelledRow],
     asked: list[str],
     *,
@@ -246,53 +242,3 @@ def _workload(labels: list[str], budget: int, seed: int) -> Workload:
         recipe={},
     )
     return simulated_workload(plan, labels)
-
-
-class _Corpus:
-    # Every text's words and sentence vector, once a file: a stream reads them by row.
-    def __init__(self, texts: Sequence[str]) -> None:
-        from sklearn.feature_extraction.text import CountVectorizer
-
-        unique = sorted(set(texts))
-        self._place = {text: place for place, text in enumerate(unique)}
-        self._words = CountVectorizer(ngram_range=(1, 2)).fit_transform(unique)
-        self._vectors = encode_sentences(unique)
-
-    def vectors(self, rows: Sequence[LabelledRow]) -> Vectors:
-        """Return the sentence vector of each row."""
-        return self._vectors[[self._place[row.text] for row in rows]]
-
-    def words(self, rows: Sequence[LabelledRow]) -> Any:
-        """Return the counts of words and pairs of words of each row, a sparse matrix."""
-        return self._words[[self._place[row.text] for row in rows]]
-
-
-class _Learner:
-    # TF-IDF and logistic regression as in `flywheel simulate`, by a solver that stops a tenth of a
-    # second into what the exact one takes three for, at the same accuracy (within 0.001).
-    def __init__(self, corpus: _Corpus, rows: Sequence[LabelledRow]) -> None:
-        from sklearn.feature_extraction.text import TfidfTransformer
-        from sklearn.linear_model import LogisticRegression
-
-        counts = corpus.words(rows)
-        self._corpus = corpus
-        self._columns = np.flatnonzero(counts.getnnz(axis=0))  # words that the labels have shown
-        self._weights = TfidfTransformer(sublinear_tf=True)
-        matrix = self._weights.fit_transform(counts[:, self._columns])
-        self._model = LogisticRegression(
-            C=20.0, solver="saga", tol=1e-2, max_iter=500, random_state=0
-        ).fit(matrix, [row.label for row in rows])
-
-    def _matrix(self, rows: Sequence[LabelledRow]) -> Any:
-        return self._weights.transform(self._corpus.words(rows)[:, self._columns])
-
-    def answer(self, rows: Sequence[LabelledRow]) -> tuple[list[str], Numbers, Numbers]:
-        """Return label, confidence and margin of each row's text."""
-        chances = self._model.predict_proba(self._matrix(rows))
-        two = np.partition(chances, -2, axis=1)[:, -2:]
-        labels = [str(label) for label in self._model.classes_[chances.argmax(axis=1)]]
-        return labels, two[:, 1], two[:, 1] - two[:, 0]
-
-    def accuracy(self, rows: Sequence[LabelledRow]) -> float:
-        """Return the share of rows that are answered right."""
-        return float(self._model.score(self._matrix(rows), [row.label for row in rows]))

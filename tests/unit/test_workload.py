@@ -35,6 +35,7 @@ def test_the_demos_workload_loads(repository):
         ({"cadence": "weekly"}, ["cadence", "'monthly', 'quarterly' or 'yearly'", "weekly"]),
         ({"review": {"bugdet": 3}}, ["review.bugdet", "budget", "overlap"]),
         ({"review": {"shares": {"control": 0.9}}}, ["review.shares", "add up to 1.65"]),
+        ({"review": {"strategy": "k_center"}}, ["review.strategy", "cluster_margin", "random"]),
         ({"task": {"type": "chat"}}, ["task", "'classification', 'extraction'"]),
         ({"task": {"type": "classification", "x": 1}}, ["task.classification.x", "type"]),
         ({"id": "Bad-Id"}, ["id", "pattern"]),
