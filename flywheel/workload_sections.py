@@ -162,6 +162,11 @@ class ReviewPolicy(Strict):
         return control_items(self.control_drop) / self._items
 
     @property
+    def control_items_a_period(self) -> float:
+        """Control items that a period's budget pays for."""
+        return self.control_share * self._items
+
+    @property
     def _items(self) -> float:
         # An overlapped item costs two more judgments than another one, its adjudication included.
         return self.budget * (1 - self.gold) / (1 + 2 * self.overlap)

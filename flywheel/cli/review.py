@@ -38,9 +38,11 @@ _WORKLOAD = typer.Argument(help="id of the workload")
 def push(
     workload_id: str = _WORKLOAD,
     since: datetime | None = typer.Option(
-        None, help="event time (UTC); default: the last batch, or a week before --until"
+        None, help="event time (UTC); default: a week before --until, within its period"
     ),
-    until: datetime | None = typer.Option(None, help="event time (UTC); default: whole days"),
+    until: datetime | None = typer.Option(
+        None, help="event time (UTC); default: now where another option names a window"
+    ),
     budget: int | None = typer.Option(None, min=1, help="judgments; default: the period's pace"),
 ) -> None:
     """Choose what people are asked about and put it into the queue.

@@ -13,15 +13,12 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 
+from flywheel.control_size import LIMIT
 from flywheel.control_slice import ControlDay, wilson_interval
 from flywheel.drift.report import QualityShift
 
 __all__ = ["LIMIT", "MINIMUM_AFTER", "MINIMUM_BEFORE", "fall_statistic", "quality_shift"]
 
-# With a look every day, 1 to 5 of 100 streams of constant accuracy pass this limit within 60 days,
-# at 1 to 30 judged items a day and an accuracy from 0.7 to 0.97, and one in five within a year
-# (bench/decisions/quality.py repeats it).
-LIMIT = 3.5
 # Items judged before and after a possible change: less says nothing about a level.
 MINIMUM_BEFORE, MINIMUM_AFTER = 20, 10
 

@@ -7,6 +7,7 @@ Nothing is measured here: the answer follows from the settings, so that `flywhee
 from dataclasses import dataclass
 from math import ceil
 
+from flywheel.control_size import FALLS_AFTER, LEVEL
 from flywheel.drift.quality import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_statistic
 from flywheel.periods import Cadence
 from flywheel.workload import Workload
@@ -15,8 +16,6 @@ __all__ = ["QualityPromise", "days_to_see", "quality_promise", "smallest_drop"]
 
 _DAYS: dict[Cadence, float] = {"monthly": 30.4, "quarterly": 91.3, "yearly": 365.25}
 _PERIOD: dict[Cadence, str] = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
-# Assumed until production has shown its own level, and when in a period accuracy falls.
-_LEVEL, _FALLS_AFTER = 0.9, 1 / 3
 _LONGEST_DAYS = 3_650
 _HALVINGS = 40
 _MOST_ITEMS = 1e7
@@ -61,8 +60,8 @@ class QualityPromise:
         needed = "No number of items" if self.items_needed is None else str(self.items_needed)
         return (
             f"{text}; a fall of {self.drop:g} (drift.quality_drop) is {when}. {needed} a "
-            f"{self.period} would show it in time: raise review.budget or "
-            "review.shares.control, or raise drift.quality_drop"
+            f"{self.period} would show it in time: raise review.budget or the control slice "
+            "(review.shares.control or review.control_drop), or raise drift.quality_drop"
         )
 
 
@@ -116,11 +115,11 @@ def quality_promise(workload: Workload, *, level: float | None = None) -> Qualit
         workload: budget, share of control items, cadence and the fall that counts.
         level: accuracy in production; by default 0.9 is assumed.
     """
-    level = level or _LEVEL
+    level = level or LEVEL
     drop = min(workload.drift.quality_drop, level)
-    items = workload.review.budget * workload.review.shares.control
+    items = workload.review.control_items_a_period
     days = _DAYS[workload.cadence]
-    before = items * _FALLS_AFTER
+    before = items * FALLS_AFTER
     return QualityPromise(
         level=level,
         drop=workload.drift.quality_drop,
@@ -134,7 +133,7 @@ def quality_promise(workload: Workload, *, level: float | None = None) -> Qualit
 
 def _items_needed(drop: float, level: float) -> int | None:
     def shows(items: float) -> bool:
-        before, after = items * _FALLS_AFTER, items * (1 - _FALLS_AFTER)
+        before, after = items * FALLS_AFTER, items * (1 - FALLS_AFTER)
         enough = before >= MINIMUM_BEFORE and after >= MINIMUM_AFTER
         return enough and _visible(before, after, level, drop)
 

@@ -71,7 +71,7 @@ def _what_to_collect(rules: GateRules, pair: PairedAccuracy) -> str:
         )
     return (
         f"undecided; about {more} more cases would decide if the difference stays: judge so many "
-        "more control items (review.budget, review.shares.control), which lengthen the holdout, "
+        "more control items (review.budget, the share of the control slice), which lengthen the holdout, "
         "then start a new attempt"
     )
 

@@ -255,7 +255,7 @@ class Sampler:
             self.lake,
             self.workload.id,
             window,
-            late_after=None if frontier is None else frontier.landed_through,
+            late_after=_late_after(window, frontier),
             answering=self.answering,
             complaints_expire=self.workload.review.complaints_expire,
         )
@@ -309,6 +309,13 @@ class Sampler:
             window_end=plan.end,
             note=plan.reason,
         )
+
+
+def _late_after(window: ReviewWindow, frontier: Frontier | None) -> datetime | None:
+    # A window that ends before the frontier takes no late answers: they belong to the next one.
+    if frontier is None or window.end < frontier.end:
+        return None
+    return frontier.landed_through
 
 
 def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -> Candidate:

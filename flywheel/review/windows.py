@@ -142,9 +142,11 @@ def frontier_of(windows: Sequence[ReviewWindow], now: datetime) -> Frontier | No
     drawn = valid_windows(windows, now)
     if not drawn:
         return None
-    landed = [window.landed_through for window in drawn if window.landed_through is not None]
+    end = max(window.end for window in drawn)
+    # A window of the past, pushed by hand, took none of what had landed late by then.
+    landed = [w.landed_through for w in drawn if w.end == end and w.landed_through is not None]
     return Frontier(
-        end=max(window.end for window in drawn),
+        end=end,
         landed_through=max(landed, default=None),
         begun=min(window.start for window in drawn),
     )

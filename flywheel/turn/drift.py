@@ -77,8 +77,9 @@ def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromi
 
     now = platform.clock.now()
     start = now - timedelta(days=_LEVEL_DAYS)
-    level = control_accuracy(platform.lake, workload, start, now).accuracy
-    return quality_promise(workload, level=level)
+    judged = control_accuracy(platform.lake, workload, start, now)
+    champion = judged.by_release.get(platform.state.champion(workload.id))
+    return quality_promise(workload, level=None if champion is None else champion.accuracy)
 
 
 def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:

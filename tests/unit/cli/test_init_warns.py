@@ -15,6 +15,6 @@ def written(tmp_path, monkeypatch):
 
 
 def test_init_says_what_its_defaults_cannot_see(written):
-    """A hundred control items a quarter cannot show a fall of 0.05: said before anybody waits."""
-    assert "note: 100 control items a quarter" in written
+    """Seventy-nine control items a quarter cannot show a fall of 0.05: said before anybody waits."""
+    assert "note: 79 control items a quarter" in written
     assert "a fall of 0.05 (drift.quality_drop) is never seen" in written

@@ -45,16 +45,17 @@ def test_time_helps_only_where_the_level_is_known_well_enough():
 
 
 def test_default_settings_are_warned_about():
-    """A hundred control items a quarter cannot show a fall of 0.05, and the note says what could."""
+    """Seventy-nine control items a quarter cannot show a fall of 0.05, and the note says what could."""
     promise = quality_promise(classification(review={}))
     assert not promise.holds
     assert promise.smallest > 0.2
     assert f"{promise.items_needed} a quarter" in promise.sentence
-    enough = ReviewPolicy(budget=4 * promise.items_needed)
+    judgments = promise.items_needed / (ReviewPolicy().control_items_a_period / 400)
+    enough = ReviewPolicy(budget=int(1.01 * judgments))
     kept = quality_promise(classification().model_copy(update={"review": enough}))
     assert kept.holds
     assert kept.days < 62
-    barely = ReviewPolicy(budget=int(3.9 * promise.items_needed))
+    barely = ReviewPolicy(budget=int(0.97 * judgments))
     assert not quality_promise(classification().model_copy(update={"review": barely})).holds
 
 

@@ -277,6 +277,21 @@ def test_every_answer_is_in_one_frame(lake, queue):
     assert [row["frame_start"] for row in rows[1:]] == [row["window_end"] for row in rows[:-1]]
 
 
+def test_push_for_a_past_window_leaves_late_answers_to_the_next_one(lake, queue):
+    """What landed late lies outside of a window that ended before the frontier, and is not lost."""
+    workload = classification(review={"budget": 4000, "overlap": 0.0, "gold": 0.0})
+    put_day(lake, workload, 0)
+    sample_due(lake, queue, workload, now=START + DAY)
+    late = [answer(50_000, timestamp=START + timedelta(hours=20))]
+    put_answers(lake, workload, late, offset=50_000, landed_at=START + 1.2 * DAY)
+    past = {"window_start": START, "window_end": START + 0.5 * DAY, "budget": 3}
+    sample_batch(lake, queue, workload, now=START + 1.3 * DAY, **past)
+    put_day(lake, workload, 1)
+    sample_due(lake, queue, workload, now=START + 2 * DAY)
+    rows = lake.rows("select answers from review_windows order by number")
+    assert rows[-1]["answers"] == 21
+
+
 def test_window_that_was_cut_off_before_its_items_is_drawn_again(lake, queue, monkeypatch):
     """Closed and without items, it keeps its bounds, its budget and its moment."""
     workload = classification()
