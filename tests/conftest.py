@@ -27,6 +27,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 os.environ["WANDB_DISABLED"] = "true"
+# pytest-xdist sets it for its workers; what they print goes to no terminal.
+os.environ.pop("COLUMNS", None)
 # Several tests run at a time: threads of one that spin for a core which another has help nobody.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test reads or writes the deployment of the person who runs it.

@@ -176,8 +176,9 @@ class _Simulation:
             collect_reviews(self.platform, self.workload)
         rows = self.platform.lake.rows(
             "select count(*) n from latest_annotations a join review_items r using (item_id) "
-            "where r.event_time >= $start and r.event_time < $end and not a.deleted",
-            {"start": start, "end": end},
+            "where r.chosen_at >= $chosen and r.chosen_at < $until and not a.deleted",
+            # Everything of a quarter is asked after its end, checks of older labels included.
+            {"chosen": end, "until": quarter_bounds(quarter + 1)[1]},
         )
         return int(rows[0]["n"])
 
@@ -232,7 +233,8 @@ class _Simulation:
         state = self.platform.state
         ended = quarter_bounds(quarter)[1] if quarter else FIRST_QUARTER
         for cycle in state.open_cycles(self.workload.id):
-            # It answers the next quarter, as if promoted: no figure rests on older control items.
+            # It answers the next quarter, as if promoted. There is no gate whose calibration would
+            # rest on control items: they are released a cycle earlier than in production.
             for release in state.releases(self.workload.id):
                 if release.cycle == cycle.name:
                     state.change_release(release.release, promoted_at=ended)
