@@ -5,7 +5,7 @@ cases never. The must-not-lose suite holds cases of earlier evaluation sets only
 nothing from training.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -159,12 +159,22 @@ def _conflicting(examples: Iterable[Example]) -> set[str]:
     by_input: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         by_input[example.input_hash].append(example)
-    return {
-        example.correction_id
-        for group in by_input.values()
-        if len({example.key for example in group}) > 1
-        for example in group
-    }
+    conflicts: set[str] = set()
+    for group in by_input.values():
+        answer = _answer_of(group)
+        conflicts |= {example.correction_id for example in group if example.key != answer}
+    return conflicts
+
+
+def _answer_of(group: Sequence[Example]) -> str | None:
+    # One misjudged control item, judged once and blind, must not take a frequent text from training:
+    # it gives way to the other rows, and to most of the control rows where there are no others.
+    others = {example.key for example in group if example.slice != "control"}
+    if others:
+        return others.pop() if len(others) == 1 else None
+    counts = Counter(example.key for example in group).most_common(2)
+    tied = len(counts) > 1 and counts[0][1] == counts[1][1]
+    return None if tied else counts[0][0]
 
 
 def _leaked(

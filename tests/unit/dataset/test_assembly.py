@@ -187,6 +187,30 @@ def test_same_input_with_two_answers_is_a_conflict():
     assert reasons(made) == {"i00050": "conflict", "i00051": "conflict"}
 
 
+@pytest.mark.parametrize(
+    ("others", "control", "conflicts"),
+    [
+        ("aaa", "b", "b"),
+        ("a", "bb", "bb"),
+        ("a", "ab", "b"),
+        ("ab", "a", "aba"),
+        ("", "aab", "b"),
+        ("", "ab", "ab"),
+        ("", "aabb", "aabb"),
+        ("", "aabbc", "aabbc"),
+    ],
+)
+def test_released_control_row_gives_way_in_a_conflict(others, control, conflicts):
+    """It gives way to the other rows of its text; among control rows alone most of them decide."""
+    found = [example(n) for n in range(40)]
+    slices = ["uncertain"] * len(others) + ["control"] * len(control)
+    for number, (key, slice_) in enumerate(zip(others + control, slices, strict=True), start=50):
+        found.append(example(number, input="it leaks", key=key, slice=slice_))
+    made = put(found, windows=control_windows(holdout_since=LATER), golden=[])
+    left_out = [one.example for one in made.excluded if one.reason == "conflict"]
+    assert sorted(one.key for one in left_out) == sorted(conflicts)
+
+
 def test_repeated_inputs_are_kept_once():
     """Of equal rows one stays, the one that shows a rejected answer."""
     found = [example(n) for n in range(40)]
