@@ -29,9 +29,10 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         freshness_policy=DAILY,
         description=(
             "The batch that people review, within the period's budget: the control slice (drawn at "
-            "random, judged blind, never trained on), uncertain answers in the order of the workload's "
-            "strategy, novel answers (groups far from everything known), flagged ones, and gold "
-            "items (answers that people agreed on, asked again to measure the annotators)."
+            "random, judged blind, not trained on while a figure rests on it), uncertain answers in "
+            "the order of the workload's strategy, novel answers (groups far from everything known), "
+            "flagged ones, and gold items (answers that people agreed on, asked again to measure the "
+            "annotators)."
         ),
         **described(workload, "review", kinds={"deltalake"}),
     )

@@ -5,7 +5,7 @@ cases never. The must-not-lose suite holds cases of earlier evaluation sets only
 nothing from training.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from flywheel.similarity.near_duplicates import NearDuplicates, closest_matches
 from flywheel.snapshots import FixedCase
 from flywheel.workload import Workload
 
-__all__ = ["Assembly", "Earlier", "assemble", "check_leakage"]
+__all__ = ["Assembly", "Earlier", "assemble", "check_leakage", "in_force"]
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def assemble(
             only others cover is left out, and a row that none covers may be trained on.
         fixed: cases that promoted releases fixed; with those that the workload's gates name they
             are the must-not-lose suite.
-        earlier: evaluation sets of earlier snapshots.
+        earlier: evaluation sets of earlier snapshots, as far as they are `in_force`.
     """
-    earlier = _in_force(earlier or Earlier(), examples, windows)
+    earlier = earlier or Earlier()
     fixed = fixed or {}
     held = fixed.keys() | set(workload.gates.must_hold)
     threshold = workload.review.near_duplicate
@@ -125,13 +125,14 @@ def check_leakage(
 ) -> None:
     """Refuse a training set that overlaps an evaluation set of this or an earlier snapshot.
 
+    ``earlier`` is what `assemble` was given.
+
     Raises:
         LeakageError: an id, an input or nearly an input is on both sides, or a figure rests on a
             control row that would be trained on.
     """
     train = assembly.train
     evaluation = assembly.evaluation
-    earlier = _in_force(earlier, train, windows)
     found = _leaked(train, evaluation, threshold) | _seen_before(train, earlier)
     found |= {e.correction_id for e in train if figures_of(e, windows)}
     found |= {e.correction_id for e in train} & {e.correction_id for e in evaluation}
@@ -143,9 +144,14 @@ def check_leakage(
         )
 
 
-def _in_force(
+def in_force(
     earlier: Earlier, examples: Iterable[Example], windows: Sequence[FigureWindow]
 ) -> Earlier:
+    """Return the earlier evaluation sets that still bar training.
+
+    ``examples`` are all accepted rows: a released one that is left out as a duplicate measures
+    nothing either, so that its text may be trained on in another row.
+    """
     return earlier.unless_released({e.inference_id for e in examples if released(e, windows)})
 
 
@@ -153,12 +159,22 @@ def _conflicting(examples: Iterable[Example]) -> set[str]:
     by_input: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         by_input[example.input_hash].append(example)
-    return {
-        example.correction_id
-        for group in by_input.values()
-        if len({example.key for example in group}) > 1
-        for example in group
-    }
+    conflicts: set[str] = set()
+    for group in by_input.values():
+        answer = _answer_of(group)
+        conflicts |= {example.correction_id for example in group if example.key != answer}
+    return conflicts
+
+
+def _answer_of(group: Sequence[Example]) -> str | None:
+    # One misjudged control item, judged once and blind, must not take a frequent text from training:
+    # it gives way to the other rows, and to most of the control rows where there are no others.
+    others = {example.key for example in group if example.slice != "control"}
+    if others:
+        return others.pop() if len(others) == 1 else None
+    counts = Counter(example.key for example in group).most_common(2)
+    tied = len(counts) > 1 and counts[0][1] == counts[1][1]
+    return None if tied else counts[0][0]
 
 
 def _leaked(
@@ -176,6 +192,7 @@ def _leaked(
 
 
 def _seen_before(examples: Iterable[Example], earlier: Earlier) -> set[str]:
+    earlier = earlier.unless_released(frozenset())
     return {
         example.correction_id
         for example in examples

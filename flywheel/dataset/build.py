@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage
+from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage, in_force
 from flywheel.dataset.control_windows import control_windows, describe_control
 from flywheel.dataset.disputes import read_disputes
 from flywheel.dataset.examples import Example, Excluded, read_examples
@@ -78,13 +78,13 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
     retired: list[Excluded] = []
     if golden_from is not None:
         golden, retired = carry_golden(lake, workload, mapping, golden_from, hash_key)
-    earlier = _earlier(lake, workload.id)
     windows = control_windows(
         holdout_since=holdout_since,
         quality_since=None if champion is None else champion.promoted_at,
         champion=None if champion is None else champion.release,
         calibrated_on=_calibrated_on(lake, workload.id, champion),
     )
+    earlier = in_force(_earlier(lake, workload.id), examples, windows)
     assembly = assemble(
         workload,
         examples,

@@ -173,7 +173,8 @@ def _new_label_ids(state: State, workload: Workload, champion: str) -> frozenset
 
 
 def _calibrated(cases: Sequence[CaseResult]) -> Calibration:
-    # The holdout comes from the control slice: judged, never trained on, not chosen by confidence.
+    # The holdout comes from the control slice: judged, not trained on by this candidate, and not
+    # chosen by confidence.
     held = [
         case
         for case in cases

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from flywheel.workload import Workload
 
 __all__ = [
+    "LABEL_CHECKS",
     "UNTOUCHED",
     "Annotation",
     "AnnotationKind",
@@ -18,6 +19,8 @@ __all__ = [
     "ReviewSlice",
 ]
 
+# How the batch of an adjudication ends that checks a label which nobody disputed.
+LABEL_CHECKS = "-labels"
 UNTOUCHED = "0-0"
 ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "gold", "adjudication"]
 AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]

@@ -14,7 +14,7 @@ from math import floor
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.periods import period_name
-from flywheel.ports.review_queue import ReviewItem
+from flywheel.ports.review_queue import LABEL_CHECKS, ReviewItem
 from flywheel.review.label_errors import doubtful_labels
 from flywheel.review.merge import adjudication_of
 from flywheel.review.sent_items import SentItem, spending
@@ -22,7 +22,6 @@ from flywheel.workload import Workload
 
 __all__ = ["allowed_checks", "choose_checks", "is_label_check"]
 
-_BATCH = "-labels"
 # Who has not judged for so long may have left, as with gold items.
 _PRESENT = timedelta(days=90)
 # The newest are enough to judge each other by, and are fitted in seconds.
@@ -54,7 +53,7 @@ WHERE workload_id = $workload AND batch_id = $batch
 
 def is_label_check(item: ReviewItem) -> bool:
     """Say whether an adjudication was asked for because a label looked wrong, not for a dispute."""
-    return item.slice == "adjudication" and item.batch_id.endswith(_BATCH)
+    return item.slice == "adjudication" and item.batch_id.endswith(LABEL_CHECKS)
 
 
 def allowed_checks(share: float, *, budget: int, sent: int, held_back: int, checked: int) -> int:
@@ -103,7 +102,7 @@ def choose_checks(
 
 def _room(lake: Lake, workload: Workload, period: str) -> int:
     used = spending(lake, workload.id, period)
-    asked = {"workload": workload.id, "batch": f"{period}{_BATCH}"}
+    asked = {"workload": workload.id, "batch": f"{period}{LABEL_CHECKS}"}
     return allowed_checks(
         workload.review.label_checks,
         budget=workload.review.budget,
@@ -127,7 +126,7 @@ def _check(entry: SentItem, period: str, now: datetime) -> ReviewItem:
     # Neither the accepted label nor the likely one is shown: the check is a judgment of its own.
     return replace(
         adjudication_of(entry, now),
-        batch_id=f"{period}{_BATCH}",
+        batch_id=f"{period}{LABEL_CHECKS}",
         reason="the accepted label is unusual for such a text: decide again",
         model_output=None,
         confidence=None,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage
+from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage, in_force
 from flywheel.dataset.control_windows import control_windows
 from flywheel.dataset.examples import Example
 from flywheel.errors import LeakageError
@@ -35,7 +35,8 @@ def example(number, **changes):
 
 def put(found, **options):
     """Assemble with the defaults of these tests."""
-    options = {"golden": None, "windows": EVERYTHING} | options
+    options = {"golden": None, "windows": EVERYTHING, "earlier": Earlier()} | options
+    options["earlier"] = in_force(options["earlier"], found, options["windows"])
     return assemble(classification(golden_size=20), found, **options)
 
 
@@ -86,7 +87,9 @@ def test_control_row_trains_once_no_figure_rests_on_it():
     windows = control_windows(holdout_since=LATER)
     made = put(found, windows=windows, earlier=held, golden=[])
     assert "i00050" in ids(made.train)
-    check_leakage(made, held, 0.85, windows)
+    check_leakage(made, in_force(held, found, windows), 0.85, windows)
+    with pytest.raises(LeakageError):
+        check_leakage(made, held, 0.85, windows)
 
 
 def test_released_row_stays_out_where_its_text_is_still_measured_with():
@@ -182,6 +185,30 @@ def test_same_input_with_two_answers_is_a_conflict():
     ]
     made = put(found)
     assert reasons(made) == {"i00050": "conflict", "i00051": "conflict"}
+
+
+@pytest.mark.parametrize(
+    ("others", "control", "conflicts"),
+    [
+        ("aaa", "b", "b"),
+        ("a", "bb", "bb"),
+        ("a", "ab", "b"),
+        ("ab", "a", "aba"),
+        ("", "aab", "b"),
+        ("", "ab", "ab"),
+        ("", "aabb", "aabb"),
+        ("", "aabbc", "aabbc"),
+    ],
+)
+def test_released_control_row_gives_way_in_a_conflict(others, control, conflicts):
+    """It gives way to the other rows of its text; among control rows alone most of them decide."""
+    found = [example(n) for n in range(40)]
+    slices = ["uncertain"] * len(others) + ["control"] * len(control)
+    for number, (key, slice_) in enumerate(zip(others + control, slices, strict=True), start=50):
+        found.append(example(number, input="it leaks", key=key, slice=slice_))
+    made = put(found, windows=control_windows(holdout_since=LATER), golden=[])
+    left_out = [one.example for one in made.excluded if one.reason == "conflict"]
+    assert sorted(one.key for one in left_out) == sorted(conflicts)
 
 
 def test_repeated_inputs_are_kept_once():

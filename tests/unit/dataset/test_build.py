@@ -248,6 +248,24 @@ def test_holdout_is_trained_on_once_no_figure_rests_on_it(lake, tmp_path):
     assert third.exclusions == {"duplicate": 10}
 
 
+@pytest.mark.parametrize("twin", ["control", "seed"])
+def test_released_text_trains_in_whichever_row_is_not_a_duplicate(lake, tmp_path, twin):
+    """A released row that loses to its twin does not bar their text: nothing is measured with it."""
+    same = {"input": text(100), "output": truth(100)}
+    twins = {"control": correction(200, slice="control", **same),
+             "seed": correction(200, source="seed", slice=None, **same)}  # fmt: skip
+    put_corrections(lake, classification(), [*rows(60), *rows(10, 100, slice="control")])
+    put_corrections(lake, classification(), [twins[twin]])
+    first = build(lake, tmp_path)
+    options = {"golden_from": first.folder, "holdout_since": LATER}
+    champion = Champion("r2", LATER, "0" * 32)
+    second = build(lake, tmp_path, cycle="2026Q3-1", champion=champion, **options)
+    assert second.counts["holdout"] == 0
+    assert second.exclusions == {"duplicate": 1}
+    expected = "i00100" if twin == "control" else "i00200"
+    assert {"i00100", "i00200"} & ids(second, "train") == {expected}
+
+
 def test_release_of_control_rows_gives_one_hash_for_one_log(tmp_path):
     """What was held out is read from the membership, in whatever order the lake holds it."""
     found = rows(60) + rows(10, 100, slice="control")

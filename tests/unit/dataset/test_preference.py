@@ -10,6 +10,7 @@ from flywheel.dataset.examples import Example, example_from
 from flywheel.dataset.lineage import snapshots_with_inference
 from flywheel.dataset.preference import Disputes, Preference, choose_pairs, edited
 from flywheel.label_mapping import AnswerMapping
+from flywheel.ports.review_queue import LABEL_CHECKS
 from flywheel.review.sent_items import item_rows
 from flywheel.snapshots import read_rows, verify_snapshot
 from flywheel.workload import PreferenceRecipe, Workload
@@ -258,3 +259,26 @@ def test_disputes_of_the_lake_make_no_pair(lake, tmp_path):
     after = {row["inference_id"] for row in read_rows(snapshot.folder, "preference")}
     assert before - after == {settled, once, same_text}
     assert snapshot.preference["exclusions"] == {"disputed": 3}
+
+
+def test_label_check_is_a_dispute_only_where_it_changed_the_answer(lake, tmp_path):
+    """A check that confirmed the label bars neither its correction nor the rows of its text."""
+    put_rows(lake)
+    workload = asking()
+    pairs = read_rows(build(lake, tmp_path, workload).folder, "preference")
+    before = {row["inference_id"] for row in pairs}
+    confirmed, waiting, changed = sorted(before)[:3]
+    batch = {"slice": "adjudication", "batch_id": f"2026Q2{LABEL_CHECKS}"}
+    checks = [
+        review_item(workload, n, inference_id=name, input=text(int(name[1:])), **batch)
+        for n, name in enumerate((confirmed, waiting, changed))
+    ]
+    times = {check.inference_id: datetime(2026, 1, 1, tzinfo=UTC) for check in checks}
+    lake.append("review_items", item_rows(checks, times))
+    again = correction(int(confirmed[1:]), version=2, original_output="oil fault")
+    old = correction(int(changed[1:]), version=0, output="noise fault")
+    put_corrections(lake, workload, [again, old])
+    snapshot = build(lake, tmp_path, workload)
+    after = {row["inference_id"] for row in read_rows(snapshot.folder, "preference")}
+    assert before - after == {changed}
+    assert snapshot.preference["exclusions"] == {"disputed": 1}
