@@ -1,7 +1,9 @@
 """How an item in which a dispute is decided is named after the item in dispute."""
 
-__all__ = ["adjudication_id", "is_adjudication", "root_of"]
+__all__ = ["LABEL_CHECKS", "adjudication_id", "is_adjudication", "root_of"]
 
+# How the batch of a period's label checks ends: adjudications without a dispute.
+LABEL_CHECKS = "-labels"
 _SECOND = "-adjudication"
 
 

@@ -1,6 +1,7 @@
 """Accepted labels that are probably wrong go to adjudication, a small share of the budget.
 
-The least credible ones are asked first, of somebody who did not give them. What is measured with is
+The least credible ones are asked first, of somebody who did not give them; those that two people
+agreed on are not asked, since one person would overrule two. What is measured with is
 neither asked about nor fitted on: control items on which nobody trains, golden, holdout and
 must-not-lose cases. The seed is fitted on; it was never an item, so that nobody can be asked.
 """
@@ -15,6 +16,7 @@ from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.periods import period_name
 from flywheel.ports.review_queue import ReviewItem
+from flywheel.review.item_ids import LABEL_CHECKS
 from flywheel.review.label_errors import doubtful_labels
 from flywheel.review.merge import adjudication_of
 from flywheel.review.sent_items import SentItem, spending
@@ -22,7 +24,6 @@ from flywheel.workload import Workload
 
 __all__ = ["allowed_checks", "choose_checks", "is_label_check"]
 
-_BATCH = "-labels"
 # Who has not judged for so long may have left, as with gold items.
 _PRESENT = timedelta(days=90)
 # The newest are enough to judge each other by, and are fitted in seconds.
@@ -33,9 +34,9 @@ WITH present AS (
   SELECT DISTINCT annotator FROM latest_annotations
   WHERE workload_id = $workload AND NOT deleted AND updated_at >= $since
 )
-SELECT c.correction_id, c.input, c.output, EXISTS (
+SELECT c.correction_id, c.input, c.output, len(c.annotators) = 1 AND EXISTS (
     SELECT 1 FROM present WHERE NOT list_contains(c.annotators, annotator)
-  ) AS somebody_else
+  ) AS can_be_checked
 FROM latest_corrections AS c
 WHERE c.workload_id = $workload AND c.status = 'accepted' AND c.input IS NOT NULL
   AND coalesce(c.slice, '') <> 'control'
@@ -54,7 +55,7 @@ WHERE workload_id = $workload AND batch_id = $batch
 
 def is_label_check(item: ReviewItem) -> bool:
     """Say whether an adjudication was asked for because a label looked wrong, not for a dispute."""
-    return item.slice == "adjudication" and item.batch_id.endswith(_BATCH)
+    return item.slice == "adjudication" and item.batch_id.endswith(LABEL_CHECKS)
 
 
 def allowed_checks(share: float, *, budget: int, sent: int, held_back: int, checked: int) -> int:
@@ -96,14 +97,14 @@ def choose_checks(
         [row["input"] for row, _ in labeled], [label for _, label in labeled], seed=workload.seed
     )
     chosen = [labeled[doubt.position][0] for doubt in doubtful]
-    names = [row["correction_id"] for row in chosen if row["somebody_else"]]
+    names = [row["correction_id"] for row in chosen if row["can_be_checked"]]
     entries = [roots[name] for name in names if name in roots][:room]
     return [(_check(entry, period, now), entry.event_time) for entry in entries]
 
 
 def _room(lake: Lake, workload: Workload, period: str) -> int:
     used = spending(lake, workload.id, period)
-    asked = {"workload": workload.id, "batch": f"{period}{_BATCH}"}
+    asked = {"workload": workload.id, "batch": f"{period}{LABEL_CHECKS}"}
     return allowed_checks(
         workload.review.label_checks,
         budget=workload.review.budget,
@@ -127,7 +128,7 @@ def _check(entry: SentItem, period: str, now: datetime) -> ReviewItem:
     # Neither the accepted label nor the likely one is shown: the check is a judgment of its own.
     return replace(
         adjudication_of(entry, now),
-        batch_id=f"{period}{_BATCH}",
+        batch_id=f"{period}{LABEL_CHECKS}",
         reason="the accepted label is unusual for such a text: decide again",
         model_output=None,
         confidence=None,
