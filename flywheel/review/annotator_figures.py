@@ -2,7 +2,8 @@
 
 Only items that others decided as well tell anything about a person: gold items, two who agreed, or
 a third who adjudicated. Who works on items of their own has no accuracy, which is no bad one. Whoever
-agreed with another is right by that alone; on gold items a person has no part in the truth.
+agreed with another is right by that alone; on gold items a person has no part in the truth. Label
+checks measure nobody: only suspicious labels are checked, so that whoever gave them would look worse.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
-from flywheel.ports.review_queue import Annotation
+from flywheel.ports.review_queue import LABEL_CHECKS, Annotation
 from flywheel.review.collect import read_annotations
 from flywheel.review.item_ids import is_adjudication
 from flywheel.review.merge import SOURCE
@@ -27,6 +28,10 @@ _TRUTH = """
 WITH decided AS (
   SELECT correction_id, inference_id, output, annotators FROM latest_corrections
   WHERE workload_id = $workload AND source = $source AND status = 'accepted'
+    AND inference_id NOT IN (
+      SELECT inference_id FROM review_items
+      WHERE workload_id = $workload AND slice = 'adjudication' AND ends_with(batch_id, $checks)
+        AND inference_id IS NOT NULL)
 )
 SELECT correction_id AS item_id, false AS gold, output, annotators FROM decided
 UNION ALL
@@ -105,7 +110,7 @@ def annotator_figures(lake: Lake, workload: Workload) -> list[AnnotatorFigures]:
             skipped[annotation.annotator] += 1
         elif not is_adjudication(annotation.item_id):
             by_item[annotation.item_id].append(annotation)
-    asked = {"workload": workload.id, "source": SOURCE}
+    asked = {"workload": workload.id, "source": SOURCE, "checks": LABEL_CHECKS}
     known = {row["item_id"]: row for row in lake.rows(_TRUTH, asked)}
     marks: dict[str, list[_Mark]] = defaultdict(list)
     for item_id, annotations in by_item.items():

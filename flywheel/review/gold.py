@@ -34,7 +34,7 @@ _PRESENT = timedelta(days=90)
 _NEW_ITEM = 3
 
 # Known under another taxonomy may be wrong under this one. Somebody must be there who has not met it,
-# and it is neither being asked again nor in dispute.
+# and it is neither being asked again nor in dispute. A label that was checked is one against one.
 _KNOWN = """
 WITH given AS (
   SELECT item_id, inference_id, annotator, updated_at FROM latest_annotations
@@ -55,7 +55,8 @@ WHERE c.workload_id = $workload AND c.source = 'review' AND c.status = 'accepted
     SELECT 1 FROM review_items AS again
     WHERE again.workload_id = $workload AND again.slice IN ('gold', 'adjudication')
       AND again.inference_id = c.inference_id
-      AND again.item_id NOT IN (SELECT item_id FROM given))
+      AND (again.item_id NOT IN (SELECT item_id FROM given)
+        OR (again.slice = 'adjudication' AND ends_with(again.batch_id, $checks))))
 ORDER BY c.correction_id
 """
 
@@ -76,6 +77,7 @@ def read_known_answers(lake: Lake, workload: Workload, now: datetime) -> list[Kn
             "workload": workload.id,
             "since": now - _PRESENT,
             "taxonomy": workload.taxonomy_version,
+            "checks": LABEL_CHECKS,
         },
     )
     if not rows:

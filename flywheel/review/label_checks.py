@@ -1,6 +1,7 @@
 """Accepted labels that are probably wrong go to adjudication, a small share of the budget.
 
-The least credible ones are asked first, of somebody who did not give them. What is measured with is
+The least credible ones are asked first, of somebody who did not give them; those that two people
+agreed on are not asked, since one person would overrule two. What is measured with is
 neither asked about nor fitted on: control items on which nobody trains, golden, holdout and
 must-not-lose cases. The seed is fitted on; it was never an item, so that nobody can be asked.
 """
@@ -32,9 +33,9 @@ WITH present AS (
   SELECT DISTINCT annotator FROM latest_annotations
   WHERE workload_id = $workload AND NOT deleted AND updated_at >= $since
 )
-SELECT c.correction_id, c.input, c.output, EXISTS (
+SELECT c.correction_id, c.input, c.output, len(c.annotators) = 1 AND EXISTS (
     SELECT 1 FROM present WHERE NOT list_contains(c.annotators, annotator)
-  ) AS somebody_else
+  ) AS can_be_checked
 FROM latest_corrections AS c
 WHERE c.workload_id = $workload AND c.status = 'accepted' AND c.input IS NOT NULL
   AND coalesce(c.slice, '') <> 'control'
@@ -95,7 +96,7 @@ def choose_checks(
         [row["input"] for row, _ in labeled], [label for _, label in labeled], seed=workload.seed
     )
     chosen = [labeled[doubt.position][0] for doubt in doubtful]
-    names = [row["correction_id"] for row in chosen if row["somebody_else"]]
+    names = [row["correction_id"] for row in chosen if row["can_be_checked"]]
     entries = [roots[name] for name in names if name in roots][:room]
     return [(_check(entry, period, now), entry.event_time) for entry in entries]
 

@@ -59,17 +59,26 @@ def decide(
     judgments: Sequence[Judgment], wanted: int, adjudications: Sequence[Judgment] = ()
 ) -> Verdict:
     """Decide an item: an adjudicator's word counts, else everybody must agree."""
+    first = _first_verdict(tuple(judgments), wanted)
+    if not adjudications:
+        return first
     everyone = (*judgments, *adjudications)
-    if adjudications:
-        last = max(adjudications, key=lambda judgment: judgment.annotation.updated_at)
-        # An adjudicator who cannot tell leaves the dispute as it is.
-        status = _settled(last) if last.kind != "cant_tell" else "disputed"
-        return _verdict(status, everyone, last, adjudicated=True)
+    last = max(adjudications, key=lambda judgment: judgment.annotation.updated_at)
+    if last.kind != "cant_tell":
+        return _verdict(_settled(last), everyone, last, adjudicated=True)
+    # An adjudicator who cannot tell leaves the dispute as it is; and where there was none (an
+    # accepted label that was checked), the verdict, which rests on the first judgments alone.
+    if first.status in ("open", "disputed"):
+        return Verdict("disputed", everyone, adjudicated=True)
+    return first
+
+
+def _first_verdict(judgments: tuple[Judgment, ...], wanted: int) -> Verdict:
     if len(judgments) < wanted or not judgments:
-        return Verdict("open", everyone)
+        return Verdict("open", judgments)
     if len({judgment.key for judgment in judgments}) > 1:
-        return Verdict("disputed", everyone)
-    return _verdict(_settled(judgments[0]), everyone, judgments[0], adjudicated=False)
+        return Verdict("disputed", judgments)
+    return _verdict(_settled(judgments[0]), judgments, judgments[0], adjudicated=False)
 
 
 def _settled(judgment: Judgment) -> Status:

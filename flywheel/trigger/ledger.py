@@ -92,11 +92,22 @@ def _failed_calendar(workload: Workload, cycles: list[Cycle], now: datetime) -> 
 
 
 def _new_corrections(lake: Lake, workload: Workload, watermark: datetime | None) -> int:
+    # A check that confirms a label writes a new version with the same output, which is no news.
     rows = lake.rows(
         """
-        SELECT count(*) AS n FROM latest_corrections
-        WHERE workload_id = $workload AND status = 'accepted' AND source <> 'seed'
-          AND ($watermark IS NULL OR accepted_at > $watermark)
+        WITH before AS (
+          SELECT correction_id, status, output FROM corrections
+          WHERE workload_id = $workload AND accepted_at <= $watermark
+          QUALIFY row_number() OVER (
+            PARTITION BY correction_id ORDER BY version DESC, accepted_at DESC) = 1
+        )
+        SELECT count(*) AS n FROM latest_corrections AS c
+        WHERE c.workload_id = $workload AND c.status = 'accepted' AND c.source <> 'seed'
+          AND ($watermark IS NULL OR c.accepted_at > $watermark)
+          AND NOT EXISTS (
+            SELECT 1 FROM before
+            WHERE before.correction_id = c.correction_id AND before.status = 'accepted'
+              AND before.output IS NOT DISTINCT FROM c.output)
         """,
         {"workload": workload.id, "watermark": watermark},
     )

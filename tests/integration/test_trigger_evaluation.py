@@ -70,6 +70,26 @@ def test_an_open_known_answer_keeps_nothing_waiting(world):
     assert due(world)
 
 
+def test_an_open_label_check_keeps_nothing_waiting(world):
+    """It is asked when everybody has finished, of an answer that is accepted already."""
+    root = read_sent(world.platform.lake, world.workload.id)[0]
+    item = replace(
+        root.item,
+        item_id=f"{root.item.item_id}-adjudication",
+        batch_id="2026-labels",
+        slice="adjudication",
+        judgments=1,
+    )
+    world.annotate()
+    world.platform.lake.append(
+        "review_items", item_rows([item], {item.inference_id: root.event_time})
+    )
+    world.move(seconds=1)
+    collect_reviews(world.platform, world.workload)
+    world.move(seconds=1)
+    assert due(world)
+
+
 def test_hour_that_has_passed_is_enough(world):
     """Whatever has happened, the trigger is evaluated every hour."""
     world.move(hours=1)

@@ -1,11 +1,14 @@
 """Labels that look wrong, from the lake to the queue and back; the fit itself has its own tests."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from flywheel.review import label_checks
+from flywheel.review.annotator_figures import annotator_figures
 from flywheel.review.collect import collect
+from flywheel.review.gold import read_known_answers
 from flywheel.review.label_checks import allowed_checks, is_label_check
 from flywheel.review.label_errors import DoubtfulLabel
 from flywheel.review.sent_items import read_sent, spending
@@ -135,3 +138,64 @@ def test_label_is_checked_once(lake, queue, doubt):
     items = [check.item_id for check in checks_of(lake, workload)]
     assert first <= set(items)
     assert len(items) == len(set(items))
+
+
+def test_check_that_cannot_be_told_leaves_the_label_accepted(lake, queue, doubt):
+    """Nobody disputed the label, and nothing is written again."""
+    workload = labeled(lake, queue)
+    collect(lake, queue, workload, now=END)
+    check = checks_of(lake, workload)[0]
+    queue.submit(workload, check.item_id, "ben", kind="cant_tell")
+    assert collect(lake, queue, workload, now=END + DAY).corrections == {}
+    (row,) = correction_of(lake, check)
+    assert (row["status"], row["annotators"], row["version"]) == ("accepted", ["ann"], 1)
+
+
+def test_nobody_overrules_two_who_agreed(lake, queue, doubt):
+    """What two people gave is fitted on, and not asked again."""
+    review = {"budget": 90, "overlap": 1.0, "gold": 0.0, "label_checks": 0.5}
+    workload = classification(review=review)
+    put_answers(lake, workload, [answer(number) for number in range(60)])
+    sample_week(lake, queue, workload, budget=30)
+    tasks = queue.open_tasks(workload.id, "ann")
+    for task in tasks:
+        for name in ("ann", "ben"):
+            queue.submit(workload, task.item_id, name, truth(int(task.inference_id[1:])))
+    # Somebody else is there to be asked, but of one item alone.
+    lone = classification(review=review | {"overlap": 0.0})
+    put_answers(lake, lone, [answer(200, timestamp=END + timedelta(hours=1))], offset=200)
+    sample_week(lake, queue, lone, week=1, now=END + 8 * DAY, budget=3)
+    (new,) = queue.open_tasks(lone.id, "chi")
+    queue.submit(lone, new.item_id, "chi", truth(200))
+    assert collect(lake, queue, workload, now=END + 8 * DAY).verdicts["accepted"] > 2
+    assert len(doubt[0]) > 1
+    assert {check.inference_id for check in checks_of(lake, workload)} <= {new.inference_id}
+
+
+@pytest.mark.parametrize("overturned", [True, False])
+def test_checked_label_measures_nobody_and_is_no_gold(lake, queue, doubt, overturned):
+    """Only suspicious labels are checked, and one person stands against one."""
+    workload = labeled(lake, queue)
+    collect(lake, queue, workload, now=END)
+    check = checks_of(lake, workload)[0]
+    (before,) = correction_of(lake, check)
+    said = '"noise fault"' if before["output"] != '"noise fault"' else '"heat fault"'
+    queue.submit(
+        workload, check.item_id, "ben", json.loads(said if overturned else before["output"])
+    )
+    collect(lake, queue, workload, now=END + DAY)
+    (after,) = correction_of(lake, check)
+    assert after["annotators"] == ["ann", "ben"]
+    figures = {one.annotator: one for one in annotator_figures(lake, workload)}
+    assert (figures["ann"].checked, figures["ann"].accuracy) == (0, None)
+    # Somebody who has not met it must be there for it to be asked as gold.
+    (other,) = queue.open_tasks(workload.id, "chi")[:1]
+    queue.submit(workload, other.item_id, "chi", kind="cant_tell")
+    collect(lake, queue, workload, now=END + DAY)
+    assert read_known_answers(lake, workload, END + DAY) == []
+
+
+def correction_of(lake, check):
+    """Return the latest version of the correction that a check is about, as rows."""
+    root = check.item_id.removesuffix("-adjudication")
+    return lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])

@@ -121,6 +121,34 @@ def test_corrections_count_since_the_last_cycle_without_the_seed(lake, state, wo
     assert gather_signals(lake, state, workload, now=NOW).new_corrections == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "output", "new"),
+    [("accepted", '"oil"', 0), ("accepted", '"heat"', 1), ("disputed", '"oil"', 1)],
+)
+def test_label_that_was_only_confirmed_is_no_new_correction(
+    lake, state, workload, status, output, new
+):
+    """A new version counts where the last cycle could not train on the same answer."""
+    rows = [
+        {
+            "workload_id": workload.id,
+            "correction_id": "c",
+            "version": version,
+            "status": said,
+            "output": answer,
+            "source": "review",
+            "accepted_at": datetime(2026, month, 2, tzinfo=UTC),
+        }
+        for version, said, answer, month in [
+            (1, "accepted", '"oil"', 1),
+            (2, status, '"oil"', 2),
+            (3, "accepted", output, 5),
+        ]
+    ]
+    lake.append("corrections", pa.Table.from_pylist(rows))
+    assert gather_signals(lake, state, workload, now=NOW).new_corrections == new
+
+
 @pytest.mark.parametrize("year", [2000, 2040])
 @pytest.mark.parametrize("others", [0, 1, 8])
 def test_one_wrong_clock_opens_no_cycle(tmp_path, state, workload, year, others):
