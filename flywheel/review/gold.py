@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
+from flywheel.ports.review_queue import LABEL_CHECKS
 from flywheel.review.budget import part_of
 from flywheel.review.sampling import blind_priority, draw
 from flywheel.review.sent_items import SentItem, read_sent
