@@ -279,13 +279,13 @@ def test_every_answer_is_in_one_frame(lake, queue):
 
 def test_push_for_a_past_window_leaves_late_answers_to_the_next_one(lake, queue):
     """What landed late lies outside of a window that ended before the frontier, and is not lost."""
-    workload = classification(review={"budget": 4000, "overlap": 0.0, "gold": 0.0})
+    workload = classification(review={"budget": 400, "overlap": 0.0, "gold": 0.0})
     put_day(lake, workload, 0)
     sample_due(lake, queue, workload, now=START + DAY)
     late = [answer(50_000, timestamp=START + timedelta(hours=20))]
     put_answers(lake, workload, late, offset=50_000, landed_at=START + 1.2 * DAY)
-    past = {"window_start": START, "window_end": START + 0.5 * DAY, "budget": 3}
-    sample_batch(lake, queue, workload, now=START + 1.3 * DAY, **past)
+    past = {"window_start": START + 0.001 * DAY, "window_end": START + 0.5 * DAY, "budget": 3}
+    assert sample_batch(lake, queue, workload, now=START + 1.3 * DAY, **past).items == 3
     put_day(lake, workload, 1)
     sample_due(lake, queue, workload, now=START + 2 * DAY)
     rows = lake.rows("select answers from review_windows order by number")
