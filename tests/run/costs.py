@@ -76,7 +76,8 @@ class _Run:
         self.costs: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self.tests: dict[str, int] = defaultdict(int)
         self.shown = 0.0
-        self.whole = not config.args or config.args == config.getini("testpaths")
+        everything = not config.args or config.args == config.getini("testpaths")
+        self.whole = everything and not (config.option.markexpr or config.option.keyword)
 
     def pytest_report_header(self) -> str | None:
         """Say how long the whole run takes."""
