@@ -21,7 +21,7 @@ from flywheel.review.merge import adjudication_of
 from flywheel.review.sent_items import SentItem, spending
 from flywheel.workload import Workload
 
-__all__ = ["allowed_checks", "choose_checks", "is_label_check"]
+__all__ = ["allowed_checks", "choose_checks"]
 
 # Who has not judged for so long may have left, as with gold items.
 _PRESENT = timedelta(days=90)
@@ -50,11 +50,6 @@ _CHECKED = """
 SELECT count(DISTINCT item_id) AS checks FROM stored.review_items
 WHERE workload_id = $workload AND batch_id = $batch
 """
-
-
-def is_label_check(item: ReviewItem) -> bool:
-    """Say whether an adjudication was asked for because a label looked wrong, not for a dispute."""
-    return item.slice == "adjudication" and item.batch_id.endswith(LABEL_CHECKS)
 
 
 def allowed_checks(share: float, *, budget: int, sent: int, held_back: int, checked: int) -> int:

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from flywheel.ports.review_queue import LABEL_CHECKS
 from flywheel.review import label_checks
 from flywheel.review.annotator_figures import annotator_figures
 from flywheel.review.collect import collect
 from flywheel.review.gold import read_known_answers
-from flywheel.review.label_checks import allowed_checks, is_label_check
+from flywheel.review.label_checks import allowed_checks
 from flywheel.review.label_errors import DoubtfulLabel
 from flywheel.review.sent_items import read_sent, spending
 from tests.fakes.review_world import (
@@ -53,7 +54,10 @@ def labeled(lake, queue, *, share=0.2, budget=60, count=60):
 
 def checks_of(lake, workload):
     """Return the label checks that were sent."""
-    return [e.item for e in read_sent(lake, workload.id) if is_label_check(e.item)]
+    sent = [entry.item for entry in read_sent(lake, workload.id)]
+    checks = [item for item in sent if item.batch_id.endswith(LABEL_CHECKS)]
+    assert {item.slice for item in checks} <= {"adjudication"}
+    return checks
 
 
 @pytest.mark.parametrize(
