@@ -40,7 +40,8 @@ loop: BASE = smollm2
 loop: setup  ## run one turn on every real service, while a client asks (BASE=smollm2|tiny)
 	@$(BIN)/python -m loop --base $(BASE) $(LOOP_FLAGS)
 
-TEST_WORKERS ?= 2
+# Two cores, and one worker more that fills the gaps while the others wait (tests/run/groups.py).
+TEST_WORKERS ?= 3
 
 test: setup  ## run every test (TEST_FLAGS="tests/unit -n 2" for a part)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(TEST_FLAGS)

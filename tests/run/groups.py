@@ -3,8 +3,10 @@
 Tests that use the same shared service form a group, those that run Dagster's daemon another one,
 all others go by file; pytest-xdist gives each
 group to one worker, the longest first, so that a set of services is started once, runs beside the
-other workers' tests, and is stopped after its group. ``costs.json`` beside this file says how long
-each test file takes; `tests.run.costs` writes it.
+other workers' tests, and is stopped after its group. Much of such a group is waiting: a worker
+more than there are cores fills the gaps, at a lower priority, with files that need no service, no
+daemon and no training. ``costs.json`` beside this file says how long each test file takes;
+`tests.run.costs` writes it.
 """
 
 import json
@@ -34,6 +36,8 @@ _FIXTURES = {
 _UNKNOWN_SECONDS = 1.0
 _COSTS = Path(__file__).with_name("costs.json")
 _WRITER, _GROUPS = "gw0", "flywheel_groups"
+_HEAVY = ("daemon", "services", "slow", "browser")
+_NICENESS = 5
 _FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -74,7 +78,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     if worker.get("workerid") == _WRITER:
         by_id = {item.nodeid: group for item, group in groups.items()}
-        Path(worker[_GROUPS]).write_text(json.dumps(by_id), encoding="utf-8")
+        heavy = {group for item, group in groups.items() if _is_heavy(item)}
+        content = json.dumps({"groups": by_id, "heavy": sorted(heavy)})
+        Path(worker[_GROUPS]).write_text(content, encoding="utf-8")
+
+
+def _is_heavy(item: pytest.Item) -> bool:
+    fixtures = _FIXTURES.keys() & set(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or any(item.get_closest_marker(name) for name in _HEAVY)
+
+
+def fills_gaps(worker_id: str) -> bool:
+    """Return whether a worker (``gw0``, ``gw1`` ...) is one more than the machine has cores."""
+    return int(worker_id.removeprefix("gw")) >= (os.cpu_count() or 1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a worker that fills gaps take only the time that the others leave."""
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    if worker and fills_gaps(worker["workerid"]):
+        os.nice(_NICENESS)
 
 
 class _GroupScheduling(LoadScopeScheduling):
@@ -83,11 +106,22 @@ class _GroupScheduling(LoadScopeScheduling):
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
         self._groups: dict[str, str] = {}
+        self._heavy: frozenset[str] = frozenset()
 
     def _split_scope(self, nodeid: str) -> str:
         if not self._groups:
-            self._groups = json.loads(_groups_file(self.config).read_text(encoding="utf-8"))
+            content = json.loads(_groups_file(self.config).read_text(encoding="utf-8"))
+            self._groups, self._heavy = content["groups"], frozenset(content["heavy"])
         return self._groups[nodeid]
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if fills_gaps(node.gateway.id):
+            light = next((name for name in self.workqueue if name not in self._heavy), None)
+            if light is None:
+                node.shutdown()
+                return
+            self.workqueue.move_to_end(light, last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)
