@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.settings import Settings, connection, load_settings
-from flywheel.workload import Workload, load_workloads
+from flywheel.workload import Workload, load_workload_of, load_workloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,13 +63,7 @@ class Platform:
 
     def workload(self, workload_id: str) -> Workload:
         """Return one workload as its file states it now."""
-        found = self.workloads
-        if workload_id not in found:
-            raise NotFoundError(
-                f"There is no workload {workload_id!r} in {self.settings.workload_folder}.",
-                next_step=f"choose one of: {', '.join(found) or 'none yet, see `flywheel init`'}",
-            )
-        return found[workload_id]
+        return load_workload_of(self.settings.workload_folder, workload_id)
 
     @cached_property
     def lake(self) -> "Lake":

@@ -5,7 +5,7 @@ The model is strict: an unknown key or a wrong value is refused with its path an
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -51,9 +51,13 @@ __all__ = [
     "Workload",
     "WorkloadId",
     "load_workload",
+    "load_workload_of",
     "load_workloads",
     "parse_workload",
 ]
+
+# Files whose content was checked before, in this process.
+_REMEMBERED_FILES = 1024
 
 WorkloadId = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=48)
@@ -137,13 +141,19 @@ class Workload(Strict):
 
 
 def load_workload(path: Path) -> Workload:
-    """Read and check one workload file."""
+    """Read and check one workload file; what it holds is checked again once it has changed."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _workload_of(path, path.read_bytes())
     except FileNotFoundError:
         raise NotFoundError(
             f"There is no workload file {path}.", next_step="write one with `flywheel init`"
         ) from None
+
+
+@lru_cache(maxsize=_REMEMBERED_FILES)
+def _workload_of(path: Path, content: bytes) -> Workload:
+    try:
+        raw = yaml.load(content.decode("utf-8"), Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"{path} is not readable YAML: {error}", next_step="correct the file"
@@ -169,16 +179,28 @@ def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
 
 def load_workloads(folder: Path) -> dict[str, Workload]:
     """Read every ``*.yaml`` in a folder; each file is named by its workload's id."""
-    workloads: dict[str, Workload] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        workload = load_workload(path)
-        if path.stem != workload.id:
-            raise ConfigurationError(
-                f"{path} holds the workload {workload.id!r}.",
-                next_step=f"name the file {workload.id}.yaml",
-            )
-        workloads[workload.id] = workload
-    return workloads
+    return {path.stem: _load_named(path) for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_workload_of(folder: Path, workload_id: str) -> Workload:
+    """Read the file of one workload in a folder, and no other file."""
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if workload_id not in names:
+        raise NotFoundError(
+            f"There is no workload {workload_id!r} in {folder}.",
+            next_step=f"choose one of: {', '.join(names) or 'none yet, see `flywheel init`'}",
+        )
+    return _load_named(folder / f"{workload_id}.yaml")
+
+
+def _load_named(path: Path) -> Workload:
+    workload = load_workload(path)
+    if path.stem != workload.id:
+        raise ConfigurationError(
+            f"{path} holds the workload {workload.id!r}.",
+            next_step=f"name the file {workload.id}.yaml",
+        )
+    return workload
 
 
 def _explain(error: ValidationError) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from flywheel.turn.landing import unread
 from flywheel.wiring import Platform, open_platform
+from flywheel.workload import Workload
 
 __all__ = ["app"]
 
@@ -21,7 +22,9 @@ _REASON = 120
 def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Show where every workload stands."""
     platform = open_platform()
-    rows = [_workload_status(platform, key) for key in platform.workloads]
+    workloads = platform.workloads
+    events = _events_by_workload(platform)
+    rows = [_workload_status(platform, w, events.get(key, 0)) for key, w in workloads.items()]
     waiting = sum(records for _, records in unread(platform).values())
     if json_output:
         typer.echo(json.dumps({"unread_events": waiting, "workloads": rows}, default=str))
@@ -36,23 +39,27 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
         _console.print("No workload yet: write one with [bold]flywheel init[/bold].")
 
 
-def _workload_status(platform: Platform, workload_id: str) -> dict[str, object]:
-    state = platform.state
+def _events_by_workload(platform: Platform) -> dict[str, int]:
+    rows = platform.lake.rows(
+        "select workload_id, count(*) as events from first_inferences group by workload_id"
+    )
+    return {row["workload_id"]: row["events"] for row in rows}
+
+
+def _workload_status(platform: Platform, workload: Workload, events: int) -> dict[str, object]:
+    state, workload_id = platform.state, workload.id
     champion = state.champion(workload_id)
     versions = {release.release: release.version for release in state.releases(workload_id)}
     cycles = [f"{cycle.name} ({cycle.status})" for cycle in state.open_cycles(workload_id)]
     decisions = state.decisions(workload_id)
-    counted = platform.lake.rows(
-        "select count(*) as events from first_inferences where workload_id = ?", [workload_id]
-    )
-    queue = platform.queue.status(platform.workload(workload_id))
+    queue = platform.queue.status(workload)
     version = versions.get(champion)
     return {
         "workload": workload_id,
         "champion": f"{champion} (v{version})" if version else champion,
         "open cycle": ", ".join(cycles) or "none",
         "last decision": _shortened(decisions[-1].reason) if decisions else "none yet",
-        "events": counted[0]["events"],
+        "events": events,
         "reviews": f"{queue.judgments_given} of {queue.judgments_wanted} judgments",
     }
 

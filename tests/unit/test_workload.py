@@ -5,7 +5,15 @@ import yaml
 from typer.testing import CliRunner
 
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
-from flywheel.workload import GateRules, Workload, load_workload, load_workloads, parse_workload
+from flywheel import workload as workload_module
+from flywheel.workload import (
+    GateRules,
+    Workload,
+    load_workload,
+    load_workload_of,
+    load_workloads,
+    parse_workload,
+)
 from flywheel.workload_file import golden_size, labels_in_csv, workload_text
 
 
@@ -192,3 +200,46 @@ def test_workload_file_of_an_earlier_version_loads():
     workload = parse_workload(_raw(gates=gates), source="test")
     assert workload.gates.model_dump(include=set(gates)) == gates
     assert (workload.gates.minimum_accuracy, workload.gates.first_must_be_better) == (0.5, True)
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    """Return the ids of the workloads that were parsed and checked, in order."""
+    checked = []
+    inner = workload_module.parse_workload
+
+    def note(raw, *, source):
+        checked.append(raw["id"])
+        return inner(raw, source=source)
+
+    monkeypatch.setattr(workload_module, "parse_workload", note)
+    return checked
+
+
+def _write(folder, workload_id, **changes):
+    path = folder / f"{workload_id}.yaml"
+    path.write_text(yaml.safe_dump(_raw(id=workload_id, **changes)), encoding="utf-8")
+
+
+def test_one_workload_is_one_file_read(tmp_path, checks):
+    """Asking for a workload checks its own file, however many lie beside it, broken ones too."""
+    for number in range(5):
+        _write(tmp_path, f"w{number}")
+    (tmp_path / "broken.yaml").write_text("id: [", encoding="utf-8")
+
+    assert load_workload_of(tmp_path, "w3").id == "w3"
+    assert checks == ["w3"]
+    with pytest.raises(NotFoundError, match="w9"):
+        load_workload_of(tmp_path, "../w9")
+
+
+def test_a_file_is_checked_again_once_it_has_changed(tmp_path, checks):
+    """Loading two hundred unchanged files at every tick costs reading them."""
+    for number in range(5):
+        _write(tmp_path, f"w{number}")
+    for _ in range(3):
+        load_workloads(tmp_path)
+    assert len(checks) == 5
+    _write(tmp_path, "w2", owner="somebody-else")
+    assert load_workloads(tmp_path)["w2"].owner == "somebody-else"
+    assert checks[5:] == ["w2"]
