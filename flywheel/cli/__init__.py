@@ -1,58 +1,56 @@
-"""The command line: thin commands that open the platform and call one function each."""
+"""The command line: thin commands that open the platform and call one function each.
 
-import importlib
+Exit codes: 0 done, 1 refused or failed with a reason, 2 a wrong command line, 3 and above as a
+command's own help says, 70 a fault of the program, 130 interrupted.
+"""
+
 import os
 import sys
 from typing import Any
 
 __all__ = ["build_app", "main"]
 
-# Modules whose typer app is added, by the name of its command group; None: at the top level.
-_MODULES: dict[str, str | None] = {
-    "workloads": None,
-    "base": "base",
-    "importing": None,
-    "topics": "topics",
-    "schema": None,
-    "ingest": None,
-    "dlq": "dlq",
-    "review": "review",
-    "annotators": "annotators",
-    "webhooks": None,
-    "dataset": "dataset",
-    "drift": None,
-    "cycles": None,
-    "registry": "registry",
-    "release": None,
-    "state": "state",
-    "status": None,
-    "doctor": None,
-    "verify": None,
-    "simulation": None,
-    "interface": None,
-    "services": "services",
-}
+_FAULT, _INTERRUPTED = 70, 130
+_DEBUG = "FLYWHEEL_DEBUG"
 
 
 def build_app() -> Any:
-    """Assemble the commands of every area."""
+    """Assemble the commands; the module of one is imported when it is called."""
     import typer  # noqa: PLC0415 - the command line alone needs it
 
+    from flywheel.cli.catalog import CommandCatalog  # noqa: PLC0415 - (as above)
+
     app = typer.Typer(
+        cls=CommandCatalog,
         name="flywheel",
         help="An event-driven data flywheel for small language models.",
         no_args_is_help=True,
-        pretty_exceptions_show_locals=False,
+        add_completion=False,
+        pretty_exceptions_enable=False,
         rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    @app.callback()
-    def version_callback() -> None:
-        """Settings come from FLYWHEEL_* variables and flywheel.toml."""
+    def show_version(asked: bool) -> None:
+        if asked:
+            from importlib.metadata import version  # noqa: PLC0415 - read when asked for
 
-    for module, group in _MODULES.items():
-        area = importlib.import_module(f"flywheel.cli.{module}")
-        app.add_typer(area.app, name=group)
+            typer.echo(f"flywheel {version('flywheel-slm')}")
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        version: bool = typer.Option(  # noqa: ARG001 - its callback has done the work
+            False, "--version", help="show the version", callback=show_version, is_eager=True
+        ),
+        debug: bool = typer.Option(
+            False, "--debug", envvar=_DEBUG, help="show the traceback of a fault"
+        ),
+    ) -> None:
+        """Settings come from FLYWHEEL_* variables and flywheel.toml."""
+        if debug:
+            os.environ[_DEBUG] = "1"
+
     return app
 
 
@@ -65,11 +63,32 @@ def main() -> None:
     try:
         build_app()()
     except FlywheelError as error:
-        from rich.console import Console  # noqa: PLC0415 - (as above)
-        from rich.text import Text  # noqa: PLC0415 - (as above)
-
-        console = Console(stderr=True)
-        console.print(Text.assemble((f"{type(error).__name__}: ", "bold red"), error.message))
-        if error.next_step:
-            console.print(Text.assemble(("next: ", "bold"), error.next_step))
+        _print_error(type(error).__name__, error.message, error.next_step)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has seen enough (`flywheel ... | head`): nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        # The edge of the program: what nobody expected is told to a person, and shown on demand.
+        if os.environ.get(_DEBUG):
+            raise
+        _print_error(
+            "fault",
+            f"{type(error).__name__}: {error}",
+            "repeat the command as `flywheel --debug ...` and report the traceback",
+        )
+        sys.exit(_FAULT)
+
+
+def _print_error(kind: str, message: str, next_step: str | None) -> None:
+    from rich.text import Text  # noqa: PLC0415 - (as above)
+
+    from flywheel.cli.console import Console  # noqa: PLC0415 - (as above)
+
+    console = Console(stderr=True)
+    console.print(Text.assemble((f"{kind}: ", "bold red"), message))
+    if next_step:
+        console.print(Text.assemble(("next: ", "bold"), next_step))

@@ -1,10 +1,10 @@
 """`flywheel annotators`: accounts of the people who annotate in Label Studio."""
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]

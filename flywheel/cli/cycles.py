@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from flywheel.cli.console import Console
 from flywheel.errors import FlywheelError
 from flywheel.state import Attempt, Cycle, Decision, State
 from flywheel.wiring import open_platform

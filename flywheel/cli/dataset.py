@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.errors import NotFoundError
 from flywheel.wiring import Platform, open_platform
 

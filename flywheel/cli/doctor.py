@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.connections import connection_findings
+from flywheel.cli.console import Console
 from flywheel.cli.findings import Finding, checked, masked
 from flywheel.errors import FlywheelError
 from flywheel.turn.drift import drift_outlook, quality_outlook

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.drift.evidently_report import write_evidently_report
 from flywheel.drift.observe import observe_drift
 from flywheel.drift.report import DriftReport

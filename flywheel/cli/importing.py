@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError
 from flywheel.wiring import open_platform
 

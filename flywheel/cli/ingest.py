@@ -7,10 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.wiring import Platform, open_platform
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import urllib.request
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.orchestration.instance import dagster_programs, open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import bury_dead_runs

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from flywheel.cli.console import Console
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]

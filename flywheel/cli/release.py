@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from flywheel.cli.console import Console
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]

@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
 from flywheel.review.batch_report import BatchReport

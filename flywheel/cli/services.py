@@ -10,11 +10,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.applications import APPLICATIONS
+from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings, load_settings
 
@@ -161,7 +161,7 @@ def logs(
         return
     for file in files:
         if len(files) > 1:
-            _console.rule(Text(file.name))
+            _console.print(Text(file.name, style="bold"))
         typer.echo(tail(file, lines))
 
 

@@ -9,11 +9,11 @@ from statistics import mean
 from typing import Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 from flywheel.workload_sections import StrategyName

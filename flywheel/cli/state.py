@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from flywheel.cli.console import Console
 from flywheel.settings import load_settings
 
 __all__ = ["app"]

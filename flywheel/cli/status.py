@@ -3,10 +3,10 @@
 import json
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.turn.landing import unread
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 from flywheel.taxonomy_change import add_labels

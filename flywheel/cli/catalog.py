@@ -1,0 +1,162 @@
+"""Catalog of the commands: what each is for, and the module that is imported when it is called."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import typer.core
+import typer.main
+
+__all__ = ["COMMANDS", "CommandCatalog", "Entry", "load_command"]
+
+_LISTING = "flywheel.listing"
+_WORKLOAD, _TRAFFIC = "Describe a task", "Take traffic in"
+_PEOPLE, _CYCLE, _DEPLOYMENT = "Ask people", "Train, gate, release", "Run and check a deployment"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name at the top level: its module, its help in a line, its panel, whether it is a group."""
+
+    module: str
+    panel: str
+    help: str
+    group: bool = False
+
+
+# In the order in which a new workload needs them. The help is that of the command itself; a test
+# holds the two together.
+COMMANDS: dict[str, Entry] = {
+    "init": Entry("workloads", _WORKLOAD, "Write a commented workload file that loads as it is."),
+    "taxonomy": Entry("workloads", _WORKLOAD, "Labels with stable ids, in versions."),
+    "base": Entry("base", _WORKLOAD, "Base models.", group=True),
+    "import": Entry(
+        "importing",
+        _TRAFFIC,
+        "Import a labelled CSV as the seed, or OpenAI-shaped JSONL as events.",
+    ),
+    "topics": Entry("topics", _TRAFFIC, "Topics of the event log.", group=True),
+    "schema": Entry("schema", _TRAFFIC, "Print the JSON Schema (draft 2020-12) of an event."),
+    "ingest": Entry(
+        "ingest", _TRAFFIC, "Land what the log holds; with --follow, also what arrives."
+    ),
+    "dlq": Entry("dlq", _TRAFFIC, "Dead letters: events that broke the contract.", group=True),
+    "review": Entry(
+        "review", _PEOPLE, "Send answers to people, and take their judgments in.", group=True
+    ),
+    "annotators": Entry(
+        "annotators", _PEOPLE, "Accounts of the people who annotate in Label Studio.", group=True
+    ),
+    "webhooks": Entry(
+        "webhooks", _PEOPLE, "Keep what Label Studio says as hints, until SIGTERM or Ctrl-C."
+    ),
+    "dataset": Entry(
+        "dataset", _CYCLE, "Look at dataset snapshots and where rows went.", group=True
+    ),
+    "drift": Entry(
+        "drift",
+        _CYCLE,
+        "Profile new days, compare the last windows with the reference and name the cause.",
+    ),
+    "cycles": Entry("cycles", _CYCLE, "List the cycles of a workload, and who answers now."),
+    "explain": Entry(
+        "cycles", _CYCLE, "Tell everything that the ledger knows of one cycle, in order."
+    ),
+    "gate": Entry(
+        "release",
+        _CYCLE,
+        "Show the gate report of a cycle: checks, arms, and why it ended as it did.",
+    ),
+    "approve": Entry(
+        "release", _CYCLE, "Let a candidate through; the one who asked for the cycle cannot."
+    ),
+    "reject": Entry("release", _CYCLE, "Close a cycle without promotion."),
+    "promote": Entry(
+        "release",
+        _CYCLE,
+        "Make the approved candidate of a cycle the champion; repeat it after a crash.",
+    ),
+    "rollback": Entry("release", _CYCLE, "Put the champion before back in its place."),
+    "aliases": Entry(
+        "release",
+        _CYCLE,
+        "Make MLflow's aliases say what the route table says, where somebody moved them.",
+    ),
+    "serving": Entry(
+        "release",
+        _CYCLE,
+        "Load what the route table names into the model server, and unload what nothing needs.",
+    ),
+    "registry": Entry(
+        "registry", _DEPLOYMENT, "MLflow: the way from a file to a server.", group=True
+    ),
+    "state": Entry(
+        "state", _DEPLOYMENT, "The SQL state: schema, and the way to PostgreSQL.", group=True
+    ),
+    "status": Entry("status", _DEPLOYMENT, "Show where every workload stands."),
+    "doctor": Entry(
+        "doctor",
+        _DEPLOYMENT,
+        "Check the machine, the settings and every store, and say what to do.",
+    ),
+    "verify": Entry(
+        "verify",
+        _DEPLOYMENT,
+        "Prove that nothing was lost, nothing counts twice and nothing was changed.",
+    ),
+    "simulate": Entry(
+        "simulation",
+        _WORKLOAD,
+        "Replay a labelled CSV as traffic, correct within a budget, train, measure, repeat.",
+    ),
+    "up": Entry(
+        "interface", _DEPLOYMENT, "Start Dagster's web interface and daemon on this deployment."
+    ),
+    "down": Entry("interface", _DEPLOYMENT, "Stop what `flywheel up` started."),
+    "services": Entry(
+        "services",
+        _DEPLOYMENT,
+        "Kafka, PostgreSQL, MLflow, Label Studio, Ray, vLLM, Dagster: no Docker, no root.",
+        group=True,
+    ),
+}
+
+
+def load_command(name: str) -> Any:
+    """Import a command's module and return the command."""
+    entry = COMMANDS[name]
+    area = typer.main.get_group(importlib.import_module(f"flywheel.cli.{entry.module}").app)
+    if not entry.group:
+        return area.commands[name]
+    area.name = name
+    return area
+
+
+class CommandCatalog(typer.core.TyperGroup):
+    """Group of all commands, which lists them without importing them."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take the options of a group; its commands are those of the catalog."""
+        super().__init__(**options)
+        # Names only: what follows is for the list, and for "did you mean".
+        self.commands = {name: _listed(name) for name in COMMANDS}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, or what the list says of it while the list is printed."""
+        if cmd_name not in COMMANDS:
+            return None
+        return _listed(cmd_name) if ctx.meta.get(_LISTING) else load_command(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the name of click's argument
+        """Return the names in the catalog's order."""
+        return list(COMMANDS)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help and the list."""
+        ctx.meta[_LISTING] = True
+        super().format_help(ctx, formatter)
+
+
+def _listed(name: str) -> typer.core.TyperCommand:
+    entry = COMMANDS[name]
+    return typer.core.TyperCommand(name, help=entry.help, rich_help_panel=entry.panel)
