@@ -6,7 +6,6 @@ digest: another lock is another folder, and a running server keeps the one it wa
 
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -79,11 +78,12 @@ def _install(name: str, lock: Path, folder: Path) -> None:
     uv = _uv()
     if uv is not None:
         _run(name, [uv, "venv", "--quiet", "--no-config", "--python", sys.executable, str(folder)])
+        # A server imports a fifth of its packages' modules: each is compiled when it is imported.
         install = [uv, "pip", "install", "--quiet", "--no-config", "--python", python]
-        install += ["--compile-bytecode"]
     else:
         _run(name, [sys.executable, "-m", "venv", str(folder)])
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install += ["--no-compile"]
     _run(name, [*install, "--no-deps", "--require-hashes", "--requirement", str(lock)])
 
 
@@ -93,8 +93,6 @@ def _uv() -> str | None:
 
 
 def _run(name: str, command: Sequence[str]) -> None:
-    # What is compiled here is used at every start, whatever this process was told.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     try:
         done = subprocess.run(  # noqa: S603 - our own arguments
             command,
@@ -102,7 +100,6 @@ def _run(name: str, command: Sequence[str]) -> None:
             text=True,
             check=False,
             timeout=_INSTALL_SECONDS,
-            env=environment,
         )
     except subprocess.TimeoutExpired as error:
         raise UnavailableError(

@@ -161,6 +161,8 @@ def _environment(programs: Path, folder: Path, token: str, *, gpu: bool) -> dict
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_CACHE_ROOT": str(folder / "cache"),
+        # A start compiles what it imports once, and not at every start.
+        "PYTHONDONTWRITEBYTECODE": "",
         # Longer than our clients keep a connection unused.
         "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "120",
     }
