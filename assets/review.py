@@ -49,7 +49,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             dg.AssetCheckSpec(
                 "people_agree",
                 asset=asset_key(workload, "corrections"),
-                description="Warns when Krippendorff's alpha over the items judged twice is below "
+                description="Warns when Krippendorff's alpha over the items drawn for two people is below "
                 f"{_GOOD_ALPHA}: the labels or the guide may be unclear.",
             )
         ],
@@ -74,6 +74,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
                 "summary": f"{told or 'nothing new'}; alpha {alpha}",
                 "new annotations": merged.annotations,
                 "adjudications asked": merged.adjudications,
+                "doubtful answers to a second person": merged.second_judgments,
                 "unusual labels to decide again": merged.label_checks,
                 "verdicts": merged.verdicts,
                 "agreement per batch": markdown_table(

@@ -76,9 +76,10 @@ class Story:
             before = self._corrections()
             judgments = self.world.annotate()
             self._collect()
-            # Disagreements came back as adjudication items: a third person decides them.
-            judgments += self.world.annotate()
-            self._collect()
+            # What is in doubt goes to a second person, what two disagree on to a third.
+            for _ in range(2):
+                judgments += self.world.annotate()
+                self._collect()
             new = self._corrections() - before
             stage.tell(f"{judgments} judgments", *(f"{n} {status}" for status, n in new.items()))
         with self.progress.stage("observe") as stage:

@@ -38,7 +38,8 @@ def summarise(
             platform, "select reason, count(*) n from dead_letters group by 1 order by 2 desc, 1"
         ),
         "reviewed": _pairs(
-            platform, "select slice, count(*) n from review_items group by 1 order by 2 desc, 1"
+            platform,
+            "select slice, count(distinct item_id) n from review_items group by 1 order by 2 desc, 1",
         ),
         "corrections": _pairs(
             platform,

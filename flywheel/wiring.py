@@ -96,7 +96,7 @@ class Platform:
     def queue(self) -> "LocalReviewQueue | LabelStudioReviewQueue":
         """The review queue."""
         if self.settings.review_queue == "label_studio":
-            from flywheel.review.collect import read_annotations  # noqa: PLC0415 - (as above)
+            from flywheel.review.annotations import read_annotations  # noqa: PLC0415 - (as above)
             from flywheel.review.label_studio.queue import (  # noqa: PLC0415 - (as above)
                 LabelStudioReviewQueue,
             )

@@ -124,6 +124,11 @@ class ReviewPolicy(Strict):
     )
     confidence: Share = 0.85
     overlap: Share = Field(default=0.1, description="share of items judged by two people")
+    overlap_random: Share = Field(
+        default=0.3,
+        description="of the items judged by two people, the share drawn at random, on which "
+        "agreement is measured; the others are those whose first judgment is in doubt",
+    )
     gold: float = Field(
         default=0.05, ge=0, le=0.5, description="share of judgments on answers that are known"
     )

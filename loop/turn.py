@@ -206,7 +206,7 @@ class Turn:
 
     def _items(self) -> int:
         rows = self.platform.lake.rows(
-            "select count(*) as n, max(chosen_at) as at from review_items "
+            "select count(distinct item_id) as n, max(chosen_at) as at from review_items "
             "where slice <> 'adjudication'"
         )
         self.facts["chosen_at"] = rows[0]["at"]

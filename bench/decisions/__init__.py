@@ -12,6 +12,7 @@ __all__ = ["figures"]
 _DECISIONS: tuple[str, ...] = (
     "calibration",
     "questions",
+    "second_judgments",
     "windows",
     "dataset",
     "drift",

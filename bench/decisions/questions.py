@@ -7,16 +7,17 @@ reads. Five labels a class are the seed, and as many judgments a quarter as the 
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
+import numpy as np
+
 from bench.decisions.labelled_files import LABELLED_FILES, LabelledFile
-from bench.decisions.text_learner import Corpus, TextLearner
+from bench.decisions.policy_quarters import PolicyQuarters
+from bench.decisions.text_learner import Corpus, Numbers, TextLearner
 from bench.figure import Figure
-from flywheel.review.candidates import Candidate
-from flywheel.review.sampling import choose_items
 from flywheel.review.strategies import STRATEGIES, Answers
 from flywheel.simulate.labelled import LabelledRow, Split, split_labelled
 from flywheel.simulate.spread import Spread, paired_difference, spread_of
@@ -28,7 +29,6 @@ __all__ = ["measure"]
 
 _SEEDS = (0, 1, 2, 3, 4)
 _QUARTERS, _SEED_PER_LABEL = 4, 5
-_NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _AIM = 0.03
 # The policy before (lowest confidence, then k-center), in this same simulation with the sampling of
 # commit 99c3def in the policy's place. Beside Cluster-Margin stands that policy with nothing spent
@@ -169,63 +169,44 @@ class _Stream:
 
     def play(self, arm: Arm) -> list[float]:
         """Return the accuracy after each quarter."""
-        labels, asked = list(self.split.seed), [row.text for row in self.split.seed]
+        labels = list(self.split.seed)
         budget = len(labels)
         workload = _workload(sorted({row.label for row in labels}), budget, self.seed)
         learner = TextLearner(self.corpus, labels)
         accuracy = []
+        policy = PolicyQuarters(workload, [row.text for row in labels])
         for number, rows in enumerate(self.split.quarters):
-            seed = self.seed * 10 + number
             if arm == "policy":
-                judged, trained = _by_policy(workload, learner, rows, asked, batch=str(seed))
+                labels = [*self.split.seed, *policy.play(learner, rows)]
             else:
-                _, confidence, margin = learner.answer(rows)
-                answers = Answers(confidence, margin, self.corpus.vectors(rows))
-                order = STRATEGIES[arm](answers, budget, seed)
-                judged = trained = order[:budget]
-            asked += [rows[place].text for place in judged]
-            labels += [rows[place] for place in trained]
+                labels += self._chosen(arm, learner, rows, budget, self.seed * 10 + number)
             learner = TextLearner(self.corpus, labels)
             accuracy.append(learner.accuracy(self.test))
         return accuracy
 
+    def _chosen(
+        self,
+        arm: StrategyName,
+        learner: TextLearner,
+        rows: list[LabelledRow],
+        budget: int,
+        seed: int,
+    ) -> list[LabelledRow]:
+        places, times = list(range(len(rows))), np.ones(len(rows))
+        if arm != "random":
+            places, times = _of_each_text_one(rows)
+        open_ = [rows[place] for place in places]
+        _, confidence, margin = learner.answer(open_)
+        answers = Answers(confidence, margin, self.corpus.vectors(open_), times)
+        return [open_[place] for place in STRATEGIES[arm](answers, budget, seed)[:budget]]
 
-def _by_policy(
-    workload: Workload,
-    learner: TextLearner,
-    rows: list[LabelledRow],
-    asked: list[str],
-    *,
-    batch: str,
-) -> tuple[list[int], list[int]]:
-    # What people judge and what of it trains: the control slice does not, and a second judgment and
-    # the reserve for its adjudication are paid for and teach nothing.
-    outputs, confidence, margin = learner.answer(rows)
-    candidates = [
-        Candidate(
-            inference_id=f"{place:06d}",
-            input=row.text,
-            output=outputs[place],
-            confidence=float(confidence[place]),
-            release="base",
-            subject_id=None,
-            event_time=_NOW,
-            margin=float(margin[place]),
-        )
-        for place, row in enumerate(rows)
-    ]
-    items = choose_items(
-        workload,
-        candidates,
-        budget=workload.review.budget,
-        batch_id=batch,
-        seed=workload.seed,
-        now=_NOW,
-        known_texts=asked,
-    )
-    judged = [int(item.inference_id) for item in items]
-    trained = [int(item.inference_id) for item in items if item.slice != "control"]
-    return judged, trained
+
+def _of_each_text_one(rows: list[LabelledRow]) -> tuple[list[int], Numbers]:
+    # As the product asks: one answer of every text, which counts for all of them.
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        places[row.text].append(place)
+    return [same[0] for same in places.values()], np.array([float(len(s)) for s in places.values()])
 
 
 def _workload(labels: list[str], budget: int, seed: int) -> Workload:

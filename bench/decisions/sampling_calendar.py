@@ -1,8 +1,7 @@
 """Two years of sampling in a random world: `play` closes windows by the rules and counts mistakes.
 
-A world has a cadence, a time zone, changing budgets, days without a tick, pushes by hand, answers
-that land late or carry a wrong clock, and a platform whose own clock is stepped. No text and no lake:
-what is played is `flywheel.review.windows`, and for comparison the rule of before.
+No text and no lake: what is played is `flywheel.review.windows`, and for comparison the rule of
+before. The worlds are made by `sampling_world`.
 """
 
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from bench.decisions.sampling_world import BEGIN, DAYS, World
 from flywheel.periods import next_period_start, period_name, period_start
 from flywheel.review.windows import (
     Frontier,
@@ -24,54 +24,12 @@ from flywheel.review.windows import (
     previous_period_start,
     start_of_day,
 )
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload import Workload
 
-__all__ = ["Played", "Rule", "World", "make_world", "play"]
+__all__ = ["Played", "Rule", "play"]
 
 Rule = Literal["windows", "before"]
-Times = npt.NDArray[np.int64]  # microseconds since 1970
-
-_BEGIN, _DAYS = datetime(2026, 1, 1, tzinfo=UTC), 730
-_DAY = 86_400_000_000
-_ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo")
-_STEPS = (-9000.0, -10.0, -0.2, 0.2, 10.0, 200.0, 1500.0)  # days
 _TICKS_THAT_COUNT = 20
-_LATE, _WRONG_CLOCK = 0.02, 0.003  # shares of the answers
-
-
-@dataclass(frozen=True)
-class World:
-    """What happens to a workload in two years.
-
-    ``event`` and ``landed`` are the stamps of the answers, ``visible`` the true moments from which
-    they can be read; ``offset`` is how far the platform's clock is wrong on each day, ``budget``
-    the budget that the owner has set, ``ticks`` the days on which sampling runs, and ``pushes``
-    those on which somebody pushes that many judgments by hand.
-    """
-
-    cadence: str
-    timezone: str
-    event: Times
-    landed: Times
-    visible: Times
-    offset: Times
-    budget: npt.NDArray[np.int64]
-    ticks: npt.NDArray[np.bool_]
-    pushes: dict[int, int]
-
-    def workload(self, day: int) -> Workload:
-        """Return the workload with the budget of a day."""
-        raw = {
-            "id": "parts",
-            "owner": "bench",
-            "cadence": self.cadence,
-            "timezone": self.timezone,
-            "task": {"type": "classification"},
-            "taxonomy": {"version": 1, "labels": [{"id": n, "name": n} for n in ("a", "b")]},
-            "prompt": "{input}\n",
-            "review": {"budget": int(self.budget[day])},
-        }
-        return parse_workload(raw, source="bench")
 
 
 @dataclass
@@ -85,45 +43,6 @@ class Played:
     frames: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     unseen: int = 0
     windows: list[ReviewWindow] = field(default_factory=list)
-
-
-def make_world(seed: int, *, steps: bool = True, wrong_clocks: bool = True) -> World:
-    """Draw a world; same seed, same world."""
-    rng = np.random.default_rng(seed)
-    first = int(rng.integers(0, 80))
-    days = np.repeat(np.arange(first, _DAYS), rng.poisson(5, _DAYS - first))
-    event = (days * _DAY + rng.integers(0, _DAY, len(days))).astype(np.int64)
-    lag = rng.exponential(1 / 24, len(days)) + (rng.random(len(days)) < _LATE) * rng.uniform(
-        0, 20, len(days)
-    )
-    visible = event + (lag * _DAY).astype(np.int64)
-    offset = np.zeros(_DAYS + 60, dtype=np.int64)
-    if steps:
-        for at in rng.integers(100, _DAYS - 120, 3):
-            offset[at : at + rng.integers(1, 4)] = int(rng.choice(_STEPS) * _DAY)
-    landed = visible + offset[visible // _DAY]
-    if wrong_clocks:
-        event = np.where(rng.random(len(event)) < _WRONG_CLOCK, (2000 - 2026) * 365 * _DAY, event)
-        event = np.where(rng.random(len(event)) < _WRONG_CLOCK, (2040 - 2026) * 365 * _DAY, event)
-    budget = np.full(_DAYS, rng.choice([5, 30, 90, 400, 2000]))
-    for at in rng.integers(first, _DAYS, 2):
-        budget[at:] = max(1, int(budget[at] * rng.choice([0.1, 0.5, 2])))
-    ticks = np.arange(_DAYS) > first
-    for at in rng.integers(first, _DAYS, 4):
-        ticks[at : at + int(rng.integers(1, 60))] = False
-    ticks[-30:] = True
-    base = int(_BEGIN.timestamp() * 1e6)
-    return World(
-        cadence=str(rng.choice(["monthly", "quarterly", "yearly"])),
-        timezone=str(rng.choice(_ZONES)),
-        event=event + base,
-        landed=landed + base,
-        visible=visible + base,
-        offset=offset,
-        budget=budget,
-        ticks=ticks,
-        pushes={int(at): 500 for at in rng.integers(first + 10, _DAYS, 2)},
-    )
 
 
 def play(world: World, rule: Rule = "windows", *, seed: int = 0) -> Played:
@@ -147,14 +66,14 @@ class _Player:
 
     def now(self, day: int) -> datetime:
         return (
-            _BEGIN
+            BEGIN
             + timedelta(days=day, hours=4)
             + timedelta(microseconds=int(self.world.offset[day]))
         )
 
     def seen(self, day: int) -> npt.NDArray[np.bool_]:
         true: npt.NDArray[np.bool_] = self.world.visible <= _micro(
-            _BEGIN + timedelta(days=day, hours=4)
+            BEGIN + timedelta(days=day, hours=4)
         )
         return true
 
@@ -165,7 +84,7 @@ class _Player:
         self.drawn_days.append((day, period))
 
     def result(self) -> Played:
-        first = period_start("yearly", _BEGIN - timedelta(days=1))
+        first = period_start("yearly", BEGIN - timedelta(days=1))
         foreign = [p for p in self.played.spent if p < f"{first.year}" or p > "2029"]
         self.played.foreign_periods = foreign
         self.played.dry_periods = self._dry()
@@ -177,13 +96,13 @@ class _Player:
         workload = self.world.workload(0)
         start = next_period_start(
             workload.cadence,
-            _BEGIN + timedelta(microseconds=int(self.world.visible.min()) - _micro(_BEGIN)),
+            BEGIN + timedelta(microseconds=int(self.world.visible.min()) - _micro(BEGIN)),
             workload.timezone,
         )
         while True:
             end = next_period_start(workload.cadence, start, workload.timezone)
-            first, last = (start - _BEGIN).days + 1, (end - _BEGIN).days + 1
-            if last >= _DAYS - 1:
+            first, last = (start - BEGIN).days + 1, (end - BEGIN).days + 1
+            if last >= DAYS - 1:
                 return dry
             name = period_name(workload.cadence, start, workload.timezone)
             clock = (self.world.offset[first:last] == 0) & self.world.ticks[first:last]
@@ -275,10 +194,10 @@ class _WindowsPlayer(_Player):
 
     def result(self) -> Played:
         played = super().result()
-        reached = frontier_of(played.windows, self.now(_DAYS - 1))
+        reached = frontier_of(played.windows, self.now(DAYS - 1))
         if reached is not None and reached.landed_through is not None:
             # What landed while the platform's clock was wrong is placed by a wrong stamp.
-            due = self.seen(_DAYS - 1) & (self.world.landed == self.world.visible)
+            due = self.seen(DAYS - 1) & (self.world.landed == self.world.visible)
             due &= self.moment >= _micro(min(w.frame_start for w in played.windows))
             due &= self.moment < _micro(reached.end)
             due &= self.world.landed <= _micro(reached.landed_through)

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.decisions.sampling_calendar import Rule, make_world, play
+from bench.decisions.sampling_calendar import Rule, play
+from bench.decisions.sampling_world import make_world
 from bench.figure import Figure
 from flywheel.ports.review_queue import ReviewItem
 from flywheel.review.candidates import Candidate, current_complaints

@@ -113,7 +113,8 @@ def pull(
     _console.print(
         f"{report.annotations} new annotation versions; corrections: {written or 'no change'}; "
         f"{report.adjudications} sent to adjudication, {report.adjudications_waiting} waiting for "
-        f"budget, {report.label_checks} unusual labels to decide again, "
+        f"budget, {report.second_judgments} doubtful answers to a second person, "
+        f"{report.label_checks} unusual labels to decide again, "
         f"{report.unusable} answers could not be used."
     )
 
@@ -138,7 +139,7 @@ def status(
         "period": period,
         "budget": workload.review.budget,
         "judgments_sent": spent.sent,
-        "judgments_held_back": spent.held_back,
+        "judgments_held_back": spent.reserved(workload.review.overlap),
         "agreement": asdict(overall),
         "batches": {name: asdict(batch) for name, batch in batches.items()},
         "control": asdict(control_accuracy(platform.lake, workload, start, end)),
@@ -250,8 +251,8 @@ def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
     agreement, control = facts["agreement"], facts["control"]
     _console.print(
         f"{facts['period']}: {facts['judgments_sent']} of {facts['budget']} judgments asked for, "
-        f"{facts['judgments_held_back']} held back for adjudication.\n"
-        f"Agreement: {_alpha(agreement)} {agreement['reason']}\n"
+        f"{facts['judgments_held_back']} held back for second judgments and adjudication.\n"
+        f"Agreement, where two were asked at random: {_alpha(agreement)} {agreement['reason']}\n"
         f"Control slice in {facts['period']}: {_accuracy(control)} from {control['judged']} of "
         f"{control['items']} items; {control['undecided']} not decided; {control['failed']} of "
         f"{control['answers']} answers failed and count as wrong. {control['reason']}"

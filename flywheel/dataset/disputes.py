@@ -5,7 +5,6 @@ A settled answer is good enough to be learnt; it is no clear preference.
 
 from flywheel.dataset.preference import Disputes
 from flywheel.lake.store import Lake
-from flywheel.ports.review_queue import LABEL_CHECKS
 from flywheel.similarity.normal_form import input_hash
 
 __all__ = ["read_disputes"]
@@ -16,7 +15,8 @@ __all__ = ["read_disputes"]
 _DISPUTED = """
 SELECT DISTINCT inference_id, input FROM review_items
 WHERE workload_id = $workload AND slice = 'adjudication'
-  AND (NOT ends_with(coalesce(batch_id, ''), $label_checks) OR inference_id IN (
+  AND (item_id NOT IN (SELECT item_id FROM label_checks WHERE workload_id = $workload)
+    OR inference_id IN (
     SELECT inference_id FROM corrections
     WHERE workload_id = $workload AND output IS NOT NULL
     GROUP BY inference_id, correction_id HAVING count(DISTINCT output) > 1))
@@ -28,7 +28,7 @@ WHERE workload_id = $workload AND status = 'disputed'
 
 def read_disputes(lake: Lake, workload_id: str, hash_key: str) -> Disputes:
     """Read every dispute there ever was in a workload."""
-    rows = lake.rows(_DISPUTED, {"workload": workload_id, "label_checks": LABEL_CHECKS})
+    rows = lake.rows(_DISPUTED, {"workload": workload_id})
     return Disputes(
         frozenset(row["inference_id"] for row in rows if row["inference_id"]),
         frozenset(input_hash(row["input"], hash_key) for row in rows if row["input"]),

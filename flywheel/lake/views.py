@@ -12,7 +12,10 @@ import pyarrow as pa
 
 from flywheel.lake.tables import TABLES, LakeTable
 
-__all__ = ["EXTRA_VIEWS", "needed_tables", "reader_view", "stored_view"]
+__all__ = ["EXTRA_VIEWS", "label_checks_batch", "needed_tables", "reader_view", "stored_view"]
+
+# Label checks are adjudications of labels that nobody disputed, in batches of their own.
+_LABEL_CHECKS = "-labels"
 
 # A second event with the same id may land days later and carry another day, so that the whole
 # history is looked at; but only by hash, and only what comes again is put in order. Filters and
@@ -60,6 +63,13 @@ EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
             "annotation_id ORDER BY updated_at DESC, seen_at DESC, deleted DESC, version DESC) = 1"
         ),
     ),
+    "label_checks": (
+        ("review_items",),
+        (
+            "SELECT * FROM review_items WHERE slice = 'adjudication' "
+            f"AND ends_with(batch_id, '{_LABEL_CHECKS}')"
+        ),
+    ),
 }
 
 # Texts about a person that carry no subject of their own are found through the inference.
@@ -67,6 +77,11 @@ _LINKED = ("feedback", "annotations")
 
 # Membership holds no text, and must go on telling which snapshots saw an erased person.
 _WITHOUT_TEXT = ("erasures", "dataset_rows")
+
+
+def label_checks_batch(period: str) -> str:
+    """Name the batch of a period's label checks; the view `label_checks` holds those of all."""
+    return f"{period}{_LABEL_CHECKS}"
 
 
 def needed_tables(words: Sequence[str]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 from flywheel.workload import Workload
 
 __all__ = [
-    "LABEL_CHECKS",
     "UNTOUCHED",
     "Annotation",
     "AnnotationKind",
@@ -19,8 +18,6 @@ __all__ = [
     "ReviewSlice",
 ]
 
-# How the batch of an adjudication ends that checks a label which nobody disputed.
-LABEL_CHECKS = "-labels"
 UNTOUCHED = "0-0"
 ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "gold", "adjudication"]
 AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
@@ -123,7 +120,8 @@ class ReviewQueue(Protocol):
         """Add items in priority order and return how many were new.
 
         Called by the review asset. An item whose ``item_id`` is already there is left alone, so
-        that a push that was cut off can be repeated.
+        that a push that was cut off can be repeated; but one that wants more judgments than it did
+        is opened for another person, who has not judged it.
         """
         ...
 

@@ -8,7 +8,7 @@ from flywheel.control_slice import ControlAccuracy, control_accuracy
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import Annotation
-from flywheel.review.collect import read_annotations
+from flywheel.review.annotations import read_annotations
 from flywheel.review.sent_items import SentItem, read_sent
 from flywheel.review.verdicts import Judgment, read_judgments
 from flywheel.workload import Workload
@@ -27,7 +27,7 @@ _PAIR = 2
 
 @dataclass(frozen=True)
 class Agreement:
-    """Krippendorff's alpha over the items that two people or more judged.
+    """Krippendorff's alpha over the items that were drawn at random for two people.
 
     ``alpha`` is None, with a ``reason``, where it is not defined.
     """
@@ -83,7 +83,9 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
 def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[str, BatchAgreement]]:
     """Report agreement over all items and per batch.
 
-    Neither adjudications nor gold items count: their judgments are no two of one question.
+    Only items drawn at random for two people count: a second judgment that is asked for because the
+    first one is in doubt finds less agreement than there is. Neither do adjudications nor gold items:
+    their judgments are no two of one question.
     """
     mapping = AnswerMapping(workload)
     by_item: dict[str, list[Annotation]] = defaultdict(list)
@@ -101,8 +103,13 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
     reports = {
         name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
     }
-    overall = krippendorff_alpha([judgment.key for judgment in unit] for unit in judged.values())
-    return overall, reports
+    sent = [entry for entries in batches.values() for entry in entries]
+    return _alpha(sent, judged), reports
+
+
+def _alpha(entries: Iterable[SentItem], judged: Mapping[str, list[Judgment]]) -> Agreement:
+    drawn = (judged[entry.item.item_id] for entry in entries if entry.drawn_twice)
+    return krippendorff_alpha([judgment.key for judgment in unit] for unit in drawn)
 
 
 def _batch(
@@ -131,5 +138,5 @@ def _batch(
         kept=kept[True],
         edited=kept[False],
         by_annotator=dict(sorted(people.items())),
-        agreement=krippendorff_alpha([judgment.key for judgment in unit] for unit in units),
+        agreement=_alpha(entries, judged),
     )

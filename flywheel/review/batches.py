@@ -5,7 +5,6 @@ closed in the lake, then its items are written once, then pushed; a call that wa
 is repaired by the next one.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,12 +12,10 @@ from datetime import datetime
 from flywheel.calibration import Calibration
 from flywheel.lake.store import Lake
 from flywheel.periods import next_period_start, period_name
-from flywheel.ports.review_queue import ReviewItem, ReviewQueue
-from flywheel.review.batch_items import write_items
+from flywheel.ports.review_queue import ReviewQueue
+from flywheel.review.batch_maker import BatchMaker
 from flywheel.review.batch_report import BatchReport, SamplingReport
-from flywheel.review.candidates import Candidate, read_candidates
-from flywheel.review.sent_items import judgments_left_in, read_batch
-from flywheel.review.strategies import calibrated_margin
+from flywheel.review.sent_items import judgments_left_in
 from flywheel.review.window_ledger import (
     close_window,
     landed_through,
@@ -81,7 +78,8 @@ def sample_due(
         calibrations: by release; what people are shown and the limit is compared with is the
             calibrated confidence, and the raw one where there is none.
     """
-    return Sampler(lake, queue, workload, now, answering, calibrations or {}).draw_due()
+    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {})
+    return Sampler(batch).draw_due()
 
 
 def sample_batch(  # noqa: PLR0913 - what a batch rests on
@@ -114,20 +112,18 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
         answering: as in `sample_due`.
         calibrations: as in `sample_due`.
     """
-    sampler = Sampler(lake, queue, workload, now, answering, calibrations or {})
-    return sampler.draw_window(window_start, window_end, budget)
+    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {})
+    return Sampler(batch).draw_window(window_start, window_end, budget)
 
 
 @dataclass
 class Sampler:
     """Draw windows of one workload at one moment."""
 
-    lake: Lake
-    queue: ReviewQueue
-    workload: Workload
-    now: datetime
-    answering: Collection[str] | None
-    calibrations: Mapping[str, Calibration]
+    batch: BatchMaker
+
+    def __post_init__(self) -> None:
+        self.lake, self.workload, self.now = self.batch.lake, self.batch.workload, self.batch.now
 
     def draw_due(self) -> SamplingReport:
         """Draw every window that is due; see `sample_due`."""
@@ -155,19 +151,19 @@ class Sampler:
         end = min(end, ends, self.now)
         plan = WindowPlan(start, end, period, 0, reason="the window lies in the future")
         if start >= end:
-            return self._unasked(plan)
+            return self.batch.unasked(plan)
         existing = self._existing(windows, start, end)
         if existing is not None:
-            return self._report(existing, None, existing=True)
+            return self.batch.report(existing, None, existing=True)
         frontier = frontier_of(windows, self.now)
-        left = self._left(period)
+        left = self.batch.left(period)
         if budget is None:
             begun = start if frontier is None else frontier.begun
             budget = paced_budget(self.workload, left, start, end, begun=begun)
         plan = replace(plan, budget=min(budget, left), reason="")
         if not plan.budget:
             spent = f"{left} of {self.workload.review.budget} judgments are left in {period}"
-            return self._unasked(replace(plan, reason=f"{spent}, too few for this window"))
+            return self.batch.unasked(replace(plan, reason=f"{spent}, too few for this window"))
         return self._draw(plan, windows, note=cut, named=True)
 
     def _existing(
@@ -181,9 +177,6 @@ class Sampler:
                 return window
         return None
 
-    def _left(self, period: str) -> int:
-        return judgments_left_in(self.lake, self.workload, period)
-
     def _windows(self) -> list[ReviewWindow]:
         return read_windows(self.lake, self.workload.id)
 
@@ -194,7 +187,7 @@ class Sampler:
         if cut_off is None:
             return []
         before = frontier_of([w for w in windows if w is not cut_off], self.now)
-        return [self._ask(cut_off, self._candidates(cut_off, before))]
+        return [self.batch.ask(cut_off, self.batch.candidates(cut_off, before))]
 
     def _first_frontier(self) -> Frontier | None:
         began = traffic_start(self.lake, self.workload.id)
@@ -210,7 +203,7 @@ class Sampler:
             frontier.end,
             begun=frontier.begun,
             until=start_of_day(self.now),
-            left=self._left,
+            left=self.batch.left,
         )
 
     def _draw(
@@ -235,93 +228,17 @@ class Sampler:
             drawn_at=self.now,
             number=next_number(windows),
         )
-        candidates = self._candidates(window, frontier)
+        candidates = self.batch.candidates(window, frontier)
         if named and not candidates:
-            return self._unasked(
+            return self.batch.unasked(
                 replace(plan, reason="no answer of this window can be asked about")
             )
         window = replace(window, answers=sum(one.in_window for one in candidates))
         window = close_window(self.lake, self.workload.id, window)
-        return self._ask(window, candidates, note)
+        return self.batch.ask(window, candidates, note)
 
     def _frame_start(self, plan: WindowPlan, frontier: Frontier | None) -> datetime:
         if frontier is not None:
             return frontier.end
         # The first window takes in what came earlier as well, but no older history.
         return min(plan.start, previous_period_start(self.workload, plan.end))
-
-    def _candidates(self, window: ReviewWindow, frontier: Frontier | None) -> list[Candidate]:
-        found = read_candidates(
-            self.lake,
-            self.workload.id,
-            window,
-            late_after=_late_after(window, frontier),
-            answering=self.answering,
-            complaints_expire=self.workload.review.complaints_expire,
-        )
-        return [_calibrated(candidate, self.calibrations) for candidate in found]
-
-    def _ask(
-        self, window: ReviewWindow, candidates: Sequence[Candidate], note: str = ""
-    ) -> BatchReport:
-        if window.budget:
-            write_items(self.lake, self.workload, window, candidates, self.now)
-        return self._report(window, len(candidates), note=note or window.reason)
-
-    def _report(
-        self,
-        window: ReviewWindow,
-        candidates: int | None,
-        *,
-        existing: bool = False,
-        note: str = "",
-    ) -> BatchReport:
-        # Another process may have written the batch first: what the lake holds is what is sent.
-        items: list[ReviewItem] = read_batch(self.lake, self.workload.id, window.batch_id)
-        return BatchReport(
-            batch_id=window.batch_id,
-            items=len(items),
-            by_slice=dict(Counter(item.slice for item in items)),
-            judgments=sum(item.judgments for item in items),
-            candidates=candidates,
-            pushed=self.queue.push(self.workload, items) if items else 0,
-            period=window.period,
-            period_budget=self.workload.review.budget,
-            judgments_left=self._left(window.period),
-            window_start=window.start,
-            window_end=window.end,
-            existing=existing,
-            note=note,
-        )
-
-    def _unasked(self, plan: WindowPlan) -> BatchReport:
-        return BatchReport(
-            batch_id=batch_name(self.workload, plan.start),
-            items=0,
-            by_slice={},
-            judgments=0,
-            candidates=0,
-            pushed=0,
-            period=plan.period,
-            period_budget=self.workload.review.budget,
-            judgments_left=self._left(plan.period),
-            window_start=plan.start,
-            window_end=plan.end,
-            note=plan.reason,
-        )
-
-
-def _late_after(window: ReviewWindow, frontier: Frontier | None) -> datetime | None:
-    # A window that ends before the frontier takes no late answers: they belong to the next one.
-    if frontier is None or window.end < frontier.end:
-        return None
-    return frontier.landed_through
-
-
-def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -> Candidate:
-    known = calibrations.get(candidate.release)
-    if known is None or candidate.confidence is None:
-        return candidate
-    calibrated = known(candidate.confidence)
-    margin = calibrated_margin(candidate.confidence, candidate.margin, calibrated)
-    return replace(candidate, confidence=calibrated, margin=margin)

@@ -1,12 +1,61 @@
-"""How many items a budget of judgments pays for, and how they are split over the slices."""
+"""How many items a budget of judgments pays for, how many twice, and how the slices split them."""
 
 from collections.abc import Mapping
-from math import floor
+from dataclasses import dataclass
+from math import ceil, floor
 
-__all__ = ["items_for", "part_of", "split"]
+__all__ = ["CHOICE_COST", "JudgedTwice", "drawn_part", "items_for", "part_of", "split"]
 
 # An overlapped item costs a second judgment, and one more is held back for its adjudication.
 _OVERLAP_COST = 2
+CHOICE_COST = _OVERLAP_COST
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class JudgedTwice:
+    """The items of a period, and those that two people judge.
+
+    Gold items and adjudications are not among them. ``answered`` are those that somebody judged;
+    ``drawn_twice`` were drawn at random for two people, and ``chosen`` got their second judgment
+    because the first one was in doubt.
+    """
+
+    items: int = 0
+    answered: int = 0
+    drawn_twice: int = 0
+    drawn_twice_answered: int = 0
+    chosen: int = 0
+
+    def now(self, overlap: float) -> int:
+        """Return how many of the answered items can be chosen for a second judgment."""
+        return max(0, self._allowed(overlap) - self.chosen)
+
+    def later(self, overlap: float) -> int:
+        """Return how many items can still be chosen once the others are answered.
+
+        What is not needed for the answered ones is not kept: their share is free again.
+        """
+        if self.answered == self.items:
+            return 0
+        at_most = ceil(overlap * self.items - _ROUNDING) - self.drawn_twice
+        return max(0, at_most - max(self.chosen, self._allowed(overlap)))
+
+    def _allowed(self, overlap: float) -> int:
+        return floor(overlap * self.answered + _ROUNDING) - self.drawn_twice_answered
+
+
+def drawn_part(twice: int, *, overlap: float, random_share: float, chance: float) -> int:
+    """Return how many of the items that two people judge are drawn at random.
+
+    Args:
+        twice: items that a batch can have judged by two people.
+        overlap: their share of all items; the more of them exceed a half, the fewer are chosen: where
+            everything is judged twice there is nothing to choose.
+        random_share: of them, what is drawn; the others are chosen by the first judgments.
+        chance: that of `part_of`.
+    """
+    return part_of(twice, max(random_share, 2 * overlap - 1), chance)
 
 
 def part_of(total: int, share: float, chance: float) -> int:

@@ -1,7 +1,7 @@
-"""Bring what people answered from the queue into the lake, and disputes back into the queue."""
+"""Bring what people answered from the queue into the lake, and doubts and disputes back."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,13 +14,15 @@ from flywheel.errors import ConcurrencyError
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import Annotation, ReviewQueue
+from flywheel.review.annotations import read_annotations
 from flywheel.review.conflicts import conflicting_items
 from flywheel.review.label_checks import choose_checks
 from flywheel.review.merge import SOURCE, adjudication_of, merge_annotations
-from flywheel.review.sent_items import SentItem, item_rows, read_sent, spending
+from flywheel.review.second_judgments import choose_second_judgments
+from flywheel.review.sent_items import SentItem, item_rows, period_of, read_sent, spending
 from flywheel.workload import Workload
 
-__all__ = ["MergeReport", "collect", "read_annotations"]
+__all__ = ["MergeReport", "collect"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class MergeReport:
 
     ``corrections`` counts the new versions by status, ``verdicts`` all items by what they amount
     to, ``adjudications_waiting`` the disputes that the period's budget does not pay for,
-    ``label_checks`` the accepted labels that looked wrong and are decided again.
+    ``label_checks`` the accepted labels that looked wrong and are decided again, and
+    ``second_judgments`` the answers that another person judges since the first one is in doubt.
     """
 
     annotations: int
@@ -40,12 +43,13 @@ class MergeReport:
     unusable: int
     unknown_items: int
     label_checks: int = 0
+    second_judgments: int = 0
 
     @property
     def changed(self) -> bool:
         """Whether anything was written."""
-        written = (self.annotations, self.corrections, self.adjudications, self.label_checks)
-        return any(written)
+        asked = (self.adjudications, self.label_checks, self.second_judgments)
+        return any((self.annotations, self.corrections, *asked))
 
 
 def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime) -> MergeReport:
@@ -61,14 +65,20 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     items = _OneWriter(lake, "review_items", workload.id)
     sent = read_sent(lake, workload.id)
     annotations = read_annotations(lake, workload.id)
-    outcome = merge_annotations(workload, sent, annotations, _current(lake, workload.id), now)
+    current = _current(lake, workload.id)
+    outcome = merge_annotations(workload, sent, annotations, current, now)
     if outcome.corrections:
         corrections.append(outcome.corrections)
     disputed = [*outcome.disputed, *conflicting_items(lake, workload, sent)]
     paid = _affordable(lake, workload, disputed)
-    if paid:
-        times = {entry.item.inference_id: entry.event_time for entry in paid}
-        items.append(item_rows([adjudication_of(entry, now) for entry in paid], times))
+    again: list[SentItem] = []
+    if outcome.corrections:
+        current |= {row["correction_id"]: row for row in outcome.corrections}
+        again = choose_second_judgments(lake, workload, sent, annotations, current, paid, now)
+    if paid or again:
+        times = {entry.item.inference_id: entry.event_time for entry in (*paid, *again)}
+        asked = [adjudication_of(entry, now) for entry in paid]
+        items.append(item_rows([*asked, *(entry.item for entry in again)], times))
         sent = read_sent(lake, workload.id)
     checks = _check_labels(lake, workload, sent, now) if outcome.corrections else 0
     if checks:
@@ -83,21 +93,8 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         unusable=outcome.unusable,
         unknown_items=outcome.unknown_items,
         label_checks=checks,
+        second_judgments=len(again),
     )
-
-
-def read_annotations(lake: Lake, workload_id: str) -> list[Annotation]:
-    """Read the latest version of every annotation."""
-    rows = lake.rows(
-        "SELECT * FROM latest_annotations WHERE workload_id = $workload ORDER BY annotation_id",
-        {"workload": workload_id},
-    )
-    found = []
-    for row in rows:
-        del row["seen_at"]
-        output = None if row["output"] is None else json.loads(row["output"])
-        found.append(Annotation(**row | {"output": output, "raw": json.loads(row["raw"])}))
-    return found
 
 
 class _OneWriter:
@@ -179,7 +176,7 @@ def _affordable(lake: Lake, workload: Workload, disputed: Iterable[SentItem]) ->
     paid: list[SentItem] = []
     left: dict[str, int] = {}
     for entry in disputed:
-        period = entry.item.batch_id.rpartition("-")[0]
+        period = period_of(entry)
         if period not in left:
             left[period] = workload.review.budget - spending(lake, workload.id, period).sent
         if left[period] > 0:
@@ -204,9 +201,17 @@ def _push_unanswered(
     sent: Iterable[SentItem],
     annotations: Iterable[Annotation],
 ) -> None:
-    # All of them, as the lake holds them: a batch or an adjudication that was cut off before its
-    # push is repaired by the next merge.
-    answered = {annotation.item_id for annotation in annotations if not annotation.deleted}
-    items = [entry.item for entry in sent if entry.item.item_id not in answered]
+    # All of them, as the lake holds them: what was cut off before its push is repaired by the next
+    # merge.
+    people: dict[str, set[str]] = defaultdict(set)
+    for annotation in annotations:
+        if not annotation.deleted:
+            people[annotation.item_id].add(annotation.annotator)
+    items = [
+        entry.item
+        for entry in sent
+        if not people[entry.item.item_id]
+        or (entry.chosen_again and len(people[entry.item.item_id]) < entry.item.judgments)
+    ]
     if items:
         queue.push(workload, items)

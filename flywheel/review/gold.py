@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
-from flywheel.ports.review_queue import LABEL_CHECKS
 from flywheel.review.budget import part_of
 from flywheel.review.sampling import blind_priority, draw
 from flywheel.review.sent_items import SentItem, read_sent
@@ -55,9 +54,10 @@ WHERE c.workload_id = $workload AND c.source = 'review' AND c.status = 'accepted
   AND NOT EXISTS (
     SELECT 1 FROM review_items AS again
     WHERE again.workload_id = $workload AND again.slice IN ('gold', 'adjudication')
-      AND again.inference_id = c.inference_id
-      AND (again.item_id NOT IN (SELECT item_id FROM given)
-        OR (again.slice = 'adjudication' AND ends_with(again.batch_id, $checks))))
+      AND again.inference_id = c.inference_id AND again.item_id NOT IN (SELECT item_id FROM given))
+  AND NOT EXISTS (
+    SELECT 1 FROM label_checks AS checked
+    WHERE checked.workload_id = $workload AND checked.inference_id = c.inference_id)
 ORDER BY c.correction_id
 """
 
@@ -78,7 +78,6 @@ def read_known_answers(lake: Lake, workload: Workload, now: datetime) -> list[Kn
             "workload": workload.id,
             "since": now - _PRESENT,
             "taxonomy": workload.taxonomy_version,
-            "checks": LABEL_CHECKS,
         },
     )
     if not rows:

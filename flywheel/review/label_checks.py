@@ -14,8 +14,9 @@ from math import floor
 
 from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
+from flywheel.lake.views import label_checks_batch
 from flywheel.periods import period_name
-from flywheel.ports.review_queue import LABEL_CHECKS, ReviewItem
+from flywheel.ports.review_queue import ReviewItem
 from flywheel.review.label_errors import doubtful_labels
 from flywheel.review.merge import adjudication_of
 from flywheel.review.sent_items import SentItem, spending
@@ -59,7 +60,7 @@ def allowed_checks(share: float, *, budget: int, sent: int, held_back: int, chec
         share: of the judgments sent so far, the most that checks may be.
         budget: judgments of the period.
         sent: judgments asked for in the period, checks included.
-        held_back: judgments that disputes may still need.
+        held_back: judgments that disputes and second judgments may still need.
         checked: checks asked for in the period.
     """
     return max(0, min(floor(share * sent) - checked, budget - sent - held_back))
@@ -98,23 +99,26 @@ def choose_checks(
 
 def _room(lake: Lake, workload: Workload, period: str) -> int:
     used = spending(lake, workload.id, period)
-    asked = {"workload": workload.id, "batch": f"{period}{LABEL_CHECKS}"}
+    asked = {"workload": workload.id, "batch": label_checks_batch(period)}
     return allowed_checks(
         workload.review.label_checks,
         budget=workload.review.budget,
         sent=used.sent,
-        held_back=used.held_back,
+        held_back=used.reserved(workload.review.overlap),
         checked=int(lake.rows(_CHECKED, asked)[0]["checks"]),
     )
 
 
 def _open_roots(sent: Sequence[SentItem]) -> dict[str, SentItem]:
-    # One adjudication an item: what was decided by a third person is not asked again.
+    # One adjudication an item: what was decided by a third person is not asked again, and what is
+    # judged twice is not checked besides.
     decided = {entry.item.inference_id for entry in sent if entry.item.slice == "adjudication"}
     return {
         entry.item.item_id: entry
         for entry in sent
-        if entry.item.makes_correction and entry.item.inference_id not in decided
+        if entry.item.makes_correction
+        and not entry.chosen_again
+        and entry.item.inference_id not in decided
     }
 
 
@@ -122,7 +126,7 @@ def _check(entry: SentItem, period: str, now: datetime) -> ReviewItem:
     # Neither the accepted label nor the likely one is shown: the check is a judgment of its own.
     return replace(
         adjudication_of(entry, now),
-        batch_id=f"{period}{LABEL_CHECKS}",
+        batch_id=label_checks_batch(period),
         reason="the accepted label is unusual for such a text: decide again",
         model_output=None,
         confidence=None,

@@ -50,7 +50,10 @@ class LocalReviewQueue:
     # -- the port ----------------------------------------------------------------------------
 
     def push(self, workload: Workload, items: Sequence[ReviewItem]) -> int:
-        """Add items that are not there yet and return how many were new."""
+        """Add items that are not there yet and return how many were new.
+
+        One that is there and wants more judgments now is opened for another person.
+        """
         files = self._files(workload.id)
         new = 0
         with files.lock():
@@ -58,6 +61,8 @@ class LocalReviewQueue:
                 if not files.has(item.item_id):
                     self._write(files, task_of(workload, item), durable=False)
                     new += 1
+                elif item.judgments > 1:
+                    self._open_for_more(files, item)
         return new
 
     def pull(self, workload: Workload, cursor: str | None) -> Pull:
@@ -168,6 +173,12 @@ class LocalReviewQueue:
         task["updated_at"] = now
         task["meta"] |= {"changed_at": now}
         files.write(task["data"]["item_id"], task, durable=durable)
+
+    def _open_for_more(self, files: TaskFiles, item: ReviewItem) -> None:
+        task = files.read(item.item_id)
+        if task is not None and task["meta"]["judgments"] < item.judgments:
+            task["meta"]["judgments"] = item.judgments
+            self._write(files, task)
 
     def _check_may_judge(self, files: TaskFiles, task: dict[str, Any], annotator: str) -> None:
         if has_met(task, annotator):

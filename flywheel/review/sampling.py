@@ -5,6 +5,7 @@ the budget goes where a correction teaches most. Reading, writing and pushing ar
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,11 +14,12 @@ from itertools import islice
 import numpy as np
 
 from flywheel.ports.review_queue import ReviewItem, ReviewSlice
-from flywheel.review.budget import items_for, part_of, split
+from flywheel.review.budget import drawn_part, items_for, part_of, split
 from flywheel.review.candidates import Candidate
 from flywheel.review.novelty import find_novel
 from flywheel.review.strategies import STRATEGIES, Answers, margin_between
 from flywheel.similarity.near_duplicates import NearDuplicates
+from flywheel.similarity.normal_form import normalise
 from flywheel.similarity.sentence_vectors import encode_sentences
 from flywheel.workload import Workload
 
@@ -57,7 +59,9 @@ def choose_items(
     Args:
         workload: its review policy decides.
         candidates: answers never sent before, in any order.
-        budget: judgments this batch may cost, second judgments and adjudication included.
+        budget: judgments this batch may cost, second judgments and adjudication included. What
+            second judgments are worth is seen when the first ones are given: most of them are left
+            unspent for `second_judgments`.
         batch_id: name of the batch; another batch draws another control slice.
         seed: of every random choice.
         now: stamped on the items.
@@ -81,7 +85,13 @@ def choose_items(
         picks += search.fill(rest, batch.chance_of("shares"))
     if len(picks) < total:  # thin traffic: what is judged twice is a share of it
         twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance_of("overlap")))
-    return batch.items(picks, twice, now)
+    drawn = drawn_part(
+        twice,
+        overlap=workload.review.overlap,
+        random_share=workload.review.overlap_random,
+        chance=batch.chance_of("overlap drawn"),
+    )
+    return batch.items(picks, drawn, now)
 
 
 @dataclass(frozen=True)
@@ -163,6 +173,15 @@ class _Batch:
         )
 
 
+@dataclass(frozen=True)
+class _Unsure:
+    # An answer below the limit, and how many such answers there are to the same text.
+    number: int
+    confidence: float
+    margin: float | None
+    times: int
+
+
 @dataclass
 class _Search:
     # The slices that look for something. Each is a stream of picks; they share what was taken.
@@ -208,27 +227,35 @@ class _Search:
     def _uncertain(self, total: int) -> Iterator[_Pick]:
         limit = self.workload.review.confidence
         # The other slices have taken theirs when the first of these is asked for.
-        open_ = [
-            (number, candidate.confidence, candidate.margin)
-            for number, candidate in enumerate(self.candidates)
-            if candidate.searchable
-            and candidate.confidence is not None
-            and candidate.confidence < limit
-        ]
-        open_ = [row for row in open_ if row[0] not in self.taken]
+        open_ = [one for one in self._unsure(limit) if one.number not in self.taken]
         answers = Answers(
-            np.array([confidence for _, confidence, _ in open_]),
-            np.array([margin_between(confidence, margin) for _, confidence, margin in open_]),
-            self._vectors[[number for number, _, _ in open_]],
+            confidence=np.array([one.confidence for one in open_]),
+            margin=np.array([margin_between(one.confidence, one.margin) for one in open_]),
+            vectors=self._vectors[[one.number for one in open_]],
+            times=np.array([one.times for one in open_], dtype=np.float64),
         )
         strategy = STRATEGIES[self.workload.review.strategy]
         for place in strategy(answers, total - len(self.taken), self.seed):
-            number, confidence, margin = open_[place]
-            if self._take(number):
-                near = "" if margin is None else f", {margin:.2f} ahead of the second best answer"
-                reason = f"confidence {confidence:.2f} below {limit:.2f}{near}"
+            one = open_[place]
+            if self._take(one.number):
+                reason = f"confidence {one.confidence:.2f} below {limit:.2f}"
+                if one.margin is not None:
+                    reason += f", {one.margin:.2f} ahead of the second best answer"
                 doubt = 1 - float(answers.margin[place])
-                yield _Pick(self.candidates[number], "uncertain", reason, doubt)
+                yield _Pick(self.candidates[one.number], "uncertain", reason, doubt)
+
+    def _unsure(self, limit: float) -> list[_Unsure]:
+        # Of equal texts one is asked about: the least sure answer, for all of them.
+        by_text: dict[str, list[tuple[float, int, float | None]]] = defaultdict(list)
+        for number, candidate in enumerate(self.candidates):
+            confidence = candidate.confidence
+            if candidate.searchable and confidence is not None and confidence < limit:
+                by_text[normalise(candidate.input)].append((confidence, number, candidate.margin))
+        least_sure = (min(same, key=lambda one: one[:2]) for same in by_text.values())
+        return [
+            _Unsure(number, confidence, margin, len(same))
+            for (confidence, number, margin), same in zip(least_sure, by_text.values(), strict=True)
+        ]
 
     def _novel(self) -> Iterator[_Pick]:
         # Of a text that is here for a complaint alone, nothing is learned about the present model.

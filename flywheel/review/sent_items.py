@@ -12,6 +12,7 @@ from flywheel.answers import canonical_json
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import ReviewItem
+from flywheel.review.budget import CHOICE_COST, JudgedTwice
 from flywheel.workload import Workload
 
 __all__ = [
@@ -19,71 +20,108 @@ __all__ = [
     "Spending",
     "item_rows",
     "judgments_left_in",
+    "period_of",
     "read_batch",
     "read_sent",
     "spending",
 ]
 
 _SENT = """
-SELECT r.*, coalesce(i.output, r.model_output) AS original_output
+SELECT r.* REPLACE (max(r.judgments) OVER (PARTITION BY r.item_id) AS judgments),
+       r.judgments AS judgments_drawn, coalesce(i.output, r.model_output) AS original_output
 FROM review_items r
 LEFT JOIN first_inferences i
   ON i.workload_id = r.workload_id AND i.inference_id = r.inference_id
 WHERE r.workload_id = $workload
-QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at) = 1
+QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at, r.judgments) = 1
 ORDER BY r.priority DESC, r.item_id
 """
 
 _BATCH = """
-SELECT * EXCLUDE (event_time) FROM review_items
+SELECT * EXCLUDE (event_time)
+  REPLACE (max(judgments) OVER (PARTITION BY item_id) AS judgments)
+FROM review_items
 WHERE workload_id = $workload AND batch_id = $batch AND slice <> 'adjudication'
-QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY chosen_at) = 1
+QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY chosen_at, judgments) = 1
 ORDER BY priority DESC, item_id
 """
 
 # What lies on disk is counted, erased subjects included: their judgments were made all the same.
 _SPENDING = """
 WITH sent AS (
-  SELECT DISTINCT item_id, inference_id, slice, judgments FROM stored.review_items
+  SELECT item_id, inference_id, slice, max(judgments) AS judgments, min(judgments) AS drawn,
+         slice NOT IN ('gold', 'adjudication') AS is_new
+  FROM stored.review_items
   WHERE workload_id = $workload AND starts_with(batch_id, $period || '-')
+  GROUP BY item_id, inference_id, slice
 ),
-unsure AS ( -- everybody agreed that they cannot tell: no correction comes of it, and no dispute
-  SELECT sent.inference_id FROM sent JOIN latest_annotations AS given USING (item_id)
-  WHERE given.workload_id = $workload AND NOT given.deleted AND given.kind <> 'skipped'
-  GROUP BY sent.item_id, sent.inference_id, sent.judgments
-  HAVING bool_and(given.kind = 'cant_tell')
-     AND count(DISTINCT given.annotator) >= sent.judgments
+given AS (
+  SELECT item_id, count(DISTINCT annotator) AS people, bool_and(kind = 'cant_tell') AS unsure
+  FROM latest_annotations
+  WHERE workload_id = $workload AND NOT deleted AND kind <> 'skipped' GROUP BY item_id
 ),
 settled AS (
   SELECT inference_id FROM sent WHERE slice = 'adjudication'
-  UNION SELECT inference_id FROM unsure
-  UNION SELECT inference_id FROM latest_corrections
-  WHERE workload_id = $workload AND status IN ('accepted', 'proposed')
-    AND inference_id IS NOT NULL -- the seed's have none, and nothing is outside of a list with NULL
+  -- Everybody agreed that they cannot tell: no correction comes of it, and no dispute.
+  UNION SELECT inference_id FROM sent JOIN given USING (item_id)
+  WHERE given.unsure AND given.people >= sent.judgments
+  UNION SELECT inference_id FROM sent JOIN latest_corrections AS c USING (inference_id)
+  WHERE c.workload_id = $workload AND c.status IN ('accepted', 'proposed')
+    -- A second judgment that was asked for later may still dispute what one person said.
+    AND (sent.judgments = sent.drawn OR len(c.annotators) >= sent.judgments)
 )
 SELECT coalesce(sum(judgments), 0) AS sent,
        count(*) FILTER (
          judgments > 1 AND inference_id NOT IN (SELECT inference_id FROM settled)
-       ) AS held_back
-FROM sent
+       ) AS held_back,
+       count(*) FILTER (is_new) AS items,
+       count(*) FILTER (is_new AND people > 0) AS answered,
+       count(*) FILTER (is_new AND drawn > 1) AS drawn_twice,
+       count(*) FILTER (is_new AND drawn > 1 AND people > 0) AS drawn_twice_answered,
+       count(*) FILTER (is_new AND judgments > drawn) AS chosen
+FROM sent LEFT JOIN given USING (item_id)
 """
 
 
 @dataclass(frozen=True)
 class SentItem:
-    """An item with what the annotator may not see: the model's answer and the event's time."""
+    """An item with what the annotator may not see: the model's answer and the event's time.
+
+    ``judgments_drawn`` were asked for when the batch was drawn; ``item.judgments`` are more where a
+    second one was asked for since.
+    """
 
     item: ReviewItem
     original_output: Any
     event_time: datetime
+    judgments_drawn: int = 1
+
+    @property
+    def drawn_twice(self) -> bool:
+        """Whether it was drawn at random for two people."""
+        return self.judgments_drawn > 1
+
+    @property
+    def chosen_again(self) -> bool:
+        """Whether a second judgment was asked for because the first one was in doubt."""
+        return self.item.judgments > self.judgments_drawn
 
 
 @dataclass(frozen=True)
 class Spending:
-    """Judgments of a period: asked for, and held back for adjudications that may come."""
+    """Judgments of a period: asked for, and held back for what may come of them.
+
+    ``held_back`` is for adjudications. ``twice`` counts the items behind the second judgments that
+    are chosen when the first ones are given.
+    """
 
     sent: int
     held_back: int
+    twice: JudgedTwice
+
+    def reserved(self, overlap: float) -> int:
+        """Return what is held back for adjudications and for second judgments still to choose."""
+        return self.held_back + CHOICE_COST * self.twice.later(overlap)
 
 
 def item_rows(items: Iterable[ReviewItem], event_times: Mapping[str, datetime]) -> pa.Table:
@@ -102,7 +140,8 @@ def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
     for row in lake.rows(_SENT, {"workload": workload_id}):
         original, event_time = row.pop("original_output"), row.pop("event_time")
         original = None if original is None else json.loads(original)
-        found.append(SentItem(_item(row), original, event_time))
+        drawn = row.pop("judgments_drawn")
+        found.append(SentItem(_item(row), original, event_time, drawn))
     return found
 
 
@@ -117,13 +156,19 @@ def _item(row: dict[str, Any]) -> ReviewItem:
     return ReviewItem(**row | {"model_output": None if shown is None else json.loads(shown)})
 
 
+def period_of(entry: SentItem) -> str:
+    """Return the period that an item is charged to: its batch is named after it."""
+    return entry.item.batch_id.rpartition("-")[0]
+
+
 def spending(lake: Lake, workload_id: str, period: str) -> Spending:
     """Count the judgments that a period's batches cost so far."""
     row = lake.rows(_SPENDING, {"workload": workload_id, "period": period})[0]
-    return Spending(int(row["sent"]), int(row["held_back"]))
+    sent, held_back = int(row.pop("sent")), int(row.pop("held_back"))
+    return Spending(sent, held_back, JudgedTwice(**row))
 
 
 def judgments_left_in(lake: Lake, workload: Workload, period: str) -> int:
     """Return the judgments that a period, by name, can still ask for."""
     used = spending(lake, workload.id, period)
-    return max(0, workload.review.budget - used.sent - used.held_back)
+    return max(0, workload.review.budget - used.sent - used.reserved(workload.review.overlap))

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flywheel.periods import period_start
-from flywheel.ports.review_queue import LABEL_CHECKS
 
 if TYPE_CHECKING:
     from flywheel.calibration import Calibration
@@ -30,14 +29,17 @@ __all__ = [
 _EVALUATION = timedelta(hours=1)
 _WEEK, _MOMENT = timedelta(days=7), timedelta(microseconds=1)
 # In the middle of a batch the number of corrections says little: what is waited for is its end.
-# Label checks are asked at that very moment, and decide again what has an answer already.
+# Label checks and second judgments of what is in doubt are asked at that very moment, and decide
+# again what has an answer already.
 _NEWS = """
 SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS measured,
   exists (SELECT 1 FROM inferences WHERE workload_id = $w) AS traffic,
   (SELECT max(seen_at) FROM latest_annotations WHERE workload_id = $w) AS judged,
-  (SELECT count(*) FROM review_items AS item
+  (SELECT count(*) FROM (
+     SELECT item_id, workload_id, slice, min(judgments) AS judgments FROM review_items GROUP BY ALL
+   ) AS item
    WHERE workload_id = $w AND slice <> 'gold'
-     AND NOT (slice = 'adjudication' AND ends_with(batch_id, $checks)) AND judgments > (
+     AND item_id NOT IN (SELECT item_id FROM label_checks WHERE workload_id = $w) AND judgments > (
      SELECT count(DISTINCT annotator) FROM latest_annotations AS given
      WHERE given.item_id = item.item_id AND NOT given.deleted AND given.kind <> 'skipped'
   )) AS waiting
@@ -59,7 +61,7 @@ def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
         return True
     if last < period_start(workload.cadence, now, workload.timezone):
         return True
-    news = platform.lake.rows(_NEWS, {"w": workload.id, "checks": LABEL_CHECKS})[0]
+    news = platform.lake.rows(_NEWS, {"w": workload.id})[0]
     began = decisions[-1].numbers.get("since") is None and news["traffic"]
     finished = not news["waiting"] and news["judged"] is not None and news["judged"] > last
     return bool(began or finished or (news["measured"] is not None and news["measured"] > last))

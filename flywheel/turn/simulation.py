@@ -170,12 +170,13 @@ class _Simulation:
             now=self.clock.now(),
             answering={self._champion()},
         )
-        # The second round is adjudication: a third person decides what two disagreed on.
-        for _ in range(2):
+        # Then another person judges what is in doubt, and a third decides what two disagreed on.
+        for _ in range(3):
             people.answer_open(self.workload)
             collect_reviews(self.platform, self.workload)
         rows = self.platform.lake.rows(
-            "select count(*) n from latest_annotations a join review_items r using (item_id) "
+            "select count(distinct a.annotation_id) n from latest_annotations a "
+            "join review_items r using (item_id) "
             "where r.chosen_at >= $chosen and r.chosen_at < $until and not a.deleted",
             # Everything of a quarter is asked after its end, checks of older labels included.
             {"chosen": end, "until": quarter_bounds(quarter + 1)[1]},
@@ -263,7 +264,7 @@ class _Simulation:
 
     def _reviewed(self) -> dict[str, int]:
         rows = self.platform.lake.rows(
-            "select slice, count(*) n from review_items group by 1 order by 1"
+            "select slice, count(distinct item_id) n from review_items group by 1 order by 1"
         )
         return {row["slice"]: row["n"] for row in rows}
 

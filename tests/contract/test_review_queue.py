@@ -52,6 +52,24 @@ def test_pushed_again_an_item_keeps_its_judgments(queue):
     assert queue.pull().annotations[0].output == "oil fault"
 
 
+def test_item_that_wants_more_judgments_is_opened_for_somebody_else(queue):
+    """Who judged it first is not asked again, and the rest of the item stays as it was."""
+    queue.push(items(queue, 1))
+    queue.submit("item0000", ANN, "oil fault")
+    queue.push([replace(items(queue, 1)[0], judgments=2)])
+    asked = {
+        person: [task.item_id for task in queue.queue.open_tasks(queue.workload.id, person)]
+        for person in (ANN, BEN)
+    }
+    assert asked == {ANN: [], BEN: ["item0000"]}
+    status = queue.status()
+    assert (status.answered, status.judgments_wanted, status.judgments_given) == (0, 2, 1)
+    queue.submit("item0000", BEN, "heat fault")
+    queue.push(items(queue, 1))  # a push of before, repeated
+    assert {one.output for one in queue.pull().annotations} == {"oil fault", "heat fault"}
+    assert queue.status().answered == 1
+
+
 def test_people_get_the_most_urgent_first(queue):
     """Items come in the order of their priority, with the model's answer where it may be seen."""
     blind = review_item(queue.workload, 7, slice="control", priority=3.5, model_output="oil fault")

@@ -19,8 +19,8 @@ import pytest
 from flywheel.cli.applications import run_applications
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.patience import Patience
+from flywheel.review.annotations import read_annotations
 from flywheel.review.batches import sample_batch
-from flywheel.review.collect import read_annotations
 from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import HEADER, WebhookTarget, provision

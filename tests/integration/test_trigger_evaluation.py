@@ -90,6 +90,24 @@ def test_an_open_label_check_keeps_nothing_waiting(world):
     assert due(world)
 
 
+def test_an_open_second_judgment_of_a_doubtful_answer_keeps_nothing_waiting(world):
+    """It is asked when the first one is given, of an answer that is accepted already."""
+    single = next(
+        entry
+        for entry in read_sent(world.platform.lake, world.workload.id)
+        if entry.item.judgments == 1
+    )
+    world.annotate()
+    again = replace(single.item, judgments=2, chosen_at=world.platform.clock.now())
+    world.platform.lake.append(
+        "review_items", item_rows([again], {again.inference_id: single.event_time})
+    )
+    world.move(seconds=1)
+    collect_reviews(world.platform, world.workload)
+    world.move(seconds=1)
+    assert due(world)
+
+
 def test_hour_that_has_passed_is_enough(world):
     """Whatever has happened, the trigger is evaluated every hour."""
     world.move(hours=1)

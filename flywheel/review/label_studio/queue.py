@@ -123,11 +123,15 @@ class LabelStudioReviewQueue(LabelStudioPeople):
             beside = self._neighbours(workload, new)
             tasks.add([task_of(workload, i, beside.get(i.item_id, ())) for i in new])
             present = _by_item(tasks.stubs(), workload)
+        more = {item.item_id: item.judgments for item in items}
         single = [_drop_doubles(tasks, stubs) for stubs in present.values()]
         if any("suggestion" in stub["meta"] for stub in single):
             tasks.prefill()
         for kept in single:
-            wanted = int(kept["meta"].get("judgments", 1))
+            before = int(kept["meta"].get("judgments", 1))
+            wanted = max(before, more.get(str(kept["data"]["item_id"]), 0))
+            if before < wanted:
+                tasks.set_judgments(kept["id"], kept["meta"] | {"judgments": wanted})
             if int(kept["overlap"]) < wanted:
                 tasks.set_overlap(kept["id"], wanted)
         return len(new)

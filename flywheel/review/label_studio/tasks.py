@@ -60,6 +60,10 @@ class ProjectTasks:
         """Let a task stay open until this many people have judged it."""
         self._client.request("PATCH", f"/api/tasks/{task}/", {"overlap": people})
 
+    def set_judgments(self, task: int, meta: Mapping[str, Any]) -> None:
+        """Keep with a task how many judgments are asked for now, beside what else it says."""
+        self._client.request("PATCH", f"/api/tasks/{task}/", {"meta": dict(meta)})
+
     def delete(self, task: int) -> None:
         """Remove a task; it is no error that it is gone."""
         try:

@@ -10,7 +10,7 @@ from flywheel.dataset.examples import Example, example_from
 from flywheel.dataset.lineage import snapshots_with_inference
 from flywheel.dataset.preference import Disputes, Preference, choose_pairs, edited
 from flywheel.label_mapping import AnswerMapping
-from flywheel.ports.review_queue import LABEL_CHECKS
+from flywheel.lake.views import label_checks_batch
 from flywheel.review.sent_items import item_rows
 from flywheel.snapshots import read_rows, verify_snapshot
 from flywheel.workload import PreferenceRecipe, Workload
@@ -268,7 +268,7 @@ def test_label_check_is_a_dispute_only_where_it_changed_the_answer(lake, tmp_pat
     pairs = read_rows(build(lake, tmp_path, workload).folder, "preference")
     before = {row["inference_id"] for row in pairs}
     confirmed, waiting, changed = sorted(before)[:3]
-    batch = {"slice": "adjudication", "batch_id": f"2026Q2{LABEL_CHECKS}"}
+    batch = {"slice": "adjudication", "batch_id": label_checks_batch("2026Q2")}
     checks = [
         review_item(workload, n, inference_id=name, input=text(int(name[1:])), **batch)
         for n, name in enumerate((confirmed, waiting, changed))

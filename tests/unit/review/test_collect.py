@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from flywheel.errors import ConcurrencyError, UnavailableError
+from flywheel.review.annotations import read_annotations
 from flywheel.review.batches import sample_batch
-from flywheel.review.collect import collect, read_annotations
+from flywheel.review.collect import collect
 from flywheel.review.sent_items import spending
 from tests.fakes.review_world import (
     END,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.ports.review_queue import LABEL_CHECKS
+from flywheel.lake.views import label_checks_batch
 from flywheel.review import label_checks
 from flywheel.review.annotator_figures import annotator_figures
 from flywheel.review.collect import collect
@@ -55,7 +55,7 @@ def labeled(lake, queue, *, share=0.2, budget=60, count=60):
 def checks_of(lake, workload):
     """Return the label checks that were sent."""
     sent = [entry.item for entry in read_sent(lake, workload.id)]
-    checks = [item for item in sent if item.batch_id.endswith(LABEL_CHECKS)]
+    checks = [item for item in sent if item.batch_id == label_checks_batch(item.batch_id[:6])]
     assert {item.slice for item in checks} <= {"adjudication"}
     return checks
 

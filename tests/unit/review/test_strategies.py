@@ -1,5 +1,7 @@
 """Strategies on made-up margins and vectors, without a model or a lake."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,14 @@ def test_cluster_margin_gives_a_rare_kind_its_turn_first():
     given = answers([0.1] * 40 + [0.3] * 4, [0] * 40 + [1] * 4)
     assert max(cluster_margin(given, 4, 1)[:4]) >= 40
     assert max(STRATEGIES["smallest_margin"](given, 4, 1)[:4]) < 40
+
+
+def test_cluster_margin_weighs_doubt_by_how_often_a_text_comes():
+    """A text that came a hundred times is asked about before rarer ones of more doubt."""
+    given = answers([0.1] * 200 + [0.4] * 2, [0] * 202)
+    assert max(cluster_margin(given, 1, 0)[:150]) < 200
+    often = replace(given, times=np.array([1.0] * 200 + [100.0, 1.0]))
+    assert cluster_margin(often, 1, 0)[0] == 200
 
 
 def test_cluster_margin_leaves_sure_answers_outside_its_pool():

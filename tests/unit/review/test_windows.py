@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bench.decisions.sampling_calendar import make_world, play
+from bench.decisions.sampling_calendar import play
+from bench.decisions.sampling_world import make_world
 from flywheel.review.windows import (
     ReviewWindow,
     batch_name,

@@ -1,0 +1,22 @@
+"""`read_annotations`: what people said, as the lake keeps it."""
+
+import json
+
+from flywheel.lake.store import Lake
+from flywheel.ports.review_queue import Annotation
+
+__all__ = ["read_annotations"]
+
+
+def read_annotations(lake: Lake, workload_id: str) -> list[Annotation]:
+    """Read the latest version of every annotation."""
+    rows = lake.rows(
+        "SELECT * FROM latest_annotations WHERE workload_id = $workload ORDER BY annotation_id",
+        {"workload": workload_id},
+    )
+    found = []
+    for row in rows:
+        del row["seen_at"]
+        output = None if row["output"] is None else json.loads(row["output"])
+        found.append(Annotation(**row | {"output": output, "raw": json.loads(row["raw"])}))
+    return found

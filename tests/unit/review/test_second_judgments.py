@@ -1,0 +1,202 @@
+"""Second judgments of what is in doubt: who is asked, what it costs, and what it may not touch."""
+
+from datetime import timedelta
+
+import pytest
+
+from flywheel.errors import RefusedError
+from flywheel.review.agreement import review_agreement
+from flywheel.review.annotator_figures import annotator_figures
+from flywheel.review.batches import judgments_left
+from flywheel.review.budget import JudgedTwice
+from flywheel.review.collect import collect
+from flywheel.review.sent_items import read_sent, spending
+from tests.fakes.review_world import (
+    END,
+    START,
+    answer,
+    classification,
+    put_answers,
+    sample_week,
+    truth,
+)
+
+PERIOD = "2026Q1"
+REVIEW = {
+    "budget": 120,
+    "overlap": 0.2,
+    "overlap_random": 0.0,
+    "gold": 0.0,
+    "label_checks": 0.0,
+    "confidence": 1.0,
+    "shares": {"control": 0.2, "uncertain": 0.8, "novel": 0.0, "flagged": 0.0},
+}
+
+
+def number_of(task):
+    """Return the number of a task's text."""
+    return int(task.inference_id[1:])
+
+
+def start(lake, queue, *, count=40, **review):
+    """Put a batch into the queue about answers of which the model has all right."""
+    workload = classification(review=REVIEW | review)
+    rows = [answer(n, output=truth(n), confidence=0.9) for n in range(count)]
+    put_answers(lake, workload, rows)
+    sample_week(lake, queue, workload, budget=60)
+    return workload
+
+
+def answer_all(queue, workload, *, wrong=()):
+    """Let ann judge everything, these wrong; ben one item, so that he is there to be asked."""
+    tasks = queue.open_tasks(workload.id, "ann")
+    last = next(task for task in reversed(tasks) if task.slice != "control")
+    for task in tasks:
+        n = number_of(task)
+        who = "ben" if task is last else "ann"
+        said = truth(n + 1) if task.inference_id in wrong else truth(n)
+        queue.submit(workload, task.item_id, who, said)
+    return tasks
+
+
+def again(lake, workload):
+    """Return the inference ids that were chosen for a second judgment."""
+    return {e.item.inference_id for e in read_sent(lake, workload.id) if e.chosen_again}
+
+
+def asked_ones(queue, workload, slice_):
+    """Return inference ids of open tasks of a slice."""
+    return [t.inference_id for t in queue.open_tasks(workload.id, "ann") if t.slice == slice_]
+
+
+def test_answer_against_a_confident_model_goes_to_another_person(lake, queue):
+    """It stays accepted meanwhile, and who gave it is not asked again."""
+    workload = start(lake, queue)
+    wrong = asked_ones(queue, workload, "uncertain")[3]
+    answer_all(queue, workload, wrong=[wrong])
+    report = collect(lake, queue, workload, now=END)
+    assert again(lake, workload) == {wrong}
+    assert report.second_judgments == 1
+    (row,) = lake.rows("SELECT * FROM latest_corrections WHERE inference_id = ?", [wrong])
+    assert row["status"] == "accepted"
+    assert queue.open_tasks(workload.id, "ann") == []
+    (task,) = queue.open_tasks(workload.id, "ben")
+    assert task.inference_id == wrong
+    queue.submit(workload, task.item_id, "ben", truth(number_of(task)))
+    assert collect(lake, queue, workload, now=END).adjudications == 1
+    with pytest.raises(RefusedError):
+        queue.submit(workload, f"{task.item_id}-adjudication", "ann", truth(0))
+    queue.submit(workload, f"{task.item_id}-adjudication", "cleo", truth(number_of(task)))
+    collect(lake, queue, workload, now=END)
+    (row,) = lake.rows("SELECT * FROM latest_corrections WHERE inference_id = ?", [wrong])
+    assert (row["status"], row["output"]) == ("accepted", f'"{truth(number_of(task))}"')
+
+
+def test_control_item_is_not_judged_again_because_of_what_was_said(lake, queue):
+    """Else people's errors would be corrected where they are against the model, and only there."""
+    workload = start(lake, queue)
+    wrong = asked_ones(queue, workload, "control")[0]
+    answer_all(queue, workload, wrong=[wrong])
+    collect(lake, queue, workload, now=END)
+    assert wrong not in again(lake, workload)
+
+
+def test_agreement_and_people_are_measured_on_what_was_drawn(lake, queue):
+    """A dispute that was looked for lowers neither alpha nor the figures of a person."""
+    workload = start(lake, queue, overlap_random=0.4)
+    open_ = queue.open_tasks(workload.id, "ann")
+    drawn = {e.item.inference_id for e in read_sent(lake, workload.id) if e.drawn_twice}
+    wrong = [
+        t.inference_id for t in open_ if t.slice == "uncertain" and t.inference_id not in drawn
+    ]
+    answer_all(queue, workload, wrong=wrong[:2])
+    collect(lake, queue, workload, now=END)
+    assert again(lake, workload) == set(wrong[:2])
+    for task in queue.open_tasks(workload.id, "ben"):
+        queue.submit(workload, task.item_id, "ben", truth(number_of(task)))
+    collect(lake, queue, workload, now=END)
+    for task in queue.open_tasks(workload.id, "cleo"):
+        queue.submit(workload, task.item_id, "cleo", truth(number_of(task)))
+    collect(lake, queue, workload, now=END)
+    overall, _ = review_agreement(lake, workload)
+    assert drawn
+    assert (overall.items, overall.alpha) == (len(drawn), 1.0)
+    ann = {one.annotator: one for one in annotator_figures(lake, workload)}["ann"]
+    assert (ann.accuracy, ann.agreement) == (1.0, 1.0)
+
+
+def test_nothing_is_spent_beyond_the_budget(lake, queue):
+    """Second judgments and the adjudications that may follow are paid for in advance."""
+    workload = start(lake, queue, budget=60)
+    wrong = asked_ones(queue, workload, "uncertain")
+    before = judgments_left(lake, workload, START)
+    answer_all(queue, workload, wrong=wrong[::4])
+    collect(lake, queue, workload, now=END)
+    used = spending(lake, workload.id, PERIOD)
+    assert len(again(lake, workload)) == used.twice.chosen > 0
+    assert used.sent + used.held_back <= 60
+    assert before <= judgments_left(lake, workload, START)
+    for task in queue.open_tasks(workload.id, "ben"):
+        queue.submit(workload, task.item_id, "ben", truth(number_of(task)))
+    collect(lake, queue, workload, now=END)
+    assert spending(lake, workload.id, PERIOD).sent <= 60
+
+
+def test_what_no_doubt_needs_comes_back(lake, queue):
+    """Where everybody is as right as the model, the reserve is there for the next batch."""
+    workload = start(lake, queue)
+    items = len(read_sent(lake, workload.id))
+    assert judgments_left(lake, workload, START) == 120 - items - 2 * -(-items // 5)
+    answer_all(queue, workload)
+    assert collect(lake, queue, workload, now=END).second_judgments == 0
+    assert judgments_left(lake, workload, START) == 120 - items
+
+
+def test_nobody_is_asked_where_nobody_else_is_there(lake, queue):
+    """One annotator alone cannot give a second opinion, nor one who left long ago."""
+    workload = start(lake, queue)
+    wrong = asked_ones(queue, workload, "uncertain")[3]
+    answer_all(queue, workload, wrong=[wrong])
+    late = collect(lake, queue, workload, now=END + timedelta(days=120))
+    assert late.second_judgments == 0
+
+
+def test_push_that_was_cut_off_is_repaired(lake, queue):
+    """What the lake wants judged twice is opened by the next merge."""
+    workload = start(lake, queue)
+    wrong = asked_ones(queue, workload, "uncertain")[3]
+    answer_all(queue, workload, wrong=[wrong])
+
+    class Deaf:
+        name = queue.name
+        pull = staticmethod(queue.pull)
+
+        def push(self, *_):
+            return 0
+
+    collect(lake, Deaf(), workload, now=END)
+    assert queue.open_tasks(workload.id, "ben") == []
+    collect(lake, queue, workload, now=END)
+    assert [task.inference_id for task in queue.open_tasks(workload.id, "ben")] == [wrong]
+
+
+def test_everything_judged_twice_is_drawn_as_before(lake, queue):
+    """With an overlap of 1 there is nothing to choose."""
+    workload = start(lake, queue, overlap=1.0)
+    assert all(entry.drawn_twice for entry in read_sent(lake, workload.id))
+
+
+@pytest.mark.parametrize(
+    ("counts", "now", "later"),
+    [
+        ((100, 0, 3, 0, 0), 0, 7),
+        ((100, 50, 3, 3, 0), 2, 5),
+        ((100, 50, 3, 3, 2), 0, 5),
+        ((100, 100, 3, 3, 4), 3, 0),
+        ((100, 100, 20, 20, 0), 0, 0),
+    ],
+)
+def test_choices_follow_the_answers(counts, now, later):
+    """A tenth of what is answered is judged twice, what was drawn included."""
+    twice = JudgedTwice(*counts)
+    assert (twice.now(0.1), twice.later(0.1)) == (now, later)
