@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
 from flywheel.evaluate.paired import cases_for_margin
+from flywheel.evaluate.second_look import first_look_significance
 from flywheel.taxonomy_change import fresh_label_id
 from flywheel.workload import GateRules, Workload, parse_workload
 
@@ -139,7 +140,7 @@ def golden_size(discordance: float, rules: GateRules | None = None) -> int:
     needed = cases_for_margin(
         discordance,
         rules.margin,
-        significance=rules.significance,
+        significance=first_look_significance(rules),
         power=rules.power,
     )
     assert needed is not None  # a margin of 0 alone has none
@@ -150,7 +151,7 @@ def _golden_comment(discordance: float) -> str:
     rules = GateRules()
     return (
         f"cases that are never trained on; so many let an equal candidate pass a margin of {rules.margin:g} with a "
-        f"chance of {rules.power:g}, at one-sided {rules.significance / 2:g}, where "
+        f"chance of {rules.power:g}, at one-sided {first_look_significance(rules) / 2:g}, where "
         f"{discordance:.0%} of the answers differ between two models"
     )
 

@@ -245,6 +245,11 @@ class GateRules(Strict):
         gt=0,
         description="p95 of candidate over champion; an adapter over the bare base takes 1.2 to 1.5",
     )
+    judgment_days: int = Field(
+        default=14,
+        ge=0,
+        description="an undecided gate waits for the cases that would decide it; 0: no second look",
+    )
     approval_days: int = Field(default=7, ge=1, description="life of a granted approval")
 
 

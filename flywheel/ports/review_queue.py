@@ -22,7 +22,9 @@ __all__ = [
 # How the batch of an adjudication ends that checks a label which nobody disputed.
 LABEL_CHECKS = "-labels"
 UNTOUCHED = "0-0"
-ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "gold", "adjudication"]
+ReviewSlice = Literal[
+    "control", "directed", "uncertain", "novel", "flagged", "gold", "adjudication"
+]
 AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
 
 
@@ -30,7 +32,7 @@ AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
 class ReviewItem:
     """One question to people, and why it is asked.
 
-    ``model_output`` is None on control and gold items: the annotator must not see it.
+    ``model_output`` is None on control, directed and gold items: the annotator must not see it.
     """
 
     item_id: str
@@ -52,8 +54,8 @@ class ReviewItem:
 
     @property
     def measures(self) -> bool:
-        """Whether it is judged blind, to measure the model or who answers."""
-        return self.slice in ("control", "gold")
+        """Whether it is judged blind, to measure the model, a candidate or who answers."""
+        return self.slice in ("control", "directed", "gold")
 
     @property
     def makes_correction(self) -> bool:

@@ -30,7 +30,7 @@ ORDER BY number, drawn_at
 # Batches of before windows were recorded: each was about the whole days until it was chosen.
 _UNRECORDED = """
 SELECT batch_id, min(chosen_at) AS drawn_at FROM review_items
-WHERE workload_id = $workload AND slice NOT IN ('adjudication', 'gold')
+WHERE workload_id = $workload AND slice NOT IN ('adjudication', 'directed', 'gold')
   AND batch_id NOT IN (SELECT batch_id FROM review_windows WHERE workload_id = $workload)
 GROUP BY batch_id ORDER BY drawn_at
 """

@@ -13,7 +13,7 @@ from tests.fakes.traffic_process import expected
 pytestmark = [pytest.mark.slow, pytest.mark.daemon, pytest.mark.services, pytest.mark.timeout(2400)]
 
 PRODUCERS = 3
-JUDGED = {"awaiting_approval", "gated_fail", "inconclusive"}
+JUDGED = {"awaiting_approval", "gated_fail", "inconclusive", "awaiting_judgments"}
 SENSORS = (
     "new_events_sensor",
     "whole_days_sensor",
