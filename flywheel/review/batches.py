@@ -23,6 +23,7 @@ from flywheel.review.window_ledger import (
     close_window,
     landed_through,
     read_windows,
+    seen_positions,
     unfinished_window,
 )
 from flywheel.review.windows import (
@@ -229,6 +230,7 @@ class Sampler:
             end=plan.end,
             frame_start=self._frame_start(plan, frontier),
             landed_through=landed_through(self.lake, self.workload.id, self.now),
+            positions=seen_positions(self.lake, self.workload.id),
             budget=plan.budget,
             answers=0,
             reason=plan.reason,
@@ -251,11 +253,13 @@ class Sampler:
         return min(plan.start, previous_period_start(self.workload, plan.end))
 
     def _candidates(self, window: ReviewWindow, frontier: Frontier | None) -> list[Candidate]:
+        late = _takes_late_answers(window, frontier)
         found = read_candidates(
             self.lake,
             self.workload.id,
             window,
-            late_after=_late_after(window, frontier),
+            late_after=None if late is None else late.landed_through,
+            positions_after=None if late is None else late.positions,
             answering=self.answering,
             complaints_expire=self.workload.review.complaints_expire,
         )
@@ -311,11 +315,9 @@ class Sampler:
         )
 
 
-def _late_after(window: ReviewWindow, frontier: Frontier | None) -> datetime | None:
+def _takes_late_answers(window: ReviewWindow, frontier: Frontier | None) -> Frontier | None:
     # A window that ends before the frontier takes no late answers: they belong to the next one.
-    if frontier is None or window.end < frontier.end:
-        return None
-    return frontier.landed_through
+    return None if frontier is None or window.end < frontier.end else frontier
 
 
 def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -> Candidate:
