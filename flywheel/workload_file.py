@@ -16,7 +16,6 @@ from pydantic_core import PydanticUndefined
 
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
 from flywheel.evaluate.paired import cases_for_margin
-from flywheel.evaluate.second_look import first_look_significance
 from flywheel.taxonomy_change import fresh_label_id
 from flywheel.workload import GateRules, Workload, parse_workload
 
@@ -125,7 +124,8 @@ def workload_text(
 def golden_size(discordance: float, rules: GateRules | None = None) -> int:
     """Return how many golden cases let an equal candidate pass with the power asked for.
 
-    The holdout comes on top of them and makes up for what the gate's other checks cost.
+    The holdout comes on top of them and makes up for what the gate's other checks cost, and for the
+    part of the significance that is left to a second look.
 
     Args:
         discordance: share of answers that differ between two models.
@@ -140,7 +140,7 @@ def golden_size(discordance: float, rules: GateRules | None = None) -> int:
     needed = cases_for_margin(
         discordance,
         rules.margin,
-        significance=first_look_significance(rules),
+        significance=rules.significance,
         power=rules.power,
     )
     assert needed is not None  # a margin of 0 alone has none
@@ -151,7 +151,7 @@ def _golden_comment(discordance: float) -> str:
     rules = GateRules()
     return (
         f"cases that are never trained on; so many let an equal candidate pass a margin of {rules.margin:g} with a "
-        f"chance of {rules.power:g}, at one-sided {first_look_significance(rules) / 2:g}, where "
+        f"chance of {rules.power:g}, at one-sided {rules.significance / 2:g}, where "
         f"{discordance:.0%} of the answers differ between two models"
     )
 
