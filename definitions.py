@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from assets.dataset import dataset_asset
+from assets.directed import directed_asset
 from assets.drift import drift_assets
 from assets.gate import gate_asset
 from assets.ingest import landing, ledger_balances, maintenance
@@ -18,6 +19,8 @@ from flywheel.orchestration.keys import (
     MAX_RUNTIME_TAG,
     asset_key,
     cycle_job,
+    directed_job,
+    gate_job,
     observe_job,
     release_job,
     review_job,
@@ -52,6 +55,7 @@ def workload_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSp
         dataset_asset(workload),
         adapter_asset(workload),
         gate_asset(workload),
+        directed_asset(workload),
         release_asset(workload),
     ]
 
@@ -84,6 +88,8 @@ def build_definitions(
         )
         for w in workloads
     ]
+    gate = [job(gate_job(w.id), w, "gate") for w in workloads]
+    directed = [job(directed_job(w.id), w, "directed_items") for w in workloads]
     release = [job(release_job(w.id), w, "release") for w in workloads]
     bounded = {MAX_RUNTIME_TAG: _SECONDS}
     shared = [
@@ -93,13 +99,13 @@ def build_definitions(
     watching = [
         whole_days_sensor(workloads, observe, automation),
         finished_reviews_sensor(workloads, review, automation),
-        trigger_sensor(workloads, cycle, automation),
+        trigger_sensor(workloads, [*cycle, *gate], automation),
         granted_approvals_sensor(workloads, release, automation),
     ]
     return dg.Definitions(
         assets=[landing, maintenance, *(a for w in workloads for a in workload_assets(w))],
         asset_checks=[ledger_balances],
-        jobs=[*shared, *sample, *observe, *review, *cycle, *release],
+        jobs=[*shared, *sample, *observe, *review, *cycle, *gate, *directed, *release],
         schedules=[
             maintenance_schedule(automation),
             *(sample_schedule(w, automation) for w in workloads),

@@ -116,7 +116,7 @@ class Story:
 
     def _was_judged(self, cycle: str) -> bool:
         status = self.platform.state.get_cycle(self.world.workload_id, cycle).status
-        return status in {"gated_fail", "inconclusive"}
+        return status in {"gated_fail", "inconclusive", "awaiting_judgments"}
 
     def _approve(self, cycle: Cycle) -> None:
         with self.progress.stage("approve") as stage:

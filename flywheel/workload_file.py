@@ -124,7 +124,8 @@ def workload_text(
 def golden_size(discordance: float, rules: GateRules | None = None) -> int:
     """Return how many golden cases let an equal candidate pass with the power asked for.
 
-    The holdout comes on top of them and makes up for what the gate's other checks cost.
+    The holdout comes on top of them and makes up for what the gate's other checks cost, and for the
+    part of the significance that is left to a second look.
 
     Args:
         discordance: share of answers that differ between two models.

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from flywheel.control_size import LEVEL, control_items, smallest_fall
+from flywheel.control_size import FALLS_AFTER, LEVEL, control_items, smallest_fall
 
 __all__ = [
     "ClassificationTask",
@@ -150,11 +150,14 @@ class ReviewPolicy(Strict):
         if self.control_drop is None:
             return self
         needed, most = control_items(self.control_drop), floor(self._items)
-        if needed > most:
+        if needed is None or needed > most:
+            smallest = smallest_fall(most * FALLS_AFTER, most * (1 - FALLS_AFTER))
+            shown = "none at all" if smallest is None else f"{smallest:.2f}"
             msg = (
-                f"control_drop {self.control_drop:g} needs {needed} control items a period, and the "
-                f"budget of {self.budget} pays for {most} items: the smallest fall that all of them "
-                f"would show is {smallest_fall(most):.2f}. Raise the budget or the drop"
+                f"control_drop {self.control_drop:g} needs {needed or 'more than 10,000,000'} "
+                f"control items a period, and the budget of {self.budget} pays for {most} items: "
+                f"the smallest fall that all of them would show is {shown}. Raise the budget or "
+                "the drop"
             )
             raise ValueError(msg)
         return self
@@ -162,9 +165,8 @@ class ReviewPolicy(Strict):
     @property
     def control_share(self) -> float:
         """Share of the items that are drawn at random, in [0, 1]."""
-        if self.control_drop is None:
-            return self.shares.control
-        return control_items(self.control_drop) / self._items
+        needed = None if self.control_drop is None else control_items(self.control_drop)
+        return self.shares.control if needed is None else needed / self._items
 
     @property
     def control_items_a_period(self) -> float:
@@ -247,6 +249,11 @@ class GateRules(Strict):
         default=2.0,
         gt=0,
         description="p95 of candidate over champion; an adapter over the bare base takes 1.2 to 1.5",
+    )
+    judgment_days: int = Field(
+        default=14,
+        ge=0,
+        description="an undecided gate waits for the cases that would decide it; 0: no second look",
     )
     approval_days: int = Field(default=7, ge=1, description="life of a granted approval")
 

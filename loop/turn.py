@@ -29,7 +29,7 @@ _NOTICE_SECONDS = 150
 _ANSWERS_AFTERWARDS = 10
 _TOLD_EVERY = 20
 _LONGEST_STAGE_SECONDS = 3 * 3600
-_FAILED = frozenset({"stopped", "gated_fail", "inconclusive", "rejected"})
+_FAILED = frozenset({"stopped", "gated_fail", "inconclusive", "awaiting_judgments", "rejected"})
 
 
 @dataclass(frozen=True)

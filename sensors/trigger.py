@@ -7,9 +7,10 @@ import dagster as dg
 
 from flywheel.errors import FlywheelError
 from flywheel.orchestration.automation import Automation
-from flywheel.orchestration.keys import asset_key, cycle_job, cycle_partitions
+from flywheel.orchestration.keys import asset_key, cycle_job, cycle_partitions, gate_job
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.observe import decide, evaluation_is_due
+from flywheel.turn.second_look import second_look
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
 
@@ -100,19 +101,29 @@ def open_cycle_requests(
 ) -> tuple[list[dg.RunRequest], list[dg.AddDynamicPartitionsRequest]]:
     """Ask for the partition and the run of every open cycle; asking twice does nothing twice.
 
+    A cycle whose gate waited for judgments gets a run of its gate alone, once they are in.
+
     The SQL state is the truth: a tick that died after adding a partition is repaired by the next.
     """
     requests, partitions = [], []
     known = {workload.id for workload in workloads}
     for cycle in platform.state.open_cycles():
-        if cycle.workload_id not in known or cycle.status not in {"open", "training"}:
+        if cycle.workload_id not in known:
+            continue
+        job, purpose = cycle_job(cycle.workload_id), ""
+        if cycle.status == "awaiting_judgments":
+            look = second_look(platform, cycle.workload_id, cycle.name)
+            if look is None or not look.is_due:
+                continue
+            job, purpose = gate_job(cycle.workload_id), ":second-look"
+        elif cycle.status not in {"open", "training"}:
             continue
         partitions.append(cycle_partitions(cycle.workload_id).build_add_request([cycle.name]))
         requests.append(
             dg.RunRequest(
-                job_name=cycle_job(cycle.workload_id),
+                job_name=job,
                 partition_key=cycle.name,
-                run_key=f"{cycle.workload_id}:{cycle.name}:{cycle.attempt}",
+                run_key=f"{cycle.workload_id}:{cycle.name}:{cycle.attempt}{purpose}",
             )
         )
     return requests, partitions

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figure import Figure
-from flywheel.drift.quality import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_statistic
-from flywheel.drift.quality_promise import smallest_drop
+from flywheel.control_size import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, smallest_fall
+from flywheel.drift.quality import fall_statistic
 
 __all__ = ["quality_figures"]
 
@@ -72,7 +72,7 @@ def _power() -> list[Figure]:
 
 
 def _promise() -> Figure:
-    drop = smallest_drop(150, 300, 0.9)
+    drop = smallest_fall(150, 300, 0.9)
     assert drop is not None  # 450 items show something
     judged, right = _stream(5, np.repeat([0.9, 0.9 - drop], [30, 60]), seed=11)
     seen = float(_chart(judged, right)[:, 30:].any(axis=1).mean())

@@ -14,7 +14,7 @@ from flywheel.evaluate.evidence import FixedGroup, GateEvidence, PairedAccuracy
 from flywheel.evaluate.paired import PairedCounts, tango_interval
 from flywheel.snapshots import FixedCase
 
-__all__ = ["Scenario", "draw_evidence", "outcome_of_0_1"]
+__all__ = ["Scenario", "draw_directed_cases", "draw_evidence", "outcome_of_0_1"]
 
 _ACCURACY = 0.85
 
@@ -58,6 +58,13 @@ def draw_evidence(rng: np.random.Generator, scenario: Scenario) -> GateEvidence:
         valid=answers,
         latency=1.0,
     )
+
+
+def draw_directed_cases(rng: np.random.Generator, scenario: Scenario, cases: int) -> PairedAccuracy:
+    """Draw so many cases of the second look: the two models of the scenario on production."""
+    sizes = [*(cases // scenario.labels for _ in range(scenario.labels - 1)), 0]
+    sizes[-1] = cases - sum(sizes)
+    return _total(_draw_suite(rng, scenario, sizes, broken=False))
 
 
 def outcome_of_0_1(evidence: GateEvidence) -> str:

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from flywheel.cli.console import Console
+from flywheel.cli.directed import tell_second_looks
 from flywheel.errors import FlywheelError
 from flywheel.state import Attempt, Cycle, Decision, State
 from flywheel.wiring import open_platform
@@ -24,7 +25,8 @@ Line = tuple[datetime, str]
 @app.command()
 def cycles(workload: WorkloadArgument) -> None:
     """List the cycles of a workload, and who answers now."""
-    state = open_platform().state
+    platform = open_platform()
+    state = platform.state
     table = Table("cycle", "opened", "trigger", "status", "attempt", "version", "reason")
     versions = {
         (item.cycle, item.attempt): item.version or "-" for item in state.releases(workload)
@@ -37,16 +39,20 @@ def cycles(workload: WorkloadArgument) -> None:
         table.add_row(cycle.name, opened, cycle.trigger, cycle.status, number, version, reason)
     _console.print(table)
     _console.print(f"champion: {state.champion(workload)}", markup=False)
+    tell_second_looks(platform, workload)
 
 
 @app.command()
 def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     """Tell everything that the ledger knows of one cycle, in order."""
-    state = open_platform().state
+    platform = open_platform()
+    state = platform.state
     present = state.get_cycle(workload, cycle)
     _console.print(f"Cycle {cycle} of {workload}: {present.status}", markup=False, style="bold")
     for moment, text in story(state, present):
         _console.print(f"{moment:%Y-%m-%d %H:%M}  {text}", markup=False, highlight=False)
+    if present.status == "awaiting_judgments":
+        tell_second_looks(platform, workload)
     try:
         rows, newest = state.verify_audit()
     except FlywheelError as error:

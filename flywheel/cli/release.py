@@ -24,8 +24,12 @@ def gate(
     workload: WorkloadArgument,
     cycle: CycleArgument,
     picture: Annotated[Path | None, typer.Option(help="write the picture to this PNG")] = None,
+    second_look: Annotated[
+        bool, typer.Option("--second-look", help="first decide it, once its judgments are in")
+    ] = False,
 ) -> None:
     """Show the gate report of a cycle: checks, arms, and why it ended as it did."""
+    from flywheel.cli.directed import tell_second_looks  # noqa: PLC0415 - commands load their own
     from flywheel.evaluate.render import (  # noqa: PLC0415 - commands load what they use
         arms_table,
         gate_picture,
@@ -34,10 +38,16 @@ def gate(
     from flywheel.evaluate.report import parse_report  # noqa: PLC0415 - (as above)
     from flywheel.release.evidence import read_gate_text  # noqa: PLC0415 - (as above)
 
-    report = parse_report(read_gate_text(open_platform().state.attempt(workload, cycle)))
+    platform = open_platform()
+    if second_look:
+        from flywheel.turn.second_look import take_second_look  # noqa: PLC0415 - (as above)
+
+        take_second_look(platform, workload, cycle)
+    report = parse_report(read_gate_text(platform.state.attempt(workload, cycle)))
     _console.print(gate_table(report), arms_table(report))
     for note in report.notes:
         _console.print(f"note: {note}", markup=False)
+    tell_second_looks(platform, workload)
     if picture is not None:
         picture.write_bytes(gate_picture(report))
         _console.print(f"picture: {picture}", markup=False)

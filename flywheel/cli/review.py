@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.directed import direct, tell_second_looks
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
 from flywheel.review.batch_report import BatchReport
@@ -32,6 +33,7 @@ app = typer.Typer(help="Send answers to people, and take their judgments in.")
 _console = Console()
 _HAS_A_BATCH = 3  # exit code: the named window was drawn before
 _WORKLOAD = typer.Argument(help="id of the workload")
+app.command()(direct)
 
 
 @app.command()
@@ -117,6 +119,7 @@ def pull(
         f"{report.label_checks} unusual labels to decide again, "
         f"{report.unusable} answers could not be used."
     )
+    tell_second_looks(platform, workload.id)
 
 
 @app.command()

@@ -169,7 +169,7 @@ def _conflicting(examples: Iterable[Example]) -> set[str]:
 def _answer_of(group: Sequence[Example]) -> str | None:
     # One misjudged control item, judged once and blind, must not take a frequent text from training:
     # it gives way to the other rows, and to most of the control rows where there are no others.
-    others = {example.key for example in group if example.slice != "control"}
+    others = {example.key for example in group if not example.measures}
     if others:
         return others.pop() if len(others) == 1 else None
     counts = Counter(example.key for example in group).most_common(2)

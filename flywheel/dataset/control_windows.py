@@ -1,7 +1,8 @@
 """`FigureWindow`: which figure rests on a control item, and until when.
 
 A control item trains nobody while a figure rests on it, and is released into training once none
-does: an answer that people paid for is worth learning from when it measures nothing any more. Pure:
+does: an answer that people paid for is worth learning from when it measures nothing any more. On
+directed items, which were drawn for the second look of a gate, the holdout alone rests. Pure:
 who was promoted when, and which rows a calibration was fitted on, is gathered by `build`.
 """
 
@@ -47,6 +48,8 @@ class FigureWindow:
 
     def covers(self, example: Example) -> bool:
         """Say whether the figure rests on this item."""
+        if example.slice == "directed" and self.figure != "holdout":
+            return False
         if self.inference_ids is not None:
             return example.inference_id in self.inference_ids
         if self.since is None:
@@ -81,15 +84,15 @@ def control_windows(
 
 
 def figures_of(example: Example, windows: Iterable[FigureWindow]) -> tuple[ControlFigure, ...]:
-    """Return the figures that rest on an item; none do on an item outside of the control slice."""
-    if example.slice != "control":
+    """Return the figures that rest on an item; none do on one that was not drawn at random."""
+    if not example.measures:
         return ()
     return tuple(window.figure for window in windows if window.covers(example))
 
 
 def released(example: Example, windows: Iterable[FigureWindow]) -> bool:
-    """Say whether this is a control item on which no figure rests any more."""
-    return example.slice == "control" and not figures_of(example, windows)
+    """Say whether this is a control or directed item on which no figure rests any more."""
+    return example.measures and not figures_of(example, windows)
 
 
 def describe_control(
@@ -98,8 +101,8 @@ def describe_control(
     """Return what a manifest records: every window with its items, and how many items train."""
     resting = Counter(figure for example in examples for figure in figures_of(example, windows))
     return {
-        "items": sum(example.slice == "control" for example in examples),
-        "trained_on": sum(example.slice == "control" for example in train),
+        "items": sum(example.measures for example in examples),
+        "trained_on": sum(example.measures for example in train),
         "windows": [
             {
                 "figure": window.figure,

@@ -38,6 +38,11 @@ class Example:
     subject_id: str | None = None
     event_time: datetime | None = None
 
+    @property
+    def measures(self) -> bool:
+        """Whether it was drawn at random and judged blind: control items and directed ones."""
+        return self.slice in ("control", "directed")
+
 
 @dataclass(frozen=True)
 class Excluded:

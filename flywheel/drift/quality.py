@@ -13,14 +13,11 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.control_size import LIMIT
+from flywheel.control_size import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_ratio
 from flywheel.control_slice import ControlDay, wilson_interval
 from flywheel.drift.report import QualityShift
 
-__all__ = ["LIMIT", "MINIMUM_AFTER", "MINIMUM_BEFORE", "fall_statistic", "quality_shift"]
-
-# Items judged before and after a possible change: less says nothing about a level.
-MINIMUM_BEFORE, MINIMUM_AFTER = 20, 10
+__all__ = ["fall_statistic", "quality_shift"]
 
 Vector = NDArray[np.float64]
 
@@ -73,12 +70,9 @@ def fall_statistic(
     """
     sizes = np.asarray(size_before, np.float64), np.asarray(size_after, np.float64)
     shares = np.asarray(share_before, np.float64), np.asarray(share_after, np.float64)
-    total = np.maximum(sizes[0] + sizes[1], 1e-12)
-    pooled = (sizes[0] * shares[0] + sizes[1] * shares[1]) / total
-    ratio = total * _entropy(pooled) - sum(
-        n * _entropy(p) for n, p in zip(sizes, shares, strict=True)
-    )
     fell = (shares[0] > shares[1]) & (sizes[0] > 0) & (sizes[1] > 0)
+    present = np.where(fell, sizes[0], 1.0), np.where(fell, sizes[1], 1.0)
+    ratio = fall_ratio(present[0], shares[0], present[1], shares[1], _entropy)
     return np.where(fell, np.sqrt(2 * np.maximum(ratio, 0.0)), 0.0)
 
 

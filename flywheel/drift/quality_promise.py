@@ -5,20 +5,23 @@ Nothing is measured here: the answer follows from the settings, so that `flywhee
 """
 
 from dataclasses import dataclass
-from math import ceil
 
-from flywheel.control_size import FALLS_AFTER, LEVEL
-from flywheel.drift.quality import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_statistic
+from flywheel.control_size import (
+    FALLS_AFTER,
+    LEVEL,
+    MINIMUM_BEFORE,
+    control_items,
+    fall_is_seen,
+    smallest_fall,
+)
 from flywheel.periods import Cadence
 from flywheel.workload import Workload
 
-__all__ = ["QualityPromise", "days_to_see", "quality_promise", "smallest_drop"]
+__all__ = ["QualityPromise", "days_to_see", "quality_promise"]
 
 _DAYS: dict[Cadence, float] = {"monthly": 30.4, "quarterly": 91.3, "yearly": 365.25}
 _PERIOD: dict[Cadence, str] = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
 _LONGEST_DAYS = 3_650
-_HALVINGS = 40
-_MOST_ITEMS = 1e7
 
 
 @dataclass(frozen=True)
@@ -65,33 +68,6 @@ class QualityPromise:
         )
 
 
-def smallest_drop(items_before: float, items_after: float, level: float) -> float | None:
-    """Return the smallest fall from ``level`` that is seen in about three of four cases.
-
-    Args:
-        items_before: effective number of judged items before the fall.
-        items_after: the same after it, until the moment asked about.
-        level: accuracy before, above 0 and at most 1.
-
-    Returns:
-        The fall at which the expected statistic reaches the limit of the chart (looked at every
-        day, it then passes it in about three of four cases); None where no fall is large enough
-        or fewer items are judged than a verdict needs.
-    """
-    if items_before < MINIMUM_BEFORE or items_after < MINIMUM_AFTER or not 0 < level <= 1:
-        return None
-    low, high = 0.0, level
-    if not _visible(items_before, items_after, level, high):
-        return None
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if _visible(items_before, items_after, level, middle):
-            high = middle
-        else:
-            low = middle
-    return high
-
-
 def days_to_see(
     drop: float, *, items_before: float, items_a_day: float, level: float
 ) -> int | None:
@@ -103,7 +79,7 @@ def days_to_see(
         return None
     for days in range(1, _LONGEST_DAYS + 1):
         after = days * items_a_day
-        if after >= MINIMUM_AFTER and _visible(items_before, after, level, drop):
+        if fall_is_seen(items_before, after, level, drop):
             return days
     return None
 
@@ -124,27 +100,8 @@ def quality_promise(workload: Workload, *, level: float | None = None) -> Qualit
         level=level,
         drop=workload.drift.quality_drop,
         items=items,
-        smallest=smallest_drop(before, items - before, level),
+        smallest=smallest_fall(before, items - before, level),
         days=days_to_see(drop, items_before=before, items_a_day=items / days, level=level),
-        items_needed=_items_needed(drop, level),
+        items_needed=control_items(drop, level=level),
         period=_PERIOD[workload.cadence],
     )
-
-
-def _items_needed(drop: float, level: float) -> int | None:
-    def shows(items: float) -> bool:
-        before, after = items * FALLS_AFTER, items * (1 - FALLS_AFTER)
-        enough = before >= MINIMUM_BEFORE and after >= MINIMUM_AFTER
-        return enough and _visible(before, after, level, drop)
-
-    low, high = 0.0, _MOST_ITEMS
-    if not shows(high):
-        return None
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if shows(middle) else (middle, high)
-    return ceil(high)
-
-
-def _visible(before: float, after: float, level: float, drop: float) -> bool:
-    return bool(fall_statistic(before, level, after, level - drop) >= LIMIT)

@@ -14,18 +14,32 @@ from flywheel.workload import GateRules
 __all__ = ["compare", "interval_of"]
 
 
-def interval_of(rules: GateRules, counts: PairedCounts) -> tuple[float, float]:
-    """Return the interval of the difference at the confidence that the rules ask for."""
-    return tango_interval(counts, confidence=1 - rules.significance)
+def interval_of(
+    rules: GateRules, counts: PairedCounts, *, significance: float | None = None
+) -> tuple[float, float]:
+    """Return the interval of the difference at the confidence that the rules ask for.
+
+    ``significance`` stands in for theirs where a decision is made in two looks.
+    """
+    return tango_interval(counts, confidence=1 - (significance or rules.significance))
 
 
 def compare(
-    rules: GateRules, pair: PairedAccuracy, *, suite: str, margin: float, label: str | None = None
+    rules: GateRules,
+    pair: PairedAccuracy,
+    *,
+    suite: str,
+    margin: float,
+    label: str | None = None,
+    significance: float | None = None,
 ) -> Comparison:
-    """Put everything that a reader may ask about two arms on the same cases into one row."""
+    """Put everything that a reader may ask about two arms on the same cases into one row.
+
+    ``significance`` is that of `interval_of`.
+    """
     counts = pair.counts
-    lower, upper = interval_of(rules, counts)
-    power = {"significance": rules.significance, "power": rules.power}
+    lower, upper = interval_of(rules, counts, significance=significance)
+    power = {"significance": significance or rules.significance, "power": rules.power}
     discordance = max(counts.discordance, 1 / counts.cases)
     return Comparison(
         suite=suite,

@@ -54,7 +54,8 @@ class FixedGroup:
 class GateEvidence:
     """Counts of both arms.
 
-    ``labels`` count golden and holdout cases together; ``named`` says of the cases that a person
+    ``directed`` are cases that were collected after a first look. ``labels`` count golden, holdout
+    and directed cases together; ``named`` says of the cases that a person
     named whether the candidate is right; ``latency`` is the ratio of the arms' 95th percentiles,
     None where too few answers were timed.
     """
@@ -68,11 +69,17 @@ class GateEvidence:
     fixed: Mapping[FixedCase, FixedGroup] = field(default_factory=dict)
     named: Mapping[str, bool] = field(default_factory=dict)
     latency: float | None = None
+    directed: PairedAccuracy | None = None
+
+    @property
+    def first_cases(self) -> PairedAccuracy:
+        """Golden and holdout cases pooled: all cases of a first look."""
+        return self.golden if self.holdout is None else self.golden + self.holdout
 
     @property
     def together(self) -> PairedAccuracy:
-        """Golden and holdout cases pooled."""
-        return self.golden if self.holdout is None else self.golden + self.holdout
+        """Golden, holdout and directed cases pooled."""
+        return self.first_cases if self.directed is None else self.first_cases + self.directed
 
 
 def collect_evidence(
@@ -91,12 +98,14 @@ def collect_evidence(
     """
     comparable = [case for case in cases if case.label_id not in set(new_label_ids)]
     golden, holdout = _pairs(comparable, "golden"), _pairs(comparable, "holdout")
+    directed = _pairs(comparable, "directed")
+    every = [*golden, *holdout, *directed]
     if not golden:
         raise MeasurementError(
             "There are no golden cases: nothing can be judged.",
             next_step="collect accepted corrections, then build the dataset again",
         )
-    labels = sorted({old.label for old, _ in [*golden, *holdout] if old.label is not None})
+    labels = sorted({old.label for old, _ in every if old.label is not None})
     fixed = _pairs(cases, "must_not_lose")
     candidate = [case for case in cases if case.arm == "candidate"]
     champion = [case for case in cases if case.arm == "champion"]
@@ -104,9 +113,9 @@ def collect_evidence(
         first=first,
         golden=_count(golden),
         holdout=_count(holdout) if holdout else None,
+        directed=_count(directed) if directed else None,
         labels={
-            label: _count([pair for pair in [*golden, *holdout] if pair[0].label == label])
-            for label in labels
+            label: _count([pair for pair in every if pair[0].label == label]) for label in labels
         },
         fixed=_fixed_groups(fixed),
         named={new.inference_id: new.correct for _, new in fixed if new.named},

@@ -2,7 +2,8 @@
 
 Fixed cases were chosen because a promoted release got them right, so that the champion has nearly
 all of them right and every other model of the same quality loses some. What counts is a loss
-beyond that. Cases that a person named are held one by one.
+beyond that. Cases too few to fail by the loss of all of them leave a likely loss undecided. Cases
+that a person named are held one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from flywheel.evaluate.evidence import FixedGroup, GateEvidence
 from flywheel.evaluate.exact_tests import binomial_chances
-from flywheel.evaluate.report import GateCheck
+from flywheel.evaluate.report import GateCheck, Outcome
 from flywheel.snapshots import FixedCase
 from flywheel.workload import GateRules
 
@@ -22,6 +23,8 @@ __all__ = ["chance_of_loss", "check_fixed", "loss_p_value"]
 _PRIOR_REPETITIONS = 2
 _TWICE = 2
 _MOST_NAMES = 5
+# Chance that an equal candidate loses so much, from which on too few cases leave it undecided.
+_DOUBTFUL = 0.05
 
 
 def check_fixed(rules: GateRules, evidence: GateEvidence) -> tuple[list[GateCheck], list[str]]:
@@ -90,18 +93,31 @@ def _check_group(
     lost = sum(group.lost for group in groups.values())
     expected = sum(chance * number for chance, number in chances)
     p_value = loss_p_value(chances, lost)
-    failed = p_value <= rules.significance / 2
-    verdict = "more than retraining alone loses" if failed else "no more than retraining may lose"
+    outcome, verdict = _verdict(rules, p_value, loss_p_value(chances, cases))
     return [
         GateCheck(
             name=name,
-            outcome="fail" if failed else "pass",
+            outcome=outcome,
             value=(cases - lost) / cases,
             limit=1 - expected / cases,
             reason=f"{name.replace('_', '-')}: {cases - lost} of {cases} cases {words} are still "
-            f"right; {lost} lost, {verdict} (about {expected:.0f}, p-value {p_value:.2g})",
+            f"right; {lost} lost, {verdict} (about {expected:.1f}, p-value {p_value:.2g})",
         )
     ]
+
+
+def _verdict(rules: GateRules, p_value: float, smallest: float) -> tuple[Outcome, str]:
+    # ``smallest`` is the p-value if every case were lost. Where even that could not fail, so few
+    # cases show nothing by passing either: what is lost then is doubtful if an equal candidate
+    # loses it one time in twenty at most, which bounds what the doubt costs an equal candidate.
+    if p_value <= rules.significance / 2:
+        return "fail", "more than retraining alone loses"
+    if smallest > rules.significance / 2 and p_value <= _DOUBTFUL:
+        return "inconclusive", (
+            "more than retraining is likely to lose, and too few cases to decide: look at the lost "
+            "ones, then train another candidate, or name those that must hold (gates.must_hold)"
+        )
+    return "pass", "no more than retraining may lose"
 
 
 def _check_named(named: Mapping[str, bool]) -> list[GateCheck]:

@@ -1,7 +1,7 @@
 """Decides whether a candidate may be shown to a person: pure, from cases to a report.
 
-Golden and holdout cases together decide non-inferiority, every label that has enough cases has a
-floor, fixed cases are not lost more often than retraining alone loses them, and some checks do not
+Golden and holdout cases together decide non-inferiority, at a second look directed cases beside
+them; every label that has enough cases has a floor, fixed cases are not lost more often than retraining alone loses them, and some checks do not
 depend on the champion. Any failed check fails the gate; failing none, any undecided one leaves it
 inconclusive.
 """
@@ -24,6 +24,7 @@ from flywheel.evaluate.report import (
     NewLabel,
     Outcome,
 )
+from flywheel.evaluate.second_look import cases_to_collect, first_look_significance
 from flywheel.evaluate.suites import CaseResult
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.workload import GateRules
@@ -74,6 +75,8 @@ def decide_gate(
         new_labels=_new_labels(cases, new_label_ids),
         arms=_sum_up(cases),
         measured_at=measured_at,
+        look=1 if evidence.directed is None else 2,
+        cases_to_collect=_cases_to_collect(rules, evidence, checks),
     )
 
 
@@ -101,16 +104,29 @@ def overall_outcome(checks: Sequence[GateCheck]) -> Outcome:
     return "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
+def _cases_to_collect(
+    rules: GateRules, evidence: GateEvidence, checks: Sequence[GateCheck]
+) -> int | None:
+    # More cases help only where nothing else is undecided, and there are two looks at most.
+    undecided = [check.name for check in checks if check.outcome == "inconclusive"]
+    if evidence.directed is not None or undecided != ["non_inferiority"]:
+        return None
+    if overall_outcome(checks) != "inconclusive":
+        return None
+    return cases_to_collect(rules, evidence.together.counts)
+
+
 def _comparisons(rules: GateRules, evidence: GateEvidence) -> list[Comparison]:
+    look = first_look_significance(rules)
     suites = [compare(rules, evidence.golden, suite="golden", margin=rules.margin)]
     if evidence.holdout is not None:
-        together = compare(rules, evidence.together, suite="golden+holdout", margin=rules.margin)
-        margin = rules.holdout_margin
-        suites = [
-            together,
-            *suites,
-            compare(rules, evidence.holdout, suite="holdout", margin=margin),
-        ]
+        pair, margin = evidence.holdout, rules.holdout_margin
+        suites.append(compare(rules, pair, suite="holdout", margin=margin))
+    if evidence.directed is not None:
+        suites.append(compare(rules, evidence.directed, suite="directed", margin=rules.margin))
+    name = "+".join(comparison.suite for comparison in suites)
+    every = compare(rules, evidence.together, suite=name, margin=rules.margin, significance=look)
+    suites = [every, *suites] if len(suites) > 1 else [every]
     floor = rules.slice_floor
     return suites + [
         compare(rules, pair, suite=suites[0].suite, margin=floor, label=label)

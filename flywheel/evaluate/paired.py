@@ -17,6 +17,7 @@ __all__ = [
     "detectable_difference",
     "mcnemar_exact",
     "needed_cases",
+    "paired_score",
     "tango_interval",
 ]
 
@@ -74,7 +75,8 @@ def tango_interval(counts: PairedCounts, *, confidence: float) -> tuple[float, f
     return lower, upper
 
 
-def _score(counts: PairedCounts, delta: float) -> float:
+def paired_score(counts: PairedCounts, delta: float) -> float:
+    """Return Tango's score: about standard normal where the true difference is ``delta``."""
     n, gained, lost = counts.cases, counts.gained, counts.lost
     variance = n * _null_variance(gained / n, lost / n, delta)
     distance = gained - lost - n * delta
@@ -97,7 +99,7 @@ def _solve(counts: PairedCounts, *, target: float, low: float, high: float) -> f
     # The score falls as the difference grows: 60 halvings are more than a float can tell apart.
     for _ in range(60):
         middle = (low + high) / 2
-        if _score(counts, middle) > target:
+        if paired_score(counts, middle) > target:
             low = middle
         else:
             high = middle

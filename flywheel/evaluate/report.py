@@ -84,7 +84,11 @@ class NewLabel(_Frozen):
 
 
 class GateReport(_Frozen):
-    """The decision on one candidate and all it rests on."""
+    """The decision on one candidate and all it rests on.
+
+    ``look`` 2 rests on directed cases as well. ``cases_to_collect`` of them would decide a first
+    look that is inconclusive for nothing else; None: no second look follows.
+    """
 
     subject: GateSubject
     rules: GateRules
@@ -96,6 +100,8 @@ class GateReport(_Frozen):
     new_labels: tuple[NewLabel, ...]
     arms: tuple[ArmMetrics, ...]
     measured_at: datetime
+    look: Literal[1, 2] = 1
+    cases_to_collect: int | None = None
 
     def to_json(self) -> str:
         """Return the text that the digest is taken of.

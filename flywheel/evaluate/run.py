@@ -4,7 +4,9 @@ Whether anything is promoted is decided elsewhere, from the report's file and it
 """
 
 import hashlib
+import shutil
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pyarrow as pa
 from flywheel.answers import AnswerCodec, canonical_json
 from flywheel.calibration import Calibration, fit_calibration
 from flywheel.errors import IntegrityError, RefusedError
-from flywheel.evaluate.arms import Progress, measure_arms, plan_arms
+from flywheel.evaluate.arms import Progress, Rows, measure_arms, plan_arms
 from flywheel.evaluate.gate import decide_gate
 from flywheel.evaluate.report import GateReport, GateSubject, parse_report
 from flywheel.evaluate.suites import CaseResult, Suite
@@ -24,9 +26,10 @@ from flywheel.snapshots import read_rows, verify_snapshot
 from flywheel.state import OPEN_STATUSES, CycleStatus, State
 from flywheel.workload import Workload
 
-__all__ = ["GATE_FILE", "run_gate"]
+__all__ = ["FIRST_LOOK_FILE", "GATE_FILE", "run_gate"]
 
 GATE_FILE = "gate.json"
+FIRST_LOOK_FILE = "gate-first-look.json"
 
 _SUITES: tuple[Suite, ...] = ("golden", "holdout", "must_not_lose")
 _STATUS: dict[str, CycleStatus] = {
@@ -48,6 +51,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     dataset: Path,
     codec: AnswerCodec,
     folder: Path,
+    directed: Rows | None = None,
     shots: int = 4,
     again: bool = False,
     on_progress: Progress | None = None,
@@ -69,23 +73,30 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         dataset: snapshot folder.
         codec: how answers are written for the base model.
         folder: where the report goes.
+        directed: cases that were collected since an undecided first look, for the second look;
+            None: this is a first look, or a verdict stands.
         shots: worked examples of the few-shot arm.
         again: measure anew even where a verdict stands.
         on_progress: told what was measured, how many answers are done, of how many.
 
     Raises:
-        RefusedError: the cycle is over, or the release is not this attempt's.
+        RefusedError: the cycle is over, the release is not this attempt's, or a second look has no
+            first one to follow.
         IntegrityError: the snapshot was changed, or the candidate was trained on another one.
         MeasurementError: something could not be measured; nothing is written.
     """
     subject = _subject_of(state, workload, cycle, attempt, candidate)
-    standing = None if again else _standing_report(state, subject, workload)
-    if standing is not None:
+    standing = _standing_report(state, subject, workload)
+    if directed is not None:
+        _require_first_look(standing, subject)
+    elif standing is not None and not again:
         return standing
     _require_open(state, workload.id, cycle)
     _require_dataset(dataset, subject)
     _load(state, server, candidate, subject.champion)
-    suites = {suite: read_rows(dataset, suite) for suite in _SUITES}
+    suites: dict[Suite, Rows] = {suite: read_rows(dataset, suite) for suite in _SUITES}
+    if directed is not None:
+        suites["directed"] = directed
     train = read_rows(dataset, "train")
     arms, notes = plan_arms(server, codec, train, subject.champion, candidate, shots=shots)
     cases = measure_arms(server, codec, suites, arms, on_progress=on_progress)
@@ -133,6 +144,15 @@ def _require_open(state: State, workload_id: str, cycle: str) -> None:
         raise RefusedError(
             f"Cycle {cycle} of {workload_id} is {status}: its gate is closed.",
             next_step="start a new attempt where the cycle failed, else open the next cycle",
+        )
+
+
+def _require_first_look(standing: GateReport | None, subject: GateSubject) -> None:
+    if standing is None or standing.cases_to_collect is None:
+        raise RefusedError(
+            f"No first look at {subject.candidate} against {subject.champion} waits for a second.",
+            next_step="start a new attempt: the champion, the rules or the report changed since, "
+            "or the gate is decided",
         )
 
 
@@ -188,21 +208,35 @@ def _calibrated(cases: Sequence[CaseResult]) -> Calibration:
 def _record(state: State, report: GateReport, folder: Path, calibration: Calibration) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = (folder / GATE_FILE).absolute()
+    if report.look > 1:  # what the first look showed stays beside it
+        shutil.copyfile(path, path.with_name(FIRST_LOOK_FILE))
     scratch = path.with_suffix(".part")
     scratch.write_text(report.to_json(), encoding="utf-8")
     scratch.replace(path)
     subject = report.subject
-    facts = {"gate_report": str(path), "gate_digest": report.digest, "gate_outcome": report.outcome}
+    facts: dict[str, Any] = {"gate_report": str(path)}
+    facts |= {"gate_digest": report.digest, "gate_outcome": report.outcome}
+    facts |= {"gate_look": report.look} | _waiting(report)
     with state.transaction():
         state.record_attempt(subject.workload_id, subject.cycle, subject.attempt, **facts)
         known = state.get_release(subject.candidate).facts
         state.change_release(subject.candidate, facts={**known, "calibration": calibration.facts()})
         reason = "; ".join(report.reasons)
         status = _STATUS[report.outcome]
+        if report.cases_to_collect is not None:
+            status = "awaiting_judgments"
+            reason += f"; waits until {facts['judgments_until']:.10} for `flywheel review direct`"
         state.set_cycle_status(subject.workload_id, subject.cycle, status, reason)
         details = {**facts, "candidate": subject.candidate, "champion": subject.champion}
         where = f"{subject.workload_id}/{subject.cycle}"
         state.audit("gate.decided", where, "system", {**details, "attempt": subject.attempt})
+
+
+def _waiting(report: GateReport) -> dict[str, Any]:
+    if report.cases_to_collect is None:
+        return {}
+    until = report.measured_at + timedelta(days=report.rules.judgment_days)
+    return {"cases_to_collect": report.cases_to_collect, "judgments_until": until.isoformat()}
 
 
 def _table(cases: Sequence[CaseResult], report: GateReport) -> pa.Table:

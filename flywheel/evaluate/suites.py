@@ -18,7 +18,7 @@ from flywheel.snapshots import FixedCase, read_fixed
 
 __all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
 
-Suite = Literal["golden", "holdout", "must_not_lose"]
+Suite = Literal["golden", "holdout", "must_not_lose", "directed"]
 Arm = Literal["base", "few_shot", "champion", "candidate"]
 
 _BATCH = 64

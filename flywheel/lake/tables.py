@@ -139,7 +139,8 @@ _ALL = [
         ],
     ),
     # One row per closed window of sampling, also where nothing was asked: `frame_start`, `window_end`
-    # and `landed_through` say which answers its control slice was drawn from.
+    # and `positions` say which answers its control slice was drawn from (`landed_through` in rows
+    # without positions). `positions` is JSON: the last offset seen, by topic id and partition.
     _table(
         "review_windows",
         [
@@ -155,6 +156,7 @@ _ALL = [
             ("reason", pa.string()),
             ("drawn_at", _TIME),
             ("number", pa.int64()),
+            ("positions", pa.string()),
         ],
     ),
     _table(

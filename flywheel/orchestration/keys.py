@@ -16,6 +16,8 @@ __all__ = [
     "asset_key",
     "cycle_job",
     "cycle_partitions",
+    "directed_job",
+    "gate_job",
     "observe_job",
     "partitions_name",
     "release_job",
@@ -63,6 +65,16 @@ def review_job(workload_id: str) -> str:
 def cycle_job(workload_id: str) -> str:
     """Name the job that goes from dataset to gate."""
     return f"{workload_id}_cycle_job"
+
+
+def directed_job(workload_id: str) -> str:
+    """Name the job that asks people the cases that an undecided gate lacks."""
+    return f"{workload_id}_directed_job"
+
+
+def gate_job(workload_id: str) -> str:
+    """Name the job of a gate's second look."""
+    return f"{workload_id}_gate_job"
 
 
 def release_job(workload_id: str) -> str:

@@ -19,7 +19,9 @@ __all__ = [
 ]
 
 UNTOUCHED = "0-0"
-ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "gold", "adjudication"]
+ReviewSlice = Literal[
+    "control", "directed", "uncertain", "novel", "flagged", "gold", "adjudication"
+]
 AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
 
 
@@ -27,7 +29,7 @@ AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
 class ReviewItem:
     """One question to people, and why it is asked.
 
-    ``model_output`` is None on control and gold items: the annotator must not see it.
+    ``model_output`` is None on control, directed and gold items: the annotator must not see it.
     """
 
     item_id: str
@@ -49,8 +51,8 @@ class ReviewItem:
 
     @property
     def measures(self) -> bool:
-        """Whether it is judged blind, to measure the model or who answers."""
-        return self.slice in ("control", "gold")
+        """Whether it is judged blind, to measure the model, a candidate or who answers."""
+        return self.slice in ("control", "directed", "gold")
 
     @property
     def makes_correction(self) -> bool:

@@ -16,6 +16,7 @@ __all__ = ["approve", "cycle_workload", "reject", "valid_approval", "void"]
 
 _SIMULATED = "simulated:"
 _REVIEWABLE = ("awaiting_approval", "approved", "expired")
+_REJECTABLE = ("awaiting_judgments", *_REVIEWABLE)
 
 
 def approve(
@@ -59,7 +60,7 @@ def reject(
     Raises:
         RefusedError: the cycle is not up for review, or the reason is empty.
     """
-    present, attempt = _reviewable(state, workload_id, cycle)
+    present, attempt = _reviewable(state, workload_id, cycle, _REJECTABLE)
     return _record(state, present, attempt, "rejected", actor, reason, channel)
 
 
@@ -115,9 +116,11 @@ def cycle_workload(cycle: Cycle) -> Workload:
     return parse_workload(cycle.snapshot, source=f"the snapshot of cycle {cycle.name}")
 
 
-def _reviewable(state: State, workload_id: str, cycle: str) -> tuple[Cycle, Attempt]:
+def _reviewable(
+    state: State, workload_id: str, cycle: str, statuses: tuple[str, ...] = _REVIEWABLE
+) -> tuple[Cycle, Attempt]:
     present = state.get_cycle(workload_id, cycle)
-    if present.status not in _REVIEWABLE:
+    if present.status not in statuses:
         raise RefusedError(
             f"Cycle {cycle} of {workload_id} is {present.status}: {present.status_reason}",
             next_step=f"see `flywheel explain {workload_id} {cycle}`",

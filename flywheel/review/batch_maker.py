@@ -39,11 +39,13 @@ class BatchMaker:
 
     def candidates(self, window: ReviewWindow, frontier: Frontier | None) -> list[Candidate]:
         """Read the answers that a window may ask about, their confidence calibrated."""
+        late = _takes_late_answers(window, frontier)
         found = read_candidates(
             self.lake,
             self.workload.id,
             window,
-            late_after=_late_after(window, frontier),
+            late_after=None if late is None else late.landed_through,
+            positions_after=None if late is None else late.positions,
             answering=self.answering,
             complaints_expire=self.workload.review.complaints_expire,
         )
@@ -102,11 +104,9 @@ class BatchMaker:
         )
 
 
-def _late_after(window: ReviewWindow, frontier: Frontier | None) -> datetime | None:
+def _takes_late_answers(window: ReviewWindow, frontier: Frontier | None) -> Frontier | None:
     # A window that ends before the frontier takes no late answers: they belong to the next one.
-    if frontier is None or window.end < frontier.end:
-        return None
-    return frontier.landed_through
+    return None if frontier is None or window.end < frontier.end else frontier
 
 
 def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -> Candidate:

@@ -20,6 +20,7 @@ from flywheel.review.window_ledger import (
     close_window,
     landed_through,
     read_windows,
+    seen_positions,
     unfinished_window,
 )
 from flywheel.review.windows import (
@@ -222,6 +223,7 @@ class Sampler:
             end=plan.end,
             frame_start=self._frame_start(plan, frontier),
             landed_through=landed_through(self.lake, self.workload.id, self.now),
+            positions=seen_positions(self.lake, self.workload.id),
             budget=plan.budget,
             answers=0,
             reason=plan.reason,

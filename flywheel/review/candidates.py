@@ -1,7 +1,7 @@
 """Answers that could be reviewed, as the lake knows them, and what clients said about them."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,21 +20,34 @@ __all__ = [
 
 _GOOD = 0.5
 
-# An answer was not given after it landed: a clock that is ahead moves it to no later window. One
-# whose landing lies in the future was stamped by a wrong clock too, and is placed by its event time.
+# An answer was not given after it landed: a clock that is ahead moves it to no later window. What an
+# earlier window has seen is told by positions: an answer that landed while the platform's clock was
+# behind looks as if it had been there. Without positions, one whose landing lies in the future was
+# stamped by a wrong clock too, and is placed by its event time.
 _CANDIDATES = """
-WITH answer AS (
+WITH seen AS (
+  SELECT unnest($sources::VARCHAR[]) AS source, unnest($offsets::BIGINT[]) AS last
+),
+earlier AS (
+  SELECT unnest($earlier_sources::VARCHAR[]) AS source, unnest($earlier_offsets::BIGINT[]) AS last
+),
+answer AS (
   SELECT inference_id, input, output, confidence, margin, release, subject_id,
-         least("timestamp", landed_at) AS event_time, landed_at
-  FROM first_inferences
+         least("timestamp", landed_at) AS event_time, landed_at,
+         coalesce("offset" > earlier.last, true) AS unseen
+  FROM first_inferences AS i
+  LEFT JOIN seen ON seen.source = i.topic_id || '/' || i."partition"
+  LEFT JOIN earlier ON earlier.source = i.topic_id || '/' || i."partition"
   WHERE workload_id = $workload AND least("timestamp", landed_at) < $end
-    AND (landed_at IS NULL OR landed_at <= $landed_through OR landed_at > $now)
+    AND CASE WHEN $by_position THEN "offset" <= seen.last
+        ELSE landed_at IS NULL OR landed_at <= $landed_through OR landed_at > $now END
     AND error IS NULL AND output IS NOT NULL AND output <> 'null' AND input IS NOT NULL
     AND coalesce(route, 'champion') <> 'shadow'
 ),
 placed AS (
   SELECT *, event_time >= $frame_start
-    OR coalesce(landed_at > $late_after AND landed_at <= $now, false) AS in_window
+    OR CASE WHEN $late_by_position THEN unseen
+       ELSE coalesce(landed_at > $late_after AND landed_at <= $now, false) END AS in_window
   FROM answer
 )
 SELECT inference_id, input, output, confidence, margin, release, subject_id, event_time, in_window,
@@ -114,6 +127,7 @@ def read_candidates(
     window: ReviewWindow,
     *,
     late_after: datetime | None,
+    positions_after: Mapping[str, int] | None = None,
     answering: Collection[str] | None = None,
     complaints_expire: bool = True,
 ) -> list[Candidate]:
@@ -127,6 +141,8 @@ def read_candidates(
         window: its frame and its bounds.
         late_after: landing through which earlier windows saw everything: what landed later is in
             the frame, however old it is. None where no window came before.
+        positions_after: the same by positions in the event log, which no clock moves; None where no
+            window came before, or the one before did not record them.
         answering: releases that answer now; None takes every release, and an answer whose release
             is not known is taken as theirs.
         complaints_expire: drop a complaint about another release's answer, unless a release that
@@ -142,6 +158,12 @@ def read_candidates(
             "landed_through": window.landed_through,
             "late_after": late_after,
             "now": window.drawn_at,
+            "by_position": window.positions is not None,
+            "sources": list(window.positions or {}),
+            "offsets": list((window.positions or {}).values()),
+            "late_by_position": positions_after is not None,
+            "earlier_sources": list(positions_after or {}),
+            "earlier_offsets": list((positions_after or {}).values()),
         },
     )
     outputs = {row["inference_id"]: json.loads(row["output"]) for row in rows}

@@ -37,6 +37,6 @@ def conflicting_items(lake: Lake, workload: Workload, sent: Sequence[SentItem]) 
         entry
         for entry in sent
         if entry.item.item_id in disputed
-        and entry.item.slice not in ("control", "adjudication")
+        and entry.item.slice not in ("control", "directed", "adjudication")
         and entry.item.inference_id not in asked
     ]

@@ -39,7 +39,7 @@ SELECT c.correction_id, c.input, c.output, len(c.annotators) = 1 AND EXISTS (
   ) AS can_be_checked
 FROM latest_corrections AS c
 WHERE c.workload_id = $workload AND c.status = 'accepted' AND c.input IS NOT NULL
-  AND coalesce(c.slice, '') <> 'control'
+  AND coalesce(c.slice, '') NOT IN ('control', 'directed')
   AND c.correction_id NOT IN (
     SELECT correction_id FROM dataset_rows
     WHERE workload_id = $workload AND split IN ('golden', 'holdout', 'must_not_lose')

@@ -104,7 +104,7 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
         inclusion_probability=None,
         input=root.input,
         model_output=root.model_output,
-        confidence=root.confidence if root.slice != "control" else None,
+        confidence=None if root.measures else root.confidence,
         release=root.release,
         judgments=1,
         priority=round(4 + draw(root.item_id) * 0.99, 4),

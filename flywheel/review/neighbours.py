@@ -21,7 +21,7 @@ _SHOWN, _SIMILAR, _CHARACTERS = 3, 0.5, 140
 _ANSWERED = """
 SELECT input, output FROM latest_corrections
 WHERE workload_id = $workload AND status = 'accepted' AND input IS NOT NULL
-  AND coalesce(slice, '') <> 'control'
+  AND coalesce(slice, '') NOT IN ('control', 'directed')
   AND coalesce(inference_id, '') NOT IN (
     SELECT inference_id FROM review_items WHERE workload_id = $workload AND slice = 'gold')
   AND correction_id NOT IN (

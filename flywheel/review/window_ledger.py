@@ -4,7 +4,9 @@ A window is closed before its items are written: a call that was cut off in betw
 the next one, which draws the same window again.
 """
 
+import json
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,12 +19,13 @@ __all__ = [
     "close_window",
     "landed_through",
     "read_windows",
+    "seen_positions",
     "unfinished_window",
 ]
 
 _WINDOWS = """
 SELECT batch_id, period, window_start AS start, window_end AS "end", frame_start, landed_through,
-       budget, answers, reason, drawn_at, number
+       budget, answers, reason, drawn_at, number, positions
 FROM review_windows WHERE workload_id = $workload
 QUALIFY row_number() OVER (PARTITION BY batch_id ORDER BY number) = 1
 ORDER BY number, drawn_at
@@ -30,14 +33,24 @@ ORDER BY number, drawn_at
 # Batches of before windows were recorded: each was about the whole days until it was chosen.
 _UNRECORDED = """
 SELECT batch_id, min(chosen_at) AS drawn_at FROM review_items
-WHERE workload_id = $workload AND slice NOT IN ('adjudication', 'gold')
+WHERE workload_id = $workload AND slice NOT IN ('adjudication', 'directed', 'gold')
   AND batch_id NOT IN (SELECT batch_id FROM review_windows WHERE workload_id = $workload)
 GROUP BY batch_id ORDER BY drawn_at
+"""
+_POSITIONS = """
+SELECT topic_id || '/' || "partition" AS source, max("offset") AS last FROM inferences
+WHERE workload_id = $workload GROUP BY source ORDER BY source
 """
 _LANDED = """
 SELECT max(landed_at) AS landed FROM inferences
 WHERE workload_id = $workload AND landed_at <= $now
 """
+
+
+def seen_positions(lake: Lake, workload_id: str) -> dict[str, int]:
+    """Return the last offset of the workload that has landed, by topic id and partition."""
+    rows = lake.rows(_POSITIONS, {"workload": workload_id})
+    return {row["source"]: row["last"] for row in rows}
 
 
 def read_windows(lake: Lake, workload_id: str) -> list[ReviewWindow]:
@@ -46,7 +59,12 @@ def read_windows(lake: Lake, workload_id: str) -> list[ReviewWindow]:
     unrecorded = [
         _unrecorded(row["batch_id"], row["drawn_at"]) for row in lake.rows(_UNRECORDED, asked)
     ]
-    return unrecorded + [ReviewWindow(**row) for row in lake.rows(_WINDOWS, asked)]
+    return unrecorded + [_recorded(row) for row in lake.rows(_WINDOWS, asked)]
+
+
+def _recorded(row: dict[str, Any]) -> ReviewWindow:
+    positions = row["positions"]
+    return ReviewWindow(**row | {"positions": None if positions is None else json.loads(positions)})
 
 
 def _unrecorded(batch_id: str, drawn_at: datetime) -> ReviewWindow:
@@ -81,6 +99,7 @@ def close_window(lake: Lake, workload_id: str, window: ReviewWindow) -> ReviewWi
         "reason": window.reason,
         "drawn_at": window.drawn_at,
         "number": window.number,
+        "positions": None if window.positions is None else json.dumps(window.positions),
     }
     rows = pa.Table.from_pylist([row], schema=TABLES["review_windows"].schema)
     lake.append("review_windows", rows, once=(f"window:{workload_id}:{window.batch_id}", 1))

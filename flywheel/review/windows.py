@@ -3,10 +3,11 @@
 Windows follow each other without a gap. Each lies within one period of the cadence, whose budget it
 is charged to. Every answer belongs to the frame of exactly one of them, from which the control slice
 is drawn: it is the first window that ends after the answer's event time and was drawn after it
-landed. Reading and writing windows are left to `window_ledger`.
+landed. What had landed is read off positions in the event log, which no clock moves. Reading and
+writing windows are left to `window_ledger`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -45,6 +46,8 @@ class ReviewWindow:
         end: event time before which all its answers lie.
         frame_start: event time from which the control slice is drawn; what landed late is older.
         landed_through: newest landing that it saw; None where nothing had landed.
+        positions: last offset that it saw, by topic id and partition; None in windows of before
+            they were recorded, which go by ``landed_through``.
         budget: judgments that it could ask for.
         answers: size of its frame.
         reason: why nothing was asked, empty where something could be.
@@ -65,6 +68,7 @@ class ReviewWindow:
     drawn_at: datetime
     number: int = 0
     recorded: bool = True
+    positions: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Frontier:
     end: datetime
     landed_through: datetime | None
     begun: datetime
+    positions: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ def disowning_window(
         end=frontier.end,
         frame_start=frontier.end,
         landed_through=frontier.landed_through,
+        positions=frontier.positions,
         budget=0,
         answers=0,
         reason="the platform's clock was ahead when a window was drawn",
@@ -144,11 +150,14 @@ def frontier_of(windows: Sequence[ReviewWindow], now: datetime) -> Frontier | No
         return None
     end = max(window.end for window in drawn)
     # A window of the past, pushed by hand, took none of what had landed late by then.
-    landed = [w.landed_through for w in drawn if w.end == end and w.landed_through is not None]
+    reached = [window for window in drawn if window.end == end]
+    landed = [w.landed_through for w in reached if w.landed_through is not None]
     return Frontier(
         end=end,
         landed_through=max(landed, default=None),
         begun=min(window.start for window in drawn),
+        # Each window saw all that the ones drawn before it did.
+        positions=reached[-1].positions,
     )
 
 

@@ -23,6 +23,7 @@ CycleStatus = Literal[
     "training",
     "gated_fail",
     "inconclusive",
+    "awaiting_judgments",
     "awaiting_approval",
     "approved",
     "promoted",
@@ -30,16 +31,30 @@ CycleStatus = Literal[
     "expired",
     "stopped",
 ]
-OPEN_STATUSES: tuple[CycleStatus, ...] = ("open", "training", "awaiting_approval", "approved")
+OPEN_STATUSES: tuple[CycleStatus, ...] = (
+    "open",
+    "training",
+    "awaiting_judgments",
+    "awaiting_approval",
+    "approved",
+)
 
 _JUDGED: frozenset[str] = frozenset(
-    {"gated_fail", "inconclusive", "awaiting_approval", "stopped", "expired"}
+    {
+        "gated_fail",
+        "inconclusive",
+        "awaiting_judgments",
+        "awaiting_approval",
+        "stopped",
+        "expired",
+    }
 )
 # What may follow what. A cycle that failed goes on only through a new attempt; one that was
 # promoted or rejected is over. An approval that ran out can be given again.
 _NEXT: dict[str, frozenset[str]] = {
     "open": _JUDGED | {"training"},
     "training": _JUDGED | {"open"},
+    "awaiting_judgments": _JUDGED | {"rejected"},
     "awaiting_approval": _JUDGED | {"approved", "rejected", "training"},
     "approved": _JUDGED | {"promoted", "rejected"},
     "expired": _JUDGED | {"approved", "rejected"},
@@ -52,6 +67,7 @@ _NEXT: dict[str, frozenset[str]] = {
 _RETRYABLE: tuple[str, ...] = (
     "open",
     "training",
+    "awaiting_judgments",
     "awaiting_approval",
     "gated_fail",
     "inconclusive",

@@ -45,9 +45,11 @@ __all__ = [
 ]
 
 # The newest migration: a database that says so needs no alembic, whose import costs 0.2 s.
-HEAD = "0002"
+HEAD = "0003"
 
-OPEN_CONDITION = "status IN ('open', 'training', 'awaiting_approval', 'approved')"
+OPEN_CONDITION = (
+    "status IN ('open', 'training', 'awaiting_judgments', 'awaiting_approval', 'approved')"
+)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

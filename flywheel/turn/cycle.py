@@ -105,8 +105,12 @@ def judge_candidate(
     *,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> "GateReport":
-    """Measure every arm and decide the gate of the cycle's candidate."""
+    """Measure every arm and decide the gate of the cycle's candidate.
+
+    A gate that waited for judgments looks a second time once they are in, at the same candidate.
+    """
     from flywheel.evaluate.run import run_gate  # noqa: PLC0415 - (as above)
+    from flywheel.turn.second_look import second_look_rows  # noqa: PLC0415 - it imports this
 
     workload = cycle_workload(platform, workload_id, cycle)
     attempt = _attempt(platform, workload_id, cycle)
@@ -122,6 +126,7 @@ def judge_candidate(
         dataset=Path(str(facts["dataset_folder"])),
         codec=codec_of(platform, workload),
         folder=run_folder(platform, workload_id, cycle, attempt.number),
+        directed=second_look_rows(platform, workload_id, cycle),
         on_progress=on_progress,
     )
 

@@ -68,12 +68,17 @@ def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
 
 
 def decide(platform: "Platform", workload: "Workload") -> "Decision":
-    """Evaluate the trigger, write the decision with its numbers, and open the cycle it asks for."""
+    """Evaluate the trigger, write the decision with its numbers, and open the cycle it asks for.
+
+    A cycle that waited for judgments until its time was up stands in nobody's way.
+    """
     from flywheel.trigger.ledger import (  # noqa: PLC0415 - keeps definitions light
         evaluate_trigger,
         trigger_key,
     )
+    from flywheel.turn.second_look import close_expired_wait  # noqa: PLC0415 - (as above)
 
+    close_expired_wait(platform, workload.id)
     state, now = platform.state, platform.clock.now()
     decision = evaluate_trigger(platform.lake, state, workload, now=now)
     with state.transaction():

@@ -16,6 +16,7 @@ from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, LogGapError, NotFoundError
 from flywheel.ports.event_log import LogRecord, Partition, TopicSettings
 from tests.fakes.event_logs import kafka_world, sqlite_world
+from tests.fakes.waiting import wait_until
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -182,18 +183,11 @@ def test_members_share_the_partitions(log, topic):
     first = log.consumer(topic, group="g")
     assert len(first.assignment()) == 4
     second = log.consumer(topic, group="g")
-    _wait_for(lambda: len(first.assignment()) == 2)
+    wait_until(lambda: len(first.assignment()) == 2)
     shared = [*first.assignment(), *second.assignment()]
     assert sorted(partition.number for partition in shared) == [0, 1, 2, 3]
     second.close()
-    _wait_for(lambda: len(first.assignment()) == 4)
-
-
-def _wait_for(condition) -> None:
-    deadline = datetime.now(UTC) + timedelta(seconds=40)
-    while not condition():
-        assert datetime.now(UTC) < deadline, "the condition did not come true"
-        threading.Event().wait(0.05)
+    wait_until(lambda: len(first.assignment()) == 4)
 
 
 def test_a_killed_member_gives_its_partitions_back(log, world, topic):
@@ -209,11 +203,11 @@ def test_a_killed_member_gives_its_partitions_back(log, world, topic):
             assert process.stdout is not None
             assert process.stdout.readline() == b"in\n"
             survivor = log.consumer(topic, group="g")
-            _wait_for(lambda: len(survivor.assignment()) == 1)
+            wait_until(lambda: len(survivor.assignment()) == 1)
         finally:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-    _wait_for(lambda: len(survivor.assignment()) == 2)
+    wait_until(lambda: len(survivor.assignment()) == 2)
 
 
 def test_a_poll_waits_for_records(log, topic):

@@ -7,13 +7,13 @@ import pytest
 
 from flywheel.turn.landing import prove_ledger
 from tests.fakes.daemon_world import DaemonWorld
-from tests.fakes.dagster_programs import until
 from tests.fakes.traffic_process import expected
+from tests.fakes.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.daemon, pytest.mark.services, pytest.mark.timeout(2400)]
 
 PRODUCERS = 3
-JUDGED = {"awaiting_approval", "gated_fail", "inconclusive"}
+JUDGED = {"awaiting_approval", "gated_fail", "inconclusive", "awaiting_judgments"}
 SENSORS = (
     "new_events_sensor",
     "whole_days_sensor",
@@ -32,12 +32,14 @@ def world(tmp_path_factory, module_services):
         soon = datetime.now(UTC) + timedelta(minutes=3)
         world.change_workload(daily={"sample": f"{soon:%H:%M}"})
         daemon = world.start_program("dagster-daemon")
-        until(lambda: world.ticks("new_events_sensor", "SKIPPED"), "a quiet tick", alive=daemon)
+        wait_until(
+            lambda: world.ticks("new_events_sensor", "SKIPPED"), "a quiet tick", alive=daemon
+        )
         world.produce(PRODUCERS)
-        until(
+        wait_until(
             lambda: world.platform.state.open_cycles("parts"), "a cycle", seconds=600, alive=daemon
         )
-        until(
+        wait_until(
             lambda: world.new_cycles()[0].status in JUDGED,
             "a gate that has decided",
             seconds=900,
@@ -80,7 +82,7 @@ def test_the_cycles_run_was_launched_for_its_partition(world):
         assert instance.get_dynamic_partitions("parts_cycles") == [cycle.name]
         key = dg.AssetKey(["parts", "gate"])
         # A run that a busy machine could not start in time is started again by the daemon.
-        judged = until(
+        judged = wait_until(
             lambda: instance.get_latest_materialization_event(key), "the gate", seconds=400
         )
         shown = judged.asset_materialization
@@ -89,10 +91,12 @@ def test_the_cycles_run_was_launched_for_its_partition(world):
 
 def test_the_schedule_asked_people_at_its_time(world):
     """The daily sampling was launched by its schedule, and chose from what had landed."""
-    ticks = until(
+    ticks = wait_until(
         lambda: world.ticks("parts_sample_schedule", "SUCCESS"), "the schedule's tick", seconds=400
     )
-    [run] = until(lambda: world.runs("parts_sample_job", dg.DagsterRunStatus.SUCCESS), "its run")
+    [run] = wait_until(
+        lambda: world.runs("parts_sample_job", dg.DagsterRunStatus.SUCCESS), "its run"
+    )
 
     assert ticks[0].run_ids == [run.root_run_id or run.run_id]
     assert run.tags["dagster/schedule_name"] == "parts_sample_schedule"

@@ -5,9 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -22,24 +20,12 @@ from flywheel.orchestration.instance import (
     open_instance,
     prepare_dagster_home,
 )
-from flywheel.patience import Patience
 from flywheel.settings import Settings
+from tests.fakes.waiting import wait_until
 
-__all__ = ["REPOSITORY", "DagsterPrograms", "free_port", "until"]
+__all__ = ["REPOSITORY", "DagsterPrograms", "free_port"]
 
 REPOSITORY = Path(__file__).parent.parent.parent
-
-
-def until(
-    condition: Callable[[], Any], what: str, *, seconds: float = 300, alive: Any = None
-) -> Any:
-    """Wait until a condition holds and return what it returned; a dead program ends the wait."""
-    patience = Patience(seconds)
-    while not (found := condition()):
-        assert not patience.is_over, f"after {seconds:g} s still not: {what}"
-        assert alive is None or alive.poll() is None, f"a program ended while waiting: {what}"
-        time.sleep(0.25)
-    return found
 
 
 def free_port() -> int:
@@ -90,7 +76,7 @@ class DagsterPrograms:
         port = port or free_port()
         process = self.start_program("dagster-webserver", port=port)
         url = f"http://127.0.0.1:{port}"
-        until(lambda: _answers(url), "the webserver answers", alive=process)
+        wait_until(lambda: _answers(url), "the webserver answers", alive=process)
         return url
 
     def ticks(self, name: str, *statuses: str) -> list[InstigatorTick]:

@@ -1,8 +1,7 @@
 """A data plane on a real Kafka, and the things that happen to topics behind ingest's back."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,21 +16,13 @@ from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest import Ingest
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
-from flywheel.patience import Patience
 from flywheel.ports.event_log import Partition
 from flywheel.workload import Workload
 from tests.fakes.event_logs import SESSION_SECONDS
 from tests.fakes.event_makers import keyed, make_event, make_workload
+from tests.fakes.waiting import wait_until
 
 TOPICS = (INFERENCES_TOPIC, FEEDBACK_TOPIC)
-
-
-def wait_until(met: Callable[[], object], *, seconds: float = 60.0) -> None:
-    """Wait until something is the case, or fail."""
-    patience = Patience(seconds)
-    while not met():
-        assert not patience.is_over, "it never came"
-        time.sleep(0.05)
 
 
 @dataclass

@@ -6,28 +6,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flywheel.patience import Patience
+from tests.fakes.waiting import wait_until
 
-__all__ = ["StreamProcess", "wait_until"]
+__all__ = ["StreamProcess"]
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = _ROOT / "tests" / "faults" / "stream_process.py"
-
-
-def wait_until(
-    met: Callable[[], object], *, seconds: float = 180.0, said: Callable[[], object] = str
-) -> None:
-    """Wait until something is the case, or fail with what was said."""
-    patience = Patience(seconds)
-    while not met():
-        assert not patience.is_over, f"it never came: {said()}"
-        time.sleep(0.1)
 
 
 class StreamProcess:

@@ -23,7 +23,8 @@ from flywheel.lake import Lake
 from flywheel.patience import Patience
 from flywheel.workload import Workload
 from tests.fakes.event_makers import keyed, make_event, make_feedback, make_workload
-from tests.fakes.stream_processes import StreamProcess, wait_until
+from tests.fakes.stream_processes import StreamProcess
+from tests.fakes.waiting import wait_until
 from tests.integration.follower import FollowerProcess
 
 __all__ = ["SESSION_SECONDS", "TOPICS", "StreamWorld", "batch_of"]

@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,13 +12,13 @@ from urllib.parse import urlsplit
 import psutil
 
 from flywheel.clock import SystemClock
-from flywheel.patience import Patience
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.state import State
 from flywheel.workload import Workload
 from tests.fakes.dagster_programs import REPOSITORY
+from tests.fakes.waiting import wait_until
 
-__all__ = ["SECONDS", "ReceiverProcess", "wait_for"]
+__all__ = ["SECONDS", "ReceiverProcess"]
 
 SECONDS = 30
 
@@ -49,7 +47,7 @@ class ReceiverProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "flywheel.cli", "webhooks"], env=self.environment, cwd=REPOSITORY
         )
-        wait_for(lambda: self.call("GET", "/healthz") == 200, "the receiver")
+        wait_until(lambda: self.call("GET", "/healthz") == 200, "the receiver", seconds=SECONDS)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End the process."""
@@ -79,11 +77,3 @@ class ReceiverProcess:
         """Return the process's resident memory in bytes."""
         assert self.process is not None
         return psutil.Process(self.process.pid).memory_info().rss
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
-    """Poll a condition until a deadline."""
-    patience = Patience(seconds)
-    while not condition():
-        assert not patience.is_over, f"{what} within {seconds} s"
-        time.sleep(0.05)

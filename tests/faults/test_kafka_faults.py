@@ -11,7 +11,8 @@ from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.events import INFERENCES_TOPIC
 from flywheel.patience import Patience
 from flywheel.services.network import free_ports
-from tests.fakes.kafka_plane import KafkaPlane, wait_until
+from tests.fakes.kafka_plane import KafkaPlane
+from tests.fakes.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 _LOGIN = (

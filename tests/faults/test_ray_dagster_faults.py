@@ -11,10 +11,11 @@ import yaml
 
 from flywheel.ingest.seed import import_seed
 from flywheel.settings import load_settings
-from tests.fakes.dagster_programs import DagsterPrograms, until
+from tests.fakes.dagster_programs import DagsterPrograms
 from tests.fakes.micro_base import labelled
 from tests.fakes.ray_trainings import trainers
 from tests.fakes.turn_world import TurnWorld
+from tests.fakes.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.daemon, pytest.mark.services, pytest.mark.timeout(1500)]
 
@@ -103,15 +104,15 @@ def world(tmp_path_factory, ray_cluster):
     try:
         daemon = world.start_program("dagster-daemon")
         exchange = world.settings.train_exchange_url
-        [trainer] = until(lambda: trainers(exchange), "a trainer", seconds=400, alive=daemon)
+        [trainer] = wait_until(lambda: trainers(exchange), "a trainer", seconds=400, alive=daemon)
         spec = json.loads(Path(trainer.cmdline()[3]).read_text())
-        [run] = until(
+        [run] = wait_until(
             lambda: world.runs(f"{spec['workload']['id']}_cycle_job", dg.DagsterRunStatus.STARTED),
             "its run",
         )
         world.worker(run.run_id).kill()
         world.killed = run
-        until(world.adapters, "both adapters", seconds=900, alive=daemon)
+        wait_until(world.adapters, "both adapters", seconds=900, alive=daemon)
         yield world
     finally:
         world.close()

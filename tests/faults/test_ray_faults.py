@@ -12,9 +12,9 @@ from flywheel.train.checkpoints import last_complete
 from flywheel.train.launch.ray import RayTrainLauncher
 from flywheel.train.launch.ray_cluster import RayCluster
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
-from tests.fakes.dagster_programs import until
 from tests.fakes.ray_trainings import Listener, long_spec, same_weights, trainers
 from tests.fakes.small_disk import small_disk_at
+from tests.fakes.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -60,7 +60,9 @@ def test_a_lost_worker_costs_the_steps_since_the_last_checkpoint(
         job.kill()
         trainer.kill()
         # Started before the supervisor has noticed, it would be taken for the one that runs.
-        until(lambda: services.states()["ray-worker"].pid is None, "the worker's end", seconds=60)
+        wait_until(
+            lambda: services.states()["ray-worker"].pid is None, "the worker's end", seconds=60
+        )
         services.start("ray-worker")
 
     listener = Listener(at=0.4, act=lose)

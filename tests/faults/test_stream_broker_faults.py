@@ -4,8 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.fakes.stream_processes import wait_until
 from tests.fakes.stream_world import StreamWorld
+from tests.fakes.waiting import wait_until
 
 # Much more than they take, since they start many processes and wait for what these do.
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]

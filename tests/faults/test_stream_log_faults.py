@@ -5,7 +5,7 @@ import pytest
 from flywheel.events import INFERENCES_TOPIC
 from flywheel.ingest.ledger import require_balance
 from tests.fakes.event_makers import make_event
-from tests.fakes.stream_processes import wait_until
+from tests.fakes.waiting import wait_until
 
 # Much more than they take, since they start many processes and wait for what these do.
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -35,7 +35,8 @@ from flywheel.workload import Workload
 from tests.fakes.dagster_programs import REPOSITORY
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
-from tests.fakes.webhook_receiver import SECONDS, ReceiverProcess, wait_for
+from tests.fakes.waiting import wait_until
+from tests.fakes.webhook_receiver import SECONDS, ReceiverProcess
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -96,14 +97,14 @@ def test_what_an_annotator_does_arrives_as_a_hint(receiver, client, task):
     """Label Studio itself tells of a new, a changed and a deleted annotation, and of the project."""
     receiver.start()
     annotation = _annotate(client, receiver.workload, task)
-    wait_for(lambda: receiver.actions() == {"ANNOTATION_CREATED"}, "the first hint")
+    wait_until(lambda: receiver.actions() == {"ANNOTATION_CREATED"}, "the first hint")
     client.request("PATCH", f"/api/annotations/{annotation}/", {"lead_time": 3.0})
     client.request("DELETE", f"/api/annotations/{annotation}/")
     told = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"}
-    wait_for(lambda: receiver.actions() == told, "the other hints")
+    wait_until(lambda: receiver.actions() == told, "the other hints")
     project = client.request("GET", task)["project"]
     client.request("PATCH", f"/api/projects/{project}/", {"color": "#123456"})
-    wait_for(lambda: "PROJECT_UPDATED" in receiver.actions(), "the project's hint")
+    wait_until(lambda: "PROJECT_UPDATED" in receiver.actions(), "the project's hint")
 
 
 def test_a_receiver_that_is_away_costs_the_annotator_nothing(receiver, client, task):
@@ -115,7 +116,7 @@ def test_a_receiver_that_is_away_costs_the_annotator_nothing(receiver, client, t
     assert receiver.actions() == set()
     receiver.start()
     _annotate(client, receiver.workload, task, "heat fault")
-    wait_for(lambda: receiver.actions() == {"ANNOTATION_CREATED"}, "the hint")
+    wait_until(lambda: receiver.actions() == {"ANNOTATION_CREATED"}, "the hint")
 
 
 def test_a_frozen_receiver_holds_the_annotator_no_longer_than_its_second(receiver, client, task):
@@ -126,7 +127,7 @@ def test_a_frozen_receiver_holds_the_annotator_no_longer_than_its_second(receive
     _annotate(client, receiver.workload, task)
     assert not patience.is_over
     receiver.process.send_signal(signal.SIGCONT)
-    wait_for(lambda: receiver.call("GET", "/healthz") == 200, "the receiver")
+    wait_until(lambda: receiver.call("GET", "/healthz") == 200, "the receiver")
     assert client.request("GET", task)["total_annotations"] == 1
 
 
@@ -292,7 +293,7 @@ def test_hints_make_no_difference_to_the_truth(receiver, client):
     assert not collect_reviews(platform, workload).annotations
 
     platform.queue.submit(workload, first, "ann@example.org", truth(0))
-    wait_for(lambda: "ANNOTATION_CREATED" in receiver.actions(), "the hint")
+    wait_until(lambda: "ANNOTATION_CREATED" in receiver.actions(), "the hint")
     for _ in range(3):
         receiver.call("POST", path, b'{"action": "ANNOTATION_CREATED"}', word)
     assert collect_reviews(platform, workload).annotations == 1
@@ -326,6 +327,6 @@ def test_the_receiver_runs_among_the_services(own_label_studio, tmp_path, worklo
     platform = Platform(settings)
     project = provision(platform.label_studio, workload, platform.webhook_target).project
     platform.label_studio.request("PATCH", f"/api/projects/{project.id}/", {"color": "#123456"})
-    wait_for(lambda: workload.id in platform.state.pending_hints(), "the hint")
+    wait_until(lambda: workload.id in platform.state.pending_hints(), "the hint")
     platform.close()
     services.stop("webhooks")

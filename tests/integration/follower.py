@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -16,8 +15,8 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from flywheel.patience import Patience
 from tests.fakes.event_makers import make_workload
+from tests.fakes.waiting import wait_until
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = "from flywheel.cli import main; main()"
@@ -64,13 +63,15 @@ class FollowerProcess:
 
     def wait_for(self, met: Callable[[], object], *, seconds: float = 180.0) -> None:
         """Wait until something is the case, or fail with what the process said."""
-        patience = Patience(seconds)
-        while not met():
-            if self._process.poll() is not None or patience.is_over:
-                self._reader.join(timeout=5)
-                state = f"exit code {self._process.poll()}, {self.lines[-5:]}, {self.said[-20:]}"
-                raise AssertionError(f"it never came: {state}")
-            time.sleep(0.05)
+        wait_until(
+            lambda: met() or self._process.poll() is not None, seconds=seconds, said=self._state
+        )
+        if self._process.poll() is not None:
+            assert met(), f"it never came: {self._state()}"
+
+    def _state(self) -> str:
+        self._reader.join(timeout=5)
+        return f"exit code {self._process.poll()}, {self.lines[-5:]}, {self.said[-20:]}"
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask its endpoint."""

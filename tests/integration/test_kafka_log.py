@@ -17,7 +17,8 @@ from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ports.event_log import RECORD_BYTES
 from tests.fakes.event_logs import SESSION_SECONDS
 from tests.fakes.event_makers import keyed, make_event
-from tests.fakes.kafka_plane import KafkaPlane, Member, wait_until
+from tests.fakes.kafka_plane import KafkaPlane, Member
+from tests.fakes.waiting import wait_until
 
 pytestmark = pytest.mark.services
 

@@ -1,7 +1,19 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
-from flywheel.control_size import LIMIT, control_items, smallest_fall
+from flywheel.control_size import (
+    LIMIT,
+    _statistic,
+    control_items,
+    fall_is_seen,
+    smallest_fall,
+)
+from flywheel.drift.quality import fall_statistic
 from flywheel.errors import FlywheelError
 from tests.fakes.review_world import classification
 
@@ -37,9 +49,39 @@ def test_so_many_items_show_the_fall_in_three_of_four_streams(drop):
 
 def test_smallest_fall_is_the_inverse():
     """Twice the precision costs four times the items, about."""
-    assert smallest_fall(control_items(0.1)) == pytest.approx(0.1, abs=1e-3)
-    assert 3 < control_items(0.05) / control_items(0.1) < 5
-    assert smallest_fall(3) == pytest.approx(0.9)
+    items = control_items(0.1)
+    assert smallest_fall(items / 3, items * 2 / 3) == pytest.approx(0.1, abs=1e-3)
+    assert 3 < control_items(0.05) / items < 5
+    assert smallest_fall(1, 2) is None
+
+
+def test_a_large_fall_needs_no_fewer_items_than_a_verdict():
+    """Twenty judged items before and ten after are needed, however large the fall."""
+    assert control_items(0.8) == 60
+    assert control_items(0.0) is None
+
+
+def test_scalar_and_vector_are_one_statistic():
+    """What sizes the slice and what judges it agree, level 1 and empty sides included."""
+    for before, old, after, new in [(100, 0.9, 50, 0.8), (20, 1.0, 10, 0.2), (30, 0.5, 30, 0.0)]:
+        vector = float(fall_statistic(before, old, after, new))
+        assert fall_is_seen(before, after, old, old - new) == (vector >= LIMIT)
+        assert _statistic(before, old, after, new) == pytest.approx(vector, rel=1e-9)
+
+
+def test_loading_a_workload_imports_no_numpy(tmp_path):
+    """A file that asks for a fall is checked by arithmetic: numpy takes longer than the whole load."""
+    text = (Path(__file__).parents[2] / "deploy/workloads/defect_reports.yaml").read_text()
+    data = yaml.safe_load(text)
+    data["review"] |= {"budget": 5000, "control_drop": 0.1}
+    file = tmp_path / "asked.yaml"
+    file.write_text(yaml.safe_dump(data))
+    program = (
+        "import sys; from pathlib import Path; from flywheel.workload import load_workload\n"
+        f"assert load_workload(Path({str(file)!r})).review.control_share < 0.2\n"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_drop_sets_the_share_of_the_control_slice():

@@ -4,8 +4,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flywheel.errors import ConfigurationError, DataError, NotFoundError
 from flywheel import workload as workload_module
+from flywheel.errors import ConfigurationError, DataError, NotFoundError
 from flywheel.workload import (
     GateRules,
     Workload,

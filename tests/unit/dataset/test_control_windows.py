@@ -53,3 +53,12 @@ def test_other_items_are_no_concern_of_the_windows():
     windows = control_windows(holdout_since=None)
     assert figures_of(control("uncertain"), windows) == ()
     assert not released(control("uncertain"), ())
+
+
+@pytest.mark.parametrize(("moment", "resting"), [(BEFORE, ()), (AFTER, ("holdout",))])
+def test_directed_items_are_held_out_until_the_next_promotion(moment, resting):
+    """They decide gates and say nothing about production; a released one may train."""
+    windows = control_windows(holdout_since=PROMOTED, quality_since=PROMOTED)
+    item = control("directed", event_time=moment)
+    assert figures_of(item, windows) == resting
+    assert released(item, windows) is not bool(resting)

@@ -4,8 +4,9 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from flywheel.control_size import LIMIT
 from flywheel.control_slice import ControlDay
-from flywheel.drift.quality import LIMIT, fall_statistic, quality_shift
+from flywheel.drift.quality import fall_statistic, quality_shift
 
 START = date(2026, 4, 2)
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from flywheel.drift.quality_promise import days_to_see, quality_promise, smallest_drop
+from flywheel.control_size import control_items, smallest_fall
+from flywheel.drift.quality_promise import days_to_see, quality_promise
 from flywheel.workload import DriftThresholds, ReviewPolicy
 from tests.fakes.review_world import classification
 from tests.unit.drift.test_quality import quality_shift, stream
@@ -9,7 +10,7 @@ from tests.unit.drift.test_quality import quality_shift, stream
 
 def test_the_smallest_drop_falls_with_more_items():
     """Four times the items show about half the fall."""
-    few, many = smallest_drop(50, 100, 0.9), smallest_drop(200, 400, 0.9)
+    few, many = smallest_fall(50, 100, 0.9), smallest_fall(200, 400, 0.9)
     assert few > many > few / 3
     assert many == pytest.approx(0.110, abs=0.01)
 
@@ -19,12 +20,12 @@ def test_the_smallest_drop_falls_with_more_items():
 )
 def test_what_cannot_be_seen_is_none(before, after, level):
     """Too few items on a side, or no level to fall from far enough: no number is invented."""
-    assert smallest_drop(before, after, level) is None
+    assert smallest_fall(before, after, level) is None
 
 
 def test_the_smallest_drop_is_seen_in_about_three_of_four_cases():
     """The promise holds when it is played."""
-    drop = smallest_drop(150, 300, 0.9)
+    drop = smallest_fall(150, 300, 0.9)
     levels = [0.9] * 30 + [0.9 - drop] * 60
     seen = [
         any(
@@ -57,6 +58,18 @@ def test_default_settings_are_warned_about():
     assert kept.days < 62
     barely = ReviewPolicy(budget=int(0.97 * judgments))
     assert not quality_promise(classification().model_copy(update={"review": barely})).holds
+
+
+@pytest.mark.parametrize("drop", [0.03, 0.1, 0.3, 0.6])
+def test_items_that_the_slice_is_sized_for_keep_the_promise(drop):
+    """The size of the control slice and the promise are one figure, small falls and large ones."""
+    review = ReviewPolicy(budget=20_000, control_drop=drop)
+    thresholds = DriftThresholds(quality_drop=drop)
+    changes = {"review": review, "drift": thresholds}
+    promise = quality_promise(classification().model_copy(update=changes))
+    assert promise.items_needed == control_items(drop)
+    assert promise.holds
+    assert promise.days is not None
 
 
 def test_a_fall_of_nothing_is_never_promised():

@@ -85,14 +85,34 @@ def test_golden_cases_decide(both, gained, lost, outcome):
 
 
 def test_inconclusive_says_how_many_more_cases_would_decide():
-    """The reason names a number and what to collect, and so many more cases do decide."""
-    report = judge(pairs(80, 10, 10))
+    """The reason names a number and how to collect it, and so many more cases do decide."""
+    first = pairs(80, 10, 10)
+    report = judge(first)
     (reason,) = report.reasons
-    more = int(re.search(r"about (\d+) more cases", reason).group(1))
-    assert 700 < more < 1000
-    assert "control items" in reason
-    times = (100 + more) / 100
-    assert judge(pairs(int(80 * times), int(10 * times), int(10 * times))).outcome == "pass"
+    more = int(re.search(r"(\d+) more cases", reason).group(1))
+    assert more == report.cases_to_collect
+    assert 700 < more < 1300
+    assert "directed review" in reason
+    tenth = more // 10
+    directed = pairs(more - 2 * tenth, tenth, tenth, suite="directed")
+    second = judge([*first, *directed])
+    assert (second.outcome, second.look, second.cases_to_collect) == ("pass", 2, None)
+    suites = [row.suite for row in second.comparisons if row.label is None]
+    assert suites == ["golden+directed", "golden", "directed"]
+
+
+def test_no_second_look_asks_for_control_items():
+    """Where a second look is switched off, the next attempt is what more cases help."""
+    report = judge(pairs(80, 10, 10), with_rules(judgment_days=0))
+    assert report.cases_to_collect is None
+    assert "control items" in report.reasons[0]
+
+
+def test_other_undecided_checks_ask_for_no_directed_review():
+    """A first look that is undecided for a second reason is not saved by these cases alone."""
+    report = judge(pairs(80, 10, 10), with_rules(minimum_accuracy=0.88))
+    assert report.outcome == "inconclusive"
+    assert report.cases_to_collect is None
 
 
 def test_a_difference_on_the_margin_asks_for_no_more_cases():

@@ -11,6 +11,7 @@ from flywheel.lake.tables import TABLES
 from flywheel.review.batches import judgments_left, sample_batch, sample_due
 from flywheel.review.collect import collect
 from flywheel.review.sent_items import read_sent, spending
+from flywheel.review.window_ledger import read_windows
 from tests.fakes.review_world import (
     END,
     START,
@@ -260,7 +261,7 @@ def test_every_answer_is_in_one_frame(lake, queue):
     for day in range(3):
         if day == 1:
             late = [answer(50_000, timestamp=START + timedelta(hours=5))]
-            put_answers(lake, workload, late, offset=50_000, landed_at=START + 1.5 * DAY)
+            put_answers(lake, workload, late, offset=900, landed_at=START + 1.5 * DAY)
             sample_batch(
                 lake,
                 queue,
@@ -278,13 +279,47 @@ def test_every_answer_is_in_one_frame(lake, queue):
     assert [row["frame_start"] for row in rows[1:]] == [row["window_end"] for row in rows[:-1]]
 
 
+@pytest.mark.parametrize("behind", [timedelta(hours=2), timedelta(days=3), timedelta(days=400)])
+def test_answer_that_landed_while_the_clock_was_behind_is_in_the_next_frame(lake, queue, behind):
+    """Its landing is dated before the last window was drawn, which has not seen it all the same."""
+    workload = classification(review={"budget": 4000, "overlap": 0.0, "gold": 0.0})
+    put_day(lake, workload, 0)
+    sample_due(lake, queue, workload, now=START + DAY)
+    landed = START + DAY - behind
+    lost = [answer(n, timestamp=START + 1.2 * DAY) for n in range(60_000, 60_007)]
+    put_answers(lake, workload, lost, offset=900, landed_at=landed)
+    put_day(lake, workload, 1)
+    sample_due(lake, queue, workload, now=START + 2 * DAY)
+    rows = lake.rows("select answers from review_windows order by number")
+    assert [row["answers"] for row in rows] == [20, 27]
+
+
+def test_window_without_positions_goes_by_landings(lake, queue):
+    """A window that an earlier version closed is followed by the rule that it knew."""
+    workload = classification(review={"budget": 4000, "overlap": 0.0, "gold": 0.0})
+    put_day(lake, workload, 0)
+    sample_due(lake, queue, workload, now=START + DAY)
+    [window] = read_windows(lake, workload.id)
+    assert window.positions == {"t/0": 19}
+    row = lake.rows("select * from review_windows")[0] | {"positions": None}
+    schema = TABLES["review_windows"].schema
+    where = {"workload_id": workload.id}
+    lake.replace("review_windows", pa.Table.from_pylist([row], schema=schema), where=where)
+    late = [answer(50_000, timestamp=START + timedelta(hours=5))]
+    put_answers(lake, workload, late, offset=900, landed_at=START + 1.5 * DAY)
+    put_day(lake, workload, 1)
+    sample_due(lake, queue, workload, now=START + 2 * DAY)
+    rows = lake.rows("select answers from review_windows order by number")
+    assert [row["answers"] for row in rows] == [20, 21]
+
+
 def test_push_for_a_past_window_leaves_late_answers_to_the_next_one(lake, queue):
     """What landed late lies outside of a window that ended before the frontier, and is not lost."""
     workload = classification(review={"budget": 400, "overlap": 0.0, "gold": 0.0})
     put_day(lake, workload, 0)
     sample_due(lake, queue, workload, now=START + DAY)
     late = [answer(50_000, timestamp=START + timedelta(hours=20))]
-    put_answers(lake, workload, late, offset=50_000, landed_at=START + 1.2 * DAY)
+    put_answers(lake, workload, late, offset=900, landed_at=START + 1.2 * DAY)
     past = {"window_start": START + 0.001 * DAY, "window_end": START + 0.5 * DAY, "budget": 3}
     assert sample_batch(lake, queue, workload, now=START + 1.3 * DAY, **past).items == 3
     put_day(lake, workload, 1)

@@ -1,0 +1,64 @@
+"""`flywheel review direct`: ask people the cases that an undecided gate lacks, and how far they are."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from flywheel.wiring import Platform
+
+__all__ = ["direct", "tell_second_looks"]
+
+_console = Console()
+
+
+def direct(
+    workload_id: Annotated[str, typer.Argument(help="id of the workload")],
+    cycle: Annotated[str, typer.Argument(help="name of a cycle that is awaiting_judgments")],
+) -> None:
+    """Draw the cases that an undecided gate lacks, at random and blind, within the budget.
+
+    Repeat it where the period's budget did not pay for all of them.
+    """
+    from flywheel.turn.second_look import direct_review  # noqa: PLC0415 - commands load their own
+    from flywheel.wiring import open_platform  # noqa: PLC0415 - (as above)
+
+    platform = open_platform()
+    drawn = direct_review(platform, workload_id, cycle)
+    _console.print(
+        f"Batch {drawn.batch_id}: {drawn.items} of {drawn.frame} answers, drawn at random "
+        f"({drawn.trained_on} left out: the candidate was trained on their text); "
+        f"{drawn.left} judgments are left in {drawn.period}.",
+        markup=False,
+        highlight=False,
+    )
+    if drawn.missing:
+        _console.print(
+            f"{drawn.missing} cases are not asked yet: raise review.budget, or repeat this once "
+            "there are more judgments or more answers.",
+            markup=False,
+            highlight=False,
+        )
+    tell_second_looks(platform, workload_id)
+
+
+def tell_second_looks(platform: "Platform", workload_id: str) -> None:
+    """Say of every cycle that waits for judgments how far it is, and what to do next."""
+    from flywheel.turn.second_look import second_look  # noqa: PLC0415 - (as above)
+
+    for cycle in platform.state.open_cycles(workload_id):
+        look = second_look(platform, workload_id, cycle.name)
+        if look is None:
+            continue
+        text = f"{cycle.name}: {look.sentence}."
+        if look.is_due:
+            text += (
+                f"\nnext: flywheel gate {workload_id} {cycle.name} --second-look "
+                "(or Dagster's gate job does it)"
+            )
+        elif look.asked < look.needed and not look.is_over:
+            text += f"\nnext: flywheel review direct {workload_id} {cycle.name}"
+        elif not look.is_over:
+            text += f"\nnext: people answer, then flywheel review pull {workload_id}"
+        _console.print(text, markup=False, highlight=False)

@@ -1,0 +1,60 @@
+"""`directed_cases`: the judged items of a directed review, as rows that a gate measures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel.dataset.examples import read_examples
+from flywheel.label_mapping import AnswerMapping
+from flywheel.lake.store import Lake
+from flywheel.workload import Workload
+
+__all__ = ["DirectedCases", "directed_cases"]
+
+_ITEMS = """
+SELECT item.item_id, item.inference_id, (
+    SELECT count(DISTINCT annotator) FROM latest_annotations AS given
+    WHERE given.item_id = item.item_id AND NOT given.deleted AND given.kind <> 'skipped'
+  ) >= item.judgments AS judged
+FROM review_items AS item
+WHERE item.workload_id = $workload AND item.slice = 'directed'
+  AND list_contains($batches, item.batch_id)
+QUALIFY row_number() OVER (PARTITION BY item.item_id ORDER BY item.chosen_at) = 1
+"""
+
+
+@dataclass(frozen=True)
+class DirectedCases:
+    """How far a directed review is.
+
+    ``rows`` have an accepted answer and are cases for a gate; ``waiting`` items nobody has judged.
+    The others were judged, and people could not tell or named a category that there is not.
+    """
+
+    asked: int
+    waiting: int
+    rows: list[dict[str, Any]]
+
+
+def directed_cases(
+    lake: Lake, workload: Workload, batches: Sequence[str], *, hash_key: str
+) -> DirectedCases:
+    """Read what people judged of these batches, in the labels of the workload's taxonomy."""
+    if not batches:
+        return DirectedCases(0, 0, [])
+    items = lake.rows(_ITEMS, {"workload": workload.id, "batches": list(batches)})
+    examples, _ = read_examples(lake, workload.id, AnswerMapping(workload), hash_key)
+    ids = {row["item_id"] for row in items}
+    rows = [
+        {
+            "inference_id": example.inference_id,
+            "correction_id": example.correction_id,
+            "input": example.input,
+            "output": example.output,
+            "label_id": example.label_id,
+            "subject_id": example.subject_id,
+        }
+        for example in sorted(examples, key=lambda one: one.inference_id)
+        if example.correction_id in ids
+    ]
+    return DirectedCases(len(items), sum(not row["judged"] for row in items), rows)
