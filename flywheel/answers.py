@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from flywheel.errors import ConfigurationError, DataError
+from flywheel.passage import Passage, join_passages, owned, quoted
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["AnswerCodec", "assign_surfaces", "canonical_json"]
@@ -74,7 +75,16 @@ class AnswerCodec:
 
     def encode(self, output: Any) -> str:
         """Write a parsed answer as the model is to write it."""
+        return self.passage(output).text
+
+    def passage(self, output: Any) -> Passage:
+        """Write a parsed answer, free text in it marked as somebody else's.
+
+        Labels, keys and values that the schema lists are the owner's; whatever else an answer
+        holds was copied from a client's text or typed by an annotator.
+        """
         name = self.workload.label_of(output)
+        named = name is not None and self.workload.taxonomy is not None
         if name is not None and self.workload.taxonomy is not None:
             label = self.workload.taxonomy.find(name)
             if label is None or label.id not in self.surfaces:
@@ -84,9 +94,16 @@ class AnswerCodec:
                 )
             output = self.workload.with_label(output, self.surfaces[label.id])
         if isinstance(self.workload.task, ClassificationTask):
-            return str(output)
-        order = self.workload.task.json_schema["properties"]
-        return canonical_json({key: output[key] for key in order if key in output})
+            return (owned if named else quoted)(str(output))
+        properties = self.workload.task.json_schema["properties"]
+        parts = [owned("{")]
+        for key in (key for key in properties if key in output):
+            comma = "," if len(parts) > 1 else ""
+            parts.append(owned(f"{comma}{canonical_json(key)}:"))
+            is_label = named and key == self.workload.task.label_field
+            listed = is_label or _is_listed(properties[key], output[key])
+            parts.append((owned if listed else quoted)(canonical_json(output[key])))
+        return join_passages([*parts, owned("}")])
 
     def decode(self, text: str) -> Any:
         """Read a model's text back; raise DataError where it breaks the schema."""
@@ -117,3 +134,9 @@ class AnswerCodec:
         from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
 
         return Draft202012Validator(self.workload.output_schema)
+
+
+def _is_listed(schema: Any, value: Any) -> bool:
+    return isinstance(schema, dict) and (
+        value in schema.get("enum", ()) or ("const" in schema and value == schema["const"])
+    )

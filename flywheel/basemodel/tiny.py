@@ -99,7 +99,10 @@ def _make(
     prompts = [render_prompt(workload, text) for text in texts]
     on_progress(f"tokenizer from {len(texts):,} texts")
     fast = tokenizer.train_tokenizer(
-        prompts, words.words(size.vocabulary), list(meanings), vocabulary=size.vocabulary
+        [prompt.text for prompt in prompts],
+        words.words(size.vocabulary),
+        list(meanings),
+        vocabulary=size.vocabulary,
     )
     fast.model_max_length = size.positions
     model = initial_weights.build_model(
