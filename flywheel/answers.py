@@ -50,17 +50,19 @@ def assign_surfaces(
 class AnswerCodec:
     """Translate between a parsed answer and the text of one base model.
 
-    ``surfaces`` maps label ids to the text that stands for them.
+    ``surfaces`` maps label ids to the text that stands for them; labels whose ids are in
+    ``excluded`` are not among the answers that a model may choose.
     """
 
     workload: Workload
     surfaces: Mapping[str, str]
+    excluded: frozenset[str] = frozenset()
 
     @property
     def choices(self) -> list[str]:
-        """Surfaces of the active labels, in file order."""
-        taxonomy = self.workload.taxonomy
-        return [self.surfaces[label.id] for label in taxonomy.active] if taxonomy else []
+        """Surfaces of the active labels that may be chosen, in file order."""
+        labels = self.workload.taxonomy.active if self.workload.taxonomy else ()
+        return [self.surfaces[label.id] for label in labels if label.id not in self.excluded]
 
     @property
     def schema(self) -> dict[str, Any]:
