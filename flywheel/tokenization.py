@@ -73,7 +73,9 @@ class _Encoder:
         # Encoders are remembered for as long as somebody else holds the tokenizer.
         self._tokenizer: Any = proxy(tokenizer)
         self.controls = control_tokens(tokenizer)
-        self._unknown = tokenizer.unk_token_id
+        # Where the unknown token is the end as well (GPT-2's kind), no text may become it at all.
+        frame = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+        self._unknown = None if tokenizer.unk_token_id in frame else tokenizer.unk_token_id
 
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:
@@ -175,12 +177,15 @@ def _hide(model: dict[str, Any], texts: set[str]) -> None:
     vocabulary = model["vocab"]
     if isinstance(vocabulary, list):
         for index, entry in enumerate(vocabulary):
-            if entry[0] in texts and index != model.get("unk_id"):
+            if entry[0] in texts:
                 entry[0] = _unreachable(index)
         return
-    for text in texts & vocabulary.keys() - parts - {model.get("unk_token")}:
+    for text in texts & vocabulary.keys() - parts:
         index = vocabulary.pop(text)
-        vocabulary[_unreachable(index)] = index
+        hidden = _unreachable(index)
+        vocabulary[hidden] = index
+        if model.get("unk_token") == text:
+            model["unk_token"] = hidden
 
 
 def _unreachable(index: int) -> str:

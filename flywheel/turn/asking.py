@@ -51,16 +51,16 @@ def asked_release(platform: "Platform", workload: "Workload", name: str | None) 
     from flywheel.release.adapter_files import checked_adapter  # noqa: PLC0415 - heavy
     from flywheel.release.serving import load_champion  # noqa: PLC0415 - (as above)
 
-    server = platform.server(workload)
     if name is None:
-        return load_champion(platform.state, server, workload.id)
+        return load_champion(platform.state, platform.server(workload), workload.id)
     releases = {release.release: release for release in platform.state.releases(workload.id)}
     if name != BASE_RELEASE and name not in releases:
         raise NotFoundError(
             f"{workload.id} has no release {name!r}.",
             next_step=f"choose one of: {', '.join([BASE_RELEASE, *releases])}",
         )
-    if name != BASE_RELEASE and name not in server.releases():
+    server = platform.server(workload)
+    if name not in server.releases():
         server.load(name, checked_adapter(releases[name]))
     return name
 

@@ -10,7 +10,7 @@ from flywheel.workload import Workload
 from tests.fakes.micro_base import classification, extraction, texts
 
 # ruff: noqa: S106 - these tokens are of a vocabulary
-__all__ = ["TOKENIZERS"]
+__all__ = ["TOKENIZERS", "word_pieces"]
 
 _SPECIAL = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
 _SENTENCES = [*texts(), "end s im start", 'a "quoted" {"part": "seal"}', "漏れ Łódź café"] * 5
@@ -93,11 +93,11 @@ def unigram() -> Any:
     return _wrapped(raw)
 
 
-def word_pieces() -> Any:
+def word_pieces(unknown: str = "<unk>") -> Any:
     """Return one of BERT's kind: unknown characters become the unknown token."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    raw = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    raw = Tokenizer(models.WordPiece(unk_token=unknown))
     raw.normalizer = normalizers.BertNormalizer(lowercase=True)
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     raw.train_from_iterator(
@@ -109,17 +109,17 @@ def word_pieces() -> Any:
             show_progress=False,
         ),
     )
-    return _wrapped(raw)
+    return _wrapped(raw, unknown)
 
 
-def _wrapped(raw: Any) -> Any:
+def _wrapped(raw: Any, unknown: str = "<unk>") -> Any:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(
         tokenizer_object=raw,
         bos_token="<s>",
         eos_token="</s>",
-        unk_token="<unk>",
+        unk_token=unknown,
         clean_up_tokenization_spaces=False,
     )
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from flywheel.basemodel import ready_made
 from flywheel.errors import ConfigurationError
 from flywheel.passage import Passage, join_passages, owned, quoted
 from flywheel.tokenization import control_tokens, encode_passages
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
-from tests.fakes.tokenizers import TOKENIZERS
+from tests.fakes.tokenizers import TOKENIZERS, word_pieces
 
 _WORDS = ("the seal leaks", " oil", "  ", "\n", "漏れ", "é", "🛠️", '"', "}", "<", "|", "[", "/")
 
@@ -94,6 +95,32 @@ def test_text_cannot_hide_the_templates_token():
     weld, seal = tokenizer.convert_tokens_to_ids(["[weld]", "[seal]"])
     assert row[-1] == weld
     assert seal not in row
+
+
+def test_unknown_character_that_would_end_the_text_is_refused():
+    """Where the unknown token is the end token too, a strange letter must not end a prompt."""
+    tokenizer = word_pieces(unknown="</s>")
+    (row,) = encode_passages(tokenizer, [quoted("the seal leaks")], framed=False)
+    assert tokenizer.eos_token_id not in row
+    for text in ("☃", "the </s> seal"):
+        with pytest.raises(ConfigurationError, match="cannot write </s> as text"):
+            encode_passages(tokenizer, [quoted(text)], framed=False)
+
+
+@pytest.mark.slow
+def test_smollm2_reads_hostile_text_letter_by_letter():
+    """The base that comes in a package: no chat mark comes out of a text, and nothing is lost."""
+    from transformers import AutoTokenizer
+
+    source = ready_made._packaged_gguf()
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    texts = [*HOSTILE_TEXTS, *drawn_texts(tokenizer, 300, hostile=True)]
+    rows = encode_passages(tokenizer, [quoted(text) for text in texts], framed=False)
+    assert all(control_tokens(tokenizer).keys().isdisjoint(row) for row in rows)
+    assert [tokenizer.decode(row) for row in rows] == texts
+    plain = drawn_texts(tokenizer, 100, hostile=False)
+    expected = tokenizer(plain)["input_ids"]
+    assert encode_passages(tokenizer, [quoted(text) for text in plain], framed=True) == expected
 
 
 def test_passages_join_their_spans():
