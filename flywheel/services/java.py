@@ -121,6 +121,8 @@ def install_jars(cache_folder: Path) -> Path:
 def check_jars(folder: Path) -> None:
     """Compare every jar of a folder with ``deploy/kafka/jars.sha256``.
 
+    The list holds what Maven resolves and what jgo does, which takes a later log4j.
+
     Raises:
         IntegrityError: A jar has another content, or is not named there.
     """
