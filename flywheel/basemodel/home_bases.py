@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_folder import RECORD, BaseModel, load_base
+from flywheel.base_folder import RECORD, BaseModel, files_digest, load_base
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.workload import Workload
 
@@ -37,7 +37,8 @@ class HomeBases:
         models = self._folder / "models"
         models.mkdir(parents=True, exist_ok=True)
         target = models / base.folder.name
-        if not (target / RECORD).is_file():
+        if not (target / RECORD).is_file() or files_digest(target) != base.digest:
+            shutil.rmtree(target, ignore_errors=True)  # damaged: what was just checked replaces it
             _place(base.folder, target)
         record = {
             "folder": target.relative_to(self._folder).as_posix(),

@@ -25,8 +25,10 @@ def load_model(folder: Path, precision: str) -> LoadedModel:
     import llguidance.hf
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
     base = load_base(folder, verify=True)
+    logging.disable_progress_bar()  # it would stand between the lines of whoever asks
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)

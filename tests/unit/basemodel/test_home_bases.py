@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.base_folder import RECORD, BaseModel, cached_folder
+from flywheel.base_folder import RECORD, BaseModel, cached_folder, files_digest
 from flywheel.basemodel import HomeBases
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.workload import Workload
@@ -74,3 +74,25 @@ def test_file_and_built_base_must_agree(tmp_path: Path, workload: Workload, buil
     with pytest.raises(ConfigurationError, match="smollm2, but tiny was built") as caught:
         bases.find(other)
     assert "base build smollm2 --workload parts" in str(caught.value.next_step)
+
+
+def test_damaged_base_of_the_home_is_replaced(tmp_path: Path, workload: Workload, built: BaseModel):
+    """Building again brings the files back that were damaged in the home."""
+    bases = HomeBases(tmp_path / "home", tmp_path / "cache")
+    placed = bases.remember(workload, built)
+    (placed.folder / "config.json").unlink()
+    (placed.folder / "config.json").write_text("damaged")
+    assert files_digest(bases.remember(workload, built).folder) == built.digest
+
+
+def test_base_is_copied_where_it_cannot_be_linked(
+    tmp_path: Path, workload: Workload, built: BaseModel, monkeypatch: pytest.MonkeyPatch
+):
+    """Cache and home may lie on two file systems."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("flywheel.basemodel.home_bases.os.link", refuse)
+    placed = HomeBases(tmp_path / "home", tmp_path / "cache").remember(workload, built)
+    assert files_digest(placed.folder) == built.digest
