@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
-from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings, connection, load_settings
 from flywheel.workload import Workload, load_workload_of, load_workloads
 
