@@ -28,7 +28,9 @@ def load_model(folder: Path, precision: str) -> LoadedModel:
     from transformers.utils import logging
 
     base = load_base(folder, verify=True)
-    logging.disable_progress_bar()  # it would stand between the lines of whoever asks
+    # The bar would appear between the answers that a command prints.
+    hide_progress: Any = logging.disable_progress_bar
+    hide_progress()
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
