@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from flywheel.errors import ConfigurationError, DataError
+from flywheel.passage import Passage, join_passages, owned, quoted
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["AnswerCodec", "assign_surfaces", "canonical_json"]
@@ -49,17 +50,19 @@ def assign_surfaces(
 class AnswerCodec:
     """Translate between a parsed answer and the text of one base model.
 
-    ``surfaces`` maps label ids to the text that stands for them.
+    ``surfaces`` maps label ids to the text that stands for them; labels whose ids are in
+    ``excluded`` are not among the answers that a model may choose.
     """
 
     workload: Workload
     surfaces: Mapping[str, str]
+    excluded: frozenset[str] = frozenset()
 
     @property
     def choices(self) -> list[str]:
-        """Surfaces of the active labels, in file order."""
-        taxonomy = self.workload.taxonomy
-        return [self.surfaces[label.id] for label in taxonomy.active] if taxonomy else []
+        """Surfaces of the active labels that may be chosen, in file order."""
+        labels = self.workload.taxonomy.active if self.workload.taxonomy else ()
+        return [self.surfaces[label.id] for label in labels if label.id not in self.excluded]
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -74,7 +77,16 @@ class AnswerCodec:
 
     def encode(self, output: Any) -> str:
         """Write a parsed answer as the model is to write it."""
+        return self.passage(output).text
+
+    def passage(self, output: Any) -> Passage:
+        """Write a parsed answer, free text in it marked as somebody else's.
+
+        Labels, keys and values that the schema lists are the owner's; whatever else an answer
+        holds was copied from a client's text or typed by an annotator.
+        """
         name = self.workload.label_of(output)
+        named = name is not None and self.workload.taxonomy is not None
         if name is not None and self.workload.taxonomy is not None:
             label = self.workload.taxonomy.find(name)
             if label is None or label.id not in self.surfaces:
@@ -84,9 +96,16 @@ class AnswerCodec:
                 )
             output = self.workload.with_label(output, self.surfaces[label.id])
         if isinstance(self.workload.task, ClassificationTask):
-            return str(output)
-        order = self.workload.task.json_schema["properties"]
-        return canonical_json({key: output[key] for key in order if key in output})
+            return (owned if named else quoted)(str(output))
+        properties = self.workload.task.json_schema["properties"]
+        parts = [owned("{")]
+        for key in (key for key in properties if key in output):
+            comma = "," if len(parts) > 1 else ""
+            parts.append(owned(f"{comma}{canonical_json(key)}:"))
+            is_label = named and key == self.workload.task.label_field
+            listed = is_label or _is_listed(properties[key], output[key])
+            parts.append((owned if listed else quoted)(canonical_json(output[key])))
+        return join_passages([*parts, owned("}")])
 
     def decode(self, text: str) -> Any:
         """Read a model's text back; raise DataError where it breaks the schema."""
@@ -117,3 +136,9 @@ class AnswerCodec:
         from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
 
         return Draft202012Validator(self.workload.output_schema)
+
+
+def _is_listed(schema: Any, value: Any) -> bool:
+    return isinstance(schema, dict) and (
+        value in schema.get("enum", ()) or ("const" in schema and value == schema["const"])
+    )

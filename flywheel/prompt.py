@@ -1,7 +1,8 @@
 """The one renderer of prompts, for training rows, the local server and vLLM alike.
 
 A prompt is plain text: no chat template is applied. Prompt and completion are tokenised apart, so
-that a model is trained on exactly the ids that it later sees and is asked to continue.
+that a model is trained on exactly the ids that it later sees and is asked to continue. Only the
+workload's own template and answers may hold control and label tokens; inputs stay text.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,11 @@ from typing import Any, Protocol
 
 from flywheel.answers import AnswerCodec
 from flywheel.errors import ConfigurationError
+from flywheel.passage import Passage, join_passages, owned, quoted
+from flywheel.tokenization import encode_passages
 from flywheel.workload import Workload
 
-__all__ = ["Example", "completion_ids", "prompt_ids", "render_prompt"]
+__all__ = ["Example", "completion_ids", "parse_prompt", "prompt_ids", "render_prompt"]
 
 
 class Example(Protocol):
@@ -33,7 +36,7 @@ def render_prompt(
     input: str,  # noqa: A002 - the word of the contract
     shots: Sequence[Example] = (),
     codec: AnswerCodec | None = None,
-) -> str:
+) -> Passage:
     """Fill the workload's prompt with ``input``, worked examples before it.
 
     The text is put in literally: braces in it mean nothing. ``codec`` writes the answers of
@@ -45,20 +48,39 @@ def render_prompt(
             "Shots cannot be rendered without the base model's codec.",
             next_step="pass codec=AnswerCodec(workload, surfaces)",
         )
-    head = "".join(
-        f"{before}{shot.input}{after}{codec.encode(shot.output)}\n" for shot in shots if codec
-    )
-    return f"{head}{before}{input}{after}"
+    parts = [
+        part
+        for shot in shots
+        if codec
+        for part in (
+            owned(before),
+            quoted(shot.input),
+            owned(after),
+            codec.passage(shot.output),
+            owned("\n"),
+        )
+    ]
+    return join_passages([*parts, owned(before), quoted(input), owned(after)])
 
 
-def prompt_ids(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
-    """Tokenise prompts, with the start token where the base model has one."""
-    return list(tokenizer(list(prompts), truncation=False)["input_ids"]) if prompts else []
+def parse_prompt(workload: Workload, prompt: str) -> Passage:
+    """Find the input in a prompt that was rendered without shots and stored as a string.
+
+    A prompt of another template is taken as text throughout: no control token comes out of it.
+    """
+    before, after = workload.prompt.split("{input}")
+    end = len(prompt) - len(after)
+    if not (prompt.startswith(before) and prompt.endswith(after) and len(before) <= end):
+        return quoted(prompt)
+    return render_prompt(workload, prompt[len(before) : end])
 
 
-def completion_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Tokenise answers apart from their prompts, the end token added."""
-    if not texts:
-        return []
-    rows = tokenizer(list(texts), add_special_tokens=False, truncation=False)["input_ids"]
+def prompt_ids(tokenizer: Any, prompts: Sequence[Passage]) -> list[list[int]]:
+    """Tokenize prompts, with the start token where the base model has one."""
+    return encode_passages(tokenizer, prompts, framed=True)
+
+
+def completion_ids(tokenizer: Any, answers: Sequence[Passage]) -> list[list[int]]:
+    """Tokenize answers apart from their prompts, the end token added."""
+    rows = encode_passages(tokenizer, answers, framed=False)
     return [[*row, tokenizer.eos_token_id] for row in rows]

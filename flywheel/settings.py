@@ -39,13 +39,17 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path(".flywheel/home"), description="state, lake, models, runs")
     workloads: Path | None = Field(default=None, description="workload files; default: in home")
-    cache: Path = Field(default=Path(".flywheel/cache"), description="base models, shared")
+    cache: Path = Field(
+        default=Path(".flywheel/cache"),
+        description="downloads and built base models, shared; default: in home, where home is set",
+    )
     profile: Literal["embedded", "services"] = Field(
         default="embedded",
         description="services: what `flywheel services up` started is the default of each setting",
     )
     services: Path = Field(
-        default=Path(".flywheel/services"), description="what `flywheel services` installs and runs"
+        default=Path(".flywheel/services"),
+        description="what `flywheel services` starts; default: in home, where home is set",
     )
     event_log: Literal["sqlite", "kafka"] = "sqlite"
     review_queue: Literal["local", "label_studio"] = "local"
@@ -143,7 +147,7 @@ class Settings(BaseSettings):
         given = file() | env_settings() | init_settings()
         sources = [init_settings, env_settings, file]
         if given.get("profile") == "services":
-            folder = Path(given.get("services", settings_cls.model_fields["services"].default))
+            folder = Path(given.get("services") or _place("services", given.get("home")))
             connections = folder / CONNECTIONS
             if not connections.is_file():
                 raise ConfigurationError(
@@ -152,6 +156,13 @@ class Settings(BaseSettings):
                 )
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=connections))
         return tuple(sources)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _belong_to_the_home(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: _place(name, given.get("home")) for name in ("cache", "services")} | given
 
     @model_validator(mode="after")
     def _adapters_have_addresses(self) -> Self:
@@ -204,6 +215,16 @@ class Settings(BaseSettings):
     def embedded_mlflow(self) -> str:
         """Tracking and registry URI of the MLflow that needs no server."""
         return f"sqlite:///{(self.home / 'mlflow' / 'mlflow.db').absolute()}"
+
+
+def _place(name: str, home: Any) -> Path:
+    # A home that was set takes what belongs to it along. What an earlier version put into the
+    # current folder is used on, and homes below .flywheel share what lies beside them.
+    beside = Path(".flywheel") / name
+    if home is None or beside.exists():
+        return beside
+    shared = Path(home).absolute().is_relative_to(beside.parent.absolute())
+    return beside if shared else Path(home) / name
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -5,21 +5,20 @@ stay quick.
 """
 
 import atexit
-import json
 import subprocess
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
-from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings, connection, load_settings
 from flywheel.workload import Workload, load_workload_of, load_workloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flywheel.basemodel import BaseModel
+    from flywheel.basemodel import BaseModel, HomeBases
     from flywheel.eventlog.kafka_connection import KafkaConnection
     from flywheel.lake.store import Lake
     from flywheel.ports.event_log import EventLog
@@ -168,20 +167,19 @@ class Platform:
         return MlflowRegistry(self.settings.mlflow_database, self.home / "mlflow" / "artifacts")
 
     def base(self, workload: Workload) -> "BaseModel":
-        """Return the workload's base model; it must have been built.
+        """Return the workload's base model, which lies in the home; it must have been built.
 
-        A deployment remembers which folder a workload's base was built into, since a tiny base is
-        named by the texts it saw.
+        A deployment remembers which base a workload stands on, since a tiny base is named by the
+        texts it saw.
         """
-        from flywheel.basemodel import load_base  # noqa: PLC0415 - (as above)
+        return self.bases.find(workload)
 
-        record = self._base_record(workload.id)
-        if not record.exists():
-            raise NotFoundError(
-                f"The base model of {workload.id} was not built yet.",
-                next_step=f"run `flywheel base build {workload.base_model} --workload {workload.id}`",
-            )
-        return load_base(Path(json.loads(record.read_text())["folder"]))
+    @property
+    def bases(self) -> "HomeBases":
+        """The base models of this deployment."""
+        from flywheel.basemodel import HomeBases  # noqa: PLC0415 - (as above)
+
+        return HomeBases(self.home, self.settings.cache)
 
     def build_base(
         self,
@@ -189,8 +187,12 @@ class Platform:
         texts: "Sequence[str]",
         *,
         on_progress: "Callable[[str], None]" = lambda _: None,
+        check: "Callable[[BaseModel], None]" = lambda _: None,
     ) -> "BaseModel":
-        """Build the workload's base model, or find it in the cache, and remember it."""
+        """Build the workload's base model, or find it in the cache, and bring it into the home.
+
+        ``check`` sees what was built and may raise before the workload stands on it.
+        """
         from flywheel.basemodel import build_base  # noqa: PLC0415 - (as above)
 
         base = build_base(
@@ -201,10 +203,8 @@ class Platform:
             seed=workload.seed,
             on_progress=on_progress,
         )
-        record = self._base_record(workload.id)
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps({"folder": str(base.folder), "digest": base.digest}))
-        return base
+        check(base)
+        return self.bases.remember(workload, base)
 
     def server(self, workload: Workload) -> "ModelServer":
         """Return the server of the workload's base; one per base and process."""
@@ -233,9 +233,6 @@ class Platform:
             store = self.__dict__.pop(name, None)
             if store is not None:
                 store.close()
-
-    def _base_record(self, workload_id: str) -> Path:
-        return self.home / "bases" / f"{workload_id}.json"
 
 
 def open_platform(clock: Clock | None = None) -> Platform:

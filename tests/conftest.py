@@ -33,6 +33,8 @@ os.environ.pop("COLUMNS", None)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test reads or writes the deployment of the person who runs it.
 os.environ["FLYWHEEL_HOME"] = tempfile.mkdtemp(prefix="flywheel-tests-")
+# What was downloaded and built once serves every run of the tests.
+os.environ.setdefault("FLYWHEEL_CACHE", str(REPOSITORY / ".flywheel" / "cache"))
 os.environ["FLYWHEEL_WORKLOADS"] = str(REPOSITORY / "deploy" / "workloads")
 atexit.register(shutil.rmtree, os.environ["FLYWHEEL_HOME"], ignore_errors=True)
 

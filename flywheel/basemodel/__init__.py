@@ -2,5 +2,6 @@
 
 from flywheel.base_folder import BaseModel, load_base
 from flywheel.basemodel.build import build_base
+from flywheel.basemodel.home_bases import HomeBases
 
-__all__ = ["BaseModel", "build_base", "load_base"]
+__all__ = ["BaseModel", "HomeBases", "build_base", "load_base"]

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from flywheel.basemodel.vectors import Floats, WordVectors
+from flywheel.passage import Passage
+from flywheel.prompt import prompt_ids
 
 __all__ = ["ANSWER_NORM", "Shape", "build_model", "round_to_nf4"]
 
@@ -39,8 +41,8 @@ def build_model(
     tokenizer: Any,
     shape: Shape,
     *,
-    prompts: Sequence[str],
-    fixed: str,
+    prompts: Sequence[Passage],
+    fixed: Passage,
     meanings: Mapping[str, str],
     words: WordVectors,
     seed: int,
@@ -101,8 +103,8 @@ def round_to_nf4(model: Any) -> None:
 def _token_vectors(
     tokenizer: Any,
     hidden: int,
-    prompts: Sequence[str],
-    fixed: str,
+    prompts: Sequence[Passage],
+    fixed: Passage,
     meanings: Mapping[str, str],
     words: WordVectors,
     seed: int,
@@ -111,9 +113,10 @@ def _token_vectors(
     size, width = len(tokenizer), min(hidden - _SPARE_CHANNELS, words.table.shape[1])
     raw = words.embed([tokenizer.decode([index]) for index in range(size)])
     answers = tokenizer.convert_tokens_to_ids(list(meanings))
-    rows = tokenizer(list(prompts))["input_ids"]
+    rows = prompt_ids(tokenizer, prompts)
     counts = np.bincount(np.concatenate([np.asarray(row) for row in rows]), minlength=size)
-    silent = sorted({*tokenizer(fixed)["input_ids"], *answers} | set(np.flatnonzero(~raw.any(1))))
+    (template,) = prompt_ids(tokenizer, [fixed])
+    silent = sorted({*template, *answers} | set(np.flatnonzero(~raw.any(1))))
     seen, counts = counts, np.where(np.isin(np.arange(size), silent), 0, counts)
     centre = (counts @ raw / max(counts.sum(), 1)).astype(np.float32)
     means = np.stack([raw[row].mean(axis=0) if row else centre for row in rows]) - centre

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from flywheel.passage import Passage
+from flywheel.prompt import prompt_ids
+
 __all__ = ["Schedule", "pretrain"]
 
 _REPORT_SECONDS = 2.0
@@ -34,7 +37,7 @@ class Schedule:
 def pretrain(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[str],
+    prompts: Sequence[Passage],
     schedule: Schedule,
     *,
     answers: Sequence[str],
@@ -43,7 +46,7 @@ def pretrain(
     """Train all weights but the rows of the answer tokens, in place."""
     import torch
 
-    rows = [np.asarray(row) for row in tokenizer(list(prompts))["input_ids"]]
+    rows = [np.asarray(row) for row in prompt_ids(tokenizer, prompts)]
     answer_ids = torch.tensor(tokenizer.convert_tokens_to_ids(list(answers)), dtype=torch.long)
     kept = model.lm_head.weight.detach()[answer_ids].clone()
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=0.0)

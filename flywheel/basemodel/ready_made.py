@@ -51,6 +51,7 @@ def import_model(
 ) -> BaseModel:
     """Copy a model from a local folder or the hub into the cache, as safetensors."""
     folder = Path(name)
+    revision: str | None = None
     if folder.is_dir():
         origin = inputs_digest(folder=files_digest(folder))
     elif folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
@@ -59,15 +60,16 @@ def import_model(
             next_step="use tiny, smollm2, an existing folder, or a hub name such as owner/model",
         )
     else:
-        origin = inputs_digest(hub=name, revision=_hub_revision(name))
+        revision = _hub_revision(name)
+        origin = inputs_digest(hub=name, revision=revision)
 
     def make(target: Path) -> Mapping[str, Any]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        on_progress(f"loading {name}")
+        on_progress(f"loading {name}{f' at {revision[:12]}' if revision else ''}")
         try:
-            model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
-            tokenizer = AutoTokenizer.from_pretrained(name)
+            model = AutoModelForCausalLM.from_pretrained(name, dtype="auto", revision=revision)
+            tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"{name} is no causal language model that transformers can load: {error}",
@@ -75,7 +77,7 @@ def import_model(
             ) from error
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
-        return {"name": name}
+        return {"name": name, "source": f"{name}@{revision}" if revision else name}
 
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(name).name).strip(".")
     return cached_folder(cache, f"{stem or 'model'}-{origin}", make)

@@ -13,6 +13,7 @@ from typing import Any
 
 from flywheel.base_folder import BaseModel, cached_folder, inputs_digest
 from flywheel.basemodel import initial_weights, pretrain, surfaces, tokenizer, vectors
+from flywheel.basemodel.fit import check_tiny_fits
 from flywheel.errors import DataError
 from flywheel.prompt import render_prompt
 from flywheel.workload import Workload
@@ -54,12 +55,20 @@ def build_tiny(
     """Build the tiny base of a workload, or find it in the cache.
 
     Only texts, label names and descriptions go in: no labelled example.
+
+    Raises:
+        ConfigurationError: the task has neither labels nor listed values.
+        DataError: there are too few texts.
     """
+    shortcoming = check_tiny_fits(workload)
+    if shortcoming is not None:
+        on_progress(shortcoming)
     texts = sorted({text.strip() for text in texts} - {""})
     if len(texts) < _FEWEST_TEXTS:
         raise DataError(
             f"The tiny base needs at least {_FEWEST_TEXTS} different texts and got {len(texts)}.",
-            next_step="give more unlabelled inputs, for example with --texts FILE",
+            next_step="import the workload's records or labelled texts first (`flywheel import`, then "
+            "`flywheel ingest`), or give unlabelled inputs with --texts FILE",
         )
     inputs = inputs_digest(
         workload=workload.id,
@@ -99,7 +108,10 @@ def _make(
     prompts = [render_prompt(workload, text) for text in texts]
     on_progress(f"tokenizer from {len(texts):,} texts")
     fast = tokenizer.train_tokenizer(
-        prompts, words.words(size.vocabulary), list(meanings), vocabulary=size.vocabulary
+        [prompt.text for prompt in prompts],
+        words.words(size.vocabulary),
+        list(meanings),
+        vocabulary=size.vocabulary,
     )
     fast.model_max_length = size.positions
     model = initial_weights.build_model(

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import typer
 
+from flywheel.base_folder import BaseModel
 from flywheel.cli.console import Console
-from flywheel.errors import ConfigurationError
-from flywheel.wiring import open_platform
+from flywheel.errors import ConfigurationError, RefusedError
+from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.wiring import Platform, open_platform
+from flywheel.workload import Workload
 
 __all__ = ["app"]
 
@@ -22,17 +25,83 @@ def base() -> None:
 
 @app.command()
 def build(
-    name: str = typer.Argument(help="tiny, smollm2, a folder, or a hub name such as owner/model"),
-    workload: str = typer.Option(..., help="workload whose adapters stand on it"),
-    texts: Path | None = typer.Option(None, help="CSV with unlabelled inputs (tiny needs it)"),
+    name: str | None = typer.Argument(
+        None,
+        help="tiny, smollm2, a folder, or a hub name such as owner/model; default: base_model of "
+        "the workload file, which it must agree with",
+    ),
+    workload: str = typer.Option(..., "--workload", "-w", help="workload whose adapters it gets"),
+    texts: Path | None = typer.Option(
+        None, help="CSV with unlabelled inputs for tiny; default: the workload's texts in the lake"
+    ),
     text_column: str = typer.Option("text", help="its column with the inputs"),
+    replace: bool = typer.Option(
+        False, "--replace", help="build another base although a release stands on the present one"
+    ),
 ) -> None:
-    """Build a base model, or find it in the cache, and remember it for the workload."""
+    """Build a base model, or find it in the cache, and remember it for the workload.
+
+    The model is placed into the deployment's home. Safe to run again.
+    """
     platform = open_platform()
-    chosen = platform.workload(workload).model_copy(update={"base_model": name})
+    chosen = platform.workload(workload)
+    name = name or chosen.base_model
+    _check_name(platform, chosen, name)
+    if name == "tiny":
+        _check_tiny(chosen)
+    inputs: list[str] = []
+    if texts is not None:
+        inputs = _read_texts(texts, text_column)
+    elif name == "tiny":
+        inputs = _lake_texts(platform, chosen)
     with _console.status(f"building {name}"):
-        model = platform.build_base(chosen, _read_texts(texts, text_column) if texts else ())
-    _console.print(f"[bold]{model.name}[/bold] {model.digest[:16]} in {model.folder}")
+        model = platform.build_base(
+            chosen,
+            inputs,
+            check=lambda built: None if replace else _check_champion(platform, chosen, built),
+        )
+    _console.print(
+        f"[bold]{model.name}[/bold] {model.digest[:16]} in {model.folder}", soft_wrap=True
+    )
+
+
+def _check_name(platform: Platform, workload: Workload, name: str) -> None:
+    if name != workload.base_model:
+        file = platform.settings.workload_folder / f"{workload.id}.yaml"
+        raise ConfigurationError(
+            f"The file of {workload.id} names the base model {workload.base_model}, not {name}.",
+            next_step=f"write base_model: {name} into {file}, or build {workload.base_model}",
+        )
+
+
+def _check_tiny(workload: Workload) -> None:
+    from flywheel.basemodel.fit import check_tiny_fits  # noqa: PLC0415 - commands load their own
+
+    shortcoming = check_tiny_fits(workload)
+    if shortcoming is not None:
+        _console.print(f"note: {shortcoming}", markup=False, style="yellow", soft_wrap=True)
+
+
+def _check_champion(platform: Platform, workload: Workload, built: BaseModel) -> None:
+    # A tiny base is named by its texts: with more of them, the same command makes another one.
+    if platform.bases.recorded_digest(workload) in {None, built.digest}:
+        return
+    champion = platform.state.champion(workload.id)
+    if champion != BASE_RELEASE:
+        raise RefusedError(
+            f"{champion} answers for {workload.id} and stands on the present base; on this other "
+            f"one ({built.digest[:16]}) it could not be served.",
+            next_step="keep the present base; to start afresh, roll back to the release base and "
+            "add --replace",
+        )
+
+
+def _lake_texts(platform: Platform, workload: Workload) -> list[str]:
+    from flywheel.turn.base_texts import base_texts  # noqa: PLC0415 - commands load their own
+
+    found = base_texts(platform.lake, workload.id)
+    _console.print(f"{len(found):,} different texts of {workload.id} are in the lake.")
+    return found
 
 
 def _read_texts(path: Path, column: str) -> list[str]:

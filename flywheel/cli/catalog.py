@@ -87,6 +87,9 @@ COMMANDS: dict[str, Entry] = {
         _CYCLE,
         "Load what the route table names into the model server, and unload what nothing needs.",
     ),
+    "ask": Entry(
+        "ask", _CYCLE, "Ask the champion, and print answer, confidence, runner-up and time."
+    ),
     "registry": Entry(
         "registry", _DEPLOYMENT, "MLflow: the way from a file to a server.", group=True
     ),

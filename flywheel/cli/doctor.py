@@ -68,7 +68,23 @@ def _findings(platform: Platform) -> Iterator[Finding]:
         yield checked(what, check)
     for key, workload in platform.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
+        yield from _base_fits(workload)
         yield from _triggers(platform, workload)
+
+
+def _base_fits(workload: Workload) -> Iterator[Finding]:
+    from flywheel.basemodel.fit import check_tiny_fits  # noqa: PLC0415 - loads numpy
+
+    if workload.base_model != "tiny":
+        return
+    what = f"base of {workload.id} for its task"
+    try:
+        shortcoming = check_tiny_fits(workload)
+    except FlywheelError as error:
+        yield Finding(what, False, str(error))
+        return
+    if shortcoming is not None:
+        yield Finding(what, True, shortcoming, warning=True)
 
 
 def _triggers(platform: Platform, workload: Workload) -> Iterator[Finding]:

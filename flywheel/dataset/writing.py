@@ -71,7 +71,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     rows = []
     for example in sorted(examples, key=lambda e: (e.inference_id, e.correction_id)):
-        prompt, answer = render_prompt(workload, example.input), mapping.text(example.output)
+        prompt, answer = render_prompt(workload, example.input).text, mapping.text(example.output)
         row: dict[str, Any] = {
             "inference_id": example.inference_id,
             "correction_id": example.correction_id,

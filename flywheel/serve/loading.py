@@ -25,8 +25,12 @@ def load_model(folder: Path, precision: str) -> LoadedModel:
     import llguidance.hf
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
     base = load_base(folder, verify=True)
+    # The bar would appear between the answers that a command prints.
+    hide_progress: Any = logging.disable_progress_bar
+    hide_progress()
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)

@@ -1,5 +1,6 @@
 """Java and the jars of Kafka: what the machine has, else what the registries carry."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -9,12 +10,13 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError
 
-__all__ = ["coordinates", "find_java", "install_jars", "kafka_version"]
+__all__ = ["check_jars", "coordinates", "find_java", "install_jars", "kafka_version"]
 
 _JAVA = 17
 _POM = Path("deploy") / "kafka" / "pom.xml"
+_HASHES = "jars.sha256"
 _NAMESPACE = {"m": "http://maven.apache.org/POM/4.0.0"}
 _FETCH_SECONDS = 600
 
@@ -84,9 +86,14 @@ def _java_version(java: Path) -> int:
 
 
 def install_jars(cache_folder: Path) -> Path:
-    """Return the folder of Kafka's jars, which is filled the first time (about 54 MB)."""
+    """Return the folder of Kafka's jars, which is filled the first time (about 54 MB).
+
+    Raises:
+        IntegrityError: A jar is not the one whose hash this project names; nothing runs then.
+    """
     target = cache_folder.absolute() / f"kafka-{kafka_version()}"
     if target.is_dir():
+        check_jars(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     # Filled beside and renamed: a download that was cut off is never taken for the whole.
@@ -101,6 +108,7 @@ def install_jars(cache_folder: Path) -> Path:
                 "The jars of Kafka could not be fetched.",
                 next_step="look at the network, or copy them there from another machine",
             )
+        check_jars(jars)
         try:
             jars.rename(target)
         except OSError:
@@ -108,6 +116,33 @@ def install_jars(cache_folder: Path) -> Path:
             if not target.is_dir():
                 raise
     return target
+
+
+def check_jars(folder: Path) -> None:
+    """Compare every jar of a folder with ``deploy/kafka/jars.sha256``.
+
+    The list holds what Maven resolves and what jgo does, which takes a later log4j.
+
+    Raises:
+        IntegrityError: A jar has another content, or is not named there.
+    """
+    lines = (_pom().parent / _HASHES).read_text(encoding="utf-8").splitlines()
+    expected = {name: digest for digest, name in (line.split() for line in lines)}
+    wrong = [
+        jar.name for jar in sorted(folder.glob("*.jar")) if _hash(jar) != expected.get(jar.name)
+    ]
+    if wrong:
+        raise IntegrityError(
+            f"{len(wrong)} jars of Kafka in {folder} are not those that {_HASHES} names: "
+            f"{', '.join(wrong[:3])}{' …' if len(wrong) > 3 else ''}.",  # noqa: PLR2004 - enough to see
+            next_step="remove the folder and start again; where it happens again, do not trust "
+            "the registry or proxy that the jars come from",
+        )
+
+
+def _hash(jar: Path) -> str:
+    with jar.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch_with_maven(maven: str, jars: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
-from flywheel.prompt import completion_ids, prompt_ids, render_prompt
+from flywheel.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
 from flywheel.workload import ClassificationTask
 
 __all__ = ["PairRow", "TokenRow", "read_rows", "tokenize_pairs", "tokenize_rows"]
@@ -76,7 +76,7 @@ def tokenize_rows(
     """
     try:
         prompts = [render_prompt(codec.workload, row["input"]) for row in rows]
-        answers = [codec.encode(row["output"]) for row in rows]
+        answers = [codec.passage(row["output"]) for row in rows]
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"A training row has no usable `input` and `output`: {error!r}",
@@ -98,9 +98,9 @@ def tokenize_pairs(
         DataError: a row lacks something, or one of its texts is longer than ``limit`` tokens.
     """
     try:
-        prompts = [str(row["prompt"]) for row in rows]
+        prompts = [parse_prompt(codec.workload, str(row["prompt"])) for row in rows]
         sides = [
-            [codec.encode(_answer(codec, row[side])) for row in rows]
+            [codec.passage(_answer(codec, row[side])) for row in rows]
             for side in ("chosen", "rejected")
         ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -11,12 +11,15 @@ from flywheel.ports.model_server import Shot, base_alias
 from flywheel.prompt import prompt_ids, render_prompt
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.vllm_server import VllmModelServer
+from flywheel.tokenization import control_tokens
 from flywheel.workload import Workload
+from tests.fakes.hostile_texts import HOSTILE_TEXTS
 from tests.fakes.micro_base import classification, codec, extraction, labelled, micro_base
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300, func_only=True)]
 
-_ODD = ["", "{input} {0} %s", "漏油 🛢️", "<|end|>", "[seal]", 'a "quoted" \\ text\n']
+_PLAIN = ["", "{input} {0} %s", "漏油 🛢️", 'a "quoted" \\ text\n', "$text", "{{ why }}"]
+_ODD = [*_PLAIN, "<|end|>", "[seal]", *HOSTILE_TEXTS]
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +66,36 @@ def test_prompt_token_ids_are_ours(vllm):
     from transformers import AutoTokenizer
 
     prompts = [
-        render_prompt(classification(), text) for text in [*_ODD, *(t for t, _ in labelled(9))]
+        render_prompt(classification(), text) for text in [*_PLAIN, *(t for t, _ in labelled(9))]
     ]
     ours = prompt_ids(AutoTokenizer.from_pretrained(vllm.base), prompts)
-    theirs = [_tokenize(vllm, prompt) for prompt in prompts]
+    theirs = [_tokenize(vllm, prompt.text) for prompt in prompts]
     assert theirs == ours
+
+
+def test_vllm_reads_hostile_text_as_text(vllm, servers, monkeypatch):
+    """VLLM answers the ids of our renderer, in which a text is never a control or label token."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(vllm.base)
+    prompts = [render_prompt(classification(), text) for text in _ODD]
+    _, remote = servers
+    read = []
+    send = remote._client.send
+
+    def recorded(method: str, path: str, body: object = None) -> tuple[int, object]:
+        status, payload = send(method, path, body)
+        read.extend(choice["prompt_token_ids"] for choice in payload["choices"])
+        return status, payload
+
+    monkeypatch.setattr(remote._client, "send", recorded)
+    remote.answer("parts-0", codec(), _ODD)
+    assert sorted(read) == sorted(prompt_ids(tokenizer, prompts))
+    controls = control_tokens(tokenizer).keys()
+    assert all(controls.isdisjoint(row) for row in read)
+    # Its own tokenizer would not do: it takes the label out of the text.
+    seal = tokenizer.convert_tokens_to_ids("[seal]")
+    assert seal in _tokenize(vllm, render_prompt(classification(), "[seal]").text)
 
 
 def test_base_is_the_micro_base(vllm):

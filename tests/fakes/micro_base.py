@@ -112,7 +112,7 @@ def preference_pairs(count: int) -> list[dict[str, Any]]:
     return [
         {
             "inference_id": f"i{number}",
-            "prompt": render_prompt(classification(), text),
+            "prompt": render_prompt(classification(), text).text,
             "chosen": name,
             "rejected": answers[number + 1][1],
         }

@@ -60,7 +60,7 @@ def rows_for(workload: Workload, split: str, count: int) -> list[dict[str, Any]]
                 "inference_id": f"{split}-{number}",
                 "correction_id": f"c-{split}-{number}",
                 "input": text,
-                "prompt": render_prompt(workload, text),
+                "prompt": render_prompt(workload, text).text,
                 "completion": label,
                 "output": label,
                 "label_id": label,

@@ -56,7 +56,7 @@ def test_confidence_is_the_share_among_all_allowed_answers(
 ):
     """The product of masked steps is the path's probability among all paths, which sum to one."""
     mask = mask_of(loaded, named(workload))
-    prompt = loaded.tokenizer(render_prompt(workload, text))["input_ids"]
+    prompt = loaded.tokenizer(render_prompt(workload, text).text)["input_ids"]
     every = endings(loaded, mask, mask.root, prompt)
     assert math.fsum(every.values()) == pytest.approx(1.0, abs=1e-9)
     (decoded,) = decode_batch(
@@ -70,7 +70,7 @@ def test_confidence_is_the_share_among_all_allowed_answers(
 def test_margin_is_exact_where_one_step_decides(loaded: LoadedModel):
     """With a token per label the margin is the two largest probabilities' difference."""
     mask = mask_of(loaded, codec())
-    prompt = loaded.tokenizer(render_prompt(classification(), "the seal leaks"))["input_ids"]
+    prompt = loaded.tokenizer(render_prompt(classification(), "the seal leaks").text)["input_ids"]
     first, second = sorted(endings(loaded, mask, mask.root, prompt).values())[:-3:-1]
     (answer,) = LocalModelServer(micro_base().folder).answer("base", codec(), ["the seal leaks"])
     assert answer.confidence == pytest.approx(first, rel=1e-4)
@@ -82,7 +82,7 @@ def test_margin_never_promises_more_than_there_is(loaded: LoadedModel, text: str
     """Over labels of several tokens it is at most the answer's lead over every other answer."""
     made = named(classification())
     mask = mask_of(loaded, made)
-    prompt = loaded.tokenizer(render_prompt(classification(), text))["input_ids"]
+    prompt = loaded.tokenizer(render_prompt(classification(), text).text)["input_ids"]
     every = endings(loaded, mask, mask.root, prompt)
     (decoded,) = decode_batch(
         loaded.model, mask, [prompt], end=loaded.tokenizer.eos_token_id, limit=60
@@ -98,7 +98,7 @@ def test_margin_of_an_extraction_is_that_of_its_least_sure_field(loaded: LoadedM
     workload = Workload.model_validate({**raw, "limits": {"answer_tokens": 60}})
     made = named(workload)
     mask = mask_of(loaded, made)
-    prompt = loaded.tokenizer(render_prompt(workload, "the seal leaks"))["input_ids"]
+    prompt = loaded.tokenizer(render_prompt(workload, "the seal leaks").text)["input_ids"]
     by_value: dict[tuple[str, str], float] = {}
     for path, chance in endings(loaded, mask, mask.root, prompt).items():
         said = made.decode(loaded.tokenizer.decode(path))
@@ -170,7 +170,7 @@ def test_trained_tokens_are_those_that_the_mask_walks(workload: Workload):
         if workload.task.type == "classification"
         else [{"part": name, "urgency": value} for name in names for value in ("low", "high")]
     )
-    for ids in completion_ids(loaded.tokenizer, [made.encode(output) for output in outputs]):
+    for ids in completion_ids(loaded.tokenizer, [made.passage(output) for output in outputs]):
         node = mask.root
         for token in ids[:-1]:
             assert token in node.allowed

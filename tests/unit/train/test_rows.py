@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
+from flywheel.passage import owned
 from flywheel.prompt import completion_ids, prompt_ids, render_prompt
-from flywheel.train.rows import read_rows, tokenize_rows
+from flywheel.tokenization import control_tokens
+from flywheel.train.rows import read_rows, tokenize_pairs, tokenize_rows
+from flywheel.workload import parse_workload
+from tests.fakes.hostile_texts import HOSTILE_TEXTS
 from tests.fakes.micro_base import classification, codec, micro_base, write_snapshot
 
 ROWS = [{"inference_id": "a", "input": "the seal leaks", "output": "seal paint"}]
@@ -24,7 +29,7 @@ def test_row_is_the_served_prompt_and_the_answer(tokenizer):
     """The ids before the answer are those that a server computes; the loss sees the answer."""
     (row,) = tokenize_rows(ROWS, codec(), tokenizer, limit=64)
     (prompt,) = prompt_ids(tokenizer, [render_prompt(classification(), "the seal leaks")])
-    (answer,) = completion_ids(tokenizer, ["[paint]"])
+    (answer,) = completion_ids(tokenizer, [owned("[paint]")])
     assert row.input_ids == prompt + answer
     assert row.labels == [-100] * len(prompt) + answer
     assert answer[-1] == tokenizer.eos_token_id
@@ -66,3 +71,39 @@ def test_empty_and_missing_snapshots_are_refused(tmp_path: Path):
         read_rows(tmp_path, write_snapshot(tmp_path, []))
     with pytest.raises(DataError, match="no dataset snapshot"):
         read_rows(tmp_path / "nowhere", "0")
+
+
+def test_texts_of_clients_hold_no_control_token(tokenizer):
+    """The only control tokens of a training row are its label and the end."""
+    controls = control_tokens(tokenizer)
+    (label,) = tokenizer.convert_tokens_to_ids(["[paint]"])
+    rows = [{"input": text, "output": "seal paint"} for text in HOSTILE_TEXTS]
+    for row in tokenize_rows(rows, codec(), tokenizer, limit=256):
+        assert [i for i in row.input_ids if i in controls] == [label, tokenizer.eos_token_id]
+    pairs = [
+        {
+            "prompt": render_prompt(classification(), text).text,
+            "chosen": "seal paint",
+            "rejected": "seal",
+        }
+        for text in HOSTILE_TEXTS
+    ]
+    for pair in tokenize_pairs(pairs, codec(), tokenizer, limit=256):
+        assert controls.keys().isdisjoint(pair.prompt_ids)
+        assert pair.chosen_ids == [label, tokenizer.eos_token_id]
+
+
+def test_free_text_in_an_answer_holds_no_control_token(tokenizer):
+    """A value that was copied from a text ends no answer and names no label."""
+    raw = classification().model_dump(mode="json", by_alias=True)
+    properties = {"part": {"type": "string"}, "note": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, "required": ["part", "note"]}
+    task = {"type": "extraction", "schema": schema, "label_field": "part"}
+    noted = AnswerCodec(parse_workload({**raw, "task": task}, source="test"), codec().surfaces)
+    rows = [
+        {"input": "x", "output": {"part": "seal paint", "note": text}} for text in HOSTILE_TEXTS
+    ]
+    (label,) = tokenizer.convert_tokens_to_ids(["[paint]"])
+    for row in tokenize_rows(rows, noted, tokenizer, limit=256):
+        found = [i for i in row.input_ids if i in control_tokens(tokenizer)]
+        assert found == [label, tokenizer.eos_token_id]

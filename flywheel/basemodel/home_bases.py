@@ -1,0 +1,128 @@
+"""`HomeBases`: the base models of one deployment, held in its home and named by their digests.
+
+The cache is where a base is built, once for all deployments of a machine. What a workload stands
+on is linked or copied into the home, so that a home that was moved, or restored elsewhere, serves
+and checks its own files.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flywheel.base_folder import RECORD, BaseModel, files_digest, load_base
+from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.workload import Workload
+
+__all__ = ["HomeBases"]
+
+
+class HomeBases:
+    """Records of which base each workload stands on, and the bases themselves.
+
+    Args:
+        home: of the deployment.
+        cache: folder of built bases, in which one whose record is older than this layout lies.
+    """
+
+    def __init__(self, home: Path, cache: Path) -> None:
+        self._folder = home.absolute() / "bases"
+        self._cache = cache.absolute()
+
+    def remember(self, workload: Workload, base: BaseModel) -> BaseModel:
+        """Bring a base into the home, record it for a workload, and return it as it lies there."""
+        models = self._folder / "models"
+        models.mkdir(parents=True, exist_ok=True)
+        target = models / base.folder.name
+        if not (target / RECORD).is_file() or files_digest(target) != base.digest:
+            shutil.rmtree(target, ignore_errors=True)  # damaged: what was just checked replaces it
+            _place(base.folder, target)
+        record = {
+            "folder": target.relative_to(self._folder).as_posix(),
+            "digest": base.digest,
+            "requested": workload.base_model,
+        }
+        file = self._folder / f"{workload.id}.json"
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(record), encoding="utf-8")
+        part.replace(file)
+        return load_base(target)
+
+    def recorded_digest(self, workload: Workload) -> str | None:
+        """Return the digest of the base that a workload stands on; None where none was built."""
+        record = self._record(workload)
+        return None if record is None else str(record["digest"])
+
+    def find(self, workload: Workload) -> BaseModel:
+        """Return the base that was built for a workload.
+
+        Raises:
+            NotFoundError: None was built, or its folder is gone.
+            ConfigurationError: The workload file names another base than the one that was built.
+        """
+        build = f"run `flywheel base build {workload.base_model} --workload {workload.id}`"
+        record = self._record(workload)
+        if record is None:
+            raise NotFoundError(
+                f"The base model of {workload.id} was not built yet.", next_step=build
+            )
+        base = next(self._matches(record), None)
+        if base is None:
+            raise NotFoundError(
+                f"The base model of {workload.id} is gone: no folder with the digest "
+                f"{record['digest'][:16]} is in {self._folder} or {self._cache}.",
+                next_step=f"restore {record['folder']}; where that cannot be, {build} and train "
+                "again, since adapters stand on one base",
+            )
+        requested = record.get("requested", base.name)
+        if requested != workload.base_model:
+            raise ConfigurationError(
+                f"The file of {workload.id} names the base model {workload.base_model}, but "
+                f"{requested} was built.",
+                next_step=f"{build}, or write base_model: {requested} into the file",
+            )
+        return base
+
+    def _record(self, workload: Workload) -> dict[str, Any] | None:
+        try:
+            text = (self._folder / f"{workload.id}.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return dict(json.loads(text))
+
+    def _matches(self, record: dict[str, Any]) -> Iterator[BaseModel]:
+        # A path in a record of an earlier version is absolute; its home or cache may have moved.
+        places = (
+            (self._folder / record["folder"],),
+            (self._folder / "models").glob("*"),
+            self._cache.glob("*"),
+        )
+        for folder in (folder for place in places for folder in place):
+            if (folder / RECORD).is_file():
+                base = load_base(folder)
+                if base.digest == record["digest"]:
+                    yield base
+
+
+def _place(source: Path, target: Path) -> None:
+    # Links cost nothing on one file system; between two, the files are copied.
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        shutil.copytree(source, work, copy_function=_link, dirs_exist_ok=True)
+        try:
+            work.replace(target)
+        except OSError:  # another process was first
+            if not (target / RECORD).is_file():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,98 @@
+"""The base of a workload lies in the home, agrees with the file, and is found after a move."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flywheel.base_folder import RECORD, BaseModel, cached_folder, files_digest
+from flywheel.basemodel import HomeBases
+from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.workload import Workload
+from tests.fakes.micro_base import classification
+
+
+@pytest.fixture
+def workload() -> Workload:
+    """A workload whose file names the tiny base."""
+    return classification().model_copy(update={"base_model": "tiny"})
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> BaseModel:
+    """A base in the cache, one file long."""
+
+    def make(folder: Path) -> dict[str, str]:
+        (folder / "config.json").write_text("{}")
+        return {"name": "tiny"}
+
+    return cached_folder(tmp_path / "cache", "tiny-parts", make)
+
+
+def test_base_belongs_to_the_home(tmp_path: Path, workload: Workload, built: BaseModel):
+    """A home that was moved away from its cache serves its own files."""
+    placed = HomeBases(tmp_path / "home", tmp_path / "cache").remember(workload, built)
+    assert placed.folder == tmp_path / "home" / "bases" / "models" / "tiny-parts"
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "home").rename(tmp_path / "moved")
+    found = HomeBases(tmp_path / "moved", tmp_path / "nowhere").find(workload)
+    assert found.folder.is_relative_to(tmp_path / "moved")
+    assert found.digest == built.digest
+
+
+def test_base_of_an_earlier_version_is_found(tmp_path: Path, workload: Workload, built: BaseModel):
+    """A record with an absolute path is read, also when the cache has moved since."""
+    record = tmp_path / "home" / "bases" / "parts.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"folder": str(built.folder), "digest": built.digest}))
+    assert HomeBases(tmp_path / "home", tmp_path / "cache").find(workload) == built
+    (tmp_path / "cache").rename(tmp_path / "elsewhere")
+    found = HomeBases(tmp_path / "home", tmp_path / "elsewhere").find(workload)
+    assert found.digest == built.digest
+
+
+def test_base_that_is_gone_is_named(tmp_path: Path, workload: Workload, built: BaseModel):
+    """Neither another base of the cache nor a changed one is taken instead."""
+    bases = HomeBases(tmp_path / "home", tmp_path / "cache")
+    with pytest.raises(NotFoundError, match="not built yet"):
+        bases.find(workload)
+    placed = bases.remember(workload, built)
+    for folder in (placed.folder, built.folder):
+        text = (folder / RECORD).read_text().replace(built.digest, "0" * 64)
+        (folder / RECORD).unlink()
+        (folder / RECORD).write_text(text)
+    with pytest.raises(NotFoundError, match=built.digest[:16]):
+        bases.find(workload)
+
+
+def test_file_and_built_base_must_agree(tmp_path: Path, workload: Workload, built: BaseModel):
+    """A base that was built does not silently win over the one that the file names."""
+    bases = HomeBases(tmp_path / "home", tmp_path / "cache")
+    bases.remember(workload, built)
+    other = workload.model_copy(update={"base_model": "smollm2"})
+    with pytest.raises(ConfigurationError, match="smollm2, but tiny was built") as caught:
+        bases.find(other)
+    assert "base build smollm2 --workload parts" in str(caught.value.next_step)
+
+
+def test_damaged_base_of_the_home_is_replaced(tmp_path: Path, workload: Workload, built: BaseModel):
+    """Building again brings the files back that were damaged in the home."""
+    bases = HomeBases(tmp_path / "home", tmp_path / "cache")
+    placed = bases.remember(workload, built)
+    (placed.folder / "config.json").unlink()
+    (placed.folder / "config.json").write_text("damaged")
+    assert files_digest(bases.remember(workload, built).folder) == built.digest
+
+
+def test_base_is_copied_where_it_cannot_be_linked(
+    tmp_path: Path, workload: Workload, built: BaseModel, monkeypatch: pytest.MonkeyPatch
+):
+    """Cache and home may lie on two file systems."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("flywheel.basemodel.home_bases.os.link", refuse)
+    placed = HomeBases(tmp_path / "home", tmp_path / "cache").remember(workload, built)
+    assert files_digest(placed.folder) == built.digest
