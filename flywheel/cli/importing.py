@@ -40,7 +40,9 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
     ),
     client: str = typer.Option("import", help="log: client id where a record names none"),
     subject: str | None = typer.Option(
-        None, help="column, or path in a record (metadata.customer), of the person; stored hashed"
+        None,
+        help="column, or path in a record (metadata.customer), of the person; stored hashed; a "
+        "record without it becomes a dead letter",
     ),
     requests: Path | None = typer.Option(None, help="batch output: the batch's input file"),
     timezone: str = typer.Option("UTC", help="log: of times without a zone"),

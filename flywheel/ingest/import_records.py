@@ -74,8 +74,8 @@ def import_records(
         DataError: it has no lines.
     """
     log.create_topic(INFERENCES_TOPIC, partitions=TOPIC_PARTITIONS)
-    work = _Import(log, lake, workload, path.name, options, contract, now)
     lines = read_lines(path)
+    work = _Import(log, lake, workload, path, options, contract, now)
     broken_off: str | None = None
     while broken_off is None:
         batch: list[FileLine] = []
@@ -100,7 +100,7 @@ class _Import:
         log: EventLog,
         lake: Lake,
         workload: Workload,
-        name: str,
+        path: Path,
         options: ImportOptions,
         contract: EventContract,
         now: datetime,
@@ -109,7 +109,8 @@ class _Import:
         self._log = log
         self._lake = lake
         self._workload = workload
-        self._name = name
+        self._name = path.name
+        self._digest = _digest_of(path)
         self._options = options
         self._contract = contract
         self._maker = EventMaker(workload, options, now)
@@ -120,9 +121,9 @@ class _Import:
         """Append what a batch of lines brings, and count all of them."""
         made = [self._make(line) for line in lines]
         self._check(made)
-        before = self._in_lake(
-            "inferences", "inference_id", [one.made.inference_id for one in made if one.made]
-        )
+        ids = [one.made.inference_id for one in made if one.made]
+        ids += [self._earlier_id(one.line) for one in made if one.made]
+        before = self._in_lake("inferences", "inference_id", ids)
         set_aside = [self._set_aside(one.line, one.error) for one in made if one.error is not None]
         # A line that was set aside before is a dead letter already.
         there = self._in_lake("dead_letters", "key", [key for key, _ in set_aside]) | self._there
@@ -157,6 +158,10 @@ class _Import:
         for rejection in decoded.rejections:
             events[rejection.index].error = EventError(rejection.reason, rejection.error)
 
+    def _earlier_id(self, line: FileLine) -> str:
+        # Version 0.1 made the id of file and line: its imports are not to count twice either.
+        return derived_id("import", self._digest, line.number)
+
     def _in_lake(self, table: str, column: str, values: Sequence[Any]) -> set[Any]:
         if not values:
             return set()
@@ -173,7 +178,7 @@ class _Import:
         report = self.report
         report.formats[made.format] = report.formats.get(made.format, 0) + 1
         key = made.inference_id.encode()
-        if made.inference_id in before or key in self._there:
+        if {made.inference_id, self._earlier_id(line)} & before or key in self._there:
             report.imported_before.add(line.number)
             return
         self._there.add(key)
@@ -201,3 +206,10 @@ class _Import:
         value = encode_set_aside(envelope, line.content, largest_bytes=self._largest_bytes)
         digest = hashlib.sha256(line.content).hexdigest()
         return derived_id("set-aside", self._workload.id, digest).encode(), value
+
+
+def _digest_of(path: Path) -> str:
+    if not path.is_file():
+        return ""  # reading it will say so
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flywheel.cli import importing, ingest
+from flywheel.cli import importing, ingest, workloads
+from flywheel.cli.import_seed import golden_note
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.foreign import hash_subject
 from flywheel.wiring import open_platform
@@ -134,3 +135,31 @@ def test_a_batch_takes_its_requests_from_its_input(home, tmp_path):
     )
     said = _run(importing, str(output), "-w", "reports", "--requests", str(asked)).stdout
     assert "parsed       1" in said
+
+
+def test_a_golden_set_that_takes_most_of_the_seed_says_what_is_left():
+    """603 rows and a golden size of 300 do not leave 603 to train on."""
+    counts = {f"label {number}": 50 for number in range(12)} | {"rare": 3}
+    said = golden_note(300, counts, 500)
+    assert "Of the 603 rows of the seed the golden set" in said
+    assert "takes up to 300; about 303 are left to train on. A smaller golden_size" in said
+    assert "480 more are needed" in golden_note(300, {"a": 20}, 500)
+
+
+def test_init_and_import_judge_a_file_alike(home, tmp_path):
+    """The same problems, the same lines, the same words."""
+    table = tmp_path / "seed.csv"
+    table.write_text(" text ;label\na;leak\n\n;leak\nc;Leak \nc;crack\nd;\ne;crack\n")
+    refused = []
+    for module, *arguments in [
+        (workloads, "init", "others", "--from-csv", str(table)),
+        (importing, str(table), "-w", "reports", "--label", "label"),
+    ]:
+        with pytest.raises(DataError) as caught:
+            _run(module, *arguments)
+        refused.append(caught.value.message)
+    assert refused[0] == refused[1]
+    assert "line 4: no text" in refused[0]
+    said = _run(workloads, "init", "others", "--from-csv", str(table), "--skip-bad").stdout
+    assert "with 2 labels" in said
+    assert "about 2 are left to train on" in said

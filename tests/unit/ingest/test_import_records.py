@@ -1,6 +1,7 @@
 """A log of any platform becomes events; no line ends an import, and every line is accounted for."""
 
 import gzip
+import hashlib
 import json
 import random
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from flywheel.errors import DataError, NotFoundError
-from flywheel.events import EventContract, encode
+from flywheel.events import EventContract, derived_id, encode
 from flywheel.events.foreign import hash_subject
 from flywheel.ingest.import_events import ImportOptions
 from flywheel.ingest.import_lines import FileLine
@@ -119,6 +120,16 @@ def test_a_call_counts_once_from_whatever_file(plane):
     assert (ledger.landed, ledger.distinct_ids, ledger.duplicates) == (5, 5, 0)
     empty = [_asked(f"text {n}", COMPLETION | {"id": " "}) for n in range(2)]
     assert _import(plane, *empty, *empty).events == 2
+
+
+def test_what_version_0_1_imported_counts_once(plane):
+    """Its ids were made of file and line."""
+    content = json.dumps(_RECORD).encode()
+    old = derived_id("import", hashlib.sha256(content).hexdigest(), 1)
+    event = make_event(1, plane.workload, inference_id=old)
+    plane.log.append("flywheel.inferences", [(old.encode(), encode(event))])
+    plane.ingest().run_once()
+    assert _import(plane, content).imported_before.count == 1
 
 
 def test_an_id_that_a_server_gives_to_all_is_no_identity(plane):
