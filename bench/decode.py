@@ -34,7 +34,7 @@ def measure(*, events: int = _EVENTS, rounds: int = _ROUNDS) -> list[Ratio]:
     seconds = _medians(
         {
             "bare": lambda: [bare(value) for value in values],
-            "decode": lambda: decode_inferences(values, contract, derive_id=str),
+            "decode": lambda: decode_inferences(values, contract),
             "arrow": lambda: arrange(records, contract, AnswerTexts(), now=START),
         },
         rounds,

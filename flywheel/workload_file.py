@@ -3,7 +3,6 @@
 Keys, defaults and meanings come from the model itself, so that the file cannot fall behind it.
 """
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +13,10 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from flywheel.errors import ConfigurationError, DataError, NotFoundError
+from flywheel.delimited_file import read_table
+from flywheel.errors import ConfigurationError, DataError
 from flywheel.evaluate.paired import cases_for_margin
+from flywheel.spelling import label_key, trim
 from flywheel.taxonomy_change import fresh_label_id
 from flywheel.workload import GateRules, Workload, parse_workload
 
@@ -25,6 +26,7 @@ __all__ = ["DISCORDANCE", "golden_size", "labels_in_csv", "workload_text"]
 DISCORDANCE = 0.1
 
 _MOST_LABELS = 1_000
+_SHOWN = 30
 _HEAD = """\
 # One narrow task on the platform. Every key is checked: a typo is refused with what is allowed.
 # Keys that are left out take the value shown here.
@@ -156,35 +158,42 @@ def _golden_comment(discordance: float) -> str:
     )
 
 
-def labels_in_csv(path: Path, column: str) -> list[str]:
-    """Return the distinct labels in a column of a CSV file, the most frequent first.
+def labels_in_csv(path: Path, column: str, *, skip_bad: bool = False) -> dict[str, int]:
+    """Return the labels in a column of a delimited file with their rows, the most frequent first.
+
+    Spellings that differ in case and blanks alone are one label, under the most frequent of them.
+
+    Args:
+        path: as `read_table` takes it.
+        column: of the labels.
+        skip_bad: leave out broken rows and those without a label.
 
     Raises:
         NotFoundError: there is no such file.
-        DataError: it is not UTF-8, lacks the column, or holds fewer than two or far too many
-            labels.
+        DataError: it cannot be read, has bad rows, or holds fewer than two or far too many labels.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or ())
-            if column not in columns:
-                raise DataError(
-                    f"{path} has no column {column!r}.",
-                    next_step=f"choose one of {', '.join(columns) or 'none: the file is empty'}",
-                )
-            counts = Counter((row[column] or "").strip() for row in reader)
-    except FileNotFoundError:
-        raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8: {error}", next_step="convert the file") from error
-    counts.pop("", None)
+    table = read_table(path, [column])
+    cells = [(row.line, trim(row.cells[column])) for row in table.rows]
+    problems = [*map(str, table.problems)]
+    problems += [f"line {line}: no label" for line, label in cells if not label]
+    if problems and not skip_bad:
+        more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
+        raise DataError(
+            f"{len(problems):,} rows of {path.name} cannot be used:\n  "
+            + "\n  ".join([*problems[:_SHOWN], *more]),
+            next_step="correct the file, or leave them out with --skip-bad",
+        )
+    spelled: dict[str, Counter[str]] = {}
+    for _, label in cells:
+        if label:
+            spelled.setdefault(label_key(label), Counter())[label] += 1
+    counts = {max(names, key=lambda one: names[one]): names.total() for names in spelled.values()}
     if not 2 <= len(counts) <= _MOST_LABELS:  # noqa: PLR2004 - a choice needs two
         raise DataError(
             f"Column {column!r} of {path} holds {len(counts)} different labels.",
             next_step=f"choose a column with 2 to {_MOST_LABELS} labels",
         )
-    return [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _labels(names: Sequence[str]) -> str:

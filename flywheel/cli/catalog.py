@@ -33,14 +33,14 @@ COMMANDS: dict[str, Entry] = {
     "import": Entry(
         "importing",
         _TRAFFIC,
-        "Import a labelled CSV as the seed, or OpenAI-shaped JSONL as events.",
+        "Import a labelled CSV as the seed, or a log of model calls as events.",
     ),
     "topics": Entry("topics", _TRAFFIC, "Topics of the event log.", group=True),
     "schema": Entry("schema", _TRAFFIC, "Print the JSON Schema (draft 2020-12) of an event."),
     "ingest": Entry(
         "ingest", _TRAFFIC, "Land what the log holds; with --follow, also what arrives."
     ),
-    "dlq": Entry("dlq", _TRAFFIC, "Dead letters: events that broke the contract.", group=True),
+    "dlq": Entry("dlq", _TRAFFIC, "Dead letters: records that broke the contract.", group=True),
     "review": Entry(
         "review", _PEOPLE, "Send answers to people, and take their judgments in.", group=True
     ),

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from flywheel.cli.console import Console
 
 if TYPE_CHECKING:
     from flywheel.wiring import Platform

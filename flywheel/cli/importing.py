@@ -1,58 +1,80 @@
-"""`flywheel import`: labelled examples as the seed, OpenAI-shaped records as events."""
+"""`flywheel import`: labelled examples as the seed, logs of any platform as events."""
 
 from pathlib import Path
 
 import typer
 
-from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError
+from flywheel.packed_file import suffix_of
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
 app = typer.Typer()
-_console = Console()
+_TABLES = {".csv", ".tsv"}
+_LOGS = {".jsonl", ".ndjson", ".json"}
 
 
 @app.command("import")
-def import_command(
-    file: Path = typer.Argument(help=".csv or .tsv with labels, or .jsonl with records"),
+def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a file may leave open
+    file: Path = typer.Argument(
+        help="labelled .csv or .tsv, or a log as .jsonl, .ndjson or .json; .gz and .zst too"
+    ),
     workload: str = typer.Option(..., "--workload", "-w", help="whose they are"),
+    format_name: str = typer.Option(
+        "auto",
+        "--format",
+        help="csv · openai · nvidia · chat · batch · responses · completion · litellm · openpipe · "
+        "tensorzero · langfuse · mlflow; auto: guessed for each record",
+    ),
     text: str = typer.Option("text", help="CSV: column of the text"),
     label: str | None = typer.Option(None, help="CSV: column of the label"),
-    field: list[str] = typer.Option([], help="CSV: NAME=COLUMN, for each field of an extraction"),
-    client: str = typer.Option("import", help="JSONL: client id where a line names none"),
+    field: list[str] = typer.Option(
+        [], help="CSV: NAME=COLUMN, for each field of an extraction; default: columns of its fields"
+    ),
+    separator: str | None = typer.Option(
+        None, help="CSV: comma · semicolon · tab · pipe; default: what the header shows"
+    ),
+    skip_bad: bool = typer.Option(
+        False, "--skip-bad", help="CSV: leave bad rows out and import the rest"
+    ),
+    client: str = typer.Option("import", help="log: client id where a record names none"),
+    subject: str | None = typer.Option(
+        None,
+        help="column, or path in a record (metadata.customer), of the person; stored hashed; a "
+        "record without it becomes a dead letter",
+    ),
+    requests: Path | None = typer.Option(None, help="batch output: the batch's input file"),
+    timezone: str = typer.Option("UTC", help="log: of times without a zone"),
+    time: str | None = typer.Option(None, help="log: ISO time of records that have none"),
+    json_output: bool = typer.Option(False, "--json", help="print the report as JSON"),
 ) -> None:
-    """Import a labelled CSV as the seed, or OpenAI-shaped JSONL as events.
+    """Import a labelled CSV as the seed, or a log of model calls as events.
 
-    The same CSV again adds nothing; a JSONL line that was imported before counts once.
+    Safe to run again: rows and calls that were imported before, from whatever file, count once.
+    Exits with 1 where nothing in the file was good.
     """
-    from flywheel.ingest.labelled_file import read_labelled  # noqa: PLC0415 - when needed
-    from flywheel.ingest.openai_records import import_records  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.seed import import_seed  # noqa: PLC0415 - (as above)
+    from flywheel.cli.import_log import LogChoices, import_log  # noqa: PLC0415 - when needed
+    from flywheel.cli.import_seed import SeedChoices, import_labelled  # noqa: PLC0415 - (as above)
 
+    kind = format_name.casefold()
     platform = open_platform()
     owner = platform.workload(workload)
-    now = platform.clock.now()
-    if file.suffix in {".csv", ".tsv"}:
-        fields = dict(_field(entry) for entry in field)
-        rows = read_labelled(file, owner, text=text, label=label, fields=fields)
-        new = import_seed(platform.lake, owner, rows, source_name=file.name, now=now)
-        _console.print(f"{new:,} of {len(rows):,} labelled rows are new.")
-    elif file.suffix in {".jsonl", ".ndjson"}:
-        report = import_records(platform.log, owner, file, client_id=client, now=now)
-        _console.print(f"{report.events:,} records went into the log as events.")
-        if report.unreadable:
-            _console.print(
-                f"{report.unreadable:,} lines are no such record; "
-                "`flywheel ingest` makes them dead letters."
-            )
-        _console.print("Land them with [bold]flywheel ingest[/bold].")
-    else:
+    if kind == "csv" or (kind == "auto" and suffix_of(file) in _TABLES):
+        columns = dict(_field(entry) for entry in field)
+        choices = SeedChoices(text, label, columns, subject, separator, skip_bad=skip_bad)
+        good = import_labelled(platform, owner, file, choices, as_json=json_output)
+    elif kind == "auto" and suffix_of(file) not in _LOGS:
         raise ConfigurationError(
-            f"{file.name} is neither CSV nor JSONL.",
-            next_step="name it .csv, .tsv or .jsonl",
+            f"{file.name} is neither CSV nor JSONL by its name.",
+            next_step="say what it is with --format, for example --format csv or --format openai",
         )
+    else:
+        named = None if kind == "auto" else kind
+        log_choices = LogChoices(named, client, subject, requests, timezone, time)
+        good = import_log(platform, owner, file, log_choices, as_json=json_output)
+    if not good:
+        raise typer.Exit(1)
 
 
 def _field(entry: str) -> tuple[str, str]:

@@ -1,15 +1,18 @@
 """`flywheel init` and `flywheel taxonomy add`: write and change workload files."""
 
+from collections import Counter
 from pathlib import Path
 
 import typer
+import yaml
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.delimited_file import read_table
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 from flywheel.taxonomy_change import add_labels
-from flywheel.workload import load_workload
+from flywheel.workload import load_workload, parse_workload
 from flywheel.workload_file import DISCORDANCE, labels_in_csv, workload_text
 
 __all__ = ["app"]
@@ -21,12 +24,18 @@ _console = Console()
 
 
 @app.command()
-def init(
+def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
     workload_id: str = typer.Argument(metavar="WORKLOAD", help="such as support_tickets"),
     owner: str = typer.Option("owner", help="person or team that answers for it"),
     task: str = typer.Option("classification", help="classification or extraction"),
     from_csv: Path | None = typer.Option(None, help="take the labels from a labelled file"),
     label_column: str = typer.Option("label", help="column of the labels in that file"),
+    text_column: str = typer.Option(
+        "text", help="column of the texts, looked at where it is there"
+    ),
+    skip_bad: bool = typer.Option(
+        False, "--skip-bad", help="leave out broken rows of that file and those without a label"
+    ),
     discordance: float = typer.Option(
         DISCORDANCE,
         min=0.01,
@@ -43,7 +52,10 @@ def init(
         raise ConfigurationError(
             f"{path} is there already.", next_step="edit it, or choose another id"
         )
-    labels = labels_in_csv(from_csv, label_column) if from_csv else ["first label", "second label"]
+    counts: dict[str, int] = {}
+    if from_csv:
+        counts = _labels_of(from_csv, label_column, text_column, skip_bad=skip_bad)
+    labels = list(counts) or ["first label", "second label"]
     text = workload_text(
         workload_id, owner=owner, labels=labels, task=task, discordance=discordance
     )
@@ -54,12 +66,33 @@ def init(
     if not promise.holds:
         _console.print(Text(f"note: {promise.sentence}."))
     if from_csv:
+        from flywheel.cli.import_seed import golden_note  # noqa: PLC0415 - (as above)
+
+        workload = load_workload(path)
+        _console.print(Text(golden_note(workload.golden_size, counts, workload.minimum_examples)))
         _console.print(
             Text(
-                f"next: flywheel import {from_csv} --workload {workload_id} --text COLUMN "
-                f"--label {label_column}"
+                f"next: flywheel import {from_csv} --workload {workload_id} --text {text_column} "
+                f"--label {label_column}{' --skip-bad' if skip_bad else ''}"
             )
         )
+
+
+def _labels_of(
+    path: Path, label_column: str, text_column: str, *, skip_bad: bool
+) -> dict[str, int]:
+    # Returns the labels with their usable rows; `flywheel import` will judge the file alike.
+    from flywheel.cli.import_seed import SeedChoices, judge_labelled  # noqa: PLC0415 - (as above)
+
+    counts = labels_in_csv(path, label_column, skip_bad=True)
+    if text_column not in read_table(path, [label_column]).columns:
+        return labels_in_csv(path, label_column, skip_bad=skip_bad)
+    text = workload_text("of_the_file", owner="owner", labels=list(counts))
+    workload = parse_workload(yaml.safe_load(text), source=path.name)
+    choices = SeedChoices(text_column, label_column, {}, None, None, skip_bad=skip_bad)
+    _, check = judge_labelled(workload, path, choices, {})
+    usable = Counter(str(row.output) for row in check.new)
+    return {name: usable[name] for name in counts if usable[name]}
 
 
 @taxonomy_app.command()

@@ -1,9 +1,10 @@
 """The golden set: drawn once, stratified by label, then carried unchanged from release to release."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from types import MappingProxyType
 
 from flywheel.dataset.examples import Example, Excluded, example_from
 from flywheel.dataset.golden_shares import share_out
@@ -13,7 +14,7 @@ from flywheel.lake.store import Lake
 from flywheel.snapshots import open_snapshot, read_rows
 from flywheel.workload import Workload
 
-__all__ = ["carry_golden", "choose_golden"]
+__all__ = ["carry_golden", "choose_golden", "golden_counts"]
 
 _MEMBERSHIP = """
 SELECT DISTINCT m.inference_id, m.subject_id, EXISTS (
@@ -41,15 +42,24 @@ def choose_golden(
     for rows in strata.values():
         rows.sort(key=lambda row: (row.inference_id not in earlier, not row.seed, row.input_hash))
     counts = {label: len(rows) for label, rows in strata.items()}
-    room = {label: count // 2 for label, count in counts.items()}
-    again = {label: sum(row.inference_id in earlier for row in strata[label]) for label in room}
-    taken = share_out(
-        counts,
-        room,
-        {label: min(again[label], room[label]) for label in room},
-        min(workload.golden_size, sum(room.values())),
-    )
+    again = {label: sum(row.inference_id in earlier for row in strata[label]) for label in counts}
+    taken = golden_counts(workload.golden_size, counts, again)
     return [row for label, rows in strata.items() for row in rows[: taken[label]]]
+
+
+def golden_counts(
+    size: int, counts: Mapping[str, int], again: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, int]:
+    """Return how many examples of each label a golden set of at most ``size`` takes.
+
+    Args:
+        size: the workload's ``golden_size``.
+        counts: examples by label, of which at most half are taken.
+        again: how many of them were in an earlier golden set.
+    """
+    room = {label: count // 2 for label, count in counts.items()}
+    taken = {label: min(again.get(label, 0), room[label]) for label in room}
+    return share_out(counts, room, taken, min(size, sum(room.values())))
 
 
 def carry_golden(

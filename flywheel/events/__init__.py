@@ -11,7 +11,7 @@ from flywheel.events.codec import (
     decode_feedback,
     decode_inferences,
 )
-from flywheel.events.ids import derived_id, event_id
+from flywheel.events.ids import call_id, derived_id, event_id
 from flywheel.events.reasons import Reason
 from flywheel.events.schema import (
     FEEDBACK_TOPIC,
@@ -36,6 +36,7 @@ __all__ = [
     "Reason",
     "Rejection",
     "Usage",
+    "call_id",
     "chat_request",
     "chat_response",
     "decode_feedback",

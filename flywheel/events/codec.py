@@ -13,8 +13,10 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 
 from flywheel.errors import EventError
+from flywheel.events.ids import call_id
 from flywheel.events.reasons import Reason, explain, too_deep
 from flywheel.events.schema import FeedbackEvent, InferenceEvent, NvidiaRecord
+from flywheel.events.set_aside import decode_set_aside, rejection_of
 from flywheel.workload import Workload
 
 __all__ = ["Decoded", "EventContract", "Rejection", "decode_feedback", "decode_inferences"]
@@ -68,22 +70,19 @@ class EventContract:
         return frozenset(self.limits)
 
 
-def decode_inferences(
-    values: Sequence[bytes], contract: EventContract, *, derive_id: Callable[[int], str]
-) -> Decoded[InferenceEvent]:
-    """Decode values of the inferences topic.
+def decode_inferences(values: Sequence[bytes], contract: EventContract) -> Decoded[InferenceEvent]:
+    """Decode values of the inferences topic; a record without an id gets that of its call.
 
     Args:
         values: bytes as the log holds them.
         contract: what is accepted.
-        derive_id: makes the id of a record that carries none, from its index in ``values``.
     """
 
-    def decode(index: int, value: bytes) -> InferenceEvent:
+    def decode(_index: int, value: bytes) -> InferenceEvent:
         try:
             return _DECODE_INFERENCE(value)
         except msgspec.ValidationError as error:
-            return _without_id(value, derive_id(index), error)
+            return _without_id(value, error)
 
     return _decode(values, contract, _DECODE_INFERENCE, decode)
 
@@ -164,7 +163,10 @@ def _decode_one(
     return event
 
 
-def _without_id(value: bytes, inference_id: str, error: msgspec.ValidationError) -> InferenceEvent:
+def _without_id(value: bytes, error: msgspec.ValidationError) -> InferenceEvent:
+    set_aside = decode_set_aside(value)
+    if set_aside is not None:
+        raise rejection_of(set_aside)
     # NVIDIA's record is told by what it lacks: none of the keys that only our event has.
     keys = _DECODE_KEYS(value).keys() if value.lstrip()[:1] == b"{" else set()
     if "request" not in keys or keys & _V1_KEYS:
@@ -177,7 +179,9 @@ def _without_id(value: bytes, inference_id: str, error: msgspec.ValidationError)
         except (OverflowError, ValueError, OSError) as problem:
             raise EventError(Reason.BAD_TIMESTAMP, f"no such moment: {when}") from problem
     return InferenceEvent(
-        inference_id=inference_id,
+        inference_id=call_id(
+            record.workload_id, bytes(record.request), bytes(record.response), when
+        ),
         schema_version=cast("Any", None),  # it speaks no version of ours,
         timestamp=when,
         workload_id=record.workload_id,

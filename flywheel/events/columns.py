@@ -29,7 +29,7 @@ _CACHED_ANSWERS = 4096
 
 _INFERENCE_TEXTS = (
     "inference_id", "schema_version", "timestamp", "workload_id", "workload_revision",
-    "client_id", "subject_id", "trace_id", "route", "release", "base_model", "confidence",
+    "client_id", "subject_id", "trace_id", "conversation_id", "route", "release", "base_model", "confidence",
     "margin", "latency_ms", "error",
 )  # fmt: skip
 _FEEDBACK_TEXTS = (

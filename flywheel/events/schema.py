@@ -80,7 +80,8 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``output`` is the parsed answer as JSON text, ``null`` where the answer could not be parsed.
     ``margin`` is the answer's probability less that of the runner-up (for an extraction that of the
-    least sure field), where the model server reports one.
+    least sure field), where the model server reports one. ``conversation_id`` names the dialog that
+    the call is part of.
     What a producer cannot know (an imported log has no route) it states as null.
     """
 
@@ -92,6 +93,7 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client_id: str
     subject_id: str | None = None
     trace_id: str | None = None
+    conversation_id: str | None = None
     route: Route | None
     release: str | None
     base_model: str | None

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from flywheel.events import EventContract, Rejection, decode_feedback, decode_inferences, derived_id
+from flywheel.events import EventContract, Rejection, decode_feedback, decode_inferences
 from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
 from flywheel.events.schema import INFERENCES_TOPIC
 from flywheel.lake.tables import TABLES
@@ -64,11 +64,7 @@ def _columns(
         columns = feedback_columns(feedback, answers)
         return columns, feedback.indices, feedback.rejections
 
-    def derive(index: int) -> str:
-        record = records[index]
-        return derived_id(record.partition.topic_id, record.partition.number, record.offset)
-
-    inferences = decode_inferences(values, contract, derive_id=derive)
+    inferences = decode_inferences(values, contract)
     columns = inference_columns(inferences, contract, answers)
     return columns, inferences.indices, inferences.rejections
 

@@ -4,7 +4,7 @@ A dead letter whose position has landed since is no longer dead; it stays in its
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,10 @@ from flywheel.lake.store import Lake
 from flywheel.ports.event_log import LogRecord, Partition
 
 __all__ = [
+    "STILL_DEAD",
     "DeadLetterId",
+    "Repair",
     "ReplayReport",
-    "list_dead_letters",
     "replay",
     "show_dead_letter",
     "write_dead_letters",
@@ -32,7 +33,7 @@ _APPLICATION = "dead-letters"
 _REPLAY = "replay"
 _ROUND = 5_000
 _POSITION = 'topic_id, "partition", "offset"'
-_STILL_DEAD = """
+STILL_DEAD = """
     SELECT d.* FROM stored.dead_letters AS d
     WHERE NOT EXISTS (SELECT 1 FROM stored.inferences AS i WHERE i.topic_id = d.topic_id
                       AND i."partition" = d."partition" AND i."offset" = d."offset")
@@ -65,6 +66,13 @@ class DeadLetterId:
         return f"{self.topic_id}:{self.partition}:{self.offset}"
 
 
+Repair = Callable[[str, bytes], bytes]
+
+
+def _as_it_is(_letter: str, value: bytes) -> bytes:
+    return value
+
+
 @dataclass
 class ReplayReport:
     """What a replay did; ``still_dead`` counts by the reason of today's contract."""
@@ -90,18 +98,6 @@ def write_dead_letters(lake: Lake, rows: pa.Table) -> int:
     return lake.retry(lambda: lake.append_computed("dead_letters", _APPLICATION, missing))
 
 
-def list_dead_letters(
-    lake: Lake, *, reason: str | None = None, topic: str | None = None, limit: int = 100
-) -> list[dict[str, Any]]:
-    """Return the dead letters that are still dead, newest first, without their raw bytes."""
-    return lake.rows(
-        f"SELECT * EXCLUDE (raw), octet_length(raw) AS bytes FROM ({_STILL_DEAD}) "  # noqa: S608
-        "WHERE ($reason IS NULL OR reason = $reason) AND ($topic IS NULL OR topic = $topic) "
-        f"ORDER BY first_seen DESC, {_POSITION} LIMIT $limit",
-        {"reason": reason, "topic": topic, "limit": limit},
-    )
-
-
 def show_dead_letter(lake: Lake, letter: DeadLetterId) -> dict[str, Any]:
     """Return one dead letter whole."""
     rows = lake.rows(
@@ -121,7 +117,8 @@ def replay(
     *,
     now: datetime,
     reason: str | None = None,
-    letter: DeadLetterId | None = None,
+    letters: Sequence[DeadLetterId] | None = None,
+    repair: Repair = _as_it_is,
 ) -> ReplayReport:
     """Send dead letters through the present contract; what is good now lands, once.
 
@@ -130,11 +127,13 @@ def replay(
         contract: what is accepted now.
         now: time of landing.
         reason: replay only those with this reason.
-        letter: replay only this one.
+        letters: replay only these.
+        repair: returns what is decoded in place of a letter's bytes, from its id and them.
     """
     report = ReplayReport()
     for row in lake.rows("SELECT DISTINCT topic FROM stored.dead_letters ORDER BY topic"):
-        wanted = _Wanted(row["topic"], reason, None if letter is None else str(letter))
+        ids = None if letters is None else [str(letter) for letter in letters]
+        wanted = _Wanted(row["topic"], reason, ids, repair)
         after: _Position | None = ("", -1, -1)
         while after is not None:
             after = _replay_round(lake, contract, wanted, after, report, now=now)
@@ -148,7 +147,8 @@ _Position = tuple[str, int, int]
 class _Wanted:
     topic: str
     reason: str | None
-    letter: str | None
+    letters: list[str] | None
+    repair: Repair
 
 
 def _replay_round(
@@ -197,10 +197,11 @@ def _end(lake: Lake, table: str, partition: Partition) -> int:
 
 def _still_dead(lake: Lake, wanted: _Wanted, after: _Position) -> Sequence[LogRecord]:
     rows = lake.rows(
-        f"SELECT * FROM ({_STILL_DEAD}) WHERE topic = $topic AND raw IS NOT NULL "  # noqa: S608 - constant columns
+        f"SELECT * FROM ({STILL_DEAD}) WHERE topic = $topic AND raw IS NOT NULL "  # noqa: S608 - constant columns
         f"AND ({_POSITION}) > ($topic_id, $partition, $offset) "
         "AND ($reason IS NULL OR reason = $reason) "
-        'AND ($letter IS NULL OR concat_ws(\':\', topic_id, "partition", "offset") = $letter) '
+        "AND ($letters IS NULL OR "
+        'list_contains($letters, concat_ws(\':\', topic_id, "partition", "offset"))) '
         f"ORDER BY {_POSITION} LIMIT {_ROUND}",
         {
             "topic": wanted.topic,
@@ -208,7 +209,7 @@ def _still_dead(lake: Lake, wanted: _Wanted, after: _Position) -> Sequence[LogRe
             "partition": after[1],
             "offset": after[2],
             "reason": wanted.reason,
-            "letter": wanted.letter,
+            "letters": wanted.letters,
         },
     )
     return [
@@ -216,7 +217,9 @@ def _still_dead(lake: Lake, wanted: _Wanted, after: _Position) -> Sequence[LogRe
             Partition(row["topic"], row["topic_id"], row["partition"]),
             row["offset"],
             row["key"],
-            row["raw"],
+            wanted.repair(
+                str(DeadLetterId(row["topic_id"], row["partition"], row["offset"])), row["raw"]
+            ),
             row["first_seen"],
         )
         for row in rows

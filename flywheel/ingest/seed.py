@@ -11,11 +11,12 @@ import pyarrow as pa
 from flywheel.answers import canonical_json
 from flywheel.errors import DataError
 from flywheel.events import derived_id
+from flywheel.ingest.seed_check import text_key
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.workload import Workload
 
-__all__ = ["import_seed"]
+__all__ = ["import_seed", "label_counts", "seed_answers"]
 
 _SHOWN = 20
 
@@ -27,6 +28,7 @@ def import_seed(
     *,
     source_name: str,
     now: datetime,
+    subject_ids: Sequence[str | None] | None = None,
 ) -> int:
     """Write labelled examples as accepted corrections and return how many were new.
 
@@ -38,6 +40,7 @@ def import_seed(
         rows: (text, parsed answer) pairs.
         source_name: file or data set, for provenance.
         now: when they are accepted.
+        subject_ids: of the persons concerned, hashed, one for each row.
 
     Raises:
         DataError: a text is empty or too long, or an answer is not one of the workload's.
@@ -48,8 +51,32 @@ def import_seed(
         digest.update(f"{len(text)}:{text}{output}\n".encode())
     key = digest.hexdigest()
     table = _corrections(workload, pairs, key, source_name, now)
+    if subject_ids is not None:
+        place = table.schema.get_field_index("subject_id")
+        table = table.set_column(place, "subject_id", pa.array(subject_ids, pa.string()))
     new = lake.append("corrections", table, once=(f"seed:{workload.id}:{key}", 1))
     return len(pairs) if new else 0
+
+
+def seed_answers(lake: Lake, workload_id: str) -> dict[str, str]:
+    """Return the answers (JSON) of the seed that a workload has, by `text_key`."""
+    rows = lake.rows(
+        "SELECT input, output FROM latest_corrections WHERE workload_id = ? AND slice = 'seed' "
+        "AND status = 'accepted' AND input IS NOT NULL AND output IS NOT NULL",
+        [workload_id],
+    )
+    return {text_key(row["input"]): row["output"] for row in rows}
+
+
+def label_counts(lake: Lake, workload_id: str) -> dict[str, int]:
+    """Count the texts of a workload's seed by label id, an empty one where there are no labels."""
+    rows = lake.rows(
+        "SELECT coalesce(label_id, '') AS label, count(DISTINCT input) AS n "
+        "FROM latest_corrections WHERE workload_id = ? AND slice = 'seed' "
+        "AND status = 'accepted' GROUP BY label ORDER BY label",
+        [workload_id],
+    )
+    return {row["label"]: row["n"] for row in rows}
 
 
 def _checked(workload: Workload, rows: Sequence[tuple[str, Any]]) -> list[tuple[str, str]]:
@@ -137,6 +164,7 @@ def _corrections(
         "annotation_ids": [[]] * count,
         "simulated": [False] * count,
         "source": ["seed"] * count,
+        "subject_id": [None] * count,
         "event_time": [now] * count,
         "accepted_at": [now] * count,
     }

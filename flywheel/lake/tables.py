@@ -54,6 +54,7 @@ _ALL = [
             ("client_id", pa.string()),
             ("subject_id", pa.string()),
             ("trace_id", pa.string()),
+            ("conversation_id", pa.string()),
             ("route", pa.string()),
             ("release", pa.string()),
             ("base_model", pa.string()),

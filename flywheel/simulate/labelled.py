@@ -31,13 +31,13 @@ class Split:
 
 
 def read_labelled(path: Path, *, text_column: str, label_column: str) -> list[LabelledRow]:
-    """Read a labelled file; an empty cell is refused with its row."""
+    """Read a labelled file; an empty cell is refused with its line."""
     rows = []
     for number, row in read_delimited(path, [text_column, label_column]):
         text, label = row[text_column].strip(), row[label_column].strip()
         if not text or not label:
             raise DataError(
-                f"Row {number} of {path.name}: the text or the label is empty.",
+                f"Line {number} of {path.name}: the text or the label is empty.",
                 next_step="fill it or remove the row",
             )
         rows.append(LabelledRow(text, label))

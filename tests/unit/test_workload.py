@@ -130,8 +130,19 @@ def csv_file(tmp_path: Path) -> Path:
 
 
 def test_labels_come_from_a_csv_the_most_frequent_first(csv_file):
-    """Empty cells are no label."""
-    assert labels_in_csv(csv_file, "intent") == ["late", "lost"]
+    """A row without a label is named with its line, or left out on demand."""
+    with pytest.raises(DataError, match="line 6: no label"):
+        labels_in_csv(csv_file, "intent")
+    assert labels_in_csv(csv_file, "intent", skip_bad=True) == {"late": 2, "lost": 1}
+
+
+def test_spellings_of_a_label_are_one(tmp_path):
+    """Case and blanks make no label of their own; the most frequent spelling stays."""
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "label;n\nSales;1\n sales ;2\nSales;3\nLate\u00a0now;4\nlate now;5\nlate now;6\n"
+    )
+    assert labels_in_csv(path, "label") == {"Sales": 3, "late now": 3}
 
 
 def test_a_csv_without_usable_labels_is_refused(csv_file, tmp_path):
@@ -153,6 +164,9 @@ def test_init_and_taxonomy_add_on_the_command_line(tmp_path, csv_file, monkeypat
 
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path / "workloads"))
     arguments = ["init", "tickets", "--from-csv", str(csv_file), "--label-column", "intent"]
+    refused = CliRunner().invoke(app, arguments)
+    assert "line 6: no label" in str(refused.exception)
+    arguments.append("--skip-bad")
     assert CliRunner().invoke(app, arguments).exit_code == 0
     path = tmp_path / "workloads" / "tickets.yaml"
     assert load_workload(path).output_schema == {"enum": ["late", "lost"]}

@@ -12,6 +12,7 @@ from flywheel.events import (
     EventContract,
     Reason,
     Rejection,
+    call_id,
     decode_feedback,
     decode_inferences,
     derived_id,
@@ -97,7 +98,7 @@ POISON: dict[str, tuple[bytes, Reason]] = {
 
 
 def _decode(values: list[bytes]) -> tuple[dict[str, list[Any]], list[int], list[Rejection]]:
-    decoded = decode_inferences(values, _CONTRACT, derive_id=lambda index: f"derived-{index}")
+    decoded = decode_inferences(values, _CONTRACT)
     columns = inference_columns(decoded, _CONTRACT, AnswerTexts())
     return columns, decoded.indices, sorted(decoded.rejections, key=lambda one: one.index)
 
@@ -198,7 +199,7 @@ def test_answers_are_canonical():
 
 @pytest.mark.parametrize("moment", [1767225600, 1767225600.0, "2026-01-01T00:00:00Z"])
 def test_nvidia_records_pass_as_they_are(moment):
-    """A record with NVIDIA's five keys gets the id of its position, and nulls."""
+    """A record with NVIDIA's five keys gets the id of its call, and nulls."""
     record = {
         "timestamp": moment,
         "workload_id": "reports",
@@ -208,7 +209,9 @@ def test_nvidia_records_pass_as_they_are(moment):
     }
     columns, _, rejections = _decode([json.dumps(record).encode()])
     assert not rejections
-    assert columns["inference_id"] == ["derived-0"]
+    request, response = (json.dumps(record[key]).encode() for key in ("request", "response"))
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    assert columns["inference_id"] == [call_id("reports", request, response, when)]
     assert columns["timestamp"] == [datetime(2026, 1, 1, tzinfo=UTC)]
     empty = ("schema_version", "route", "release", "base_model", "output", "latency_ms")
     assert [columns[name] for name in empty] == [[None]] * len(empty)

@@ -41,7 +41,7 @@ def _lands(name: str, event: object) -> bool:
         feedback = decode_feedback(values, contract)
         feedback_columns(feedback, AnswerTexts())
         return not feedback.rejections
-    decoded = decode_inferences(values, contract, derive_id=str)
+    decoded = decode_inferences(values, contract)
     inference_columns(decoded, contract, AnswerTexts())
     return not decoded.rejections
 

@@ -122,8 +122,8 @@ def test_duplicates_are_kept_and_flagged(plane):
     assert plane.lake.rows("SELECT count(*) AS n FROM first_inferences") == [{"n": 2}]
 
 
-def test_a_record_without_id_gets_that_of_its_position(plane):
-    """The id of NVIDIA's record is the same however often it is read."""
+def test_a_record_without_id_gets_that_of_its_call(plane):
+    """The id of NVIDIA's record is the same however often it is read or sent."""
     record = {
         "timestamp": 1767225600,
         "workload_id": "reports",
@@ -131,9 +131,10 @@ def test_a_record_without_id_gets_that_of_its_position(plane):
         "request": {"messages": [{"role": "user", "content": "it leaks"}]},
         "response": {},
     }
-    plane.spoil(json.dumps(record).encode(), json.dumps(record).encode())
+    later = record | {"timestamp": 1767225601}
+    plane.spoil(*(json.dumps(one).encode() for one in (record, record, later)))
     plane.ingest().run_once()
-    assert plane.prove().duplicates == 0
+    assert plane.prove().duplicates == 1
     assert plane.lake.rows("SELECT count(DISTINCT inference_id) AS n FROM inferences") == [{"n": 2}]
 
 

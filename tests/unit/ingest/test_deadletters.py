@@ -4,9 +4,9 @@ import pytest
 
 from flywheel.errors import DataError, NotFoundError
 from flywheel.events import EventContract, encode
+from flywheel.ingest.dead_letter_list import DeadLetterFilter, list_dead_letters
 from flywheel.ingest.deadletters import (
     DeadLetterId,
-    list_dead_letters,
     replay,
     show_dead_letter,
 )
@@ -39,14 +39,14 @@ def test_the_list_names_each_with_its_reason(letters):
         *["unknown_workload"] * 3,
     ]
     assert all("raw" not in row and row["bytes"] for row in rows)
-    assert len(list_dead_letters(letters.lake, reason="bad_json")) == 1
-    assert list_dead_letters(letters.lake, topic="elsewhere") == []
+    assert len(list_dead_letters(letters.lake, DeadLetterFilter(reason="bad_json"))) == 1
+    assert list_dead_letters(letters.lake, DeadLetterFilter(topic="elsewhere")) == []
     assert len(list_dead_letters(letters.lake, limit=2)) == 2
 
 
 def test_one_is_shown_with_its_bytes(letters):
     """The id that the list gives leads to the bytes as they came."""
-    (row,) = list_dead_letters(letters.lake, reason="bad_utf8")
+    (row,) = list_dead_letters(letters.lake, DeadLetterFilter(reason="bad_utf8"))
     letter = DeadLetterId(row["topic_id"], row["partition"], row["offset"])
     assert DeadLetterId.parse(str(letter)) == letter
     assert show_dead_letter(letters.lake, letter)["raw"] == b"\xff"
@@ -79,13 +79,13 @@ def test_a_replay_can_be_narrowed(letters):
     """One letter or one reason alone is replayed."""
     contract, now = _contract(letters), letters.clock.now()
     assert not replay(letters.lake, contract, now=now, reason="bad_json").landed
-    rows = list_dead_letters(letters.lake, reason="unknown_workload")
+    rows = list_dead_letters(letters.lake, DeadLetterFilter(reason="unknown_workload"))
     event_offsets = {(row["partition"], row["offset"]) for row in rows}
     assert len(event_offsets) == 3
     landed = 0
     for row in rows:
         letter = DeadLetterId(row["topic_id"], row["partition"], row["offset"])
-        report = replay(letters.lake, contract, now=now, letter=letter)
+        report = replay(letters.lake, contract, now=now, letters=[letter])
         assert sum(report.landed.values()) + sum(report.still_dead.values()) == 1
         landed += sum(report.landed.values())
     assert landed == 2

@@ -12,9 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from flywheel.adapter_folder import write_manifest
-from flywheel.cli import dlq, importing, ingest, verify
+from flywheel.cli import dlq, ingest, verify
 from flywheel.clock import SystemClock
-from flywheel.errors import ConfigurationError
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC
 from flywheel.lake import Lake
@@ -58,20 +57,6 @@ def test_ingest_reports_what_it_did(home):
     assert report["dead_letters"] == {"bad_json": 1}
     _produce(home, 3)
     assert "reports" in _run(ingest).stdout
-
-
-def test_dead_letters_are_listed_shown_and_replayed(home):
-    """From the list to the bytes, and through the contract again."""
-    _produce(home, broken=2)
-    _run(ingest)
-    lines = _run(dlq, "list", "--json").stdout.splitlines()
-    letters = [json.loads(line) for line in lines]
-    assert [letter["reason"] for letter in letters] == ["bad_json"] * 2
-    assert "bad_json" in _run(dlq, "list").stdout
-    assert "b'{'" in _run(dlq, "show", letters[0]["id"]).stdout
-    assert _run(dlq, "show", letters[0]["id"], "--raw").stdout == "{"
-    assert "still dead" in _run(dlq, "replay").stdout
-    assert "still dead" in _run(dlq, "replay", letters[0]["id"]).stdout
 
 
 def test_a_gap_is_declared_by_someone(home):
@@ -125,32 +110,6 @@ def test_verify_fails_where_an_adapter_was_changed(home, tmp_path):
     bad = _run(verify)
     assert bad.exit_code == 1
     assert "BROKEN" in bad.stdout
-
-
-def test_labelled_rows_and_records_are_imported(home, tmp_path):
-    """A CSV becomes the seed, a JSONL events; the CSV again adds nothing."""
-    table = tmp_path / "seed.csv"
-    table.write_text("report,kind\nit hums,noise\noil,leak\n")
-    arguments = [str(table), "-w", "reports", "--text", "report", "--label", "kind"]
-    assert "2 of 2" in _run(importing, *arguments).stdout
-    assert "0 of 2" in _run(importing, *arguments).stdout
-    chat = {
-        "messages": [{"role": "user", "content": "it hums"}, {"role": "assistant", "content": "?"}]
-    }
-    records = tmp_path / "log.jsonl"
-    records.write_text(json.dumps(chat) + "\nnonsense\n")
-    said = _run(importing, str(records), "-w", "reports").stdout
-    assert "1 records" in said
-    assert "1 lines are no such record" in said
-    assert json.loads(_run(ingest, "--json").stdout)["landed"] == {"reports": 1}
-
-
-def test_other_files_and_fields_are_refused(home, tmp_path):
-    """A suffix nobody knows and a field without a column are mistakes."""
-    with pytest.raises(ConfigurationError, match="neither CSV nor JSONL"):
-        _run(importing, str(tmp_path / "a.xlsx"), "-w", "reports")
-    with pytest.raises(ConfigurationError, match="NAME=COLUMN"):
-        _run(importing, str(tmp_path / "a.csv"), "-w", "reports", "--field", "category")
 
 
 def test_a_follower_stops_gracefully(home):

@@ -21,9 +21,11 @@ _SCHEMA = {
 
 
 def _read(path, workload=None, *, text="text", label="label", fields=None):
-    return read_labelled(
+    read = read_labelled(
         path, workload or make_workload(), text=text, label=label, fields=fields or {}
     )
+    assert not read.problems
+    return [(row.text, row.output) for row in read.rows]
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
@@ -56,11 +58,10 @@ def test_fields_of_an_extraction_take_their_types(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"text,other\na,b\n", "no column label"),
-        (b"text,label\na\n", "cut short"),
+        (b"text,other\na,b\n", "no column 'label'"),
         (b"text,label\n\xff,leak\n", "not UTF-8"),
-        (b'text,label\n"open,leak\n', "not valid CSV"),
         (b"", "no column"),
+        (b"text,label,text\na,b,c\n", "more than once: text .columns 1 and 3."),
     ],
 )
 def test_a_broken_file_says_what_is_wrong(tmp_path, content, complaint):
@@ -69,6 +70,52 @@ def test_a_broken_file_says_what_is_wrong(tmp_path, content, complaint):
     path.write_bytes(content)
     with pytest.raises(DataError, match=complaint):
         _read(path)
+
+
+def test_broken_rows_are_all_named_by_their_lines(tmp_path):
+    """A short row, a long one and an open quote stop no other row."""
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\na\n\n,,\nb,leak\nc,leak,more\n"5" x,leak\nd,crack\n"open,leak\n')
+    read = read_labelled(path, make_workload(), text="text", label="label", fields={})
+    assert [(row.line, row.text) for row in read.rows] == [(5, "b"), (8, "d")]
+    assert [str(problem) for problem in read.problems] == [
+        "line 2: cut short: 1 cells of 2",
+        "line 6: 3 cells, the header has 2: quote them",
+        'line 7: not valid CSV: a quote within a quoted cell must be doubled ("")',
+        "line 9: not valid CSV: a quote that opens here is never closed",
+    ]
+
+
+def test_optional_fields_and_json_cells(tmp_path):
+    """An empty cell of an optional field is absent, of a required one a problem; JSON is JSON."""
+    schema = {
+        "type": "object",
+        "required": ["vendor", "items"],
+        "properties": {
+            "vendor": {"type": "string"},
+            "total": {"type": "number"},
+            "po": {"type": "string"},
+            "items": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+    workload = make_workload(task={"type": "extraction", "schema": schema}, taxonomy=None)
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "text,vendor,po,total,items\n"
+        'a,ACME,,12,"[{""n"": 1}]"\n'
+        "b,,,12,[]\n"
+        "c,ACME,P1,twelve,[]\n"
+        "d,ACME,P1,1.5,[1\n"
+    )
+    read = read_labelled(path, workload, text="text", label=None, fields={})
+    assert [row.output for row in read.rows] == [
+        {"vendor": "ACME", "total": 12, "items": [{"n": 1}]}
+    ]
+    assert [str(problem) for problem in read.problems] == [
+        "line 3: no vendor",
+        "line 4: total: 'twelve' is not a number",
+        "line 5: items: '[1' is not JSON",
+    ]
 
 
 def test_the_answer_column_must_be_named(tmp_path):

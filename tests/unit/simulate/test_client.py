@@ -18,7 +18,7 @@ def _encoded(calls, answer, workload):
 def test_events_meet_the_contract(defect_reports, june_calls, wrong_answer):
     """Ingest takes every one of them."""
     values = _encoded(june_calls, wrong_answer, defect_reports)
-    decoded = decode_inferences(values, EventContract([defect_reports]), derive_id=str)
+    decoded = decode_inferences(values, EventContract([defect_reports]))
     assert len(decoded.events) == len(june_calls)
     assert json.loads(bytes(decoded.events[0].output)) == wrong_answer.output
 

@@ -8,7 +8,7 @@ from tests.fakes.poison_reasons import EXPECTED
 def test_every_kind_becomes_the_dead_letter_it_stands_for(defect_reports):
     """All kinds of the list are refused, each with its own reason."""
     values = [poison_of_kind(k, random.Random(1)) for k in POISON_KINDS]  # noqa: S311 - a seed
-    decoded = decode_inferences(values, EventContract([defect_reports]), derive_id=str)
+    decoded = decode_inferences(values, EventContract([defect_reports]))
     reasons = {POISON_KINDS[r.index]: r.reason for r in decoded.rejections}
     assert reasons == EXPECTED
 

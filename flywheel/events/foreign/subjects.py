@@ -1,0 +1,63 @@
+"""`find_subject` and `hash_subject`: whom a call concerns, and the keyed hash that stands for them."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from flywheel.errors import EventError
+from flywheel.events.foreign.json_text import dict_at, text_at
+from flywheel.events.reasons import Reason
+
+__all__ = ["find_subject", "hash_subject", "hide_subject"]
+
+# Where records name the end user. Somebody's own path (`--subject`) replaces all of them.
+_PATHS = (
+    ("request", "user"), ("request", "safety_identifier"), ("user",), ("end_user",), ("user_id",),
+    ("userId",), ("metadata", "user_id"), ("metadata", "userId"), ("metadata", "user"),
+    ("metadata", "end_user"), ("metadata", "user_api_key_end_user_id"),
+    ("request", "metadata", "user_id"), ("request", "metadata", "user"),
+    ("reqPayload", "user"), ("req_payload", "user"), ("tags", "user_id"), ("tags", "user"),
+)  # fmt: skip
+_DIGITS = 32
+
+
+def hash_subject(subject: str, key: str) -> str:
+    """Return the keyed hash (HMAC-SHA256, 32 hexadecimal digits) that stands for a person."""
+    digest = hmac.new(
+        key.encode(), b"subject\x1f" + subject.encode("utf-8", "replace"), hashlib.sha256
+    )
+    return digest.hexdigest()[:_DIGITS]
+
+
+def find_subject(record: Mapping[str, Any], path: str | None) -> str | None:
+    """Return whom a record concerns, as it names them.
+
+    Args:
+        record: parsed JSON.
+        path: where it says so, such as ``metadata.customer``; None: the usual places.
+
+    Raises:
+        EventError: a path was named, and the record has no text or number there.
+    """
+    if path is not None:
+        found = text_at(record, *path.split("."))
+        if found is None:
+            raise EventError(Reason.MISSING_FIELD, f"no subject at {path}")
+        return found
+    return next((text for place in _PATHS if (text := text_at(record, *place))), None)
+
+
+def hide_subject(request: dict[str, Any], subject: str, hashed: str) -> dict[str, Any]:
+    """Return a request whose ``user``, ``safety_identifier`` and metadata name the hash instead."""
+    hidden = dict(request)
+    for key in ("user", "safety_identifier"):
+        if text_at(request, key) == subject:
+            hidden[key] = hashed
+    metadata = dict_at(request, "metadata")
+    if any(text_at(metadata, key) == subject for key in metadata):
+        hidden["metadata"] = {
+            key: hashed if text_at(metadata, key) == subject else value
+            for key, value in metadata.items()
+        }
+    return request if hidden == request else hidden

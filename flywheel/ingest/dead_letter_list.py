@@ -1,0 +1,170 @@
+"""`list_dead_letters`, `group_dead_letters` and `export_dead_letters`: what is dead, seen and saved."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import ConfigurationError, DataError
+from flywheel.events.set_aside import decode_set_aside
+from flywheel.ingest.deadletters import STILL_DEAD, DeadLetterId
+from flywheel.lake.store import Lake
+
+__all__ = [
+    "DeadLetterFilter",
+    "DeadLetterGroup",
+    "content_of",
+    "count_dead_letters",
+    "export_dead_letters",
+    "group_dead_letters",
+    "list_dead_letters",
+]
+
+_AT_ONCE = 2_000
+_PLACE = 'topic_id, "partition", "offset"'
+_WHERE = """
+    WHERE ($reason IS NULL OR reason = $reason) AND ($topic IS NULL OR topic = $topic)
+      AND ($since IS NULL OR first_seen >= $since) AND ($until IS NULL OR first_seen < $until)
+      AND ($contains IS NULL OR contains(hex(raw), hex(encode($contains)))
+           OR contains(lower(error), lower($contains)))
+"""
+
+
+@dataclass(frozen=True)
+class DeadLetterFilter:
+    """Which dead letters are meant; ``contains`` looks into bytes and error text."""
+
+    reason: str | None = None
+    topic: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    contains: str | None = None
+
+
+@dataclass(frozen=True)
+class DeadLetterGroup:
+    """Dead letters of one topic and reason; ``example_id`` and ``example`` are the newest of them."""
+
+    topic: str
+    reason: str
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    example_id: str
+    example: str
+
+
+def count_dead_letters(lake: Lake, chosen: DeadLetterFilter = DeadLetterFilter()) -> int:
+    """Return how many of these are still dead."""
+    sql = f"SELECT count(*) AS n FROM ({STILL_DEAD}) {_WHERE}"  # noqa: S608 - constant
+    return int(lake.rows(sql, vars(chosen))[0]["n"])
+
+
+def list_dead_letters(
+    lake: Lake,
+    chosen: DeadLetterFilter = DeadLetterFilter(),
+    *,
+    limit: int = 100,
+    page: int = 1,
+) -> list[dict[str, Any]]:
+    """Return a page of the dead letters that are still dead, newest first, without their bytes."""
+    return lake.rows(
+        f"SELECT * EXCLUDE (raw), octet_length(raw) AS bytes FROM ({STILL_DEAD}) "  # noqa: S608
+        f"{_WHERE} ORDER BY first_seen DESC, {_PLACE} LIMIT $limit OFFSET $offset",
+        vars(chosen) | {"limit": limit, "offset": (page - 1) * limit},
+    )
+
+
+def group_dead_letters(
+    lake: Lake, chosen: DeadLetterFilter = DeadLetterFilter()
+) -> list[DeadLetterGroup]:
+    """Return what is still dead by topic and reason, the largest group first."""
+    rows = lake.rows(
+        "SELECT topic, reason, count(*) AS n, min(first_seen) AS first, max(first_seen) AS last, "  # noqa: S608
+        "arg_max({'id': concat_ws(':', topic_id, \"partition\", \"offset\"), 'error': error}, "
+        f"first_seen) AS example FROM ({STILL_DEAD}) {_WHERE} "
+        "GROUP BY topic, reason ORDER BY n DESC, topic, reason",
+        vars(chosen),
+    )
+    return [
+        DeadLetterGroup(
+            row["topic"],
+            row["reason"],
+            row["n"],
+            row["first"],
+            row["last"],
+            row["example"]["id"],
+            row["example"]["error"] or "",
+        )
+        for row in rows
+    ]
+
+
+def export_dead_letters(lake: Lake, chosen: DeadLetterFilter, path: Path) -> int:
+    """Write dead letters as JSON lines that can be repaired and replayed, and return how many.
+
+    A line has ``id``, ``topic``, ``reason``, ``error`` and ``record``: what is to be repaired, as
+    JSON where it is JSON, else as text; bytes that are no text are in ``record_base64``. Only the
+    owner of the file may read it.
+
+    Raises:
+        ConfigurationError: the file is there already.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"{path} is there already.", next_step="name another file, or remove it"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error}") from error
+    count = 0
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        for row in _whole(lake, chosen):
+            key = str(DeadLetterId(row["topic_id"], row["partition"], row["offset"]))
+            shown = {"id": key} | {name: row[name] for name in ("topic", "reason", "error")}
+            file.write(json.dumps(shown | _record(row["raw"] or b""), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def content_of(raw: bytes) -> bytes:
+    """Return what a person would repair: the line of an import, else the bytes of the log."""
+    line = decode_set_aside(raw)
+    return raw if line is None else line.content
+
+
+def _whole(lake: Lake, chosen: DeadLetterFilter) -> Iterator[dict[str, Any]]:
+    after: tuple[str, int, int] | None = ("", -1, -1)
+    while after is not None:
+        rows = lake.rows(
+            f"SELECT * FROM ({STILL_DEAD}) {_WHERE} AND raw IS NOT NULL "  # noqa: S608 - constant
+            f"AND ({_PLACE}) > ($a, $b, $c) ORDER BY {_PLACE} LIMIT {_AT_ONCE}",
+            vars(chosen) | {"a": after[0], "b": after[1], "c": after[2]},
+        )
+        yield from rows
+        last = rows[-1] if rows else None
+        after = None if last is None else (last["topic_id"], last["partition"], last["offset"])
+
+
+def _record(raw: bytes) -> dict[str, Any]:
+    content = content_of(raw)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return {"record_base64": base64.b64encode(content).decode("ascii")}
+    try:
+        record = json.loads(text, parse_constant=_refuse)
+        # What would not be written back the same stays text.
+        json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return {"record": text}
+    return {"record": text if isinstance(record, str) else record}
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)

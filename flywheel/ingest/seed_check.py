@@ -1,0 +1,183 @@
+"""`check_seed`: which labelled rows a workload can start from, and what is wrong with the others.
+
+A pure decision over the rows of one file and the seed that is there already.
+"""
+
+import difflib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flywheel.answers import canonical_json
+from flywheel.delimited_file import TableProblem
+from flywheel.ingest.labelled_file import LabelledRow
+from flywheel.spelling import Spellings, show_invisible
+from flywheel.workload import Workload
+
+__all__ = ["SeedCheck", "check_seed", "explain_problems", "text_key"]
+
+_SHOWN_LINES = 8
+
+
+@dataclass
+class SeedCheck:
+    """What a labelled file brings.
+
+    ``new`` are usable rows with their answers in present label names; ``respelled`` are the lines
+    on which a label was spelled otherwise, by spelling and label.
+    """
+
+    new: list[LabelledRow] = field(default_factory=list)
+    problems: list[TableProblem] = field(default_factory=list)
+    respelled: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    repeated: int = 0
+    imported_before: int = 0
+
+
+def text_key(text: str) -> str:
+    """Return a key that texts share which differ in blanks alone."""
+    return " ".join(text.split())
+
+
+def check_seed(
+    workload: Workload, rows: Sequence[LabelledRow], present: Mapping[str, str]
+) -> SeedCheck:
+    """Sort rows into new ones, those that are there already, and problems.
+
+    Args:
+        workload: whose taxonomy, schema and limits the rows must keep.
+        rows: as the file has them.
+        present: answers (JSON) of the seed that the workload has, by `text_key`.
+    """
+    check = SeedCheck()
+    answers = _Answers(workload)
+    usable: dict[str, list[LabelledRow]] = {}
+    for row in rows:
+        problem = _text_problem(workload, row.text)
+        if problem is None:
+            output, problem = answers.read(row.output)
+        if problem is not None:
+            check.problems.append(TableProblem(row.line, problem))
+            continue
+        given, taken = workload.label_of(row.output), workload.label_of(output)
+        if given != taken and given is not None and taken is not None and not answers.bore(given):
+            check.respelled[given, taken].append(row.line)
+        accepted = LabelledRow(row.line, row.text, output, row.subject)
+        usable.setdefault(text_key(row.text), []).append(accepted)
+    for key, alike in usable.items():
+        _sort(check, workload, alike, present.get(key))
+    check.problems.sort(key=lambda problem: problem.line)
+    check.new.sort(key=lambda row: row.line)
+    return check
+
+
+def explain_problems(problems: Sequence[TableProblem]) -> list[str]:
+    """Write every problem once, with the lines that have it."""
+    lines: dict[str, list[int]] = {}
+    for problem in problems:
+        lines.setdefault(problem.message, []).append(problem.line)
+    return [f"{_places(where)}: {message}" for message, where in lines.items()]
+
+
+def _places(lines: Sequence[int]) -> str:
+    shown = ", ".join(f"{line:,}" for line in lines[:_SHOWN_LINES])
+    more = f" and {len(lines) - _SHOWN_LINES:,} more" if len(lines) > _SHOWN_LINES else ""
+    return f"{'line' if len(lines) == 1 else 'lines'} {shown}{more}"
+
+
+def _sort(
+    check: SeedCheck, workload: Workload, alike: Sequence[LabelledRow], before: str | None
+) -> None:
+    # Rows of one text: of two answers neither is known to be right.
+    answers = {canonical_json(row.output): row for row in reversed(alike)}
+    if len(answers) > 1:
+        said = " and ".join(
+            f"{_shown(workload, row.output)} (line {row.line:,})"
+            for row in sorted(answers.values(), key=lambda row: row.line)
+        )
+        check.problems += [
+            TableProblem(row.line, f"one text with different answers: {said}") for row in alike
+        ]
+        return
+    (given,) = answers
+    if before is None:
+        check.new.append(alike[0])
+        check.repeated += len(alike) - 1
+    elif before == given:
+        check.imported_before += 1
+        check.repeated += len(alike) - 1
+    else:
+        message = (
+            f"its text was imported before as {_shown(workload, json.loads(before))}, "
+            f"not {_shown(workload, alike[0].output)}"
+        )
+        check.problems += [TableProblem(row.line, message) for row in alike]
+
+
+def _shown(workload: Workload, output: Any) -> str:
+    label = workload.label_of(output)
+    whole = isinstance(output, str) or len(output) == 1
+    return repr(show_invisible(label if label and whole else canonical_json(output)))
+
+
+def _text_problem(workload: Workload, text: str) -> str | None:
+    limit = workload.limits.input_characters
+    if not text:
+        return "no text"
+    if len(text) > limit:
+        return (
+            f"the text has {len(text):,} characters, {limit:,} are allowed "
+            "(limits.input_characters)"
+        )
+    return None
+
+
+class _Answers:
+    # Most answers of a file are given again and again.
+    def __init__(self, workload: Workload) -> None:
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
+
+        self._workload = workload
+        labels = workload.taxonomy.labels if workload.taxonomy else ()
+        self._names = {name for label in labels for name in (label.name, *label.former_names)}
+        self._spellings = Spellings(self._names)
+        self._validator = Draft202012Validator(workload.output_schema)
+        self._seen: dict[str, tuple[Any, str | None]] = {}
+
+    def bore(self, name: str) -> bool:
+        """Whether a label bears or bore this very name."""
+        return name in self._names
+
+    def read(self, output: Any) -> tuple[Any, str | None]:
+        """Return the answer in present label names, or what is wrong with it."""
+        key = canonical_json(output)
+        if key not in self._seen:
+            self._seen[key] = self._read(output)
+        return self._seen[key]
+
+    def _read(self, output: Any) -> tuple[Any, str | None]:
+        taxonomy = self._workload.taxonomy
+        if taxonomy is not None:
+            given = self._workload.label_of(output)
+            if not given:
+                return None, "no label"
+            name = self._spellings.find(given)
+            label = taxonomy.find(name) if name is not None else None
+            if label is None:
+                return None, self._unknown(given)
+            present = taxonomy.resolve(label.id)
+            if present is None:
+                return None, f"{show_invisible(given)!r} is a label that was retired or split"
+            output = self._workload.with_label(output, present.name)
+        error = next(iter(self._validator.iter_errors(output)), None)
+        if error is not None:
+            where = ".".join(str(part) for part in error.absolute_path)
+            return None, f"{where}: {error.message}" if where else error.message
+        return output, None
+
+    def _unknown(self, given: str) -> str:
+        near = difflib.get_close_matches(given, sorted(self._names), n=1)
+        hint = f"; is {near[0]!r} meant?" if near else ""
+        return f"{show_invisible(given)!r} is not a label of {self._workload.id}{hint}"

@@ -1,0 +1,68 @@
+"""`Spellings` and `show_invisible`: which spellings mean the same, and what the eye cannot see."""
+
+import unicodedata
+from collections.abc import Iterable
+
+__all__ = ["Spellings", "label_key", "show_invisible", "trim"]
+
+# Format characters (zero-width space and joiner, byte-order mark, direction marks), controls,
+# private and unassigned ones; a space other than the ordinary one looks like it.
+_UNSEEN = frozenset({"Cf", "Cc", "Co", "Cn", "Cs", "Zl", "Zp"})
+_SPACE = "Zs"
+
+
+class Spellings:
+    """Names that other spellings are read as, where one alone can be meant."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._exact = frozenset(names)
+        self._by_key: dict[str, set[str]] = {}
+        for name in self._exact:
+            self._by_key.setdefault(label_key(name), set()).add(name)
+
+    def find(self, text: str) -> str | None:
+        """Return the name that ``text`` is, or differs from in case and blanks alone."""
+        if text in self._exact:
+            return text
+        names = self._by_key.get(label_key(text), set())
+        return next(iter(names)) if len(names) == 1 else None
+
+
+def trim(text: str) -> str:
+    """Remove blanks and invisible format characters from both ends."""
+    start, end = 0, len(text)
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while end > start and _is_blank(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def label_key(name: str) -> str:
+    """Return a key that two spellings of one label share: case, blanks and invisible characters.
+
+    Compatibility forms (full-width letters, ligatures) fold too; the words themselves do not.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    seen = "".join(c for c in folded if c.isspace() or unicodedata.category(c) not in _UNSEEN)
+    return " ".join(seen.split())
+
+
+def show_invisible(text: str, *, limit: int = 120) -> str:
+    """Write a text on one line, each character that cannot be seen as its code, such as [U+00A0]."""
+    shown = "".join(_shown(character) for character in text[:limit])
+    return f"{shown}…" if len(text) > limit else shown
+
+
+def _shown(character: str) -> str:
+    if character in "\n\r\t":
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[character]
+    category = unicodedata.category(character)
+    if category in _UNSEEN or (category == _SPACE and character != " "):
+        return f"[U+{ord(character):04X}]"
+    return character
+
+
+def _is_blank(character: str) -> bool:
+    # A joiner within an emoji is never at an end of it.
+    return character.isspace() or unicodedata.category(character) == "Cf"
