@@ -11,6 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from flywheel.answer_values import (
+    answer_validator,
+    closed,
+    explain,
+    ordered,
+    plain_integers,
+    read_json,
+)
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.workload import ClassificationTask, Workload
 
@@ -64,13 +72,11 @@ class AnswerCodec:
     @property
     def schema(self) -> dict[str, Any]:
         """JSON schema of the text that a model may write for an extraction."""
-        schema = json.loads(json.dumps(self.workload.output_schema))
+        schema = closed(json.loads(json.dumps(self.workload.output_schema)))
         label_field = getattr(self.workload.task, "label_field", None)
         if label_field is not None:
             schema["properties"][label_field]["enum"] = self.choices
-        if "properties" in schema:
-            schema.setdefault("additionalProperties", False)
-        return dict(schema)
+        return schema
 
     def encode(self, output: Any) -> str:
         """Write a parsed answer as the model is to write it."""
@@ -85,15 +91,18 @@ class AnswerCodec:
             output = self.workload.with_label(output, self.surfaces[label.id])
         if isinstance(self.workload.task, ClassificationTask):
             return str(output)
-        order = self.workload.task.json_schema["properties"]
-        return canonical_json({key: output[key] for key in order if key in output})
+        # The mask writes the properties of every object in the schema's order, and no 5.0 for an
+        # integer: what is trained on must be what may be answered.
+        schema = self.workload.task.json_schema
+        named = {key: output[key] for key in schema["properties"] if key in output}
+        return canonical_json(plain_integers(schema, ordered(schema, named)))
 
     def decode(self, text: str) -> Any:
         """Read a model's text back; raise DataError where it breaks the schema."""
         output: Any = text.strip()
         if not isinstance(self.workload.task, ClassificationTask):
             try:
-                output = json.loads(output)
+                output = read_json(output)
             except ValueError as error:
                 raise DataError(f"The answer is not JSON: {error}") from error
         surface = self.workload.label_of(output)
@@ -103,7 +112,7 @@ class AnswerCodec:
             output = self.workload.with_label(output, self._names[surface])
         broken = next(self._validator.iter_errors(output), None)
         if broken is not None:
-            raise DataError(f"The answer breaks the schema: {broken.message}")
+            raise DataError(f"The answer breaks the schema: {explain(broken)}")
         return output
 
     @cached_property
@@ -114,6 +123,4 @@ class AnswerCodec:
     @cached_property
     def _validator(self) -> Any:
         # Made once: checking the schema itself takes far longer than checking an answer.
-        from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
-
-        return Draft202012Validator(self.workload.output_schema)
+        return answer_validator(self.workload.output_schema)

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from flywheel.answer_schema import unsupported
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.periods import Cadence
 from flywheel.taxonomy import Taxonomy
@@ -153,7 +154,9 @@ def load_workload(path: Path) -> Workload:
             f"{path} holds no mapping of keys to values.",
             next_step="write one with `flywheel init`",
         )
-    return parse_workload(raw, source=str(path))
+    workload = parse_workload(raw, source=str(path))
+    _check_schema(workload, str(path))
+    return workload
 
 
 def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
@@ -165,6 +168,18 @@ def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
             f"{source} is not a valid workload:\n{_explain(error)}",
             next_step="correct the keys named above; `flywheel init` shows all of them",
         ) from error
+
+
+def _check_schema(workload: Workload, source: str) -> None:
+    # Of files alone: the snapshot of a cycle that an earlier version opened reads back as it was.
+    if isinstance(workload.task, ClassificationTask):
+        return
+    lines = unsupported(workload.task.json_schema)
+    if lines:
+        raise ConfigurationError(
+            f"{source} asks for more than is supported of JSON Schema:\n  " + "\n  ".join(lines),
+            next_step="correct the keys named above",
+        )
 
 
 def load_workloads(folder: Path) -> dict[str, Workload]:

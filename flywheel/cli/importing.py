@@ -20,13 +20,23 @@ def import_command(
     workload: str = typer.Option(..., "--workload", "-w", help="whose they are"),
     text: str = typer.Option("text", help="CSV: column of the text"),
     label: str | None = typer.Option(None, help="CSV: column of the label"),
-    field: list[str] = typer.Option([], help="CSV: NAME=COLUMN, for each field of an extraction"),
+    field: list[str] = typer.Option(
+        [], help="CSV: NAME=COLUMN of an extraction's field; none: the columns named as the fields"
+    ),
+    answer: str | None = typer.Option(
+        None,
+        help="CSV or JSONL of labelled examples: column or key that holds the whole answer, for an "
+        "extraction as JSON",
+    ),
     client: str = typer.Option("import", help="JSONL: client id where a line names none"),
 ) -> None:
-    """Import a labelled CSV as the seed, or OpenAI-shaped JSONL as events.
+    """Import labelled examples as the seed, or OpenAI-shaped JSONL as events.
 
-    The same CSV again adds nothing; a JSONL line that was imported before counts once.
+    A CSV holds labelled examples; a JSONL file does with --answer. A cell of a list or a group of
+    fields is JSON; an empty cell of an optional field is left out of the answer. The same examples
+    again add nothing; a JSONL line that was imported before counts once.
     """
+    from flywheel.ingest.labelled_answers import read_answers  # noqa: PLC0415 - when needed
     from flywheel.ingest.labelled_file import read_labelled  # noqa: PLC0415 - when needed
     from flywheel.ingest.openai_records import import_records  # noqa: PLC0415 - (as above)
     from flywheel.ingest.seed import import_seed  # noqa: PLC0415 - (as above)
@@ -34,7 +44,11 @@ def import_command(
     platform = open_platform()
     owner = platform.workload(workload)
     now = platform.clock.now()
-    if file.suffix in {".csv", ".tsv"}:
+    if answer is not None:
+        rows = read_answers(file, owner, text=text, answer=answer)
+        new = import_seed(platform.lake, owner, rows, source_name=file.name, now=now)
+        _console.print(f"{new:,} of {len(rows):,} labelled rows are new.")
+    elif file.suffix in {".csv", ".tsv"}:
         fields = dict(_field(entry) for entry in field)
         rows = read_labelled(file, owner, text=text, label=label, fields=fields)
         new = import_seed(platform.lake, owner, rows, source_name=file.name, now=now)

@@ -6,6 +6,7 @@ from typing import Any
 
 from flywheel.delimited_file import read_delimited
 from flywheel.errors import DataError
+from flywheel.ingest.answer_cells import answer_of_cells, fields_by_name
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["read_labelled"]
@@ -21,7 +22,8 @@ def read_labelled(
         workload: decides what an answer looks like.
         text: column of the text.
         label: column of the label, for a classification or a schema's label field.
-        fields: columns of an extraction's fields.
+        fields: columns of an extraction's fields; without any, the columns that are called as the
+            fields are.
 
     Raises:
         DataError: a column is missing, a row is cut short, or the file is not UTF-8.
@@ -33,34 +35,16 @@ def read_labelled(
     if isinstance(task, ClassificationTask):
         columns = {"": label} if label is not None else {}
     if not columns:
+        header = next(read_delimited(path, [text]), (0, {}))[1]
+        columns = fields_by_name(workload, header)
+    if not columns:
         raise DataError(
             f"Which column of {path.name} holds the answer?",
             next_step="name it with --label COLUMN, or --field NAME=COLUMN for an extraction",
         )
     pairs = []
     for _, row in read_delimited(path, [text, *columns.values()]):
-        answer: Any = {
-            name: _typed(workload, name, row[column]) for name, column in columns.items()
-        }
-        if isinstance(task, ClassificationTask):
-            answer = answer[""]
-        pairs.append((row[text], answer))
+        cells = {name: row[column] for name, column in columns.items()}
+        is_label = isinstance(task, ClassificationTask)
+        pairs.append((row[text], cells[""] if is_label else answer_of_cells(workload, cells)))
     return pairs
-
-
-def _typed(workload: Workload, name: str, value: str) -> Any:
-    # A CSV holds text only; the schema says what a field is.
-    task = workload.task
-    if isinstance(task, ClassificationTask):
-        return value
-    kind = task.json_schema["properties"].get(name, {}).get("type")
-    try:
-        if kind == "integer":
-            return int(value)
-        if kind == "number":
-            return float(value)
-    except ValueError:
-        return value  # the schema check names the row's answer
-    if kind == "boolean":
-        return {"true": True, "false": False}.get(value.strip().lower(), value)
-    return value
