@@ -184,16 +184,24 @@ def answer(
     workload_id: str = _WORKLOAD,
     annotator: str = typer.Option(..., "--as", help="your name"),
 ) -> None:
-    """Answer review items in the terminal."""
+    """Answer review items in the terminal.
+
+    An answer is stored at once; `u` takes the last one back and asks again. What is typed must fit
+    the workload's schema. In a field of text, quotes keep what would be a command: "q" is the text.
+    """
     from flywheel.review.terminal import answer_items  # noqa: PLC0415 - loaded when needed
 
     platform = open_platform()
     workload = platform.workload(workload_id)
-    report = answer_items(_console, _console.input, _local(platform), workload, annotator)
+    report = answer_items(_console, _ask, _local(platform), workload, annotator)
     _console.print(
         f"{report.judged} judged, {report.skipped} skipped, {report.left} left for you. "
         f"Next: [bold]flywheel review pull {workload.id}[/bold]"
     )
+
+
+def _ask(prompt: str) -> str:
+    return _console.input(Text(prompt))  # as text: brackets in it are no markup
 
 
 @app.command()

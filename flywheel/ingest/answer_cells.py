@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flywheel.answer_values import read_json, types_of
+from flywheel.answer_text import read_value
+from flywheel.answer_values import types_of
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["answer_of_cells", "fields_by_name"]
@@ -27,7 +28,7 @@ def answer_of_cells(workload: Workload, cells: Mapping[str, str]) -> dict[str, A
         details = schema["properties"].get(name)
         details = details if isinstance(details, Mapping) else {}
         if cell.strip():
-            answer[name] = cell if name == task.label_field else _value(details, cell)
+            answer[name] = cell if name == task.label_field else read_value(details, cell)
         elif "null" in types_of(details) and name in schema.get("required", ()):
             answer[name] = None
     return answer
@@ -39,19 +40,3 @@ def fields_by_name(workload: Workload, columns: Iterable[str]) -> dict[str, str]
     if isinstance(task, ClassificationTask):
         return {}
     return {name: name for name in columns if name in task.json_schema["properties"]}
-
-
-def _value(schema: Mapping[str, Any], cell: str) -> Any:
-    types = [name for name in types_of(schema) if name != "null"]
-    if types == ["boolean"]:
-        return {"true": True, "false": False}.get(cell.strip().lower(), cell)
-    options = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if "string" in types or (options is not None and cell in options):
-        return cell
-    try:
-        value = read_json(cell)
-    except (ValueError, RecursionError):
-        return cell  # the schema check names it
-    if isinstance(value, float) and value.is_integer() and "integer" in types:
-        return int(value)
-    return value
