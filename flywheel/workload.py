@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from flywheel.answer_paths import field_paths
 from flywheel.answer_schema import unsupported
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.periods import Cadence
@@ -95,6 +96,12 @@ class Workload(Strict):
             raise ValueError(msg)
         if not needs_labels and self.taxonomy is not None:
             msg = "taxonomy: name the field that it governs in task.label_field"
+            raise ValueError(msg)
+        classified = isinstance(self.task, ClassificationTask)
+        paths = () if classified else field_paths(self.task.json_schema)
+        strange = sorted(set(self.gates.field_minimum) - set(paths))
+        if strange:
+            msg = f"gates.field_minimum: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
             raise ValueError(msg)
         return self
 

@@ -28,6 +28,7 @@ def gate(
     """Show the gate report of a cycle: checks, arms, and why it ended as it did."""
     from flywheel.evaluate.render import (  # noqa: PLC0415 - commands load what they use
         arms_table,
+        fields_table,
         gate_picture,
         gate_table,
     )
@@ -36,6 +37,9 @@ def gate(
 
     report = parse_report(read_gate_text(open_platform().state.attempt(workload, cycle)))
     _console.print(gate_table(report), arms_table(report))
+    fields = fields_table(report)
+    if fields is not None:
+        _console.print(fields)
     for note in report.notes:
         _console.print(f"note: {note}", markup=False)
     if picture is not None:

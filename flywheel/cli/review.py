@@ -126,6 +126,7 @@ def status(
     """Show how far the people are, how far they agree, and how good the model is by them."""
     from flywheel.control_slice import control_accuracy  # noqa: PLC0415 - loaded when needed
     from flywheel.review.agreement import review_agreement  # noqa: PLC0415 - (as above)
+    from flywheel.review.field_agreement import field_agreement  # noqa: PLC0415 - (as above)
     from flywheel.review.sent_items import spending  # noqa: PLC0415 - (as above)
 
     platform = open_platform()
@@ -140,6 +141,9 @@ def status(
         "judgments_sent": spent.sent,
         "judgments_held_back": spent.held_back,
         "agreement": asdict(overall),
+        "fields": {
+            name: asdict(field) for name, field in field_agreement(platform.lake, workload).items()
+        },
         "batches": {name: asdict(batch) for name, batch in batches.items()},
         "control": asdict(control_accuracy(platform.lake, workload, start, end)),
         "proposed_labels": proposed_labels(platform, workload),
@@ -264,8 +268,20 @@ def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
         f"{control['items']} items; {control['undecided']} not decided; {control['failed']} of "
         f"{control['answers']} answers failed and count as wrong. {control['reason']}"
     )
+    if facts["fields"]:
+        _console.print(_fields_table(facts["fields"]))
     for name, count in facts["proposed_labels"].items():
         _console.print(Text(f"New category asked for: {name} ({count} items)"))
+
+
+def _fields_table(fields: dict[str, Any]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("field", "same", "of pairs", "alpha (items)"):
+        table.add_column(column, overflow="fold")
+    for name, field in fields.items():
+        numbers = (str(field["same"]), str(field["pairs"]), _alpha(field["alpha"]))
+        table.add_row(Text(name), *numbers)
+    return table
 
 
 def _period(platform: Platform, workload: Workload) -> tuple[datetime, datetime, str]:

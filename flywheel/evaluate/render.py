@@ -11,10 +11,11 @@ from flywheel.evaluate.report import Comparison, GateReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["arms_table", "gate_markdown", "gate_picture", "gate_table"]
+__all__ = ["arms_table", "fields_table", "gate_markdown", "gate_picture", "gate_table"]
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MOST_SLICES = 24
+_FIELD_COLUMNS = ("suite", "field", "arm", "expected", "precision", "recall", "F1")
 
 
 def gate_table(report: GateReport) -> Table:
@@ -55,6 +56,41 @@ def arms_table(report: GateReport) -> Table:
     return table
 
 
+def fields_table(report: GateReport) -> Table | None:
+    """Lay out the figures of every field of an extraction; None for a classification."""
+    rows = _field_rows(report)
+    if not rows:
+        return None
+    table = Table(title=f"Fields of {report.subject.workload_id} {report.subject.cycle}")
+    for column in _FIELD_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    return table
+
+
+def _field_rows(report: GateReport) -> list[list[str]]:
+    return [
+        [
+            arm.suite,
+            path,
+            arm.arm,
+            str(score.expected),
+            *(
+                "-" if value is None else f"{value:.3f}"
+                for value in (score.precision, score.recall, score.f1)
+            ),
+        ]
+        for suite in dict.fromkeys(arm.suite for arm in report.arms)
+        for path in dict.fromkeys(
+            p for a in report.arms if a.suite == suite for p in a.field_scores
+        )
+        for arm in report.arms
+        if arm.suite == suite and arm.arm in ("champion", "candidate") and path in arm.field_scores
+        for score in [arm.field_scores[path]]
+    ]
+
+
 def _calibration(arm: ArmMetrics) -> str:
     if arm.calibration_error is None:
         return "-"
@@ -73,6 +109,10 @@ def gate_markdown(report: GateReport) -> str:
         for check in report.checks
     ]
     lines += ["", *(f"- {_escaped(note)}" for note in report.notes)]
+    rows = _field_rows(report)
+    if rows:
+        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- | --- | " + "---: | " * 4]
+        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "ControlAccuracy",
     "control_accuracy",
     "krippendorff_alpha",
+    "read_units",
     "review_agreement",
 ]
 
@@ -86,6 +87,23 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
     Neither adjudications nor gold items count: their judgments are no two of one question.
     """
     mapping = AnswerMapping(workload)
+    judged, batches = _judged(lake, workload, mapping)
+    reports = {
+        name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
+    }
+    overall = krippendorff_alpha([judgment.key for judgment in unit] for unit in judged.values())
+    return overall, reports
+
+
+def read_units(lake: Lake, workload: Workload, mapping: AnswerMapping) -> list[list[Judgment]]:
+    """Return the judgments of every item that makes a correction."""
+    return list(_judged(lake, workload, mapping)[0].values())
+
+
+def _judged(
+    lake: Lake, workload: Workload, mapping: AnswerMapping
+) -> tuple[dict[str, list[Judgment]], dict[str, list[SentItem]]]:
+    # By item, and the items by batch.
     by_item: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in read_annotations(lake, workload.id):
         by_item[annotation.item_id].append(annotation)
@@ -98,11 +116,7 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
             workload, mapping, by_item[entry.item.item_id]
         )
         batches[entry.item.batch_id].append(entry)
-    reports = {
-        name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
-    }
-    overall = krippendorff_alpha([judgment.key for judgment in unit] for unit in judged.values())
-    return overall, reports
+    return judged, batches
 
 
 def _batch(
