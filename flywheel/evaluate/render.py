@@ -3,6 +3,8 @@
 import io
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from flywheel.evaluate.metrics import ArmMetrics
@@ -15,7 +17,7 @@ __all__ = ["arms_table", "fields_table", "gate_markdown", "gate_picture", "gate_
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MOST_SLICES = 24
-_FIELD_COLUMNS = ("suite", "field", "arm", "expected", "precision", "recall", "F1")
+_FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1")
 
 
 def gate_table(report: GateReport) -> Table:
@@ -61,7 +63,14 @@ def fields_table(report: GateReport) -> Table | None:
     rows = _field_rows(report)
     if not rows:
         return None
-    table = Table(title=f"Fields of {report.subject.workload_id} {report.subject.cycle}")
+    table = Table(
+        title=f"Fields of {report.subject.workload_id} {report.subject.cycle}: champion→candidate",
+        caption="n: values that were expected",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
     for column in _FIELD_COLUMNS:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -70,25 +79,23 @@ def fields_table(report: GateReport) -> Table | None:
 
 
 def _field_rows(report: GateReport) -> list[list[str]]:
-    return [
-        [
-            arm.suite,
-            path,
-            arm.arm,
-            str(score.expected),
-            *(
-                "-" if value is None else f"{value:.3f}"
-                for value in (score.precision, score.recall, score.f1)
-            ),
-        ]
-        for suite in dict.fromkeys(arm.suite for arm in report.arms)
-        for path in dict.fromkeys(
-            p for a in report.arms if a.suite == suite for p in a.field_scores
-        )
-        for arm in report.arms
-        if arm.suite == suite and arm.arm in ("champion", "candidate") and path in arm.field_scores
-        for score in [arm.field_scores[path]]
-    ]
+    rows = []
+    for suite in dict.fromkeys(arm.suite for arm in report.arms):
+        champion, candidate = report.arm(suite, "champion"), report.arm(suite, "candidate")
+        if champion is None or candidate is None:
+            continue
+        for path, new in candidate.field_scores.items():
+            old = champion.field_scores.get(path)
+            figures = [
+                f"{_figure(old and getattr(old, name))}→{_figure(getattr(new, name))}"
+                for name in ("precision", "recall", "f1")
+            ]
+            rows.append([suite, path, str(new.expected), *figures])
+    return rows
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _calibration(arm: ArmMetrics) -> str:
@@ -111,7 +118,7 @@ def gate_markdown(report: GateReport) -> str:
     lines += ["", *(f"- {_escaped(note)}" for note in report.notes)]
     rows = _field_rows(report)
     if rows:
-        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- | --- | " + "---: | " * 4]
+        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 4]
         lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
     return "\n".join(lines)
 
@@ -148,8 +155,7 @@ def _draw(axes: "Axes", row: int, item: Comparison) -> None:
 
 
 def _plain(text: str) -> str:
-    # Rich reads square brackets as markup.
-    return text.replace("[", r"\[")
+    return escape(text)  # Rich reads square brackets as markup
 
 
 def _escaped(text: str) -> str:
