@@ -97,8 +97,8 @@ class Workload(Strict):
         if not needs_labels and self.taxonomy is not None:
             msg = "taxonomy: name the field that it governs in task.label_field"
             raise ValueError(msg)
-        classified = isinstance(self.task, ClassificationTask)
-        paths = () if classified else field_paths(self.task.json_schema)
+        task = self.task
+        paths = () if isinstance(task, ClassificationTask) else field_paths(task.json_schema)
         strange = sorted(set(self.gates.field_minimum) - set(paths))
         if strange:
             msg = f"gates.field_minimum: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"

@@ -18,6 +18,7 @@ from flywheel.answer_text import (
     read_value,
     write_line,
     write_lines,
+    write_value,
 )
 from flywheel.answer_values import format_hint, types_of
 from flywheel.workload import ClassificationTask, Workload
@@ -102,6 +103,8 @@ class AnswerField:
             return write_lines(self.schema, value)
         if self.kind == "group":
             return write_line(self.schema, value)
+        if self.kind == "text" and "string" not in self.types:
+            return write_value(self.schema, value)
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def takes(self, value: Any) -> bool:

@@ -105,3 +105,22 @@ def test_an_answer_with_a_wrong_date_breaks_the_schema():
     codec = AnswerCodec(invoices(), {})
     with pytest.raises(DataError, match="date: '2026-13-01' is not a date"):
         codec.decode(codec.encode(answer | {"date": "2026-13-01"}))
+
+
+def test_the_mask_lets_every_training_answer_through():
+    """What is trained on is what may be answered, byte for byte, to the end."""
+    from llguidance import LLMatcher, LLTokenizer
+
+    from flywheel.serve.mask import grammar_of
+
+    codec = AnswerCodec(invoices(), {})
+    grammar, tokenizer = grammar_of(codec), LLTokenizer("byte")
+    for number in range(24):
+        _, answer = invoice(number)
+        jumbled = dict(reversed(answer.items()))
+        jumbled["line_items"] = [dict(reversed(item.items())) for item in answer["line_items"]]
+        jumbled["line_items"][0]["quantity"] = float(answer["line_items"][0]["quantity"])
+        tokens = tokenizer.tokenize_str(codec.encode(jumbled))
+        matcher = LLMatcher(tokenizer, grammar)
+        assert matcher.try_consume_tokens(tokens) == len(tokens), codec.encode(jumbled)
+        assert matcher.is_accepting()
