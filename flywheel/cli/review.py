@@ -268,7 +268,7 @@ def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
         f"{control['items']} items; {control['undecided']} not decided; {control['failed']} of "
         f"{control['answers']} answers failed and count as wrong. {control['reason']}"
     )
-    if facts["fields"]:
+    if any(field["pairs"] for field in facts["fields"].values()):
         _console.print(_fields_table(facts["fields"]))
     for name, count in facts["proposed_labels"].items():
         _console.print(Text(f"New category asked for: {name} ({count} items)"))

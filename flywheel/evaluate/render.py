@@ -85,12 +85,14 @@ def _field_rows(report: GateReport) -> list[list[str]]:
         if champion is None or candidate is None:
             continue
         for path, new in candidate.field_scores.items():
-            old = champion.field_scores.get(path)
-            figures = [
-                f"{_figure(old and getattr(old, name))}→{_figure(getattr(new, name))}"
-                for name in ("precision", "recall", "f1")
-            ]
-            rows.append([suite, path, str(new.expected), *figures])
+            old = champion.field_scores[path]  # of one workload, so that the paths are the same
+            figures = (
+                (old.precision, new.precision),
+                (old.recall, new.recall),
+                (old.f1, new.f1),
+            )
+            shown = [f"{_figure(before)}→{_figure(after)}" for before, after in figures]
+            rows.append([suite, path, str(new.expected), *shown])
     return rows
 
 

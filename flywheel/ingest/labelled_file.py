@@ -34,9 +34,9 @@ def read_labelled(
         columns.setdefault(task.label_field or "", label)
     if isinstance(task, ClassificationTask):
         columns = {"": label} if label is not None else {}
-    if not columns:
-        header = next(read_delimited(path, [text]), (0, {}))[1]
-        columns = fields_by_name(workload, header)
+    if not fields and not isinstance(task, ClassificationTask):
+        header = next(read_delimited(path, [text, *columns.values()]), (0, {}))[1]
+        columns = fields_by_name(workload, header) | columns
     if not columns:
         raise DataError(
             f"Which column of {path.name} holds the answer?",

@@ -46,7 +46,7 @@ def answer_items(
         ask: shows a prompt and returns a line; EOFError and KeyboardInterrupt quit.
         queue: the items.
         workload: whose items.
-        annotator: the person's name.
+        annotator: the name of the person, not one of the simulated.
     """
     if annotator.startswith(SIMULATED):
         raise ConfigurationError(
@@ -74,9 +74,7 @@ def answer_items(
         if kind is not None:
             given.append((at, kind))
         at += 1
-    skipped = sum(kind == "skipped" for _, kind in given)
-    left = len(queue.open_tasks(workload.id, annotator))
-    return SessionReport(len(given) - skipped, skipped, left)
+    return session.report(given)
 
 
 class _Session:
@@ -123,6 +121,12 @@ class _Session:
             self._console.print(Text(error.message, style="yellow"))
             return None
         return kind
+
+    def report(self, given: Sequence[tuple[int, AnnotationKind]]) -> SessionReport:
+        """Count what was done, and what is left."""
+        skipped = sum(kind == "skipped" for _, kind in given)
+        left = len(self._queue.open_tasks(self._workload.id, self._annotator))
+        return SessionReport(len(given) - skipped, skipped, left)
 
     def confirm_end(self) -> None:
         """Let the last answer be taken back too."""

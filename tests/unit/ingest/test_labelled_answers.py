@@ -42,6 +42,16 @@ def test_a_csv_with_a_json_column_becomes_the_seed(plane, table):
     }
 
 
+def test_the_label_column_may_have_another_name(table):
+    """--label names the column of the label field, the others are taken by their names."""
+    labels = [{"id": name.lower(), "name": name} for name in ("EUR", "USD", "CHF")]
+    task = {"type": "extraction", "schema": SCHEMA, "label_field": "currency"}
+    workload = invoices(task=task, taxonomy={"labels": labels})
+    table.write_text(table.read_text().replace(",currency,", ",money,", 1))
+    rows = read_labelled(table, workload, text="text", label="money", fields={})
+    assert rows == [invoice(number) for number in range(10)]
+
+
 def test_jsonl_and_a_column_of_whole_answers_become_the_seed(tmp_path):
     """The answer is an object, or JSON inside a string."""
     lines = tmp_path / "seed.jsonl"
