@@ -11,6 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from flywheel.answer_values import (
+    answer_validator,
+    closed,
+    explain,
+    ordered,
+    plain_integers,
+    read_json,
+)
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.passage import Passage, join_passages, owned, quoted
 from flywheel.workload import ClassificationTask, Workload
@@ -67,13 +75,11 @@ class AnswerCodec:
     @property
     def schema(self) -> dict[str, Any]:
         """JSON schema of the text that a model may write for an extraction."""
-        schema = json.loads(json.dumps(self.workload.output_schema))
+        schema = closed(json.loads(json.dumps(self.workload.output_schema)))
         label_field = getattr(self.workload.task, "label_field", None)
         if label_field is not None:
             schema["properties"][label_field]["enum"] = self.choices
-        if "properties" in schema:
-            schema.setdefault("additionalProperties", False)
-        return dict(schema)
+        return schema
 
     def encode(self, output: Any) -> str:
         """Write a parsed answer as the model is to write it."""
@@ -97,14 +103,18 @@ class AnswerCodec:
             output = self.workload.with_label(output, self.surfaces[label.id])
         if isinstance(self.workload.task, ClassificationTask):
             return (owned if named else quoted)(str(output))
-        properties = self.workload.task.json_schema["properties"]
+        # The mask writes the properties of every object in the schema's order, and no 5.0 for an
+        # integer: what is trained on must be what may be answered.
+        schema = self.workload.task.json_schema
+        properties = schema["properties"]
+        answer = {key: output[key] for key in properties if key in output}
         parts = [owned("{")]
-        for key in (key for key in properties if key in output):
+        for key, value in plain_integers(schema, ordered(schema, answer)).items():
             comma = "," if len(parts) > 1 else ""
             parts.append(owned(f"{comma}{canonical_json(key)}:"))
             is_label = named and key == self.workload.task.label_field
-            listed = is_label or _is_listed(properties[key], output[key])
-            parts.append((owned if listed else quoted)(canonical_json(output[key])))
+            listed = is_label or _is_listed(properties[key], value)
+            parts.append((owned if listed else quoted)(canonical_json(value)))
         return join_passages([*parts, owned("}")])
 
     def decode(self, text: str) -> Any:
@@ -112,7 +122,7 @@ class AnswerCodec:
         output: Any = text.strip()
         if not isinstance(self.workload.task, ClassificationTask):
             try:
-                output = json.loads(output)
+                output = read_json(output)
             except ValueError as error:
                 raise DataError(f"The answer is not JSON: {error}") from error
         surface = self.workload.label_of(output)
@@ -122,7 +132,7 @@ class AnswerCodec:
             output = self.workload.with_label(output, self._names[surface])
         broken = next(self._validator.iter_errors(output), None)
         if broken is not None:
-            raise DataError(f"The answer breaks the schema: {broken.message}")
+            raise DataError(f"The answer breaks the schema: {explain(broken)}")
         return output
 
     @cached_property
@@ -133,9 +143,7 @@ class AnswerCodec:
     @cached_property
     def _validator(self) -> Any:
         # Made once: checking the schema itself takes far longer than checking an answer.
-        from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
-
-        return Draft202012Validator(self.workload.output_schema)
+        return answer_validator(self.workload.output_schema)
 
 
 def _is_listed(schema: Any, value: Any) -> bool:

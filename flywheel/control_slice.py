@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _CONTROL = """
-SELECT r.item_id, r.inclusion_probability, r.release, r.event_time, c.status, c.output,
+SELECT r.item_id, r.inclusion_probability, coalesce(r.release, '') AS release, r.event_time, c.status, c.output,
        coalesce(i.output, c.original_output) AS original, i.inference_id IS NOT NULL AS stored
 FROM review_items r
 LEFT JOIN first_inferences i
@@ -147,7 +147,7 @@ def control_days(
             _add(sums, row["day"], {"parsed": row["parsed"], "failed": row["failed"]})
     for row in lake.rows(_CONTROL, span):
         weight, right = _case(mapping, row)
-        if right is not None and (release is None or row["release"] in (release, "", None)):
+        if right is not None and (release is None or row["release"] in (release, "")):
             day = row["event_time"].astimezone(UTC).date()
             values = {"judged": 1, "weight": weight, "squares": weight**2}
             _add(sums, day, values | {"right": weight * right})

@@ -6,6 +6,7 @@ People, events and old rows speak label names; comparing two answers needs the i
 from dataclasses import dataclass
 from typing import Any
 
+from flywheel.answer_values import answer_validator, explain, ordered, plain_numbers
 from flywheel.answers import canonical_json
 from flywheel.workload import ClassificationTask, Workload
 
@@ -35,10 +36,8 @@ class AnswerMapping:
     """Read answers of one workload, whichever taxonomy version they speak."""
 
     def __init__(self, workload: Workload) -> None:
-        from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
-
         self._workload = workload
-        self._validator = Draft202012Validator(workload.output_schema)
+        self._validator = answer_validator(workload.output_schema)
         self._known: dict[str, PresentAnswer] = {}
 
     def present(self, output: Any) -> PresentAnswer:
@@ -65,14 +64,15 @@ class AnswerMapping:
             label_id = label.id
             output = self._workload.with_label(output, label.name)
         error = next(iter(self._validator.iter_errors(output)), None)
-        return PresentAnswer(output, label_id, problem=error.message if error else None)
+        return PresentAnswer(output, label_id, problem=explain(error) if error else None)
 
     def key(self, output: Any) -> str:
         """Return a text that two answers share exactly when they mean the same."""
         present = self.present(output)
         if present.label_id is None:
-            return canonical_json(present.output)
-        return canonical_json(self._workload.with_label(present.output, present.label_id))
+            return canonical_json(plain_numbers(present.output))
+        named = self._workload.with_label(present.output, present.label_id)
+        return canonical_json(plain_numbers(named))
 
     def text(self, output: Any) -> str:
         """Write an answer in label names, as rows of a dataset hold it."""
@@ -82,14 +82,7 @@ class AnswerMapping:
 
     def _ordered(self, output: Any) -> Any:
         # Keys in the schema's order, surrounding blanks gone: neither tells answers apart.
-        if isinstance(output, str):
-            return output.strip()
-        if not isinstance(output, dict) or isinstance(self._workload.task, ClassificationTask):
-            return output
-        order = list(self._workload.task.json_schema["properties"])
-        keys = [key for key in order if key in output]
-        keys += sorted(key for key in output if key not in order)
-        return {
-            key: output[key].strip() if isinstance(output[key], str) else output[key]
-            for key in keys
-        }
+        task = self._workload.task
+        if isinstance(task, ClassificationTask):
+            return output.strip() if isinstance(output, str) else output
+        return ordered(task.json_schema, output)

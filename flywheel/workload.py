@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from flywheel.answer_paths import field_paths
+from flywheel.answer_schema import unsupported
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.periods import Cadence
 from flywheel.taxonomy import Taxonomy
@@ -99,6 +101,12 @@ class Workload(Strict):
         if not needs_labels and self.taxonomy is not None:
             msg = "taxonomy: name the field that it governs in task.label_field"
             raise ValueError(msg)
+        task = self.task
+        paths = () if isinstance(task, ClassificationTask) else field_paths(task.json_schema)
+        strange = sorted(set(self.gates.field_minimum) - set(paths))
+        if strange:
+            msg = f"gates.field_minimum: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
+            raise ValueError(msg)
         return self
 
     @property
@@ -163,7 +171,9 @@ def _workload_of(path: Path, content: bytes) -> Workload:
             f"{path} holds no mapping of keys to values.",
             next_step="write one with `flywheel init`",
         )
-    return parse_workload(raw, source=str(path))
+    workload = parse_workload(raw, source=str(path))
+    _check_schema(workload, str(path))
+    return workload
 
 
 def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
@@ -175,6 +185,18 @@ def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
             f"{source} is not a valid workload:\n{_explain(error)}",
             next_step="correct the keys named above; `flywheel init` shows all of them",
         ) from error
+
+
+def _check_schema(workload: Workload, source: str) -> None:
+    # Of files alone: the snapshot of a cycle that an earlier version opened reads back as it was.
+    if isinstance(workload.task, ClassificationTask):
+        return
+    lines = unsupported(workload.task.json_schema)
+    if lines:
+        raise ConfigurationError(
+            f"{source} asks for more than is supported of JSON Schema:\n  " + "\n  ".join(lines),
+            next_step="correct the keys named above",
+        )
 
 
 def load_workloads(folder: Path) -> dict[str, Workload]:

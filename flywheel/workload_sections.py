@@ -232,6 +232,14 @@ class GateRules(Strict):
     slice_minimum: int = Field(
         default=1, ge=1, description="fewest cases for a floor; the exact test asks for about 4"
     )
+    field_floor: Share = Field(
+        default=0.1, description="largest fall of one field's accuracy, for an extraction; 1: none"
+    )
+    field_minimum: dict[str, Share] = Field(
+        default={},
+        description="share of cases with a field right, by its path such as total or "
+        "line_items[].quantity",
+    )
     must_not_lose: Share = Field(
         default=0.98, description="share of fixed cases still right, retraining's churn set aside"
     )

@@ -13,6 +13,7 @@ from flywheel.dataset.golden import golden_counts
 from flywheel.delimited_file import SEPARATORS
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.foreign import hash_subject
+from flywheel.ingest.labelled_answers import read_answers
 from flywheel.ingest.labelled_file import LabelledFile, read_labelled
 from flywheel.ingest.seed import import_seed, label_counts, seed_answers
 from flywheel.ingest.seed_check import SeedCheck, check_seed, explain_problems
@@ -29,7 +30,7 @@ _SHOWN_LINES = 5
 
 @dataclass(frozen=True)
 class SeedChoices:
-    """Options of the command for a labelled file; the first ones are names of columns."""
+    """Options of the command for a labelled file; ``answer`` is a column of whole answers."""
 
     text: str
     label: str | None
@@ -37,6 +38,7 @@ class SeedChoices:
     subject: str | None
     separator: str | None
     skip_bad: bool
+    answer: str | None = None
 
 
 def import_labelled(
@@ -83,20 +85,34 @@ def judge_labelled(
     Raises:
         DataError: rows cannot be used, all of them named, and they are not to be skipped.
     """
-    content = read_labelled(
+    content = _read(workload, file, choices)
+    check = check_seed(workload, content.rows, present)
+    check.problems = sorted([*content.problems, *check.problems], key=lambda one: one.line)
+    if check.problems and not choices.skip_bad:
+        raise _refusal(file, check)
+    return content, check
+
+
+def _read(workload: Workload, file: Path, choices: SeedChoices) -> LabelledFile:
+    separator = _separator(choices.separator)
+    if choices.answer is not None:
+        return read_answers(
+            file,
+            workload,
+            text=choices.text,
+            answer=choices.answer,
+            subject=choices.subject,
+            separator=separator,
+        )
+    return read_labelled(
         file,
         workload,
         text=choices.text,
         label=choices.label,
         fields=choices.fields,
         subject=choices.subject,
-        separator=_separator(choices.separator),
+        separator=separator,
     )
-    check = check_seed(workload, content.rows, present)
-    check.problems = sorted([*content.problems, *check.problems], key=lambda one: one.line)
-    if check.problems and not choices.skip_bad:
-        raise _refusal(file, check)
-    return content, check
 
 
 def golden_note(size: int, counts: Mapping[str, int], minimum_examples: int) -> str:

@@ -32,6 +32,11 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
     field: list[str] = typer.Option(
         [], help="CSV: NAME=COLUMN, for each field of an extraction; default: columns of its fields"
     ),
+    answer: str | None = typer.Option(
+        None,
+        help="labelled CSV or JSONL: column or key that holds the whole answer, for an extraction "
+        "as JSON",
+    ),
     separator: str | None = typer.Option(
         None, help="CSV: comma · semicolon · tab · pipe; default: what the header shows"
     ),
@@ -51,6 +56,8 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
 ) -> None:
     """Import a labelled CSV as the seed, or a log of model calls as events.
 
+    A CSV holds labelled examples; a JSONL file does with --answer. A cell of a list or a group of
+    fields is JSON; an empty cell of an optional field is left out of the answer.
     Safe to run again: rows and calls that were imported before, from whatever file, count once.
     Exits with 1 where nothing in the file was good.
     """
@@ -60,9 +67,11 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
     kind = format_name.casefold()
     platform = open_platform()
     owner = platform.workload(workload)
-    if kind == "csv" or (kind == "auto" and suffix_of(file) in _TABLES):
+    if answer is not None or kind == "csv" or (kind == "auto" and suffix_of(file) in _TABLES):
         columns = dict(_field(entry) for entry in field)
-        choices = SeedChoices(text, label, columns, subject, separator, skip_bad=skip_bad)
+        choices = SeedChoices(
+            text, label, columns, subject, separator, skip_bad=skip_bad, answer=answer
+        )
         good = import_labelled(platform, owner, file, choices, as_json=json_output)
     elif kind == "auto" and suffix_of(file) not in _LOGS:
         raise ConfigurationError(

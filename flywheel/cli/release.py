@@ -32,6 +32,7 @@ def gate(
     from flywheel.cli.directed import tell_second_looks  # noqa: PLC0415 - commands load their own
     from flywheel.evaluate.render import (  # noqa: PLC0415 - commands load what they use
         arms_table,
+        fields_table,
         gate_picture,
         gate_table,
     )
@@ -45,6 +46,9 @@ def gate(
         take_second_look(platform, workload, cycle)
     report = parse_report(read_gate_text(platform.state.attempt(workload, cycle)))
     _console.print(gate_table(report), arms_table(report))
+    fields = fields_table(report)
+    if fields is not None:
+        _console.print(fields)
     for note in report.notes:
         _console.print(f"note: {note}", markup=False)
     tell_second_looks(platform, workload)

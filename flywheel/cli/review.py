@@ -130,6 +130,7 @@ def status(
     """Show how far the people are, how far they agree, and how good the model is by them."""
     from flywheel.control_slice import control_accuracy  # noqa: PLC0415 - loaded when needed
     from flywheel.review.agreement import review_agreement  # noqa: PLC0415 - (as above)
+    from flywheel.review.field_agreement import field_agreement  # noqa: PLC0415 - (as above)
     from flywheel.review.sent_items import spending  # noqa: PLC0415 - (as above)
 
     platform = open_platform()
@@ -144,6 +145,9 @@ def status(
         "judgments_sent": spent.sent,
         "judgments_held_back": spent.reserved(workload.review.overlap),
         "agreement": asdict(overall),
+        "fields": {
+            name: asdict(field) for name, field in field_agreement(platform.lake, workload).items()
+        },
         "batches": {name: asdict(batch) for name, batch in batches.items()},
         "control": asdict(control_accuracy(platform.lake, workload, start, end)),
         "proposed_labels": proposed_labels(platform, workload),
@@ -188,16 +192,24 @@ def answer(
     workload_id: str = _WORKLOAD,
     annotator: str = typer.Option(..., "--as", help="your name"),
 ) -> None:
-    """Answer review items in the terminal."""
+    """Answer review items in the terminal.
+
+    An answer is stored at once; `u` takes the last one back and asks again. What is typed must fit
+    the workload's schema. In a field of text, quotes keep what would be a command: "q" is the text.
+    """
     from flywheel.review.terminal import answer_items  # noqa: PLC0415 - loaded when needed
 
     platform = open_platform()
     workload = platform.workload(workload_id)
-    report = answer_items(_console, _console.input, _local(platform), workload, annotator)
+    report = answer_items(_console, _ask, _local(platform), workload, annotator)
     _console.print(
         f"{report.judged} judged, {report.skipped} skipped, {report.left} left for you. "
         f"Next: [bold]flywheel review pull {workload.id}[/bold]"
     )
+
+
+def _ask(prompt: str) -> str:
+    return _console.input(Text(prompt))  # as text: brackets in it are no markup
 
 
 @app.command()
@@ -260,8 +272,20 @@ def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
         f"{control['items']} items; {control['undecided']} not decided; {control['failed']} of "
         f"{control['answers']} answers failed and count as wrong. {control['reason']}"
     )
+    if any(field["pairs"] for field in facts["fields"].values()):
+        _console.print(_fields_table(facts["fields"]))
     for name, count in facts["proposed_labels"].items():
         _console.print(Text(f"New category asked for: {name} ({count} items)"))
+
+
+def _fields_table(fields: dict[str, Any]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("field", "same", "of pairs", "alpha (items)"):
+        table.add_column(column, overflow="fold")
+    for name, field in fields.items():
+        numbers = (str(field["same"]), str(field["pairs"]), _alpha(field["alpha"]))
+        table.add_row(Text(name), *numbers)
+    return table
 
 
 def _period(platform: Platform, workload: Workload) -> tuple[datetime, datetime, str]:

@@ -55,7 +55,7 @@ class GateEvidence:
     """Counts of both arms.
 
     ``directed`` are cases that were collected after a first look. ``labels`` count golden, holdout
-    and directed cases together; ``named`` says of the cases that a person
+    and directed cases together, and so do ``fields``; ``named`` says of the cases that a person
     named whether the candidate is right; ``latency`` is the ratio of the arms' 95th percentiles,
     None where too few answers were timed.
     """
@@ -66,6 +66,7 @@ class GateEvidence:
     answers: int
     valid: int
     labels: Mapping[str, PairedAccuracy] = field(default_factory=dict)
+    fields: Mapping[str, PairedAccuracy] = field(default_factory=dict)
     fixed: Mapping[FixedCase, FixedGroup] = field(default_factory=dict)
     named: Mapping[str, bool] = field(default_factory=dict)
     latency: float | None = None
@@ -117,6 +118,7 @@ def collect_evidence(
         labels={
             label: _count([pair for pair in every if pair[0].label == label]) for label in labels
         },
+        fields=_fields(every),
         fixed=_fixed_groups(fixed),
         named={new.inference_id: new.correct for _, new in fixed if new.named},
         answers=len(candidate),
@@ -157,6 +159,21 @@ def _count(pairs: Sequence[Pair]) -> PairedAccuracy:
         lost=sum(old.correct and not new.correct for old, new in pairs),
     )
     return PairedAccuracy(counts, sum(old.correct for old, _ in pairs))
+
+
+def _fields(pairs: Sequence[Pair]) -> dict[str, PairedAccuracy]:
+    flags: dict[str, list[tuple[bool, bool]]] = {}
+    for old, new in pairs:
+        for path in old.field_counts.keys() & new.field_counts.keys():
+            right = (old.field_counts[path].right, new.field_counts[path].right)
+            flags.setdefault(path, []).append(right)
+    return {path: _paired_flags(flags[path]) for path in sorted(flags)}
+
+
+def _paired_flags(flags: Sequence[tuple[bool, bool]]) -> PairedAccuracy:
+    gained = sum(new and not old for old, new in flags)
+    lost = sum(old and not new for old, new in flags)
+    return PairedAccuracy(PairedCounts(len(flags), gained, lost), sum(old for old, _ in flags))
 
 
 def _fixed_groups(pairs: Sequence[Pair]) -> dict[FixedCase, FixedGroup]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from flywheel.evaluate.absolute import check_absolute
 from flywheel.evaluate.compare import compare
 from flywheel.evaluate.evidence import GateEvidence, collect_evidence
+from flywheel.evaluate.field_floors import check_fields
 from flywheel.evaluate.fixed import check_fixed
 from flywheel.evaluate.floors import check_labels
 from flywheel.evaluate.metrics import ArmMetrics, measure
@@ -88,6 +89,7 @@ def decide_checks(rules: GateRules, evidence: GateEvidence) -> tuple[list[GateCh
         *check_non_inferiority(rules, evidence),
         *check_absolute(rules, evidence),
         *labels,
+        *check_fields(rules, evidence),
         *fixed,
         _schema_validity(rules, evidence),
         _latency(rules, evidence),

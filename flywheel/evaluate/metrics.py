@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from flywheel.calibration import CalibrationError, expected_calibration_error
+from flywheel.evaluate.field_scores import FieldScore, score_fields
 from flywheel.evaluate.suites import CaseResult
 
 __all__ = [
@@ -32,6 +33,9 @@ class LabelMetrics(BaseModel):
 class ArmMetrics(BaseModel):
     """One arm on one suite; shares are in [0, 1], times in seconds.
 
+    ``fields`` are shares of cases whose field of the top level is right, ``field_scores`` precision,
+    recall and F1 by the path of a field.
+
     ``calibration_error`` is right on average and may fall below 0; reports of version 0.1 have it
     without its interval, and with the part that chance adds.
     """
@@ -51,6 +55,7 @@ class ArmMetrics(BaseModel):
     seconds_p95: float | None
     labels: dict[str, LabelMetrics]
     fields: dict[str, float]
+    field_scores: dict[str, FieldScore] = {}
 
 
 def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) -> ArmMetrics:
@@ -71,6 +76,7 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
         seconds_p95=percentile(seconds, 95),
         labels=_labels(cases),
         fields=_fields(cases),
+        field_scores=score_fields(case.field_counts for case in cases),
     )
 
 

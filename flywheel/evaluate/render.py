@@ -3,6 +3,8 @@
 import io
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from flywheel.evaluate.metrics import ArmMetrics
@@ -11,10 +13,11 @@ from flywheel.evaluate.report import Comparison, GateReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["arms_table", "gate_markdown", "gate_picture", "gate_table"]
+__all__ = ["arms_table", "fields_table", "gate_markdown", "gate_picture", "gate_table"]
 
 _COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MOST_SLICES = 24
+_FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1")
 
 
 def gate_table(report: GateReport) -> Table:
@@ -55,6 +58,48 @@ def arms_table(report: GateReport) -> Table:
     return table
 
 
+def fields_table(report: GateReport) -> Table | None:
+    """Lay out the figures of every field of an extraction; None for a classification."""
+    rows = _field_rows(report)
+    if not rows:
+        return None
+    table = Table(
+        title=f"Fields of {report.subject.workload_id} {report.subject.cycle}: champion→candidate",
+        caption="n: values that were expected",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
+    for column in _FIELD_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    return table
+
+
+def _field_rows(report: GateReport) -> list[list[str]]:
+    rows = []
+    for suite in dict.fromkeys(arm.suite for arm in report.arms):
+        champion, candidate = report.arm(suite, "champion"), report.arm(suite, "candidate")
+        if champion is None or candidate is None:
+            continue
+        for path, new in candidate.field_scores.items():
+            old = champion.field_scores[path]  # of one workload, so that the paths are the same
+            figures = (
+                (old.precision, new.precision),
+                (old.recall, new.recall),
+                (old.f1, new.f1),
+            )
+            shown = [f"{_figure(before)}→{_figure(after)}" for before, after in figures]
+            rows.append([suite, path, str(new.expected), *shown])
+    return rows
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _calibration(arm: ArmMetrics) -> str:
     if arm.calibration_error is None:
         return "-"
@@ -73,6 +118,10 @@ def gate_markdown(report: GateReport) -> str:
         for check in report.checks
     ]
     lines += ["", *(f"- {_escaped(note)}" for note in report.notes)]
+    rows = _field_rows(report)
+    if rows:
+        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 4]
+        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
     return "\n".join(lines)
 
 
@@ -108,8 +157,7 @@ def _draw(axes: "Axes", row: int, item: Comparison) -> None:
 
 
 def _plain(text: str) -> str:
-    # Rich reads square brackets as markup.
-    return text.replace("[", r"\[")
+    return escape(text)  # Rich reads square brackets as markup
 
 
 def _escaped(text: str) -> str:

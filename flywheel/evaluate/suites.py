@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 from flywheel.answers import AnswerCodec
 from flywheel.errors import MeasurementError
+from flywheel.evaluate.field_scores import FieldCounts, count_fields
 from flywheel.ports.model_server import Answer, ModelServer, Shot
 from flywheel.snapshots import FixedCase, read_fixed
+from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
 
@@ -27,6 +29,8 @@ _BATCH = 64
 @dataclass(frozen=True)
 class CaseResult:
     """What one arm answered to one case; labels are names, ``fields_correct`` is by field.
+
+    ``field_counts`` are by the path of the field, at every depth of an extraction.
 
     ``fixed`` is the record of a case that promoted releases fixed, ``named`` a case that a person
     wants to hold; both are of the must-not-lose suite alone.
@@ -49,6 +53,7 @@ class CaseResult:
     seconds: float
     subject_id: str | None = None
     fields_correct: Mapping[str, bool] = field(default_factory=dict)
+    field_counts: Mapping[str, FieldCounts] = field(default_factory=dict)
     fixed: FixedCase | None = None
     named: bool = False
 
@@ -159,9 +164,16 @@ def _judge(
         seconds=answer.seconds,
         subject_id=row.get("subject_id"),
         fields_correct=_by_field(expected, output if valid else None),
+        field_counts=_counts(codec.workload, expected, output if valid else None),
         fixed=read_fixed(row) if suite == "must_not_lose" else None,
         named=bool(row.get("named")),
     )
+
+
+def _counts(workload: Workload, expected: Any, output: Any) -> dict[str, FieldCounts]:
+    if isinstance(workload.task, ClassificationTask):
+        return {}
+    return count_fields(workload.task.json_schema, expected, output)
 
 
 def _by_field(expected: Any, output: Any) -> dict[str, bool]:

@@ -12,6 +12,7 @@ from flywheel.answers import canonical_json
 from flywheel.errors import DataError
 from flywheel.events import derived_id
 from flywheel.ingest.seed_check import text_key
+from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.workload import Workload
@@ -82,25 +83,28 @@ def label_counts(lake: Lake, workload_id: str) -> dict[str, int]:
 def _checked(workload: Workload, rows: Sequence[tuple[str, Any]]) -> list[tuple[str, str]]:
     if not rows:
         raise DataError("There are no rows to import.", next_step="check the file")
-    answers: dict[str, str | None] = {}
+    mapping = AnswerMapping(workload)
     pairs: list[tuple[str, str]] = []
     unknown: dict[str, int] = {}
+    problems: dict[str, str] = {}
     for number, (text, output) in enumerate(rows, 1):
         _check_text(workload, text, number)
+        present = mapping.present(output)  # in today's label names
+        if present.problem is None:
+            pairs.append((text, canonical_json(present.output)))
+            continue
         given = canonical_json(output)
-        if given not in answers:
-            answers[given] = _present(workload, output)
-        answer = answers[given]
-        if answer is None:
-            unknown[given] = unknown.get(given, 0) + 1
-        else:
-            pairs.append((text, answer))
+        unknown[given] = unknown.get(given, 0) + 1
+        problems.setdefault(given, f"row {number}: {present.problem}")
     if unknown:
-        lines = [f"  {value} ({count} rows)" for value, count in list(unknown.items())[:_SHOWN]]
+        lines = [
+            f"  {value} ({count} rows), {problems[value]}"
+            for value, count in list(unknown.items())[:_SHOWN]
+        ]
         more = [f"  and {len(unknown) - _SHOWN} more"] if len(unknown) > _SHOWN else []
         raise DataError(
             f"{len(unknown)} answers are none of {workload.id}'s:\n" + "\n".join(lines + more),
-            next_step="add the labels to the workload's taxonomy, or correct the file",
+            next_step="correct the file, or add missing labels to the workload's taxonomy",
             unknown=unknown,
         )
     return pairs
@@ -115,24 +119,6 @@ def _check_text(workload: Workload, text: str, number: int) -> None:
             f"The text of row {number} has {len(text)} characters, {limit} are allowed.",
             next_step="shorten it, or raise limits.input_characters in the workload",
         )
-
-
-def _present(workload: Workload, output: Any) -> str | None:
-    # The answer in today's label names, or None where it is none of the workload's.
-    from jsonschema import ValidationError, validate  # noqa: PLC0415 - 0.1 s
-
-    name = workload.label_of(output)
-    if workload.taxonomy is not None:
-        label = workload.taxonomy.find(name) if name is not None else None
-        label = workload.taxonomy.resolve(label.id) if label is not None else None
-        if label is None:
-            return None
-        output = workload.with_label(output, label.name)
-    try:
-        validate(output, workload.output_schema)
-    except ValidationError:
-        return None
-    return canonical_json(output)
 
 
 def _corrections(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flywheel.answer_values import answer_validator, explain
 from flywheel.answers import canonical_json
 from flywheel.delimited_file import TableProblem
 from flywheel.ingest.labelled_file import LabelledRow
@@ -137,13 +138,11 @@ def _text_problem(workload: Workload, text: str) -> str | None:
 class _Answers:
     # Most answers of a file are given again and again.
     def __init__(self, workload: Workload) -> None:
-        from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
-
         self._workload = workload
         labels = workload.taxonomy.labels if workload.taxonomy else ()
         self._names = {name for label in labels for name in (label.name, *label.former_names)}
         self._spellings = Spellings(self._names)
-        self._validator = Draft202012Validator(workload.output_schema)
+        self._validator = answer_validator(workload.output_schema)
         self._seen: dict[str, tuple[Any, str | None]] = {}
 
     def bore(self, name: str) -> bool:
@@ -173,8 +172,7 @@ class _Answers:
             output = self._workload.with_label(output, present.name)
         error = next(iter(self._validator.iter_errors(output)), None)
         if error is not None:
-            where = ".".join(str(part) for part in error.absolute_path)
-            return None, f"{where}: {error.message}" if where else error.message
+            return None, explain(error)
         return output, None
 
     def _unknown(self, given: str) -> str:

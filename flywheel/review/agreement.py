@@ -19,6 +19,7 @@ __all__ = [
     "ControlAccuracy",
     "control_accuracy",
     "krippendorff_alpha",
+    "read_units",
     "review_agreement",
 ]
 
@@ -88,6 +89,29 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
     their judgments are no two of one question.
     """
     mapping = AnswerMapping(workload)
+    judged, batches = _judged(lake, workload, mapping)
+    reports = {
+        name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
+    }
+    sent = [entry for entries in batches.values() for entry in entries]
+    return _alpha(sent, judged), reports
+
+
+def read_units(lake: Lake, workload: Workload, mapping: AnswerMapping) -> list[list[Judgment]]:
+    """Return the judgments of the items that were drawn at random for two people."""
+    judged, batches = _judged(lake, workload, mapping)
+    return [
+        judged[entry.item.item_id]
+        for entries in batches.values()
+        for entry in entries
+        if entry.drawn_twice
+    ]
+
+
+def _judged(
+    lake: Lake, workload: Workload, mapping: AnswerMapping
+) -> tuple[dict[str, list[Judgment]], dict[str, list[SentItem]]]:
+    # By item, and the items by batch.
     by_item: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in read_annotations(lake, workload.id):
         by_item[annotation.item_id].append(annotation)
@@ -100,11 +124,7 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
             workload, mapping, by_item[entry.item.item_id]
         )
         batches[entry.item.batch_id].append(entry)
-    reports = {
-        name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
-    }
-    sent = [entry for entries in batches.values() for entry in entries]
-    return _alpha(sent, judged), reports
+    return judged, batches
 
 
 def _alpha(entries: Iterable[SentItem], judged: Mapping[str, list[Judgment]]) -> Agreement:

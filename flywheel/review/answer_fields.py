@@ -11,11 +11,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flywheel.answer_text import (
+    line_heading,
+    read_line,
+    read_lines,
+    read_value,
+    write_line,
+    write_lines,
+    write_value,
+)
+from flywheel.answer_values import format_hint, types_of
 from flywheel.workload import ClassificationTask, Workload
 
-__all__ = ["LABEL", "PROPOSAL", "TEXT", "VERDICT", "AnswerField", "Kind", "answer_fields"]
+__all__ = [
+    "LABEL",
+    "PROPOSAL",
+    "TEXT",
+    "VERDICT",
+    "AnswerField",
+    "Kind",
+    "answer_fields",
+    "field_of",
+]
 
-Kind = Literal["choices", "number", "text"]
+Kind = Literal["choices", "number", "text", "group", "list"]
 TEXT, LABEL, VERDICT, PROPOSAL = "text", "label", "verdict", "new_category"
 # Names that the form uses for itself: a property of the same name gets another control.
 _RESERVED = frozenset({TEXT, VERDICT, PROPOSAL, "why", "neighbours", "filter"})
@@ -27,7 +46,9 @@ class AnswerField:
     """One question of the form.
 
     ``name`` is the property of an extraction, None for the label of a classification; ``options``
-    maps what is chosen, in words, to the value it stands for.
+    maps what is chosen, in words, to the value it stands for. A ``group`` is one line of fields, a
+    ``list`` one line for each item (`answer_text`). What is ``nullable`` may be left empty: it is
+    null where the schema requires the property.
     """
 
     name: str | None
@@ -37,6 +58,17 @@ class AnswerField:
     options: Mapping[str, Any] = field(default_factory=dict)
     required: bool = True
     is_label: bool = False
+    nullable: bool = False
+
+    @property
+    def hint(self) -> str:
+        """How the value is written, empty where nothing needs to be said."""
+        if self.kind == "group":
+            return line_heading(self.schema)
+        if self.kind == "list":
+            parts = line_heading(self.schema.get("items") or {})
+            return f"one line for each: {parts}" if parts else "one line for each"
+        return "" if self.kind == "choices" else format_hint(self.schema)
 
     @property
     def title(self) -> str:
@@ -47,20 +79,32 @@ class AnswerField:
         """Return the value that a person meant; what does not read is left as it was written."""
         if self.kind == "choices":
             return self.options.get(written, written) if isinstance(written, str) else written
-        types = _types(self.schema)
-        if isinstance(written, float) and written.is_integer() and "integer" in types:
+        if self.kind == "list":
+            lines = [str(line) for line in written] if isinstance(written, list) else [str(written)]
+            return read_lines(self.schema, lines)
+        if isinstance(written, list):
+            written = "\n".join(str(line) for line in written)
+        if self.kind == "group":
+            return read_line(self.schema, str(written))
+        if isinstance(written, float) and written.is_integer() and "integer" in self.types:
             return int(written)
-        if isinstance(written, str) and types and "string" not in types:
-            try:
-                return json.loads(written, parse_constant=_refuse)
-            except ValueError:
-                return written
-        return written
+        return read_value(self.schema, written) if isinstance(written, str) else written
+
+    @property
+    def types(self) -> list[str]:
+        """JSON types that the schema names."""
+        return types_of(self.schema)
 
     def written(self, value: Any) -> Any:
         """Return a value as the form holds it."""
         if self.kind == "number":
             return value
+        if self.kind == "list" and isinstance(value, list):
+            return write_lines(self.schema, value)
+        if self.kind == "group":
+            return write_line(self.schema, value)
+        if self.kind == "text" and "string" not in self.types:
+            return write_value(self.schema, value)
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def takes(self, value: Any) -> bool:
@@ -69,6 +113,8 @@ class AnswerField:
             return self.written(value) in self.options
         if self.kind == "number":
             return isinstance(value, int | float) and not isinstance(value, bool)
+        if self.kind == "list":
+            return isinstance(value, list)
         return value is not None
 
 
@@ -79,31 +125,54 @@ def answer_fields(workload: Workload) -> tuple[AnswerField, ...]:
     if isinstance(task, ClassificationTask):
         return (AnswerField(None, LABEL, "choices", options=labels, is_label=True),)
     required = task.json_schema.get("required", ())
-    fields = []
-    for name, schema in task.json_schema["properties"].items():
-        details = schema if isinstance(schema, dict) else {}
-        is_label = name == task.label_field
-        options = labels if is_label else _options(details)
-        kind: Kind = "choices" if options else ("number" if _is_number(details) else "text")
-        fields.append(
-            AnswerField(
-                name,
-                _control(name),
-                kind,
-                details,
-                options,
-                name in required,
-                is_label,
-            )
+    return tuple(
+        field_of(
+            name,
+            schema if isinstance(schema, dict) else {},
+            required=name in required,
+            labels=labels if name == task.label_field else None,
         )
-    return tuple(fields)
+        for name, schema in task.json_schema["properties"].items()
+    )
+
+
+def field_of(
+    name: str,
+    schema: Mapping[str, Any],
+    *,
+    required: bool,
+    labels: Mapping[str, Any] | None = None,
+) -> AnswerField:
+    """Return the question about one property; ``labels`` are the options of a label field."""
+    options = _options(schema) if labels is None else labels
+    return AnswerField(
+        name,
+        _control(name),
+        "choices" if options else _kind(schema),
+        schema,
+        options,
+        required,
+        is_label=labels is not None,
+        nullable="null" in types_of(schema) and not options,
+    )
+
+
+def _kind(schema: Mapping[str, Any]) -> Kind:
+    types = [name for name in types_of(schema) if name != "null"]
+    if types == ["array"]:
+        return "list"
+    if types == ["object"] and "properties" in schema:
+        return "group"
+    return "number" if types and set(types) <= {"number", "integer"} else "text"
 
 
 def _options(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "enum" in schema:
         values = schema["enum"]
-    elif schema.get("type") == "boolean":
-        values = [True, False]
+    elif "const" in schema:
+        values = [schema["const"]]
+    elif "boolean" in types_of(schema):
+        values = [True, False, *([None] if "null" in types_of(schema) else [])]
     else:
         return {}
     return {
@@ -112,20 +181,7 @@ def _options(schema: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_number(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") in ("number", "integer")
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    types = schema.get("type", [])
-    return [types] if isinstance(types, str) else list(types)
-
-
 def _control(name: str) -> str:
     if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
     return "field_" + hashlib.blake2b(name.encode(), digest_size=6).hexdigest()
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON

@@ -190,7 +190,8 @@ def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKin
         if isinstance(region, Mapping) and "from_name" in region:
             values[region["from_name"]] = _value(region)
     verdict = values.pop(VERDICT, None)
-    proposed = str(values.pop(PROPOSAL, "") or "").strip()
+    proposed = values.pop(PROPOSAL, None) or ""
+    proposed = (" ".join(proposed) if isinstance(proposed, list) else str(proposed)).strip()
     if verdict == CANT_TELL:
         return "cant_tell", None, None
     output = _output(workload, values)
@@ -210,7 +211,11 @@ def _output(workload: Workload, values: Mapping[str, Any]) -> Any:
         for field in fields
         if values.get(field.control) is not None
     }
-    return answer or None
+    if not answer:
+        return None
+    # What may be null and was left empty is null where the schema wants the property.
+    empty = [field.name for field in fields if field.nullable and field.required]
+    return {name: None for name in empty if name not in answer} | answer
 
 
 def _value(region: Mapping[str, Any]) -> Any:
@@ -218,7 +223,7 @@ def _value(region: Mapping[str, Any]) -> Any:
     for name in ("choices", "text"):
         found = value.get(name)
         if isinstance(found, list):
-            return found[0] if len(found) == 1 else ("\n".join(found) if name == "text" else found)
+            return found[0] if len(found) == 1 else found
         if found is not None:
             return found
     return value.get("number", value.get("rating"))
@@ -237,7 +242,9 @@ def _answer_regions(
     return [
         _region_of(field, values[field.name])
         for field in fields
-        if field.name in values and (not shown or field.takes(values[field.name]))
+        if field.name in values
+        and not (field.nullable and values[field.name] is None)
+        and (not shown or field.takes(values[field.name]))
     ]
 
 
@@ -250,10 +257,14 @@ def answer_line(workload: Workload, output: Any) -> str:
     """Write an answer on one line, for people."""
     if isinstance(workload.task, ClassificationTask) or not isinstance(output, dict):
         return str(output)
-    return " · ".join(
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for value in output.values()
-    )
+    fields = {field.name: field for field in answer_fields(workload)}
+    return " · ".join(_words(fields.get(name), value) for name, value in output.items())
+
+
+def _words(field: AnswerField | None, value: Any) -> str:
+    if field is not None and field.kind == "list" and field.takes(value):
+        return "; ".join(field.written(value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _region_of(field: AnswerField, value: Any) -> dict[str, Any]:
@@ -261,7 +272,10 @@ def _region_of(field: AnswerField, value: Any) -> dict[str, Any]:
         return _choice(field.control, str(field.written(value)))
     if field.kind == "number" and field.takes(value):
         return _region(field.control, "number", {"number": value})
-    return _text(field.control, str(field.written(value)))
+    written = field.written(value)
+    if isinstance(written, list):
+        return _region(field.control, "textarea", {"text": written})
+    return _text(field.control, str(written))
 
 
 def _choice(name: str, value: str) -> dict[str, Any]:

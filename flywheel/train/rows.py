@@ -10,7 +10,7 @@ from typing import Any
 from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
 from flywheel.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
-from flywheel.workload import ClassificationTask
+from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["PairRow", "TokenRow", "read_rows", "tokenize_pairs", "tokenize_rows"]
 
@@ -71,8 +71,8 @@ def tokenize_rows(
     """Turn rows into token ids in the base model's own writing of labels.
 
     Raises:
-        DataError: a row has no usable input or answer, or is longer than ``limit`` tokens; the
-            rows are named.
+        DataError: a row has no usable input or answer, is longer than ``limit`` tokens, or its
+            answer is longer than the workload lets a model answer; the rows are named.
     """
     try:
         prompts = [render_prompt(codec.workload, row["input"]) for row in rows]
@@ -86,6 +86,7 @@ def tokenize_rows(
         zip(prompt_ids(tokenizer, prompts), completion_ids(tokenizer, answers), strict=True)
     )
     _check_lengths(rows, [len(prompt) + len(answer) for prompt, answer in pairs], limit)
+    _check_answers(rows, [len(answer) - 1 for _, answer in pairs], codec.workload)
     return [TokenRow([*p, *a], [*[_IGNORED] * len(p), *a]) for p, a in pairs]
 
 
@@ -124,9 +125,29 @@ def _answer(codec: AnswerCodec, text: str) -> Any:
     return text if isinstance(codec.workload.task, ClassificationTask) else json.loads(text)
 
 
+def _check_answers(
+    rows: Sequence[dict[str, Any]], lengths: Sequence[int], workload: Workload
+) -> None:
+    # Without the end token. The server cuts an answer off there: what is longer is never right.
+    limit = workload.limits.answer_tokens
+    if max(lengths, default=0) > limit:
+        count = sum(length > limit for length in lengths)
+        longest = max(range(len(lengths)), key=lengths.__getitem__)
+        raise DataError(
+            f"{count} of {len(rows)} training answers are longer than the {limit} tokens that a "
+            f"model may answer with; the longest, of {_name(rows[longest], longest)}, has "
+            f"{lengths[longest]}.",
+            next_step=f"raise limits.answer_tokens of {workload.id} to {lengths[longest]} or more",
+        )
+
+
+def _name(row: dict[str, Any], index: int) -> str:
+    return str(row.get("inference_id") or row.get("correction_id") or f"row {index}")
+
+
 def _check_lengths(rows: Sequence[dict[str, Any]], lengths: Sequence[int], limit: int) -> None:
     long = [
-        str(row.get("inference_id") or row.get("correction_id") or f"row {index}")
+        _name(row, index)
         for index, (row, length) in enumerate(zip(rows, lengths, strict=True))
         if length > limit
     ]

@@ -7,6 +7,7 @@ from string import Template
 from markdown_it import MarkdownIt
 
 from flywheel.errors import ConfigurationError
+from flywheel.review.answer_fields import answer_fields
 from flywheel.workload import Workload
 
 __all__ = ["annotator_guide"]
@@ -31,7 +32,7 @@ def annotator_guide(workload: Workload, template: Path | None = None) -> str:
         text = Template(template.read_text()).substitute(
             workload=_plain(workload.id),
             description=_plain(workload.description or workload.id),
-            labels=_labels(workload),
+            labels="\n\n".join(part for part in (_labels(workload), _lines(workload)) if part),
         )
     except (OSError, KeyError, ValueError) as error:
         raise ConfigurationError(
@@ -55,7 +56,21 @@ def _labels(workload: Workload) -> str:
         f"- **{_plain(label.name)}**" + (f": {_plain(label.description)}" * bool(label.description))
         for label in workload.taxonomy.active
     ]
-    return "\n".join(["## The categories", *lines])
+    hint = "Choose **new category** when none of these fits."
+    return "\n".join(["## The categories", hint, "", *lines])
+
+
+def _lines(workload: Workload) -> str:
+    # How a group of fields is written, and a list of them: nothing on the form says it in full.
+    fields = [field for field in answer_fields(workload) if field.kind in ("list", "group")]
+    if not fields:
+        return ""
+    lines = [f"- **{_plain(field.title)}**: {_plain(field.hint)}" for field in fields]
+    hint = (
+        r"A bar stands between the parts of a line; those in brackets may be left out. Write `\|` for "
+        "a bar that belongs to a text, and `-` alone for a list without items."
+    )
+    return "\n".join(["## Answers of several parts", hint, "", *lines])
 
 
 def _plain(text: str) -> str:

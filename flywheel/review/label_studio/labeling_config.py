@@ -7,6 +7,7 @@ Nothing that a model or a client wrote is part of the config, and none of it is 
 from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from flywheel.answer_text import EMPTY_LIST, line_heading
 from flywheel.errors import ConfigurationError
 from flywheel.review.answer_fields import (
     LABEL,
@@ -76,25 +77,35 @@ def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str,
     style = f"flywheel-field flywheel-{field.kind}"
     box = SubElement(parent, "View", {"className": style, **hidden})
     details = str(field.schema.get("description") or "")
-    optional = "" if field.required else " (may be left empty)"
+    needed = field.required and not field.nullable
+    optional = "" if needed else " (may be left empty)"
     if field.kind == "text" and not _is_text(field):
         details = f"{details} as JSON".strip()
-    heading = f"{field.title}{optional}" + (f": {details}" if details else "")
+    words = "; ".join(part for part in (details, field.hint) if part and field.kind != "number")
+    heading = f"{field.title}{optional}" + (f": {words or details}" if words or details else "")
     SubElement(box, "Header", value=heading, size="5")
     common = {"name": field.control, "toName": TEXT, **hidden}
-    if field.required:
+    if needed:
         common |= {"required": "true", "requiredMessage": f"{field.title}: choose or type one."}
     if field.kind == "choices":
         _choices(box, field, keys, common, labels)
     elif field.kind == "number":
         SubElement(box, "Number", {**common, **_limits(field)})
     else:
+        once = {} if field.kind == "list" else {"maxSubmissions": "1"}
         SubElement(
             box,
             "TextArea",
-            {**common, "rows": "1", "maxSubmissions": "1", "editable": "true"},
-            placeholder="type, then Enter",
+            {**common, "rows": "1", **once, "editable": "true"},
+            placeholder=_placeholder(field),
         )
+
+
+def _placeholder(field: AnswerField) -> str:
+    if field.kind != "list":
+        return "type, then Enter"
+    parts = line_heading(field.schema.get("items") or {}) or "an item"
+    return f"{parts}, then Enter; {EMPTY_LIST} for none"
 
 
 def _choices(

@@ -201,3 +201,13 @@ def test_answers_without_a_release_are_the_watched_ones(lake, queue):
     collect(lake, queue, workload, now=END)
     (day,) = control_days(lake, workload, START, START + WEEK, release="r1")
     assert (day.judged, day.parsed, day.failed) == (20, 20, 1)
+
+
+def test_answers_of_an_unknown_release_are_measured(lake, queue):
+    """An imported log does not say which release answered; its quality is a figure all the same."""
+    workload = classification(review=ALL_CONTROL)
+    batch(lake, queue, workload, range(20), budget=20, right=lambda _: True, release=None)
+    judge(queue, workload)
+    collect(lake, queue, workload, now=END)
+    found = measure(lake, workload)
+    assert (found.accuracy, set(found.by_release)) == (1, {""})

@@ -1,5 +1,6 @@
 """The form that annotators fill in, made from the workload."""
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -10,6 +11,7 @@ from flywheel.review.answer_fields import answer_fields
 from flywheel.review.label_studio.labeling_config import labeling_config
 from flywheel.review.label_studio_format import annotation_from, result_of, task_of
 from flywheel.workload import load_workload
+from tests.fakes.invoices import invoice, invoices
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, extraction
 
@@ -45,6 +47,7 @@ def controls(workload):
     [
         classification(),
         extraction(),
+        invoices(),
         labels(*(f"label {number}" for number in range(77))),
         labels("<b>&amp;", 'quo"te', "it's"),
         typed(text={"type": "string"}, verdict={"type": "number"}, **{"größe (mm)": {"enum": [1]}}),
@@ -168,3 +171,66 @@ def test_an_answer_outside_the_form_is_told_but_not_prefilled():
     task = task_of(extraction(), item)
     assert [region["from_name"] for region in task["predictions"][0]["result"]] == ["urgency"]
     assert "gone" in task["data"]["why"]
+
+
+def read_back(workload, result):
+    """Return the answer that a result of the form amounts to."""
+    raw = {"id": 1, "completed_by": {"email": "ann"}, "created_at": END.isoformat()}
+    task = task_of(workload, review_item(workload))
+    return annotation_from(workload, task, raw | {"result": result})
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_an_invoice_survives_the_form(number):
+    """Line items, optional fields and a separator in a text come back as they were."""
+    from label_studio_sdk.label_interface import LabelInterface
+
+    workload, (_, answer) = invoices(), invoice(number)
+    if number == 7:
+        answer["line_items"] = []
+    found = read_back(workload, result_of(workload, answer))
+    assert (found.kind, found.output) == ("answer", answer)
+    (prediction,) = task_of(workload, review_item(workload, model_output=answer))["predictions"]
+    interface = LabelInterface(labeling_config(workload))
+    assert interface.validate_prediction(prediction, return_errors=True) == []
+    assert len(prediction["result"]) == len(answer)
+
+
+def test_line_items_are_a_line_each():
+    """The form says what a line holds, takes any number of them, and offers no new category."""
+    found = controls(invoices())
+    items = found["line_items"]
+    assert (items.tag, items.get("maxSubmissions"), items.get("required")) == (
+        "TextArea", None, "true",
+    )  # fmt: skip
+    assert "description | quantity | unit_price | [sku], then Enter" in items.get("placeholder")
+    assert [choice.get("value") for choice in found["verdict"]] == ["can't tell"]
+    headings = [tag.get("value") for tag in parsed(invoices()).iter("Header")]
+    assert "date: a date as year-month-day, such as 2026-03-31" in headings
+    assert "po number (may be left empty)" in headings
+
+
+def test_pasted_lines_and_json_are_read():
+    """A table pasted at once is as good as a line at a time; JSON of an older form still reads."""
+    workload = invoices()
+    lines = "Bolt | 2 | 0.5\nNut | 3 | 0.25 | S1"
+    items = [
+        {"description": "Bolt", "quantity": 2, "unit_price": 0.5},
+        {"description": "Nut", "quantity": 3, "unit_price": 0.25, "sku": "S1"},
+    ]
+    for text in (lines, json.dumps(items)):
+        region = {"from_name": "line_items", "type": "textarea", "value": {"text": [text]}}
+        assert read_back(workload, [region]).output == {"line_items": items}
+
+
+def test_what_may_be_null_and_is_left_empty_is_null():
+    """Strict schemas require every field and let it be null; an optional one stays absent."""
+    kinds = {"order": {"type": ["string", "null"]}, "note": {"type": ["string", "null"]}}
+    schema = {"type": "object", "required": ["order", "size"], "properties": kinds}
+    schema["properties"]["size"] = {"type": "integer"}
+    workload = extraction(task={"type": "extraction", "schema": schema}, taxonomy=None)
+    answer = {"order": None, "size": 3}
+    result = result_of(workload, answer)
+    assert [region["from_name"] for region in result] == ["size"]
+    assert read_back(workload, result).output == answer
+    assert controls(workload)["order"].get("required") is None

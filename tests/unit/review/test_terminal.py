@@ -4,7 +4,9 @@ import pytest
 from rich.console import Console
 
 from flywheel.errors import ConfigurationError
-from flywheel.review.terminal import answer_items, match_options, plain
+from flywheel.review.terminal import answer_items
+from flywheel.review.terminal_text import match_options, plain
+from tests.fakes.invoices import invoice, invoices, noisy
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import classification, extraction
 
@@ -16,8 +18,9 @@ class Person:
         self.lines = list(lines)
         self.screen = Console(file=io.StringIO(), width=100)
 
-    def ask(self, _prompt):
+    def ask(self, prompt):
         """Return the next line."""
+        self.screen.print(prompt, markup=False)
         if not self.lines:
             raise EOFError
         return self.lines.pop(0)
@@ -35,7 +38,9 @@ class Person:
 def judgments(queue, workload):
     """Return what was said, by item."""
     found = queue.pull(workload, None).annotations
-    return {one.item_id: (one.kind, one.output, one.proposed_label) for one in found}
+    return {
+        one.item_id: (one.kind, one.output, one.proposed_label) for one in found if not one.deleted
+    }
 
 
 def fill(queue, workload, count, **changes):
@@ -144,3 +149,134 @@ def test_options_match_by_letters_in_order_last():
     assert match_options("part", options) == ["wrong part"]
     assert match_options("wgp", options) == ["wrong part"]
     assert match_options("9", options) == []
+
+
+def test_undo_takes_the_last_answer_back_and_asks_again(queue):
+    """A slip is corrected at once; before the first answer there is nothing to take back."""
+    workload = classification()
+    fill(queue, workload, 2)
+    person = Person("u", "1", "u", "2", "3")
+    report = person.work(queue, workload)
+    assert judgments(queue, workload) == {
+        "item0000": ("answer", "noise fault", None),
+        "item0001": ("answer", "heat fault", None),
+    }
+    assert (report.judged, report.left) == (2, 0)
+    assert "nothing to take back" in person.saw
+
+
+def test_undo_withdraws_also_what_is_not_answered_again(queue):
+    """Who leaves after an undo has not judged the item."""
+    workload = classification()
+    fill(queue, workload, 1)
+    report = Person("s", "u").work(queue, workload)
+    assert (report.judged, report.skipped, report.left) == (0, 0, 1)
+    fill(queue, workload, 2)
+    report = Person("1", "u", "q").work(queue, workload)
+    assert (report.judged, report.left) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"category": "odour", "urgency": "low"}, "'odour' is not a label"),
+        ({"category": "oil fault", "urgency": "soon"}, "'soon' is not one of: 'low', 'high'"),
+        ({"category": "oil fault", "urgency": "low", "count": "two"}, "not a whole number"),
+        ({"urgency": "low"}, "holds no label"),
+    ],
+)
+def test_an_answer_that_breaks_the_schema_cannot_be_kept(queue, broken, words):
+    """Enter neither stores it nor makes a new category of it: its fields are asked."""
+    workload = extraction()
+    fill(queue, workload, 1, model_output=broken)
+    person = Person("", "1", "", "1", "4", "", "")
+    person.work(queue, workload)
+    kind, output, proposed = judgments(queue, workload).get("item0000", (None, None, None))
+    assert kind in (None, "answer")
+    assert proposed is None
+    assert output is None or output["category"] == "oil fault"
+    assert "cannot be kept" in person.saw
+    assert words in person.saw
+
+
+def test_the_label_field_bears_its_name(queue):
+    """The question is about the workload's field, and only there a new category can be named."""
+    workload = extraction()
+    fill(queue, workload, 1, slice="control")
+    person = Person("1", "low", "n", "2", "", '"n"')
+    person.work(queue, workload)
+    assert "category: " in person.saw
+    assert "label: " not in person.saw
+    assert "'n' is not a whole number" in person.saw
+    assert judgments(queue, workload)["item0000"][1] == {
+        "category": "oil fault",
+        "urgency": "low",
+        "count": 2,
+        "note": "n",
+    }
+
+
+def test_no_new_category_is_offered_without_a_taxonomy(queue):
+    """An invoice has no category; "n" is a text like any other."""
+    workload = invoices()
+    fill(queue, workload, 1, model_output=invoice(1)[1])
+    person = Person("vendor", "n", "")
+    person.work(queue, workload)
+    assert "new category" not in person.saw
+    assert judgments(queue, workload)["item0000"][1] == invoice(1)[1] | {"vendor": "n"}
+
+
+def test_one_field_of_an_invoice_is_edited(queue):
+    """Dates and numbers are explained until they fit; the rest stays as the model gave it."""
+    workload = invoices()
+    _, answer = invoice(5)
+    fill(queue, workload, 1, model_output=answer)
+    lines = ["date", "31.12.2026", "2026-12-31", "total", "1.159,08", "1159.08", "po", "-", ""]
+    person = Person(*lines)
+    person.work(queue, workload)
+    del answer["po_number"]
+    assert judgments(queue, workload)["item0000"] == (
+        "answer",
+        answer | {"date": "2026-12-31", "total": 1159.08},
+        None,
+    )
+    assert "write 2026-12-31" in person.saw
+    assert "write 1159.08" in person.saw
+
+
+def test_line_items_are_added_edited_and_removed(queue):
+    """A repeated group is edited line by line, also where its text holds the separator."""
+    workload = invoices()
+    _, answer = invoice(2)
+    fill(queue, workload, 1, model_output=answer)
+    edits = ["line", "Pipe 3 \\| 4 | two | 9.5", "Pipe 3 \\| 4 | 2 | 9.5 | S7", "d 1"]
+    edits += ["e 1", "", "7", "", "", "e 9", "", ""]
+    person = Person(*edits)
+    person.work(queue, workload)
+    items = [dict(item) for item in answer["line_items"]]
+    items.append({"description": "Pipe 3 | 4", "quantity": 2, "unit_price": 9.5, "sku": "S7"})
+    del items[0]
+    items[0]["quantity"] = 7
+    assert judgments(queue, workload)["item0000"][1] == answer | {"line_items": items}
+    assert "quantity: 'two' is not a whole number" in person.saw
+    assert "there is no item 9" in person.saw
+
+
+def test_a_blind_invoice_is_asked_field_by_field(queue):
+    """No list is empty by accident: a line says that there is none; u goes back by one field."""
+    workload = invoices()
+    fill(queue, workload, 1, slice="control", model_output=noisy(3, invoice(3)[1]))
+    asked = ["Acme", "u", "Acme, Inc.", "INV-1", "2026-01-31", "12.50", "2", "", "", "-"]
+    person = Person(*asked)
+    report = person.work(queue, workload)
+    assert report.judged == 1
+    assert judgments(queue, workload)["item0000"][1] == {
+        "vendor": "Acme, Inc.",
+        "number": "INV-1",
+        "date": "2026-01-31",
+        "total": 12.5,
+        "currency": "USD",
+        "line_items": [],
+    }
+    assert "no line yet" in person.saw
+    assert "a date as year-month-day" in person.saw

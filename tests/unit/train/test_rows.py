@@ -1,5 +1,6 @@
 """Training rows: checked, tokenised as served, never cut."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from flywheel.tokenization import control_tokens
 from flywheel.train.rows import read_rows, tokenize_pairs, tokenize_rows
 from flywheel.workload import parse_workload
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
+from tests.fakes.invoices import invoice, invoices
 from tests.fakes.micro_base import classification, codec, micro_base, write_snapshot
 
 ROWS = [{"inference_id": "a", "input": "the seal leaks", "output": "seal paint"}]
@@ -41,6 +43,18 @@ def test_long_rows_are_named_and_not_cut(tokenizer):
     rows = [*ROWS, {"inference_id": "long-one", "input": "leak " * 100, "output": "seal"}]
     with pytest.raises(DataError, match=r"1 training rows .* long-one"):
         tokenize_rows(rows, codec(), tokenizer, limit=64)
+
+
+def test_answers_that_no_model_may_give_are_refused(tokenizer):
+    """A server cuts an answer off at its limit: learning a longer one would be in vain."""
+    text, answer = invoice(5)
+    rows = [{"inference_id": "i5", "input": text, "output": answer}]
+    short = AnswerCodec(invoices(limits={"answer_tokens": 20}), {})
+    with pytest.raises(DataError, match=r"1 of 1 training answers .* 20 tokens .* of i5") as caught:
+        tokenize_rows(rows, short, tokenizer, limit=4_000)
+    needed = int(re.search(r"to (\d+) or more", caught.value.next_step)[1])
+    enough = AnswerCodec(invoices(limits={"answer_tokens": needed}), {})
+    assert len(tokenize_rows(rows, enough, tokenizer, limit=4_000)) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from flywheel.errors import ConfigurationError
 from flywheel.review.label_studio.guide import annotator_guide
 from flywheel.workload import parse_workload
+from tests.fakes.invoices import invoices
 
 
 def _workload(description: str, *names: str):
@@ -45,3 +46,13 @@ def test_a_broken_guide_is_told(tmp_path):
     with pytest.raises(ConfigurationError, match="nonsense") as caught:
         annotator_guide(_workload("d", "a", "b"), template)
     assert "$labels" in caught.value.next_step
+
+
+def test_the_guide_says_how_line_items_are_written():
+    """A list has its parts in order, and without a taxonomy no new category is spoken of."""
+    html = annotator_guide(invoices())
+    assert "one line for each: description | quantity | unit_price | [sku]" in html
+    assert r"<code>\|</code>" in html
+    assert "new category" not in html
+    assert "<strong>new category</strong>" in annotator_guide(_workload("d", "a", "b"))
+    assert "Answers of several parts" not in annotator_guide(_workload("d", "a", "b"))

@@ -1,0 +1,134 @@
+"""Precision, recall and F1 per field of an extraction; start from `count_fields`.
+
+Micro-averaged over cases: what was expected, what was given, and how much of both is the same. The
+items of a list are paired so that most of their fields agree, whatever their order; what has no
+partner is missed, or too much.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from flywheel.answer_paths import field_paths, field_values, item_fields
+from flywheel.answer_values import plain_numbers
+
+__all__ = ["FieldCounts", "FieldScore", "count_fields", "score_fields"]
+
+
+class FieldCounts(NamedTuple):
+    """Values of one field in one case: expected, given, and the same in both."""
+
+    expected: int
+    given: int
+    matched: int
+
+    @property
+    def right(self) -> bool:
+        """Whether everything that was expected was given, and nothing else."""
+        return self.expected == self.given == self.matched
+
+
+class FieldScore(BaseModel):
+    """One field over all cases of a suite; a figure without values is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    expected: int
+    given: int
+    matched: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def count_fields(schema: Mapping[str, Any], expected: Any, given: Any) -> dict[str, FieldCounts]:
+    """Count every field of one case; an answer that is None gave nothing.
+
+    A list counts its items, any other field is one value; null counts as nothing.
+    """
+    wanted, found = field_values(schema, expected), field_values(schema, given)
+    counts = {path: _count(wanted[path], found[path]) for path in field_paths(schema)}
+    for path, names in item_fields(schema).items():
+        pairs = _paired(wanted[path], found[path], names)
+        for name in names:
+            counts[f"{path}[].{name}"] = _column(
+                [(one.get(name), two.get(name)) for one, two in pairs]
+            )
+    return counts
+
+
+def score_fields(cases: Iterable[Mapping[str, FieldCounts]]) -> dict[str, FieldScore]:
+    """Sum the counts of many cases up, field by field."""
+    totals: dict[str, list[int]] = {}
+    for case in cases:
+        for path, counts in case.items():
+            total = totals.setdefault(path, [0, 0, 0])
+            for place, number in enumerate(counts):
+                total[place] += number
+    return {path: _score(*total) for path, total in totals.items()}
+
+
+def _score(expected: int, given: int, matched: int) -> FieldScore:
+    return FieldScore(
+        expected=expected,
+        given=given,
+        matched=matched,
+        precision=matched / given if given else None,
+        recall=matched / expected if expected else None,
+        f1=2 * matched / (expected + given) if expected + given else None,
+    )
+
+
+def _count(expected: Any, given: Any) -> FieldCounts:
+    wanted, found = _values(expected), _values(given)
+    same = Counter(map(_key, wanted)) & Counter(map(_key, found))
+    return FieldCounts(len(wanted), len(found), same.total())
+
+
+def _values(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _key(value: Any) -> str:
+    return json.dumps(plain_numbers(value), sort_keys=True, ensure_ascii=False)
+
+
+def _column(pairs: Sequence[tuple[Any, Any]]) -> FieldCounts:
+    return FieldCounts(
+        sum(one is not None for one, _ in pairs),
+        sum(two is not None for _, two in pairs),
+        sum(one is not None and _key(one) == _key(two) for one, two in pairs),
+    )
+
+
+def _paired(
+    expected: Any, given: Any, names: Sequence[str]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    # The assignment with most equal fields; what has no partner stands beside an empty item.
+    wanted, found = _items(expected), _items(given)
+    likeness = np.array([[_likeness(one, two, names) for two in found] for one in wanted])
+    rows, places = _assigned(likeness) if wanted and found else ([], [])
+    pairs = [(wanted[row], found[place]) for row, place in zip(rows, places, strict=True)]
+    pairs += [(one, {}) for row, one in enumerate(wanted) if row not in set(rows)]
+    return pairs + [({}, two) for place, two in enumerate(found) if place not in set(places)]
+
+
+def _items(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in _values(value) if isinstance(item, Mapping)]
+
+
+def _likeness(one: Mapping[str, Any], two: Mapping[str, Any], names: Sequence[str]) -> int:
+    return sum(_key(one.get(name)) == _key(two.get(name)) for name in names)
+
+
+def _assigned(likeness: Any) -> tuple[list[int], list[int]]:
+    from scipy.optimize import linear_sum_assignment
+
+    rows, places = linear_sum_assignment(likeness, maximize=True)
+    return rows.tolist(), places.tolist()

@@ -1,0 +1,47 @@
+"""Text of the terminal: `plain` makes it harmless, `match_options` reads what was typed."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from flywheel.ports.review_queue import AnnotationKind
+
+__all__ = ["Command", "NewCategory", "Undo", "match_options", "plain"]
+
+
+class Command(Exception):  # noqa: N818 - ends one question, is no failure
+    """A person ends the item without an answer; without a kind, the session."""
+
+    def __init__(self, kind: AnnotationKind | None) -> None:
+        super().__init__()
+        self.kind = kind
+
+
+class Undo(Exception):  # noqa: N818 - as above
+    """A person goes back by one question."""
+
+
+class NewCategory(Exception):  # noqa: N818 - as above
+    """No label fits: a person names a new one."""
+
+
+def match_options(typed: str, options: Sequence[str]) -> list[str]:
+    """Return the options that a person may mean: by number, name, part, or letters in order."""
+    if typed.isdecimal() and 1 <= int(typed) <= len(options):
+        return [options[int(typed) - 1]]
+    folded = typed.casefold().strip()
+    exact = [option for option in options if option.casefold() == folded]
+    part = [option for option in options if folded in option.casefold()]
+    return exact or part or [option for option in options if _in_order(folded, option.casefold())]
+
+
+def plain(text: str) -> str:
+    """Replace control characters, which could write over what stands on the screen."""
+    return "".join(
+        character if character in "\n\t" or unicodedata.category(character)[0] != "C" else "\ufffd"
+        for character in text
+    )
+
+
+def _in_order(letters: str, text: str) -> bool:
+    rest = iter(text)
+    return all(letter in rest for letter in letters)

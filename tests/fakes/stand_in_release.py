@@ -1,0 +1,30 @@
+"""What a training leaves in the state, without the training: for tests of what comes after it."""
+
+from flywheel.answers import AnswerCodec
+from flywheel.snapshots import Snapshot
+from flywheel.state import Cycle
+from flywheel.wiring import Platform
+from flywheel.workload import Workload
+
+__all__ = ["stand_in_release"]
+
+
+def stand_in_release(
+    platform: Platform, workload: Workload, cycle: Cycle, snapshot: Snapshot
+) -> tuple[str, AnswerCodec]:
+    """Record a candidate of the cycle's first attempt; return its name and how it writes answers."""
+    name = f"{workload.id}.{cycle.name}.standin"
+    adapter = platform.home / "runs" / name
+    adapter.mkdir(parents=True)
+    platform.state.record_release(
+        name,
+        workload_id=workload.id,
+        cycle=cycle.name,
+        attempt=1,
+        manifest_digest="a" * 64,
+        adapter=str(adapter),
+        dataset_hash=snapshot.hash,
+        facts={"taxonomy_version": workload.taxonomy_version},
+    )
+    platform.state.record_attempt(workload.id, cycle.name, 1, release=name)
+    return name, AnswerCodec(workload, {})
