@@ -49,7 +49,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             dg.AssetCheckSpec(
                 "people_agree",
                 asset=asset_key(workload, "corrections"),
-                description="Warns when Krippendorff's alpha over the items drawn for two people is below "
+                description="Warns when Krippendorff's alpha over the items drawn for two people, 20 at least, is below "
                 f"{_GOOD_ALPHA}: the labels or the guide may be unclear.",
             )
         ],
@@ -112,7 +112,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             check_results=[
                 dg.AssetCheckResult(
                     check_name="people_agree",
-                    passed=overall.alpha is not None and overall.alpha >= _GOOD_ALPHA,
+                    passed=not overall.is_below(_GOOD_ALPHA),
                     severity=dg.AssetCheckSeverity.WARN,
                     metadata={"alpha": alpha, "floor": _GOOD_ALPHA, "items": overall.items},
                     description=overall.reason or None,

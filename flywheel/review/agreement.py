@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 _PAIR = 2
+# On ten items whose labels differ, a single dispute moves alpha by a tenth.
+_FEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Agreement:
     items: int
     judgments: int
     reason: str = ""
+
+    def is_below(self, floor: float) -> bool:
+        """Say whether alpha is lower, on enough items that one dispute does not decide it."""
+        return self.alpha is not None and self.items >= _FEWEST and self.alpha < floor
 
 
 @dataclass(frozen=True)

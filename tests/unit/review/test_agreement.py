@@ -35,6 +35,15 @@ def test_undefined_alpha_is_no_number(units, reason):
     assert reason in found.reason
 
 
+def test_few_items_give_no_low_agreement():
+    """One dispute among a handful of items is no sign of unclear labels; among twenty it may be."""
+    pairs = [["a", "a"], ["b", "b"], ["a", "b"]]
+    assert not krippendorff_alpha(pairs).is_below(0.667)
+    assert krippendorff_alpha(pairs * 7).is_below(0.667)
+    assert not krippendorff_alpha([["a", "a"], ["b", "b"]] * 10).is_below(0.667)
+    assert not krippendorff_alpha([]).is_below(0.667)
+
+
 def test_batch_report_counts_people_answers_and_edits(lake, queue):
     """Who answered, what is missing, what was kept and how far people agree."""
     workload = classification(review={"budget": 60, "overlap": 1.0})
