@@ -19,6 +19,7 @@ from flywheel.review.windows import (
     ReviewWindow,
     disowning_window,
     frontier_of,
+    last_positions,
     next_number,
     plan_window,
     previous_period_start,
@@ -36,6 +37,7 @@ _DAY = 86_400_000_000
 _ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo")
 _STEPS = (-9000.0, -10.0, -0.2, 0.2, 10.0, 200.0, 1500.0)  # days
 _TICKS_THAT_COUNT = 20
+_LOG = "log/0"  # one partition
 _LATE, _WRONG_CLOCK = 0.02, 0.003  # shares of the answers
 
 
@@ -44,7 +46,7 @@ class World:
     """What happens to a workload in two years.
 
     ``event`` and ``landed`` are the stamps of the answers, ``visible`` the true moments from which
-    they can be read; ``offset`` is how far the platform's clock is wrong on each day, ``budget``
+    they can be read, ``position`` their place in the log; ``offset`` is how far the platform's clock is wrong on each day, ``budget``
     the budget that the owner has set, ``ticks`` the days on which sampling runs, and ``pushes``
     those on which somebody pushes that many judgments by hand.
     """
@@ -54,6 +56,7 @@ class World:
     event: Times
     landed: Times
     visible: Times
+    position: Times
     offset: Times
     budget: npt.NDArray[np.int64]
     ticks: npt.NDArray[np.bool_]
@@ -119,6 +122,7 @@ def make_world(seed: int, *, steps: bool = True, wrong_clocks: bool = True) -> W
         event=event + base,
         landed=landed + base,
         visible=visible + base,
+        position=np.argsort(np.argsort(visible, kind="stable"), kind="stable"),
         offset=offset,
         budget=budget,
         ticks=ticks,
@@ -223,7 +227,7 @@ class _WindowsPlayer(_Player):
             return None
         until = start_of_day(now)
         start = max(start_of_day(_moment(times[ignored])), previous_period_start(workload, until))
-        return Frontier(start, None, start)
+        return Frontier(start, None, start, last_positions(self.played.windows))
 
     def _push(self, workload: Workload, day: int, now: datetime) -> None:
         start = max(now - timedelta(days=7), period_start(workload.cadence, now, workload.timezone))
@@ -244,15 +248,15 @@ class _WindowsPlayer(_Player):
         budget: int,
         frontier: Frontier,
     ) -> None:
-        now, landed, seen = _micro(self.now(day)), self.world.landed, self.seen(day)
-        through = landed[seen & (landed <= now)].max(initial=0)
+        seen, position = self.seen(day), self.world.position
+        through = int(position[seen].max(initial=-1))
         frame_start = frontier.end
         if not self.played.windows:
             frame_start = min(start, previous_period_start(workload, end))
-        frame = seen & (self.moment < _micro(end)) & ((landed <= through) | (landed > now))
+        frame = seen & (self.moment < _micro(end))
         late = np.zeros_like(frame)
-        if frontier.landed_through is not None:
-            late = (landed > _micro(frontier.landed_through)) & (landed <= now)
+        if frontier.positions is not None:
+            late = position > frontier.positions[_LOG]
         frame &= (self.moment >= _micro(frame_start)) | late
         self.played.frames += frame
         if budget and frame.any():
@@ -264,7 +268,8 @@ class _WindowsPlayer(_Player):
                 start=start,
                 end=end,
                 frame_start=frame_start,
-                landed_through=_moment(int(through)),
+                landed_through=None,
+                positions={_LOG: through},
                 budget=budget,
                 answers=int(frame.sum()),
                 reason="",
@@ -276,12 +281,13 @@ class _WindowsPlayer(_Player):
     def result(self) -> Played:
         played = super().result()
         reached = frontier_of(played.windows, self.now(_DAYS - 1))
-        if reached is not None and reached.landed_through is not None:
-            # What landed while the platform's clock was wrong is placed by a wrong stamp.
-            due = self.seen(_DAYS - 1) & (self.world.landed == self.world.visible)
-            due &= self.moment >= _micro(min(w.frame_start for w in played.windows))
+        if reached is not None and reached.positions is not None:
+            due = self.seen(_DAYS - 1) & (self.world.position <= reached.positions[_LOG])
+            # What the first window saw and what is older than its frame is history.
+            first = (played.windows[0].positions or {})[_LOG]
+            oldest = _micro(min(w.frame_start for w in played.windows))
+            due &= (self.moment >= oldest) | (self.world.position > first)
             due &= self.moment < _micro(reached.end)
-            due &= self.world.landed <= _micro(reached.landed_through)
             played.unseen = int((due & (played.frames == 0)).sum())
         return played
 

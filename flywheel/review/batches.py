@@ -33,6 +33,7 @@ from flywheel.review.windows import (
     batch_name,
     disowning_window,
     frontier_of,
+    last_positions,
     next_number,
     paced_budget,
     plan_window,
@@ -135,7 +136,7 @@ class Sampler:
         batches = self._finish()
         while True:
             windows = self._windows()
-            frontier = frontier_of(windows, self.now) or self._first_frontier()
+            frontier = frontier_of(windows, self.now) or self._first_frontier(windows)
             plan = None if frontier is None else self._plan(frontier)
             if frontier is None or plan is None:
                 return SamplingReport(batches)
@@ -195,15 +196,16 @@ class Sampler:
         if cut_off is None:
             return []
         before = frontier_of([w for w in windows if w is not cut_off], self.now)
-        return [self._ask(cut_off, self._candidates(cut_off, before))]
+        earlier = [window for window in windows if window is not cut_off]
+        return [self._ask(cut_off, self._candidates(cut_off, before, earlier))]
 
-    def _first_frontier(self) -> Frontier | None:
+    def _first_frontier(self, windows: Sequence[ReviewWindow]) -> Frontier | None:
         began = traffic_start(self.lake, self.workload.id)
         if began is None:
             return None
         oldest = previous_period_start(self.workload, start_of_day(self.now))
         start = max(start_of_day(began), oldest)
-        return Frontier(start, None, start)
+        return Frontier(start, None, start, last_positions(windows))
 
     def _plan(self, frontier: Frontier) -> WindowPlan | None:
         return plan_window(
@@ -237,7 +239,7 @@ class Sampler:
             drawn_at=self.now,
             number=next_number(windows),
         )
-        candidates = self._candidates(window, frontier)
+        candidates = self._candidates(window, frontier, windows)
         if named and not candidates:
             return self._unasked(
                 replace(plan, reason="no answer of this window can be asked about")
@@ -252,14 +254,20 @@ class Sampler:
         # The first window takes in what came earlier as well, but no older history.
         return min(plan.start, previous_period_start(self.workload, plan.end))
 
-    def _candidates(self, window: ReviewWindow, frontier: Frontier | None) -> list[Candidate]:
+    def _candidates(
+        self,
+        window: ReviewWindow,
+        frontier: Frontier | None,
+        windows: Sequence[ReviewWindow],
+    ) -> list[Candidate]:
         late = _takes_late_answers(window, frontier)
+        positions = last_positions(windows) if frontier is None else late and late.positions
         found = read_candidates(
             self.lake,
             self.workload.id,
             window,
             late_after=None if late is None else late.landed_through,
-            positions_after=None if late is None else late.positions,
+            positions_after=positions,
             answering=self.answering,
             complaints_expire=self.workload.review.complaints_expire,
         )
