@@ -261,7 +261,9 @@ class Sampler:
         windows: Sequence[ReviewWindow],
     ) -> list[Candidate]:
         late = _takes_late_answers(window, frontier)
-        positions = last_positions(windows) if frontier is None else late and late.positions
+        positions = None if late is None else late.positions
+        if frontier is None:
+            positions = last_positions(windows)
         found = read_candidates(
             self.lake,
             self.workload.id,
