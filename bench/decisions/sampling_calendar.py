@@ -19,6 +19,7 @@ from flywheel.review.windows import (
     ReviewWindow,
     disowning_window,
     frontier_of,
+    last_positions,
     next_number,
     plan_window,
     previous_period_start,
@@ -30,6 +31,7 @@ __all__ = ["Played", "Rule", "play"]
 
 Rule = Literal["windows", "before"]
 _TICKS_THAT_COUNT = 20
+_LOG = "log/0"  # one partition
 
 
 @dataclass
@@ -142,7 +144,7 @@ class _WindowsPlayer(_Player):
             return None
         until = start_of_day(now)
         start = max(start_of_day(_moment(times[ignored])), previous_period_start(workload, until))
-        return Frontier(start, None, start)
+        return Frontier(start, None, start, last_positions(self.played.windows))
 
     def _push(self, workload: Workload, day: int, now: datetime) -> None:
         start = max(now - timedelta(days=7), period_start(workload.cadence, now, workload.timezone))
@@ -163,15 +165,15 @@ class _WindowsPlayer(_Player):
         budget: int,
         frontier: Frontier,
     ) -> None:
-        now, landed, seen = _micro(self.now(day)), self.world.landed, self.seen(day)
-        through = landed[seen & (landed <= now)].max(initial=0)
+        seen, position = self.seen(day), self.world.position
+        through = int(position[seen].max(initial=-1))
         frame_start = frontier.end
         if not self.played.windows:
             frame_start = min(start, previous_period_start(workload, end))
-        frame = seen & (self.moment < _micro(end)) & ((landed <= through) | (landed > now))
+        frame = seen & (self.moment < _micro(end))
         late = np.zeros_like(frame)
-        if frontier.landed_through is not None:
-            late = (landed > _micro(frontier.landed_through)) & (landed <= now)
+        if frontier.positions is not None:
+            late = position > frontier.positions[_LOG]
         frame &= (self.moment >= _micro(frame_start)) | late
         self.played.frames += frame
         if budget and frame.any():
@@ -183,7 +185,8 @@ class _WindowsPlayer(_Player):
                 start=start,
                 end=end,
                 frame_start=frame_start,
-                landed_through=_moment(int(through)),
+                landed_through=None,
+                positions={_LOG: through},
                 budget=budget,
                 answers=int(frame.sum()),
                 reason="",
@@ -195,12 +198,13 @@ class _WindowsPlayer(_Player):
     def result(self) -> Played:
         played = super().result()
         reached = frontier_of(played.windows, self.now(DAYS - 1))
-        if reached is not None and reached.landed_through is not None:
-            # What landed while the platform's clock was wrong is placed by a wrong stamp.
-            due = self.seen(DAYS - 1) & (self.world.landed == self.world.visible)
-            due &= self.moment >= _micro(min(w.frame_start for w in played.windows))
+        if reached is not None and reached.positions is not None:
+            due = self.seen(DAYS - 1) & (self.world.position <= reached.positions[_LOG])
+            # What the first window saw and what is older than its frame is history.
+            first = (played.windows[0].positions or {})[_LOG]
+            oldest = _micro(min(w.frame_start for w in played.windows))
+            due &= (self.moment >= oldest) | (self.world.position > first)
             due &= self.moment < _micro(reached.end)
-            due &= self.world.landed <= _micro(reached.landed_through)
             played.unseen = int((due & (played.frames == 0)).sum())
         return played
 

@@ -28,7 +28,7 @@ class World:
     """What happens to a workload in two years.
 
     ``event`` and ``landed`` are the stamps of the answers, ``visible`` the true moments from which
-    they can be read; ``offset`` is how far the platform's clock is wrong on each day, ``budget``
+    they can be read, ``position`` their place in the log; ``offset`` is how far the platform's clock is wrong on each day, ``budget``
     the budget that the owner has set, ``ticks`` the days on which sampling runs, and ``pushes``
     those on which somebody pushes that many judgments by hand.
     """
@@ -38,6 +38,7 @@ class World:
     event: Times
     landed: Times
     visible: Times
+    position: Times
     offset: Times
     budget: npt.NDArray[np.int64]
     ticks: npt.NDArray[np.bool_]
@@ -90,6 +91,7 @@ def make_world(seed: int, *, steps: bool = True, wrong_clocks: bool = True) -> W
         event=event + base,
         landed=landed + base,
         visible=visible + base,
+        position=np.argsort(np.argsort(visible, kind="stable"), kind="stable"),
         offset=offset,
         budget=budget,
         ticks=ticks,

@@ -43,6 +43,7 @@ def decide_gate(
     *,
     new_label_ids: Collection[str] = (),
     notes: Sequence[str] = (),
+    most_to_collect: int | None = None,
     measured_at: datetime,
 ) -> GateReport:
     """Judge the arm ``candidate`` against the arm ``champion`` over all suites.
@@ -53,6 +54,7 @@ def decide_gate(
         cases: every case of every arm; other arms are summed up and decide nothing.
         new_label_ids: labels that came after the champion was trained: reported by themselves,
             left out of the comparisons.
+        most_to_collect: cases that a directed review may ask; None: any number.
         notes: what a reader must know besides, such as an arm that could not be measured.
         measured_at: stamped on the report.
 
@@ -63,6 +65,13 @@ def decide_gate(
     first = subject.champion == BASE_RELEASE
     evidence = collect_evidence(cases, first=first, new_label_ids=new_label_ids)
     checks, more_notes = decide_checks(rules, evidence)
+    collect = _cases_to_collect(rules, evidence, checks)
+    if collect is not None and most_to_collect is not None and collect > most_to_collect:
+        more_notes.append(
+            f"nobody is asked the {collect} cases: a whole period's budget pays for "
+            f"{most_to_collect} judgments (review.budget)"
+        )
+        collect = None
     outcome = overall_outcome(checks)
     return GateReport(
         subject=subject,
@@ -77,7 +86,7 @@ def decide_gate(
         arms=_sum_up(cases),
         measured_at=measured_at,
         look=1 if evidence.directed is None else 2,
-        cases_to_collect=_cases_to_collect(rules, evidence, checks),
+        cases_to_collect=collect,
     )
 
 

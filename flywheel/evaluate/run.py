@@ -107,6 +107,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         cases,
         new_label_ids=_new_label_ids(state, workload, subject.champion),
         notes=[*notes, calibration.summary],
+        # A cycle does not wait for what no period can pay for.
+        most_to_collect=workload.review.budget,
         measured_at=state.clock.now(),
     )
     keep = {"workload_id": workload.id, "cycle": cycle, "attempt": attempt}

@@ -16,7 +16,13 @@ from flywheel.review.batch_report import BatchReport
 from flywheel.review.candidates import Candidate, read_candidates
 from flywheel.review.sent_items import judgments_left_in, read_batch
 from flywheel.review.strategies import calibrated_margin
-from flywheel.review.windows import Frontier, ReviewWindow, WindowPlan, batch_name
+from flywheel.review.windows import (
+    Frontier,
+    ReviewWindow,
+    WindowPlan,
+    batch_name,
+    last_positions,
+)
 from flywheel.workload import Workload
 
 __all__ = ["BatchMaker"]
@@ -37,15 +43,23 @@ class BatchMaker:
         """Return the judgments that a period, by name, can still ask for."""
         return judgments_left_in(self.lake, self.workload, period)
 
-    def candidates(self, window: ReviewWindow, frontier: Frontier | None) -> list[Candidate]:
+    def candidates(
+        self,
+        window: ReviewWindow,
+        frontier: Frontier | None,
+        earlier: Sequence[ReviewWindow],
+    ) -> list[Candidate]:
         """Read the answers that a window may ask about, their confidence calibrated."""
         late = _takes_late_answers(window, frontier)
+        positions = None if late is None else late.positions
+        if frontier is None:
+            positions = last_positions(earlier)
         found = read_candidates(
             self.lake,
             self.workload.id,
             window,
             late_after=None if late is None else late.landed_through,
-            positions_after=None if late is None else late.positions,
+            positions_after=positions,
             answering=self.answering,
             complaints_expire=self.workload.review.complaints_expire,
         )

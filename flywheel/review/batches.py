@@ -30,6 +30,7 @@ from flywheel.review.windows import (
     batch_name,
     disowning_window,
     frontier_of,
+    last_positions,
     next_number,
     paced_budget,
     plan_window,
@@ -131,7 +132,7 @@ class Sampler:
         batches = self._finish()
         while True:
             windows = self._windows()
-            frontier = frontier_of(windows, self.now) or self._first_frontier()
+            frontier = frontier_of(windows, self.now) or self._first_frontier(windows)
             plan = None if frontier is None else self._plan(frontier)
             if frontier is None or plan is None:
                 return SamplingReport(batches)
@@ -188,15 +189,16 @@ class Sampler:
         if cut_off is None:
             return []
         before = frontier_of([w for w in windows if w is not cut_off], self.now)
-        return [self.batch.ask(cut_off, self.batch.candidates(cut_off, before))]
+        earlier = [window for window in windows if window is not cut_off]
+        return [self.batch.ask(cut_off, self.batch.candidates(cut_off, before, earlier))]
 
-    def _first_frontier(self) -> Frontier | None:
+    def _first_frontier(self, windows: Sequence[ReviewWindow]) -> Frontier | None:
         began = traffic_start(self.lake, self.workload.id)
         if began is None:
             return None
         oldest = previous_period_start(self.workload, start_of_day(self.now))
         start = max(start_of_day(began), oldest)
-        return Frontier(start, None, start)
+        return Frontier(start, None, start, last_positions(windows))
 
     def _plan(self, frontier: Frontier) -> WindowPlan | None:
         return plan_window(
@@ -230,7 +232,7 @@ class Sampler:
             drawn_at=self.now,
             number=next_number(windows),
         )
-        candidates = self.batch.candidates(window, frontier)
+        candidates = self.batch.candidates(window, frontier, windows)
         if named and not candidates:
             return self.batch.unasked(
                 replace(plan, reason="no answer of this window can be asked about")

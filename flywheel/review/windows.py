@@ -21,6 +21,7 @@ __all__ = [
     "batch_name",
     "disowning_window",
     "frontier_of",
+    "last_positions",
     "next_number",
     "paced_budget",
     "plan_window",
@@ -159,6 +160,14 @@ def frontier_of(windows: Sequence[ReviewWindow], now: datetime) -> Frontier | No
         # Each window saw all that the ones drawn before it did.
         positions=reached[-1].positions,
     )
+
+
+def last_positions(windows: Sequence[ReviewWindow]) -> Mapping[str, int] | None:
+    """Return the positions that the newest window saw, also where its clock was wrong.
+
+    Where no window is valid, by a clock that is far behind, they tell what no window has seen.
+    """
+    return windows[-1].positions if windows else None
 
 
 def plan_window(

@@ -101,6 +101,13 @@ def test_inconclusive_says_how_many_more_cases_would_decide():
     assert suites == ["golden+directed", "golden", "directed"]
 
 
+def test_cases_beyond_a_budget_are_not_waited_for():
+    """What no period can pay for is said, and asked of nobody."""
+    report = judge(pairs(80, 10, 10), most_to_collect=400)
+    assert (report.outcome, report.cases_to_collect) == ("inconclusive", None)
+    assert "a whole period's budget pays for 400" in report.notes[-1]
+
+
 def test_no_second_look_asks_for_control_items():
     """Where a second look is switched off, the next attempt is what more cases help."""
     report = judge(pairs(80, 10, 10), with_rules(judgment_days=0))

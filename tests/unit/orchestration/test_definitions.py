@@ -22,7 +22,7 @@ def built(repository):
 def test_asset_keys_carry_the_workload(built):
     """Each workload has the same assets under its own id."""
     names = {"profiles", "drift", "trigger", "review_items", "corrections"}
-    names |= {"dataset", "adapter", "gate", "release"}
+    names |= {"dataset", "adapter", "gate", "directed_items", "release"}
     keys = {key.to_user_string() for key in built.resolve_asset_graph().get_all_asset_keys()}
 
     expected = {f"{w}/{name}" for w in ("defect_reports", "second_line") for name in names}
@@ -45,7 +45,7 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
     assert jobs == {"landing_job", "maintenance_job"} | {
         f"{w}_{kind}_job"
         for w in ("defect_reports", "second_line")
-        for kind in ("sample", "observe", "review", "cycle", "release")
+        for kind in ("sample", "observe", "review", "cycle", "gate", "directed", "release")
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "new_events_sensor",
