@@ -148,7 +148,10 @@ def _notes(report: ImportReport, time: datetime) -> list[str]:
             "Dead letters: `flywheel ingest`, then `flywheel dlq groups`; repair them with "
             "`flywheel dlq export` and `flywheel dlq replay --file`."
         )
-    notes.append("Land them with `flywheel ingest`." if report.events else "Nothing new to land.")
+    if report.events:
+        notes.append("Land them with `flywheel ingest`.")
+    elif not report.unreadable:
+        notes.append("Nothing new to land.")
     return notes
 
 

@@ -8,6 +8,7 @@ replayed.
 import base64
 import binascii
 import hashlib
+from datetime import datetime
 
 import msgspec
 
@@ -25,7 +26,7 @@ class SetAsideLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``line`` is its text, ``line_base64`` its bytes where they are no text; of a line that is too
     large for the log only the beginning is there. ``subject_id`` is the hashed person, where the
-    line could be read so far, so that an erasure finds it.
+    line could be read so far, so that an erasure finds it; the last ones are the import's options.
     """
 
     reason: str
@@ -38,6 +39,9 @@ class SetAsideLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     line_base64: str | None = None
     subject_id: str | None = None
     format_name: str | None = None
+    subject_path: str | None = None
+    zone: str = "UTC"
+    time: datetime | None = None
 
     @property
     def content(self) -> bytes:

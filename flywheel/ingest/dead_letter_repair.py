@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from flywheel.errors import DataError, EventError
+from flywheel.events.foreign import FORMATS
 from flywheel.events.reasons import Reason
 from flywheel.events.set_aside import SetAsideLine, decode_set_aside, encode_set_aside
 from flywheel.ingest.deadletters import DeadLetterId
@@ -43,7 +45,7 @@ class Repairs:
         self._hash_key = hash_key
         self._now = now
         self._repaired = repaired or {}
-        self._makers: dict[tuple[str, str, str | None], EventMaker] = {}
+        self._makers: dict[tuple[object, ...], EventMaker] = {}
 
     def __call__(self, letter: str, value: bytes) -> bytes:
         """Return the value to be decoded for the letter of this id."""
@@ -55,7 +57,9 @@ class Repairs:
 
     def _read_again(self, line: SetAsideLine, content: bytes) -> bytes:
         workload = self._workloads.get(line.workload_id)
-        if workload is None:
+        if line.format_name is not None and line.format_name not in FORMATS:
+            error = EventError(Reason.UNKNOWN_FORMAT, f"no format {line.format_name[:60]!r}")
+        elif workload is None:
             error = EventError(Reason.UNKNOWN_WORKLOAD, f"no workload {line.workload_id[:100]!r}")
         else:
             try:
@@ -68,10 +72,22 @@ class Repairs:
         return encode_set_aside(changed, content, largest_bytes=max(len(content) * 4, 2**16))
 
     def _maker(self, workload: Workload, line: SetAsideLine) -> EventMaker:
-        key = (workload.id, line.client_id, line.format_name)
+        chosen = (line.client_id, line.format_name, line.subject_path, line.zone, line.time)
+        key = (workload.id, *chosen)
         if key not in self._makers:
+            try:
+                zone = ZoneInfo(line.zone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise EventError(
+                    Reason.BAD_TIMESTAMP, f"there is no time zone {line.zone[:60]!r}"
+                ) from None
             options = ImportOptions(
-                client_id=line.client_id, format_name=line.format_name, hash_key=self._hash_key
+                client_id=line.client_id,
+                format_name=line.format_name,
+                zone=zone,
+                time=line.time,
+                subject_path=line.subject_path,
+                hash_key=self._hash_key,
             )
             self._makers[key] = EventMaker(workload, options, self._now)
         return self._makers[key]

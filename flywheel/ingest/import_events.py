@@ -150,23 +150,10 @@ class EventMaker:
             hidden = hide_subject(call.request, subject, subject_id)
             request = request if hidden is call.request else raw_json(hidden)
         answer = self._answers.read(call.response, call.error)
-        event = {
+        event = self._fields(call, moment) | {
             "inference_id": inference_id,
-            "timestamp": moment or options.time or self._now,
             "workload_id": workload_id,
-            "client_id": call.client_id or options.client_id,
             "subject_id": subject_id,
-            "trace_id": call.trace_id,
-            "conversation_id": call.conversation_id,
-            "workload_revision": stated.get("workload_revision"),
-            "route": stated.get("route"),
-            "release": stated.get("release"),
-            "base_model": stated.get("base_model") or call.model,
-            "confidence": stated.get("confidence"),
-            "margin": stated.get("margin"),
-            "latency_ms": call.latency_ms,
-            "usage": _usage(call.response),
-            "error": call.error,
         }
         try:
             checked = msgspec.convert(
@@ -179,6 +166,24 @@ class EventMaker:
         return MadeEvent(
             inference_id, encode(checked), answer, call.format, moment is not None, has_zone
         )
+
+    def _fields(self, call: ForeignCall, moment: datetime | None) -> dict[str, Any]:
+        options, stated = self._options, call.event_fields
+        return {
+            "timestamp": moment or options.time or self._now,
+            "client_id": call.client_id or options.client_id,
+            "trace_id": call.trace_id,
+            "conversation_id": call.conversation_id,
+            "workload_revision": stated.get("workload_revision"),
+            "route": stated.get("route"),
+            "release": stated.get("release"),
+            "base_model": stated.get("base_model") or call.model,
+            "confidence": stated.get("confidence"),
+            "margin": stated.get("margin"),
+            "latency_ms": call.latency_ms,
+            "usage": _usage(call.response),
+            "error": call.error,
+        }
 
     def _exact(self, line: FileLine, call: ForeignCall) -> tuple[msgspec.Raw, msgspec.Raw]:
         # What is a chat already is stored exactly as it was written.

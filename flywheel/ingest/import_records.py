@@ -202,6 +202,9 @@ class _Import:
             number=line.number,
             subject_id=self._maker.subject_id(line.value),
             format_name=self._options.format_name,
+            subject_path=self._options.subject_path,
+            zone=str(self._options.zone),
+            time=self._options.time,
         )
         value = encode_set_aside(envelope, line.content, largest_bytes=self._largest_bytes)
         digest = hashlib.sha256(line.content).hexdigest()

@@ -12,6 +12,8 @@ from flywheel.clock import SystemClock
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC, encode
+from flywheel.events.foreign import hash_subject
+from flywheel.wiring import open_platform
 from tests.fakes.event_makers import make_event, make_workload
 
 
@@ -112,3 +114,22 @@ def test_letters_are_exported_repaired_and_replayed(home, tmp_path):
     file.write_text('{"id": "x"}\n{"record": 1}\n')
     with pytest.raises(DataError, match=r"line 1: .*\n  line 2: no id"):
         _run(dlq, "replay", "--file", str(file))
+
+
+def test_a_repaired_line_keeps_the_options_of_its_import(home, tmp_path):
+    """Time zone and the place of the person are those that were given then."""
+    records = tmp_path / "log.jsonl"
+    asked = {"messages": [{"role": "user", "content": "it leaks"}]}
+    line = {"request": asked, "response": "leak", "timestamp": "soon", "who": {"id": "jane"}}
+    records.write_text(json.dumps(line))
+    options = ["--subject", "who.id", "--timezone", "Europe/Berlin", "--client", "plant"]
+    _run(importing, str(records), "-w", "reports", *options)
+    _run(ingest)
+    file = tmp_path / "dead.jsonl"
+    _run(dlq, "export", str(file), "--reason", "bad_timestamp")
+    file.write_text(file.read_text().replace('"soon"', '"2026-03-01 13:00"'))
+    _run(dlq, "replay", "--file", str(file))
+    (row,) = open_platform().lake.rows("SELECT timestamp, client_id, subject_id FROM inferences")
+    assert f"{row['timestamp']:%H:%M}" == "12:00"
+    assert row["client_id"] == "plant"
+    assert row["subject_id"] == hash_subject("jane", "flywheel-embedded")
