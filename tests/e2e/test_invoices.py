@@ -23,6 +23,8 @@ from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.stand_in_release import stand_in_release
 
+pytestmark = pytest.mark.timeout(300)
+
 SEEDS, CALLS = range(200, 290), range(60)
 SETTINGS = {
     "minimum_examples": 40,
