@@ -16,7 +16,7 @@ _ROUNDING = 1e-9
 class JudgedTwice:
     """The items of a period, and those that two people judge.
 
-    Gold items and adjudications are not among them. ``answered`` are those that somebody judged;
+    Gold items, adjudications and directed items are not among them. ``answered`` are those that somebody judged;
     ``drawn_twice`` were drawn at random for two people, and ``chosen`` got their second judgment
     because the first one was in doubt.
     """

@@ -122,7 +122,7 @@ class _Candidates:
 def _is_single(entry: SentItem, row: Mapping[str, Any]) -> bool:
     return (
         entry.item.makes_correction
-        and entry.item.slice != "control"
+        and entry.item.slice not in {"control", "directed"}
         and entry.item.judgments == 1
         and row["status"] == "accepted"
         and len(row["annotators"]) == 1

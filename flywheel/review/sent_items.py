@@ -50,7 +50,7 @@ ORDER BY priority DESC, item_id
 _SPENDING = """
 WITH sent AS (
   SELECT item_id, inference_id, slice, max(judgments) AS judgments, min(judgments) AS drawn,
-         slice NOT IN ('gold', 'adjudication') AS is_new
+         slice NOT IN ('gold', 'adjudication', 'directed') AS is_new
   FROM stored.review_items
   WHERE workload_id = $workload AND starts_with(batch_id, $period || '-')
   GROUP BY item_id, inference_id, slice

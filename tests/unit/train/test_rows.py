@@ -113,7 +113,8 @@ def test_free_text_in_an_answer_holds_no_control_token(tokenizer):
     properties = {"part": {"type": "string"}, "note": {"type": "string"}}
     schema = {"type": "object", "properties": properties, "required": ["part", "note"]}
     task = {"type": "extraction", "schema": schema, "label_field": "part"}
-    noted = AnswerCodec(parse_workload({**raw, "task": task}, source="test"), codec().surfaces)
+    long = {**raw, "task": task, "limits": {"answer_tokens": 100}}
+    noted = AnswerCodec(parse_workload(long, source="test"), codec().surfaces)
     rows = [
         {"input": "x", "output": {"part": "seal paint", "note": text}} for text in HOSTILE_TEXTS
     ]
