@@ -14,7 +14,12 @@ import msgspec
 
 from flywheel.errors import EventError
 from flywheel.events.reasons import Reason, explain, too_deep
-from flywheel.events.schema import FeedbackEvent, InferenceEvent, NvidiaRecord
+from flywheel.events.schema import (
+    MAXIMUM_COMMENT,
+    FeedbackEvent,
+    InferenceEvent,
+    NvidiaRecord,
+)
 from flywheel.workload import Workload
 
 __all__ = ["Decoded", "EventContract", "Rejection", "decode_feedback", "decode_inferences"]
@@ -197,15 +202,22 @@ _FEEDBACK_TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "float": (int, float),
     "comment": str,
+    # The workload's schema is not asked: a client may name a label that is yet to come.
+    "demonstration": (str, dict),
 }
 
 
 def _check_feedback(event: FeedbackEvent) -> None:
-    wanted = _FEEDBACK_TYPES.get(event.kind)
-    if wanted is None:
-        return  # a demonstration is whatever the workload's answer is
     value = msgspec.json.decode(event.value)
-    if not isinstance(value, wanted) or (event.kind == "float" and isinstance(value, bool)):
+    fits = isinstance(value, _FEEDBACK_TYPES[event.kind])
+    if not fits or (event.kind == "float" and isinstance(value, bool)):
+        raise EventError(Reason.WRONG_TYPE, f"value of kind {event.kind} is a {_json_type(value)}")
+    if event.kind == "comment" and len(value) > MAXIMUM_COMMENT:
         raise EventError(
-            Reason.WRONG_TYPE, f"value of kind {event.kind} is a {type(value).__name__}"
+            Reason.OUT_OF_RANGE,
+            f"the comment has {len(value)} characters, {MAXIMUM_COMMENT} allowed",
         )
+
+
+def _json_type(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
