@@ -1,13 +1,18 @@
 """`flywheel status`: where every workload stands."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.set_aside import show_set_aside
+from flywheel.ports.review_queue import SetAside
 from flywheel.turn.landing import unread
+from flywheel.turn.observe import set_aside_reviews
 from flywheel.wiring import Platform, open_platform
 
 __all__ = ["app"]
@@ -23,8 +28,12 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
     platform = open_platform()
     rows = [_workload_status(platform, key) for key in platform.workloads]
     waiting = sum(records for _, records in unread(platform).values())
+    set_aside = {
+        key: set_aside_reviews(platform, workload) for key, workload in platform.workloads.items()
+    }
     if json_output:
-        typer.echo(json.dumps({"unread_events": waiting, "workloads": rows}, default=str))
+        facts = {"unread_events": waiting, "workloads": rows, "set_aside": _listed(set_aside)}
+        typer.echo(json.dumps(facts, default=str))
         return
     table = Table(title=f"{platform.home}  ·  {waiting} unread events")
     for column in ("workload", "champion", "open cycle", "last decision", "events", "reviews"):
@@ -32,12 +41,18 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row.values()))
     _console.print(table)
+    for key, aside in set_aside.items():
+        show_set_aside(_console, aside, f"of {key}")
     if not rows:
         _console.print("No workload yet: write one with [bold]flywheel init[/bold].")
 
 
+def _listed(set_aside: Mapping[str, Sequence[SetAside]]) -> list[dict[str, object]]:
+    return [{"workload": key, **asdict(one)} for key, found in set_aside.items() for one in found]
+
+
 def _workload_status(platform: Platform, workload_id: str) -> dict[str, object]:
-    state = platform.state
+    state, workload = platform.state, platform.workload(workload_id)
     champion = state.champion(workload_id)
     versions = {release.release: release.version for release in state.releases(workload_id)}
     cycles = [f"{cycle.name} ({cycle.status})" for cycle in state.open_cycles(workload_id)]
@@ -45,7 +60,7 @@ def _workload_status(platform: Platform, workload_id: str) -> dict[str, object]:
     counted = platform.lake.rows(
         "select count(*) as events from first_inferences where workload_id = ?", [workload_id]
     )
-    queue = platform.queue.status(platform.workload(workload_id))
+    queue = platform.queue.status(workload)
     version = versions.get(champion)
     return {
         "workload": workload_id,

@@ -17,13 +17,14 @@ __all__ = [
     "ReviewItem",
     "ReviewQueue",
     "ReviewSlice",
+    "SetAside",
 ]
 
 # How the batch of an adjudication ends that checks a label which nobody disputed.
 LABEL_CHECKS = "-labels"
 UNTOUCHED = "0-0"
 ReviewSlice = Literal["control", "uncertain", "novel", "flagged", "gold", "adjudication"]
-AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
+AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Annotation:
     """One version of one person's judgment.
 
     ``output`` is the parsed answer for kind ``answer``; ``proposed_label`` the name a person wrote
-    for kind ``new_category``. ``raw`` is the queue's own record, unchanged.
+    for kind ``new_category``. ``raw`` is the queue's own record, unchanged. One of kind
+    ``unreadable`` holds no answer and is no judgment: it is kept, and shown with its reason.
     """
 
     annotation_id: str
@@ -87,18 +89,33 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """Something from outside that cannot be taken: its id, its author where it names one, why."""
+
+    id: str
+    author: str | None
+    reason: str
+    item_id: str = ""
+
+
+@dataclass(frozen=True)
 class Pull:
-    """What changed since a cursor, and the cursor to ask with next: a whole number that grows."""
+    """What changed since a cursor, and the cursor to ask with next: a whole number that grows.
+
+    ``set_aside`` is what lies in the queue and cannot be taken; the rest is not held up by it.
+    """
 
     annotations: list[Annotation]
     cursor: str
+    set_aside: tuple[SetAside, ...] = ()
 
 
 @dataclass(frozen=True)
 class QueueStatus:
     """How far the people are.
 
-    ``changed`` is another text once a judgment was given, edited or deleted.
+    ``changed`` is another text once a judgment was given, edited or deleted. ``set_aside`` is what
+    the queue holds and cannot read.
     """
 
     items: int
@@ -106,6 +123,7 @@ class QueueStatus:
     judgments_wanted: int
     judgments_given: int
     changed: str = UNTOUCHED
+    set_aside: tuple[SetAside, ...] = ()
 
 
 class ReviewQueue(Protocol):
