@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.settings import Settings, connection, load_settings
-from flywheel.workload import Workload, load_workloads
+from flywheel.workload import Workload
+from flywheel.workload_folder import WorkloadFolder, read_workload_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,13 +58,26 @@ class Platform:
         return (self.home / DEMO_MARK).exists()
 
     @property
+    def workload_folder(self) -> WorkloadFolder:
+        """Every workload and every file that does not load; read again, since files change."""
+        return read_workload_folder(self.settings.workload_folder)
+
+    @property
     def workloads(self) -> dict[str, Workload]:
-        """Every workload, by id; read again at each call, since files change."""
-        return load_workloads(self.settings.workload_folder)
+        """Every workload whose file loads, by id; read again at each call."""
+        return dict(self.workload_folder.workloads)
 
     def workload(self, workload_id: str) -> Workload:
-        """Return one workload as its file states it now."""
-        found = self.workloads
+        """Return one workload as its file states it now.
+
+        Raises:
+            NotFoundError: there is no such workload.
+            ConfigurationError: its file does not load.
+        """
+        folder = self.workload_folder
+        found = folder.workloads
+        if workload_id in folder.problems:
+            raise folder.problems[workload_id].error
         if workload_id not in found:
             raise NotFoundError(
                 f"There is no workload {workload_id!r} in {self.settings.workload_folder}.",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     Field,
     StringConstraints,
@@ -21,6 +22,7 @@ from pydantic import (
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.periods import Cadence
 from flywheel.taxonomy import Taxonomy
+from flywheel.time_zones import known_time_zone
 from flywheel.workload_sections import (
     ClassificationTask,
     DailyTimes,
@@ -50,6 +52,7 @@ __all__ = [
     "TriggerRules",
     "Workload",
     "WorkloadId",
+    "load_named_workload",
     "load_workload",
     "load_workloads",
     "parse_workload",
@@ -66,7 +69,7 @@ class Workload(Strict):
     id: WorkloadId
     owner: str = Field(min_length=1)
     description: str = ""
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
     seed: int = Field(default=0, ge=0)
     task: Annotated[ClassificationTask | ExtractionTask, Field(discriminator="type")]
     taxonomy: Taxonomy | None = None
@@ -144,7 +147,8 @@ def load_workload(path: Path) -> Workload:
         raise NotFoundError(
             f"There is no workload file {path}.", next_step="write one with `flywheel init`"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError: no UTF-8, or a date that YAML reads and the calendar does not know.
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         raise ConfigurationError(
             f"{path} is not readable YAML: {error}", next_step="correct the file"
         ) from error
@@ -165,20 +169,35 @@ def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
             f"{source} is not a valid workload:\n{_explain(error)}",
             next_step="correct the keys named above; `flywheel init` shows all of them",
         ) from error
+    except (TypeError, RecursionError) as error:
+        # Values that YAML can write and JSON cannot, such as a key that is a number.
+        raise ConfigurationError(
+            f"{source} is not a valid workload: {error}",
+            next_step="write keys as texts, and no value that holds itself",
+        ) from error
 
 
 def load_workloads(folder: Path) -> dict[str, Workload]:
-    """Read every ``*.yaml`` in a folder; each file is named by its workload's id."""
+    """Read every ``*.yaml`` in a folder, all of which must load.
+
+    A deployment reads its own by `flywheel.workload_folder`, where one file stops no other.
+    """
     workloads: dict[str, Workload] = {}
     for path in sorted(folder.glob("*.yaml")):
-        workload = load_workload(path)
-        if path.stem != workload.id:
-            raise ConfigurationError(
-                f"{path} holds the workload {workload.id!r}.",
-                next_step=f"name the file {workload.id}.yaml",
-            )
+        workload = load_named_workload(path)
         workloads[workload.id] = workload
     return workloads
+
+
+def load_named_workload(path: Path) -> Workload:
+    """Read a workload file that is named by its workload's id."""
+    workload = load_workload(path)
+    if path.stem != workload.id:
+        raise ConfigurationError(
+            f"{path} holds the workload {workload.id!r}.",
+            next_step=f"name the file {workload.id}.yaml",
+        )
+    return workload
 
 
 def _explain(error: ValidationError) -> str:

@@ -79,9 +79,10 @@ def replay_command(
     from flywheel.ingest.deadletters import DeadLetterId, replay  # noqa: PLC0415 - (as above)
 
     platform = open_platform()
+    folder = platform.workload_folder
     report = replay(
         platform.lake,
-        EventContract(platform.workloads.values()),
+        EventContract(folder.workloads.values(), not_loaded=folder.problems.keys()),
         now=platform.clock.now(),
         reason=reason,
         letter=DeadLetterId.parse(letter) if letter else None,

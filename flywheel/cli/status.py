@@ -14,6 +14,7 @@ from flywheel.ports.review_queue import SetAside
 from flywheel.turn.landing import unread
 from flywheel.turn.observe import set_aside_reviews
 from flywheel.wiring import Platform, open_platform
+from flywheel.workload import Workload
 
 __all__ = ["app"]
 
@@ -26,13 +27,16 @@ _REASON = 120
 def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Show where every workload stands."""
     platform = open_platform()
-    rows = [_workload_status(platform, key) for key in platform.workloads]
+    folder = platform.workload_folder
+    problems = {one.workload_id: str(one.error) for one in folder.problems.values()}
+    rows = [_workload_status(platform, workload) for workload in folder.workloads.values()]
     waiting = sum(records for _, records in unread(platform).values())
     set_aside = {
-        key: set_aside_reviews(platform, workload) for key, workload in platform.workloads.items()
+        key: set_aside_reviews(platform, workload) for key, workload in folder.workloads.items()
     }
     if json_output:
         facts = {"unread_events": waiting, "workloads": rows, "set_aside": _listed(set_aside)}
+        facts["workloads_not_loaded"] = problems
         typer.echo(json.dumps(facts, default=str))
         return
     table = Table(title=f"{platform.home}  ·  {waiting} unread events")
@@ -41,9 +45,11 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row.values()))
     _console.print(table)
+    for key, problem in problems.items():
+        _console.print(Text(f"{key} does not load: {problem}", style="red"), soft_wrap=True)
     for key, aside in set_aside.items():
         show_set_aside(_console, aside, f"of {key}")
-    if not rows:
+    if not rows and not problems:
         _console.print("No workload yet: write one with [bold]flywheel init[/bold].")
 
 
@@ -51,8 +57,8 @@ def _listed(set_aside: Mapping[str, Sequence[SetAside]]) -> list[dict[str, objec
     return [{"workload": key, **asdict(one)} for key, found in set_aside.items() for one in found]
 
 
-def _workload_status(platform: Platform, workload_id: str) -> dict[str, object]:
-    state, workload = platform.state, platform.workload(workload_id)
+def _workload_status(platform: Platform, workload: Workload) -> dict[str, object]:
+    state, workload_id = platform.state, workload.id
     champion = state.champion(workload_id)
     versions = {release.release: release.version for release in state.releases(workload_id)}
     cycles = [f"{cycle.name} ({cycle.status})" for cycle in state.open_cycles(workload_id)]

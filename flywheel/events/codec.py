@@ -4,7 +4,7 @@ A chunk without a fault passes at msgspec's own speed; only a chunk with one is 
 value. What lies inside the texts that stay raw is checked when the columns are made.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -20,7 +20,7 @@ from flywheel.events.schema import (
     InferenceEvent,
     NvidiaRecord,
 )
-from flywheel.workload import Workload
+from flywheel.workload import Limits, Workload
 
 __all__ = ["Decoded", "EventContract", "Rejection", "decode_feedback", "decode_inferences"]
 
@@ -59,13 +59,31 @@ class Decoded(Generic[Event]):
 
 
 class EventContract:
-    """What this platform accepts: its workloads and their limits."""
+    """What this platform accepts: its workloads and their limits.
 
-    def __init__(self, workloads: Iterable[Workload]) -> None:
+    Args:
+        workloads: those that events may name.
+        not_loaded: ids of workloads whose file does not load. Their events are judged by the limits
+            of ``before``; without any they are dead letters that can be replayed.
+        before: the contract that was in force.
+    """
+
+    def __init__(
+        self,
+        workloads: Iterable[Workload],
+        *,
+        not_loaded: Collection[str] = (),
+        before: "EventContract | None" = None,
+    ) -> None:
         self.limits = {workload.id: workload.limits for workload in workloads}
+        self.not_loaded = frozenset(not_loaded)
+        if before is not None:
+            kept = {key: before.limits[key] for key in self.not_loaded if key in before.limits}
+            self.limits = kept | self.limits
         sizes = [limits.event_bytes for limits in self.limits.values()]
         self.smallest_bytes = min(sizes, default=0)
-        self.largest_bytes = max(sizes, default=0)
+        # Without any workload an event is said to be of an unknown one, not too large.
+        self.largest_bytes = max(sizes, default=Limits().event_bytes)
 
     @property
     def workload_ids(self) -> frozenset[str]:
@@ -162,6 +180,11 @@ def _decode_one(
         raise explain(error, value) from error
     workload_id = _WORKLOAD_ID(event)
     limits = contract.limits.get(workload_id)
+    if limits is None and workload_id in contract.not_loaded:
+        raise EventError(
+            Reason.WORKLOAD_NOT_LOADED,
+            f"the file of workload {workload_id} does not load: correct it, then replay",
+        )
     if limits is None:
         raise EventError(Reason.UNKNOWN_WORKLOAD, f"no workload {workload_id[:100]!r}")
     if len(value) > limits.event_bytes:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     UNKNOWN_SCHEMA_VERSION = "unknown_schema_version"
     UNKNOWN_WORKLOAD = "unknown_workload"
+    WORKLOAD_NOT_LOADED = "workload_not_loaded"
     WRONG_TYPE = "wrong_type"
     WRONG_VALUE = "wrong_value"
 
