@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.settings import Settings, connection, load_settings
+from flywheel.taxonomy_record import TaxonomyRecords
 from flywheel.workload import Workload
 from flywheel.workload_folder import WorkloadFolder, read_workload_folder
 
@@ -60,7 +61,20 @@ class Platform:
     @property
     def workload_folder(self) -> WorkloadFolder:
         """Every workload and every file that does not load; read again, since files change."""
-        return read_workload_folder(self.settings.workload_folder)
+        return read_workload_folder(self.settings.workload_folder, self.taxonomies.check)
+
+    @cached_property
+    def taxonomies(self) -> TaxonomyRecords:
+        """The taxonomies that judgments were made under."""
+        return TaxonomyRecords(self.home / "taxonomies", self._is_judged)
+
+    def _is_judged(self, workload_id: str) -> bool:
+        rows = self.lake.rows(
+            "SELECT exists (SELECT 1 FROM review_items WHERE workload_id = $w) "
+            "OR exists (SELECT 1 FROM corrections WHERE workload_id = $w) AS judged",
+            {"w": workload_id},
+        )
+        return bool(rows[0]["judged"])
 
     @property
     def workloads(self) -> dict[str, Workload]:

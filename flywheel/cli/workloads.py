@@ -1,4 +1,4 @@
-"""`flywheel init` and `flywheel taxonomy add`: write and change workload files."""
+"""`flywheel init` and `flywheel taxonomy`: write and change workload files."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from flywheel.cli.taxonomy import register
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 from flywheel.taxonomy_change import add_labels
@@ -17,6 +18,7 @@ __all__ = ["app"]
 app = typer.Typer()
 taxonomy_app = typer.Typer(help="Labels with stable ids, in versions.", no_args_is_help=True)
 app.add_typer(taxonomy_app, name="taxonomy")
+register(taxonomy_app)
 _console = Console()
 
 
