@@ -44,11 +44,14 @@ def identity_problem(raw: Any) -> str | None:
     identity = raw.get("id")
     if not isinstance(identity, int | str) or isinstance(identity, bool) or identity == "":
         return "it has no id"
-    try:
-        moment(raw.get("updated_at") or raw.get("created_at"))
-        moment(raw.get("created_at") or raw.get("updated_at"))
-    except DataError as error:
-        return error.message
+    times = [raw[key] for key in ("created_at", "updated_at") if raw.get(key)]
+    if not times:
+        return "it does not say when it was made"
+    for time in times:
+        try:
+            moment(time)
+        except DataError as error:
+            return error.message
     return None
 
 
