@@ -1,5 +1,9 @@
-"""The code location: every workload's assets, checks, jobs, sensors and schedules at a glance."""
+"""The code location: every workload's assets, checks, jobs, sensors and schedules at a glance.
 
+A workload whose file does not load is an asset that says why; the others are all there.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,6 +16,7 @@ from assets.ingest import landing, ledger_balances, maintenance
 from assets.release import release_asset
 from assets.review import review_assets
 from assets.train import adapter_asset
+from assets.workload_files import unloaded_workload, workload_files_load
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import (
     LANDING_JOB,
@@ -29,6 +34,7 @@ from flywheel.orchestration.keys import (
 from flywheel.orchestration.resources import platform_resource
 from flywheel.wiring import open_platform
 from flywheel.workload import Workload
+from flywheel.workload_folder import WorkloadProblem
 from sensors.approvals import granted_approvals_sensor
 from sensors.calendar import (
     calendar_schedule,
@@ -72,9 +78,11 @@ def job(name: str, workload: Workload, *assets: str, most_seconds: int = _SECOND
 
 
 def build_definitions(
-    workloads: list[Workload], automation: Automation | None = None
+    workloads: list[Workload],
+    automation: Automation | None = None,
+    problems: Sequence[WorkloadProblem] = (),
 ) -> dg.Definitions:
-    """Assemble the code location of these workloads."""
+    """Assemble the code location of these workloads, and show the files that do not load."""
     automation = automation or Automation()
     sample = [job(sample_job(w.id), w, "review_items") for w in workloads]
     observe = [job(observe_job(w.id), w, "profiles", "drift") for w in workloads]
@@ -103,8 +111,13 @@ def build_definitions(
         granted_approvals_sensor(workloads, release, automation),
     ]
     return dg.Definitions(
-        assets=[landing, maintenance, *(a for w in workloads for a in workload_assets(w))],
-        asset_checks=[ledger_balances],
+        assets=[
+            landing,
+            maintenance,
+            *(a for w in workloads for a in workload_assets(w)),
+            *map(unloaded_workload, problems),
+        ],
+        asset_checks=[ledger_balances, workload_files_load],
         jobs=[*shared, *sample, *observe, *review, *cycle, *gate, *directed, *release],
         schedules=[
             maintenance_schedule(automation),
@@ -123,7 +136,10 @@ def _build() -> dg.Definitions:
     automation = Automation(
         runs=not platform.is_demo, sensor_seconds=platform.settings.sensor_seconds
     )
-    return build_definitions(list(platform.workloads.values()), automation)
+    folder = platform.workload_folder
+    return build_definitions(
+        list(folder.workloads.values()), automation, list(folder.problems.values())
+    )
 
 
 defs = _build()

@@ -16,6 +16,7 @@ from flywheel.workload import Workload
 
 __all__ = ["review_assets"]
 
+_SHOWN = 100  # of what was set aside; `flywheel review status --json` lists it all
 _GOOD_ALPHA = 0.667  # Krippendorff (2004): the lowest alpha for tentative conclusions
 
 
@@ -77,6 +78,18 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
                 "doubtful answers to a second person": merged.second_judgments,
                 "unusual labels to decide again": merged.label_checks,
                 "verdicts": merged.verdicts,
+                "set aside": len(merged.set_aside),
+                "set aside, with the reason": markdown_table(
+                    [
+                        {
+                            "id": one.id,
+                            "author": one.author,
+                            "item": one.item_id,
+                            "reason": one.reason,
+                        }
+                        for one in merged.set_aside[:_SHOWN]
+                    ]
+                ),
                 "agreement per batch": markdown_table(
                     [
                         {

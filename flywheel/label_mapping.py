@@ -74,6 +74,10 @@ class AnswerMapping:
         named = self._workload.with_label(present.output, present.label_id)
         return canonical_json(plain_numbers(named))
 
+    def label_name(self, output: Any) -> str:
+        """Return the name of the label in an answer, or the whole answer where it has none."""
+        return self._workload.label_of(output) or canonical_json(output)
+
     def text(self, output: Any) -> str:
         """Write an answer in label names, as rows of a dataset hold it."""
         if isinstance(self._workload.task, ClassificationTask) and isinstance(output, str):

@@ -5,15 +5,29 @@ that takes over; a split names the labels that a person must choose between agai
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from flywheel.label_names import clear_name, folded, normalized
 
 __all__ = ["Label", "LabelId", "Taxonomy"]
 
 LabelId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-LabelName = Annotated[str, StringConstraints(min_length=1, max_length=120, strip_whitespace=True)]
+LabelName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=120, strip_whitespace=True),
+    AfterValidator(clear_name),
+]
 
 
 class Label(BaseModel):
@@ -54,6 +68,10 @@ class Taxonomy(BaseModel):
             if twice:
                 msg = f"label {what} used twice: {', '.join(twice)}"
                 raise ValueError(msg)
+        twins = _twins(self.labels)
+        if twins:
+            msg = f"label names that people take for one: {'; '.join(twins)}"
+            raise ValueError(msg)
         ids = {label.id for label in self.labels}
         for label in self.labels:
             if max(label.added, label.retired or 1) > self.version:
@@ -81,8 +99,11 @@ class Taxonomy(BaseModel):
         return tuple(label.name for label in self.active)
 
     def find(self, name: str) -> Label | None:
-        """Return the label that bears or bore ``name``, retired ones included."""
-        return self._by_name.get(name)
+        """Return the label that bears or bore ``name``, retired ones included.
+
+        Answers may write an accent as a character of its own; both spellings are one name.
+        """
+        return self._by_name.get(normalized(name))
 
     def resolve(self, label_id: str) -> Label | None:
         """Follow merges to the active label of ``label_id``.
@@ -103,3 +124,15 @@ class Taxonomy(BaseModel):
     @cached_property
     def _by_id(self) -> dict[str, Label]:
         return {label.id: label for label in self.labels}
+
+
+def _twins(labels: Sequence[Label]) -> list[str]:
+    # Names of one label may differ by case: that is how it was renamed.
+    owners: dict[str, tuple[str, str]] = {}
+    found = []
+    for label in labels:
+        for name in (label.name, *label.former_names):
+            owner, first = owners.setdefault(folded(name), (label.id, name))
+            if owner != label.id:
+                found.append(f"{first!r} of {owner!r} and {name!r} of {label.id!r}")
+    return found

@@ -1,4 +1,4 @@
-"""Add labels to a workload file: a new taxonomy version, comments and order left as they are.
+"""Change the taxonomy in a workload file: a new version, comments and order left as they are.
 
 The text is edited in place, at the positions that the YAML parser reports, and checked as a whole
 before it is written.
@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from flywheel.errors import ConfigurationError
+from flywheel.taxonomy import Label, Taxonomy
 from flywheel.workload import Workload, load_workload, parse_workload
 
-__all__ = ["add_labels", "fresh_label_id"]
+__all__ = ["add_labels", "fresh_label_id", "write_taxonomy"]
 
 _ID_LENGTH = 32
 
@@ -59,6 +60,77 @@ def add_labels(
     return changed
 
 
+def write_taxonomy(path: Path, taxonomy: Taxonomy) -> Workload:
+    """Write a taxonomy into a workload file, touching what differs alone, and return the workload.
+
+    Args:
+        path: the workload file; it is replaced atomically.
+        taxonomy: with every label that the file has.
+
+    Raises:
+        ConfigurationError: the file is written in a way that cannot be edited.
+    """
+    text = path.read_text(encoding="utf-8")
+    changed = _with_taxonomy(text, load_workload(path), taxonomy, path)
+    workload = parse_workload(yaml.safe_load(changed), source=str(path))
+    if workload.taxonomy != taxonomy:
+        raise _not_editable(path, "taxonomy")
+    _write(path, changed)
+    return workload
+
+
+def _with_taxonomy(text: str, workload: Workload, taxonomy: Taxonomy, path: Path) -> str:
+    written = {label.id: label for label in workload.taxonomy.labels} if workload.taxonomy else {}
+    node = _child(yaml.compose(text, Loader=yaml.SafeLoader), "taxonomy", path)
+    labels = _child(node, "labels", path)
+    nodes = {str(_child(one, "id", path).value): one for one in labels.value}
+    edits: list[_Edit] = []
+    new = []
+    for label in taxonomy.labels:
+        if label.id not in written:
+            new.append(_flow(label.model_dump(mode="json", exclude_defaults=True)))
+        elif label != written[label.id]:
+            edits += _label_edits(text, nodes[label.id], written[label.id], label, path)
+    if new:
+        edits.append(_added_labels(text, labels, new))
+    if workload.taxonomy_version != taxonomy.version:
+        edits.append(_raised_version(node, taxonomy.version, path))
+    return _applied(text, edits)
+
+
+def _label_edits(
+    text: str, node: yaml.Node, before: Label, after: Label, path: Path
+) -> list["_Edit"]:
+    edits: list[_Edit] = []
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    added = ""
+    for key in new:
+        if new[key] == old[key]:
+            continue
+        if _has(node, key):
+            value = _child(node, key, path)
+            start, end = value.start_mark.index, value.end_mark.index
+            tail = "\n" if text[start:end].endswith("\n") else ""  # of a block scalar
+            edits.append((start, end, _flow(new[key]) + tail))
+        elif _is_flow(node):
+            added += f", {key}: {_flow(new[key])}"
+        else:
+            added += f"\n{' ' * node.start_mark.column}{key}: {_flow(new[key])}"
+    if added:
+        last = node.value[-1][1]
+        own = len(_own_text(text, node))
+        at = last.end_mark.index if _is_flow(node) else node.start_mark.index + own
+        edits.append((at, at, added))
+    return edits
+
+
+def _flow(value: Any) -> str:
+    written = yaml.safe_dump(
+        [value], default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True
+    )
+    return str(written).strip()[1:-1]
+
+
 def fresh_label_id(name: str, known: set[str]) -> str:
     """Derive an id from a name that no label ever had."""
     stem = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
@@ -83,6 +155,10 @@ def _edited(text: str, version: int, entries: Sequence[str], path: Path) -> str:
     taxonomy = _child(yaml.compose(text, Loader=yaml.SafeLoader), "taxonomy", path)
     labels = _child(taxonomy, "labels", path)
     edits = [_added_labels(text, labels, entries), _raised_version(taxonomy, version, path)]
+    return _applied(text, edits)
+
+
+def _applied(text: str, edits: Sequence["_Edit"]) -> str:
     # From the back to the front, so that earlier positions stay valid.
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
@@ -134,9 +210,13 @@ def _child(node: yaml.Node | None, key: str, path: Path) -> yaml.Node:
     for name, value in node.value if node is not None else ():
         if name.value == key:
             return value  # type: ignore[no-any-return]
-    raise ConfigurationError(
+    raise _not_editable(path, key)
+
+
+def _not_editable(path: Path, key: str) -> ConfigurationError:
+    return ConfigurationError(
         f"{path} states {key} in a way that cannot be edited (an anchor or a merge key).",
-        next_step="add the labels by hand and raise the version",
+        next_step="change the labels by hand and raise the version",
     )
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings, connection, load_settings
-from flywheel.workload import Workload, load_workload_of, load_workloads
+from flywheel.taxonomy_record import TaxonomyRecords
+from flywheel.workload import Workload, load_workload_of
+from flywheel.workload_folder import WorkloadFolder, read_workload_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,13 +58,38 @@ class Platform:
         return (self.home / DEMO_MARK).exists()
 
     @property
+    def workload_folder(self) -> WorkloadFolder:
+        """Every workload and every file that does not load; read again, since files change."""
+        return read_workload_folder(self.settings.workload_folder, self.taxonomies.check)
+
+    @cached_property
+    def taxonomies(self) -> TaxonomyRecords:
+        """The taxonomies that judgments were made under."""
+        return TaxonomyRecords(self.home / "taxonomies", self._is_judged)
+
+    def _is_judged(self, workload_id: str) -> bool:
+        rows = self.lake.rows(
+            "SELECT exists (SELECT 1 FROM review_items WHERE workload_id = $w) "
+            "OR exists (SELECT 1 FROM corrections WHERE workload_id = $w) AS judged",
+            {"w": workload_id},
+        )
+        return bool(rows[0]["judged"])
+
+    @property
     def workloads(self) -> dict[str, Workload]:
-        """Every workload, by id; read again at each call, since files change."""
-        return load_workloads(self.settings.workload_folder)
+        """Every workload whose file loads, by id; read again at each call."""
+        return dict(self.workload_folder.workloads)
 
     def workload(self, workload_id: str) -> Workload:
-        """Return one workload as its file states it now."""
-        return load_workload_of(self.settings.workload_folder, workload_id)
+        """Return one workload as its file states it now; no other file is read.
+
+        Raises:
+            NotFoundError: there is no such workload.
+            ConfigurationError: its file does not load.
+        """
+        workload = load_workload_of(self.settings.workload_folder, workload_id)
+        self.taxonomies.check(workload)
+        return workload
 
     @cached_property
     def lake(self) -> "Lake":

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     Field,
     StringConstraints,
@@ -23,6 +24,7 @@ from flywheel.answer_schema import unsupported
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.periods import Cadence
 from flywheel.taxonomy import Taxonomy
+from flywheel.time_zones import known_time_zone
 from flywheel.workload_sections import (
     ClassificationTask,
     DailyTimes,
@@ -52,6 +54,7 @@ __all__ = [
     "TriggerRules",
     "Workload",
     "WorkloadId",
+    "load_named_workload",
     "load_workload",
     "load_workload_of",
     "load_workloads",
@@ -72,7 +75,7 @@ class Workload(Strict):
     id: WorkloadId
     owner: str = Field(min_length=1)
     description: str = ""
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
     seed: int = Field(default=0, ge=0)
     task: Annotated[ClassificationTask | ExtractionTask, Field(discriminator="type")]
     taxonomy: Taxonomy | None = None
@@ -156,13 +159,18 @@ def load_workload(path: Path) -> Workload:
         raise NotFoundError(
             f"There is no workload file {path}.", next_step="write one with `flywheel init`"
         ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}", next_step="see to it that it is a readable file"
+        ) from error
 
 
 @lru_cache(maxsize=_REMEMBERED_FILES)
 def _workload_of(path: Path, content: bytes) -> Workload:
     try:
         raw = yaml.load(content.decode("utf-8"), Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError: no UTF-8, or a date that YAML reads and the calendar does not know.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{path} is not readable YAML: {error}", next_step="correct the file"
         ) from error
@@ -185,6 +193,12 @@ def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
             f"{source} is not a valid workload:\n{_explain(error)}",
             next_step="correct the keys named above; `flywheel init` shows all of them",
         ) from error
+    except (TypeError, RecursionError) as error:
+        # Values that YAML can write and JSON cannot, such as a key that is a number.
+        raise ConfigurationError(
+            f"{source} is not a valid workload: {error}",
+            next_step="write keys as texts, and no value that holds itself",
+        ) from error
 
 
 def _check_schema(workload: Workload, source: str) -> None:
@@ -200,8 +214,11 @@ def _check_schema(workload: Workload, source: str) -> None:
 
 
 def load_workloads(folder: Path) -> dict[str, Workload]:
-    """Read every ``*.yaml`` in a folder; each file is named by its workload's id."""
-    return {path.stem: _load_named(path) for path in sorted(folder.glob("*.yaml"))}
+    """Read every ``*.yaml`` in a folder, all of which must load.
+
+    A deployment reads its own by `flywheel.workload_folder`, where one file stops no other.
+    """
+    return {path.stem: load_named_workload(path) for path in sorted(folder.glob("*.yaml"))}
 
 
 def load_workload_of(folder: Path, workload_id: str) -> Workload:
@@ -212,10 +229,11 @@ def load_workload_of(folder: Path, workload_id: str) -> Workload:
             f"There is no workload {workload_id!r} in {folder}.",
             next_step=f"choose one of: {', '.join(names) or 'none yet, see `flywheel init`'}",
         )
-    return _load_named(folder / f"{workload_id}.yaml")
+    return load_named_workload(folder / f"{workload_id}.yaml")
 
 
-def _load_named(path: Path) -> Workload:
+def load_named_workload(path: Path) -> Workload:
+    """Read a workload file that is named by its workload's id."""
     workload = load_workload(path)
     if path.stem != workload.id:
         raise ConfigurationError(

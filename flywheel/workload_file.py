@@ -69,7 +69,8 @@ prompt: |-
 _TAXONOMY = """\
 # Ids never change and are never used again; names may. A later label says in which version it was
 # `added`; a label that goes is kept with `retired`, and `merged_into` or `split_into` where it has
-# heirs. `flywheel taxonomy add {id} NAME…` adds labels and raises the version.
+# heirs. `flywheel taxonomy add | rename | merge | split | retire {id} …` does it right and raises
+# the version; an edit by hand that would drop judgments is refused.
 taxonomy:
   version: 1
   labels:

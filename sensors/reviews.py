@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from flywheel.errors import UnavailableError
+from flywheel.errors import TerminalError, UnavailableError
 from flywheel.orchestration.automation import Automation, hourly_key
 from flywheel.orchestration.keys import review_job
 from flywheel.orchestration.resources import PlatformParam
@@ -42,18 +42,26 @@ def finished_reviews_sensor(
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
         before: dict[str, str] = json.loads(context.cursor or "{}")
         now, keys = dict(before), {}
+        failed: list[TerminalError] = []
         hints = platform.state.pending_hints()
-        try:
-            for workload in workloads:
+        for workload in workloads:
+            try:
                 status = platform.queue.status(workload)
-                now[workload.id] = status.changed
-                changed = status.changed != before.get(workload.id, UNTOUCHED)
-                key = _run_key(platform, workload.id, status, hints.get(workload.id), changed)
-                if key is not None:
-                    keys[workload.id] = key
-        except UnavailableError as error:
-            # The rest is as it was: the next tick sees the difference.
-            return dg.SensorResult(skip_reason=str(error), cursor=json.dumps(before))
+            except UnavailableError as error:
+                # The rest is as it was: the next tick sees the difference.
+                return dg.SensorResult(skip_reason=str(error), cursor=json.dumps(before))
+            except TerminalError as error:
+                # One workload's queue must not keep the judgments of the others from being taken.
+                context.log.exception("the queue of %s could not be asked", workload.id)
+                failed.append(error)
+                continue
+            now[workload.id] = status.changed
+            changed = status.changed != before.get(workload.id, UNTOUCHED)
+            key = _run_key(platform, workload.id, status, hints.get(workload.id), changed)
+            if key is not None:
+                keys[workload.id] = key
+        if failed and len(failed) == len(workloads):
+            raise failed[0]  # the tick shows it, and the next one tries again
         if not keys:
             return dg.SensorResult(skip_reason="No new judgments.", cursor=json.dumps(now))
         requests = [dg.RunRequest(run_key=k, job_name=review_job(w)) for w, k in keys.items()]

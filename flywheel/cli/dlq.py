@@ -227,14 +227,15 @@ def _replay(
     from flywheel.ingest.deadletters import replay  # noqa: PLC0415 - (as above)
 
     now = platform.clock.now()
+    folder = platform.workload_folder
     key = platform.settings.hash_key.get_secret_value()
     done = replay(
         platform.lake,
-        EventContract(platform.workloads.values()),
+        EventContract(folder.workloads.values(), not_loaded=folder.problems.keys()),
         now=now,
         reason=reason,
         letters=letters,
-        repair=Repairs(platform.workloads, hash_key=key, now=now, repaired=repaired),
+        repair=Repairs(folder.workloads, hash_key=key, now=now, repaired=repaired),
     )
     report.landed += done.landed
     report.still_dead += done.still_dead

@@ -66,7 +66,10 @@ def _findings(platform: Platform) -> Iterator[Finding]:
     }
     for what, check in checks.items():
         yield checked(what, check)
-    for key, workload in platform.workloads.items():
+    folder = platform.workload_folder
+    for problem in folder.problems.values():
+        yield Finding(f"workload {problem.workload_id}", False, str(problem.error))
+    for key, workload in folder.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
         yield from _base_fits(workload)
         yield from _triggers(platform, workload)

@@ -43,7 +43,14 @@ def ingest(
 def _open(platform: Platform) -> "Ingest":
     from flywheel.ingest.consume import Ingest  # noqa: PLC0415 - commands load what they use
 
-    return Ingest(platform.log, platform.lake, list(platform.workloads.values()), platform.clock)
+    folder = platform.workload_folder
+    return Ingest(
+        platform.log,
+        platform.lake,
+        list(folder.workloads.values()),
+        platform.clock,
+        not_loaded=folder.problems.keys(),
+    )
 
 
 def _once(platform: Platform, maximum: int) -> "IngestReport":
@@ -69,6 +76,7 @@ def _follow(platform: Platform) -> "IngestReport":
     service = IngestService(
         lambda: _open(platform),
         workloads=lambda: list(platform.workloads.values()),
+        problems=lambda: platform.workload_folder.problems,
         stop=stop,
         say=say,
         metrics=metrics,

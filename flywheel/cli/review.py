@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.cli.directed import direct, tell_second_looks
+from flywheel.cli.set_aside import show_set_aside
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
 from flywheel.review.batch_report import BatchReport
@@ -23,6 +24,7 @@ from flywheel.turn.observe import (
     proposed_labels,
     push_reviews,
     sample_reviews,
+    set_aside_reviews,
 )
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload
@@ -110,6 +112,7 @@ def pull(
             f"{taken.deleted} deleted, {taken.unchanged} unchanged, "
             f"{taken.foreign_tasks} tasks of others left alone."
         )
+        show_set_aside(_console, taken.set_aside, f"in {file}")
     report = collect_reviews(platform, workload)
     written = ", ".join(f"{count} {status}" for status, count in report.corrections.items())
     _console.print(
@@ -120,6 +123,7 @@ def pull(
         f"{report.unusable} answers could not be used."
     )
     tell_second_looks(platform, workload.id)
+    show_set_aside(_console, report.set_aside, f"of {workload.id}")
 
 
 @app.command()
@@ -138,6 +142,7 @@ def status(
     overall, batches = review_agreement(platform.lake, workload)
     start, end, period = _period(platform, workload)
     spent = spending(platform.lake, workload.id, period)
+    aside = set_aside_reviews(platform, workload)
     facts = {
         "queue": asdict(platform.queue.status(workload)),
         "period": period,
@@ -151,11 +156,13 @@ def status(
         "batches": {name: asdict(batch) for name, batch in batches.items()},
         "control": asdict(control_accuracy(platform.lake, workload, start, end)),
         "proposed_labels": proposed_labels(platform, workload),
+        "set_aside": [asdict(one) for one in aside],
     }
     if json_output:
         typer.echo(json.dumps(facts))
     else:
         _show_status(workload.id, facts)
+        show_set_aside(_console, aside, f"of {workload.id}")
 
 
 @app.command()

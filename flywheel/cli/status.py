@@ -1,13 +1,18 @@
 """`flywheel status`: where every workload stands."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.set_aside import show_set_aside
+from flywheel.ports.review_queue import SetAside
 from flywheel.turn.landing import unread
+from flywheel.turn.observe import set_aside_reviews
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload
 
@@ -22,12 +27,21 @@ _REASON = 120
 def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Show where every workload stands."""
     platform = open_platform()
-    workloads = platform.workloads
+    folder = platform.workload_folder
+    problems = {one.workload_id: str(one.error) for one in folder.problems.values()}
     events = _events_by_workload(platform)
-    rows = [_workload_status(platform, w, events.get(key, 0)) for key, w in workloads.items()]
+    rows = [
+        _workload_status(platform, workload, events.get(key, 0))
+        for key, workload in folder.workloads.items()
+    ]
     waiting = sum(records for _, records in unread(platform).values())
+    set_aside = {
+        key: set_aside_reviews(platform, workload) for key, workload in folder.workloads.items()
+    }
     if json_output:
-        typer.echo(json.dumps({"unread_events": waiting, "workloads": rows}, default=str))
+        facts = {"unread_events": waiting, "workloads": rows, "set_aside": _listed(set_aside)}
+        facts["workloads_not_loaded"] = problems
+        typer.echo(json.dumps(facts, default=str))
         return
     table = Table(title=f"{platform.home}  ·  {waiting} unread events")
     for column in ("workload", "champion", "open cycle", "last decision", "events", "reviews"):
@@ -35,8 +49,16 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row.values()))
     _console.print(table)
-    if not rows:
+    for key, problem in problems.items():
+        _console.print(Text(f"{key} does not load: {problem}", style="red"), soft_wrap=True)
+    for key, aside in set_aside.items():
+        show_set_aside(_console, aside, f"of {key}")
+    if not rows and not problems:
         _console.print("No workload yet: write one with [bold]flywheel init[/bold].")
+
+
+def _listed(set_aside: Mapping[str, Sequence[SetAside]]) -> list[dict[str, object]]:
+    return [{"workload": key, **asdict(one)} for key, found in set_aside.items() for one in found]
 
 
 def _events_by_workload(platform: Platform) -> dict[str, int]:

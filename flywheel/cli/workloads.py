@@ -1,4 +1,4 @@
-"""`flywheel init` and `flywheel taxonomy add`: write and change workload files."""
+"""`flywheel init` and `flywheel taxonomy`: write and change workload files."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,6 +8,7 @@ import yaml
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.taxonomy import register
 from flywheel.delimited_file import read_table
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
@@ -20,6 +21,7 @@ __all__ = ["app"]
 app = typer.Typer()
 taxonomy_app = typer.Typer(help="Labels with stable ids, in versions.", no_args_is_help=True)
 app.add_typer(taxonomy_app, name="taxonomy")
+register(taxonomy_app)
 _console = Console()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.drift.compare import bar
+from flywheel.drift.page_policy import guarded_page
 from flywheel.drift.profile import category_columns
 from flywheel.drift.report import ColumnDrift
 from flywheel.drift.window import Window
@@ -93,7 +94,7 @@ def _render(workload: Workload, old: Any, new: Any, measured: Sequence[ColumnDri
         current_data=Dataset.from_pandas(new[columns], data_definition=definition),
         reference_data=Dataset.from_pandas(old[columns], data_definition=definition),
     )
-    return str(snapshot.get_html_str(as_iframe=False))
+    return guarded_page(str(snapshot.get_html_str(as_iframe=False)))
 
 
 def _beyond_chance(names: Sequence[str], measured: Sequence[ColumnDrift]) -> dict[str, float]:

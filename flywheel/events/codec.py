@@ -4,7 +4,7 @@ A chunk without a fault passes at msgspec's own speed; only a chunk with one is 
 value. What lies inside the texts that stay raw is checked when the columns are made.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -15,9 +15,14 @@ import msgspec
 from flywheel.errors import EventError
 from flywheel.events.ids import call_id
 from flywheel.events.reasons import Reason, explain, too_deep
-from flywheel.events.schema import FeedbackEvent, InferenceEvent, NvidiaRecord
+from flywheel.events.schema import (
+    MAXIMUM_COMMENT,
+    FeedbackEvent,
+    InferenceEvent,
+    NvidiaRecord,
+)
 from flywheel.events.set_aside import decode_set_aside, rejection_of
-from flywheel.workload import Workload
+from flywheel.workload import Limits, Workload
 
 __all__ = ["Decoded", "EventContract", "Rejection", "decode_feedback", "decode_inferences"]
 
@@ -56,13 +61,31 @@ class Decoded(Generic[Event]):
 
 
 class EventContract:
-    """What this platform accepts: its workloads and their limits."""
+    """What this platform accepts: its workloads and their limits.
 
-    def __init__(self, workloads: Iterable[Workload]) -> None:
+    Args:
+        workloads: those that events may name.
+        not_loaded: ids of workloads whose file does not load. Their events are judged by the limits
+            of ``before``; without any they are dead letters that can be replayed.
+        before: the contract that was in force.
+    """
+
+    def __init__(
+        self,
+        workloads: Iterable[Workload],
+        *,
+        not_loaded: Collection[str] = (),
+        before: "EventContract | None" = None,
+    ) -> None:
         self.limits = {workload.id: workload.limits for workload in workloads}
+        self.not_loaded = frozenset(not_loaded)
+        if before is not None:
+            kept = {key: before.limits[key] for key in self.not_loaded if key in before.limits}
+            self.limits = kept | self.limits
         sizes = [limits.event_bytes for limits in self.limits.values()]
         self.smallest_bytes = min(sizes, default=0)
-        self.largest_bytes = max(sizes, default=0)
+        # Without any workload an event is said to be of an unknown one, not too large.
+        self.largest_bytes = max(sizes, default=Limits().event_bytes)
 
     @property
     def workload_ids(self) -> frozenset[str]:
@@ -156,6 +179,11 @@ def _decode_one(
         raise explain(error, value) from error
     workload_id = _WORKLOAD_ID(event)
     limits = contract.limits.get(workload_id)
+    if limits is None and workload_id in contract.not_loaded:
+        raise EventError(
+            Reason.WORKLOAD_NOT_LOADED,
+            f"the file of workload {workload_id} does not load: correct it, then replay",
+        )
     if limits is None:
         raise EventError(Reason.UNKNOWN_WORKLOAD, f"no workload {workload_id[:100]!r}")
     if len(value) > limits.event_bytes:
@@ -201,15 +229,22 @@ _FEEDBACK_TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "float": (int, float),
     "comment": str,
+    # The workload's schema is not asked: a client may name a label that is yet to come.
+    "demonstration": (str, dict),
 }
 
 
 def _check_feedback(event: FeedbackEvent) -> None:
-    wanted = _FEEDBACK_TYPES.get(event.kind)
-    if wanted is None:
-        return  # a demonstration is whatever the workload's answer is
     value = msgspec.json.decode(event.value)
-    if not isinstance(value, wanted) or (event.kind == "float" and isinstance(value, bool)):
+    fits = isinstance(value, _FEEDBACK_TYPES[event.kind])
+    if not fits or (event.kind == "float" and isinstance(value, bool)):
+        raise EventError(Reason.WRONG_TYPE, f"value of kind {event.kind} is a {_json_type(value)}")
+    if event.kind == "comment" and len(value) > MAXIMUM_COMMENT:
         raise EventError(
-            Reason.WRONG_TYPE, f"value of kind {event.kind} is a {type(value).__name__}"
+            Reason.OUT_OF_RANGE,
+            f"the comment has {len(value)} characters, {MAXIMUM_COMMENT} allowed",
         )
+
+
+def _json_type(value: Any) -> str:
+    return "null" if value is None else type(value).__name__

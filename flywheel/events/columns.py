@@ -5,6 +5,7 @@ and how long it is. What can be checked for many events at once is; only where t
 each event looked at.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -26,6 +27,9 @@ Event = TypeVar("Event")
 _FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = datetime(2200, 1, 1, tzinfo=UTC)
 _CACHED_ANSWERS = 4096
+# PostgreSQL holds no text with this character: one such item would stop a batch on its way into
+# Label Studio. An even number of backslashes before it belongs to the text itself.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 _INFERENCE_TEXTS = (
     "inference_id", "schema_version", "timestamp", "workload_id", "workload_revision",
@@ -78,6 +82,8 @@ class AnswerTexts:
             return self._seen[key]
         except KeyError:
             text = canonical_json(msgspec.json.decode(key))
+            if _NUL.search(text):
+                raise EventError(Reason.WRONG_VALUE, "it holds the character U+0000") from None
             if len(self._seen) < _CACHED_ANSWERS:
                 self._seen[key] = text
             return text
@@ -92,13 +98,18 @@ def inference_columns(
     longest = {key: limits.input_characters for key, limits in contract.limits.items()}
     plain = _are_objects([event.request for event in decoded.events])
     plain = plain and _are_objects([event.response for event in decoded.events])
+    printable = _are_printable([event.inference_id for event in decoded.events])
 
     def look(event: InferenceEvent) -> None:
         # The appends come last, and together: an event lands whole or not at all.
         _check_moment(event.timestamp)
         if not plain:
             _check_texts(event)
+        if not printable:
+            _check_printable("inference_id", event.inference_id)
         text = _input_of(event.request)
+        if "\0" in text:
+            raise EventError(Reason.WRONG_VALUE, "the input holds the character U+0000")
         if len(text) > longest[event.workload_id]:
             raise EventError(Reason.INPUT_TOO_LONG, f"the input has {len(text)} characters")
         outputs.append(answers(event.output))
@@ -124,6 +135,8 @@ def feedback_columns(decoded: Decoded[FeedbackEvent], answers: AnswerTexts) -> d
 
     def look(event: FeedbackEvent) -> None:
         _check_moment(event.timestamp)
+        for name in ("feedback_id", "inference_id", "author"):
+            _check_printable(name, getattr(event, name))
         values.append(answers(event.value))
 
     events = _keep(decoded, look, ("value",))
@@ -161,6 +174,18 @@ def _keep(
 def _check_moment(moment: datetime) -> None:
     if not _FIRST_MOMENT <= moment < _LAST_MOMENT:
         raise EventError(Reason.BAD_TIMESTAMP, f"{moment.year} is no year to be in")
+
+
+def _are_printable(texts: Sequence[str]) -> bool:
+    return "".join(texts).isprintable()  # all at once: a tenth of the time
+
+
+def _check_printable(name: str, text: str) -> None:
+    if not text.isprintable():
+        odd = next(character for character in text if not character.isprintable())
+        raise EventError(
+            Reason.WRONG_VALUE, f"{name} holds U+{ord(odd):04X}, which cannot be printed"
+        )
 
 
 def _are_objects(texts: Sequence[msgspec.Raw]) -> bool:

@@ -10,7 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from flywheel.events.schema import FeedbackEvent, FeedbackKind, InferenceEvent
+from flywheel.events.reasons import MAXIMUM_DEPTH
+from flywheel.events.schema import (
+    MAXIMUM_COMMENT,
+    FeedbackEvent,
+    FeedbackKind,
+    InferenceEvent,
+)
 
 __all__ = ["EventName", "published_schema"]
 
@@ -20,12 +26,18 @@ _EVENTS: Mapping[str, type[msgspec.Struct]] = {
     "inference": InferenceEvent,
     "feedback": FeedbackEvent,
 }
-# A demonstration is whatever the workload's answer is.
-_VALUE_TYPES: Mapping[FeedbackKind, str] = {
-    "boolean": "boolean",
-    "float": "number",
-    "comment": "string",
+_VALUES: Mapping[FeedbackKind, Mapping[str, Any]] = {
+    "boolean": {"type": "boolean"},
+    "float": {"type": "number"},
+    "comment": {"type": "string", "maxLength": MAXIMUM_COMMENT},
+    "demonstration": {"type": ["string", "object"]},
 }
+# What JSON Schema cannot say; `flywheel schema` prints it, and the README.
+_COMMENT = (
+    "Of a key that is given twice the last value counts. Keys that are not named here are ignored. "
+    "An event is at most `limits.event_bytes` of its workload long (1 MiB by default), nests at most "
+    f"{MAXIMUM_DEPTH} deep and holds finite numbers only; its time lies between 2000 and 2200."
+)
 
 
 def published_schema(name: EventName) -> dict[str, Any]:
@@ -34,13 +46,14 @@ def published_schema(name: EventName) -> dict[str, Any]:
     own = top["$ref"].rsplit("/", 1)[-1]
     schema: dict[str, Any] = {"$schema": _DIALECT, "$id": f"urn:flywheel:{name}:1"} | parts.pop(own)
     schema["description"] = cleandoc(schema["description"])
+    schema["$comment"] = _COMMENT
     if name == "feedback":
         schema["allOf"] = [
             {
                 "if": {"properties": {"kind": {"const": kind}}},
-                "then": {"properties": {"value": {"type": type_}}},
+                "then": {"properties": {"value": dict(value)}},
             }
-            for kind, type_ in _VALUE_TYPES.items()
+            for kind, value in _VALUES.items()
         ]
     if parts:
         schema["$defs"] = parts

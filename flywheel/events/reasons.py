@@ -39,6 +39,7 @@ class Reason(StrEnum):
     UNKNOWN_FORMAT = "unknown_format"
     UNKNOWN_SCHEMA_VERSION = "unknown_schema_version"
     UNKNOWN_WORKLOAD = "unknown_workload"
+    WORKLOAD_NOT_LOADED = "workload_not_loaded"
     WRONG_TYPE = "wrong_type"
     WRONG_VALUE = "wrong_value"
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Raw
 __all__ = [
     "FEEDBACK_TOPIC",
     "INFERENCES_TOPIC",
+    "MAXIMUM_COMMENT",
     "TOPIC_PARTITIONS",
     "FeedbackEvent",
     "FeedbackKind",
@@ -29,13 +30,38 @@ TOPIC_PARTITIONS = 4
 
 Route = Literal["champion", "canary", "shadow", "fallback"]
 FeedbackKind = Literal["boolean", "float", "comment", "demonstration"]
-_Id = Annotated[str, Meta(min_length=1, max_length=200)]
+MAXIMUM_COMMENT = 10_000  # characters: more is not a remark on one answer
+# Ids and authors become keys, file names and columns that people read. Ingest refuses every
+# character that `str.isprintable` refuses; these are the ones that a pattern can name briefly.
+_PRINTABLE = {
+    "pattern": r"^[^\u0000-\u001f\u007f-\u00a0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
+}
+_Id = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="1 to 200 printable characters",
+        extra_json_schema=_PRINTABLE,
+    ),
+]
+_Author = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="who said it: 1 to 200 printable characters",
+        extra_json_schema=_PRINTABLE,
+    ),
+]
 _Time = Annotated[datetime, Meta(tz=True)]
 # What ingest checks inside the texts that stay raw, for the published schema.
 _Request = Annotated[
     Raw,
     Meta(
-        description="an OpenAI chat-completion request, exactly as it was sent",
+        description="an OpenAI chat-completion request, exactly as it was sent; the text of its "
+        "last user message is the input: not empty, without the character U+0000, and at most "
+        "`limits.input_characters` of the workload long",
         extra_json_schema={
             "type": "object",
             "required": ["messages"],
@@ -64,6 +90,13 @@ _Response = Annotated[
     ),
 ]
 _Answer = Annotated[Raw, Meta(description="the parsed answer, null where it could not be parsed")]
+_Value = Annotated[
+    Raw,
+    Meta(
+        description="true or false, a number, a comment of at most 10,000 characters, or the right "
+        "answer (a label's name or an object); never null"
+    ),
+]
 _Tokens = Annotated[int, Meta(ge=0, le=2**31)]
 
 
@@ -116,8 +149,8 @@ class FeedbackEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     workload_id: str
     inference_id: _Id
     kind: FeedbackKind
-    value: Raw
-    author: str
+    value: _Value
+    author: _Author
 
 
 class NvidiaRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):

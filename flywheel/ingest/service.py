@@ -8,7 +8,7 @@ process, since no later try could be better.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from flywheel.errors import ConcurrencyError, ConfigurationError, TransientError
@@ -19,6 +19,7 @@ from flywheel.ingest.log_lines import Say
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.ingest.report import IngestReport
 from flywheel.workload import Workload
+from flywheel.workload_folder import WorkloadProblem
 
 __all__ = ["IngestService"]
 
@@ -43,6 +44,7 @@ class IngestService:
         health: Health,
         linger_seconds: float,
         batch_records: int = BATCH_RECORDS,
+        problems: Callable[[], Mapping[str, WorkloadProblem]] = dict,
     ) -> None:
         """Prepare; nothing is opened before `run`.
 
@@ -55,6 +57,7 @@ class IngestService:
             health: takes what succeeds and fails.
             linger_seconds: how long the first record of a batch may wait for others.
             batch_records: how many records a commit takes at most.
+            problems: the workload files that do not load, by id; asked with the workloads.
         """
         self._open_ingest = open_ingest
         self._workloads = workloads
@@ -64,6 +67,8 @@ class IngestService:
         self._health = health
         self._linger_seconds = linger_seconds
         self._batch_records = batch_records
+        self._problems = problems
+        self._reported: frozenset[str] = frozenset()
         self._ingest: Ingest | None = None
         self._total = IngestReport()
         self._look_at = 0.0
@@ -132,13 +137,27 @@ class IngestService:
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
         try:
-            ingest.accept(self._workloads())
+            problems = self._problems()
+            ingest.accept(self._workloads(), problems.keys())
+            self._report(problems)
         except ConfigurationError as error:
             # A file that is being edited must not stop the events of the other workloads.
             self._say("workloads_not_read", error=error.message, next_step=error.next_step)
         lags = ingest.lags()
         self._metrics.lagging(lags)
         self._total.lag = sum(lags.values())
+
+    def _report(self, problems: Mapping[str, WorkloadProblem]) -> None:
+        # Once, not every few seconds; and again when it has another reason.
+        for problem in problems.values():
+            if problem.error.message not in self._reported:
+                self._say(
+                    "workload_not_loaded",
+                    workload=problem.workload_id,
+                    error=problem.error.message,
+                    next_step=problem.error.next_step,
+                )
+        self._reported = frozenset(one.error.message for one in problems.values())
 
     def _failed(self, error: TransientError) -> None:
         self._health.failed(error.message)

@@ -1,5 +1,6 @@
 """What every asset of a workload carries: group, owner, kinds, tags; how fresh it should be."""
 
+import re
 from datetime import timedelta
 from typing import TypedDict
 
@@ -14,6 +15,8 @@ DAILY = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=49), warn_window=timedelta(hours=25)
 )
 
+_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+
 
 class Description(TypedDict):
     """Arguments of ``dagster.asset`` that all assets of a workload share."""
@@ -27,12 +30,16 @@ class Description(TypedDict):
 def described(workload: Workload, group: str, *, kinds: set[str]) -> Description:
     """Return the arguments that every asset of a workload shares.
 
-    Dagster takes an owner as an e-mail address or as ``team:NAME``.
+    Dagster takes an owner as an e-mail address or as ``team:NAME``, and refuses the whole code
+    location over any other.
     """
-    owner = workload.owner if "@" in workload.owner else f"team:{workload.owner}"
     return {
         "group_name": group,
-        "owners": [owner],
+        "owners": [_owner(workload.owner)],
         "kinds": kinds,
         "tags": {"workload": workload.id},
     }
+
+
+def _owner(name: str) -> str:
+    return name if _ADDRESS.fullmatch(name) else f"team:{name}"

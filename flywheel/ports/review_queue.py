@@ -16,13 +16,14 @@ __all__ = [
     "ReviewItem",
     "ReviewQueue",
     "ReviewSlice",
+    "SetAside",
 ]
 
 UNTOUCHED = "0-0"
 ReviewSlice = Literal[
     "control", "directed", "uncertain", "novel", "flagged", "gold", "adjudication"
 ]
-AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped"]
+AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Annotation:
     """One version of one person's judgment.
 
     ``output`` is the parsed answer for kind ``answer``; ``proposed_label`` the name a person wrote
-    for kind ``new_category``. ``raw`` is the queue's own record, unchanged.
+    for kind ``new_category``. ``raw`` is the queue's own record, unchanged. One of kind
+    ``unreadable`` holds no answer and is no judgment: it is kept, and shown with its reason.
     """
 
     annotation_id: str
@@ -86,18 +88,33 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """Something from outside that cannot be taken: its id, its author where it names one, why."""
+
+    id: str
+    author: str | None
+    reason: str
+    item_id: str = ""
+
+
+@dataclass(frozen=True)
 class Pull:
-    """What changed since a cursor, and the cursor to ask with next: a whole number that grows."""
+    """What changed since a cursor, and the cursor to ask with next: a whole number that grows.
+
+    ``set_aside`` is what lies in the queue and cannot be taken; the rest is not held up by it.
+    """
 
     annotations: list[Annotation]
     cursor: str
+    set_aside: tuple[SetAside, ...] = ()
 
 
 @dataclass(frozen=True)
 class QueueStatus:
     """How far the people are.
 
-    ``changed`` is another text once a judgment was given, edited or deleted.
+    ``changed`` is another text once a judgment was given, edited or deleted. ``set_aside`` is what
+    the queue holds and cannot read.
     """
 
     items: int
@@ -105,6 +122,7 @@ class QueueStatus:
     judgments_wanted: int
     judgments_given: int
     changed: str = UNTOUCHED
+    set_aside: tuple[SetAside, ...] = ()
 
 
 class ReviewQueue(Protocol):

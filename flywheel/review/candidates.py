@@ -64,7 +64,7 @@ ORDER BY inference_id
 
 _FEEDBACK = """
 SELECT inference_id, kind, value, least("timestamp", landed_at) AS given_at FROM feedback
-WHERE workload_id = $workload AND least("timestamp", landed_at) < $end
+WHERE workload_id = $workload AND least("timestamp", landed_at) < $end AND value IS NOT NULL
 ORDER BY given_at, inference_id, feedback_id
 """
 
@@ -115,7 +115,9 @@ def flag_of(kind: str, value: Any, output: Any) -> tuple[str, float] | None:
     if kind == "demonstration" and value != output:
         return "client gave another answer", 1.0
     if kind == "float" and isinstance(value, int | float) and value < _GOOD:
-        return f"client rated it {value:.2f}", 1.0 - float(value)
+        # The scale is 0 to 1; what is rated below it is as bad as can be.
+        rating = max(float(value), 0.0)
+        return f"client rated it {rating:.2f}", 1.0 - rating
     if kind == "comment" and value:
         return "client commented on it", 0.5
     return None

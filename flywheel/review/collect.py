@@ -13,7 +13,8 @@ from flywheel.answers import canonical_json
 from flywheel.errors import ConcurrencyError
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.ports.review_queue import Annotation, ReviewQueue
+from flywheel.ports.review_queue import Annotation, ReviewQueue, SetAside
+from flywheel.review.annotation_reading import reason_of
 from flywheel.review.annotations import read_annotations
 from flywheel.review.conflicts import conflicting_items
 from flywheel.review.label_checks import choose_checks
@@ -22,7 +23,11 @@ from flywheel.review.second_judgments import choose_second_judgments
 from flywheel.review.sent_items import SentItem, item_rows, period_of, read_sent, spending
 from flywheel.workload import Workload
 
-__all__ = ["MergeReport", "collect"]
+__all__ = ["MergeReport", "collect", "unreadable_annotations"]
+
+
+# How `label_studio_format.annotator_of` names who has no address, and who is not named at all.
+_NUMBERED, _NOBODY = "label_studio:", "unknown:"
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,9 @@ class MergeReport:
 
     ``corrections`` counts the new versions by status, ``verdicts`` all items by what they amount
     to, ``adjudications_waiting`` the disputes that the period's budget does not pay for,
-    ``label_checks`` the accepted labels that looked wrong and are decided again, and
-    ``second_judgments`` the answers that another person judges since the first one is in doubt.
+    ``label_checks`` the accepted labels that looked wrong and are decided again,
+    ``second_judgments`` the answers that another person judges since the first one is in doubt, and
+    ``set_aside`` what lies in the queue or in the lake and cannot be read.
     """
 
     annotations: int
@@ -44,6 +50,7 @@ class MergeReport:
     unknown_items: int
     label_checks: int = 0
     second_judgments: int = 0
+    set_aside: tuple[SetAside, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -60,7 +67,7 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     Raises:
         ConcurrencyError: another merge of the workload came first; this one can be repeated.
     """
-    seen = _pull(lake, queue, workload, now)
+    seen, aside = _pull(lake, queue, workload, now)
     corrections = _OneWriter(lake, "corrections", workload.id)
     items = _OneWriter(lake, "review_items", workload.id)
     sent = read_sent(lake, workload.id)
@@ -94,7 +101,21 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         unknown_items=outcome.unknown_items,
         label_checks=checks,
         second_judgments=len(again),
+        set_aside=(*aside, *_unreadable(workload, annotations)),
     )
+
+
+def unreadable_annotations(lake: Lake, workload: Workload) -> list[SetAside]:
+    """Return the annotations whose answer cannot be read, each with its author and the reason."""
+    return _unreadable(workload, read_annotations(lake, workload.id))
+
+
+def _unreadable(workload: Workload, annotations: Iterable[Annotation]) -> list[SetAside]:
+    return [
+        reason_of(workload, one)
+        for one in annotations
+        if one.kind == "unreadable" and not one.deleted
+    ]
 
 
 class _OneWriter:
@@ -114,7 +135,9 @@ class _OneWriter:
             )
 
 
-def _pull(lake: Lake, queue: ReviewQueue, workload: Workload, now: datetime) -> int:
+def _pull(
+    lake: Lake, queue: ReviewQueue, workload: Workload, now: datetime
+) -> tuple[int, tuple[SetAside, ...]]:
     # How far we are stands in the lake's own transactions: committed after the annotations, it is
     # never ahead of them.
     cursor = _Mark(lake, f"review-cursor:{queue.name}:{workload.id}")
@@ -126,7 +149,7 @@ def _pull(lake: Lake, queue: ReviewQueue, workload: Workload, now: datetime) -> 
     if everything:
         whole_day.move(today)
     cursor.move(int(pull.cursor))
-    return seen
+    return seen, pull.set_aside
 
 
 class _Mark:
@@ -145,23 +168,30 @@ def _keep_annotations(
 ) -> int:
     writer = _OneWriter(lake, "annotations", workload.id)
     known = {
-        (row["annotation_id"], row["version"])
+        (row["annotation_id"], row["version"]): row["annotator"]
         for row in lake.rows(
-            "SELECT annotation_id, version FROM stored.annotations WHERE workload_id = $workload",
+            "SELECT annotation_id, version, annotator FROM stored.annotations "
+            "WHERE workload_id = $workload ORDER BY seen_at",
             {"workload": workload.id},
         )
     }
     rows = []
     for annotation in annotations:
-        if (annotation.annotation_id, annotation.version) in known:
+        key = (annotation.annotation_id, annotation.version)
+        # Who was a number in one export and has an address in the next is one person.
+        if key in known and not _is_named_now(known[key], annotation.annotator):
             continue
-        known.add((annotation.annotation_id, annotation.version))
+        known[key] = annotation.annotator
         output = None if annotation.output is None else canonical_json(annotation.output)
         raw = json.dumps(annotation.raw, ensure_ascii=False, sort_keys=True)
         rows.append(asdict(annotation) | {"output": output, "raw": raw, "seen_at": now})
     if rows:
         writer.append(rows)
     return len(rows)
+
+
+def _is_named_now(before: str, now: str) -> bool:
+    return before.startswith(_NUMBERED) and not now.startswith((_NUMBERED, _NOBODY))
 
 
 def _current(lake: Lake, workload_id: str) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from flywheel.errors import DataError
 from flywheel.ports.review_queue import Annotation, AnnotationKind, ReviewItem
+from flywheel.review.annotation_problems import unreadable_reason
 from flywheel.review.answer_fields import PROPOSAL, TEXT, VERDICT, AnswerField, answer_fields
 from flywheel.workload import ClassificationTask, Workload
 
@@ -37,6 +38,8 @@ CANT_TELL, NEW_CATEGORY = "can't tell", "new category"
 SIMULATED = "simulated:"
 _NO_NEIGHBOURS = "none yet"
 _MEASURES = "asked without a suggestion, to measure"
+_UNREAD: tuple[AnnotationKind, Any, str | None] = ("unreadable", None, None)
+_LONGEST = 10 * 365 * 24 * 3600  # seconds over one question
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Label Studio knows people by e-mail: no mail goes to this domain, and nobody can register it.
 _SIMULATED_EMAIL = re.compile(r"simulated\.(.+)@flywheel\.invalid")
@@ -51,12 +54,12 @@ def moment(text: str) -> datetime:
     """Read a time that Label Studio wrote."""
     try:
         at = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{text!r} is not a time as Label Studio writes it.",
+            f"{str(text)[:60]!r} is not a time as Label Studio writes it.",
             next_step="export the project again as JSON",
         ) from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def micros(text: str) -> int:
@@ -135,12 +138,14 @@ def result_of(
 
 def annotation_from(workload: Workload, task: Mapping[str, Any], raw: dict[str, Any]) -> Annotation:
     """Read one annotation of a task; drafts are no annotations and are never passed here."""
-    kind, output, proposed = _judgment(workload, raw)
+    problem = unreadable_reason(workload, raw)
+    kind, output, proposed = _UNREAD if problem else _judgment(workload, raw)
     annotator = annotator_of(raw)
     updated = moment(raw.get("updated_at") or raw["created_at"])
     body = json.dumps([raw.get("result"), raw.get("was_cancelled")], sort_keys=True)
     digest = hashlib.blake2b(body.encode(), digest_size=4).hexdigest()
-    seconds = raw.get("lead_time")
+    # Once the taxonomy knows its label, the same annotation is a version that can be read.
+    digest += "-unreadable" if problem else ""
     return Annotation(
         annotation_id=annotation_id(task, raw),
         version=f"{updated:%Y%m%dT%H%M%S%fZ}-{digest}",
@@ -152,7 +157,7 @@ def annotation_from(workload: Workload, task: Mapping[str, Any], raw: dict[str, 
         kind=kind,
         output=output,
         proposed_label=proposed,
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        seconds=_seconds(raw.get("lead_time")),
         created_at=moment(raw.get("created_at") or raw["updated_at"]),
         updated_at=updated,
         raw=raw,
@@ -166,13 +171,30 @@ def annotation_id(task: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
 
 
 def annotator_of(raw: Mapping[str, Any]) -> str:
-    """Name the person behind an annotation, however the export spells it."""
+    """Name the person behind an annotation, however the export spells it.
+
+    Annotations that name nobody are no person's: each has an unknown author of its own.
+    """
     person = raw.get("completed_by")
-    if not isinstance(person, Mapping):
-        return f"label_studio:{person}"
-    name = str(person.get("email") or person.get("username") or f"label_studio:{person['id']}")
+    fields = person if isinstance(person, Mapping) else {"id": person}
+    names = (fields.get("email"), fields.get("username"), _numbered(fields.get("id")))
+    name = next((one for one in names if isinstance(one, str) and one.strip()), None)
+    if name is None:
+        return f"unknown:{raw.get('project') or 'local'}:{raw.get('id')}"
     simulated = _SIMULATED_EMAIL.fullmatch(name)
     return SIMULATED + simulated[1] if simulated else name
+
+
+def _numbered(identity: Any) -> str | None:
+    if isinstance(identity, str):
+        return f"label_studio:{identity}" if identity.isdecimal() else identity
+    is_number = isinstance(identity, int) and not isinstance(identity, bool)
+    return f"label_studio:{identity}" if is_number else None
+
+
+def _seconds(lead_time: Any) -> float | None:
+    is_number = isinstance(lead_time, int | float) and not isinstance(lead_time, bool)
+    return float(lead_time) if is_number and abs(lead_time) <= _LONGEST else None
 
 
 def email_of(annotator: str) -> str:

@@ -17,6 +17,8 @@ from flywheel.ports.review_queue import (
     QueueStatus,
     ReviewItem,
 )
+from flywheel.review.annotation_problems import structure_problem
+from flywheel.review.annotation_reading import read_annotations_of
 from flywheel.review.item_ids import is_adjudication, root_of
 from flywheel.review.label_studio_export import ExportReport, merge_export, read_export
 from flywheel.review.label_studio_format import (
@@ -68,26 +70,35 @@ class LocalReviewQueue:
     def pull(self, workload: Workload, cursor: str | None) -> Pull:
         """Return the annotations of every task that changed at or after the cursor."""
         found: list[Annotation] = []
+        files = self._files(workload.id)
+        aside = files.damaged()
         newest = since = int(cursor or 0)
-        for task in self._files(workload.id).all():
+        for task in files.all():
             changed = micros(task["meta"]["changed_at"])
             if changed < since:
                 continue
             newest = max(newest, changed)
-            found += [annotation_from(workload, task, raw) for raw in task["annotations"]]
-            found += buried(workload, task)
-        return Pull(found, str(newest))
+            good, bad = read_annotations_of(workload, task)
+            found += good + buried(workload, task)
+            aside += bad
+        return Pull(found, str(newest), tuple(aside))
 
     def status(self, workload: Workload) -> QueueStatus:
         """Count items and judgments."""
-        tasks = self._files(workload.id).all()
+        files = self._files(workload.id)
+        tasks = files.all()
         given = [len(_judgments(task)) for task in tasks]
         wanted = [task["meta"]["judgments"] for task in tasks]
         answered = sum(have >= want for have, want in zip(given, wanted, strict=True))
         touched = [t for t in tasks if t["annotations"] or t["meta"].get("deleted")]
         newest = max((micros(task["meta"]["changed_at"]) for task in touched), default=0)
         changed = f"{sum(given)}-{newest}"
-        return QueueStatus(len(tasks), answered, sum(wanted), sum(given), changed)
+        aside = files.damaged()
+        for task in touched:
+            aside += read_annotations_of(workload, task)[1]
+        return QueueStatus(
+            len(tasks), answered, sum(wanted), sum(given), changed, set_aside=tuple(aside)
+        )
 
     # -- people ------------------------------------------------------------------------------
 
@@ -158,7 +169,10 @@ class LocalReviewQueue:
         files = self._files(workload.id)
         with files.lock():
             tasks = {task["data"]["item_id"]: deepcopy(task) for task in files.all()}
-            report, changed = merge_export(tasks, exported, self._clock.now(), full=full)
+            damaged = {one.item_id for one in files.damaged()}
+            report, changed = merge_export(
+                tasks, exported, self._clock.now(), full=full, damaged=damaged
+            )
             for task in changed:
                 self._write(files, task)
         return report
@@ -214,7 +228,12 @@ class LocalReviewQueue:
 
 
 def _judgments(task: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [raw for raw in task["annotations"] if not raw.get("was_cancelled")]
+    # One whose answer cannot be read is no judgment: the item stays open for another.
+    return [
+        raw
+        for raw in task["annotations"]
+        if not raw.get("was_cancelled") and structure_problem(raw) is None
+    ]
 
 
 def _is_full(task: Mapping[str, Any]) -> bool:

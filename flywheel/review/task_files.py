@@ -1,4 +1,7 @@
-"""A folder of task files: one JSON file per task, written atomically, one writer at a time."""
+"""A folder of task files: one JSON file per task, written atomically, one writer at a time.
+
+A file that is damaged is set aside and left as it lies; the others are read.
+"""
 
 import fcntl
 import json
@@ -10,10 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import DataError, IntegrityError
+from flywheel.ports.review_queue import SetAside
 
-__all__ = ["TaskFiles"]
+__all__ = ["TaskFiles", "is_item_id"]
 
+_Version = tuple[int, int, int]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def is_item_id(text: str) -> bool:
+    """Say whether a text can be the id of a review item, and so the name of a file."""
+    return _NAME.fullmatch(text) is not None
 
 
 class TaskFiles:
@@ -21,7 +31,7 @@ class TaskFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._cache: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+        self._cache: dict[str, tuple[_Version, dict[str, Any] | IntegrityError]] = {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -32,10 +42,14 @@ class TaskFiles:
             yield
 
     def read(self, item_id: str) -> dict[str, Any] | None:
-        """Return a task, or None where there is none."""
+        """Return a task, or None where there is none.
+
+        Raises:
+            IntegrityError: its file is damaged.
+        """
         path = self._path(item_id)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes()
         except FileNotFoundError:
             return None
         return _parse(path, text) if text else None
@@ -46,24 +60,38 @@ class TaskFiles:
         return path.exists() and path.stat().st_size > 0
 
     def all(self) -> list[dict[str, Any]]:
-        """Return every task, in the order of their names; they are not to be changed."""
+        """Return every task that can be read, by name; they are not to be changed."""
+        return [task for _, task in self._entries() if not isinstance(task, IntegrityError)]
+
+    def damaged(self) -> list[SetAside]:
+        """Return the files that cannot be read, by name."""
+        return [
+            SetAside(name, None, str(task), name)
+            for name, task in self._entries()
+            if isinstance(task, IntegrityError)
+        ]
+
+    def _entries(self) -> list[tuple[str, dict[str, Any] | IntegrityError]]:
         if not self._folder.exists():
             return []
-        tasks = {}
+        found = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".json") and entry.stat().st_size:
-                    tasks[entry.name] = self._cached(entry)
-        return [tasks[name] for name in sorted(tasks)]
+                    found[entry.name] = self._cached(entry)
+        return [(name.removesuffix(".json"), found[name]) for name in sorted(found)]
 
-    def _cached(self, entry: os.DirEntry[str]) -> dict[str, Any]:
+    def _cached(self, entry: os.DirEntry[str]) -> dict[str, Any] | IntegrityError:
         # Every write makes a new file, so that a changed task never looks like the old one.
         status = entry.stat()
         version = (status.st_ino, status.st_mtime_ns, status.st_size)
         held = self._cache.get(entry.name)
         if held is None or held[0] != version:
             path = Path(entry.path)
-            held = version, _parse(path, path.read_text(encoding="utf-8"))
+            try:
+                held = version, _parse(path, path.read_bytes())
+            except IntegrityError as error:
+                held = version, error
             self._cache[entry.name] = held
         return held[1]
 
@@ -84,7 +112,7 @@ class TaskFiles:
 
     def _path(self, item_id: str) -> Path:
         # Ids come back from files that other tools wrote: nothing but a plain name gets this far.
-        if not _NAME.fullmatch(item_id):
+        if not is_item_id(item_id):
             raise DataError(
                 f"{item_id[:80]!r} cannot be the id of a review item.",
                 next_step="export the project that Flywheel's tasks were imported into",
@@ -92,12 +120,32 @@ class TaskFiles:
         return self._folder / f"{item_id}.json"
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: Path, text: bytes) -> dict[str, Any]:
     try:
-        task: dict[str, Any] = json.loads(text)
-    except ValueError as error:
+        task: Any = json.loads(text.decode())
+        problem = _problem(path, task)
+    except (ValueError, RecursionError) as error:
+        problem = f"is not JSON: {error}"
+    if problem is not None:
         raise IntegrityError(
-            f"The task file {path} is not JSON: {error}",
-            next_step="restore it from a backup, or delete it and push the batch again",
-        ) from error
-    return task
+            f"The task file {path} {problem}.",
+            next_step="restore it from a backup, or delete it and run `flywheel review pull`, "
+            "which puts the item into the queue again",
+        )
+    return dict(task)
+
+
+def _problem(path: Path, task: Any) -> str | None:
+    if not isinstance(task, dict):
+        return "holds no object"
+    for key, kind in (("data", dict), ("meta", dict), ("annotations", list)):
+        if not isinstance(task.get(key), kind):
+            return f"has no {key}"
+    if not all(isinstance(raw, dict) for raw in task["annotations"]):
+        return "holds an annotation that is no object"
+    if task["data"].get("item_id") != path.stem or "inference_id" not in task["data"]:
+        return "is the file of another item"
+    judgments, changed = task["meta"].get("judgments"), task["meta"].get("changed_at")
+    if not isinstance(judgments, int) or not isinstance(changed, str):
+        return "does not say how many judgments it asks for, or when it changed"
+    return None

@@ -59,10 +59,20 @@ def open_to(
     open_ = [
         task
         for task in tasks
-        if not is_full(task) and not _is_barred(task, met[task["data"]["inference_id"]])
+        if _can_be_asked(task)
+        and not is_full(task)
+        and not _is_barred(task, met[task["data"]["inference_id"]])
     ]
     open_.sort(key=lambda task: (-task["meta"]["priority"], task["data"]["item_id"]))
     return [seen_by_annotator(task) for task in open_]
+
+
+def _can_be_asked(task: Mapping[str, Any]) -> bool:
+    # A task that came with an export may hold less than its form asks for.
+    data, meta = task["data"], task["meta"]
+    texts = ("item_id", "workload_id", "inference_id", "text", "slice", "reason")
+    complete = all(isinstance(data.get(name), str) for name in texts)
+    return complete and isinstance(meta.get("priority"), int | float)
 
 
 def _is_barred(task: Mapping[str, Any], met: Iterable[Mapping[str, Any]]) -> bool:

@@ -98,6 +98,8 @@ def _verdict(
 
 
 def _read(workload: Workload, mapping: AnswerMapping, annotation: Annotation) -> Judgment | None:
+    if annotation.kind == "unreadable":
+        return None
     if annotation.kind == "cant_tell":
         return Judgment(annotation, "cant_tell", "cant_tell", None, None, None)
     if annotation.kind == "new_category":

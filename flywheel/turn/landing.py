@@ -17,7 +17,14 @@ def land(platform: "Platform", *, maximum: int = 200_000) -> "IngestReport":
     """Land up to ``maximum`` records of every topic."""
     from flywheel.ingest.consume import Ingest  # noqa: PLC0415 - keeps the code location light
 
-    ingest = Ingest(platform.log, platform.lake, list(platform.workloads.values()), platform.clock)
+    folder = platform.workload_folder
+    ingest = Ingest(
+        platform.log,
+        platform.lake,
+        list(folder.workloads.values()),
+        platform.clock,
+        not_loaded=folder.problems.keys(),
+    )
     try:
         return ingest.run_once(maximum)
     finally:

@@ -7,6 +7,7 @@ from flywheel.periods import period_start
 
 if TYPE_CHECKING:
     from flywheel.calibration import Calibration
+    from flywheel.ports.review_queue import SetAside
     from flywheel.review.agreement import Agreement, BatchAgreement
     from flywheel.review.annotator_figures import AnnotatorFigures
     from flywheel.review.batch_report import BatchReport, SamplingReport
@@ -24,6 +25,7 @@ __all__ = [
     "proposed_labels",
     "push_reviews",
     "sample_reviews",
+    "set_aside_reviews",
 ]
 
 _EVALUATION = timedelta(hours=1)
@@ -41,7 +43,8 @@ SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS me
    WHERE workload_id = $w AND slice <> 'gold'
      AND item_id NOT IN (SELECT item_id FROM label_checks WHERE workload_id = $w) AND judgments > (
      SELECT count(DISTINCT annotator) FROM latest_annotations AS given
-     WHERE given.item_id = item.item_id AND NOT given.deleted AND given.kind <> 'skipped'
+     WHERE given.item_id = item.item_id AND NOT given.deleted
+       AND given.kind NOT IN ('skipped', 'unreadable')
   )) AS waiting
 """
 
@@ -184,6 +187,17 @@ def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport"
     if hints is not None:
         platform.state.finish_hints(workload.id, hints.newest)
     return report
+
+
+def set_aside_reviews(platform: "Platform", workload: "Workload") -> "list[SetAside]":
+    """List what lies in the queue or came from it and cannot be read, with author and reason."""
+    from flywheel.review.collect import unreadable_annotations  # noqa: PLC0415 - (as above)
+
+    found = [
+        *platform.queue.status(workload).set_aside,
+        *unreadable_annotations(platform.lake, workload),
+    ]
+    return list({one.id: one for one in found}.values())
 
 
 def agreement(

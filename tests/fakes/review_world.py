@@ -162,7 +162,8 @@ def put_feedback(lake: Lake, workload: Workload, said: Sequence[tuple[str, str, 
             "workload_id": workload.id,
             "inference_id": key,
             "kind": kind,
-            "value": json.dumps(value),
+            # An earlier contract let a null in, which the lake holds as no value.
+            "value": None if value is None else json.dumps(value),
         }
         for number, (key, kind, value) in enumerate(said)
     ]

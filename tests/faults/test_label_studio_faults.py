@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError
+from flywheel.review.collect import unreadable_annotations
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import find_project
 from flywheel.review.label_studio.queue import LabelStudioReviewQueue
@@ -181,7 +182,7 @@ def test_deleted_with_its_task(world):
 
 def test_config_changed_by_hand(world):
     """Nothing more is sent into a form that we do not know; what was submitted is taken in."""
-    [item] = world.ask(0)
+    world.ask(0)
     queue, workload = world.platform.queue, world.workload
     project = find_project(world.client, workload)
     config = project.raw["label_config"].replace('value="heat fault"', 'value="fire"')
@@ -199,15 +200,15 @@ def test_config_changed_by_hand(world):
     with pytest.raises(IntegrityError, match="changed by hand"):
         queue.push(workload, world.choose(1))
     [found] = queue.pull(workload, None).annotations
-    assert (found.kind, found.output) == ("answer", "fire")
+    assert (found.kind, found.output) == ("unreadable", None)
     assert [region["value"]["choices"] for region in found.raw["result"]] == [["fire"], ["sad"]]
 
     # Also the collecting that runs by itself says so, once what people submitted is in.
     with pytest.raises(IntegrityError, match="changed by hand"):
         world.collect()
-    # A label that the taxonomy lacks is a proposal of one.
-    found = world.correction(item.item_id)
-    assert (found["status"], found["proposed_label"]) == ("proposed", "fire")
+    # A label that the taxonomy never had is set aside with its author.
+    [aside] = unreadable_annotations(world.platform.lake, workload)
+    assert '"fire" is not and never was a label' in aside.reason
     assert ledger(world) == {"items": 2, "tasks": 1, "annotations": 1}
 
 

@@ -127,10 +127,14 @@ def named(
 ) -> dict[str, Any]:
     """Return a task whose annotations name their people; a deleted account stays a number."""
     annotations = [
-        raw | {"completed_by": people.get(raw["completed_by"], raw["completed_by"])}
+        raw | {"completed_by": _account(raw.get("completed_by"), people)}
         for raw in task["annotations"]
     ]
     return task | {"annotations": annotations, "project": tasks.project}
+
+
+def _account(person: Any, people: Mapping[int, _Person]) -> Any:
+    return people.get(person, person) if isinstance(person, int) else person
 
 
 def _is_full(task: Mapping[str, Any]) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 
 from flywheel.clock import Clock
 from flywheel.label_mapping import AnswerMapping
-from flywheel.ports.review_queue import Annotation, Pull, QueueStatus, ReviewItem
+from flywheel.ports.review_queue import Annotation, Pull, QueueStatus, ReviewItem, SetAside
+from flywheel.review.annotation_reading import read_annotations_of
 from flywheel.review.item_ids import is_adjudication, root_of
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.people import LabelStudioPeople, named
@@ -20,7 +21,7 @@ from flywheel.review.label_studio.projects import (
     projects_for_push,
 )
 from flywheel.review.label_studio.tasks import ProjectTasks
-from flywheel.review.label_studio_format import annotation_from, annotation_id, micros, task_of
+from flywheel.review.label_studio_format import annotation_id, micros, task_of
 from flywheel.review.tombstones import tombstone
 from flywheel.workload import Workload
 
@@ -87,6 +88,7 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         if cursor is not None and int(cursor):
             since = datetime.fromtimestamp(int(cursor) / 1e6, UTC) - _OVERLAP
         found: list[Annotation] = []
+        aside: list[SetAside] = []
         newest = int(cursor or 0)
         people = self.people()
         judges = _Judges(self._seen(workload.id))
@@ -94,11 +96,15 @@ class LabelStudioReviewQueue(LabelStudioPeople):
             changed = [named(task, tasks, people) for task in tasks.whole(since)]
             ours = [task for task in changed if _is_ours(task, workload)]
             newest = max([newest, *(micros(task["updated_at"]) for task in changed)])
-            read = [annotation_from(workload, t, raw) for t in ours for raw in t["annotations"]]
+            read = []
+            for task in ours:
+                good, bad = read_annotations_of(workload, task)
+                read += good
+                aside += bad
             found += read + self._deleted(workload, tasks, ours, read, everything=since is None)
             judges.learn(read)
             self._reopen(workload, tasks, ours, judges)
-        return Pull(found, str(newest))
+        return Pull(found, str(newest), tuple(aside))
 
     def status(self, workload: Workload) -> QueueStatus:
         """Count items and judgments."""
@@ -172,7 +178,7 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         # the item stays open for one person more.
         mapping = AnswerMapping(workload)
         for task in changed:
-            said = [annotation_from(workload, task, raw) for raw in task["annotations"]]
+            said, _ = read_annotations_of(workload, task)
             judged = {one.annotator for one in said if one.kind != "skipped"}
             usable = {one.annotator for one in said if _is_usable(mapping, one)}
             item_id = str(task["data"]["item_id"])
@@ -223,7 +229,8 @@ def _judged(stub: Mapping[str, Any]) -> int:
 
 def _is_ours(task: Mapping[str, Any], workload: Workload) -> bool:
     data = task["data"]
-    return "item_id" in data and data.get("workload_id") == workload.id
+    named = isinstance(data, Mapping) and "item_id" in data and "inference_id" in data
+    return named and data.get("workload_id") == workload.id
 
 
 def _is_usable(mapping: AnswerMapping, annotation: Annotation) -> bool:

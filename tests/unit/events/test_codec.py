@@ -273,3 +273,52 @@ def test_ids_sort_by_time_and_follow_the_seed():
     assert event_id(START)[:13] == event_id(START, _RNG)[:13]
     assert event_id(START)[14] == "7"
     assert derived_id("a", 1) == derived_id("a", "1") != derived_id("a1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kind": "demonstration", "value": None}, Reason.WRONG_TYPE),
+        ({"kind": "demonstration", "value": 12}, Reason.WRONG_TYPE),
+        ({"kind": "demonstration", "value": ["leak"]}, Reason.WRONG_TYPE),
+        ({"kind": "comment", "value": "x" * 10_001}, Reason.OUT_OF_RANGE),
+        ({"kind": "comment", "value": "a\0b"}, Reason.WRONG_VALUE),
+        ({"author": ""}, Reason.OUT_OF_RANGE),
+        ({"author": "y" * 201}, Reason.OUT_OF_RANGE),
+        ({"author": "\u202eann"}, Reason.WRONG_VALUE),
+        ({"feedback_id": "a\nb"}, Reason.WRONG_VALUE),
+    ],
+)
+def test_feedback_beyond_the_contract_is_a_dead_letter(changes, reason):
+    """No null, no text without end, nobody without a name, no character that cannot be seen."""
+    raw = json.loads(encode(make_feedback(1, _WORKLOAD))) | changes
+    values = [json.dumps(raw).encode(), encode(make_feedback(2, _WORKLOAD))]
+    decoded = decode_feedback(values, _CONTRACT)
+    columns = feedback_columns(decoded, AnswerTexts())
+    assert [one.reason for one in decoded.rejections] == [reason]
+    assert columns["feedback_id"] == ["feedback-2"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inference_id": "a\0b"},
+        {"inference_id": "a\u200bb"},
+        {"output": "a\0b"},
+        {"request": _asking("a\0b")},
+    ],
+)
+def test_an_inference_with_a_character_that_nothing_behind_takes_is_a_dead_letter(changes):
+    """U+0000 would stop a batch at PostgreSQL; ids are read by people."""
+    values = [_changed(**changes), encode(make_event(2, _WORKLOAD))]
+    decoded = decode_inferences(values, _CONTRACT, derive_id=str)
+    columns = inference_columns(decoded, _CONTRACT, AnswerTexts())
+    assert [one.reason for one in decoded.rejections] == [Reason.WRONG_VALUE]
+    assert len(columns["inference_id"]) == 1
+
+
+def test_a_backslash_before_u0000_is_a_text_like_any_other():
+    """Who writes the escape itself, in six characters, is not taken for the character."""
+    decoded = decode_inferences([_changed(output="a\\u0000b")], _CONTRACT, derive_id=str)
+    columns = inference_columns(decoded, _CONTRACT, AnswerTexts())
+    assert columns["output"] == ['"a\\\\u0000b"']

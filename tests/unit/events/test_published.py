@@ -85,6 +85,13 @@ _BAD = [
     ("feedback", _feedback(kind="comment", value=None)),
     ("feedback", _feedback(author=_GONE)),
     ("feedback", _feedback(feedback_id=None)),
+    ("feedback", _feedback(feedback_id="a\tb")),
+    ("feedback", _feedback(kind="demonstration", value=None)),
+    ("feedback", _feedback(kind="demonstration", value=12)),
+    ("feedback", _feedback(kind="comment", value="x" * 10_001)),
+    ("feedback", _feedback(author="")),
+    ("feedback", _feedback(author="\u202eann")),
+    ("inference", _inference(inference_id="a\x00b")),
 ]
 
 

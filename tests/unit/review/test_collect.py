@@ -209,13 +209,14 @@ def test_new_category_is_truth_once_the_taxonomy_has_it(lake, queue, world):
     )
 
 
-def test_answer_with_an_unknown_name_is_a_proposal(lake, queue, world):
-    """A label that no version of the taxonomy knows is no truth."""
+def test_answer_with_an_unknown_name_is_no_judgment(lake, queue, world):
+    """A label that no version of the taxonomy knows was never offered: it is set aside by author."""
     workload, tasks = world
     for name in ("ann", "ben"):
         queue.submit(workload, tasks["i00001"], name, "odour")
-    assert collect(lake, queue, workload, now=END).corrections == {"proposed": 1}
-    assert latest(lake, workload, tasks["i00001"])["proposed_label"] == "odour"
+    report = collect(lake, queue, workload, now=END)
+    assert report.corrections == {}
+    assert [one.author for one in report.set_aside] == ["ann", "ben"]
 
 
 def test_renamed_and_merged_labels_agree_with_their_heirs(lake, queue, world):
