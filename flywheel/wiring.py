@@ -19,6 +19,7 @@ from flywheel.workload import Workload, load_workloads
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flywheel.alerting import AlertSender
     from flywheel.basemodel import BaseModel
     from flywheel.eventlog.kafka_connection import KafkaConnection
     from flywheel.lake.store import Lake
@@ -172,6 +173,22 @@ class Platform:
         from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - (as above)
 
         return MlflowRegistry(self.settings.mlflow_database, self.home / "mlflow" / "artifacts")
+
+    @cached_property
+    def alerts(self) -> "AlertSender":
+        """Where what waits for a person is sent; sends nothing where the settings name no place."""
+        from flywheel.alerting import AlertSender  # noqa: PLC0415 - (as above)
+
+        settings = self.settings
+        smtp, url = settings.alert_smtp_url, settings.alert_url
+        return AlertSender(
+            url=None if url is None else url.get_secret_value(),
+            format=settings.alert_format,
+            recipients=tuple(
+                a.strip() for a in (settings.alert_emails or "").split(",") if a.strip()
+            ),
+            smtp_url=None if smtp is None else smtp.get_secret_value(),
+        )
 
     def base(self, workload: Workload) -> "BaseModel":
         """Return the workload's base model; it must have been built.

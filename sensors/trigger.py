@@ -7,8 +7,10 @@ import dagster as dg
 
 from flywheel.errors import FlywheelError
 from flywheel.orchestration.automation import Automation
+from flywheel.orchestration.decision_event import decision_event
 from flywheel.orchestration.keys import asset_key, cycle_job, cycle_partitions
 from flywheel.orchestration.resources import PlatformParam
+from flywheel.turn.cycle_steps import is_run_by_hand
 from flywheel.turn.observe import decide, evaluation_is_due
 from flywheel.wiring import Platform
 from flywheel.workload import Workload
@@ -50,11 +52,11 @@ def trigger_sensor(
                 continue
             if decision is not None:
                 context.log.info("%s: %s", workload.id, decision.reason)
-                events.append(_decision_event(workload, decision))
+                events.append(decision_event(platform, decision))
         if failed and len(failed) == len(workloads):
             raise failed[0]  # the tick shows it, and the next one tries again
         requests, partitions = open_cycle_requests(platform, workloads)
-        if not requests:
+        if not requests and not partitions:
             told = " ".join(f"{event.asset_key.path[0]}: {event.description}" for event in events)
             return dg.SensorResult(skip_reason=told or _QUIET, asset_events=events)
         return dg.SensorResult(
@@ -68,20 +70,6 @@ def _evaluate(platform: Platform, workload_id: str) -> "Decision | None":
     # The file may have changed since the code location was loaded.
     workload = platform.workload(workload_id)
     return decide(platform, workload) if evaluation_is_due(platform, workload) else None
-
-
-def _decision_event(workload: Workload, decision: "Decision") -> dg.AssetMaterialization:
-    return dg.AssetMaterialization(
-        asset_key=asset_key(workload, "trigger"),
-        description=decision.reason,
-        metadata={
-            "opens a cycle": decision.opens,
-            "trigger": decision.trigger or "none",
-            "cycle": decision.cycle or "none",
-            "reason": decision.reason,
-            "numbers": dg.MetadataValue.json(decision.numbers),
-        },
-    )
 
 
 def _failure_event(workload: Workload, error: FlywheelError) -> dg.AssetObservation:
@@ -108,6 +96,8 @@ def open_cycle_requests(
         if cycle.workload_id not in known or cycle.status not in {"open", "training"}:
             continue
         partitions.append(cycle_partitions(cycle.workload_id).build_add_request([cycle.name]))
+        if is_run_by_hand(platform.state, cycle.workload_id):
+            continue  # asked for once that process has ended and the cycle is still open
         requests.append(
             dg.RunRequest(
                 job_name=cycle_job(cycle.workload_id),

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flywheel.errors import FlywheelError
+from flywheel.release.standing import cycle_standings
 from flywheel.state import Attempt, Cycle, Decision, State
 from flywheel.wiring import open_platform
 
@@ -29,12 +30,14 @@ def cycles(workload: WorkloadArgument) -> None:
     versions = {
         (item.cycle, item.attempt): item.version or "-" for item in state.releases(workload)
     }
+    standings = cycle_standings(state, workload)
     for cycle in state.cycles(workload):
+        standing = standings[cycle.name]
         version = versions.get((cycle.name, cycle.attempt), "-")
         opened = f"{cycle.opened_at:%Y-%m-%d}"
-        reason = (cycle.status_reason or cycle.reason).replace("[", r"\[")
+        reason = standing.reason.replace("[", r"\[")
         number = str(cycle.attempt)
-        table.add_row(cycle.name, opened, cycle.trigger, cycle.status, number, version, reason)
+        table.add_row(cycle.name, opened, cycle.trigger, standing.status, number, version, reason)
     _console.print(table)
     _console.print(f"champion: {state.champion(workload)}", markup=False)
 
@@ -44,9 +47,11 @@ def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     """Tell everything that the ledger knows of one cycle, in order."""
     state = open_platform().state
     present = state.get_cycle(workload, cycle)
-    _console.print(f"Cycle {cycle} of {workload}: {present.status}", markup=False, style="bold")
+    standing = cycle_standings(state, workload)[cycle]
+    _console.print(f"Cycle {cycle} of {workload}: {standing.status}", markup=False, style="bold")
     for moment, text in story(state, present):
         _console.print(f"{moment:%Y-%m-%d %H:%M}  {text}", markup=False, highlight=False)
+    _console.print(f"now {standing.status}: {standing.reason}", markup=False, highlight=False)
     try:
         rows, newest = state.verify_audit()
     except FlywheelError as error:
@@ -72,7 +77,6 @@ def story(state: State, cycle: Cycle) -> list[Line]:
             lines.append((approval.voided_at, text))
     for row in state.audit_rows(f"{cycle.workload_id}/{cycle.name}"):
         lines.append((row.at, f"{row.event} by {row.actor}{_numbers(row.details)}"))
-    lines.append((cycle.changed_at, f"now {cycle.status}: {cycle.status_reason or cycle.reason}"))
     return sorted(lines, key=lambda line: line[0])
 
 

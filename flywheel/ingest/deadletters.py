@@ -22,6 +22,7 @@ from flywheel.ports.event_log import LogRecord, Partition
 __all__ = [
     "DeadLetterId",
     "ReplayReport",
+    "count_dead_letters",
     "list_dead_letters",
     "replay",
     "show_dead_letter",
@@ -100,6 +101,15 @@ def list_dead_letters(
         f"ORDER BY first_seen DESC, {_POSITION} LIMIT $limit",
         {"reason": reason, "topic": topic, "limit": limit},
     )
+
+
+def count_dead_letters(lake: Lake) -> dict[str, int]:
+    """Count the dead letters that are still dead, by reason, most frequent first."""
+    rows = lake.rows(
+        f"SELECT reason, count(*) AS n FROM ({_STILL_DEAD}) "  # noqa: S608 - constant columns
+        "GROUP BY reason ORDER BY n DESC, reason"
+    )
+    return {str(row["reason"]): row["n"] for row in rows}
 
 
 def show_dead_letter(lake: Lake, letter: DeadLetterId) -> dict[str, Any]:

@@ -103,9 +103,13 @@ def judge_candidate(
     workload_id: str,
     cycle: str,
     *,
+    again: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> "GateReport":
-    """Measure every arm and decide the gate of the cycle's candidate."""
+    """Measure every arm and decide the gate of the cycle's candidate.
+
+    A verdict that still stands is returned as it is, unless it is to be measured ``again``.
+    """
     from flywheel.evaluate.run import run_gate  # noqa: PLC0415 - (as above)
 
     workload = cycle_workload(platform, workload_id, cycle)
@@ -122,6 +126,7 @@ def judge_candidate(
         dataset=Path(str(facts["dataset_folder"])),
         codec=codec_of(platform, workload),
         folder=run_folder(platform, workload_id, cycle, attempt.number),
+        again=again,
         on_progress=on_progress,
     )
 
