@@ -110,7 +110,7 @@ def build_definitions(
     ]
     release = [job(release_job(w.id), w, _RELEASE, "release") for w in workloads]
     bounded = {MAX_RUNTIME_TAG: _SECONDS}
-    shared = [
+    shared: list[Any] = [
         dg.define_asset_job(LANDING_JOB, selection=[landing], description=_LANDING, tags=bounded),
         dg.define_asset_job(
             MAINTENANCE_JOB, selection=[maintenance], description=_MAINTENANCE, tags=bounded

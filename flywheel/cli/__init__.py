@@ -43,6 +43,7 @@ def build_app() -> Any:
     app = typer.Typer(
         name="flywheel",
         help="An event-driven data flywheel for small language models.",
+        epilog="The commands of one turn by hand, in their order: `flywheel cycle --help`.",
         no_args_is_help=True,
         pretty_exceptions_show_locals=False,
         rich_markup_mode="rich",

@@ -7,35 +7,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from flywheel.cli.order import IN_ORDER
 from flywheel.errors import RefusedError
 from flywheel.wiring import Platform, open_platform
 
-__all__ = ["IN_ORDER", "app"]
-
-# Shown wherever a person may look for the next command; README has the same list.
-IN_ORDER = """\
-One turn by hand, in order:
-
-  flywheel review push W        choose what people are asked
-
-  flywheel review answer W --as NAME   or Label Studio in the browser
-
-  flywheel review pull W        take the judgments in
-
-  flywheel cycle open W --as NAME --reason TEXT
-
-  flywheel cycle run W          dataset, training, gate
-
-  flywheel gate W CYCLE         read the evidence
-
-  flywheel approve W CYCLE --as ANOTHER --reason TEXT
-
-  flywheel promote W CYCLE
-
-  flywheel rollback W --as NAME --reason TEXT   if it was a mistake
-
-`flywheel waiting` lists what waits for a person.
-"""
+__all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,

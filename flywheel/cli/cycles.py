@@ -10,7 +10,7 @@ from rich.table import Table
 from flywheel.errors import FlywheelError
 from flywheel.release.standing import cycle_standings
 from flywheel.state import Attempt, Cycle, Decision, State
-from flywheel.wiring import open_platform
+from flywheel.wiring import Platform, open_platform
 
 __all__ = ["app", "story"]
 
@@ -25,7 +25,8 @@ Line = tuple[datetime, str]
 @app.command()
 def cycles(workload: WorkloadArgument) -> None:
     """List the cycles of a workload, and who answers now."""
-    state = open_platform().state
+    platform = open_platform()
+    state = platform.state
     table = Table("cycle", "opened", "trigger", "status", "attempt", "version", "reason")
     versions = {
         (item.cycle, item.attempt): item.version or "-" for item in state.releases(workload)
@@ -40,24 +41,32 @@ def cycles(workload: WorkloadArgument) -> None:
         table.add_row(cycle.name, opened, cycle.trigger, standing.status, number, version, reason)
     _console.print(table)
     _console.print(f"champion: {state.champion(workload)}", markup=False)
+    _say_simulated(platform)
 
 
 @app.command()
 def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     """Tell everything that the ledger knows of one cycle, in order."""
-    state = open_platform().state
+    platform = open_platform()
+    state = platform.state
     present = state.get_cycle(workload, cycle)
     standing = cycle_standings(state, workload)[cycle]
     _console.print(f"Cycle {cycle} of {workload}: {standing.status}", markup=False, style="bold")
     for moment, text in story(state, present):
         _console.print(f"{moment:%Y-%m-%d %H:%M}  {text}", markup=False, highlight=False)
     _console.print(f"now {standing.status}: {standing.reason}", markup=False, highlight=False)
+    _say_simulated(platform)
     try:
         rows, newest = state.verify_audit()
     except FlywheelError as error:
         _console.print(f"audit: {error}", markup=False, style="bold red")
         raise typer.Exit(1) from error
     _console.print(f"audit: {rows} rows, unbroken, newest hash {newest[:12]}", markup=False)
+
+
+def _say_simulated(platform: Platform) -> None:
+    if platform.is_demo:
+        _console.print("The dates are those of the demo's simulated calendar.", markup=False)
 
 
 def story(state: State, cycle: Cycle) -> list[Line]:

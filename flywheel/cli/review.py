@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.order import IN_ORDER
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
 from flywheel.review.batch_report import BatchReport
@@ -28,7 +29,10 @@ from flywheel.workload import Workload
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Send answers to people, and take their judgments in.")
+app = typer.Typer(
+    help="Send answers to people, and take their judgments in: push, answer, pull.",
+    epilog=IN_ORDER,
+)
 _console = Console()
 _HAS_A_BATCH = 3  # exit code: the named window was drawn before
 _WORKLOAD = typer.Argument(help="id of the workload")

@@ -26,7 +26,8 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
     if json_output:
         typer.echo(json.dumps({"unread_events": waiting, "workloads": rows}, default=str))
         return
-    table = Table(title=f"{platform.home}  ·  {waiting} unread events")
+    simulated = "  ·  dates are the demo's, simulated" if platform.is_demo else ""
+    table = Table(title=f"{platform.home}  ·  {waiting} unread events{simulated}")
     for column in ("workload", "champion", "open cycle", "last decision", "events", "reviews"):
         table.add_column(column)
     for row in rows:

@@ -66,4 +66,4 @@ def release_of(cycle: Cycle, releases: Sequence[Release]) -> Release | None:
     """Return the newest release of a cycle's present attempt, None before its training ended."""
     mine = [r for r in releases if (r.cycle, r.attempt) == (cycle.name, cycle.attempt)]
     promoted = [r for r in mine if r.promoted_at is not None]
-    return (promoted or mine or [None])[-1]
+    return next(reversed(promoted or mine), None)
