@@ -15,8 +15,9 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.settings import Settings
 
-__all__ = ["Alert", "AlertFormat", "AlertSender", "slack_payload"]
+__all__ = ["Alert", "AlertFormat", "AlertSender", "sender_of", "slack_payload"]
 
 AlertFormat = Literal["json", "slack"]
 _SECONDS = 10.0
@@ -84,6 +85,18 @@ class AlertSender:
         lines = [alert.text, f"next: {alert.next_step}" if alert.next_step else "", alert.url or ""]
         message.set_content("\n\n".join(line for line in lines if line))
         return message
+
+
+def sender_of(settings: Settings) -> AlertSender:
+    """Return the sender that the settings describe."""
+    url, smtp = settings.alert_url, settings.alert_smtp_url
+    addresses = (address.strip() for address in (settings.alert_emails or "").split(","))
+    return AlertSender(
+        url=None if url is None else url.get_secret_value(),
+        format=settings.alert_format,
+        recipients=tuple(address for address in addresses if address),
+        smtp_url=None if smtp is None else smtp.get_secret_value(),
+    )
 
 
 def slack_payload(alert: Alert) -> dict[str, Any]:

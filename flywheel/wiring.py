@@ -176,19 +176,10 @@ class Platform:
 
     @cached_property
     def alerts(self) -> "AlertSender":
-        """Where what waits for a person is sent; sends nothing where the settings name no place."""
-        from flywheel.alerting import AlertSender  # noqa: PLC0415 - (as above)
+        """Where alerts go: nowhere from a demo, or where the settings name no place."""
+        from flywheel.alerting import AlertSender, sender_of  # noqa: PLC0415 - (as above)
 
-        settings = self.settings
-        smtp, url = settings.alert_smtp_url, settings.alert_url
-        return AlertSender(
-            url=None if url is None else url.get_secret_value(),
-            format=settings.alert_format,
-            recipients=tuple(
-                a.strip() for a in (settings.alert_emails or "").split(",") if a.strip()
-            ),
-            smtp_url=None if smtp is None else smtp.get_secret_value(),
-        )
+        return AlertSender() if self.is_demo else sender_of(self.settings)
 
     def base(self, workload: Workload) -> "BaseModel":
         """Return the workload's base model; it must have been built.

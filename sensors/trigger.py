@@ -56,9 +56,13 @@ def trigger_sensor(
         if failed and len(failed) == len(workloads):
             raise failed[0]  # the tick shows it, and the next one tries again
         requests, partitions = open_cycle_requests(platform, workloads)
-        if not requests and not partitions:
+        if not requests:
             told = " ".join(f"{event.asset_key.path[0]}: {event.description}" for event in events)
-            return dg.SensorResult(skip_reason=told or _QUIET, asset_events=events)
+            return dg.SensorResult(
+                skip_reason=told or _QUIET,
+                dynamic_partitions_requests=partitions,
+                asset_events=events,
+            )
         return dg.SensorResult(
             run_requests=requests, dynamic_partitions_requests=partitions, asset_events=events
         )
@@ -86,16 +90,20 @@ def _failure_event(workload: Workload, error: FlywheelError) -> dg.AssetObservat
 def open_cycle_requests(
     platform: Platform, workloads: Sequence[Workload]
 ) -> tuple[list[dg.RunRequest], list[dg.AddDynamicPartitionsRequest]]:
-    """Ask for the partition and the run of every open cycle; asking twice does nothing twice.
+    """Ask for the partition of every open cycle and for the run of those that have work left.
 
-    The SQL state is the truth: a tick that died after adding a partition is repaired by the next.
+    Asking twice does nothing twice. The SQL state is the truth: a tick that died after adding a
+    partition is repaired by the next, and a cycle that a person ran without Dagster gets the
+    partition that its promotion needs.
     """
     requests, partitions = [], []
     known = {workload.id for workload in workloads}
     for cycle in platform.state.open_cycles():
-        if cycle.workload_id not in known or cycle.status not in {"open", "training"}:
+        if cycle.workload_id not in known:
             continue
         partitions.append(cycle_partitions(cycle.workload_id).build_add_request([cycle.name]))
+        if cycle.status not in {"open", "training"}:
+            continue
         if is_run_by_hand(platform.state, cycle.workload_id):
             continue  # asked for once that process has ended and the cycle is still open
         requests.append(

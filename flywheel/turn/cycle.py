@@ -22,7 +22,6 @@ __all__ = [
     "cycle_workload",
     "judge_candidate",
     "train_candidate",
-    "training_run",
 ]
 
 
@@ -91,11 +90,6 @@ def train_candidate(
     curve = read_progress(out)
     record_candidate(state, platform.registry, spec, result, out, progress=curve)
     return result
-
-
-def training_run(platform: "Platform", workload_id: str, cycle: str) -> str:
-    """Return the id of the MLflow run that logged the cycle's last training."""
-    return str(_fact(_attempt(platform, workload_id, cycle), "run_id"))
 
 
 def judge_candidate(

@@ -6,6 +6,8 @@ import pytest
 from assets.by_hand import cycle_by_hand_job
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import HAND_JOB, cycle_job, partitions_name
+from flywheel.turn.by_hand import open_by_hand
+from sensors.trigger import open_cycle_requests
 from sensors.waiting import failed_runs_sensor
 from tests.fakes.hand_world import HandWorld
 
@@ -81,6 +83,24 @@ def test_a_workload_that_does_not_exist_is_refused_by_the_form(run):
     """The form offers the workloads there are."""
     with pytest.raises(dg.DagsterInvalidConfigError, match="got prats"):
         run(workload="prats")
+
+
+def test_a_cycle_that_a_person_ran_gets_its_partition_and_no_second_run(world):
+    """While a process of theirs is at it, and after it: the promotion needs the partition."""
+    cycle = open_by_hand(world, "parts", person="ann", reason="now")
+    workloads = list(world.workloads.values())
+
+    def asked():
+        runs, partitions = open_cycle_requests(world, workloads)
+        return [run.partition_key for run in runs], [p.partition_keys for p in partitions]
+
+    at_first = asked()
+    with world.state.lease("cycle-steps:parts"):
+        meanwhile = asked()
+    world.state.set_cycle_status("parts", cycle.name, "awaiting_approval", "passed")
+
+    assert at_first == ([cycle.name], [[cycle.name]])
+    assert meanwhile == asked() == ([], [[cycle.name]])
 
 
 def test_a_partition_that_is_no_cycle_says_how_one_is_opened(world):
