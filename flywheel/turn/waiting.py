@@ -7,6 +7,7 @@ looked at is in the list too, with the error: an empty list means that nothing w
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from flywheel.errors import FlywheelError
@@ -14,6 +15,7 @@ from flywheel.errors import FlywheelError
 if TYPE_CHECKING:
     from flywheel.state import Cycle
     from flywheel.wiring import Platform
+    from flywheel.workload import Workload
 
 __all__ = ["WaitingItem", "WaitingKind", "waiting_cycles", "waiting_for_people"]
 
@@ -21,12 +23,19 @@ WaitingKind = Literal[
     "approval", "failed gate", "reviews", "adjudications", "new categories", "dead letters",
     "not checked",
 ]  # fmt: skip
+# One query for all workloads: a page that is renewed every minute must not cost one each.
 _ADJUDICATIONS = """
-SELECT count(*) AS n, min(chosen_at) AS since FROM review_items AS item
-WHERE workload_id = $workload AND slice = 'adjudication' AND judgments > (
+SELECT workload_id, count(*) AS n, min(chosen_at) AS since FROM review_items AS item
+WHERE slice = 'adjudication' AND judgments > (
   SELECT count(DISTINCT annotator) FROM latest_annotations AS given
   WHERE given.item_id = item.item_id AND NOT given.deleted AND given.kind <> 'skipped')
+GROUP BY workload_id ORDER BY workload_id
 """
+_CATEGORIES = """
+SELECT workload_id, proposed_label AS name, count(*) AS judgments FROM latest_corrections
+WHERE status = 'proposed' GROUP BY ALL ORDER BY workload_id, judgments DESC, name
+"""
+_NAMED = 5
 _PLATFORM = "platform"
 
 
@@ -49,12 +58,15 @@ class WaitingItem:
 
 def waiting_for_people(platform: "Platform") -> list[WaitingItem]:
     """List what waits for a person, of every workload and of the platform."""
+    workloads = platform.workloads
     items: list[WaitingItem] = []
-    for workload_id in platform.workloads:
-        items += waiting_cycles(platform.state.cycles(workload_id))
-        for find in (_reviews, _adjudications, _categories):
-            items += _checked(find, platform, workload_id)
-    return items + _checked(_dead_letters, platform, _PLATFORM)
+    for workload in workloads.values():
+        items += waiting_cycles(platform.state.cycles(workload.id))
+        items += _checked("reviews", workload.id, partial(_reviews, platform, workload))
+    for what, find in (("adjudications", _adjudications), ("new categories", _categories)):
+        found = _checked(what, _PLATFORM, partial(find, platform))
+        items += [item for item in found if item.workload_id in {*workloads, _PLATFORM}]
+    return items + _checked("dead letters", _PLATFORM, partial(_dead_letters, platform))
 
 
 def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
@@ -97,57 +109,57 @@ def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
     return items
 
 
-def _reviews(platform: "Platform", workload_id: str) -> Iterator[WaitingItem]:
-    queue = platform.queue.status(platform.workload(workload_id))
+def _reviews(platform: "Platform", workload: "Workload") -> Iterator[WaitingItem]:
+    queue = platform.queue.status(workload)
     left = queue.judgments_wanted - queue.judgments_given
     if left > 0:
-        local = platform.settings.review_queue == "local"
         yield WaitingItem(
             "reviews",
-            workload_id,
-            f"{workload_id}:reviews",
+            workload.id,
+            f"{workload.id}:reviews",
             f"{left} of {queue.judgments_wanted} judgments that were asked for are not given yet",
-            f"flywheel review answer {workload_id} --as NAME"
-            if local
-            else f"open {platform.settings.label_studio_url}",
+            _answering(platform, workload.id, "NAME"),
             count=left,
         )
 
 
-def _adjudications(platform: "Platform", workload_id: str) -> Iterator[WaitingItem]:
-    [row] = platform.lake.rows(_ADJUDICATIONS, {"workload": workload_id})
-    if row["n"]:
+def _adjudications(platform: "Platform") -> Iterator[WaitingItem]:
+    for row in platform.lake.rows(_ADJUDICATIONS):
         yield WaitingItem(
             "adjudications",
-            workload_id,
-            f"{workload_id}:adjudications",
+            row["workload_id"],
+            f"{row['workload_id']}:adjudications",
             f"{row['n']} disputed answers wait for a person who did not judge them before",
-            f"flywheel review answer {workload_id} --as ANOTHER"
-            if platform.settings.review_queue == "local"
-            else f"open {platform.settings.label_studio_url}",
+            _answering(platform, row["workload_id"], "ANOTHER"),
             count=row["n"],
             since=row["since"],
         )
 
 
-def _categories(platform: "Platform", workload_id: str) -> Iterator[WaitingItem]:
-    from flywheel.turn.observe import proposed_labels  # noqa: PLC0415 - keeps loading quick
+def _answering(platform: "Platform", workload_id: str, name: str) -> str:
+    if platform.settings.review_queue == "local":
+        return f"flywheel review answer {workload_id} --as {name}"
+    return f"open {platform.settings.label_studio_url}"
 
-    proposed = proposed_labels(platform, platform.workload(workload_id))
-    if proposed:
-        names = ", ".join(f"{name} ({count})" for name, count in list(proposed.items())[:5])
-        more = f" and {len(proposed) - 5} more" if len(proposed) > 5 else ""  # noqa: PLR2004
+
+def _categories(platform: "Platform") -> Iterator[WaitingItem]:
+    proposed: dict[str, dict[str, int]] = {}
+    for row in platform.lake.rows(_CATEGORIES):
+        proposed.setdefault(row["workload_id"], {})[row["name"]] = row["judgments"]
+    for workload_id, names in proposed.items():
+        shown = ", ".join(f"{name} ({count})" for name, count in list(names.items())[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield WaitingItem(
             "new categories",
             workload_id,
-            f"{workload_id}:categories:{','.join(sorted(proposed))}",
-            f"people ask for categories that do not exist: {names}{more}",
+            f"{workload_id}:categories:{','.join(sorted(names))}",
+            f"people ask for categories that do not exist: {shown}{more}",
             f"flywheel taxonomy add {workload_id} NAME",
-            count=sum(proposed.values()),
+            count=sum(names.values()),
         )
 
 
-def _dead_letters(platform: "Platform", _: str) -> Iterator[WaitingItem]:
+def _dead_letters(platform: "Platform") -> Iterator[WaitingItem]:
     from flywheel.ingest.deadletters import count_dead_letters  # noqa: PLC0415 - (as above)
 
     reasons = count_dead_letters(platform.lake)
@@ -165,14 +177,11 @@ def _dead_letters(platform: "Platform", _: str) -> Iterator[WaitingItem]:
 
 
 def _checked(
-    find: "Callable[[Platform, str], Iterator[WaitingItem]]",
-    platform: "Platform",
-    workload_id: str,
+    what: str, workload_id: str, find: Callable[[], Iterator[WaitingItem]]
 ) -> list[WaitingItem]:
     # A service that is away hides nothing of what waits elsewhere.
-    what = find.__name__.strip("_").replace("_", " ")
     try:
-        return list(find(platform, workload_id))
+        return list(find())
     except FlywheelError as error:
         return [
             WaitingItem(

@@ -6,7 +6,7 @@ from flywheel.errors import UnavailableError
 from flywheel.ports.review_queue import QueueStatus
 from flywheel.turn.by_hand import open_by_hand
 from flywheel.turn.waiting import waiting_cycles, waiting_for_people
-from tests.fakes.hand_world import HandWorld
+from tests.fakes.hand_world import START, HandWorld
 
 
 @pytest.fixture
@@ -61,6 +61,35 @@ def test_a_queue_that_is_away_hides_nothing_else(world, monkeypatch):
     assert [item.kind for item in items] == ["approval", "not checked"]
     assert "Label Studio is away" in items[1].text
     assert items[1].command == "start it"
+
+
+def test_disputes_and_new_categories_are_found_in_the_lake(world, monkeypatch):
+    """One query each for all workloads; what a workload no longer in the folder left is not shown."""
+    answers = {
+        "adjudication": [
+            {"workload_id": "parts", "n": 3, "since": START},
+            {"workload_id": "gone", "n": 9, "since": START},
+        ],
+        "proposed": [
+            {"workload_id": "parts", "name": f"new {n}", "judgments": 9 - n} for n in range(7)
+        ],
+        "dead_letters": [{"reason": "not_json", "n": 2}],
+    }
+
+    def rows(query, *_):
+        return next(found for word, found in answers.items() if word in query)
+
+    monkeypatch.setattr(world.lake, "rows", rows)
+    items = {item.kind: item for item in waiting_for_people(world)}
+
+    assert {kind: item.count for kind, item in items.items()} == {
+        "adjudications": 3,
+        "new categories": 42,
+        "dead letters": 2,
+    }
+    assert items["new categories"].text.endswith("new 4 (5) and 2 more")
+    assert items["adjudications"].command == "flywheel review answer parts --as ANOTHER"
+    assert "2 not_json" in items["dead letters"].text
 
 
 def test_judgments_that_are_left_are_counted(world):
