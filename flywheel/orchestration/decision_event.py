@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from flywheel.orchestration.keys import asset_key
+from flywheel.orchestration.links import workload_links
 from flywheel.orchestration.presentation import simulated_date
 from flywheel.state import Decision
 from flywheel.wiring import Platform
@@ -42,6 +43,7 @@ def decision_event(platform: Platform, decision: Decision) -> dg.AssetMaterializ
             "reason": decision.reason,
             **plotted,
             "numbers": dg.MetadataValue.json(decision.numbers),
+            **workload_links(platform, decision.workload_id),
             **simulated_date(platform),
         },
     )

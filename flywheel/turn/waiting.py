@@ -58,8 +58,12 @@ class WaitingItem:
 
 def waiting_for_people(platform: "Platform") -> list[WaitingItem]:
     """List what waits for a person, of every workload and of the platform."""
-    workloads = platform.workloads
     items: list[WaitingItem] = []
+    workloads: dict[str, Workload] = {}
+    try:
+        workloads = platform.workloads
+    except FlywheelError as error:
+        items.append(_not_checked("workloads", _PLATFORM, error))
     for workload in workloads.values():
         items += waiting_cycles(platform.state.cycles(workload.id))
         items += _checked("reviews", workload.id, partial(_reviews, platform, workload))
@@ -183,12 +187,14 @@ def _checked(
     try:
         return list(find())
     except FlywheelError as error:
-        return [
-            WaitingItem(
-                "not checked",
-                workload_id,
-                f"{workload_id}:{what}:not-checked",
-                f"{what} could not be looked at: {error.message}",
-                error.next_step or "flywheel doctor",
-            )
-        ]
+        return [_not_checked(what, workload_id, error)]
+
+
+def _not_checked(what: str, workload_id: str, error: FlywheelError) -> WaitingItem:
+    return WaitingItem(
+        "not checked",
+        workload_id,
+        f"{workload_id}:{what}:not-checked",
+        f"{what} could not be looked at: {error.message}",
+        error.next_step or "flywheel doctor",
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flywheel.errors import UnavailableError
+from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.ports.review_queue import QueueStatus
 from flywheel.turn.by_hand import open_by_hand
 from flywheel.turn.waiting import waiting_cycles, waiting_for_people
@@ -90,6 +90,19 @@ def test_disputes_and_new_categories_are_found_in_the_lake(world, monkeypatch):
     assert items["new categories"].text.endswith("new 4 (5) and 2 more")
     assert items["adjudications"].command == "flywheel review answer parts --as ANOTHER"
     assert "2 not_json" in items["dead letters"].text
+
+
+def test_a_workload_file_that_does_not_load_is_in_the_list(world, monkeypatch):
+    """The rest of the page stands."""
+
+    def fail(_):
+        raise ConfigurationError("parts.yaml: bad key", next_step="correct it")
+
+    monkeypatch.setattr(HandWorld, "workloads", property(fail, lambda *_: None), raising=False)
+    [item] = waiting_for_people(world)
+
+    assert (item.kind, item.command) == ("not checked", "correct it")
+    assert "parts.yaml: bad key" in item.text
 
 
 def test_judgments_that_are_left_are_counted(world):
