@@ -24,8 +24,8 @@ def open_by_hand(
 ) -> "Cycle":
     """Open a cycle as the trigger does, with the numbers that the trigger would have judged.
 
-    Neither the calendar nor the cooldown is waited for; both count from this cycle on. The decision
-    is kept beside those of the trigger.
+    Neither the calendar nor the cooldown is waited for. The cooldown counts from this cycle on; the
+    calendar still opens its own for a period. The decision is kept beside those of the trigger.
 
     Args:
         platform: holds the workload, its lake and the state.
