@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.by_hand import cycle_by_hand_job
 from assets.dataset import dataset_asset
 from assets.directed import directed_asset
 from assets.drift import drift_assets
@@ -32,6 +33,7 @@ from flywheel.orchestration.keys import (
     sample_job,
 )
 from flywheel.orchestration.resources import platform_resource
+from flywheel.orchestration.waiting_page import waiting_spec
 from flywheel.wiring import open_platform
 from flywheel.workload import Workload
 from flywheel.workload_folder import WorkloadProblem
@@ -46,11 +48,35 @@ from sensors.days import whole_days_sensor
 from sensors.events import new_events_sensor
 from sensors.reviews import finished_reviews_sensor
 from sensors.trigger import trigger_sensor
+from sensors.waiting import failed_runs_sensor, waiting_sensor
 
 __all__ = ["defs"]
 
 # An hour for what is not a training; the daemon ends what takes longer.
 _SECONDS = 3600
+# What each job does and when it runs, as its page in Dagster shows it.
+_LANDING = "Lands what the event log holds. Started by new_events_sensor; safe to repeat."
+_MAINTENANCE = "Compacts and cleans the lake's tables. Hourly; safe to repeat."
+_SAMPLE = "chooses what people review, within the budget. Daily; safe to repeat."
+_OBSERVE = "profiles new days and measures drift. Daily and when days have landed; safe to repeat."
+_REVIEW = "collects what people answered. Started by finished_reviews_sensor; safe to repeat."
+_CYCLE = (
+    "dataset, adapter and gate of one cycle, its partition. Started by trigger_sensor for an open "
+    "cycle; a person opens one with cycle_by_hand_job or `flywheel cycle open`. Repeated, it goes "
+    "on where it stopped."
+)
+_GATE = (
+    "judges a trained candidate again: the second look once the judgments that an undecided gate "
+    "asked for are in. Started by trigger_sensor; safe to repeat."
+)
+_DIRECTED = (
+    "asks people about the cases that an undecided gate lacks, within the budget. Started by hand; "
+    "safe to repeat."
+)
+_RELEASE = (
+    "promotes the approved candidate of a cycle. Started by granted_approvals_sensor after "
+    "`flywheel approve`; safe to repeat."
+)
 
 
 def workload_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -66,14 +92,19 @@ def workload_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSp
     ]
 
 
-def job(name: str, workload: Workload, *assets: str, most_seconds: int = _SECONDS) -> Any:
+def job(
+    name: str, workload: Workload, what: str, *assets: str, most_seconds: int = _SECONDS
+) -> Any:
     """Build a job over assets of one workload; a run that takes longer is ended.
 
     Dagster does not export the type of an asset job that is not resolved yet, hence Any.
     """
     keys = [asset_key(workload, asset) for asset in assets]
     return dg.define_asset_job(
-        name, selection=dg.AssetSelection.assets(*keys), tags={MAX_RUNTIME_TAG: most_seconds}
+        name,
+        selection=dg.AssetSelection.assets(*keys),
+        description=f"{workload.id}: {what}",
+        tags={MAX_RUNTIME_TAG: most_seconds},
     )
 
 
@@ -84,25 +115,29 @@ def build_definitions(
 ) -> dg.Definitions:
     """Assemble the code location of these workloads, and show the files that do not load."""
     automation = automation or Automation()
-    sample = [job(sample_job(w.id), w, "review_items") for w in workloads]
-    observe = [job(observe_job(w.id), w, "profiles", "drift") for w in workloads]
-    review = [job(review_job(w.id), w, "corrections") for w in workloads]
+    sample = [job(sample_job(w.id), w, _SAMPLE, "review_items") for w in workloads]
+    observe = [job(observe_job(w.id), w, _OBSERVE, "profiles", "drift") for w in workloads]
+    review = [job(review_job(w.id), w, _REVIEW, "corrections") for w in workloads]
     cycle = [
         job(
             cycle_job(w.id),
             w,
+            _CYCLE,
             *("dataset", "adapter", "gate"),
             most_seconds=w.training.timeout_seconds + _SECONDS,
         )
         for w in workloads
     ]
-    gate = [job(gate_job(w.id), w, "gate") for w in workloads]
-    directed = [job(directed_job(w.id), w, "directed_items") for w in workloads]
-    release = [job(release_job(w.id), w, "release") for w in workloads]
+    gate = [job(gate_job(w.id), w, _GATE, "gate") for w in workloads]
+    directed = [job(directed_job(w.id), w, _DIRECTED, "directed_items") for w in workloads]
+    release = [job(release_job(w.id), w, _RELEASE, "release") for w in workloads]
     bounded = {MAX_RUNTIME_TAG: _SECONDS}
-    shared = [
-        dg.define_asset_job(LANDING_JOB, selection=[landing], tags=bounded),
-        dg.define_asset_job(MAINTENANCE_JOB, selection=[maintenance], tags=bounded),
+    shared: list[Any] = [
+        dg.define_asset_job(LANDING_JOB, selection=[landing], description=_LANDING, tags=bounded),
+        dg.define_asset_job(
+            MAINTENANCE_JOB, selection=[maintenance], description=_MAINTENANCE, tags=bounded
+        ),
+        *([cycle_by_hand_job(workloads)] if workloads else []),
     ]
     watching = [
         whole_days_sensor(workloads, observe, automation),
@@ -114,6 +149,7 @@ def build_definitions(
         assets=[
             landing,
             maintenance,
+            waiting_spec(),
             *(a for w in workloads for a in workload_assets(w)),
             *map(unloaded_workload, problems),
         ],
@@ -125,7 +161,12 @@ def build_definitions(
             *(observe_schedule(w, automation) for w in workloads),
             *(calendar_schedule(w, automation) for w in workloads),
         ],
-        sensors=[new_events_sensor(automation), *(watching if workloads else [])],
+        sensors=[
+            new_events_sensor(automation),
+            waiting_sensor(automation),
+            failed_runs_sensor(automation),
+            *(watching if workloads else []),
+        ],
         resources={"platform": platform_resource},
         executor=dg.in_process_executor,
     )

@@ -3,12 +3,14 @@
 import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM, asset_key
+from flywheel.orchestration.links import workload_links
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY, described
-from flywheel.orchestration.presentation import markdown_table, picture
+from flywheel.orchestration.presentation import defined, markdown_table, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.orchestration.webserver import report_address
 from flywheel.turn.drift import refresh_recent_profiles, watch_drift
+from flywheel.turn.figures import traffic_figures
 from flywheel.workload import Workload
 
 __all__ = ["drift_assets"]
@@ -31,8 +33,21 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
     def profiles(platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
             days = refresh_recent_profiles(platform, platform.workload(workload.id))
+            traffic = traffic_figures(platform, workload)
+        figures = {
+            "answers in 7 days": traffic.answers,
+            "failed answers in 7 days": traffic.failed,
+            "latency p50 in 7 days, ms": traffic.latency_p50,
+            "latency p95 in 7 days, ms": traffic.latency_p95,
+        }
         return dg.MaterializeResult(
-            metadata={"summary": f"{days} days profiled", "days profiled": days}
+            metadata={
+                "summary": f"{days} days profiled",
+                "days profiled": days,
+                **defined(figures),
+                **workload_links(platform, workload.id),
+                **simulated_date(platform),
+            }
         )
 
     @dg.asset(
@@ -68,6 +83,7 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
             "words": markdown_table(look.words),
             "windows": len(look.windows),
         }
+        metadata |= workload_links(platform, workload.id) | simulated_date(platform)
         metadata |= {f"score {c.column}": c.score for c in report.columns if c.score is not None}
         if look.picture is not None:
             metadata["scores over time"] = picture(look.picture, "drift scores")

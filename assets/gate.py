@@ -2,10 +2,12 @@
 
 import dagster as dg
 
+from flywheel.orchestration.cycle_partition import require_cycle
 from flywheel.orchestration.keys import asset_key, cycle_partitions
+from flywheel.orchestration.links import cycle_links
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
-from flywheel.orchestration.presentation import picture
+from flywheel.orchestration.presentation import defined, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.cycle import judge_candidate
 from flywheel.workload import Workload
@@ -41,6 +43,7 @@ def gate_asset(workload: Workload) -> dg.AssetsDefinition:
         from flywheel.evaluate.render import gate_markdown, gate_picture  # noqa: PLC0415 - pyarrow
 
         with dagster_outcomes():
+            require_cycle(platform.state, workload.id, context.partition_key)
             report = judge_candidate(platform, workload.id, context.partition_key)
         return dg.MaterializeResult(
             metadata={
@@ -49,6 +52,9 @@ def gate_asset(workload: Workload) -> dg.AssetsDefinition:
                 "candidate": report.subject.candidate,
                 "champion": report.subject.champion,
                 "report digest": report.digest,
+                **defined(report.figures()),
+                **cycle_links(platform, workload.id, context.partition_key),
+                **simulated_date(platform),
                 "checks": dg.MetadataValue.md(gate_markdown(report)),
                 "differences": picture(gate_picture(report), "differences with intervals"),
             },

@@ -7,7 +7,7 @@ import dagster as dg
 from flywheel.orchestration.keys import PLATFORM
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY
-from flywheel.orchestration.presentation import markdown_table, table_facts
+from flywheel.orchestration.presentation import markdown_table, simulated_date, table_facts
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.landing import land, maintain_lake, prove_ledger
 
@@ -19,7 +19,7 @@ _DEAD_SHARE = 0.05
 
 @dg.asset(
     key=[PLATFORM, "landing"],
-    group_name="ingest",
+    group_name="platform_ingest",
     owners=_OWNERS,
     kinds={"deltalake"},
     check_specs=[
@@ -50,11 +50,13 @@ def landing(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.Ma
             "rows per workload": dict(report.landed),
             "feedback": report.feedback.total(),
             "dead letters": dead,
+            "share of dead letters": dead / max(report.read, 1),
             "dead letters by reason": markdown_table(reasons),
             "unread": report.lag,
             "commits": report.commits,
             "commit seconds": report.commit_seconds,
             **table_facts(platform, "inferences"),
+            **simulated_date(platform),
         },
         check_results=[
             dg.AssetCheckResult(
@@ -84,7 +86,7 @@ def ledger_balances(platform: PlatformParam) -> dg.AssetCheckResult:
 
 @dg.asset(
     key=[PLATFORM, "maintenance"],
-    group_name="ingest",
+    group_name="platform_ingest",
     owners=_OWNERS,
     kinds={"deltalake"},
     pool="lake-maintenance",

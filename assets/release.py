@@ -2,10 +2,12 @@
 
 import dagster as dg
 
+from flywheel.orchestration.cycle_partition import require_cycle
 from flywheel.orchestration.keys import asset_key, cycle_partitions
+from flywheel.orchestration.links import cycle_links
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
-from flywheel.orchestration.presentation import mlflow_link
+from flywheel.orchestration.presentation import simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.release import promote_cycle
 from flywheel.workload import Workload
@@ -28,6 +30,7 @@ def release_asset(workload: Workload) -> dg.AssetsDefinition:
     )
     def release(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
+            require_cycle(platform.state, workload.id, context.partition_key)
             promoted = promote_cycle(platform, workload.id, context.partition_key)
         return dg.MaterializeResult(
             metadata={
@@ -37,7 +40,8 @@ def release_asset(workload: Workload) -> dg.AssetsDefinition:
                 "replaced": promoted.replaced,
                 "approved by": promoted.approved_by,
                 "MLflow model version": promoted.model_version,
-                **mlflow_link(platform, f"models/{workload.id}/versions/{promoted.model_version}"),
+                **cycle_links(platform, workload.id, context.partition_key),
+                **simulated_date(platform),
             }
         )
 

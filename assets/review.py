@@ -6,11 +6,13 @@ from typing import Any
 import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM, asset_key
+from flywheel.orchestration.links import label_studio_project, workload_links
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY, described
-from flywheel.orchestration.presentation import markdown_table
+from flywheel.orchestration.presentation import defined, markdown_table, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.review.batch_report import SamplingReport
+from flywheel.turn.figures import ReviewFigures, review_figures
 from flywheel.turn.observe import agreement, annotators, collect_reviews, sample_reviews
 from flywheel.workload import Workload
 
@@ -40,7 +42,9 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
     def review_items(platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
             sampled = sample_reviews(platform, platform.workload(workload.id))
-        return dg.MaterializeResult(metadata=_sampling_metadata(sampled))
+            links = label_studio_project(platform, workload.id)
+        metadata = _sampling_metadata(sampled) | links | workload_links(platform, workload.id)
+        return dg.MaterializeResult(metadata=metadata | simulated_date(platform))
 
     @dg.asset(
         key=asset_key(workload, "corrections"),
@@ -68,11 +72,17 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             merged = collect_reviews(platform, now)
             overall, batches = agreement(platform, now)
             people = annotators(platform, now)
+            figures = review_figures(platform, now)
+            links = label_studio_project(platform, workload.id)
         told = ", ".join(f"{n} {status}" for status, n in sorted(merged.corrections.items()))
         alpha = "undefined" if overall.alpha is None else f"{overall.alpha:.2f}"
         return dg.MaterializeResult(
             metadata={
                 "summary": f"{told or 'nothing new'}; alpha {alpha}",
+                **_review_numbers(figures, overall.alpha),
+                **links,
+                **workload_links(platform, workload.id),
+                **simulated_date(platform),
                 "new annotations": merged.annotations,
                 "adjudications asked": merged.adjudications,
                 "doubtful answers to a second person": merged.second_judgments,
@@ -134,6 +144,21 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         )
 
     return [review_items, corrections]
+
+
+def _review_numbers(figures: ReviewFigures, alpha: float | None) -> dict[str, Any]:
+    control = figures.control
+    measured = {} if control is None else {
+        "accuracy on the control slice, champion, 90 days": control.accuracy,
+        "accuracy on the control slice, lower": control.lower,
+        "accuracy on the control slice, upper": control.upper,
+        "judged control items": control.judged,
+    }  # fmt: skip
+    return {
+        **defined({**measured, "agreement (alpha)": alpha}),
+        "new corrections": figures.new_corrections,
+        "new corrections that open a cycle": figures.threshold,
+    }
 
 
 def _sampling_metadata(sampled: SamplingReport) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 import dagster as dg
 
+from flywheel.orchestration.cycle_partition import require_cycle
 from flywheel.orchestration.keys import asset_key, cycle_partitions
+from flywheel.orchestration.links import cycle_links
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
-from flywheel.orchestration.presentation import mlflow_link
+from flywheel.orchestration.presentation import markdown_table, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.ports.train_launcher import TrainProgress
-from flywheel.turn.cycle import train_candidate, training_run
+from flywheel.turn.cycle import train_candidate
+from flywheel.turn.figures import TrainingReport, training_report
 from flywheel.workload import Workload
 
 __all__ = ["adapter_asset"]
@@ -42,20 +45,29 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
 
         cycle = context.partition_key
         with dagster_outcomes():
+            require_cycle(platform.state, workload.id, context.partition_key)
             result = train_candidate(
                 platform, workload.id, cycle, on_progress=tell, on_notice=context.log.info
             )
+            report = training_report(platform, workload.id, cycle)
         return dg.MaterializeResult(
             metadata={
                 "summary": f"trained {result.release}",
                 "release": result.release,
                 "manifest digest": result.manifest_digest,
                 "dataset hash": result.dataset_hash,
-                **mlflow_link(platform, f"runs/{training_run(platform, workload.id, cycle)}"),
+                **cycle_links(platform, workload.id, cycle),
                 "resumed from step": result.resumed_from_step,
+                **_pictures(report),
+                "recipe": markdown_table(report.recipe),
                 "what was done": dg.MetadataValue.json(result.details.get("training", {})),
                 **{name: float(value) for name, value in result.metrics.items()},
+                **simulated_date(platform),
             }
         )
 
     return adapter
+
+
+def _pictures(report: TrainingReport) -> dict[str, dg.MarkdownMetadataValue]:
+    return {} if report.picture is None else {"loss curve": picture(report.picture, "loss by step")}

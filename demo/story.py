@@ -55,6 +55,7 @@ class Story:
         self._turn_wheel()
         with self.progress.stage("upkeep"):
             self._run(MAINTENANCE_JOB)
+            self.dagster.tick("waiting_sensor")
 
     def _play(self, window: DemoWindow) -> None:
         # A cycle that was due or cut off comes first: the window's traffic is answered by whoever

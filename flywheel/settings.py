@@ -129,6 +129,18 @@ class Settings(BaseSettings):
         le=300,
         description="how long `flywheel ingest --follow` gathers a slow stream into one commit",
     )
+    alert_url: SecretStr | None = Field(
+        default=None, description="webhook that gets what waits for a person and failed runs"
+    )
+    alert_format: Literal["json", "slack"] = Field(
+        default="json", description="what the webhook takes: the alert's fields, or Slack's blocks"
+    )
+    alert_emails: str | None = Field(
+        default=None, description="addresses that get the same by e-mail, separated by commas"
+    )
+    alert_smtp_url: SecretStr | None = Field(
+        default=None, description="smtp://USER:PASSWORD@HOST:PORT, or smtps://"
+    )
     hash_key: SecretStr = Field(
         default=SecretStr("flywheel-embedded"), description="key of the hash over subjects"
     )
@@ -175,6 +187,8 @@ class Settings(BaseSettings):
                     f"{setting} = {value} needs {names}, or FLYWHEEL_PROFILE=services after "
                     "`flywheel services up`"
                 )
+        if self.alert_emails and self.alert_smtp_url is None:
+            raise ValueError("alert_emails needs FLYWHEEL_ALERT_SMTP_URL=smtp://HOST:PORT")
         return self
 
     @property
@@ -215,6 +229,14 @@ class Settings(BaseSettings):
     def embedded_mlflow(self) -> str:
         """Tracking and registry URI of the MLflow that needs no server."""
         return f"sqlite:///{(self.home / 'mlflow' / 'mlflow.db').absolute()}"
+
+    @property
+    def mlflow_page(self) -> str:
+        """Address of MLflow's pages: of the server, or of the one that `flywheel up` starts."""
+        address = self.mlflow_database
+        if address.startswith(("http://", "https://")):
+            return address.rstrip("/")
+        return f"http://127.0.0.1:{self.mlflow_port}"
 
 
 def _place(name: str, home: Any) -> Path:

@@ -20,6 +20,7 @@ from flywheel.workload_folder import WorkloadFolder, read_workload_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flywheel.alerting import AlertSender
     from flywheel.basemodel import BaseModel, HomeBases
     from flywheel.eventlog.kafka_connection import KafkaConnection
     from flywheel.lake.store import Lake
@@ -192,6 +193,13 @@ class Platform:
         from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - (as above)
 
         return MlflowRegistry(self.settings.mlflow_database, self.home / "mlflow" / "artifacts")
+
+    @cached_property
+    def alerts(self) -> "AlertSender":
+        """Where alerts go: nowhere from a demo, or where the settings name no place."""
+        from flywheel.alerting import AlertSender, sender_of  # noqa: PLC0415 - (as above)
+
+        return AlertSender() if self.is_demo else sender_of(self.settings)
 
     def base(self, workload: Workload) -> "BaseModel":
         """Return the workload's base model, which lies in the home; it must have been built.

@@ -24,6 +24,7 @@ def build_app() -> Any:
         cls=CommandCatalog,
         name="flywheel",
         help="An event-driven data flywheel for small language models.",
+        epilog="The commands of one turn by hand, in their order: `flywheel cycle --help`.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

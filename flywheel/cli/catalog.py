@@ -42,7 +42,15 @@ COMMANDS: dict[str, Entry] = {
     ),
     "dlq": Entry("dlq", _TRAFFIC, "Dead letters: records that broke the contract.", group=True),
     "review": Entry(
-        "review", _PEOPLE, "Send answers to people, and take their judgments in.", group=True
+        "review",
+        _PEOPLE,
+        "Send answers to people, and take their judgments in: push, answer, pull.",
+        group=True,
+    ),
+    "waiting": Entry(
+        "waiting",
+        _PEOPLE,
+        "List what waits for a person: approvals, failed gates, reviews, disputes, dead letters.",
     ),
     "annotators": Entry(
         "annotators", _PEOPLE, "Accounts of the people who annotate in Label Studio.", group=True
@@ -58,6 +66,7 @@ COMMANDS: dict[str, Entry] = {
         _CYCLE,
         "Profile new days, compare the last windows with the reference and name the cause.",
     ),
+    "cycle": Entry("cycle", _CYCLE, "Open, run, retry and stop a cycle by hand.", group=True),
     "cycles": Entry("cycles", _CYCLE, "List the cycles of a workload, and who answers now."),
     "explain": Entry(
         "cycles", _CYCLE, "Tell everything that the ledger knows of one cycle, in order."
@@ -113,7 +122,9 @@ COMMANDS: dict[str, Entry] = {
         "Replay a labelled CSV as traffic, correct within a budget, train, measure, repeat.",
     ),
     "up": Entry(
-        "interface", _DEPLOYMENT, "Start Dagster's web interface and daemon on this deployment."
+        "interface",
+        _DEPLOYMENT,
+        "Start Dagster's web interface and daemon, and MLflow's pages, on this deployment.",
     ),
     "down": Entry("interface", _DEPLOYMENT, "Stop what `flywheel up` started."),
     "services": Entry(

@@ -9,8 +9,9 @@ from rich.table import Table
 from flywheel.cli.console import Console
 from flywheel.cli.directed import tell_second_looks
 from flywheel.errors import FlywheelError
+from flywheel.release.standing import cycle_standings
 from flywheel.state import Attempt, Cycle, Decision, State
-from flywheel.wiring import open_platform
+from flywheel.wiring import Platform, open_platform
 
 __all__ = ["app", "story"]
 
@@ -31,15 +32,18 @@ def cycles(workload: WorkloadArgument) -> None:
     versions = {
         (item.cycle, item.attempt): item.version or "-" for item in state.releases(workload)
     }
+    standings = cycle_standings(state, workload)
     for cycle in state.cycles(workload):
+        standing = standings[cycle.name]
         version = versions.get((cycle.name, cycle.attempt), "-")
         opened = f"{cycle.opened_at:%Y-%m-%d}"
-        reason = (cycle.status_reason or cycle.reason).replace("[", r"\[")
+        reason = standing.reason.replace("[", r"\[")
         number = str(cycle.attempt)
-        table.add_row(cycle.name, opened, cycle.trigger, cycle.status, number, version, reason)
+        table.add_row(cycle.name, opened, cycle.trigger, standing.status, number, version, reason)
     _console.print(table)
     _console.print(f"champion: {state.champion(workload)}", markup=False)
     tell_second_looks(platform, workload)
+    _say_simulated(platform)
 
 
 @app.command()
@@ -48,17 +52,25 @@ def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     platform = open_platform()
     state = platform.state
     present = state.get_cycle(workload, cycle)
-    _console.print(f"Cycle {cycle} of {workload}: {present.status}", markup=False, style="bold")
+    standing = cycle_standings(state, workload)[cycle]
+    _console.print(f"Cycle {cycle} of {workload}: {standing.status}", markup=False, style="bold")
     for moment, text in story(state, present):
         _console.print(f"{moment:%Y-%m-%d %H:%M}  {text}", markup=False, highlight=False)
     if present.status == "awaiting_judgments":
         tell_second_looks(platform, workload)
+    _console.print(f"now {standing.status}: {standing.reason}", markup=False, highlight=False)
+    _say_simulated(platform)
     try:
         rows, newest = state.verify_audit()
     except FlywheelError as error:
         _console.print(f"audit: {error}", markup=False, style="bold red")
         raise typer.Exit(1) from error
     _console.print(f"audit: {rows} rows, unbroken, newest hash {newest[:12]}", markup=False)
+
+
+def _say_simulated(platform: Platform) -> None:
+    if platform.is_demo:
+        _console.print("The dates are those of the demo's simulated calendar.", markup=False)
 
 
 def story(state: State, cycle: Cycle) -> list[Line]:
@@ -78,7 +90,6 @@ def story(state: State, cycle: Cycle) -> list[Line]:
             lines.append((approval.voided_at, text))
     for row in state.audit_rows(f"{cycle.workload_id}/{cycle.name}"):
         lines.append((row.at, f"{row.event} by {row.actor}{_numbers(row.details)}"))
-    lines.append((cycle.changed_at, f"now {cycle.status}: {cycle.status_reason or cycle.reason}"))
     return sorted(lines, key=lambda line: line[0])
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.cli.directed import direct, tell_second_looks
+from flywheel.cli.order import IN_ORDER
 from flywheel.cli.set_aside import show_set_aside
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.periods import period_name, period_start
@@ -31,7 +32,10 @@ from flywheel.workload import Workload
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Send answers to people, and take their judgments in.")
+app = typer.Typer(
+    help="Send answers to people, and take their judgments in: push, answer, pull.",
+    epilog=IN_ORDER,
+)
 _console = Console()
 _HAS_A_BATCH = 3  # exit code: the named window was drawn before
 _WORKLOAD = typer.Argument(help="id of the workload")

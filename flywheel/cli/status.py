@@ -43,7 +43,8 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
         facts["workloads_not_loaded"] = problems
         typer.echo(json.dumps(facts, default=str))
         return
-    table = Table(title=f"{platform.home}  ·  {waiting} unread events")
+    simulated = "  ·  dates are the demo's, simulated" if platform.is_demo else ""
+    table = Table(title=f"{platform.home}  ·  {waiting} unread events{simulated}")
     for column in ("workload", "champion", "open cycle", "last decision", "events", "reviews"):
         table.add_column(column)
     for row in rows:

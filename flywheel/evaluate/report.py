@@ -121,6 +121,29 @@ class GateReport(_Frozen):
         found = [item for item in self.arms if (item.suite, item.arm) == (suite, arm)]
         return found[0] if found else None
 
+    def figures(self) -> dict[str, float | None]:
+        """Return the numbers to watch from gate to gate, under the names that people see.
+
+        Latencies in milliseconds, shares in [0, 1]; None where something was not measured.
+        """
+        together = self.comparisons[0]  # of all cases that decide, labels come behind
+        figures: dict[str, float | None] = {
+            "cases": together.cases,
+            "accuracy of the champion": together.champion_right / together.cases,
+            "accuracy of the candidate": together.candidate_right / together.cases,
+            "difference": together.difference,
+            "difference, lower": together.lower,
+            "difference, upper": together.upper,
+            "margin": together.margin,
+        }
+        for arm in ("champion", "candidate"):
+            measured = self.arm("golden", arm)
+            p95 = None if measured is None else measured.seconds_p95
+            figures[f"latency p95 of the {arm}, ms"] = None if p95 is None else p95 * 1000
+        ratios = [check.value for check in self.checks if check.name == "latency"]
+        figures["latency ratio"] = ratios[0] if ratios else None
+        return figures
+
     def check(self, name: str) -> GateCheck:
         """Return one check by its name."""
         return next(check for check in self.checks if check.name == name)

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import dagster as dg
 
-__all__ = ["Automation", "hourly_key", "in_flight"]
+__all__ = ["UNFINISHED", "Automation", "hourly_key", "in_flight"]
 
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -45,4 +45,4 @@ def hourly_key(*facts: str, now: datetime) -> str:
 
 def in_flight(instance: dg.DagsterInstance, job: str) -> bool:
     """Say whether a run of a job is queued or under way."""
-    return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED)) > 0
+    return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=UNFINISHED)) > 0

@@ -1,7 +1,7 @@
 """Names in Dagster: asset keys, groups, jobs and partitions of a workload.
 
-An asset key is ``[workload_id, asset]``; the asset groups are the stages. What all workloads share
-has the key prefix ``platform``.
+An asset key is ``[workload_id, asset]``; an asset group is a stage of a workload. What all workloads
+share has the key prefix ``platform``.
 """
 
 import dagster as dg
@@ -9,6 +9,7 @@ import dagster as dg
 from flywheel.workload import Workload
 
 __all__ = [
+    "HAND_JOB",
     "LANDING_JOB",
     "MAINTENANCE_JOB",
     "MAX_RUNTIME_TAG",
@@ -27,6 +28,8 @@ __all__ = [
 
 PLATFORM = "platform"
 LANDING_JOB = "landing_job"
+# The job with a form in which a person opens, retries or stops a cycle.
+HAND_JOB = "cycle_by_hand_job"
 MAINTENANCE_JOB = "maintenance_job"
 # Dagster's tag of a run that may not take longer than so many seconds.
 MAX_RUNTIME_TAG = "dagster/max_runtime"

@@ -23,7 +23,8 @@ def dagster_outcomes() -> Iterator[None]:
     except TerminalError as error:
         facts = {name: dg.MetadataValue.text(str(value)) for name, value in error.facts.items()}
         raise dg.Failure(
-            description=error.message,
+            # With the next step: a page that shows one line of a failure shows this one.
+            description=str(error),
             metadata={
                 "error": type(error).__name__,
                 "next step": error.next_step or "see the message",

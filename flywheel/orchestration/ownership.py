@@ -27,17 +27,18 @@ class Description(TypedDict):
     tags: dict[str, str]
 
 
-def described(workload: Workload, group: str, *, kinds: set[str]) -> Description:
+def described(workload: Workload, stage: str, *, kinds: set[str]) -> Description:
     """Return the arguments that every asset of a workload shares.
 
-    Dagster takes an owner as an e-mail address or as ``team:NAME``, and refuses the whole code
-    location over any other.
+    The group is the workload, then the stage, so that Dagster's sorted list keeps a workload's
+    stages together. Dagster takes an owner as an e-mail address or as ``team:NAME``, and refuses
+    the whole code location over any other.
     """
     return {
-        "group_name": group,
+        "group_name": f"{workload.id}_{stage}",
         "owners": [_owner(workload.owner)],
         "kinds": kinds,
-        "tags": {"workload": workload.id},
+        "tags": {"workload": workload.id, "stage": stage},
     }
 
 

@@ -6,9 +6,18 @@ from typing import Any
 
 import dagster as dg
 
+from flywheel.clock import SystemClock
 from flywheel.wiring import Platform
 
-__all__ = ["escape_markdown", "markdown_table", "mlflow_link", "picture", "table_facts"]
+__all__ = [
+    "defined",
+    "escape_markdown",
+    "markdown_table",
+    "mlflow_link",
+    "picture",
+    "simulated_date",
+    "table_facts",
+]
 
 _PICTURE_LIMIT = 100_000
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+!|~$"} | {"<": "&lt;", ">": "&gt;"})
@@ -55,12 +64,27 @@ def table_facts(platform: Platform, table: str) -> dict[str, Any]:
     }
 
 
-def mlflow_link(platform: Platform, page: str) -> dict[str, dg.UrlMetadataValue]:
-    """Link to a page of the MLflow server, where there is one."""
-    address = platform.settings.mlflow_database
-    if not address.startswith(("http://", "https://")):
+def mlflow_link(
+    platform: Platform, page: str, name: str = "MLflow"
+) -> dict[str, dg.UrlMetadataValue]:
+    """Link to a page of MLflow: the server of the settings, or what `flywheel up` starts."""
+    return {name: dg.MetadataValue.url(f"{platform.settings.mlflow_page}/#/{page}")}
+
+
+def simulated_date(platform: Platform) -> dict[str, str]:
+    """Return the date that a simulated clock shows, under its name; empty on the machine's clock.
+
+    Dagster stamps an event with the moment of its run, which in the demo is months away from the
+    date of the data.
+    """
+    if isinstance(platform.clock, SystemClock):
         return {}
-    return {"MLflow": dg.MetadataValue.url(f"{address.rstrip('/')}/#/{page}")}
+    return {"simulated date": f"{platform.clock.now():%Y-%m-%d %H:%M} UTC"}
+
+
+def defined(figures: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the figures that were measured: Dagster plots numbers, and None is not one."""
+    return {name: float(value) for name, value in figures.items() if value is not None}
 
 
 def _shown(value: object) -> object:

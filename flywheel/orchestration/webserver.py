@@ -10,11 +10,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel.settings import Settings
+
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["REPORTS", "main", "report_address"]
+__all__ = ["REPORTS", "dagster_page", "main", "report_address"]
 
 REPORTS = "reports"
 _NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9-]*\.html")
@@ -29,6 +31,11 @@ _POLICY = (
 def report_address(path: Path) -> str:
     """Return the address, on Dagster's webserver, of a file under ``<home>/reports``."""
     return f"/{REPORTS}/{path.parent.name}/{path.name}"
+
+
+def dagster_page(settings: Settings, page: str) -> str:
+    """Return the address of a page of the webserver that runs on this machine."""
+    return f"http://127.0.0.1:{settings.dagster_port}/{page}"
 
 
 def main() -> None:

@@ -9,12 +9,17 @@ from typing import Any
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.release.adapter_files import checked_adapter
 from flywheel.release.evidence import require_pass
+from flywheel.release.four_eyes import (
+    SIMULATED,
+    cycle_workload,
+    is_same_person,
+    requesters,
+    require_person,
+)
 from flywheel.state import Approval, Attempt, Cycle, CycleStatus, State
-from flywheel.workload import Workload, parse_workload
 
 __all__ = ["approve", "cycle_workload", "reject", "valid_approval", "void"]
 
-_SIMULATED = "simulated:"
 _REVIEWABLE = ("awaiting_approval", "approved", "expired")
 _REJECTABLE = ("awaiting_judgments", *_REVIEWABLE)
 
@@ -38,8 +43,7 @@ def approve(
         IntegrityError: the gate report or the adapter was changed.
     """
     present, attempt = _reviewable(state, workload_id, cycle)
-    requester = _requester(present)
-    if _person(actor) == _person(requester):
+    if any(is_same_person(actor, asked) for asked in requesters(present, attempt)):
         raise RefusedError(
             f"{actor} asked for cycle {cycle} and cannot approve it.",
             next_step="ask another person to review it",
@@ -111,11 +115,6 @@ def void(
         _audit(state, approval, "approval.voided", "system", why=why)
 
 
-def cycle_workload(cycle: Cycle) -> Workload:
-    """Return the workload as it was when the cycle opened."""
-    return parse_workload(cycle.snapshot, source=f"the snapshot of cycle {cycle.name}")
-
-
 def _reviewable(
     state: State, workload_id: str, cycle: str, statuses: tuple[str, ...] = _REVIEWABLE
 ) -> tuple[Cycle, Attempt]:
@@ -126,15 +125,6 @@ def _reviewable(
             next_step=f"see `flywheel explain {workload_id} {cycle}`",
         )
     return present, state.attempt(workload_id, cycle)
-
-
-def _requester(cycle: Cycle) -> str:
-    return cycle_workload(cycle).owner if cycle.opened_by == "system" else cycle.opened_by
-
-
-def _person(name: str) -> str:
-    # Marking oneself as simulated, or another case, makes nobody another person.
-    return " ".join(name.removeprefix(_SIMULATED).split()).casefold()
 
 
 def _changed_subject(state: State, attempt: Attempt, report: dict[str, Any]) -> str:
@@ -178,8 +168,7 @@ def _record(
     reason: str,
     channel: str,
 ) -> Approval:
-    if not reason.strip() or not actor.strip():
-        raise RefusedError("A verdict needs a name and a reason.", next_step="give both")
+    actor, reason = require_person(actor, reason, what="A verdict")
     release = state.get_release(attempt.facts["release"])
     workload = cycle_workload(cycle)
     with state.transaction():
@@ -192,11 +181,11 @@ def _record(
             attempt=attempt.number,
             verdict=verdict,
             actor=actor,
-            simulated=actor.startswith(_SIMULATED),
+            simulated=actor.startswith(SIMULATED),
             channel=channel,
             identity="on_trust",
-            requested_by=_requester(cycle),
-            reason=reason.strip(),
+            requested_by=", ".join(requesters(cycle, attempt)),
+            reason=reason,
             release=release.release,
             manifest_digest=release.manifest_digest,
             gate_digest=attempt.facts["gate_digest"],
@@ -204,7 +193,7 @@ def _record(
             days=workload.gates.approval_days,
         )
         status: CycleStatus = "approved" if verdict == "approved" else "rejected"
-        state.set_cycle_status(cycle.workload_id, cycle.name, status, f"{actor}: {reason.strip()}")
+        state.set_cycle_status(cycle.workload_id, cycle.name, status, f"{actor}: {reason}")
         _audit(state, approval, f"approval.{verdict}", approval.actor)
     return approval
 

@@ -6,6 +6,7 @@ from flywheel.errors import RefusedError, UnavailableError
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
 from flywheel.release.adapter_files import checked_adapter
 from flywheel.release.aliases import sync_aliases
+from flywheel.release.four_eyes import require_person
 from flywheel.release.promotion import promotion_lease
 from flywheel.release.registry import MlflowRegistry
 from flywheel.release.serving import swap, unload_retired
@@ -57,8 +58,7 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
         RefusedError: the base itself answers, the champion is another one, or the reason is empty.
         IntegrityError: the older adapter's files were changed; nothing is switched.
     """
-    if not reason.strip() or not actor.strip():
-        raise RefusedError("A rollback needs a name and a reason.", next_step="give both")
+    actor, reason = require_person(actor, reason, what="A rollback")
     with state.lease(promotion_lease(workload_id), None, 600.0) as lease:
         champion = state.champion(workload_id)
         if champion == BASE_RELEASE:
@@ -73,7 +73,7 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
             )
         withdrawn = state.get_release(champion)
         target = withdrawn.replaced or BASE_RELEASE
-        details = {"reason": reason.strip(), "channel": channel, "identity": "on_trust"}
+        details = {"reason": reason, "channel": channel, "identity": "on_trust"}
         adapter = None
         if target != BASE_RELEASE:
             adapter = checked_adapter(state.get_release(target))

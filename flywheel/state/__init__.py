@@ -7,7 +7,7 @@ training or promotion is left to the stages.
 from flywheel.state.approvals import Approval
 from flywheel.state.attempts import Attempt
 from flywheel.state.audit import AuditRow
-from flywheel.state.cycles import OPEN_STATUSES, Cycle, CycleStatus
+from flywheel.state.cycles import OPEN_STATUSES, SYSTEM, Cycle, CycleStatus
 from flywheel.state.decisions import Decision
 from flywheel.state.facade import State
 from flywheel.state.inbox import PendingHints
@@ -17,6 +17,7 @@ from flywheel.state.routes import Route
 
 __all__ = [
     "OPEN_STATUSES",
+    "SYSTEM",
     "Approval",
     "Attempt",
     "AuditRow",

@@ -1,5 +1,6 @@
 """Attempts of a cycle, each with the facts it left: release, digests, paths, gate outcome."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +36,14 @@ class Attempts:
         self._database = database
         self._clock = clock
 
-    def start(self, workload_id: str, cycle: str, number: int, reason: str) -> Attempt:
+    def start(
+        self,
+        workload_id: str,
+        cycle: str,
+        number: int,
+        reason: str,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Attempt:
         """Begin an attempt; called by ``Cycles`` in its own transaction."""
         row = {
             "workload_id": workload_id,
@@ -43,7 +51,7 @@ class Attempts:
             "attempt": number,
             "reason": reason,
             "started_at": self._clock.now(),
-            "facts": {},
+            "facts": dict(facts or {}),
         }
         with self._database.write() as connection:
             connection.execute(insert(attempts).values(**row))

@@ -16,7 +16,7 @@ from flywheel.state.database import Database
 from flywheel.state.schema import cycles
 from flywheel.workload import Workload
 
-__all__ = ["OPEN_STATUSES", "Cycle", "CycleStatus", "Cycles"]
+__all__ = ["OPEN_STATUSES", "SYSTEM", "Cycle", "CycleStatus", "Cycles"]
 
 CycleStatus = Literal[
     "open",
@@ -31,6 +31,8 @@ CycleStatus = Literal[
     "expired",
     "stopped",
 ]
+# The actor of everything that no person asked for.
+SYSTEM = "system"
 OPEN_STATUSES: tuple[CycleStatus, ...] = (
     "open",
     "training",
@@ -64,15 +66,7 @@ _NEXT: dict[str, frozenset[str]] = {
     "promoted": frozenset(),
     "rejected": frozenset(),
 }
-_RETRYABLE: tuple[str, ...] = (
-    "open",
-    "training",
-    "awaiting_judgments",
-    "awaiting_approval",
-    "gated_fail",
-    "inconclusive",
-)
-_RETRYABLE += ("stopped", "expired")
+_RETRYABLE = _JUDGED | {"open", "training"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ class Cycles:
 
         Args:
             workload: whose cycle it is.
-            opened_by: a person, or ``system``.
+            opened_by: a person, or ``SYSTEM``.
             reason: one sentence for people.
             trigger: calendar, drift, quality, volume, manual ...
             trigger_key: what makes two evaluations the same trigger; by default the period for
@@ -169,7 +163,8 @@ class Cycles:
         if other is not None:
             raise RefusedError(
                 f"Cycle {other.name} of {other.workload_id} is still {other.status}.",
-                next_step="finish it: approve, reject or stop it",
+                next_step=f"approve or reject it, or `flywheel cycle stop {other.workload_id} "
+                f"{other.name} --as NAME --reason TEXT`",
                 workload_id=other.workload_id,
                 cycle=other.name,
             )
@@ -201,8 +196,16 @@ class Cycles:
         """List every cycle of a workload, oldest first."""
         return self._list(cycles.c.workload_id == workload_id)
 
-    def set_status(self, workload_id: str, cycle: str, status: CycleStatus, reason: str) -> Cycle:
-        """Move a cycle to a status that may follow the one it has.
+    def set_status(
+        self,
+        workload_id: str,
+        cycle: str,
+        status: CycleStatus,
+        reason: str,
+        *,
+        actor: str = SYSTEM,
+    ) -> Cycle:
+        """Move a cycle to a status that may follow the one it has; the audit names the actor.
 
         Raises:
             RefusedError: the status may not follow, or another cycle is open meanwhile.
@@ -216,18 +219,23 @@ class Cycles:
                 raise RefusedError(
                     f"Cycle {cycle} of {workload_id} is {present.status} and cannot become "
                     f"{status}.",
-                    next_step="a failed cycle goes on with a new attempt, a closed one with the "
-                    "next cycle",
+                    next_step="a failed cycle goes on with a new attempt "
+                    f"(`flywheel cycle retry {workload_id} {cycle} --as NAME --reason TEXT`), a "
+                    "closed one with the next cycle",
                 )
             self._refuse_second_open(connection, present, status)
             self._change(connection, present, status=status, status_reason=reason)
-            self._tell(present, status, reason, attempt=present.attempt)
+            self._tell(present, status, reason, attempt=present.attempt, actor=actor)
             outcome = None if status in OPEN_STATUSES else status
             self._attempts.end(workload_id, cycle, present.attempt, outcome)
             return self._get(connection, workload_id, cycle)
 
-    def new_attempt(self, workload_id: str, cycle: str, reason: str) -> Attempt:
+    def new_attempt(
+        self, workload_id: str, cycle: str, reason: str, *, actor: str = SYSTEM
+    ) -> Attempt:
         """Start the next attempt of a cycle that is open or has failed, and open it again.
+
+        Who asked for it stands in the attempt's facts as ``requested_by``.
 
         Raises:
             RefusedError: the cycle was promoted, rejected or approved, or another one is open.
@@ -244,8 +252,9 @@ class Cycles:
                 self._attempts.end(workload_id, cycle, present.attempt, "superseded")
             number = present.attempt + 1
             self._change(connection, present, status="open", status_reason=reason, attempt=number)
-            self._tell(present, "open", reason, attempt=number)
-            return self._attempts.start(workload_id, cycle, number, reason)
+            self._tell(present, "open", reason, attempt=number, actor=actor)
+            facts = {} if actor == SYSTEM else {"requested_by": actor}
+            return self._attempts.start(workload_id, cycle, number, reason, facts)
 
     def attempt(self, workload_id: str, cycle: str, number: int | None = None) -> Attempt:
         """Return one attempt, by default the present one."""
@@ -275,9 +284,9 @@ class Cycles:
         values["changed_at"] = self._clock.now()
         connection.execute(update(cycles).where(mine).values(**values))
 
-    def _tell(self, cycle: Cycle, status: str, reason: str, *, attempt: int) -> None:
+    def _tell(self, cycle: Cycle, status: str, reason: str, *, attempt: int, actor: str) -> None:
         details = {"from": cycle.status, "to": status, "reason": reason, "attempt": attempt}
-        self._audit.append("cycle.moved", f"{cycle.workload_id}/{cycle.name}", "system", details)
+        self._audit.append("cycle.moved", f"{cycle.workload_id}/{cycle.name}", actor, details)
 
     def _refuse_second_open(self, connection: Connection, cycle: Cycle, status: str) -> None:
         if cycle.is_open or status not in OPEN_STATUSES:

@@ -22,7 +22,6 @@ __all__ = [
     "cycle_workload",
     "judge_candidate",
     "train_candidate",
-    "training_run",
 ]
 
 
@@ -93,20 +92,17 @@ def train_candidate(
     return result
 
 
-def training_run(platform: "Platform", workload_id: str, cycle: str) -> str:
-    """Return the id of the MLflow run that logged the cycle's last training."""
-    return str(_fact(_attempt(platform, workload_id, cycle), "run_id"))
-
-
 def judge_candidate(
     platform: "Platform",
     workload_id: str,
     cycle: str,
     *,
+    again: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> "GateReport":
     """Measure every arm and decide the gate of the cycle's candidate.
 
+    A verdict that still stands is returned as it is, unless it is to be measured ``again``.
     A gate that waited for judgments looks a second time once they are in, at the same candidate.
     """
     from flywheel.evaluate.run import run_gate  # noqa: PLC0415 - (as above)
@@ -127,6 +123,7 @@ def judge_candidate(
         codec=codec_of(platform, workload),
         folder=run_folder(platform, workload_id, cycle, attempt.number),
         directed=second_look_rows(platform, workload_id, cycle),
+        again=again,
         on_progress=on_progress,
     )
 

@@ -79,10 +79,11 @@ def page(deployment, browser):
 
 
 def test_the_graph_shows_the_stages(page):
-    """Every stage is a group, from ingest to release."""
+    """Every stage of a workload is a group, and so are ingest and people of the platform."""
     page.goto("/asset-groups")
-    for stage in ("ingest", "drift", "review", "dataset", "train", "evaluate", "release"):
-        page.get_by_text(stage, exact=True).first.wait_for()
+    stages = ("drift", "review", "dataset", "train", "evaluate", "release")
+    for group in ("platform_ingest", "platform_people", *(f"parts_{stage}" for stage in stages)):
+        page.get_by_text(group, exact=True).first.wait_for()
 
 
 def test_a_cycle_is_a_partition_with_its_evidence(page, deployment):
@@ -134,7 +135,7 @@ def test_every_sensor_and_schedule_runs_by_itself(page):
     states += [s["scheduleState"]["status"] for s in told["schedulesOrError"]["results"]]
 
     assert set(states) == {"RUNNING"}
-    assert len(states) == 9
+    assert len(states) == 11
 
 
 def test_a_report_opens_and_reaches_nothing_else(page):

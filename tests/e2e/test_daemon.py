@@ -20,6 +20,7 @@ SENSORS = (
     "finished_reviews_sensor",
     "trigger_sensor",
     "granted_approvals_sensor",
+    "waiting_sensor",
 )
 
 

@@ -80,6 +80,29 @@ def test_the_gate_compared_case_by_case(world):
     assert materialization(world, "parts", "gate").metadata["outcome"].value == "pass"
 
 
+def test_numbers_pictures_and_links_stand_on_the_assets(world):
+    """Dagster plots numbers; the dates are those of the simulated clock."""
+    numbers = {
+        "gate": (
+            "difference",
+            "difference, lower",
+            "latency ratio",
+            "latency p95 of the candidate, ms",
+        ),
+        "corrections": ("new corrections", "new corrections that open a cycle"),
+        "profiles": ("answers in 7 days",),
+        "dataset": ("training rows", "golden cases"),
+    }
+    for asset, names in numbers.items():
+        metadata = materialization(world, "parts", asset).metadata
+        assert all(isinstance(metadata[name].value, int | float) for name in names), asset
+        assert "simulated date" in metadata, asset
+    adapter = materialization(world, "parts", "adapter").metadata
+    assert adapter["loss curve"].value.startswith("![loss by step](data:image/png")
+    assert "learning_rate" in adapter["recipe"].value.replace("\\", "")
+    assert "/#/runs/" in adapter["MLflow run"].value
+
+
 def test_the_owner_cannot_approve_what_the_system_asked_for(world):
     """A cycle opened by the system counts as its owner's."""
     with pytest.raises(RefusedError):

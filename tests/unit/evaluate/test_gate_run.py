@@ -36,6 +36,25 @@ def test_gate_keeps_every_case_and_the_report(world):
     assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
 
 
+def test_the_figures_to_watch_are_numbers(world):
+    """Difference with its interval, accuracies and latencies; what was not measured is None."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1", wrong=["golden 0 scratch"])
+    report = world.gate(cycle, "r1")
+    figures = report.figures()
+    right = report.comparisons[0]
+
+    assert figures["accuracy of the candidate"] == right.candidate_right / right.cases
+    assert figures["difference, lower"] < figures["difference"] < figures["difference, upper"]
+    assert figures["margin"] == 0.05
+    assert {name for name in figures if "latency" in name} == {
+        "latency p95 of the champion, ms",
+        "latency p95 of the candidate, ms",
+        "latency ratio",
+    }
+    assert all(value is None or isinstance(value, int | float) for value in figures.values())
+
+
 def test_standing_verdict_is_returned_without_measuring(world):
     """A repeated run asks the model nothing and changes nothing."""
     cycle = world.open_cycle()

@@ -26,15 +26,19 @@ def test_asset_keys_carry_the_workload(built):
     keys = {key.to_user_string() for key in built.resolve_asset_graph().get_all_asset_keys()}
 
     expected = {f"{w}/{name}" for w in ("defect_reports", "second_line") for name in names}
-    assert keys == expected | {"platform/landing", "platform/maintenance"}
+    shared = {"landing", "maintenance", "waiting_for_a_person"}
+    assert keys == expected | {f"platform/{name}" for name in shared}
 
 
-def test_asset_groups_are_the_stages(built):
-    """The UI shows the loop stage by stage."""
+def test_asset_groups_are_a_workload_then_a_stage(built):
+    """The UI sorts groups by name: a workload's stages stand together."""
     graph = built.resolve_asset_graph()
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
 
-    assert groups == {"ingest", "drift", "review", "dataset", "train", "evaluate", "release"}
+    stages = ("drift", "review", "dataset", "train", "evaluate", "release")
+    assert groups == {"platform_ingest", "platform_people"} | {
+        f"{w}_{stage}" for w in ("defect_reports", "second_line") for stage in stages
+    }
 
 
 def test_jobs_sensors_and_schedules_keep_their_names(built):
@@ -42,7 +46,7 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
     repository = built.get_repository_def()
     jobs = {name for name in repository.job_names if not name.startswith("__")}
 
-    assert jobs == {"landing_job", "maintenance_job"} | {
+    assert jobs == {"landing_job", "maintenance_job", "cycle_by_hand_job"} | {
         f"{w}_{kind}_job"
         for w in ("defect_reports", "second_line")
         for kind in ("sample", "observe", "review", "cycle", "gate", "directed", "release")
@@ -53,6 +57,8 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
         "finished_reviews_sensor",
         "trigger_sensor",
         "granted_approvals_sensor",
+        "waiting_sensor",
+        "failed_runs_sensor",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "maintenance_schedule",
@@ -73,6 +79,14 @@ def test_every_asset_says_whose_it_is_and_what_it_is_for(built):
         assert node.owners, key
         assert node.kinds, key
         assert node.description, key
+
+
+def test_every_job_says_what_it_does(built):
+    """A description is never missing."""
+    repository = built.get_repository_def()
+    named = [name for name in repository.job_names if not name.startswith("__")]
+
+    assert [name for name in named if not repository.get_job(name).description] == []
 
 
 def test_the_gate_blocks(built):

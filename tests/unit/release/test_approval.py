@@ -41,6 +41,18 @@ def test_requester_cannot_approve_but_the_owner_can(world):
     assert world.approve(cycle, actor="ann").verdict == "approved"
 
 
+@pytest.mark.parametrize("actor", ["carl", "dora", "Dora", "d\u200bora", "\uff44ora"])
+def test_who_asked_for_the_attempt_cannot_approve_it(world, actor):
+    """Neither the opener of the cycle nor who retried it, however the name is written."""
+    cycle = world.open_cycle(opened_by="carl")
+    world.state.new_attempt(world.workload.id, cycle.name, "dora: again", actor="dora")
+    world.train(cycle, "r1")
+    world.gate(cycle, "r1")
+    with pytest.raises(RefusedError, match="asked for"):
+        world.approve(cycle, actor=actor)
+    assert world.approve(cycle, actor="ann").requested_by == "carl, dora"
+
+
 @pytest.mark.parametrize(("actor", "reason"), [("bob", " "), (" ", "good")])
 def test_verdict_needs_a_name_and_a_reason(world, actor, reason):
     """An empty name or reason is refused."""

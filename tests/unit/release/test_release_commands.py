@@ -93,6 +93,28 @@ def test_cycles_lists_status_version_and_champion(world, command):
     assert "champion: r1" in shown
 
 
+def test_cycles_and_explain_say_that_a_release_was_rolled_back(world, command):
+    """What was champion is not said to be it any more, and who answers again is."""
+    from flywheel.release.rollback import rollback
+
+    first, second = world.promoted("r1"), world.promoted("r2")
+    replaced = command(cycles.app, "cycles", world.workload.id).stdout
+    rollback(
+        world.state, world.server, world.registry, world.workload.id, actor="eve", reason="bad"
+    )
+    shown = command(cycles.app, "cycles", world.workload.id).stdout
+    explained = command(cycles.app, "explain", world.workload.id, second.name).stdout
+
+    assert "until r2 replaced it" in " ".join(replaced.split())
+    line = next(line for line in shown.splitlines() if second.name in line)
+    assert "rolled back" in line
+    assert shown.count("is champion") == 1
+    assert "is champion" in next(line for line in shown.splitlines() if first.name in line)
+    last = explained.splitlines()[-2]
+    assert last.startswith("now rolled back: r2")
+    assert "by eve: bad" in last
+
+
 def test_verify_finds_an_alias_that_somebody_moved(world, command):
     """What MLflow says is compared with the route table, and one command puts it back."""
     folder = world.root / "workloads"

@@ -1,0 +1,164 @@
+"""`Alert` and `AlertSender`: a message that a person should see soon, by webhook or e-mail.
+
+Who calls decides what is worth one and writes it into its own log; nothing is sent where neither
+an address nor a recipient is set.
+"""
+
+import json
+import smtplib
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from email.message import EmailMessage
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.settings import Settings
+
+__all__ = ["Alert", "AlertFormat", "AlertSender", "sender_of", "slack_payload"]
+
+AlertFormat = Literal["json", "slack"]
+_SECONDS = 10.0
+_TITLE, _TEXT = 150, 2_900  # a header and a section of Slack's blocks hold no more
+_SENDER = "flywheel@localhost"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One message: what happened, to which workload, and what to do about it."""
+
+    kind: str
+    workload_id: str
+    text: str
+    next_step: str = ""
+    url: str | None = None
+
+    @property
+    def title(self) -> str:
+        """One line for a subject or a header."""
+        return f"{self.workload_id}: {self.kind}"
+
+
+@dataclass(frozen=True)
+class AlertSender:
+    """Send alerts to a webhook and to people's mailboxes.
+
+    Args:
+        url: webhook that takes JSON by POST.
+        format: ``json``, the alert's fields, or ``slack``, what Slack's incoming webhooks take.
+        recipients: e-mail addresses.
+        smtp_url: ``smtp://USER:PASSWORD@HOST:PORT`` (STARTTLS where a user is given) or ``smtps``.
+        sender: address that mail comes from.
+    """
+
+    url: str | None = None
+    format: AlertFormat = "json"
+    recipients: Sequence[str] = ()
+    smtp_url: str | None = None
+    sender: str = _SENDER
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything leaves this process."""
+        return self.url is not None or bool(self.recipients)
+
+    def send(self, alert: Alert) -> None:
+        """Send one alert everywhere it should go.
+
+        Raises:
+            UnavailableError: the webhook or the mail server did not take it.
+            ConfigurationError: the address of one of them is not usable.
+        """
+        if self.url is not None:
+            payload = slack_payload(alert) if self.format == "slack" else asdict(alert)
+            _post(self.url, payload)
+        if self.recipients:
+            _mail(self._message(alert), str(self.smtp_url))
+
+    def _message(self, alert: Alert) -> EmailMessage:
+        message = EmailMessage()
+        # A header holds one line; what came from outside must not begin another.
+        message["Subject"] = " ".join(f"[flywheel] {alert.title}".split())
+        message["From"], message["To"] = self.sender, ", ".join(self.recipients)
+        lines = [alert.text, f"next: {alert.next_step}" if alert.next_step else "", alert.url or ""]
+        message.set_content("\n\n".join(line for line in lines if line))
+        return message
+
+
+def sender_of(settings: Settings) -> AlertSender:
+    """Return the sender that the settings describe."""
+    url, smtp = settings.alert_url, settings.alert_smtp_url
+    addresses = (address.strip() for address in (settings.alert_emails or "").split(","))
+    return AlertSender(
+        url=None if url is None else url.get_secret_value(),
+        format=settings.alert_format,
+        recipients=tuple(address for address in addresses if address),
+        smtp_url=None if smtp is None else smtp.get_secret_value(),
+    )
+
+
+def slack_payload(alert: Alert) -> dict[str, Any]:
+    """Return an alert as Slack's incoming webhooks take it, with its markup escaped."""
+    lines = [_escaped(alert.text)]
+    if alert.next_step:
+        lines.append(f"next: {_escaped(alert.next_step)}")
+    if alert.url:
+        lines.append(f"<{alert.url}|open it>")
+    body = "\n".join(lines)[:_TEXT]
+    header = {"type": "plain_text", "text": alert.title[:_TITLE]}
+    return {
+        "text": f"{_escaped(alert.title)}: {_escaped(alert.text)}"[:_TEXT],
+        "blocks": [
+            {"type": "header", "text": header},
+            {"type": "section", "text": {"type": "mrkdwn", "text": body}},
+        ],
+    }
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _post(url: str, payload: dict[str, Any]) -> None:
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ConfigurationError(
+            "FLYWHEEL_ALERT_URL is not an http or https address.", next_step="correct it"
+        )
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+        url,
+        data=json.dumps(payload).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310 - (as above)
+            pass
+    except (OSError, ValueError) as error:
+        # The address may hold a secret: only the host is named.
+        raise UnavailableError(
+            f"The alerts' webhook at {urlsplit(url).hostname} did not take an alert: {error}",
+            next_step="check FLYWHEEL_ALERT_URL; it is sent again at the next look",
+        ) from error
+
+
+def _mail(message: EmailMessage, smtp_url: str) -> None:
+    parts = urlsplit(smtp_url)
+    if parts.scheme not in {"smtp", "smtps"} or parts.hostname is None:
+        raise ConfigurationError(
+            "FLYWHEEL_ALERT_SMTP_URL is not an address of a mail server.",
+            next_step="give smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT",
+        )
+    connect = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+    try:
+        with connect(parts.hostname, parts.port or 0, timeout=_SECONDS) as server:
+            if parts.username is not None:
+                if parts.scheme == "smtp":
+                    server.starttls()
+                server.login(unquote(parts.username), unquote(parts.password or ""))
+            server.send_message(message)
+    except (OSError, smtplib.SMTPException) as error:
+        raise UnavailableError(
+            f"The mail server {parts.hostname} did not take an alert: {error}",
+            next_step="check FLYWHEEL_ALERT_SMTP_URL; it is sent again at the next look",
+        ) from error

@@ -1,0 +1,29 @@
+"""`cycle_run_under_way`: the run of Dagster's that works on a cycle at this moment."""
+
+from flywheel.orchestration.instance import open_instance, prepare_dagster_home
+from flywheel.orchestration.workers import worker_is_alive
+from flywheel.settings import Settings
+
+__all__ = ["cycle_run_under_way"]
+
+
+def cycle_run_under_way(settings: Settings, workload_id: str, cycle: str) -> str | None:
+    """Return the id of a queued or running run of a cycle's job, None where there is none.
+
+    A run whose process has died does not count.
+    """
+    import dagster as dg  # noqa: PLC0415 - a second, which not every command needs
+
+    from flywheel.orchestration.automation import UNFINISHED  # noqa: PLC0415 - (as above)
+    from flywheel.orchestration.keys import cycle_job  # noqa: PLC0415 - (as above)
+
+    wanted = dg.RunsFilter(
+        job_name=cycle_job(workload_id),
+        statuses=UNFINISHED,
+        tags={"dagster/partition": cycle},
+    )
+    with open_instance(prepare_dagster_home(settings)) as instance:
+        for run in instance.get_runs(wanted):
+            if worker_is_alive(instance, run.run_id) is not False:
+                return run.run_id
+    return None

@@ -1,0 +1,115 @@
+"""`open_by_hand`, `retry_by_hand` and `stop_by_hand`: what the trigger does, asked for by a person.
+
+The person is recorded as the one who asked and therefore cannot approve the candidate. The steps of
+a cycle that a person runs in one process are in ``cycle_steps``.
+"""
+
+from typing import TYPE_CHECKING
+
+from flywheel.errors import NotFoundError
+from flywheel.release.four_eyes import require_person
+
+if TYPE_CHECKING:
+    from flywheel.state import Attempt, Cycle
+    from flywheel.wiring import Platform
+
+__all__ = ["MANUAL", "open_by_hand", "present_cycle", "retry_by_hand", "stop_by_hand"]
+
+# The trigger of a cycle that a person opened.
+MANUAL = "manual"
+
+
+def open_by_hand(
+    platform: "Platform", workload_id: str, *, person: str, reason: str, channel: str = "cli"
+) -> "Cycle":
+    """Open a cycle as the trigger does, with the numbers that the trigger would have judged.
+
+    Neither the calendar nor the cooldown is waited for. The cooldown counts from this cycle on; the
+    calendar still opens its own for a period. The decision is kept beside those of the trigger.
+
+    Args:
+        platform: holds the workload, its lake and the state.
+        workload_id: whose cycle it is.
+        person: who asks.
+        reason: why, in a sentence.
+        channel: how the person came in: ``cli`` or ``dagster``.
+
+    Raises:
+        NotFoundError: there is no such workload, or its base model was not built.
+        RefusedError: another cycle is open, or name or reason are missing.
+    """
+    from flywheel.trigger.ledger import gather_signals  # noqa: PLC0415 - keeps definitions light
+    from flywheel.trigger.policy import decide_trigger  # noqa: PLC0415 - (as above)
+
+    person, why = require_person(person, reason, what="A cycle that is opened by hand")
+    workload = platform.workload(workload_id)
+    platform.base(workload)  # before a cycle is open that could not train
+    state, now = platform.state, platform.clock.now()
+    signals = gather_signals(platform.lake, state, workload, now=now)
+    numbers = decide_trigger(workload, signals, now).numbers
+    numbers |= {"requested_by": person, "channel": channel}
+    with state.transaction():
+        number = len(state.cycles(workload_id)) + 1
+        cycle = state.open_cycle(
+            workload,
+            trigger=MANUAL,
+            trigger_key=f"{MANUAL}:{now.isoformat()}:{number}",
+            opened_by=person,
+            reason=f"{person}: {why}",
+            watermark=now,
+            snapshot=workload.model_dump(mode="json", by_alias=True),
+            numbers=numbers,
+        )
+        state.record_decision(
+            workload_id,
+            opens=True,
+            reason=f"Yes, by hand: {person} asked for it: {why}",
+            numbers=numbers,
+            trigger=MANUAL,
+            cycle=cycle.name,
+        )
+    return cycle
+
+
+def retry_by_hand(
+    platform: "Platform", workload_id: str, cycle: str | None, *, person: str, reason: str
+) -> "Attempt":
+    """Start the next attempt of a cycle, by default of the newest one.
+
+    Raises:
+        RefusedError: the cycle is over, another one is open, or name or reason are missing.
+    """
+    person, why = require_person(person, reason, what="A new attempt")
+    name = cycle or present_cycle(platform, workload_id).name
+    return platform.state.new_attempt(workload_id, name, f"{person}: {why}", actor=person)
+
+
+def stop_by_hand(
+    platform: "Platform", workload_id: str, cycle: str | None, *, person: str, reason: str
+) -> "Cycle":
+    """Stop a cycle without a verdict, by default the newest one; a run of it ends at its next step.
+
+    Raises:
+        RefusedError: the cycle is over, or name or reason are missing.
+    """
+    person, why = require_person(person, reason, what="Stopping a cycle")
+    name = cycle or present_cycle(platform, workload_id).name
+    return platform.state.set_cycle_status(
+        workload_id, name, "stopped", f"stopped by {person}: {why}", actor=person
+    )
+
+
+def present_cycle(platform: "Platform", workload_id: str) -> "Cycle":
+    """Return the open cycle of a workload, else the newest one.
+
+    Raises:
+        NotFoundError: there is no such workload, or it has no cycle yet.
+    """
+    platform.workload(workload_id)
+    cycles = platform.state.cycles(workload_id)
+    if not cycles:
+        raise NotFoundError(
+            f"{workload_id} has no cycle yet.",
+            next_step=f"open one: `flywheel cycle open {workload_id} --as NAME --reason TEXT`",
+        )
+    return next((cycle for cycle in reversed(cycles) if cycle.is_open), cycles[-1])

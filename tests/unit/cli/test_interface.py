@@ -1,0 +1,62 @@
+"""`flywheel up` opens Dagster's pages and those of the embedded registry."""
+
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from flywheel.cli import interface
+from flywheel.errors import ConfigurationError
+from flywheel.settings import Settings
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch, repository):
+    """Return the programs that would be started, with their environments."""
+    programs = []
+
+    def popen(command, *, env, **_):
+        programs.append((command, env))
+        return SimpleNamespace(pid=2**22 + len(programs), poll=lambda: None)
+
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FLYWHEEL_DAGSTER_PORT", "3555")
+    monkeypatch.setenv("FLYWHEEL_MLFLOW_PORT", "5555")
+    monkeypatch.setattr(interface.subprocess, "Popen", popen)
+    # Everything answers as soon as something was started.
+    monkeypatch.setattr(interface, "_answers", lambda _: bool(programs))
+    return programs
+
+
+def test_the_embedded_registry_has_its_pages(started, tmp_path):
+    """MLflow's server reads the file that trainings write to."""
+    done = CliRunner().invoke(interface.app, ["up"], catch_exceptions=False)
+    command, environment = started[-1]
+
+    assert "MLflow is up: http://127.0.0.1:5555" in done.stdout
+    assert command[2:4] == ["mlflow", "server"]
+    expected = Settings(home=tmp_path / "home").embedded_mlflow
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == expected
+    assert started[0][1]["FLYWHEEL_DAGSTER_PORT"] == "3555"
+
+
+@pytest.mark.parametrize("reason", ["option", "server"])
+def test_it_is_left_out_on_request_and_where_a_server_is_set(started, monkeypatch, reason):
+    """A server of one's own has its own pages."""
+    if reason == "server":
+        monkeypatch.setenv("FLYWHEEL_MLFLOW_URL", "http://mlflow.example.org")
+    words = ["up", "--no-mlflow"] if reason == "option" else ["up"]
+    CliRunner().invoke(interface.app, words, catch_exceptions=False)
+
+    assert len(started) == 2
+
+
+def test_a_taken_port_says_what_to_do_and_starts_nothing(started, monkeypatch):
+    """Links would lead to somebody else's server."""
+    monkeypatch.setattr(interface, "_answers", lambda url: "5555" in url)
+    with pytest.raises(ConfigurationError, match="5555") as refused:
+        CliRunner().invoke(interface.app, ["up"], catch_exceptions=False)
+
+    assert "--no-mlflow" in refused.value.next_step
+    assert started == []

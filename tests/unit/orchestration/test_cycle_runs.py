@@ -1,0 +1,58 @@
+"""A person's run of a cycle is kept away from one of Dagster's."""
+
+import dagster as dg
+import pytest
+
+from flywheel.cli import cycle as command
+from flywheel.errors import RefusedError
+from flywheel.orchestration.cycle_runs import cycle_run_under_way
+from flywheel.orchestration.instance import open_instance, prepare_dagster_home
+from flywheel.settings import Settings
+from tests.fakes.hand_world import HandWorld
+
+RUN = "6f1d7c51-9a3f-4a5e-8f7d-0f6a2f7f0001"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path)
+
+
+def add_run(settings, status):
+    """Leave a run of a cycle in Dagster's storage."""
+    with open_instance(prepare_dagster_home(settings)) as instance:
+        instance.add_run(
+            dg.DagsterRun(
+                job_name="parts_cycle_job",
+                run_id=RUN,
+                status=status,
+                tags={"dagster/partition": "2026Q4-1"},
+            )
+        )
+
+
+def test_a_run_that_starts_of_the_same_cycle_is_found(settings):
+    """Another cycle's and another workload's are not it."""
+    add_run(settings, dg.DagsterRunStatus.STARTING)
+
+    assert cycle_run_under_way(settings, "parts", "2026Q4-1") == RUN
+    assert cycle_run_under_way(settings, "parts", "2026Q4-2") is None
+    assert cycle_run_under_way(settings, "other", "2026Q4-1") is None
+
+
+def test_a_finished_run_is_in_nobodys_way(settings):
+    """A cycle whose run failed can be run by hand."""
+    add_run(settings, dg.DagsterRunStatus.FAILURE)
+
+    assert cycle_run_under_way(settings, "parts", "2026Q4-1") is None
+
+
+def test_the_command_refuses_beside_it(settings, tmp_path):
+    """Two trainings into one folder would spoil both."""
+    add_run(settings, dg.DagsterRunStatus.STARTING)
+    world = HandWorld(tmp_path)
+    try:
+        with pytest.raises(RefusedError, match=RUN):
+            command._refuse_beside_dagster(world, "parts", "2026Q4-1")
+    finally:
+        world.close()
