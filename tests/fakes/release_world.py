@@ -165,7 +165,8 @@ class ReleaseWorld:
         splits["golden"] = rows_for(self.workload, "golden", golden)
         splits["holdout"] = rows_for(self.workload, "holdout", 60)
         splits["train"] += [{**splits["train"][0], "inference_id": release}]
-        dataset = write_snapshot(self.root / "datasets", self.workload, cycle.name, splits)
+        datasets = self.root / "datasets" / self.workload.id
+        dataset = write_snapshot(datasets, self.workload, cycle.name, splits)
         attempt = self.state.attempt(self.workload.id, cycle.name).number
         out = self.root / "runs" / release
         adapter = out / "adapter"
@@ -228,7 +229,7 @@ class ReleaseWorld:
             candidate=release,
             dataset=Path(known.facts["dataset_folder"]),
             codec=self.codec,
-            folder=self.root / "gates" / release,
+            folder=self.root / "runs" / release,
             again=again,
             on_progress=on_progress,
         )
