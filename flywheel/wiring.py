@@ -96,7 +96,7 @@ class Platform:
 
         self.home.mkdir(parents=True, exist_ok=True)
         url, embedded = self.settings.state_database, self.settings.embedded_state
-        return State.open(url, self.clock, before=embedded)
+        return State.open(url, self.clock, before=embedded, home=self.home.absolute())
 
     @cached_property
     def queue(self) -> "LocalReviewQueue | LabelStudioReviewQueue":

@@ -25,6 +25,7 @@ _MODULES: dict[str, str | None] = {
     "registry": "registry",
     "release": None,
     "state": "state",
+    "audit": "audit",
     "status": None,
     "doctor": None,
     "verify": None,

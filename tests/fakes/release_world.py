@@ -115,7 +115,7 @@ class ReleaseWorld:
         self.workload = make_workload(f"defects{next(_numbers)}", **changes)
         self.lake = Lake(root / "lake")
         self.url = url or f"sqlite:///{root / 'state.db'}"
-        self.state = State.open(self.url, self.clock)
+        self.state = State.open(self.url, self.clock, home=root)
         self.server: Any = FakeModelServer({"base": lambda _: "dent"})
         # A real server serves a real base and adapters like this one.
         self.base: BaseModel | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from flywheel.base_folder import cached_folder
+from flywheel.base_folder import BaseModel, cached_folder
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC, encode
 from flywheel.ingest.consume import Ingest
@@ -40,7 +40,7 @@ def build_deployment(home: Path) -> ReleaseWorld:
         world.workload.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     )
     (home / "workloads" / f"{world.workload.id}.yaml").write_text(text)
-    _build_base(home, world)
+    world.base = _build_base(home, world)
     _land_events(home, world)
     _judge(home, world)
     world.promoted("r1")
@@ -48,7 +48,7 @@ def build_deployment(home: Path) -> ReleaseWorld:
     return world
 
 
-def _build_base(home: Path, world: ReleaseWorld) -> None:
+def _build_base(home: Path, world: ReleaseWorld) -> BaseModel:
     def make(folder: Path) -> dict[str, str]:
         (folder / "config.json").write_text('{"hidden_size": 8}')
         (folder / "model.safetensors").write_bytes(b"weights")
@@ -58,6 +58,7 @@ def _build_base(home: Path, world: ReleaseWorld) -> None:
     record = home / "bases" / f"{world.workload.id}.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"folder": str(base.folder), "digest": base.digest}))
+    return base
 
 
 def _land_events(home: Path, world: ReleaseWorld) -> None:
