@@ -125,6 +125,15 @@ class Settings(BaseSettings):
         le=300,
         description="how long `flywheel ingest --follow` gathers a slow stream into one commit",
     )
+    group_access: bool = Field(
+        default=False,
+        description="let the group read what is written (files 0640 in 0750, not 0600 in 0700)",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="where /healthz and /metrics listen: an address that the scraper reaches; "
+        "they show counts and names of workloads, no texts",
+    )
     hash_key: SecretStr = Field(
         default=SecretStr("flywheel-embedded"), description="key of the hash over subjects"
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 __all__ = [
     "can_write",
+    "copy_database",
     "integrity_problem",
     "open_for_reading",
     "read_only_uri",
@@ -69,6 +70,16 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         sqlite3.connect(read_only_uri(path), uri=True, timeout=_BUSY_SECONDS)
     ) as connection:
         yield connection
+
+
+def copy_database(source: Path, target: Path) -> bool:
+    """Copy a database as it is at one moment, while others write; False where there is none."""
+    if not source.is_file():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open_for_reading(source) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+    return True
 
 
 def integrity_problem(path: Path) -> str | None:

@@ -6,14 +6,17 @@ stay quick.
 
 import atexit
 import json
+import os
 import subprocess
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.settings import Settings, connection, load_settings
+from flywheel.sqlite_file import can_write, copy_database
 from flywheel.workload import Workload, load_workloads
 
 if TYPE_CHECKING:
@@ -45,6 +48,9 @@ class Platform:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._servers: dict[Path, ModelServer] = {}
+        # Nearly every file holds people's texts: they are for this user alone (0600 in 0700), or
+        # for the group as well, whatever library makes them.
+        os.umask(0o027 if settings.group_access else 0o077)
 
     @property
     def home(self) -> Path:
@@ -94,7 +100,8 @@ class Platform:
         """Cycles, decisions, approvals, releases, leases, audit."""
         from flywheel.state import State  # noqa: PLC0415 - (as above)
 
-        self.home.mkdir(parents=True, exist_ok=True)
+        if can_write(self.home):
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         url, embedded = self.settings.state_database, self.settings.embedded_state
         return State.open(url, self.clock, before=embedded, home=self.home.absolute())
 
@@ -171,7 +178,13 @@ class Platform:
         """MLflow's tracking and model registry."""
         from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - (as above)
 
-        return MlflowRegistry(self.settings.mlflow_database, self.home / "mlflow" / "artifacts")
+        uri, file = self.settings.mlflow_database, self.home / "mlflow" / "mlflow.db"
+        if self.settings.mlflow_url is None and file.exists() and not can_write(file):
+            # MLflow writes when it opens a database: a read-only home is looked at through a copy.
+            self._scratch = TemporaryDirectory(prefix="flywheel-mlflow-")
+            copy_database(file, Path(self._scratch.name) / file.name)
+            uri = f"sqlite:///{self._scratch.name}/{file.name}"
+        return MlflowRegistry(uri, self.home / "mlflow" / "artifacts")
 
     def base(self, workload: Workload) -> "BaseModel":
         """Return the workload's base model; it must have been built.

@@ -26,6 +26,7 @@ _MODULES: dict[str, str | None] = {
     "release": None,
     "state": "state",
     "audit": "audit",
+    "backup": None,
     "status": None,
     "doctor": None,
     "verify": None,

@@ -18,9 +18,13 @@ from tests.fakes.small_deployment import build_deployment
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a deployment that nobody writes to."""
+    from mlflow.tracking._tracking_service import utils
+
     folder = tmp_path_factory.mktemp("deployment")
     (folder / "home").mkdir()
     build_deployment(folder / "home").close()
+    # MLflow remembers in each process where a run's files are; the copies have the same runs.
+    utils._artifact_repos_cache.clear()
     return folder
 
 
