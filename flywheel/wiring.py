@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from flywheel.state import State
     from flywheel.train.launch.ray_cluster import RayCluster
 
-__all__ = ["DEMO_MARK", "Platform", "kafka_connection", "open_platform", "ray_cluster"]
+__all__ = [
+    "DEMO_MARK",
+    "Platform",
+    "kafka_connection",
+    "open_platform",
+    "ray_cluster",
+    "restrict_files",
+]
 
 DEMO_MARK = "demo.json"
 
@@ -48,9 +55,7 @@ class Platform:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._servers: dict[Path, ModelServer] = {}
-        # Nearly every file holds people's texts: they are for this user alone (0600 in 0700), or
-        # for the group as well, whatever library makes them.
-        os.umask(0o027 if settings.group_access else 0o077)
+        restrict_files(settings)
 
     @property
     def home(self) -> Path:
@@ -255,6 +260,14 @@ class Platform:
 
     def _base_record(self, workload_id: str) -> Path:
         return self.home / "bases" / f"{workload_id}.json"
+
+
+def restrict_files(settings: Settings) -> None:
+    """Let this process make files for its user alone (0600 in 0700), or for the group as well.
+
+    Nearly every file of a deployment holds people's texts, whatever library makes it.
+    """
+    os.umask(0o027 if settings.group_access else 0o077)
 
 
 def open_platform(clock: Clock | None = None) -> Platform:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from flywheel.settings import load_settings
-from flywheel.wiring import open_platform
+from flywheel.wiring import open_platform, restrict_files
 
 __all__ = ["app"]
 
@@ -42,6 +42,7 @@ def restore(
     from flywheel.turn.restore import restore as put_back  # noqa: PLC0415 - (as above)
 
     settings = load_settings()
+    restrict_files(settings)
     done = put_back(source, home or settings.home)
     _say(f"{done.home}: {done.files:,} files of {done.made_at}")
     _say_missing(done.not_included)

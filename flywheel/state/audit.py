@@ -102,6 +102,7 @@ class Audit:
             IntegrityError: a row was changed, removed or put in from outside, or the chain is not
                 the one whose hashes were kept.
         """
+        heads = {} if self._heads is None else self._heads.read()
         previous, count, chain = _GENESIS, 0, {}
         with self._database.read() as connection:
             query = select(audit).order_by(audit.c.seq).execution_options(yield_per=_BATCH)
@@ -119,7 +120,7 @@ class Audit:
                         seq=values["seq"],
                     )
                 previous = chain[count] = told
-        differences = [] if self._heads is None else self._heads.differences(chain)
+        differences = AuditHeads.differences(heads, chain)
         if self._heads is not None and differences:
             raise IntegrityError(
                 f"The audit is not the one that {self._heads.path} remembers: "

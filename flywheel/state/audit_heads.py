@@ -66,12 +66,14 @@ class AuditHeads:
                 raise self._damaged(f"row {seq} has two hashes: the audit was written twice")
         return heads
 
-    def differences(self, chain: Mapping[int, str]) -> list[str]:
-        """Return what a chain (hash by number) lacks or has otherwise than the file."""
-        try:
-            heads = self.read()
-        except IntegrityError as error:
-            return [error.message]
+    @staticmethod
+    def differences(heads: Mapping[int, str], chain: Mapping[int, str]) -> list[str]:
+        """Return what a chain (hash by number) lacks or has otherwise than the file.
+
+        Args:
+            heads: the file's lines, read before the chain, which may have grown since.
+            chain: the hashes in the database.
+        """
         changed = [seq for seq, row_hash in heads.items() if chain.get(seq, row_hash) != row_hash]
         missing = [seq for seq in heads if seq not in chain]
         found = []

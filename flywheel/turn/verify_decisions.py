@@ -47,14 +47,21 @@ def _decisions(platform: "Platform", workload_id: str) -> str:
     from flywheel.release.audit_check import audit_differences  # noqa: PLC0415 - keeps it light
 
     state = platform.state
-    found = audit_differences(
-        workload_id,
-        state.audit_rows(),
-        releases=state.releases(workload_id),
-        approvals=state.approvals(workload_id),
-        attempts=_attempts(platform, workload_id),
-        champion=state.champion(workload_id),
-    )
+
+    def differences() -> list[str]:
+        return audit_differences(
+            workload_id,
+            state.audit_rows(),
+            releases=state.releases(workload_id),
+            approvals=state.approvals(workload_id),
+            attempts=_attempts(platform, workload_id),
+            champion=state.champion(workload_id),
+        )
+
+    found = differences()
+    if found:  # what a decision of this moment left half read is gone at the second look
+        again = differences()
+        found = [sentence for sentence in found if sentence in again]
     if found:
         raise IntegrityError("; ".join(found))
     return "as the audit says"
@@ -85,19 +92,17 @@ def _aliases(platform: "Platform", workload_id: str) -> str:
 def _heads(platform: "Platform", workload_id: str) -> str:
     from flywheel.release.promotion import HEAD_TAG  # noqa: PLC0415 - (as above)
 
-    chain = {row.seq: row.hash for row in platform.state.audit_rows()}
-    checked = 0
+    heads = {}
     for release in platform.state.releases(workload_id):
         version = platform.registry.version_of(workload_id, release.release)
         if version is None:
             continue
         head = platform.registry.tags_of(workload_id, version).get(HEAD_TAG)
-        if head is None:
-            continue  # registered by an earlier version
-        seq, _, row_hash = head.partition(":")
-        if chain.get(int(seq)) != row_hash:
-            raise IntegrityError(
-                f"the audit's row {seq} was another one when {release.release} was registered"
-            )
-        checked += 1
-    return f"{checked} releases name a row of this audit"
+        if head is not None:  # None: registered by an earlier version
+            heads[release.release] = head
+    chain = {f"{row.seq}:{row.hash}" for row in platform.state.audit_rows()}
+    for name, head in heads.items():
+        if head not in chain:
+            number = head.partition(":")[0]
+            raise IntegrityError(f"the audit's row {number} was another one when {name} was made")
+    return f"{len(heads)} releases name a row of this audit"
