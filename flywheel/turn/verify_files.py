@@ -58,7 +58,7 @@ def workload_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
 
 
 def is_state_gone(platform: "Platform") -> bool:
-    """Say whether there is a lake without the state that explains it."""
+    """Say whether there are decisions' files without the state that explains them."""
     return _is_missed(platform, "state.db", "state_url") and not _exists(platform, "state.db")
 
 
@@ -67,10 +67,12 @@ def _exists(platform: "Platform", name: str) -> bool:
 
 
 def _is_missed(platform: "Platform", name: str, setting: str | None) -> bool:
-    # A lake without the log that it was filled from, or without the state that explains it.
-    if name not in ("state.db", "log.db") or not platform.settings.lake.is_dir():
+    # A lake without the log that it was filled from, runs without the state that explains them. A
+    # deployment that only ingests has no state yet.
+    traces = {"state.db": ("audit_heads.jsonl", "datasets", "runs"), "log.db": ("lake/inferences",)}
+    if setting is None or getattr(platform.settings, setting) is not None:
         return False
-    return setting is not None and getattr(platform.settings, setting) is None
+    return any(_exists(platform, trace) for trace in traces.get(name, ()))
 
 
 def _releases(platform: "Platform", workload_id: str) -> "list[Release]":
