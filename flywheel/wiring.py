@@ -6,7 +6,6 @@ stay quick.
 
 import atexit
 import json
-import os
 import subprocess
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError, NotFoundError
-from flywheel.settings import Settings, connection, load_settings
+from flywheel.settings import Settings, connection, load_settings, restrict_files
 from flywheel.sqlite_file import can_write, copy_database
 from flywheel.workload import Workload, load_workloads
 
@@ -36,14 +35,7 @@ if TYPE_CHECKING:
     from flywheel.state import State
     from flywheel.train.launch.ray_cluster import RayCluster
 
-__all__ = [
-    "DEMO_MARK",
-    "Platform",
-    "kafka_connection",
-    "open_platform",
-    "ray_cluster",
-    "restrict_files",
-]
+__all__ = ["DEMO_MARK", "Platform", "kafka_connection", "open_platform", "ray_cluster"]
 
 DEMO_MARK = "demo.json"
 
@@ -260,14 +252,6 @@ class Platform:
 
     def _base_record(self, workload_id: str) -> Path:
         return self.home / "bases" / f"{workload_id}.json"
-
-
-def restrict_files(settings: Settings) -> None:
-    """Let this process make files for its user alone (0600 in 0700), or for the group as well.
-
-    Nearly every file of a deployment holds people's texts, whatever library makes it.
-    """
-    os.umask(0o027 if settings.group_access else 0o077)
 
 
 def open_platform(clock: Clock | None = None) -> Platform:

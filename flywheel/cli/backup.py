@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flywheel.settings import load_settings
-from flywheel.wiring import open_platform, restrict_files
+from flywheel.settings import load_settings, restrict_files
+from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
