@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel.errors import FlywheelError, NotFoundError, TransientError
-from flywheel.turn.verify_decisions import decision_checks
+from flywheel.turn.verify_decisions import audit_checks, decision_checks
 from flywheel.turn.verify_files import is_state_gone, store_checks, workload_checks
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def verify_deployment(platform: "Platform") -> Verification:
         findings["ledger"] = "NOT VERIFIED: the state is gone"
         return Verification(findings | _all(platform, store_checks), None)
     findings["ledger"] = finding(lambda: _ledger(platform, ledgers))
-    for checks in (store_checks, workload_checks, decision_checks):
+    for checks in (store_checks, audit_checks, workload_checks, decision_checks):
         findings |= _all(platform, checks)
     return Verification(findings, ledgers[0] if ledgers else None)
 

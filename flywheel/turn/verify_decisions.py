@@ -1,4 +1,4 @@
-"""`decision_checks`: audit, gate reports, approvals, releases, routes, and MLflow's copy of them."""
+"""`audit_checks` and `decision_checks`: audit, gate reports, approvals, releases, routes, and MLflow's copy of them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from flywheel.state import Attempt
     from flywheel.wiring import Platform
 
-__all__ = ["decision_checks"]
+__all__ = ["audit_checks", "decision_checks"]
+
+
+def audit_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
+    """Return the check of the audit's chain, which needs no workload file."""
+    return {"audit": lambda: _audit(platform)}
 
 
 def decision_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
-    """Return one check per chain, workload and report; each returns a sentence or raises."""
-    checks: dict[str, Callable[[], str]] = {"audit": lambda: _audit(platform)}
+    """Return one check per workload and report; each returns a sentence or raises."""
+    checks: dict[str, Callable[[], str]] = {}
     for workload_id in platform.workloads:
         checks[f"decisions of {workload_id}"] = partial(_decisions, platform, workload_id)
         for attempt in _attempts(platform, workload_id):

@@ -111,6 +111,16 @@ def test_a_damaged_task_file_is_found(findings, home):
     assert "item0000.json is damaged" in bad
 
 
+def test_a_workload_file_that_does_not_load_is_a_line_among_the_others(findings, home):
+    """Lake, datasets and audit are verified all the same."""
+    (home / "workloads" / "other.yaml").write_text("id: [")
+    bad = findings()
+    assert set(bad) == {"workload checks", "decision checks"}
+    _sql(home, "DROP TRIGGER audit_no_update")
+    _sql(home, "UPDATE audit SET actor = 'eve' WHERE seq = 2")
+    assert "audit" in findings()
+
+
 def test_a_changed_gate_report_is_found(findings, home):
     """The report's digest is the recorded one, or it proves nothing."""
     path = home / "runs" / "r1" / "gate.json"
