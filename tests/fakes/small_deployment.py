@@ -24,7 +24,7 @@ from tests.fakes.event_makers import make_event
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.review_items import review_item
 
-__all__ = ["EVENTS", "build_deployment"]
+__all__ = ["EVENTS", "build_base", "build_deployment"]
 
 EVENTS = 40
 
@@ -40,7 +40,7 @@ def build_deployment(home: Path) -> ReleaseWorld:
         world.workload.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     )
     (home / "workloads" / f"{world.workload.id}.yaml").write_text(text)
-    world.base = _build_base(home, world)
+    world.base = build_base(home, world)
     _land_events(home, world)
     _judge(home, world)
     world.promoted("r1")
@@ -48,7 +48,9 @@ def build_deployment(home: Path) -> ReleaseWorld:
     return world
 
 
-def _build_base(home: Path, world: ReleaseWorld) -> BaseModel:
+def build_base(home: Path, world: ReleaseWorld) -> BaseModel:
+    """Leave a base model beside the home, and the record that names it."""
+
     def make(folder: Path) -> dict[str, str]:
         (folder / "config.json").write_text('{"hidden_size": 8}')
         (folder / "model.safetensors").write_bytes(b"weights")
