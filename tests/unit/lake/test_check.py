@@ -8,6 +8,7 @@ import pytest
 
 from flywheel.errors import IntegrityError
 from flywheel.lake import Lake
+from flywheel.lake.backup import copy_lake
 from flywheel.lake.check import check_table, require_unchanged
 from flywheel.lake.digests import DIGESTS_FILE
 from flywheel.lake.maintenance import maintain
@@ -105,3 +106,17 @@ def test_files_of_an_earlier_version_are_not_verified_until_maintenance(lake):
     content = _files(lake)[0].read_bytes()
     _files(lake)[0].write_bytes(content[: len(content) // 2])
     assert check_table(lake, "corrections").problems
+
+
+def test_a_copy_holds_every_row_and_digest(lake, tmp_path):
+    """Also of a table with checkpoints, whose first log entries are gone."""
+    for number in range(6, 70):
+        _append(lake, number)
+    maintain(lake, now=_NOW)
+    _append(lake, 70)
+    copy_lake(lake, tmp_path / "copy")
+    copied = Lake(tmp_path / "copy")
+    assert copied.rows("SELECT count(*) AS rows FROM corrections") == [{"rows": 71}]
+    found = check_table(copied, "corrections")
+    assert (found.undigested, found.problems) == (0, ())
+    copied.close()

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from flywheel.errors import IntegrityError
+from flywheel.turn.cycle import assemble_dataset
 from flywheel.turn.verification import finding
 from flywheel.turn.verify_decisions import decision_checks
 
@@ -41,6 +42,15 @@ def test_a_flipped_bit_in_the_lake_is_found(findings, home, table):
     path.write_bytes(content)
     bad = findings()
     assert "other content than was written" in bad[f"lake {table}"]
+
+
+def test_no_dataset_is_built_of_damaged_judgments(platform, home):
+    """A cycle stops with the reason before a changed label becomes a training row."""
+    path = _data_file(home, "corrections")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    (workload_id,) = platform.workloads
+    with pytest.raises(IntegrityError, match="corrections is not as it was written"):
+        assemble_dataset(platform, workload_id, "2026Q2-2")
 
 
 @pytest.mark.parametrize("table", TABLES)
