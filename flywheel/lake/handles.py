@@ -4,8 +4,9 @@ The cost of an append grows with the commits that a handle has seen, hence the r
 the entries in the log's folder, hence their short life: a checkpoint holds all that they told.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,18 @@ class TableHandle:
         """Return the snapshot that the next commit goes through, without refreshing it."""
         assert self._delta is not None  # ready() was called under the same lock
         return self._delta
+
+    @contextmanager
+    def rewriting(self) -> Iterator[None]:
+        """Hold the table for a commit that replaces files; refresh the snapshot inside.
+
+        Delta lets two compactions (also an update beside one) replace the same files, and their
+        rows are there twice. Appends need no such turn. The lock ends with the process.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / f".{self.table.name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def append(self, rows: pa.Table, transactions: Sequence[tuple[str, int]]) -> None:
         """Commit rows through the present snapshot, with application transactions if given."""

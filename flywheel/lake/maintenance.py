@@ -91,8 +91,9 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
         before = len(delta.file_uris())
 
     def compact() -> None:
-        if handle.refresh() is not None:
-            handle.change(lambda delta: _compact(lake, handle, delta, today))
+        with handle.rewriting():
+            if handle.refresh() is not None:
+                handle.change(lambda delta: _compact(lake, handle, delta, today))
 
     lake.retry(compact)
     with lake.lock:

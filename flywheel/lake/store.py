@@ -151,8 +151,9 @@ class Lake:
         predicate = equality(handle.table, where)
 
         def write() -> None:
-            handle.ready()
-            handle.overwrite(ready, predicate)
+            with handle.rewriting():
+                handle.ready()
+                handle.overwrite(ready, predicate)
 
         self.retry(write)
 
