@@ -10,6 +10,7 @@ from flywheel.orchestration.ownership import DAILY
 from flywheel.orchestration.presentation import markdown_table, simulated_date, table_facts
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.turn.landing import land, maintain_lake, prove_ledger
+from flywheel.turn.retired_topics import topics_beside_the_log
 
 __all__ = ["landing", "ledger_balances", "maintenance"]
 
@@ -78,9 +79,14 @@ def ledger_balances(platform: PlatformParam) -> dg.AssetCheckResult:
     """Prove that nothing was lost and nothing counted twice."""
     with dagster_outcomes():
         ledger = prove_ledger(platform)
+        topics = topics_beside_the_log(platform)
+    unknown = [topic.sentence() for topic in topics if not topic.is_accounted_for]
     return dg.AssetCheckResult(
-        passed=ledger.balances,
-        metadata={"ledger": markdown_table([asdict(p) for p in ledger.partitions])},
+        passed=ledger.balances and not unknown,
+        metadata={
+            "ledger": markdown_table([asdict(p) for p in ledger.partitions]),
+            "topics that the log does not know": unknown,
+        },
     )
 
 
@@ -99,9 +105,11 @@ def maintenance(platform: PlatformParam) -> dg.MaterializeResult:
         report = maintain_lake(platform)
     rows = [asdict(table) for table in report.tables]
     removed = sum(table.vacuumed for table in report.tables)
+    damaged = f", {len(report.damaged)} damaged and left alone" if report.damaged else ""
     return dg.MaterializeResult(
         metadata={
-            "summary": f"{len(rows)} tables kept, {removed} files removed",
+            "summary": f"{len(rows)} tables kept, {removed} files removed{damaged}",
+            "damaged tables (see `flywheel verify`)": report.damaged,
             "tables": markdown_table(rows),
             "erased subjects' rows": report.erased,
         }

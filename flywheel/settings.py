@@ -3,6 +3,7 @@
 Which adapter stands behind a port is decided here and nowhere else.
 """
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,7 +18,7 @@ from pydantic_settings import (
 
 from flywheel.errors import ConfigurationError
 
-__all__ = ["CONNECTIONS", "Settings", "connection", "load_settings"]
+__all__ = ["CONNECTIONS", "Settings", "connection", "load_settings", "restrict_files"]
 
 # The file, in the folder of the services, that says how to reach what was started there.
 CONNECTIONS = "connections.toml"
@@ -141,6 +142,15 @@ class Settings(BaseSettings):
     alert_smtp_url: SecretStr | None = Field(
         default=None, description="smtp://USER:PASSWORD@HOST:PORT, or smtps://"
     )
+    group_access: bool = Field(
+        default=False,
+        description="let the group read what is written (files 0640 in 0750, not 0600 in 0700)",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="where /healthz and /metrics listen: an address that the scraper reaches; "
+        "they show counts and names of workloads, no texts",
+    )
     hash_key: SecretStr = Field(
         default=SecretStr("flywheel-embedded"), description="key of the hash over subjects"
     )
@@ -262,6 +272,14 @@ def load_settings(**overrides: Any) -> Settings:
             f"The settings are not valid:\n{lines}",
             next_step="correct the variable or the key in flywheel.toml",
         ) from error
+
+
+def restrict_files(settings: Settings) -> None:
+    """Let this process make files for its user alone (0600 in 0700), or for the group as well.
+
+    Nearly every file of a deployment holds people's texts, whatever library makes it.
+    """
+    os.umask(0o027 if settings.group_access else 0o077)
 
 
 def connection(settings: Settings, key: str) -> str | None:

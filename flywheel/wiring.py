@@ -8,11 +8,13 @@ import atexit
 import subprocess
 from functools import cached_property, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError
-from flywheel.settings import Settings, connection, load_settings
+from flywheel.settings import Settings, connection, load_settings, restrict_files
+from flywheel.sqlite_file import can_write, copy_database
 from flywheel.taxonomy_record import TaxonomyRecords
 from flywheel.workload import Workload, load_workload_of
 from flywheel.workload_folder import WorkloadFolder, read_workload_folder
@@ -47,6 +49,7 @@ class Platform:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._servers: dict[Path, ModelServer] = {}
+        restrict_files(settings)
 
     @property
     def home(self) -> Path:
@@ -115,9 +118,10 @@ class Platform:
         """Cycles, decisions, approvals, releases, leases, audit."""
         from flywheel.state import State  # noqa: PLC0415 - (as above)
 
-        self.home.mkdir(parents=True, exist_ok=True)
+        if can_write(self.home):
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         url, embedded = self.settings.state_database, self.settings.embedded_state
-        return State.open(url, self.clock, before=embedded)
+        return State.open(url, self.clock, before=embedded, home=self.home.absolute())
 
     @cached_property
     def queue(self) -> "LocalReviewQueue | LabelStudioReviewQueue":
@@ -192,7 +196,13 @@ class Platform:
         """MLflow's tracking and model registry."""
         from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - (as above)
 
-        return MlflowRegistry(self.settings.mlflow_database, self.home / "mlflow" / "artifacts")
+        uri, file = self.settings.mlflow_database, self.home / "mlflow" / "mlflow.db"
+        if self.settings.mlflow_url is None and file.exists() and not can_write(file):
+            # MLflow writes when it opens a database: a read-only home is looked at through a copy.
+            self._scratch = TemporaryDirectory(prefix="flywheel-mlflow-")
+            copy_database(file, Path(self._scratch.name) / file.name)
+            uri = f"sqlite:///{self._scratch.name}/{file.name}"
+        return MlflowRegistry(uri, self.home / "mlflow" / "artifacts")
 
     @cached_property
     def alerts(self) -> "AlertSender":

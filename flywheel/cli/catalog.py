@@ -116,6 +116,19 @@ COMMANDS: dict[str, Entry] = {
         _DEPLOYMENT,
         "Prove that nothing was lost, nothing counts twice and nothing was changed.",
     ),
+    "audit": Entry(
+        "audit", _DEPLOYMENT, "The audit's newest hash, and a check against it.", group=True
+    ),
+    "backup": Entry(
+        "backup",
+        _DEPLOYMENT,
+        "Copy state, log, lake, queue, datasets, adapters, bases, MLflow and workloads into a folder.",
+    ),
+    "restore": Entry(
+        "backup",
+        _DEPLOYMENT,
+        "Put a backup into a new home; every file is checked against the backup's list first.",
+    ),
     "simulate": Entry(
         "simulation",
         _WORKLOAD,

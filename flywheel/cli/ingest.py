@@ -84,7 +84,10 @@ def _follow(platform: Platform) -> "IngestReport":
         linger_seconds=settings.ingest_linger_seconds,
     )
     with serving(
-        settings.metrics_port, complaint=health.complaint, registry=metrics.registry
+        settings.metrics_port,
+        complaint=health.complaint,
+        registry=metrics.registry,
+        host=settings.metrics_host,
     ) as port:
         say("serving", port=port, linger_seconds=settings.ingest_linger_seconds)
         return service.run()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -48,6 +48,19 @@ def show_command(
     from flywheel.eventlog.topics import compare_topics  # noqa: PLC0415 - (as above)
 
     _report(compare_topics(open_platform().log), json_output=json_output)
+
+
+@app.command("retire")
+def retire_command(
+    topic_id: Annotated[str, typer.Argument(help="id of a topic that the log has no more")],
+    name: Annotated[str, typer.Option("--as", help="who says so")],
+    reason: Annotated[str, typer.Option(help="why the topic is gone, in a sentence")],
+) -> None:
+    """Record that a topic was replaced on purpose, so that `verify` accounts for what it left."""
+    from flywheel.turn.retired_topics import retire_topic  # noqa: PLC0415 - (as above)
+
+    rows = retire_topic(open_platform(), topic_id, actor=name, reason=reason)
+    _console.print(f"{topic_id} is retired with {rows:,} rows", markup=False, soft_wrap=True)
 
 
 def _report(states: "Sequence[TopicState]", *, json_output: bool) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flywheel.errors import StorageError, UnavailableError
-from flywheel.sqlite_file import use_write_ahead_log
+from flywheel.errors import NotFoundError, StorageError, UnavailableError
+from flywheel.sqlite_file import can_write, read_only_uri, use_write_ahead_log
 
 __all__ = ["connect", "reading", "writing"]
 
@@ -54,9 +54,11 @@ CREATE TABLE IF NOT EXISTS commits (
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the log's file, made with its tables where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Open the log's file, made with its tables where it is missing; one that may not be written is read."""
     try:
+        if not can_write(path):
+            return _connect_to_read(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -67,6 +69,21 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise _translated(error, path) from error
     return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        raise NotFoundError(
+            f"There is no event log {path}, and it may not be made.",
+            next_step="check the folder and its permissions",
+        )
+    return sqlite3.connect(
+        read_only_uri(path),
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 @contextmanager

@@ -1,25 +1,31 @@
-"""`/healthz` and `/metrics` of one process, on loopback, served by a thread."""
+"""`/healthz` and `/metrics` of one process, on loopback unless told otherwise, served by a thread."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from flywheel.background_server import in_background
+from flywheel.background_server import BoundedServer, in_background
 from flywheel.errors import ConfigurationError
 
 __all__ = ["serving"]
 
 _HOST = "127.0.0.1"
+_SOCKET_SECONDS = 5.0
+_MOST_CONNECTIONS = 32
 
 
 @contextmanager
 def serving(
-    port: int, *, complaint: Callable[[], str | None], registry: CollectorRegistry
+    port: int,
+    *,
+    complaint: Callable[[], str | None],
+    registry: CollectorRegistry,
+    host: str = _HOST,
 ) -> Iterator[int]:
     """Answer while the block runs, and yield the port.
 
@@ -27,16 +33,20 @@ def serving(
         port: where to listen; 0 takes a free one.
         complaint: says why the process is not well; None: it is.
         registry: what `/metrics` shows.
+        host: address to listen at.
 
     Raises:
         ConfigurationError: the port is taken.
     """
     try:
-        server = ThreadingHTTPServer((_HOST, port), _handler(complaint, registry))
+        server = BoundedServer(
+            (host, port), _handler(complaint, registry), connections=_MOST_CONNECTIONS
+        )
     except OSError as error:
         raise ConfigurationError(
-            f"Port {port} of {_HOST} cannot be used for metrics: {error.strerror}.",
-            next_step="set FLYWHEEL_METRICS_PORT to a free port, or to 0 for any",
+            f"Port {port} of {host} cannot be used for metrics: {error.strerror}.",
+            next_step="set FLYWHEEL_METRICS_PORT to a free port (0: any), and FLYWHEEL_METRICS_HOST to an "
+            "address of this machine",
         ) from error
     with in_background(server, "metrics") as taken:
         yield taken
@@ -46,6 +56,8 @@ def _handler(
     complaint: Callable[[], str | None], registry: CollectorRegistry
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        timeout = _SOCKET_SECONDS
+
         def do_GET(self) -> None:
             if self.path == "/healthz":
                 reason = complaint()

@@ -124,8 +124,9 @@ def _change(lake: Lake, table: str, predicate: str, updates: Mapping[str, str]) 
 
     def attempt() -> None:
         handle = lake.handle(table)
-        handle.ready()
-        handle.change(action)
+        with handle.rewriting():
+            handle.ready()
+            handle.change(action)
 
     lake.retry(attempt)
 

@@ -4,8 +4,9 @@ The cost of an append grows with the commits that a handle has seen, hence the r
 the entries in the log's folder, hence their short life: a checkpoint holds all that they told.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from deltalake.exceptions import (
 )
 
 from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
+from flywheel.lake.digests import FileDigests, relative_path
 from flywheel.lake.tables import LakeTable
 
 __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
@@ -46,9 +48,10 @@ class TableHandle:
     Not safe for several threads; the store holds the lock.
     """
 
-    def __init__(self, table: LakeTable, folder: Path) -> None:
+    def __init__(self, table: LakeTable, folder: Path, digests: FileDigests) -> None:
         self.table = table
         self.folder = folder
+        self._digests = digests
         self._delta: DeltaTable | None = None
         self._writer = WriterProperties(
             compression="ZSTD",
@@ -102,6 +105,18 @@ class TableHandle:
         assert self._delta is not None  # ready() was called under the same lock
         return self._delta
 
+    @contextmanager
+    def rewriting(self) -> Iterator[None]:
+        """Hold the table for a commit that replaces files; refresh the snapshot inside.
+
+        Delta lets two compactions (also an update beside one) replace the same files, and their
+        rows are there twice. Appends need no such turn. The lock ends with the process.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / f".{self.table.name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     def append(self, rows: pa.Table, transactions: Sequence[tuple[str, int]]) -> None:
         """Commit rows through the present snapshot, with application transactions if given."""
         marks = [Transaction(*transaction) for transaction in transactions]
@@ -114,6 +129,7 @@ class TableHandle:
     def change(self, action: Callable[[DeltaTable], None]) -> None:
         """Run one committing action on the present snapshot; a lost race is a ConcurrencyError."""
         delta = self.present()
+        before = delta.version()
         try:
             action(delta)
         except CommitFailedError as error:
@@ -125,6 +141,24 @@ class TableHandle:
         except (DeltaError, SchemaMismatchError, OSError) as error:
             self._delta = None
             raise self._translated(error) from error
+        # The rows are in: a failure here must not make anyone write them again. A file without a
+        # digest counts as not verified, and maintenance takes its digest later.
+        with suppress(StorageError, OSError):
+            for version in range(before + 1, delta.version() + 1):
+                self._digests.record(
+                    self.table.name, str(delta.metadata().id), self.folder, version
+                )
+
+    def files(self) -> dict[str, Path]:
+        """Return the data files of the present snapshot, by their path below the folder."""
+        names = [relative_path(self.folder, uri) for uri in self.present().file_uris()]
+        return {name: self.folder / name for name in sorted(names)}
+
+    def adopt_files(self) -> int:
+        """Take the digest of every file that has none, and return how many there were."""
+        delta = self.present()
+        identity, version = str(delta.metadata().id), int(delta.version())
+        return self._digests.adopt(self.table.name, identity, version, self.files())
 
     def _translated(self, error: Exception) -> FlywheelError:
         if _LOG_IS_GONE in str(error):

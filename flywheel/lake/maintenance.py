@@ -5,14 +5,19 @@ Readers may stay open: a file that a snapshot of the last days names is not dele
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import compress
+from urllib.parse import unquote
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, IntegrityError
+from flywheel.lake.check import damaged_files
 from flywheel.lake.erasure import erase_subjects
-from flywheel.lake.handles import NO_HOOKS
+from flywheel.lake.handles import NO_HOOKS, TableHandle
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 
@@ -37,10 +42,11 @@ class TableUpkeep:
 
 @dataclass(frozen=True)
 class MaintenanceReport:
-    """What maintenance did to the lake."""
+    """What maintenance did to the lake; ``damaged`` names the tables that it left alone, and why."""
 
     tables: list[TableUpkeep] = field(default_factory=list)
     erased: dict[str, int] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -64,12 +70,16 @@ def maintain(
         )
     started = time.perf_counter()
     erased = erase_subjects(lake)
-    tables = [
-        upkeep
-        for name in TABLES
-        if (upkeep := _look_after(lake, name, now.date(), retention_hours)) is not None
-    ]
-    return MaintenanceReport(tables, erased, time.perf_counter() - started)
+    tables, damaged = [], {}
+    for name in TABLES:
+        try:
+            upkeep = _look_after(lake, name, now.date(), retention_hours)
+        except IntegrityError as error:
+            damaged[name] = error.message
+            continue
+        if upkeep is not None:
+            tables.append(upkeep)
+    return MaintenanceReport(tables, erased, damaged, time.perf_counter() - started)
 
 
 def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> TableUpkeep | None:
@@ -81,8 +91,9 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
         before = len(delta.file_uris())
 
     def compact() -> None:
-        if handle.refresh() is not None:
-            handle.change(lambda delta: _compact(delta, name, today))
+        with handle.rewriting():
+            if handle.refresh() is not None:
+                handle.change(lambda delta: _compact(lake, handle, delta, today))
 
     lake.retry(compact)
     with lake.lock:
@@ -91,6 +102,7 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
         handle.checkpoint()
         removed: list[str] = []
         handle.change(lambda delta: removed.extend(_vacuum(delta, retention_hours)))
+        handle.adopt_files()
         delta = handle.present()
         return TableUpkeep(name, delta.version(), before, len(delta.file_uris()), len(removed))
 
@@ -104,17 +116,36 @@ def _vacuum(delta: DeltaTable, retention_hours: int) -> list[str]:
     return removed
 
 
-def _compact(delta: DeltaTable, name: str, today: date) -> None:
-    if "day" in TABLES[name].partition_by:
-        files = Counter(delta.get_add_actions(flatten=True)["partition.day"].to_pylist())
-        days = sorted(
-            day.isoformat()
-            for day, count in files.items()
-            if day is not None and count > (1 if day < today else _OPEN_DAY_FILES)
-        )
+def _compact(lake: Lake, handle: TableHandle, delta: DeltaTable, today: date) -> None:
+    if "day" in handle.table.partition_by:
+        actions = pa.table(delta.get_add_actions(flatten=True))
+        days = _days_to_compact(actions["partition.day"].to_pylist(), today)
         if days:
+            names = [unquote(path) for path in actions["path"].to_pylist()]
+            kept = [day in days for day in actions["partition.day"].to_pylist()]
+            _require_undamaged(lake, handle, list(compress(names, kept)))
             delta.optimize.compact(
-                partition_filters=[("day", "in", days)], post_commithook_properties=NO_HOOKS
+                partition_filters=[("day", "in", [day.isoformat() for day in days])],
+                post_commithook_properties=NO_HOOKS,
             )
     elif len(delta.file_uris()) > _FEW_FILES:
+        _require_undamaged(lake, handle, list(handle.files()))
         delta.optimize.compact(post_commithook_properties=NO_HOOKS)
+
+
+def _days_to_compact(days: Iterable[date | None], today: date) -> list[date]:
+    return sorted(
+        day
+        for day, count in Counter(days).items()
+        if day is not None and count > (1 if day < today else _OPEN_DAY_FILES)
+    )
+
+
+def _require_undamaged(lake: Lake, handle: TableHandle, paths: list[str]) -> None:
+    # What is compacted gets a new digest: a damaged file would be taken for a sound one ever after.
+    damaged = damaged_files(handle, lake, paths)
+    if damaged:
+        raise IntegrityError(
+            f"The lake table {handle.table.name} is not compacted: {', '.join(damaged)}.",
+            next_step="restore it from a backup (`flywheel restore`)",
+        )

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from flywheel.errors import ConcurrencyError, DataError, StorageError
+from flywheel.lake.digests import FileDigests
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.rows import conform, equality, require_equal
 from flywheel.lake.tables import TABLES
@@ -44,8 +45,10 @@ class Lake:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._lock = threading.RLock()
+        self.digests = FileDigests(self.root)
         self._handles = {
-            name: TableHandle(table, self.root / name) for name, table in TABLES.items()
+            name: TableHandle(table, self.root / name, self.digests)
+            for name, table in TABLES.items()
         }
         self._duck: duckdb.DuckDBPyConnection | None = None
         self._shown: dict[str, object] = {}
@@ -148,8 +151,9 @@ class Lake:
         predicate = equality(handle.table, where)
 
         def write() -> None:
-            handle.ready()
-            handle.overwrite(ready, predicate)
+            with handle.rewriting():
+                handle.ready()
+                handle.overwrite(ready, predicate)
 
         self.retry(write)
 
@@ -219,6 +223,7 @@ class Lake:
                 self._duck.close()
                 self._duck = None
             self._shown.clear()
+            self.digests.close()
             for handle in self._handles.values():
                 handle.forget()
 

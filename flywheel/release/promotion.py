@@ -26,7 +26,10 @@ from flywheel.snapshots import read_rows
 from flywheel.state import Approval, Cycle, Lease, Release, State
 from flywheel.workload import Workload
 
-__all__ = ["PROMOTION_STEPS", "Promotion", "promote", "promotion_lease"]
+__all__ = ["HEAD_TAG", "PROMOTION_STEPS", "Promotion", "promote", "promotion_lease"]
+
+# Tag of a model version: number and hash of the newest audit row when it was registered.
+HEAD_TAG = "flywheel.audit_head"
 
 PROMOTION_STEPS = ("verified", "registered", "smoke_tested", "switched", "aliased")
 _LEASE_SECONDS = 600.0
@@ -181,7 +184,7 @@ def _register(
         run_id=release.facts["run_id"],
         adapter=adapter,
         texts={"model_card.md": card, "CHANGELOG.md": changes.to_markdown()},
-        tags=_tags(workload, release, approval),
+        tags={**_tags(workload, release, approval), HEAD_TAG: _audit_head(state)},
         description=card,
     )
 
@@ -198,6 +201,11 @@ def _tags(workload: Workload, release: Release, approval: Approval) -> dict[str,
         "flywheel.approved_by": approval.actor,
         "flywheel.approver_simulated": str(approval.simulated).lower(),
     }
+
+
+def _audit_head(state: State) -> str:
+    newest = state.audit_rows()[-1]
+    return f"{newest.seq}:{newest.hash}"
 
 
 def _smoke_test(server: ModelServer, release: Release, codec: AnswerCodec) -> None:

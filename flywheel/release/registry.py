@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel.adapter_folder import MANIFEST
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
+from flywheel.release.artifact_places import relocate_artifacts
 from flywheel.release.mlflow_calls import MlflowPlace
 from flywheel.release.uploads import upload_adapter, upload_file
 
@@ -130,6 +131,8 @@ class MlflowRegistry:
     @cached_property
     def client(self) -> "MlflowClient":
         """MLflow's own client, for what is asked nowhere else (see ``registry_copy``)."""
+        if self.place.uri.startswith("sqlite:///"):
+            relocate_artifacts(Path(self.place.uri.removeprefix("sqlite:///")), self._artifacts)
         return self.place.connect()
 
     def _aliases(self, workload_id: str) -> dict[str, str]:

@@ -72,6 +72,15 @@ def _passable(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in parents)
 
 
+def _make_passable(folder: Path) -> None:
+    # The server's own user must walk down to it, whatever this process makes its files with.
+    before = os.umask(0o022)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(before)
+
+
 def _install(server: Server) -> Path:
     """Return PostgreSQL's folder; as root, a copy when its own user could not reach the wheel's."""
     source = _binaries()
@@ -79,7 +88,7 @@ def _install(server: Server) -> Path:
         return source
     target = data_folder(server.folder).parent / f"install-{_VERSION}"
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_passable(target.parent)
         scratch = target.with_suffix(".part")
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.copytree(source, scratch, symlinks=True)
@@ -153,7 +162,7 @@ def prepare(server: Server) -> None:
                 f"move {data} away to begin anew",
             )
         return
-    data.parent.mkdir(parents=True, exist_ok=True)
+    _make_passable(data.parent)
     user = _run_as()
     if user is not None:
         shutil.chown(data.parent, user)

@@ -69,7 +69,8 @@ class Attempts:
         with self._database.write() as connection:
             present = self.get(workload_id, cycle, attempt)
             statement = update(attempts).where(*_key(workload_id, cycle, attempt))
-            connection.execute(statement.values(facts={**present.facts, **facts}))
+            merged = self._database.paths.stored_facts({**present.facts, **facts})
+            connection.execute(statement.values(facts=merged))
             return self.get(workload_id, cycle, attempt)
 
     def get(self, workload_id: str, cycle: str, number: int) -> Attempt:
@@ -82,14 +83,18 @@ class Attempts:
                 f"Cycle {cycle} of {workload_id} has no attempt {number}.",
                 next_step=f"see `flywheel explain {workload_id} {cycle}`",
             )
-        return _attempt_of(dict(row))
+        return self._attempt_of(dict(row))
 
     def of(self, workload_id: str, cycle: str) -> list[Attempt]:
         """List the attempts of a cycle, first to last."""
         mine = (attempts.c.workload_id == workload_id, attempts.c.cycle == cycle)
         query = select(attempts).where(*mine).order_by(attempts.c.attempt)
         with self._database.read() as connection:
-            return [_attempt_of(dict(row)) for row in connection.execute(query).mappings()]
+            return [self._attempt_of(dict(row)) for row in connection.execute(query).mappings()]
+
+    def _attempt_of(self, row: dict[str, Any]) -> Attempt:
+        row["facts"] = self._database.paths.resolved_facts(row["facts"])
+        return Attempt(number=row.pop("attempt"), **row)
 
 
 def _key(workload_id: str, cycle: str, number: int) -> tuple[ColumnElement[bool], ...]:
@@ -98,7 +103,3 @@ def _key(workload_id: str, cycle: str, number: int) -> tuple[ColumnElement[bool]
         attempts.c.cycle == cycle,
         attempts.c.attempt == number,
     )
-
-
-def _attempt_of(row: dict[str, Any]) -> Attempt:
-    return Attempt(number=row.pop("attempt"), **row)

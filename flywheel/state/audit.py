@@ -1,7 +1,7 @@
 """The audit: rows are only ever added, and each carries the hash of the row before.
 
-A changed, removed or reordered row breaks the chain. Cutting off the newest rows does not: compare
-the newest hash with one kept elsewhere.
+A changed, removed or reordered row breaks the chain. Cutting off the newest rows does not, and
+writing the whole chain again does not: `AuditHeads` keeps the hashes outside the database.
 """
 
 import hashlib
@@ -9,12 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from flywheel.clock import Clock
 from flywheel.errors import IntegrityError
+from flywheel.state.audit_heads import AuditHeads
 from flywheel.state.database import Database
 from flywheel.state.schema import audit
 
@@ -39,11 +41,12 @@ class AuditRow:
 
 
 class Audit:
-    """Append to, read and verify the table ``audit``."""
+    """Append to, read and verify the table ``audit``; ``heads`` gets the hash of every row."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, heads: AuditHeads | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._heads = heads
 
     def append(
         self, event: str, subject: str, actor: str, details: Mapping[str, Any] | None = None
@@ -56,9 +59,13 @@ class Audit:
             actor: who did it.
             details: JSON values.
         """
-        written = json.dumps(details or {}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        facts = self._database.paths.stored_facts(details or {})
+        written = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False)
         with self._database.write() as connection:
-            return self._append(connection, event, subject, actor, written)
+            row = self._append(connection, event, subject, actor, written)
+            if self._heads is not None:
+                self._database.after_commit(partial(self._heads.append, row.seq, row.hash))
+            return row
 
     def _append(
         self, connection: Connection, event: str, subject: str, actor: str, details: str
@@ -92,9 +99,11 @@ class Audit:
         """Follow the whole chain and return its length and newest hash.
 
         Raises:
-            IntegrityError: a row was changed, removed or put in from outside.
+            IntegrityError: a row was changed, removed or put in from outside, or the chain is not
+                the one whose hashes were kept.
         """
-        previous, count = _GENESIS, 0
+        heads = {} if self._heads is None else self._heads.read()
+        previous, count, chain = _GENESIS, 0, {}
         with self._database.read() as connection:
             query = select(audit).order_by(audit.c.seq).execution_options(yield_per=_BATCH)
             for row in connection.execute(query).mappings():
@@ -110,7 +119,14 @@ class Audit:
                         next_step="restore the state database from a backup and compare the rows",
                         seq=values["seq"],
                     )
-                previous = told
+                previous = chain[count] = told
+        differences = AuditHeads.differences(heads, chain)
+        if self._heads is not None and differences:
+            raise IntegrityError(
+                f"The audit is not the one that {self._heads.path} remembers: "
+                f"{'; '.join(differences)}.",
+                next_step="restore the state database from a backup and compare the rows",
+            )
         return count, previous
 
 

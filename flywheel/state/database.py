@@ -6,9 +6,10 @@ read is still so when it writes.
 """
 
 import json
+import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from flywheel.errors import ConfigurationError, StorageError
-from flywheel.sqlite_file import use_write_ahead_log
+from flywheel.sqlite_file import can_write, read_only_uri, use_write_ahead_log
 from flywheel.state.address import StateAddress, parse_address
 from flywheel.state.failures import is_away, refuse_unfit_values, translated
+from flywheel.state.home_paths import HomePaths
 from flywheel.state.schema import HEAD
 
 __all__ = ["Database"]
@@ -43,10 +45,16 @@ _TURN = int.from_bytes(b"flywheel")
 
 
 class Database:
-    """One SQL database, SQLite or PostgreSQL."""
+    """One SQL database, SQLite or PostgreSQL; an SQLite file that may not be written is read.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: SQLAlchemy URL.
+        home: folder of the deployment, which paths in rows are relative to.
+    """
+
+    def __init__(self, url: str, *, home: Path | None = None) -> None:
         self.address = parse_address(url)
+        self.paths = HomePaths(home)
         self.engine = _engine(self.address)
         event.listen(self.engine, "handle_error", refuse_unfit_values)
         self._local = threading.local()
@@ -73,10 +81,17 @@ class Database:
             if not self.address.is_sqlite:
                 connection.exec_driver_sql(_take_turn())
             self._local.connection = connection
+            self._local.afterwards = []
             try:
                 yield connection
             finally:
                 self._local.connection = None
+        for action in self._local.afterwards:
+            action()
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run an action once the transaction of this thread is committed; call it within one."""
+        self._local.afterwards.append(action)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -169,6 +184,13 @@ def _engine(address: StateAddress) -> Engine:
     }
     if not address.is_sqlite:
         return _postgres_engine(address, options)
+    if address.file.exists() and not can_write(address.file):
+        engine = create_engine(
+            "sqlite://", creator=partial(_connect_to_read, address.file), **options
+        )
+        event.listen(engine, "connect", _leave_transactions)
+        event.listen(engine, "begin", _begin_reading)
+        return engine
     address.file.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(address.url, connect_args={"timeout": _BUSY_SECONDS}, **options)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -195,6 +217,20 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     use_write_ahead_log(connection, seconds=_BUSY_SECONDS)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        read_only_uri(path), uri=True, timeout=_BUSY_SECONDS, check_same_thread=False
+    )
+
+
+def _leave_transactions(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin_reading(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 from flywheel.clock import Clock, SystemClock
@@ -9,6 +10,7 @@ from flywheel.errors import FlywheelError
 from flywheel.state.approvals import Approvals
 from flywheel.state.attempts import Attempts
 from flywheel.state.audit import Audit
+from flywheel.state.audit_heads import AuditHeads
 from flywheel.state.cycles import Cycles
 from flywheel.state.database import Database
 from flywheel.state.decisions import Decisions
@@ -18,7 +20,10 @@ from flywheel.state.predecessor import refuse_left_behind
 from flywheel.state.releases import Releases
 from flywheel.state.routes import Routes
 
-__all__ = ["State"]
+__all__ = ["AUDIT_HEADS", "State"]
+
+# The file in the home that keeps the hashes of the audit.
+AUDIT_HEADS = "audit_heads.jsonl"
 
 
 class State:
@@ -28,12 +33,21 @@ class State:
         url: SQLAlchemy URL of a database that is at the newest schema; see ``open``.
         clock: stamps every row.
         lease_clock: leases expire by it; by default the machine's.
+        home: folder of the deployment: paths are stored relative to it, and it keeps the hashes
+            of the audit.
     """
 
-    def __init__(self, url: str, clock: Clock, *, lease_clock: Clock | None = None) -> None:
-        database = Database(url)
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        lease_clock: Clock | None = None,
+        home: Path | None = None,
+    ) -> None:
+        database = Database(url, home=home)
         attempts = Attempts(database, clock)
-        audit = Audit(database, clock)
+        audit = Audit(database, clock, None if home is None else AuditHeads(home / AUDIT_HEADS))
         cycles = Cycles(database, clock, attempts, audit)
         decisions = Decisions(database, clock)
         approvals = Approvals(database, clock)
@@ -96,6 +110,7 @@ class State:
         *,
         lease_clock: Clock | None = None,
         before: str | None = None,
+        home: Path | None = None,
     ) -> Self:
         """Create or migrate the database behind ``url`` and return a handle on it.
 
@@ -104,11 +119,12 @@ class State:
             clock: stamps every row.
             lease_clock: leases expire by it; by default the machine's.
             before: URL of the state that was used until now, if it was another one.
+            home: folder of the deployment, see ``State``.
 
         Raises:
             ConfigurationError: ``before`` holds cycles and ``url`` none: it was not brought along.
         """
-        state = cls(url, clock, lease_clock=lease_clock)
+        state = cls(url, clock, lease_clock=lease_clock, home=home)
         try:
             state._database.migrate()
             if before is not None:

@@ -67,16 +67,16 @@ class Releases:
             "cycle": cycle,
             "attempt": attempt,
             "manifest_digest": manifest_digest,
-            "adapter": adapter,
+            "adapter": self._database.paths.stored(adapter),
             "dataset_hash": dataset_hash,
-            "facts": dict(facts or {}),
+            "facts": self._database.paths.stored_facts(facts or {}),
         }
         with self._database.write() as connection:
-            known = _find(connection, release)
+            known = self._find(connection, release)
             if known is None:
                 new = {"status": "candidate", "steps": {}, "created_at": self._clock.now()}
                 connection.execute(insert(releases).values(**values, **new))
-                return _get(connection, release)
+                return self._get(connection, release)
             if known.manifest_digest != manifest_digest or known.workload_id != workload_id:
                 raise RefusedError(
                     f"The release name {release} was used for another adapter.",
@@ -87,7 +87,7 @@ class Releases:
     def get(self, release: str) -> Release:
         """Return one release; an unknown one raises NotFoundError."""
         with self._database.read() as connection:
-            return _get(connection, release)
+            return self._get(connection, release)
 
     def of(self, workload_id: str) -> list[Release]:
         """List the releases of a workload, oldest first."""
@@ -96,34 +96,42 @@ class Releases:
             rows = connection.execute(
                 query.order_by(releases.c.created_at, releases.c.release)
             ).mappings()
-            return [Release(**row) for row in rows]
+            return [self._release(dict(row)) for row in rows]
 
     def change(self, release: str, **values: Any) -> Release:
         """Set columns such as ``status``, ``version``, ``replaced`` or ``promoted_at``."""
         with self._database.write() as connection:
-            _get(connection, release)
+            self._get(connection, release)
+            if "facts" in values:
+                values["facts"] = self._database.paths.stored_facts(values["facts"])
             mine = releases.c.release == release
             connection.execute(update(releases).where(mine).values(**values))
-            return _get(connection, release)
+            return self._get(connection, release)
 
     def mark_step(self, release: str, step: str, **facts: Any) -> Release:
         """Say that a step of the promotion is done, with the facts it left."""
         with self._database.write() as connection:
-            known = _get(connection, release)
+            known = self._get(connection, release)
             steps = {**known.steps, step: self._clock.now().isoformat()}
             return self.change(release, steps=steps, facts={**known.facts, **facts})
 
+    def _release(self, row: Mapping[str, Any]) -> Release:
+        paths = self._database.paths
+        values = dict(row)
+        values["adapter"] = paths.resolved(values["adapter"])
+        values["facts"] = paths.resolved_facts(values["facts"])
+        return Release(**values)
 
-def _find(connection: Connection, release: str) -> Release | None:
-    query = select(releases).where(releases.c.release == release)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else Release(**row)
+    def _find(self, connection: Connection, release: str) -> Release | None:
+        query = select(releases).where(releases.c.release == release)
+        row = connection.execute(query).mappings().first()
+        return None if row is None else self._release(dict(row))
 
-
-def _get(connection: Connection, release: str) -> Release:
-    found = _find(connection, release)
-    if found is None:
-        raise NotFoundError(
-            f"There is no release {release}.", next_step="see them with `flywheel cycles WORKLOAD`"
-        )
-    return found
+    def _get(self, connection: Connection, release: str) -> Release:
+        found = self._find(connection, release)
+        if found is None:
+            raise NotFoundError(
+                f"There is no release {release}.",
+                next_step="see them with `flywheel cycles WORKLOAD`",
+            )
+        return found

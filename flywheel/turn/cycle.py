@@ -24,6 +24,9 @@ __all__ = [
     "train_candidate",
 ]
 
+# The tables whose values become training rows: a damaged file of these is no dataset.
+_JUDGMENTS = ("review_items", "annotations", "corrections")
+
 
 def cycle_workload(platform: "Platform", workload_id: str, cycle: str) -> Workload:
     """Return the workload as it was when the cycle was opened."""
@@ -33,7 +36,9 @@ def cycle_workload(platform: "Platform", workload_id: str, cycle: str) -> Worklo
 def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Snapshot":
     """Build the cycle's snapshot; data that forbids it stops the cycle with the reason."""
     from flywheel.dataset.build import build_dataset  # noqa: PLC0415 - keeps definitions light
+    from flywheel.lake.check import require_unchanged  # noqa: PLC0415 - (as above)
 
+    require_unchanged(platform.lake, _JUDGMENTS)
     workload = cycle_workload(platform, workload_id, cycle)
     promoted = [r for r in platform.state.releases(workload_id) if r.promoted_at is not None]
     try:

@@ -41,8 +41,9 @@ def maintain_lake(platform: "Platform") -> "MaintenanceReport":
 def prove_ledger(platform: "Platform") -> "Ledger":
     """Account for every record that was ever produced."""
     from flywheel.ingest.ledger import prove  # noqa: PLC0415 - (as above)
+    from flywheel.turn.retired_topics import log_topics  # noqa: PLC0415 - (as above)
 
-    return prove(platform.log, platform.lake)
+    return prove(platform.log, platform.lake, topics=list(log_topics(platform)))
 
 
 def unread(platform: "Platform") -> dict[str, tuple[int, int]]:

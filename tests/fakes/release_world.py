@@ -115,7 +115,7 @@ class ReleaseWorld:
         self.workload = make_workload(f"defects{next(_numbers)}", **changes)
         self.lake = Lake(root / "lake")
         self.url = url or f"sqlite:///{root / 'state.db'}"
-        self.state = State.open(self.url, self.clock)
+        self.state = State.open(self.url, self.clock, home=root)
         self.server: Any = FakeModelServer({"base": lambda _: "dent"})
         # A real server serves a real base and adapters like this one.
         self.base: BaseModel | None = None
@@ -165,7 +165,8 @@ class ReleaseWorld:
         splits["golden"] = rows_for(self.workload, "golden", golden)
         splits["holdout"] = rows_for(self.workload, "holdout", 60)
         splits["train"] += [{**splits["train"][0], "inference_id": release}]
-        dataset = write_snapshot(self.root / "datasets", self.workload, cycle.name, splits)
+        datasets = self.root / "datasets" / self.workload.id
+        dataset = write_snapshot(datasets, self.workload, cycle.name, splits)
         attempt = self.state.attempt(self.workload.id, cycle.name).number
         out = self.root / "runs" / release
         adapter = out / "adapter"
@@ -228,7 +229,7 @@ class ReleaseWorld:
             candidate=release,
             dataset=Path(known.facts["dataset_folder"]),
             codec=self.codec,
-            folder=self.root / "gates" / release,
+            folder=self.root / "runs" / release,
             again=again,
             on_progress=on_progress,
         )

@@ -168,7 +168,7 @@ def test_vllm_killed_during_an_evaluation(world, vllm):
     with pytest.raises(TransientError):
         world.gate(cycle, "r1", on_progress=kill)
     assert world.state.get_cycle(world.workload.id, cycle.name).status == before
-    assert not (world.root / "gates" / "r1").exists()
+    assert not (world.root / "runs" / "r1" / "gate.json").exists()
     assert _cases(world) == 0
     vllm.services.start("vllm")
     assert world.gate(cycle, "r1").outcome == "pass"

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from socket import socket
 from typing import Any
 
-from flywheel.background_server import in_background
+from flywheel.background_server import BoundedServer, in_background
 from flywheel.errors import ConfigurationError
 from flywheel.review.label_studio.provisioning import ACTIONS, HEADER
 from flywheel.review.label_studio.writing import HintWriter, RateLimit
@@ -104,7 +104,7 @@ def receiving(receiver: Receiver, host: str, port: int) -> Iterator[int]:
         ConfigurationError: The port is taken.
     """
     try:
-        server = _Server((host, port), _handler(receiver))
+        server = BoundedServer((host, port), _handler(receiver), connections=_MOST_CONNECTIONS)
     except OSError as error:
         raise ConfigurationError(
             f"Port {port} of {host} cannot be used for webhooks: {error.strerror}.",
@@ -112,31 +112,6 @@ def receiving(receiver: Receiver, host: str, port: int) -> Iterator[int]:
         ) from error
     with in_background(server, "webhooks") as taken:
         yield taken
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = _MOST_CONNECTIONS
-
-    def __init__(self, *arguments: Any) -> None:
-        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
-        super().__init__(*arguments)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        # Whoever opens connections without end gets no thread for each.
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a caller who hung up."""
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:

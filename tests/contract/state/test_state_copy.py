@@ -90,7 +90,7 @@ def test_copied_state_is_the_same_and_goes_on(world, target):
     assert min(done.rows[name] for name in ("cycles", "approvals", "releases", "leases")) > 0
     assert content(world.root / "state.db") == before
 
-    state = State.open(target, world.clock)
+    state = State.open(target, world.clock, home=world.root)
     workload_id = world.workload.id
     for ask in ("cycles", "releases", "approvals", "decisions", "routes"):
         assert getattr(state, ask)(workload_id) == getattr(world.state, ask)(workload_id)
@@ -108,7 +108,7 @@ def test_tokens_of_leases_grow_on(world, target):
     old = world.state.acquire_lease("x", "one", 60)
     world.state.release_lease(old)
     copy_state(world.url, target)
-    state = State.open(target, world.clock)
+    state = State.open(target, world.clock, home=world.root)
     assert state.acquire_lease("x", "two", 60).token == old.token + 1
     with pytest.raises(ConcurrencyError):
         state.fence_check(old)

@@ -99,6 +99,16 @@ def test_health_is_told_with_its_reason():
         assert _get(port, "/")[0] == 404
 
 
+def test_a_scraper_elsewhere_can_be_let_in():
+    """The address is a setting; loopback is only its default."""
+    registry = CollectorRegistry()
+    with serving(0, complaint=lambda: None, registry=registry, host="127.0.0.2") as port:
+        with urllib.request.urlopen(f"http://127.0.0.2:{port}/healthz", timeout=5) as answer:
+            assert answer.status == 200
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
+
+
 def test_a_taken_port_is_refused_with_the_way_out():
     """A second process of the group is told to take another port."""
     registry = CollectorRegistry()

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from flywheel.cli import cycles, release, verify
 from flywheel.errors import RefusedError
+from tests.fakes.small_deployment import build_base
 
 
 @pytest.fixture
@@ -121,6 +122,7 @@ def test_verify_finds_an_alias_that_somebody_moved(world, command):
     folder.mkdir()
     raw = world.workload.model_dump(mode="json", by_alias=True)
     (folder / f"{world.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    world.base = build_base(world.root, world)
     world.promoted("r1")
     assert "as the route table says" in command(verify.app).stdout
     world.registry.set_alias(world.workload.id, "champion", None)

@@ -5,6 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from flywheel.dataset import build
+from flywheel.lake import Lake
 from flywheel.turn.cycle import assemble_dataset
 from tests.fakes.review_world import END, START, classification
 
@@ -44,7 +45,7 @@ def platform(tmp_path, champion, releases):
         record_attempt=lambda *_, **__: None,
     )
     return SimpleNamespace(
-        lake=None,
+        lake=Lake(tmp_path / "lake"),
         home=tmp_path,
         state=state,
         clock=SimpleNamespace(now=lambda: END),

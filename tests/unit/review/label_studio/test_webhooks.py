@@ -130,10 +130,10 @@ def test_too_many_calls_are_refused_and_the_rest_is_kept():
 
 
 def test_callers_who_say_nothing_do_not_stop_the_others():
-    """Sixty open connections without a word leave room for a genuine call."""
+    """Two hundred open connections without a word leave room for a genuine call."""
     inbox = Inbox()
     with _running(inbox) as port:
-        silent = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(60)]
+        silent = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(200)]
         assert _post(port) == 200
         for each in silent:
             each.close()

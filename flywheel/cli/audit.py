@@ -1,0 +1,52 @@
+"""`flywheel audit`: the audit's newest hash, to be noted elsewhere and compared later."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from flywheel.errors import ConfigurationError, IntegrityError
+from flywheel.wiring import open_platform
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="The audit's newest hash, and a check against it.")
+
+
+@app.callback()
+def audit() -> None:
+    """The audit's newest hash, and a check against it."""
+
+
+@app.command()
+def head(
+    json_output: bool = typer.Option(False, "--json", help="print it as JSON"),
+) -> None:
+    """Print number and hash of the newest audit row, as NUMBER:HASH.
+
+    Note it where nobody who can write the database can write: `flywheel audit check` then shows
+    whether the audit was written again since.
+    """
+    rows, newest = open_platform().state.verify_audit()
+    typer.echo(json.dumps({"seq": rows, "hash": newest}) if json_output else f"{rows}:{newest}")
+
+
+@app.command()
+def check(
+    noted: Annotated[str, typer.Argument(help="what `flywheel audit head` printed then")],
+) -> None:
+    """Check that the audit still holds a row that was noted earlier; exit code 1: it does not."""
+    number, _, row_hash = noted.strip().partition(":")
+    if not number.isdecimal() or not row_hash:
+        raise ConfigurationError(
+            f"{noted!r} is no NUMBER:HASH.", next_step="give what `flywheel audit head` printed"
+        )
+    state = open_platform().state
+    rows, newest = state.verify_audit()
+    if not any((row.seq, row.hash) == (int(number), row_hash) for row in state.audit_rows()):
+        raise IntegrityError(
+            f"The audit has {rows} rows, newest {newest[:12]}, and none is {number} with that "
+            "hash: it was written again or cut off.",
+            next_step="restore the state database from a backup and compare the rows",
+        )
+    typer.echo(f"row {number} is as noted; {rows - int(number)} rows came after it")

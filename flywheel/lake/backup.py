@@ -1,0 +1,72 @@
+"""`copy_lake`: copy every table at one version each, while writers go on."""
+
+import shutil
+from pathlib import Path
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from flywheel.errors import StorageError, UnavailableError
+from flywheel.lake.digests import DIGESTS_FILE, relative_path
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
+from flywheel.sqlite_file import copy_database
+
+__all__ = ["copy_lake"]
+
+_ATTEMPTS = 5
+
+
+def copy_lake(lake: Lake, target: Path) -> None:
+    """Copy log and data files of every table; the copy opens at the version that was copied.
+
+    Raises:
+        StorageError: a table or one of its files cannot be read.
+        UnavailableError: a table was rewritten again and again meanwhile.
+    """
+    # First, so that it never speaks of versions or files that the copies do not have.
+    copy_database(lake.root / DIGESTS_FILE, target / DIGESTS_FILE)
+    for name in TABLES:
+        if (lake.root / name / "_delta_log").is_dir():
+            _copy_table(lake.root / name, target / name)
+
+
+def _copy_table(source: Path, target: Path) -> None:
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            delta = DeltaTable(source)
+            version, files = int(delta.version()), sorted(delta.file_uris())
+            _copy_files(source, target, [relative_path(source, uri) for uri in files])
+            _copy_log(source / "_delta_log", target / "_delta_log", version)
+            copied = DeltaTable(target)
+        except (DeltaError, FileNotFoundError) as error:
+            failure: Exception = error
+            continue  # maintenance removed log entries in between
+        if (int(copied.version()), len(copied.file_uris())) == (version, len(files)):
+            return
+        failure = StorageError(f"the copy is at version {copied.version()}, not {version}")
+    if isinstance(failure, StorageError):
+        raise UnavailableError(
+            f"The lake table {source.name} changes while it is copied: {failure.message}",
+            next_step="back up again when maintenance has ended",
+        )
+    raise StorageError(
+        f"The lake table {source.name} cannot be copied: {failure}",
+        next_step="see `flywheel verify`; restore what is damaged before a new backup",
+    ) from failure
+
+
+def _copy_files(source: Path, target: Path, names: list[str]) -> None:
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+
+
+def _copy_log(source: Path, target: Path, version: int) -> None:
+    # Without `_last_checkpoint`, which may name a later one: Delta finds the newest by itself.
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        number = path.name.partition(".")[0]
+        if path.is_file() and number.isdecimal() and int(number) <= version:
+            shutil.copyfile(path, target / path.name)

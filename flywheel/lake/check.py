@@ -1,0 +1,117 @@
+"""`check_table`: whether the files of a lake table contain what was written into them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flywheel.errors import FlywheelError, IntegrityError
+from flywheel.lake.digests import FileDigest
+from flywheel.lake.handles import TableHandle
+from flywheel.lake.store import Lake
+
+__all__ = ["TableCheck", "check_table", "damaged_files", "require_unchanged"]
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """What was found in one table.
+
+    Attributes:
+        table: its name.
+        files: how many data files its newest version has.
+        later: files whose digest was taken some time after they were written.
+        undigested: files that have none: they can be read, and nothing more is known.
+        problems: what is not as it was written, one sentence each.
+    """
+
+    table: str
+    files: int
+    later: int
+    undigested: int
+    problems: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """Say in one line what was found; ``BROKEN`` opens one that is not as it was written."""
+        if self.problems:
+            more = len(self.problems) - _SHOWN
+            tail = f", and {more} more" if more > 0 else ""
+            return f"BROKEN: {', '.join(self.problems[:_SHOWN])}{tail}"
+        parts = [f"{self.files - self.undigested} files unchanged"]
+        if self.later:
+            parts.append(f"{self.later} of them since maintenance took their digests")
+        if self.undigested:
+            parts.append(
+                f"{self.undigested} readable and not verified: written before digests were kept, "
+                "or in a crash (maintenance takes their digests)"
+            )
+        return ", ".join(parts)
+
+
+def check_table(lake: Lake, name: str) -> TableCheck | None:
+    """Compare every data file of a table with its digest; None where there never was a table."""
+    recorded = lake.digests.tables().get(name)
+    handle = lake.handle(name)
+    try:
+        with lake.lock:
+            handle.forget()
+            delta = handle.refresh()
+            if delta is None:
+                if recorded is None:
+                    return None
+                return TableCheck(name, 0, 0, 0, ("the table is gone",))
+            identity, version, files = str(delta.metadata().id), delta.version(), handle.files()
+    except FlywheelError as error:
+        return TableCheck(name, 0, 0, 0, (error.message,))
+    problems = lake.digests.damage(name)
+    if recorded is not None and recorded[0] != identity:
+        problems.append("the table was made anew, and what it held before is gone")
+    elif recorded is not None and recorded[1] > version:
+        problems.append(f"the table is at version {version}, and {recorded[1]} was written")
+    # Read after the files were listed: whoever appends meanwhile records a digest as well.
+    known = lake.digests.of(name)
+    undigested = [path for path in files if path not in known]
+    problems += _differences(files, known)
+    problems += [text for path in undigested if (text := _unreadable(path, files[path]))]
+    later = sum(known[path].later for path in files if path in known)
+    return TableCheck(name, len(files), later, len(undigested), tuple(problems))
+
+
+def require_unchanged(lake: Lake, names: Sequence[str]) -> None:
+    """Refuse to go on where a table's files are not what was written.
+
+    Raises:
+        IntegrityError: a file is missing or has other content.
+    """
+    for name in names:
+        found = check_table(lake, name)
+        if found is not None and found.problems:
+            raise IntegrityError(
+                f"The lake table {name} is not as it was written: {found.sentence()}",
+                next_step="restore it from a backup (`flywheel restore`); nothing is built of it",
+            )
+
+
+def damaged_files(handle: TableHandle, lake: Lake, paths: Sequence[str]) -> list[str]:
+    """Return what differs among some files of a table; hold the lake's lock."""
+    files = handle.files()
+    return _differences(
+        {path: files[path] for path in paths if path in files}, lake.digests.of(handle.table.name)
+    )
+
+
+def _differences(files: dict[str, Path], known: dict[str, FileDigest]) -> list[str]:
+    found = {path: known[path].difference(file) for path, file in files.items() if path in known}
+    return [f"{path} {text}" for path, text in found.items() if text is not None]
+
+
+def _unreadable(name: str, path: Path) -> str | None:
+    try:
+        pq.ParquetFile(path).read()
+    except (OSError, pa.ArrowException) as error:
+        return f"{name} cannot be read: {' '.join(str(error).split())[:200]}"
+    return None

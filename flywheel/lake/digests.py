@@ -1,0 +1,225 @@
+"""`FileDigests`: what every data file of the lake contained when it was written.
+
+Delta's log names files and does not say what is in them, so a flipped bit is another value and
+nobody notices. Beside the tables lies one small SQLite file: path, size and sha256 of each data
+file, written right after the commit that added it. `Lake` records, `check` compares.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from flywheel.errors import StorageError
+from flywheel.sqlite_file import open_for_reading, use_write_ahead_log
+
+__all__ = ["DIGESTS_FILE", "FileDigest", "FileDigests", "digest_of", "relative_path"]
+
+DIGESTS_FILE = "digests.db"
+_BUSY_SECONDS = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    lake_table TEXT NOT NULL,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    later INTEGER NOT NULL,
+    PRIMARY KEY (lake_table, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tables (
+    lake_table TEXT PRIMARY KEY,
+    delta_id TEXT NOT NULL,
+    version INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS damage (
+    lake_table TEXT NOT NULL,
+    path TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    finding TEXT NOT NULL,
+    PRIMARY KEY (lake_table, path)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class FileDigest:
+    """What a data file contained; ``later`` says that it was read some time after its commit."""
+
+    size: int
+    sha256: str
+    later: bool = False
+
+    def difference(self, path: Path) -> str | None:
+        """Return how a file differs from what was written, None where it does not."""
+        try:
+            now = digest_of(path)
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        if now.size != self.size:
+            return f"has {now.size:,} bytes, {self.size:,} were written"
+        return None if now.sha256 == self.sha256 else "has other content than was written"
+
+
+def digest_of(path: Path) -> FileDigest:
+    """Read a file and return its size and sha256."""
+    with path.open("rb") as file:
+        return FileDigest(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def relative_path(folder: Path, uri: str) -> str:
+    """Return the path of a table's data file below the table's folder."""
+    return Path(uri.removeprefix("file://")).relative_to(folder).as_posix()
+
+
+class FileDigests:
+    """Record and return the digests of data files; safe for several processes, not for threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / DIGESTS_FILE
+        self._connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def record(self, table: str, delta_id: str, folder: Path, version: int) -> None:
+        """Record what one commit added, and check what it replaced, while both are on disk.
+
+        A replaced file that was damaged has passed its values on: that is kept as damage. Without
+        the commit's log entry (its retention is over) nothing is recorded.
+
+        Raises:
+            OSError: a file cannot be read.
+            StorageError: the digests cannot be written.
+        """
+        entry = folder / "_delta_log" / f"{version:020d}.json"
+        if not entry.is_file():
+            return
+        actions = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines()]
+        added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
+        removed = [unquote(action["remove"]["path"]) for action in actions if "remove" in action]
+        digests = {path: digest_of(folder / path) for path in added}
+        known = self.of(table) if removed else {}
+        damaged = {
+            path: finding
+            for path in removed
+            if path in known and (finding := known[path].difference(folder / path)) is not None
+        }
+        with self._writing() as connection:
+            self._add(connection, table, version, digests)
+            connection.executemany(
+                "DELETE FROM files WHERE lake_table = ? AND path = ?",
+                [(table, path) for path in removed],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO damage VALUES (?, ?, ?, ?)",
+                [(table, path, version, finding) for path, finding in damaged.items()],
+            )
+            connection.execute(
+                "INSERT INTO tables VALUES (?, ?, ?) ON CONFLICT (lake_table) DO UPDATE SET "
+                "version = CASE WHEN delta_id = excluded.delta_id "
+                "THEN max(version, excluded.version) ELSE version END",
+                (table, delta_id, version),
+            )
+
+    def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, Path]) -> int:
+        """Record files that have no digest yet, as they are now; return how many."""
+        known = self.of(table)
+        digests = {
+            name: FileDigest(now.size, now.sha256, later=True)
+            for name, path in files.items()
+            if name not in known
+            for now in [digest_of(path)]
+        }
+        with self._writing() as connection:
+            self._add(connection, table, version, digests)
+            connection.execute(
+                "INSERT OR IGNORE INTO tables VALUES (?, ?, ?)", (table, delta_id, version)
+            )
+        return len(digests)
+
+    def of(self, table: str) -> dict[str, FileDigest]:
+        """Return the digests of a table's files, by their path below its folder."""
+        rows = self._rows(
+            "SELECT path, size, sha256, later FROM files WHERE lake_table = ?", (table,)
+        )
+        return {path: FileDigest(size, sha256, bool(later)) for path, size, sha256, later in rows}
+
+    def tables(self) -> dict[str, tuple[str, int]]:
+        """Return Delta's id and the newest recorded version of every table."""
+        rows = self._rows("SELECT lake_table, delta_id, version FROM tables", ())
+        return {table: (delta_id, version) for table, delta_id, version in rows}
+
+    def damage(self, table: str) -> list[str]:
+        """Return what was damaged in files whose values were passed on to others."""
+        rows = self._rows(
+            "SELECT path, version, finding FROM damage WHERE lake_table = ? ORDER BY path", (table,)
+        )
+        return [
+            f"{path} {finding}; version {version} was written from it"
+            for path, version, finding in rows
+        ]
+
+    def _add(
+        self,
+        connection: sqlite3.Connection,
+        table: str,
+        version: int,
+        digests: Mapping[str, FileDigest],
+    ) -> None:
+        connection.executemany(
+            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (table, path, digest.size, digest.sha256, version, digest.later)
+                for path, digest in digests.items()
+            ],
+        )
+
+    def _rows(self, sql: str, parameters: Iterable[str]) -> list[Any]:
+        if self._connection is None and not self.path.is_file():
+            return []  # a lake of an earlier version, or an empty one
+        with _translated(self.path):
+            if self._connection is not None:
+                return self._connection.execute(sql, tuple(parameters)).fetchall()
+            with open_for_reading(self.path) as connection:
+                return connection.execute(sql, tuple(parameters)).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with _translated(self.path):
+            if self._connection is None:
+                self._connection = _open(self.path)
+            with self._connection:
+                yield self._connection
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
+    use_write_ahead_log(connection, seconds=_BUSY_SECONDS)
+    # Not synced at each commit: after a power failure the last files count as not verified.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"The lake's digests in {path} cannot be used: {error}",
+            next_step="restore the file from a backup; without it the lake's files count as "
+            "not verified",
+        ) from error

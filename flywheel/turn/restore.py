@@ -1,0 +1,105 @@
+"""`restore`: put a backup into a new home, every file checked against the backup's list."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import IntegrityError, NotFoundError, RefusedError, StorageError
+from flywheel.turn.backup import BASES, FORMAT, MANIFEST
+
+__all__ = ["Restored", "restore"]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A finished restore: where, how much, from when, and what the backup did not hold."""
+
+    home: Path
+    files: int
+    made_at: str
+    not_included: tuple[str, ...]
+
+
+def restore(backup: Path, home: Path) -> Restored:
+    """Copy a backup into an empty or new folder, which then is a deployment of its own.
+
+    The home appears when it is complete. Its paths are its own: state and MLflow name no file of
+    the deployment that was backed up.
+
+    Raises:
+        NotFoundError: there is no complete backup in the folder.
+        RefusedError: the home holds something.
+        IntegrityError: a file is missing or not as it was backed up; nothing is restored.
+        StorageError: a file cannot be written.
+    """
+    backup, home = backup.absolute(), home.absolute()
+    manifest = _manifest(backup)
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        raise RefusedError(f"{home} is not empty.", next_step="restore into a new folder")
+    part = home.with_name(f".{home.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True, mode=0o700)
+        for file in manifest["files"]:
+            _copy(backup, part, file)
+        _name_bases(part, home)
+        if home.exists():
+            home.rmdir()
+        part.rename(home)
+    except OSError as error:
+        raise StorageError(
+            f"{home} cannot be restored: {error}", next_step="free space, then restore again"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Restored(
+        home, len(manifest["files"]), manifest["made_at"], tuple(manifest["not_included"])
+    )
+
+
+def _manifest(backup: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))
+        version = manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotFoundError(
+            f"There is no complete backup in {backup}: {error}",
+            next_step="give a folder that `flywheel backup` filled to its end",
+        ) from error
+    if version != FORMAT:
+        raise NotFoundError(
+            f"The backup in {backup} has format {version}, this version reads {FORMAT}.",
+            next_step="restore it with the Flywheel version that made it",
+        )
+    return manifest
+
+
+def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
+    from flywheel.lake.digests import FileDigest  # noqa: PLC0415 - keeps the command line light
+
+    source, target = backup / file["path"], part / file["path"]
+    if not target.resolve().is_relative_to(part.resolve()):
+        raise IntegrityError(
+            f"The backup names a file outside of the home: {file['path']}",
+            next_step="do not trust this backup",
+        )
+    difference = FileDigest(file["size"], file["sha256"]).difference(source)
+    if difference is not None:
+        raise IntegrityError(
+            f"The backup is damaged: {file['path']} {difference}.",
+            next_step="take another backup; nothing was restored",
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _name_bases(part: Path, home: Path) -> None:
+    # Records name folders outside of the former home; their copies lie in this one.
+    for record in sorted((part / "bases").glob("*.json")):
+        values = json.loads(record.read_text(encoding="utf-8"))
+        name = Path(values["folder"]).name
+        if (part / BASES / name).is_dir():
+            values["folder"] = str(home / BASES / name)
+            record.write_text(json.dumps(values), encoding="utf-8")

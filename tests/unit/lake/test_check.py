@@ -1,0 +1,122 @@
+"""Digests of the lake's files: what was written is what is read, through compaction too."""
+
+import random
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from flywheel.errors import IntegrityError
+from flywheel.lake import Lake
+from flywheel.lake.backup import copy_lake
+from flywheel.lake.check import check_table, require_unchanged
+from flywheel.lake.digests import DIGESTS_FILE
+from flywheel.lake.maintenance import maintain
+
+_NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Open a lake with six files of corrections."""
+    opened = Lake(tmp_path / "lake")
+    for number in range(6):
+        _append(opened, number)
+    yield opened
+    opened.close()
+
+
+def _append(lake, number):
+    row = {"workload_id": ["w w"], "correction_id": [f"c{number}"], "label_id": [f"dent{number}"]}
+    lake.append("corrections", pa.table(row))
+
+
+def _files(lake):
+    with lake.lock:
+        handle = lake.handle("corrections")
+        handle.refresh()
+        return list(handle.files().values())
+
+
+def _flip(path, rng):
+    content = bytearray(path.read_bytes())
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(content)
+
+
+def test_every_file_has_a_digest_when_it_is_written(lake):
+    """Nothing is left to later, names with blanks included."""
+    found = check_table(lake, "corrections")
+    assert (found.files, found.later, found.undigested, found.problems) == (6, 0, 0, ())
+    assert found.sentence() == "6 files unchanged"
+
+
+def test_any_flipped_bit_is_found(lake):
+    """Of 150 flips in a file none passes; before, more than half did."""
+    path, rng = _files(lake)[0], random.Random(1)  # noqa: S311 - reproducible, not secret
+    sound = path.read_bytes()
+    for _ in range(150):
+        _flip(path, rng)
+        assert len(check_table(lake, "corrections").problems) == 1
+        path.write_bytes(sound)
+
+
+def test_damage_is_not_compacted_away(lake):
+    """A damaged file keeps its table from compaction, and the other tables are looked after."""
+    lake.append("dead_letters", pa.table({"topic_id": ["t"], "partition": [0], "offset": [1]}))
+    _flip(_files(lake)[0], random.Random(2))  # noqa: S311 - reproducible, not secret
+    report = maintain(lake, now=_NOW)
+    assert [upkeep.table for upkeep in report.tables] == ["dead_letters"]
+    assert "is not compacted" in report.damaged["corrections"]
+    assert len(_files(lake)) == 6
+    with pytest.raises(IntegrityError, match="not as it was written"):
+        require_unchanged(lake, ["dead_letters", "corrections"])
+
+
+def test_compacted_files_have_digests(lake):
+    """What compaction wrote is checked like everything else."""
+    maintain(lake, now=_NOW)
+    found = check_table(lake, "corrections")
+    assert (found.files, found.undigested, found.problems) == (1, 0, ())
+    _flip(_files(lake)[0], random.Random(3))  # noqa: S311 - reproducible, not secret
+    assert "other content" in check_table(lake, "corrections").sentence()
+
+
+def test_damage_that_was_written_on_is_remembered(lake):
+    """Rows replaced out of a damaged file: the new file is sound, and the values are not."""
+    maintain(lake, now=_NOW)
+    path = _files(lake)[0]
+    path.write_bytes(path.read_bytes() + b" ")
+    with lake.lock:
+        lake.handle("corrections").change(lambda delta: delta.delete("correction_id = 'c1'"))
+    assert "was written from it" in check_table(lake, "corrections").sentence()
+
+
+def test_files_of_an_earlier_version_are_not_verified_until_maintenance(lake):
+    """They are said to be so, and a damaged one that cannot be read is found all the same."""
+    lake.close()
+    for path in lake.root.glob(f"{DIGESTS_FILE}*"):
+        path.unlink()
+    found = check_table(lake, "corrections")
+    assert (found.undigested, found.problems) == (6, ())
+    assert "6 readable and not verified" in found.sentence()
+    _append(lake, 7)
+    maintain(lake, now=_NOW)
+    assert check_table(lake, "corrections").undigested == 0
+    content = _files(lake)[0].read_bytes()
+    _files(lake)[0].write_bytes(content[: len(content) // 2])
+    assert check_table(lake, "corrections").problems
+
+
+def test_a_copy_holds_every_row_and_digest(lake, tmp_path):
+    """Also of a table with checkpoints, whose first log entries are gone."""
+    for number in range(6, 70):
+        _append(lake, number)
+    maintain(lake, now=_NOW)
+    _append(lake, 70)
+    copy_lake(lake, tmp_path / "copy")
+    copied = Lake(tmp_path / "copy")
+    assert copied.rows("SELECT count(*) AS rows FROM corrections") == [{"rows": 71}]
+    found = check_table(copied, "corrections")
+    assert (found.undigested, found.problems) == (0, ())
+    copied.close()
