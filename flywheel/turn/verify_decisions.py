@@ -21,7 +21,8 @@ def audit_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
 def decision_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
     """Return one check per workload and report; each returns a sentence or raises."""
     checks: dict[str, Callable[[], str]] = {}
-    for workload_id in platform.workloads:
+    folder = platform.workload_folder
+    for workload_id in (*folder.workloads, *folder.problems):
         checks[f"decisions of {workload_id}"] = partial(_decisions, platform, workload_id)
         for attempt in _attempts(platform, workload_id):
             if "gate_report" in attempt.facts:

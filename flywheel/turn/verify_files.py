@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flywheel.state import Release
     from flywheel.wiring import Platform
     from flywheel.workload import Workload
+    from flywheel.workload_folder import WorkloadProblem
 
 __all__ = ["is_state_gone", "store_checks", "workload_checks"]
 
@@ -48,13 +49,21 @@ def store_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
 def workload_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
     """Return one check per base model, queue and adapter of the workloads, as above."""
     checks: dict[str, Callable[[], str]] = {}
-    for workload in platform.workloads.values():
+    folder = platform.workload_folder
+    for problem in folder.problems.values():
+        checks[f"workload {problem.workload_id}"] = partial(_not_loaded, problem)
+    for workload in folder.workloads.values():
         checks[f"base of {workload.id}"] = partial(_base, platform, workload)
         if platform.settings.review_queue == "local":
             checks[f"queue of {workload.id}"] = partial(_queue, platform, workload)
-        for release in _releases(platform, workload.id):
+    for workload_id in (*folder.workloads, *folder.problems):
+        for release in _releases(platform, workload_id):
             checks[f"release {release.release}"] = partial(_adapter, release)
     return checks
+
+
+def _not_loaded(problem: "WorkloadProblem") -> str:
+    raise problem.error
 
 
 def is_state_gone(platform: "Platform") -> bool:

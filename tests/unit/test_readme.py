@@ -2,18 +2,15 @@
 
 import re
 
-import typer.main
-
-from flywheel.cli import build_app
+from flywheel.cli.catalog import COMMANDS, load_command
 
 
 def command_names():
     """Return every command line, groups included, as `review push`."""
-    root = typer.main.get_command(build_app())
     names = set()
-    for name, command in root.commands.items():
+    for name in COMMANDS:
         names.add(name)
-        names |= {f"{name} {inner}" for inner in getattr(command, "commands", {})}
+        names |= {f"{name} {inner}" for inner in getattr(load_command(name), "commands", {})}
     return names
 
 

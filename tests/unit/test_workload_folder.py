@@ -105,10 +105,10 @@ def test_events_of_a_workload_that_does_not_load_are_not_lost():
     workload = make_workload()
     values = [encode(make_event(1, workload))]
     contract = EventContract([], not_loaded=[workload.id])
-    decoded = decode_inferences(values, contract, derive_id=str)
+    decoded = decode_inferences(values, contract)
     assert [one.reason for one in decoded.rejections] == [Reason.WORKLOAD_NOT_LOADED]
     running = EventContract([], not_loaded=[workload.id], before=EventContract([workload]))
-    assert not decode_inferences(values, running, derive_id=str).rejections
+    assert not decode_inferences(values, running).rejections
 
 
 def test_the_code_location_loads_the_others(tmp_path):

@@ -311,7 +311,7 @@ def test_feedback_beyond_the_contract_is_a_dead_letter(changes, reason):
 def test_an_inference_with_a_character_that_nothing_behind_takes_is_a_dead_letter(changes):
     """U+0000 would stop a batch at PostgreSQL; ids are read by people."""
     values = [_changed(**changes), encode(make_event(2, _WORKLOAD))]
-    decoded = decode_inferences(values, _CONTRACT, derive_id=str)
+    decoded = decode_inferences(values, _CONTRACT)
     columns = inference_columns(decoded, _CONTRACT, AnswerTexts())
     assert [one.reason for one in decoded.rejections] == [Reason.WRONG_VALUE]
     assert len(columns["inference_id"]) == 1
@@ -319,6 +319,6 @@ def test_an_inference_with_a_character_that_nothing_behind_takes_is_a_dead_lette
 
 def test_a_backslash_before_u0000_is_a_text_like_any_other():
     """Who writes the escape itself, in six characters, is not taken for the character."""
-    decoded = decode_inferences([_changed(output="a\\u0000b")], _CONTRACT, derive_id=str)
+    decoded = decode_inferences([_changed(output="a\\u0000b")], _CONTRACT)
     columns = inference_columns(decoded, _CONTRACT, AnswerTexts())
     assert columns["output"] == ['"a\\\\u0000b"']

@@ -74,8 +74,11 @@ def test_a_short_retention_is_named():
 def test_a_home_that_others_can_read_is_named(tmp_path):
     """A folder that keeps others out hides what is in it."""
     home = tmp_path / "home"
-    home.mkdir(mode=0o755)
-    (home / "state.db").touch(mode=0o644)
+    home.mkdir()
+    (home / "state.db").touch()
+    # Whatever the process's umask leaves of a mode that is asked for.
+    home.chmod(0o755)
+    (home / "state.db").chmod(0o644)
     assert open_paths(home) == [str(home), str(home / "state.db")]
     home.chmod(0o700)
     assert open_paths(home) == []

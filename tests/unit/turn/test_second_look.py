@@ -91,6 +91,7 @@ def _platform(made, home):
         queue=made.queue,
         clock=made.clock,
         home=home,
+        is_demo=False,
         workload=lambda _: made.workload,
         settings=SimpleNamespace(hash_key=SecretStr("k")),
     )
@@ -108,7 +109,7 @@ def _gate(made):
         candidate="r2",
         dataset=Path(release.facts["dataset_folder"]),
         codec=made.codec,
-        folder=made.root / "gates" / "r2",
+        folder=made.root / "runs" / "r2",
         directed=second_look_rows(made.platform, made.workload.id, made.cycle.name),
     )
 
@@ -164,7 +165,7 @@ def test_judgments_decide_the_same_candidate(world):
         "SELECT count(*) AS n FROM evaluations WHERE suite = 'directed' AND arm = 'candidate'"
     )
     assert rows == [{"n": world.needed}]
-    folder = world.root / "gates" / "r2"
+    folder = world.root / "runs" / "r2"
     assert json.loads((folder / FIRST_LOOK_FILE).read_text())["outcome"] == "inconclusive"
     told = [
         line for _, line in cycles_cli.story(world.state, world.state.get_cycle(workload, cycle))

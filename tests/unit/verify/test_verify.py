@@ -125,7 +125,7 @@ def test_a_workload_file_that_does_not_load_is_a_line_among_the_others(findings,
     """Lake, datasets and audit are verified all the same."""
     (home / "workloads" / "other.yaml").write_text("id: [")
     bad = findings()
-    assert set(bad) == {"workload checks", "decision checks"}
+    assert set(bad) == {"workload other"}
     _sql(home, "DROP TRIGGER audit_no_update")
     _sql(home, "UPDATE audit SET actor = 'eve' WHERE seq = 2")
     assert "audit" in findings()
