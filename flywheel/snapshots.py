@@ -51,6 +51,7 @@ class Snapshot:
     """One snapshot as its manifest describes it.
 
     ``counts`` are rows by split; ``preference`` tells about pairs, if the recipe asks for any.
+    ``content`` is the hash of the rows that are left, which is ``hash`` where none was erased.
     """
 
     folder: Path
@@ -61,6 +62,8 @@ class Snapshot:
     counts: dict[str, int]
     exclusions: dict[str, int]
     preference: dict[str, Any] = field(default_factory=dict)
+    content: str = ""
+    erased: int = 0
 
 
 def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
@@ -74,6 +77,7 @@ def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
 def open_snapshot(folder: Path) -> Snapshot:
     """Read a snapshot's manifest."""
     manifest = _manifest(folder)
+    erased = manifest.get("erased", [])
     return Snapshot(
         folder=folder,
         hash=manifest["hash"],
@@ -83,6 +87,8 @@ def open_snapshot(folder: Path) -> Snapshot:
         counts=manifest["counts"],
         exclusions=manifest["exclusions"],
         preference=manifest.get("preference", {}),
+        content=([manifest["hash"]] + [one["content"] for one in erased])[-1],
+        erased=sum(int(one["rows"]) for one in erased),
     )
 
 
@@ -107,13 +113,16 @@ def read_fixed(row: Mapping[str, Any]) -> FixedCase | None:
 def verify_snapshot(folder: Path) -> Snapshot:
     """Check every file of a snapshot and its name.
 
+    Rows of erased persons may have left it: the manifest says so, and the erasure's receipt holds
+    the hash of what is left.
+
     Raises:
         IntegrityError: a file was changed, or the folder's name is not its content's hash.
     """
     snapshot = open_snapshot(folder)
     files = {split: _content(folder, split) for split in SPLITS}
     found = content_hash(files, snapshot.taxonomy_version)
-    if not found == snapshot.hash == folder.name:
+    if (found, snapshot.hash) != (snapshot.content, folder.name):
         raise IntegrityError(
             f"The snapshot {folder} holds rows with the hash {found}.", next_step=_RESTORE
         )

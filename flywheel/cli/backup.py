@@ -37,16 +37,40 @@ def restore(
     home: Annotated[
         Path | None, typer.Option(help="empty or new folder; default: FLYWHEEL_HOME")
     ] = None,
+    erasures: Annotated[
+        Path | None,
+        typer.Option(help="erasures.jsonl of the deployment, for a backup that was moved away"),
+    ] = None,
 ) -> None:
-    """Put a backup into a new home; every file is checked against the backup's list first."""
+    """Put a backup into a new home; every file is checked against the backup's list first.
+
+    Persons who were erased since the backup are erased again.
+    """
     from flywheel.turn.restore import restore as put_back  # noqa: PLC0415 - (as above)
 
     settings = load_settings()
     restrict_files(settings)
-    done = put_back(source, home or settings.home)
+    done = put_back(source, home or settings.home, erasures=erasures)
     _say(f"{done.home}: {done.files:,} files of {done.made_at}")
     _say_missing(done.not_included)
+    if done.erased:
+        _erase_again(done.home)
     _say(f"Next: FLYWHEEL_HOME={done.home} flywheel verify")
+
+
+def _erase_again(home: Path) -> None:
+    from flywheel.turn.erasing.restored import finish_restore  # noqa: PLC0415 - (as above)
+    from flywheel.wiring import Platform  # noqa: PLC0415 - (as above)
+
+    platform = Platform(load_settings(home=home))
+    try:
+        reports = finish_restore(platform)
+    finally:
+        platform.close()
+    for report in reports:
+        count = sum(receipt.count for receipt in report.receipts)
+        ending = "" if report.complete else "; NOT COMPLETE: see `flywheel erasures`"
+        _say(f"erased again: {report.subject_id} ({count} things){ending}")
 
 
 def _say_missing(sentences: tuple[str, ...]) -> None:

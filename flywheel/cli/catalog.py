@@ -129,6 +129,21 @@ COMMANDS: dict[str, Entry] = {
         _DEPLOYMENT,
         "Put a backup into a new home; every file is checked against the backup's list first.",
     ),
+    "erase": Entry(
+        "erase",
+        _DEPLOYMENT,
+        "Remove a person from every store, with a receipt of each that `verify` checks later.",
+    ),
+    "erasures": Entry(
+        "erase",
+        _DEPLOYMENT,
+        "List erasures with their receipts, and the releases that wait for their owners' decision.",
+    ),
+    "accept-erasure": Entry(
+        "erase",
+        _DEPLOYMENT,
+        "Accept in writing that a release serves on though it learned from an erased person.",
+    ),
     "simulate": Entry(
         "simulation",
         _WORKLOAD,

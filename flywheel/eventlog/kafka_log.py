@@ -7,7 +7,7 @@ topic in Kafka, named GROUP.TOPIC: members that read several topics would wait f
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from flywheel.errors import DataError
@@ -19,6 +19,7 @@ from flywheel.ports.event_log import (
     RECORD_BYTES,
     RETENTION_SECONDS,
     LogConsumer,
+    LogRecord,
     Partition,
     Topic,
     TopicSettings,
@@ -87,6 +88,10 @@ class KafkaEventLog:
     def end_offsets(self, topic: str) -> dict[Partition, int]:
         """Return the offset after the last committed one, per partition."""
         return self._topics.offsets(topic, "end")
+
+    def erase(self, topic: str, is_theirs: Callable[[LogRecord], bool]) -> None:  # noqa: ARG002
+        """Change nothing: Kafka keeps each record until its topic's retention ends."""
+        return
 
     def consumer(self, topic: str, *, group: str) -> LogConsumer:
         """Join a group; its partitions are shared out among its members."""

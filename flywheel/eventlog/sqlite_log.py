@@ -9,15 +9,16 @@ import sqlite3
 import threading
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flywheel.clock import Clock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.eventlog.sqlite_consumer import SqliteConsumer
-from flywheel.eventlog.sqlite_schema import connect, reading, writing
+from flywheel.eventlog.sqlite_schema import connect, reading, write_anew, writing
 from flywheel.ports.event_log import (
+    ERASED_VALUE,
     RECORD_BYTES,
     RETENTION_SECONDS,
     LogConsumer,
@@ -29,6 +30,7 @@ from flywheel.ports.event_log import (
 
 __all__ = ["SqliteEventLog"]
 
+_READ_AT_ONCE = 2_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -144,6 +146,32 @@ class SqliteEventLog:
                 "UPDATE partitions SET first_offset = max(first_offset, min(?, end_offset)) "
                 "WHERE topic_key = ? AND number = ?",
                 (offset, key, partition.number),
+            )
+
+    def erase(self, topic: str, is_theirs: Callable[[LogRecord], bool]) -> int:
+        """Empty the records that are a person's, and write the file anew without them."""
+        erased = 0
+        for partition, first, end in self._bounds(topic):
+            at = first
+            while at < end:
+                records = self.read(partition, at, maximum=_READ_AT_ONCE)
+                theirs = [one.offset for one in records if is_theirs(one)]
+                erased += len(theirs)
+                self._empty(partition, theirs)
+                at = records[-1].offset + 1 if records else end
+        with self._lock:
+            write_anew(self._connection, self.path)
+        return erased
+
+    def _empty(self, partition: Partition, offsets: Sequence[int]) -> None:
+        if not offsets:
+            return
+        with self._lock, writing(self._connection, self.path) as connection:
+            key, _ = _get(connection, partition.topic)
+            connection.executemany(
+                "UPDATE records SET key = NULL, value = ? "
+                'WHERE topic_key = ? AND number = ? AND "offset" = ?',
+                [(ERASED_VALUE, key, partition.number, offset) for offset in offsets],
             )
 
     def consumer(self, topic: str, *, group: str) -> LogConsumer:

@@ -8,7 +8,7 @@ from pathlib import Path
 from flywheel.errors import NotFoundError, StorageError, UnavailableError
 from flywheel.sqlite_file import can_write, read_only_uri, use_write_ahead_log
 
-__all__ = ["connect", "reading", "writing"]
+__all__ = ["connect", "reading", "write_anew", "writing"]
 
 _BUSY_SECONDS = 30.0
 
@@ -112,6 +112,24 @@ def reading(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Conn
             connection.execute("ROLLBACK")
     except sqlite3.DatabaseError as error:
         raise _translated(error, path) from error
+
+
+def write_anew(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the file anew, so that no free page and no write-ahead log holds what was removed.
+
+    Raises:
+        UnavailableError: another process reads at this moment; run it again.
+    """
+    try:
+        connection.execute("VACUUM")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise _translated(error, path) from error
+    if busy:
+        raise UnavailableError(
+            f"The event log {path} is read at this moment, and cannot be written anew.",
+            next_step="try again in a moment",
+        )
 
 
 def _translated(error: sqlite3.DatabaseError, path: Path) -> UnavailableError | StorageError:

@@ -1,28 +1,49 @@
-"""Remove erased subjects for good: what `erasures` names, readers no longer see; here it goes.
+"""`erase_subjects`: remove erased subjects for good; what `erasures` names, readers no longer see.
 
 Rows that the ledger counts (events, dead letters) stay, emptied of everything personal; others are
 deleted. Membership in training sets stays: it holds no text and tells which releases saw a person.
+`purge_replaced_files` removes the files that held the rows before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from deltalake import DeltaTable
 
 from flywheel.lake.handles import NO_HOOKS
 from flywheel.lake.store import Lake
 
-__all__ = ["erase_subjects"]
+__all__ = [
+    "ERASED_IDS",
+    "Position",
+    "empty_dead_letters",
+    "erase_subjects",
+    "erased_inferences",
+    "purge_replaced_files",
+]
 
-_ERASED_IDS = """
-    SELECT DISTINCT i.workload_id, i.inference_id FROM stored.inferences AS i
-    JOIN stored.erasures AS e ON e.subject_id = i.subject_id
-    AND (e.workload_id IS NULL OR e.workload_id = i.workload_id)
+# Topic id, partition and offset of a row.
+Position = tuple[str, int, int]
+
+# Calls of erased persons; membership tells of those whose other rows are gone already.
+ERASED_IDS = """
+    SELECT DISTINCT r.workload_id, r.inference_id FROM (
+        SELECT workload_id, inference_id, subject_id FROM stored.inferences
+        UNION ALL SELECT workload_id, inference_id, subject_id FROM stored.corrections
+        UNION ALL SELECT workload_id, inference_id, subject_id FROM stored.review_items
+        UNION ALL SELECT workload_id, inference_id, subject_id FROM stored.dataset_rows
+    ) AS r
+    JOIN stored.erasures AS e ON e.subject_id = r.subject_id
+    AND (e.workload_id IS NULL OR e.workload_id = r.workload_id)
+    WHERE r.inference_id IS NOT NULL
 """
 _EMPTIED: dict[str, tuple[str, ...]] = {
-    "inferences": ("client_id", "trace_id", "request", "response", "input", "output", "error"),
+    "inferences": (
+        *("client_id", "trace_id", "conversation_id"),
+        *("request", "response", "input", "output", "error"),
+    ),
     "feedback": ("value", "author"),
 }
-_DELETED = ("review_items", "corrections", "evaluations")
+_DELETED = ("evaluations", "review_items", "corrections")
 _AT_ONCE = 500
 
 
@@ -33,12 +54,22 @@ def erase_subjects(lake: Lake) -> dict[str, int]:
     touched = {
         # Found through the inference, hence before it is emptied.
         "feedback": _empty_feedback(lake),
-        "annotations": _delete_annotations(lake),
+        "annotations": _delete_linked(lake, "annotations"),
         "dead_letters": _empty_dead_letters(lake),
         "inferences": _empty_inferences(lake),
     }
-    touched |= {table: _delete(lake, table) for table in _DELETED}
+    for table in _DELETED:
+        # Of the rows that name a call of the person, some do not name the person.
+        touched[table] = _delete_linked(lake, table) + _delete(lake, table)
     return {table: count for table, count in touched.items() if count}
+
+
+def erased_inferences(lake: Lake, workload_id: str) -> set[str]:
+    """Return the ids of the answers to erased persons."""
+    if not lake.rows("SELECT 1 FROM stored.erasures LIMIT 1"):
+        return set()
+    rows = lake.rows(f"SELECT * FROM ({ERASED_IDS}) WHERE workload_id = ?", [workload_id])  # noqa: S608
+    return {row["inference_id"] for row in rows}
 
 
 def _empty_inferences(lake: Lake) -> int:
@@ -54,19 +85,19 @@ def _empty_inferences(lake: Lake) -> int:
 def _empty_feedback(lake: Lake) -> int:
     rows = lake.rows(
         "SELECT f.workload_id, f.inference_id AS id, count(*) AS count FROM stored.feedback AS f "  # noqa: S608
-        f"JOIN ({_ERASED_IDS}) AS x USING (workload_id, inference_id) "
+        f"JOIN ({ERASED_IDS}) AS x USING (workload_id, inference_id) "
         "WHERE f.author IS NOT NULL GROUP BY ALL"
     )
     return _per_workload(lake, "feedback", "inference_id", rows, empty=_EMPTIED["feedback"])
 
 
-def _delete_annotations(lake: Lake) -> int:
+def _delete_linked(lake: Lake, table: str) -> int:
     rows = lake.rows(
         "SELECT a.workload_id, a.inference_id AS id, count(*) AS count "  # noqa: S608
-        f"FROM stored.annotations AS a JOIN ({_ERASED_IDS}) AS x "
+        f"FROM stored.{table} AS a JOIN ({ERASED_IDS}) AS x "
         "USING (workload_id, inference_id) GROUP BY ALL"
     )
-    return _per_workload(lake, "annotations", "inference_id", rows)
+    return _per_workload(lake, table, "inference_id", rows)
 
 
 def _delete(lake: Lake, table: str) -> int:
@@ -84,14 +115,51 @@ def _empty_dead_letters(lake: Lake) -> int:
         'SELECT DISTINCT d.topic_id, d."partition", d."offset" FROM stored.dead_letters AS d '
         "JOIN stored.erasures AS e ON contains(hex(d.raw), hex(encode(e.subject_id)))"
     )
+    return empty_dead_letters(
+        lake, [(row["topic_id"], row["partition"], row["offset"]) for row in rows]
+    )
+
+
+def empty_dead_letters(lake: Lake, positions: Collection[Position]) -> int:
+    """Empty the dead letters of these positions, and return how many there were."""
+    rows = sorted(positions)
     for start in range(0, len(rows), _AT_ONCE):
-        positions = " OR ".join(
-            f'(topic_id = {_text(row["topic_id"])} AND "partition" = {row["partition"]} '
-            f'AND "offset" = {row["offset"]})'
-            for row in rows[start : start + _AT_ONCE]
+        condition = " OR ".join(
+            f'(topic_id = {_text(topic_id)} AND "partition" = {partition} AND "offset" = {offset})'
+            for topic_id, partition, offset in rows[start : start + _AT_ONCE]
         )
-        _change(lake, "dead_letters", positions, {"raw": "NULL", "key": "NULL", "error": "NULL"})
+        _change(lake, "dead_letters", condition, {"raw": "NULL", "key": "NULL", "error": "NULL"})
     return len(rows)
+
+
+def purge_replaced_files(lake: Lake, table: str) -> int:
+    """Remove the data files that no longer belong to a table, and return how many there were.
+
+    Those that a commit replaced go at once: a query that reads one at this moment fails and is
+    repeated. Files that no commit names are left for an hour, since a writer may be about to.
+    """
+    handle = lake.handle(table)
+    removed: list[str] = []
+
+    def vacuum(delta: DeltaTable) -> None:
+        for hours, full in ((0, False), (1, True)):
+            removed.extend(
+                delta.vacuum(
+                    hours,
+                    dry_run=False,
+                    enforce_retention_duration=False,
+                    full=full,
+                    post_commithook_properties=NO_HOOKS,
+                )
+            )
+
+    def attempt() -> None:
+        with handle.rewriting():
+            if handle.refresh() is not None:
+                handle.change(vacuum)
+
+    lake.retry(attempt)
+    return len(set(removed))
 
 
 def _per_workload(

@@ -4,7 +4,7 @@ What the adapters promise differs in one thing, `EventLog.append`: the embedded 
 none, Kafka has all of it durable or raises, and some may be there then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 __all__ = [
+    "ERASED_VALUE",
     "RECORD_BYTES",
     "RETENTION_SECONDS",
     "EventLog",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 RETENTION_SECONDS = 14 * 24 * 3600
+# What is left of a record that was erased.
+ERASED_VALUE = b'{"erased":true}'
 # Above what ingest takes by far, so that an event which is too large is a dead letter that someone
 # can look at, and not an error at some producer's.
 RECORD_BYTES = 8 * 2**20
@@ -182,6 +185,15 @@ class EventLog(Protocol):
 
         Asked for lag and ledger. Offsets count positions, not records: on Kafka, transaction
         markers, aborted transactions and compaction leave positions without a record.
+        """
+        ...
+
+    def erase(self, topic: str, is_theirs: Callable[[LogRecord], bool]) -> int | None:
+        """Empty the records that are a person's, and return how many; None: this log cannot.
+
+        Called when a person is erased. The offsets stay, with ``ERASED_VALUE`` and no key: what had
+        not landed becomes a dead letter without content. Kafka changes no record, and keeps each
+        until its topic's retention ends.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Port: the queue in which people correct answers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -150,6 +150,17 @@ class ReviewQueue(Protocol):
 
         Called by the annotations asset; the same version may come again. A deletion is told of an
         annotation that a pull has brought before; without a cursor none is missed.
+        """
+        ...
+
+    def erase(
+        self, workload: Workload, inference_ids: Collection[str], texts: Collection[str]
+    ) -> int:
+        """Remove for good the items about these answers, judgments included; return how many.
+
+        Called when a person is erased, perhaps again after a failure. ``texts`` are what the
+        person wrote: where another item shows one as a similar input, that line goes. A later pull
+        tells nothing of what is gone.
         """
         ...
 

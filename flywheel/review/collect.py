@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flywheel.answers import canonical_json
 from flywheel.errors import ConcurrencyError
+from flywheel.lake.erasure import erased_inferences
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import Annotation, ReviewQueue, SetAside
@@ -175,8 +176,11 @@ def _keep_annotations(
             {"workload": workload.id},
         )
     }
+    erased = erased_inferences(lake, workload.id)
     rows = []
     for annotation in annotations:
+        if annotation.inference_id in erased:  # of a queue that was restored, or not reached yet
+            continue
         key = (annotation.annotation_id, annotation.version)
         # Who was a number in one export and has an address in the next is one person.
         if key in known and not _is_named_now(known[key], annotation.annotator):

@@ -3,7 +3,8 @@
 People answer through `submit`, or in Label Studio itself: its JSON export is taken in as it is.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,18 @@ class LocalReviewQueue:
             found += good + buried(workload, task)
             aside += bad
         return Pull(found, str(newest), tuple(aside))
+
+    def erase(
+        self,
+        workload: Workload,
+        inference_ids: Collection[str],
+        texts: Collection[str],  # noqa: ARG002 - no task shows another one's text here
+    ) -> int:
+        """Remove the task files about these answers, judgments included; return how many."""
+        files = self._files(workload.id)
+        words = [json.dumps(one, ensure_ascii=False).encode() for one in inference_ids]
+        with files.lock():
+            return files.remove_all(words)
 
     def status(self, workload: Workload) -> QueueStatus:
         """Count items and judgments."""

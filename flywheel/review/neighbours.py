@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import ReviewItem
 from flywheel.review.label_studio_format import answer_line
+from flywheel.review.neighbour_lines import neighbour_line
 from flywheel.similarity.sentence_vectors import encode_sentences, similarity_to
 from flywheel.snapshots import EVALUATION_SPLITS
 from flywheel.workload import Workload
 
 __all__ = ["neighbour_lines"]
 
-_SHOWN, _SIMILAR, _CHARACTERS = 3, 0.5, 140
+_SHOWN, _SIMILAR = 3, 0.5
 # The newest are enough to choose from, and are read in the blink of an eye.
 _ANSWERED = """
 SELECT input, output FROM latest_corrections
@@ -47,13 +48,8 @@ def neighbour_lines(
         similarity = similarity_to(known, vector)
         nearest = similarity.argsort(kind="stable")[::-1][:_SHOWN]
         lines[item.item_id] = [
-            f"{answer_line(workload, json.loads(rows[n]['output']))} ← {_short(rows[n]['input'])}"
+            neighbour_line(answer_line(workload, json.loads(rows[n]["output"])), rows[n]["input"])
             for n in nearest
             if similarity[n] >= _SIMILAR
         ]
     return lines
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _CHARACTERS else line[: _CHARACTERS - 1] + "…"

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,17 @@ class TaskFiles:
                 handle.flush()
                 os.fsync(handle.fileno())
         part.replace(path)
+
+    def remove_all(self, words: Collection[bytes]) -> int:
+        """Remove every file that holds one of the words, damaged ones too; return how many.
+
+        The caller holds the lock.
+        """
+        paths = [*self._folder.glob("*.json"), *self._folder.glob("*.part")]
+        theirs = [path for path in paths if any(word in path.read_bytes() for word in words)]
+        for path in theirs:
+            path.unlink()
+        return len(theirs)
 
     def _path(self, item_id: str) -> Path:
         # Ids come back from files that other tools wrote: nothing but a plain name gets this far.

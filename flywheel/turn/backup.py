@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from flywheel.settings import Settings
     from flywheel.wiring import Platform
 
-__all__ = ["BASES", "FORMAT", "MANIFEST", "Backup", "back_up"]
+__all__ = ["BASES", "ERASURES", "FORMAT", "MANIFEST", "Backup", "back_up", "listed_backups"]
 
 MANIFEST = "backup.json"
+# Which backups were made of a home, and the erasures that a restore of each applies again.
+BACKUPS, ERASURES = "backups.jsonl", "erasures.jsonl"
 FORMAT = 1
 # Base models live outside the home and are copied under this name.
 BASES = "base_models"
@@ -80,6 +82,8 @@ def _copy(platform: "Platform", home: Path, target: Path) -> Backup:
             _copy_file(path, target / "workloads" / path.name)
     files = []
     for path in sorted(path for path in target.rglob("*") if path.is_file()):
+        if path == target / ERASURES:
+            continue  # erasures that come later are added to it
         digest = digest_of(path)
         name = path.relative_to(target).as_posix()
         files.append({"path": name, "size": digest.size, "sha256": digest.sha256})
@@ -92,7 +96,18 @@ def _copy(platform: "Platform", home: Path, target: Path) -> Backup:
         "files": files,
     }
     (target / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    with (home / BACKUPS).open("a", encoding="utf-8") as lines:
+        line = {"folder": str(target), "made_at": manifest["made_at"]}
+        lines.write(json.dumps(line) + "\n")
     return Backup(target, len(files), sum(int(str(file["size"])) for file in files), missing)
+
+
+def listed_backups(home: Path) -> list[dict[str, str]]:
+    """Return folder and time of every backup that was made of a home, oldest first."""
+    file = home / BACKUPS
+    if not file.is_file():
+        return []
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
 
 
 def _require_new(home: Path, target: Path) -> None:
@@ -107,6 +122,8 @@ def _require_new(home: Path, target: Path) -> None:
 def _plain_files(home: Path) -> Iterator[Path]:
     for path in sorted(home.rglob("*")):
         parts = path.relative_to(home).parts
+        if parts[0] == BACKUPS:
+            continue  # of this home, not of the one that the backup becomes
         if parts[0] in _APART or path.name in _APART or path.name.endswith(_SCRATCH):
             continue
         if path.is_file() and not path.is_symlink():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import IntegrityError, NotFoundError, RefusedError, StorageError
-from flywheel.turn.backup import BASES, FORMAT, MANIFEST
+from flywheel.turn.backup import BASES, ERASURES, FORMAT, MANIFEST
 
 __all__ = ["Restored", "restore"]
 
@@ -20,13 +20,21 @@ class Restored:
     files: int
     made_at: str
     not_included: tuple[str, ...]
+    erased: int = 0
 
 
-def restore(backup: Path, home: Path) -> Restored:
+def restore(backup: Path, home: Path, *, erasures: Path | None = None) -> Restored:
     """Copy a backup into an empty or new folder, which then is a deployment of its own.
 
     The home appears when it is complete. Its paths are its own: state and MLflow name no file of
-    the deployment that was backed up.
+    the deployment that was backed up. Persons who were erased since the backup are hidden before
+    the home appears; ``erase_again`` then removes them.
+
+    Args:
+        backup: a folder that ``back_up`` filled.
+        home: where it is put.
+        erasures: ``erasures.jsonl`` of the deployment, for a backup that was moved before; what
+            lies in the backup's own is applied in any case.
 
     Raises:
         NotFoundError: there is no complete backup in the folder.
@@ -45,6 +53,7 @@ def restore(backup: Path, home: Path) -> Restored:
         for file in manifest["files"]:
             _copy(backup, part, file)
         _name_bases(part, home)
+        erased = _hide_erased(backup, part, erasures)
         if home.exists():
             home.rmdir()
         part.rename(home)
@@ -55,7 +64,7 @@ def restore(backup: Path, home: Path) -> Restored:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Restored(
-        home, len(manifest["files"]), manifest["made_at"], tuple(manifest["not_included"])
+        home, len(manifest["files"]), manifest["made_at"], tuple(manifest["not_included"]), erased
     )
 
 
@@ -93,6 +102,18 @@ def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
+
+
+def _hide_erased(backup: Path, part: Path, erasures: Path | None) -> int:
+    from flywheel.turn.erasing.backups import read_erasures  # noqa: PLC0415 - keeps it light
+    from flywheel.turn.erasing.restored import hide_erased  # noqa: PLC0415 - (as above)
+
+    if erasures is not None and not erasures.is_file():
+        raise NotFoundError(
+            f"There is no file {erasures}.", next_step=f"give the deployment's {ERASURES}"
+        )
+    files = [backup / ERASURES, *([] if erasures is None else [erasures])]
+    return hide_erased(part, [one for file in files for one in read_erasures(file)])
 
 
 def _name_bases(part: Path, home: Path) -> None:

@@ -51,9 +51,21 @@ def verify_deployment(platform: "Platform") -> Verification:
         findings["ledger"] = "NOT VERIFIED: the state is gone"
         return Verification(findings | _all(platform, store_checks), None)
     findings["ledger"] = finding(lambda: _ledger(platform, ledgers))
-    for checks in (store_checks, audit_checks, workload_checks, decision_checks):
+    for checks in (
+        store_checks,
+        audit_checks,
+        workload_checks,
+        decision_checks,
+        _erasure_checks,
+    ):
         findings |= _all(platform, checks)
     return Verification(findings, ledgers[0] if ledgers else None)
+
+
+def _erasure_checks(platform: "Platform") -> Mapping[str, Callable[[], str]]:
+    from flywheel.turn.erasing.check import erasure_checks  # noqa: PLC0415 - keeps it light
+
+    return erasure_checks(platform)
 
 
 def finding(check: Callable[[], str]) -> str:
@@ -81,7 +93,7 @@ def _all(
         return ""
 
     failure = finding(read_list)
-    found = {checks.__name__.replace("_", " "): failure} if failure else {}
+    found = {checks.__name__.strip("_").replace("_", " "): failure} if failure else {}
     return found | {what: finding(check) for what, check in listed.items()}
 
 

@@ -5,7 +5,7 @@ tells which annotations were deleted. Overlap, disputes and agreement are decide
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from flywheel.review.label_studio.projects import (
 )
 from flywheel.review.label_studio.tasks import ProjectTasks
 from flywheel.review.label_studio_format import annotation_id, micros, task_of
+from flywheel.review.neighbour_lines import without_texts
 from flywheel.review.tombstones import tombstone
 from flywheel.workload import Workload
 
@@ -105,6 +106,24 @@ class LabelStudioReviewQueue(LabelStudioPeople):
             judges.learn(read)
             self._reopen(workload, tasks, ours, judges)
         return Pull(found, str(newest), tuple(aside))
+
+    def erase(
+        self, workload: Workload, inference_ids: Collection[str], texts: Collection[str]
+    ) -> int:
+        """Delete the tasks about these answers with their annotations; return how many."""
+        projects = projects_for_pull(self._client, workload)
+        erased = 0
+        for tasks in projects.all() if projects is not None else ():
+            for stub in [stub for stub in tasks.stubs() if _is_ours(stub, workload)]:
+                if stub["data"].get("inference_id") in inference_ids:
+                    tasks.delete(stub["id"])
+                    erased += 1
+                    continue
+                lines = str(stub["data"].get("neighbours", ""))
+                others = without_texts(lines, texts)
+                if others != lines:
+                    tasks.set_data(stub["id"], stub["data"] | {"neighbours": others})
+        return erased
 
     def status(self, workload: Workload) -> QueueStatus:
         """Count items and judgments."""

@@ -64,6 +64,10 @@ class ProjectTasks:
         """Keep with a task how many judgments are asked for now, beside what else it says."""
         self._client.request("PATCH", f"/api/tasks/{task}/", {"meta": dict(meta)})
 
+    def set_data(self, task: int, data: Mapping[str, Any]) -> None:
+        """Replace what a task shows."""
+        self._client.request("PATCH", f"/api/tasks/{task}/", {"data": dict(data)})
+
     def delete(self, task: int) -> None:
         """Remove a task; it is no error that it is gone."""
         try:

@@ -1,0 +1,85 @@
+"""`erase_rows`: take a person's rows out of a dataset snapshot, which keeps its name.
+
+Releases, gate reports and audit name a snapshot by the hash of the rows that it had. It keeps that
+name; its manifest says how many rows were erased since, and the hash of those that are left.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flywheel.snapshots import MANIFEST, SPLITS, content_hash, verify_snapshot
+
+__all__ = ["count_rows", "erase_rows", "finish_erasing"]
+
+
+def count_rows(folder: Path, ids: Collection[str]) -> int:
+    """Return how many rows of a snapshot have one of these inference or correction ids."""
+    files = [folder / f"{split}.jsonl" for split in SPLITS]
+    lines = [line for path in files if path.is_file() for line in path.read_bytes().splitlines()]
+    return sum(_is_theirs(line, ids) for line in lines)
+
+
+def erase_rows(folder: Path, ids: Collection[str], now: datetime) -> int:
+    """Take the rows with these inference or correction ids out; return how many there were.
+
+    Raises:
+        IntegrityError: the snapshot was changed by somebody else; nothing is written.
+    """
+    if not count_rows(folder, ids):
+        return 0
+    version = verify_snapshot(folder).taxonomy_version
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    files, rows = {}, 0
+    for split in SPLITS:
+        lines = (folder / f"{split}.jsonl").read_bytes().splitlines(keepends=True)
+        others = [line for line in lines if not _is_theirs(line, ids)]
+        rows += len(lines) - len(others)
+        files[split] = b"".join(others)
+        manifest["counts"][split] = len(others)
+    manifest["files"] = {f"{s}.jsonl": hashlib.sha256(files[s]).hexdigest() for s in SPLITS}
+    done = {"at": now.isoformat(), "rows": rows, "content": content_hash(files, version)}
+    manifest["erased"] = [*manifest.get("erased", []), done]
+    _swap(folder, files, manifest)
+    return rows
+
+
+def finish_erasing(datasets: Path) -> None:
+    """Finish what a crash cut off between the two renames of ``erase_rows``."""
+    for ready in datasets.glob("*/.*.erased"):
+        folder = _folder_of(ready)
+        if not folder.exists():
+            ready.rename(folder)
+        shutil.rmtree(ready, ignore_errors=True)
+    for former in datasets.glob("*/.*.before-erasing"):
+        shutil.rmtree(former)
+
+
+def _folder_of(ready: Path) -> Path:
+    return ready.with_name(ready.name.removeprefix(".").removesuffix(".erased"))
+
+
+def _swap(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(folder, part)
+    for split, content in files.items():
+        (part / f"{split}.jsonl").write_bytes(content)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
+    (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    ready = folder.with_name(f".{folder.name}.erased")
+    shutil.rmtree(ready, ignore_errors=True)
+    part.rename(ready)
+    former = folder.with_name(f".{folder.name}.before-erasing")
+    folder.rename(former)
+    ready.rename(folder)
+    shutil.rmtree(former)
+
+
+def _is_theirs(line: bytes, ids: Collection[str]) -> bool:
+    row = json.loads(line)
+    return row.get("inference_id") in ids or row.get("correction_id") in ids
