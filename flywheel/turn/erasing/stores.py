@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.dataset.erasing import count_rows, erase_rows, finish_erasing
+from flywheel.errors import ConfigurationError
 from flywheel.eventlog.topics import DECLARED
 from flywheel.lake.erasure import (
     Position,
@@ -43,13 +44,14 @@ ORDER BY topic_id, "partition", "offset" LIMIT $most
 
 def erase_from_queue(platform: "Platform", person: Person, *, change: bool) -> Receipt:
     """Delete the review items about the person's calls, judgments included."""
-    count = 0
-    for workload in platform.workloads.values():
-        calls = person.calls.get(workload.id, frozenset())
-        if change and calls:
-            count += platform.queue.erase(workload, calls, person.texts)
-    if not change:
-        count = person.rows.get("review_items", 0)
+    count = person.rows.get("review_items", 0)
+    if change:
+        workloads = platform.workloads
+        loaded = [
+            (workloads[one], calls) for one, calls in person.calls.items() if one in workloads
+        ]
+        count = sum(platform.queue.erase(one, calls, person.texts) for one, calls in loaded)
+        _require_loaded(platform, set(person.calls) - set(workloads))
     remains = []
     if platform.settings.review_queue == "label_studio":
         remains.append(
@@ -176,6 +178,18 @@ def snapshot_folders(platform: "Platform", person: Person) -> list[Path]:
     workload = person.workload_id or "*"
     manifests = sorted((platform.home / "datasets").glob(f"{workload}/*/manifest.json"))
     return [path.parent for path in manifests if not path.parent.name.startswith(".")]
+
+
+def _require_loaded(platform: "Platform", names: set[str]) -> None:
+    # A workload whose file is gone or does not load may still have a queue.
+    asked = platform.lake.rows("SELECT DISTINCT workload_id FROM stored.review_items")
+    folders = {path.name for path in (platform.home / "queue").glob("*") if path.is_dir()}
+    unreached = sorted(names & ({row["workload_id"] for row in asked} | folders))
+    if unreached:
+        raise ConfigurationError(
+            f"The review items of {', '.join(unreached)} were not reached: no workload file loads.",
+            next_step="put the file back or mend it",
+        )
 
 
 def _topics(platform: "Platform") -> list[str]:
