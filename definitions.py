@@ -12,6 +12,7 @@ from assets.by_hand import cycle_by_hand_job
 from assets.dataset import dataset_asset
 from assets.directed import directed_asset
 from assets.drift import drift_assets
+from assets.erase import erase_person_job
 from assets.gate import gate_asset
 from assets.ingest import landing, ledger_balances, maintenance
 from assets.release import release_asset
@@ -137,6 +138,7 @@ def build_definitions(
         dg.define_asset_job(
             MAINTENANCE_JOB, selection=[maintenance], description=_MAINTENANCE, tags=bounded
         ),
+        erase_person_job,
         *([cycle_by_hand_job(workloads)] if workloads else []),
     ]
     watching = [

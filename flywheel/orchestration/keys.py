@@ -9,6 +9,7 @@ import dagster as dg
 from flywheel.workload import Workload
 
 __all__ = [
+    "ERASE_JOB",
     "HAND_JOB",
     "LANDING_JOB",
     "MAINTENANCE_JOB",
@@ -30,6 +31,8 @@ PLATFORM = "platform"
 LANDING_JOB = "landing_job"
 # The job with a form in which a person opens, retries or stops a cycle.
 HAND_JOB = "cycle_by_hand_job"
+# The job with a form in which a person asks for an erasure.
+ERASE_JOB = "erase_person_job"
 MAINTENANCE_JOB = "maintenance_job"
 # Dagster's tag of a run that may not take longer than so many seconds.
 MAX_RUNTIME_TAG = "dagster/max_runtime"

@@ -1,6 +1,7 @@
 """`waiting_for_people`: what does not go on before a person has done something, with the command.
 
-Approvals, failed gates, reviews, adjudications, new categories, dead letters. What could not be
+Approvals, failed gates, reviews, adjudications, new categories, dead letters, releases that learned
+from erased persons. What could not be
 looked at is in the list too, with the error: an empty list means that nothing waits.
 """
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["WaitingItem", "WaitingKind", "waiting_cycles", "waiting_for_people"]
 
 WaitingKind = Literal[
-    "approval", "failed gate", "reviews", "adjudications", "new categories", "dead letters",
+    "approval", "failed gate", "reviews", "adjudications", "new categories", "dead letters", "erasure",
     "not checked",
 ]  # fmt: skip
 # One query for all workloads: a page that is renewed every minute must not cost one each.
@@ -67,7 +68,12 @@ def waiting_for_people(platform: "Platform") -> list[WaitingItem]:
     for workload in workloads.values():
         items += waiting_cycles(platform.state.cycles(workload.id))
         items += _checked("reviews", workload.id, partial(_reviews, platform, workload))
-    for what, find in (("adjudications", _adjudications), ("new categories", _categories)):
+    by_workload = (
+        ("adjudications", _adjudications),
+        ("new categories", _categories),
+        ("erasure", _erasures),
+    )
+    for what, find in by_workload:
         found = _checked(what, _PLATFORM, partial(find, platform))
         items += [item for item in found if item.workload_id in {*workloads, _PLATFORM}]
     return items + _checked("dead letters", _PLATFORM, partial(_dead_letters, platform))
@@ -172,6 +178,21 @@ def _categories(platform: "Platform") -> Iterator[WaitingItem]:
             f"flywheel taxonomy add {workload_id} NAME",
             count=sum(names.values()),
         )
+
+
+def _erasures(platform: "Platform") -> Iterator[WaitingItem]:
+    from flywheel.turn.erasing.receipts import trained_releases  # noqa: PLC0415 - keeps it light
+
+    for one in trained_releases(platform.state):
+        if one.waits:
+            text = (
+                f"{one.release} learned from {one.rows} rows of an erased person: retrain or accept"
+            )
+            command = (
+                f"flywheel accept-erasure {one.workload_id} {one.release} --as NAME --reason TEXT"
+            )
+            key = f"erasure:{one.release}"
+            yield WaitingItem("erasure", one.workload_id, key, text, command, one.rows)
 
 
 def _dead_letters(platform: "Platform") -> Iterator[WaitingItem]:

@@ -7,14 +7,14 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, LogGapError, NotFoundError
-from flywheel.ports.event_log import LogRecord, Partition, TopicSettings
+from flywheel.ports.event_log import ERASED_VALUE, LogRecord, Partition, TopicSettings
 from tests.fakes.event_logs import kafka_world, sqlite_world
 from tests.fakes.waiting import wait_until
 
@@ -307,3 +307,20 @@ def test_a_running_consumer_never_reads_the_next_topic_of_the_name(log, topic):
     with pytest.raises(NotFoundError):
         consumer.poll(maximum=10, timeout_seconds=5)
     consumer.close()
+
+
+def test_an_erased_record_keeps_its_offset_alone(log, world, topic):
+    """No byte of it is left in the file; Kafka says that it cannot."""
+    log.create_topic(topic, partitions=1)
+    log.append(topic, [(b"k", b"anna's text"), (b"k", b"ben's text")] * 2)
+    erased = log.erase(topic, lambda record: b"anna" in record.value)
+    with closing(log.consumer(topic, group="after")) as consumer:
+        values = []
+        while len(values) < 4:
+            values += [r.value for r in consumer.poll(maximum=10, timeout_seconds=5)]
+    if erased is None:
+        assert values == [b"anna's text", b"ben's text"] * 2
+        return
+    assert erased == 2
+    assert values == [ERASED_VALUE, b"ben's text"] * 2
+    assert not any(b"anna" in path.read_bytes() for path in log.path.parent.glob("log.db*"))

@@ -221,3 +221,15 @@ def test_an_adjudication_goes_to_somebody_else(queue):
     assert {one.item_id for one in queue.pull().annotations} == {
         "item0000", "item0000-adjudication",
     }  # fmt: skip
+
+
+def test_an_erased_answer_is_gone_with_its_judgments(queue):
+    """The item and what people said of it; others stay, and a repetition finds nothing."""
+    items = [review_item(queue.workload, number) for number in (1, 2)]
+    queue.push(items)
+    queue.submit("item0001", "ann", "oil fault")
+    queue.submit("item0002", "ann", "oil fault")
+    assert queue.erase({"i00001"}, {"report 1"}) == 1
+    assert [one.item_id for one in queue.pull().annotations] == ["item0002"]
+    assert queue.status().items == 1
+    assert queue.erase({"i00001"}, {"report 1"}) == 0

@@ -46,7 +46,12 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
     repository = built.get_repository_def()
     jobs = {name for name in repository.job_names if not name.startswith("__")}
 
-    assert jobs == {"landing_job", "maintenance_job", "cycle_by_hand_job"} | {
+    assert jobs == {
+        "landing_job",
+        "maintenance_job",
+        "cycle_by_hand_job",
+        "erase_person_job",
+    } | {
         f"{w}_{kind}_job"
         for w in ("defect_reports", "second_line")
         for kind in ("sample", "observe", "review", "cycle", "gate", "directed", "release")

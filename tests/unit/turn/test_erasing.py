@@ -5,7 +5,10 @@ import shutil
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from assets.erase import erase_person_job
+from flywheel.cli import build_app
 from flywheel.errors import NotFoundError, RefusedError, UnavailableError
 from flywheel.events import INFERENCES_TOPIC, EventContract, encode
 from flywheel.ingest.deadletters import replay
@@ -19,6 +22,7 @@ from flywheel.turn.erasing.restored import finish_restore
 from flywheel.turn.erasing.run import erase, plan_erasure
 from flywheel.turn.restore import restore
 from flywheel.turn.verification import verify_deployment
+from flywheel.turn.waiting import waiting_for_people
 from flywheel.wiring import Platform
 from tests.fakes.review_world import END
 from tests.fakes.two_people import ANNA, BEN, KEY, TwoPeople
@@ -262,3 +266,44 @@ def test_an_erasure_in_one_workload_leaves_the_others(world):
     )
     assert [row["workload_id"] for row in rows] == ["other"]
     assert read_rows(world.home / "datasets" / "defects" / world.snapshot.hash, "golden")
+
+
+def test_the_command_erases_lists_and_accepts(world, monkeypatch):
+    """Dry run, erasure, list and acceptance, as a person gives them; also as JSON."""
+    monkeypatch.setenv("FLYWHEEL_HOME", str(world.home))
+    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(world.home / "workloads"))
+    monkeypatch.setenv("FLYWHEEL_HASH_KEY", KEY)
+    world.platform.close()
+
+    def run(*words):
+        done = CliRunner().invoke(build_app(), list(words))
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert f"{world.anna} would be erased in all workloads" in run("erase", ANNA, "--dry-run")
+    told = json.loads(run("erase", ANNA, "--as", "mara", "--reason", "asked", "--json"))
+    assert (told["complete"], told["subject_id"]) == (True, world.anna)
+    assert world.where(ANNA) == {}
+    listed = json.loads(run("erasures", "--json"))
+    assert len(listed["erasures"][world.anna]) == len(told["receipts"])
+    assert [one["waits"] for one in listed["releases"]] == [True]
+    assert "retrain, or" in run("erasures")
+    run("accept-erasure", "defects", "r1", "--as", "ann", "--reason", "two rows of many")
+    assert "accepted by ann: two rows of many" in run("erasures")
+
+
+def test_the_job_erases_by_the_hash_alone(world):
+    """Dagster keeps what its form is given, so that the id itself is refused."""
+
+    def execute(subject):
+        form = {"subject_hash": subject, "asked_by": "mara", "reason": "asked"}
+        return erase_person_job.execute_in_process(
+            run_config={"ops": {"erase_person": {"config": form}}},
+            resources={"platform": world.platform},
+            raise_on_error=False,
+        )
+
+    assert not execute(ANNA).success
+    assert execute(world.anna).success
+    assert [item.kind for item in waiting_for_people(world.platform) if item.kind == "erasure"]
+    assert _rows(world, world.anna)["inferences"] == []
