@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flywheel import __version__
 from flywheel.errors import NotFoundError, RefusedError, StorageError
-from flywheel.sqlite_file import copy_database
+from flywheel.sqlite_file import can_write, copy_database
 
 if TYPE_CHECKING:
     from flywheel.settings import Settings
@@ -96,9 +96,10 @@ def _copy(platform: "Platform", home: Path, target: Path) -> Backup:
         "files": files,
     }
     (target / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    with (home / BACKUPS).open("a", encoding="utf-8") as lines:
-        line = {"folder": str(target), "made_at": manifest["made_at"]}
-        lines.write(json.dumps(line) + "\n")
+    if can_write(home / BACKUPS):  # a home that may not be written can be backed up as well
+        with (home / BACKUPS).open("a", encoding="utf-8") as lines:
+            line = {"folder": str(target), "made_at": manifest["made_at"]}
+            lines.write(json.dumps(line) + "\n")
     return Backup(target, len(files), sum(int(str(file["size"])) for file in files), missing)
 
 
