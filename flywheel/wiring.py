@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.settings import Settings, connection, load_settings, restrict_files
 from flywheel.sqlite_file import can_write, copy_database
 from flywheel.taxonomy_record import TaxonomyRecords
@@ -280,11 +280,35 @@ class Platform:
                 store.close()
 
 
-def open_platform(clock: Clock | None = None) -> Platform:
-    """Read the settings and return the platform they describe; it is closed at exit."""
-    platform = Platform(load_settings(), clock)
+def open_platform(clock: Clock | None = None, *, existing: bool = False) -> Platform:
+    """Read the settings and return the platform they describe; it is closed at exit.
+
+    Args:
+        clock: default: the machine's.
+        existing: make no new deployment: for commands that look at one, or go on with one.
+
+    Raises:
+        NotFoundError: nothing is there, and an existing deployment is asked for.
+    """
+    settings = load_settings()
+    if existing and not _has_deployment(settings):
+        raise NotFoundError(
+            f"There is no deployment in {settings.home.absolute()}.",
+            next_step="go to the folder that holds it, or set FLYWHEEL_HOME; a new one begins with "
+            "`flywheel init`",
+        )
+    platform = Platform(settings, clock)
     atexit.register(platform.close)
     return platform
+
+
+def _has_deployment(settings: Settings) -> bool:
+    # A state on a server of its own may have been filled from another machine.
+    return (
+        settings.state_url is not None
+        or settings.home.is_dir()
+        or any(settings.workload_folder.glob("*.yaml"))
+    )
 
 
 def ray_cluster(settings: Settings) -> "RayCluster":

@@ -25,7 +25,7 @@ def backup(
     """
     from flywheel.turn.backup import back_up  # noqa: PLC0415 - commands load what they use
 
-    done = back_up(open_platform(), target)
+    done = back_up(open_platform(existing=True), target)
     _say(f"{done.folder}: {done.files:,} files, {done.size / 2**20:,.1f} MiB")
     _say_missing(done.not_included)
     _say("Try it: flywheel restore FOLDER --home NEW, then FLYWHEEL_HOME=NEW flywheel verify")

@@ -46,7 +46,7 @@ def open_cycle(workload: WorkloadArgument, name: Name, reason: Reason) -> None:
     """
     from flywheel.turn.by_hand import open_by_hand  # noqa: PLC0415 - commands load what they use
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     cycle = open_by_hand(platform, workload, person=name, reason=reason)
     _say(
         f"Cycle {cycle.name} of {workload} is open, asked for by {cycle.opened_by}, who cannot "
@@ -64,7 +64,7 @@ def retry(
     """
     from flywheel.turn.by_hand import retry_by_hand  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     attempt = retry_by_hand(platform, workload, cycle, person=name, reason=reason)
     _say(
         f"Attempt {attempt.number} of cycle {attempt.cycle} of {workload} is open, asked for by "
@@ -83,7 +83,9 @@ def stop(
     """
     from flywheel.turn.by_hand import stop_by_hand  # noqa: PLC0415 - (as above)
 
-    stopped = stop_by_hand(open_platform(), workload, cycle, person=name, reason=reason)
+    stopped = stop_by_hand(
+        open_platform(existing=True), workload, cycle, person=name, reason=reason
+    )
     _say(f"Cycle {stopped.name} of {workload}: {stopped.status_reason}.")
 
 
@@ -107,7 +109,7 @@ def run(
     from flywheel.turn.by_hand import present_cycle  # noqa: PLC0415 - (as above)
     from flywheel.turn.cycle_steps import STEPS, run_steps  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     name = cycle or present_cycle(platform, workload).name
     _refuse_beside_dagster(platform, workload, name)
     steps = STEPS if step is None else (step.value,)

@@ -1,10 +1,12 @@
 """`flywheel cycles WORKLOAD` and `flywheel explain WORKLOAD CYCLE`: what the ledger knows."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.cli.directed import tell_second_looks
@@ -23,42 +25,74 @@ CycleArgument = Annotated[str, typer.Argument(help="name of the cycle", metavar=
 Line = tuple[datetime, str]
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
+_COLUMNS = ("cycle", "opened", "trigger", "status", "attempt", "version", "reason")
+
+
 @app.command()
-def cycles(workload: WorkloadArgument) -> None:
+def cycles(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     """List the cycles of a workload, and who answers now."""
-    platform = open_platform()
+    platform = open_platform(existing=True)
     state = platform.state
-    table = Table("cycle", "opened", "trigger", "status", "attempt", "version", "reason")
-    versions = {
-        (item.cycle, item.attempt): item.version or "-" for item in state.releases(workload)
-    }
-    standings = cycle_standings(state, workload)
-    for cycle in state.cycles(workload):
-        standing = standings[cycle.name]
-        version = versions.get((cycle.name, cycle.attempt), "-")
-        opened = f"{cycle.opened_at:%Y-%m-%d}"
-        reason = standing.reason.replace("[", r"\[")
-        number = str(cycle.attempt)
-        table.add_row(cycle.name, opened, cycle.trigger, standing.status, number, version, reason)
+    rows = _rows(platform, workload)
+    champion = state.champion(workload)
+    if json_output:
+        _print_json({"workload": workload, "champion": champion, "cycles": rows})
+        return
+    table = Table(*_COLUMNS)
+    for row in rows:
+        shown = row | {"opened": row["opened"][:10], "version": row["version"] or "-"}
+        table.add_row(*(Text(str(shown[column])) for column in _COLUMNS))
     _console.print(table)
-    _console.print(f"champion: {state.champion(workload)}", markup=False)
+    _console.print(f"champion: {champion}", markup=False)
     tell_second_looks(platform, workload)
     _say_simulated(platform)
 
 
+def _rows(platform: Platform, workload: str) -> list[dict[str, Any]]:
+    state = platform.state
+    present = state.cycles(workload)
+    if not present and workload not in platform.workload_folder.problems:
+        platform.workload(workload)  # an unknown one is refused, with the choices
+    versions = {(one.cycle, one.attempt): one.version for one in state.releases(workload)}
+    standings = cycle_standings(state, workload)
+    return [
+        {
+            "cycle": cycle.name,
+            "opened": cycle.opened_at.isoformat(),
+            "trigger": cycle.trigger,
+            "status": standings[cycle.name].status,
+            "attempt": cycle.attempt,
+            "version": versions.get((cycle.name, cycle.attempt)),
+            "reason": standings[cycle.name].reason,
+        }
+        for cycle in present
+    ]
+
+
 @app.command()
-def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
+def explain(
+    workload: WorkloadArgument, cycle: CycleArgument, json_output: JsonOption = False
+) -> None:
     """Tell everything that the ledger knows of one cycle, in order."""
-    platform = open_platform()
+    platform = open_platform(existing=True)
     state = platform.state
     present = state.get_cycle(workload, cycle)
     standing = cycle_standings(state, workload)[cycle]
+    lines = story(state, present)
+    if json_output:
+        rows, newest = state.verify_audit()
+        facts = {"workload": workload, "cycle": cycle, "status": standing.status}
+        told = [{"at": moment.isoformat(), "what": text} for moment, text in lines]
+        audit = {"rows": rows, "newest_hash": newest}
+        _print_json(facts | {"reason": standing.reason, "story": told, "audit": audit})
+        return
     _console.print(f"Cycle {cycle} of {workload}: {standing.status}", markup=False, style="bold")
-    for moment, text in story(state, present):
-        _console.print(f"{moment:%Y-%m-%d %H:%M}  {text}", markup=False, highlight=False)
+    for moment, text in lines:
+        _console.print(f"{moment:%Y-%m-%d %H:%M}  {text}", markup=False)
     if present.status == "awaiting_judgments":
         tell_second_looks(platform, workload)
-    _console.print(f"now {standing.status}: {standing.reason}", markup=False, highlight=False)
+    _console.print(f"now {standing.status}: {standing.reason}", markup=False)
     _say_simulated(platform)
     try:
         rows, newest = state.verify_audit()
@@ -66,6 +100,10 @@ def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
         _console.print(f"audit: {error}", markup=False, style="bold red")
         raise typer.Exit(1) from error
     _console.print(f"audit: {rows} rows, unbroken, newest hash {newest[:12]}", markup=False)
+
+
+def _print_json(facts: dict[str, Any]) -> None:
+    typer.echo(json.dumps(facts, ensure_ascii=False))
 
 
 def _say_simulated(platform: Platform) -> None:

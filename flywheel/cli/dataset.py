@@ -28,7 +28,7 @@ def show(
     """Show a snapshot, every file checked against its manifest; without a hash, list them."""
     from flywheel.snapshots import SPLITS, read_rows, verify_snapshot  # noqa: PLC0415 - when needed
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     platform.workload(workload_id)
     folders = _folders(platform, workload_id)
     if not snapshot:
@@ -73,7 +73,7 @@ def where(
 
     if (inference is None) == (subject is None):
         raise typer.BadParameter("give either --inference or --subject")
-    lake = open_platform().lake
+    lake = open_platform(existing=True).lake
     if inference is not None:
         found = snapshots_with_inference(lake, workload_id, inference)
     else:

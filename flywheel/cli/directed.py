@@ -25,7 +25,7 @@ def direct(
     from flywheel.turn.second_look import direct_review  # noqa: PLC0415 - commands load their own
     from flywheel.wiring import open_platform  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     drawn = direct_review(platform, workload_id, cycle)
     _console.print(
         f"Batch {drawn.batch_id}: {drawn.items} of {drawn.frame} answers, drawn at random "

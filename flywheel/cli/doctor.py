@@ -1,9 +1,11 @@
 """`flywheel doctor`: what is amiss with the machine, the settings, the services and the stores."""
 
+import json
 import platform as machine
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 
 import typer
@@ -36,21 +38,29 @@ _FREE_BYTES = 5 * 2**30
 
 
 @app.command()
-def doctor() -> None:
+def doctor(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Check the machine, the settings and every store, and say what to do."""
     platform = open_platform()
+    findings = list(_findings(platform))
+    if json_output:
+        rows = [asdict(one) | {"detail": masked(one.detail, platform.settings)} for one in findings]
+        typer.echo(json.dumps({"good": all(one.good for one in findings), "findings": rows}))
+    else:
+        _show(platform, findings)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(platform: Platform, findings: Sequence[Finding]) -> None:
     table = Table(title=f"flywheel doctor  ·  {platform.home}")
     for column in ("check", "", "detail"):
         table.add_column(column)
-    findings = list(_findings(platform))
     for finding in findings:
         mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
         mark = "[yellow]note[/yellow]" if finding.warning else mark
         detail = masked(finding.detail, platform.settings)
         table.add_row(Text(finding.what), mark, Text(detail))
     _console.print(table)
-    if not all(finding.good for finding in findings):
-        raise typer.Exit(1)
 
 
 def _findings(platform: Platform) -> Iterator[Finding]:

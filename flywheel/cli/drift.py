@@ -25,7 +25,7 @@ def drift(
     html: Path | None = typer.Option(None, help="write Evidently's report on a sample here"),
 ) -> None:
     """Profile new days, compare the last windows with the reference and name the cause."""
-    platform = open_platform()
+    platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
     promoted = [r.promoted_at for r in platform.state.releases(workload_id) if r.promoted_at]
     reports = observe_drift(

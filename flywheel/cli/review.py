@@ -58,7 +58,7 @@ def push(
     Without options it draws every window that is due, and is safe to repeat. A window that is named
     and has a batch already is not drawn again: exit code 3.
     """
-    platform = open_platform()
+    platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
     if since is None and until is None and budget is None:
         due = sample_reviews(platform, workload)
@@ -107,7 +107,7 @@ def pull(
     partial: bool = typer.Option(False, help="the file is no full export: infer no deletions"),
 ) -> None:
     """Take in what people answered and merge it into corrections."""
-    platform = open_platform()
+    platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
     if file is not None:
         taken = _local(platform).take_export(workload, file, full=not partial)
@@ -141,7 +141,7 @@ def status(
     from flywheel.review.field_agreement import field_agreement  # noqa: PLC0415 - (as above)
     from flywheel.review.sent_items import spending  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
     overall, batches = review_agreement(platform.lake, workload)
     start, end, period = _period(platform, workload)
@@ -175,7 +175,7 @@ def annotators(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Show how each person judges: agreement, accuracy where others decided, gold, pace, drift."""
-    platform = open_platform()
+    platform = open_platform(existing=True)
     people = annotator_figures(platform, platform.workload(workload_id))
     if json_output:
         typer.echo(json.dumps([asdict(person) for person in people]))
@@ -210,7 +210,7 @@ def answer(
     """
     from flywheel.review.terminal import answer_items  # noqa: PLC0415 - loaded when needed
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
     report = answer_items(_console, _ask, _local(platform), workload, annotator)
     _console.print(
@@ -233,7 +233,7 @@ def provision(
     """Make or update each workload's project in Label Studio; what is right is left alone."""
     from flywheel.review.label_studio.provisioning import provision as make  # noqa: PLC0415
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     chosen = workload_ids or list(platform.workloads)
     changed_by_hand = []
     for workload in [platform.workload(name) for name in chosen]:

@@ -26,7 +26,7 @@ _REASON = 120
 @app.command()
 def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Show where every workload stands."""
-    platform = open_platform()
+    platform = open_platform(existing=True)
     folder = platform.workload_folder
     problems = {one.workload_id: str(one.error) for one in folder.problems.values()}
     events = _events_by_workload(platform)

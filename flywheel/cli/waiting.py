@@ -25,7 +25,7 @@ def waiting(
     """
     from flywheel.turn.waiting import waiting_for_people  # noqa: PLC0415 - loaded when needed
 
-    items = waiting_for_people(open_platform())
+    items = waiting_for_people(open_platform(existing=True))
     if json_output:
         typer.echo(json.dumps([asdict(item) for item in items], default=str))
         return

@@ -1,5 +1,6 @@
 """The command line as a whole: its list, its help, its errors and what it costs to start."""
 
+import json
 import resource
 import subprocess
 import sys
@@ -12,7 +13,15 @@ from flywheel import cli
 from flywheel.cli import build_app
 from flywheel.cli.catalog import COMMANDS, load_command
 from flywheel.cli.console import Console
+from flywheel.errors import NotFoundError
 
+PARTS = """\
+id: parts
+owner: quality
+task: {type: classification}
+taxonomy: {labels: [{id: a, name: A}, {id: b, name: B}]}
+prompt: "{input}"
+"""
 TICKET = "0190b6d2-" * 12
 
 
@@ -98,3 +107,39 @@ def test_a_pipe_gets_ids_in_one_piece(capsys):
     table.add_row(TICKET, TICKET, f"flywheel approve {TICKET}")
     Console().print(table)
     assert f"flywheel approve {TICKET}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["waiting"], ["cycles", "parts"], ["review", "status", "parts"]]
+)
+def test_the_wrong_folder_is_no_empty_deployment(words, tmp_path, monkeypatch):
+    """A command that looks makes nothing, and says where it has looked."""
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("FLYWHEEL_WORKLOADS", raising=False)
+    refused = CliRunner().invoke(build_app(), words)
+    assert refused.exit_code != 0
+    assert isinstance(refused.exception, NotFoundError)
+    assert str(tmp_path / "nowhere") in refused.exception.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cycles_of_an_unknown_workload_are_refused_with_the_choices(tmp_path, monkeypatch):
+    """An empty table would say that it exists."""
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
+    monkeypatch.delenv("FLYWHEEL_WORKLOADS", raising=False)
+    (tmp_path / "workloads").mkdir()
+    (tmp_path / "workloads" / "parts.yaml").write_text(PARTS)
+    refused = CliRunner().invoke(build_app(), ["cycles", "prats"])
+    assert isinstance(refused.exception, NotFoundError)
+    assert "parts" in (refused.exception.next_step or "")
+    shown = CliRunner().invoke(build_app(), ["cycles", "parts", "--json"])
+    assert json.loads(shown.stdout) == {"workload": "parts", "champion": "base", "cycles": []}
+
+
+def test_doctor_answers_machines(tmp_path, monkeypatch):
+    """The same findings as the table's, whole."""
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
+    done = CliRunner().invoke(build_app(), ["doctor", "--json"])
+    facts = json.loads(done.stdout)
+    assert facts["good"] == (done.exit_code == 0)
+    assert {"what", "good", "detail", "warning"} == set(facts["findings"][0])

@@ -60,8 +60,8 @@ def world(tmp_path, tmp_path_factory, monkeypatch):
     put_answers(made.lake, made.workload, answers, landed_at=made.clock.now())
     made.platform = _platform(made, tmp_path)
     for module in (review_cli, cycles_cli, release_cli):
-        monkeypatch.setattr(module, "open_platform", lambda: made.platform)
-    monkeypatch.setattr("flywheel.wiring.open_platform", lambda: made.platform)
+        monkeypatch.setattr(module, "open_platform", lambda **_: made.platform)
+    monkeypatch.setattr("flywheel.wiring.open_platform", lambda **_: made.platform)
     monkeypatch.setattr(use_case, "judge_candidate", lambda *_: _gate(made))
     yield made
     made.close()
