@@ -1,6 +1,6 @@
 """`erasure_checks`: whether what an erasure's receipts say is still so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ def _erasure(platform: "Platform", subject_id: str, workload_id: str | None) -> 
     return f"{len(receipts)} receipts, nothing came back{later}"
 
 
-def _unfinished(receipts: dict[str, tuple[object, Receipt]]) -> list[str]:
+def _unfinished(receipts: Mapping[str, tuple[object, Receipt]]) -> list[str]:
     if not receipts:
         return []
     missing = sorted(set(STORES) - set(receipts))
