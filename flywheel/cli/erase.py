@@ -3,11 +3,9 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.wiring import Platform, open_platform
@@ -112,15 +110,11 @@ def _people(platform: Platform) -> dict[str, dict[str, object]]:
     return {row["subject_id"]: row for row in rows}
 
 
-def _print_receipts(receipts: Iterable[dict[str, object]]) -> None:
-    table = Table("store", "count", "what", "what remains, and why")
+def _print_receipts(receipts: Iterable[dict[str, Any]]) -> None:
     for one in receipts:
-        remains = one["remains"]
-        assert isinstance(remains, list | tuple)
-        text = "\n".join(str(sentence) for sentence in remains) or "nothing"
-        cells = (str(one["store"]), str(one["count"]), str(one["what"]), text)
-        table.add_row(*(Text(cell) for cell in cells))
-    _console.print(table)
+        _say(f"{one['store']}: {one['count']:,} {one['what']}")
+        for sentence in one["remains"]:
+            _say(f"  remains: {sentence}")
 
 
 def _say(text: str) -> None:

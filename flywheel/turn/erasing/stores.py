@@ -71,13 +71,10 @@ def erase_from_log(platform: "Platform", person: Person, *, change: bool) -> Rec
 
     if not (platform.home / "log.db").exists():
         return Receipt("log", "records", 0)
-    count = 0
-    for topic in _topics(platform):
-        if change:
-            count += platform.log.erase(topic, is_theirs) or 0
-        else:
-            count += len(person.positions)
-            break
+    if change:
+        count = sum(platform.log.erase(topic, is_theirs) or 0 for topic in _topics(platform))
+    else:  # what waits in the log is not counted
+        count = len(person.positions | dead_letters_of(platform, person))
     return Receipt("log", "records emptied", count)
 
 
