@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from flywheel.cli.deployment import open_deployment
 from flywheel.errors import ConfigurationError, IntegrityError
-from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
@@ -27,7 +27,7 @@ def head(
     Note it where nobody who can write the database can write: `flywheel audit check` then shows
     whether the audit was written again since.
     """
-    rows, newest = open_platform().state.verify_audit()
+    rows, newest = open_deployment().state.verify_audit()
     typer.echo(json.dumps({"seq": rows, "hash": newest}) if json_output else f"{rows}:{newest}")
 
 
@@ -41,7 +41,7 @@ def check(
         raise ConfigurationError(
             f"{noted!r} is no NUMBER:HASH.", next_step="give what `flywheel audit head` printed"
         )
-    state = open_platform().state
+    state = open_deployment().state
     rows, newest = state.verify_audit()
     if not any((row.seq, row.hash) == (int(number), row_hash) for row in state.audit_rows()):
         raise IntegrityError(

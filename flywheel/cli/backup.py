@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from flywheel.cli.console import Console
+from flywheel.cli.deployment import open_deployment
 from flywheel.settings import load_settings, restrict_files
-from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
@@ -25,7 +25,7 @@ def backup(
     """
     from flywheel.turn.backup import back_up  # noqa: PLC0415 - commands load what they use
 
-    done = back_up(open_platform(), target)
+    done = back_up(open_deployment(), target)
     _say(f"{done.folder}: {done.files:,} files, {done.size / 2**20:,.1f} MiB")
     _say_missing(done.not_included)
     _say("Try it: flywheel restore FOLDER --home NEW, then FLYWHEEL_HOME=NEW flywheel verify")

@@ -7,11 +7,12 @@ import typer
 from rich.table import Table
 
 from flywheel.cli.console import Console
+from flywheel.cli.deployment import open_deployment
 from flywheel.cli.directed import tell_second_looks
 from flywheel.errors import FlywheelError
 from flywheel.release.standing import cycle_standings
 from flywheel.state import Attempt, Cycle, Decision, State
-from flywheel.wiring import Platform, open_platform
+from flywheel.wiring import Platform
 
 __all__ = ["app", "story"]
 
@@ -26,14 +27,17 @@ Line = tuple[datetime, str]
 @app.command()
 def cycles(workload: WorkloadArgument) -> None:
     """List the cycles of a workload, and who answers now."""
-    platform = open_platform()
+    platform = open_deployment()
     state = platform.state
     table = Table("cycle", "opened", "trigger", "status", "attempt", "version", "reason")
     versions = {
         (item.cycle, item.attempt): item.version or "-" for item in state.releases(workload)
     }
     standings = cycle_standings(state, workload)
-    for cycle in state.cycles(workload):
+    present = state.cycles(workload)
+    if not present:
+        platform.workload(workload)  # a mistyped id is an error with the choices
+    for cycle in present:
         standing = standings[cycle.name]
         version = versions.get((cycle.name, cycle.attempt), "-")
         opened = f"{cycle.opened_at:%Y-%m-%d}"
@@ -49,7 +53,7 @@ def cycles(workload: WorkloadArgument) -> None:
 @app.command()
 def explain(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     """Tell everything that the ledger knows of one cycle, in order."""
-    platform = open_platform()
+    platform = open_deployment()
     state = platform.state
     present = state.get_cycle(workload, cycle)
     standing = cycle_standings(state, workload)[cycle]

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.deployment import open_deployment
 from flywheel.errors import NotFoundError
-from flywheel.wiring import Platform, open_platform
+from flywheel.wiring import Platform
 
 __all__ = ["app"]
 
@@ -28,7 +29,7 @@ def show(
     """Show a snapshot, every file checked against its manifest; without a hash, list them."""
     from flywheel.snapshots import SPLITS, read_rows, verify_snapshot  # noqa: PLC0415 - when needed
 
-    platform = open_platform()
+    platform = open_deployment()
     platform.workload(workload_id)
     folders = _folders(platform, workload_id)
     if not snapshot:
@@ -73,7 +74,7 @@ def where(
 
     if (inference is None) == (subject is None):
         raise typer.BadParameter("give either --inference or --subject")
-    lake = open_platform().lake
+    lake = open_deployment().lake
     if inference is not None:
         found = snapshots_with_inference(lake, workload_id, inference)
     else:

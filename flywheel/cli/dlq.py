@@ -9,9 +9,9 @@ import typer
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.deployment import open_deployment
 from flywheel.errors import ConfigurationError
 from flywheel.spelling import show_invisible
-from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
     from flywheel.ingest.dead_letter_list import DeadLetterFilter
@@ -47,7 +47,9 @@ def groups(
         group_dead_letters,
     )
 
-    found = group_dead_letters(open_platform().lake, _filter(reason, topic, since, until, contains))
+    found = group_dead_letters(
+        open_deployment().lake, _filter(reason, topic, since, until, contains)
+    )
     if json_output:
         for group in found:
             typer.echo(json.dumps(vars(group), default=str))
@@ -79,7 +81,7 @@ def list_command(  # noqa: PLR0913, PLR0917 - the same filters for each command
     )
     from flywheel.ingest.deadletters import DeadLetterId  # noqa: PLC0415 - (as above)
 
-    lake = open_platform().lake
+    lake = open_deployment().lake
     chosen = _filter(reason, topic, since, until, contains)
     rows = list_dead_letters(lake, chosen, limit=limit, page=page)
     ids = [str(DeadLetterId(row["topic_id"], row["partition"], row["offset"])) for row in rows]
@@ -110,7 +112,7 @@ def show(
         show_dead_letter,
     )
 
-    row = show_dead_letter(open_platform().lake, DeadLetterId.parse(letter))
+    row = show_dead_letter(open_deployment().lake, DeadLetterId.parse(letter))
     value = content_of(row.pop("raw") or b"")
     if raw:
         typer.get_binary_stream("stdout").write(value)
@@ -135,7 +137,7 @@ def export(
     from flywheel.ingest.dead_letter_list import export_dead_letters  # noqa: PLC0415 - (as above)
 
     chosen = _filter(reason, topic, since, until, contains)
-    count = export_dead_letters(open_platform().lake, chosen, file)
+    count = export_dead_letters(open_deployment().lake, chosen, file)
     _print(f"{count:,} dead letters are in {file}, for you alone to read.")
     _print(f"Repair `record` in it, then: flywheel dlq replay --file {file}")
 
@@ -157,7 +159,7 @@ def replay_command(
         raise ConfigurationError(
             "A letter's id and --file were both given.", next_step="give one of them"
         )
-    platform = open_platform()
+    platform = open_deployment()
     report = ReplayReport()
     unknown = 0
     if file is not None:
@@ -188,7 +190,7 @@ def gap(
     """Declare that records the log no longer holds are lost, so that ingest goes on after them."""
     from flywheel.ingest.gaps import declare_gap  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_deployment()
     lost = declare_gap(
         platform.log,
         platform.lake,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flywheel.cli.console import Console
-from flywheel.wiring import open_platform
+from flywheel.cli.deployment import open_deployment
 
 __all__ = ["app"]
 
@@ -39,7 +39,7 @@ def gate(
     from flywheel.evaluate.report import parse_report  # noqa: PLC0415 - (as above)
     from flywheel.release.evidence import read_gate_text  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_deployment()
     if second_look:
         from flywheel.turn.second_look import take_second_look  # noqa: PLC0415 - (as above)
 
@@ -62,7 +62,7 @@ def approve(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason
     """Let a candidate through; the one who asked for the cycle cannot."""
     from flywheel.release.approval import approve as run  # noqa: PLC0415 - (as above)
 
-    given = run(open_platform().state, workload, cycle, actor=name, reason=reason)
+    given = run(open_deployment().state, workload, cycle, actor=name, reason=reason)
     _console.print(
         f"{given.actor} approved {given.release} in place of {given.champion}, until "
         f"{given.expires_at:%Y-%m-%d %H:%M} UTC.\n"
@@ -76,7 +76,7 @@ def reject(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason:
     """Close a cycle without promotion."""
     from flywheel.release.approval import reject as run  # noqa: PLC0415 - (as above)
 
-    given = run(open_platform().state, workload, cycle, actor=name, reason=reason)
+    given = run(open_deployment().state, workload, cycle, actor=name, reason=reason)
     _console.print(f"{given.actor} rejected {given.release}.", markup=False)
 
 
@@ -86,7 +86,7 @@ def promote(workload: WorkloadArgument, cycle: CycleArgument) -> None:
     from flywheel.turn.release import promote_cycle  # noqa: PLC0415 - (as above)
 
     done = promote_cycle(
-        open_platform(),
+        open_deployment(),
         workload,
         cycle,
         on_step=lambda step: _console.print(f"  {step.replace('_', ' ')}"),
@@ -110,7 +110,7 @@ def rollback(
     """Put the champion before back in its place."""
     from flywheel.turn.release import roll_back  # noqa: PLC0415 - (as above)
 
-    done = roll_back(open_platform(), workload, actor=name, reason=reason, expected=expected)
+    done = roll_back(open_deployment(), workload, actor=name, reason=reason, expected=expected)
     _console.print(f"{done.withdrawn} is withdrawn; {done.champion} answers again.", markup=False)
     if not done.aliased:
         _console.print(
@@ -125,7 +125,7 @@ def aliases(workload: WorkloadArgument) -> None:
     """Make MLflow's aliases say what the route table says, where somebody moved them."""
     from flywheel.turn.release import repair_aliases  # noqa: PLC0415 - (as above)
 
-    present = repair_aliases(open_platform(), workload)
+    present = repair_aliases(open_deployment(), workload)
     told = ", ".join(f"{alias} is version {version}" for alias, version in present.items())
     _console.print(told or "no alias: the base itself answers", markup=False)
 
@@ -135,7 +135,7 @@ def serving(workload: WorkloadArgument) -> None:
     """Load what the route table names into the model server, and unload what nothing needs."""
     from flywheel.turn.release import reconcile_server  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_deployment()
     loaded, unloaded = reconcile_server(platform, workload)
     for verb, names in (("loaded", loaded), ("unloaded", unloaded)):
         _console.print(f"{verb}: {', '.join(names) or 'nothing'}", markup=False)

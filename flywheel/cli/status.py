@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.deployment import open_deployment
 from flywheel.cli.set_aside import show_set_aside
 from flywheel.ports.review_queue import SetAside
 from flywheel.turn.landing import unread
 from flywheel.turn.observe import set_aside_reviews
-from flywheel.wiring import Platform, open_platform
+from flywheel.wiring import Platform
 from flywheel.workload import Workload
 
 __all__ = ["app"]
@@ -26,7 +27,7 @@ _REASON = 120
 @app.command()
 def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Show where every workload stands."""
-    platform = open_platform()
+    platform = open_deployment()
     folder = platform.workload_folder
     problems = {one.workload_id: str(one.error) for one in folder.problems.values()}
     events = _events_by_workload(platform)
@@ -83,8 +84,12 @@ def _workload_status(platform: Platform, workload: Workload, events: int) -> dic
         "open cycle": ", ".join(cycles) or "none",
         "last decision": _shortened(decisions[-1].reason) if decisions else "none yet",
         "events": events,
-        "reviews": f"{queue.judgments_given} of {queue.judgments_wanted} judgments",
+        "reviews": _reviews(queue.judgments_given, queue.judgments_wanted),
     }
+
+
+def _reviews(given: int, wanted: int) -> str:
+    return f"{given} of {wanted} judgments" if wanted else "nothing asked yet"
 
 
 def _shortened(reason: str) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
-from flywheel.wiring import open_platform
+from flywheel.cli.deployment import open_deployment
 
 if TYPE_CHECKING:
     from flywheel.ingest.ledger import Ledger
@@ -33,7 +33,7 @@ def verify(
     """
     from flywheel.turn.verification import verify_deployment  # noqa: PLC0415 - loads what it uses
 
-    done = verify_deployment(open_platform())
+    done = verify_deployment(open_deployment())
     if json_output:
         ledger = asdict(done.ledger) if done.ledger else {}
         ledger["balances"] = done.findings["ledger"].startswith("balances")

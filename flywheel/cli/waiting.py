@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from flywheel.cli.console import Console
-from flywheel.wiring import open_platform
+from flywheel.cli.deployment import open_deployment
 
 __all__ = ["app"]
 
@@ -25,7 +25,7 @@ def waiting(
     """
     from flywheel.turn.waiting import waiting_for_people  # noqa: PLC0415 - loaded when needed
 
-    items = waiting_for_people(open_platform())
+    items = waiting_for_people(open_deployment())
     if json_output:
         typer.echo(json.dumps([asdict(item) for item in items], default=str))
         return
