@@ -1,5 +1,6 @@
 """`flywheel init` and `flywheel taxonomy`: write and change workload files."""
 
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -72,12 +73,10 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
 
         workload = load_workload(path)
         _console.print(Text(golden_note(workload.golden_size, counts, workload.minimum_examples)))
-        _console.print(
-            Text(
-                f"next: flywheel import {from_csv} --workload {workload_id} --text {text_column} "
-                f"--label {label_column}{' --skip-bad' if skip_bad else ''}"
-            )
-        )
+        words = ["flywheel", "import", str(from_csv), "--workload", workload_id]
+        words += ["--text", text_column, "--label", label_column]
+        words += ["--skip-bad"] if skip_bad else []
+        _console.print(Text(f"next: {shlex.join(words)}"))
 
 
 def _labels_of(

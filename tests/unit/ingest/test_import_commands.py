@@ -68,7 +68,7 @@ def test_all_bad_rows_are_named_at_once_and_may_be_skipped(home, tmp_path):
     with pytest.raises(DataError) as caught:
         _run(importing, *arguments)
     assert caught.value.message.splitlines() == [
-        "5 rows of seed.csv cannot be used; nothing was imported:",
+        "5 rows of seed.csv cannot be used, and nothing was taken:",
         "  line 3: no text",
         "  line 4: 'rust' is not a label of reports",
         "  lines 5, 6: one text with different answers: 'leak' (line 5) and 'crack' (line 6)",
