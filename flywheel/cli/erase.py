@@ -43,7 +43,7 @@ def erase(
     from flywheel.turn.erasing.run import erase as remove  # noqa: PLC0415 - loads what it uses
     from flywheel.turn.erasing.run import plan_erasure  # noqa: PLC0415 - (as above)
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     if dry_run:
         report = plan_erasure(platform, subject, workload)
     else:
@@ -65,7 +65,7 @@ def erasures(
     """List erasures with their receipts, and the releases that wait for their owners' decision."""
     from flywheel.turn.erasing.receipts import read_receipts, trained_releases  # noqa: PLC0415
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     people = _people(platform)
     receipts = {
         subject: [asdict(one) for _, one in read_receipts(platform.state, subject).values()]
@@ -101,7 +101,7 @@ def accept_erasure(
     """Accept in writing that a release serves on though it learned from an erased person."""
     from flywheel.turn.erasing.receipts import accept_release  # noqa: PLC0415 - (as above)
 
-    done = accept_release(open_platform().state, workload, release, actor=actor, reason=reason)
+    done = accept_release(open_platform(existing=True).state, workload, release, actor=actor, reason=reason)
     _say(f"{release} of {workload}: accepted by {done.accepted_by}")
 
 
