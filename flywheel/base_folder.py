@@ -49,25 +49,33 @@ class BaseModel:
 
 
 def load_base(folder: Path, *, verify: bool = False) -> BaseModel:
-    """Read the record of a base model's folder, checking every file's hash if asked."""
+    """Read the record of a base model's folder, checking every file's hash if asked.
+
+    Raises:
+        NotFoundError: the folder holds no base model.
+        IntegrityError: its record is damaged, or a file is not as it was built.
+    """
+    again = "remove the folder and build it again with `flywheel base build`"
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        base = BaseModel(
+            name=record["name"],
+            folder=folder,
+            digest=record["digest"],
+            surfaces=record["surfaces"],
+            reserved=tuple(record["reserved"]),
+        )
     except FileNotFoundError:
         raise NotFoundError(
             f"{folder} holds no base model.", next_step="build one with `flywheel base build`"
         ) from None
-    if verify and files_digest(folder) != record["digest"]:
+    except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"The base model in {folder} is not as it was built.",
-            next_step="remove the folder and build it again with `flywheel base build`",
-        )
-    return BaseModel(
-        name=record["name"],
-        folder=folder,
-        digest=record["digest"],
-        surfaces=record["surfaces"],
-        reserved=tuple(record["reserved"]),
-    )
+            f"The record of the base model in {folder} is damaged: {error}", next_step=again
+        ) from error
+    if verify and files_digest(folder) != base.digest:
+        raise IntegrityError(f"The base model in {folder} is not as it was built.", next_step=again)
+    return base
 
 
 def own_precision(folder: Path) -> Precision:

@@ -6,6 +6,7 @@ A row that cannot be used is a problem with the line it begins on, and the rows 
 
 import csv
 import io
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,15 @@ from flywheel.errors import DataError, NotFoundError
 from flywheel.packed_file import open_unpacked, suffix_of
 from flywheel.spelling import show_invisible, trim
 
-__all__ = ["SEPARATORS", "Table", "TableProblem", "TableRow", "read_delimited", "read_table"]
+__all__ = [
+    "SEPARATORS",
+    "Table",
+    "TableProblem",
+    "TableRow",
+    "read_delimited",
+    "read_table",
+    "read_text",
+]
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _FIELD_BYTES = 16 * 2**20
@@ -65,9 +74,9 @@ def read_table(path: Path, required: Sequence[str], *, separator: str | None = N
 
     Raises:
         NotFoundError: there is no such file.
-        DataError: a column is missing or there twice, or the file is not UTF-8.
+        DataError: a column is missing or there twice, or the file is not UTF-8 or cannot be read.
     """
-    text = _text_of(path)
+    text = read_text(path)
     header_line, header, chosen = _header(path, text, required, separator)
     rows: list[TableRow] = []
     problems: list[TableProblem] = []
@@ -110,12 +119,22 @@ def read_delimited(path: Path, required: Sequence[str]) -> Iterator[tuple[int, d
         yield row.line, row.cells
 
 
-def _text_of(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, plain, gzip or zstandard, without byte-order mark.
+
+    Raises:
+        NotFoundError: there is no such file.
+        DataError: it is not UTF-8, or cannot be read: a folder, no permission, a broken packing.
+    """
     try:
         with open_unpacked(path) as file:
             return file.read().decode("utf-8-sig")
     except FileNotFoundError:
         raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
+    except (EOFError, zlib.error, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read: {error}", next_step="give a whole file that you may read"
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise DataError(

@@ -66,9 +66,12 @@ class TaxonomyRecords:
             return Taxonomy.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
-        except ValidationError as error:
+        except (ValidationError, OSError) as error:
+            problem = (
+                error.strerror if isinstance(error, OSError) else f"{error.error_count()} errors"
+            )
             raise IntegrityError(
-                f"The record {path} of a taxonomy is damaged: {error.error_count()} errors.",
+                f"The record {path} of a taxonomy is damaged: {problem}.",
                 next_step="restore it from a backup; or delete it, which takes the taxonomy of the "
                 "workload file as the one in force",
             ) from error

@@ -1,13 +1,14 @@
 """When a workload's traffic began, as a moment that no single wrong clock can move.
 
-The first review window and the trigger's calendar rule start from `traffic_start`.
+The first review window and the trigger's calendar rule start from `traffic_start`; `newest_answer`
+tells traffic that goes on from a log of long ago.
 """
 
 from datetime import datetime
 
 from flywheel.lake.store import Lake
 
-__all__ = ["traffic_start"]
+__all__ = ["newest_answer", "traffic_start"]
 
 # An answer cannot have been given after it landed, so that a clock that is ahead is bounded by the
 # landing. One that is behind (a device at 2000-01-01) has no such bound: the few earliest are passed
@@ -20,6 +21,15 @@ _EARLIEST = """
 SELECT least("timestamp", landed_at) AS moment FROM inferences
 WHERE workload_id = $workload ORDER BY moment LIMIT 1 OFFSET $ignored
 """
+_NEWEST = """
+SELECT max(least("timestamp", landed_at)) AS moment FROM inferences WHERE workload_id = $workload
+"""
+
+
+def newest_answer(lake: Lake, workload_id: str) -> datetime | None:
+    """Return the latest event time of a workload; None before its first answer."""
+    newest: datetime | None = lake.rows(_NEWEST, {"workload": workload_id})[0]["moment"]
+    return newest
 
 
 def traffic_start(lake: Lake, workload_id: str) -> datetime | None:

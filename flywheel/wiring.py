@@ -306,7 +306,7 @@ def _has_deployment(settings: Settings) -> bool:
     # A state on a server of its own may have been filled from another machine.
     return (
         settings.state_url is not None
-        or settings.home.is_dir()
+        or (settings.home.is_dir() and any(settings.home.iterdir()))
         or any(settings.workload_folder.glob("*.yaml"))
     )
 

@@ -63,6 +63,7 @@ __all__ = [
 
 # Files whose content was checked before, in this process.
 _REMEMBERED_FILES = 1024
+_MOST_LEVELS = 100
 
 WorkloadId = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=48)
@@ -168,7 +169,9 @@ def load_workload(path: Path) -> Workload:
 @lru_cache(maxsize=_REMEMBERED_FILES)
 def _workload_of(path: Path, content: bytes) -> Workload:
     try:
-        raw = yaml.load(content.decode("utf-8"), Loader=yaml.CSafeLoader)
+        text = content.decode("utf-8")
+        _refuse_deep(text)
+        raw = yaml.load(text, Loader=yaml.CSafeLoader)
     # ValueError: no UTF-8, or a date that YAML reads and the calendar does not know.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(
@@ -182,6 +185,17 @@ def _workload_of(path: Path, content: bytes) -> Workload:
     workload = parse_workload(raw, source=str(path))
     _check_schema(workload, str(path))
     return workload
+
+
+def _refuse_deep(text: str) -> None:
+    # The fast loader calls itself for each level, in C: deep enough, it ends the process.
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_LEVELS:
+            msg = f"it is nested deeper than {_MOST_LEVELS} levels"
+            raise ValueError(msg)
 
 
 def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.base_folder import RECORD, BaseModel, files_digest, load_base
-from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
 from flywheel.workload import Workload
 
 __all__ = ["HomeBases"]
@@ -62,6 +62,7 @@ class HomeBases:
         Raises:
             NotFoundError: None was built, or its folder is gone.
             ConfigurationError: The workload file names another base than the one that was built.
+            IntegrityError: The record of the base is damaged.
         """
         build = f"run `flywheel base build {workload.base_model} --workload {workload.id}`"
         record = self._record(workload)
@@ -87,22 +88,35 @@ class HomeBases:
         return base
 
     def _record(self, workload: Workload) -> dict[str, Any] | None:
+        path = self._folder / f"{workload.id}.json"
         try:
-            text = (self._folder / f"{workload.id}.json").read_text(encoding="utf-8")
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(record["digest"], str) and isinstance(record["folder"], str):
+                return record
+            problem = "its digest or its folder is no text"
         except FileNotFoundError:
             return None
-        return dict(json.loads(text))
+        except (ValueError, KeyError, TypeError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        raise IntegrityError(
+            f"The record {path} of a base model is damaged ({problem}).",
+            next_step="restore it from a backup; or delete it, and run "
+            f"`flywheel base build {workload.base_model} --workload {workload.id}`",
+        )
 
     def _matches(self, record: dict[str, Any]) -> Iterator[BaseModel]:
         # A path in a record of an earlier version is absolute; its home or cache may have moved.
         places = (
-            (self._folder / record["folder"],),
+            (Path(os.path.normpath(self._folder / record["folder"])),),
             (self._folder / "models").glob("*"),
             self._cache.glob("*"),
         )
         for folder in (folder for place in places for folder in place):
             if (folder / RECORD).is_file():
-                base = load_base(folder)
+                try:
+                    base = load_base(folder)
+                except IntegrityError:
+                    continue  # another base that is damaged does not hide this one
                 if base.digest == record["digest"]:
                     yield base
 

@@ -1,6 +1,8 @@
 """`flywheel base`: build the base model that a workload's adapters stand on."""
 
 import csv
+import logging
+import os
 from pathlib import Path
 
 import typer
@@ -54,6 +56,7 @@ def build(
         inputs = _read_texts(texts, text_column)
     elif name == "tiny":
         inputs = _lake_texts(platform, chosen)
+    _quiet_libraries()
     with _console.status(f"building {name}"):
         model = platform.build_base(
             chosen,
@@ -63,6 +66,12 @@ def build(
     _console.print(
         f"[bold]{model.name}[/bold] {model.digest[:16]} in {model.folder}", soft_wrap=True
     )
+
+
+def _quiet_libraries() -> None:
+    # Bars of files being written, and notices of kernels that a CPU has no use for.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _check_name(platform: Platform, workload: Workload, name: str) -> None:

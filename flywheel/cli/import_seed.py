@@ -153,7 +153,7 @@ def _refusal(file: Path, check: SeedCheck) -> DataError:
     told = explain_problems(check.problems)
     more = [f"and {len(told) - _SHOWN:,} more kinds"] if len(told) > _SHOWN else []
     return DataError(
-        f"{len(check.problems):,} rows of {file.name} cannot be used; nothing was imported:\n  "
+        f"{len(check.problems):,} rows of {file.name} cannot be used, and nothing was taken:\n  "
         + "\n  ".join([*told[:_SHOWN], *more]),
         next_step="correct the file or the taxonomy, or leave these rows out with --skip-bad",
     )

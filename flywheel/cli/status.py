@@ -83,8 +83,12 @@ def _workload_status(platform: Platform, workload: Workload, events: int) -> dic
         "open cycle": ", ".join(cycles) or "none",
         "last decision": _shortened(decisions[-1].reason) if decisions else "none yet",
         "events": events,
-        "reviews": f"{queue.judgments_given} of {queue.judgments_wanted} judgments",
+        "reviews": _reviews(queue.judgments_given, queue.judgments_wanted),
     }
+
+
+def _reviews(given: int, wanted: int) -> str:
+    return f"{given} of {wanted} judgments" if wanted else "nothing asked yet"
 
 
 def _shortened(reason: str) -> str:

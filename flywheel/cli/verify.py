@@ -33,7 +33,7 @@ def verify(
     """
     from flywheel.turn.verification import verify_deployment  # noqa: PLC0415 - loads what it uses
 
-    done = verify_deployment(open_platform())
+    done = verify_deployment(open_platform(existing=True))
     if json_output:
         ledger = asdict(done.ledger) if done.ledger else {}
         ledger["balances"] = done.findings["ledger"].startswith("balances")

@@ -1,5 +1,6 @@
 """`flywheel init` and `flywheel taxonomy`: write and change workload files."""
 
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from flywheel.cli.console import Console
 from flywheel.cli.taxonomy import register
 from flywheel.delimited_file import read_table
 from flywheel.errors import ConfigurationError
-from flywheel.settings import load_settings
+from flywheel.settings import load_settings, restrict_files
 from flywheel.taxonomy_change import add_labels
 from flywheel.workload import load_workload, parse_workload
 from flywheel.workload_file import DISCORDANCE, labels_in_csv, workload_text
@@ -48,7 +49,9 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
     """Write a commented workload file that loads as it is."""
     from flywheel.drift.quality_promise import quality_promise  # noqa: PLC0415 - loaded when needed
 
-    folder = load_settings().workload_folder
+    settings = load_settings()
+    restrict_files(settings)  # it may be the first to make the home
+    folder = settings.workload_folder
     path = folder / f"{workload_id}.yaml"
     if path.exists():
         raise ConfigurationError(
@@ -72,12 +75,10 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
 
         workload = load_workload(path)
         _console.print(Text(golden_note(workload.golden_size, counts, workload.minimum_examples)))
-        _console.print(
-            Text(
-                f"next: flywheel import {from_csv} --workload {workload_id} --text {text_column} "
-                f"--label {label_column}{' --skip-bad' if skip_bad else ''}"
-            )
-        )
+        words = ["flywheel", "import", str(from_csv), "--workload", workload_id]
+        words += ["--text", text_column, "--label", label_column]
+        words += ["--skip-bad"] if skip_bad else []
+        _console.print(Text(f"next: {shlex.join(words)}"))
 
 
 def _labels_of(

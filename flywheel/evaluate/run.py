@@ -80,7 +80,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         on_progress: told what was measured, how many answers are done, of how many.
 
     Raises:
-        RefusedError: the cycle is over, the release is not this attempt's, or a second look has no
+        RefusedError: the cycle is over or was retried meanwhile, the release is not this attempt's, or a second look has no
             first one to follow.
         IntegrityError: the snapshot was changed, or the candidate was trained on another one.
         MeasurementError: something could not be measured; nothing is written.
@@ -111,6 +111,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         most_to_collect=workload.review.budget,
         measured_at=state.clock.now(),
     )
+    _require_present_attempt(state, subject)
+    _require_open(state, workload.id, cycle)
     keep = {"workload_id": workload.id, "cycle": cycle, "attempt": attempt}
     lake.replace("evaluations", _table(cases, report), where=keep)
     _record(state, report, folder, calibration)
@@ -207,6 +209,18 @@ def _calibrated(cases: Sequence[CaseResult]) -> Calibration:
     )
 
 
+def _require_present_attempt(state: State, subject: GateSubject) -> None:
+    # Measuring takes minutes, in which a person may have started another attempt: its cycle is not
+    # to be moved by what was found about this one.
+    present = state.get_cycle(subject.workload_id, subject.cycle).attempt
+    if present != subject.attempt:
+        raise RefusedError(
+            f"Attempt {present} of cycle {subject.cycle} was started meanwhile; what was measured "
+            f"about attempt {subject.attempt} is not kept.",
+            next_step=f"run the steps of attempt {present}",
+        )
+
+
 def _record(state: State, report: GateReport, folder: Path, calibration: Calibration) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = (folder / GATE_FILE).absolute()
@@ -220,6 +234,7 @@ def _record(state: State, report: GateReport, folder: Path, calibration: Calibra
     facts |= {"gate_digest": report.digest, "gate_outcome": report.outcome}
     facts |= {"gate_look": report.look} | _waiting(report)
     with state.transaction():
+        _require_present_attempt(state, subject)
         state.record_attempt(subject.workload_id, subject.cycle, subject.attempt, **facts)
         known = state.get_release(subject.candidate).facts
         state.change_release(subject.candidate, facts={**known, "calibration": calibration.facts()})

@@ -71,12 +71,19 @@ def list_dead_letters(
     limit: int = 100,
     page: int = 1,
 ) -> list[dict[str, Any]]:
-    """Return a page of the dead letters that are still dead, newest first, without their bytes."""
-    return lake.rows(
-        f"SELECT * EXCLUDE (raw), octet_length(raw) AS bytes FROM ({STILL_DEAD}) "  # noqa: S608
+    """Return a page of the dead letters that are still dead, newest first.
+
+    ``bytes`` is the size of what a person would repair; None where it was erased.
+    """
+    rows = lake.rows(
+        f"SELECT * FROM ({STILL_DEAD}) "  # noqa: S608 - constant
         f"{_WHERE} ORDER BY first_seen DESC, {_PLACE} LIMIT $limit OFFSET $offset",
         vars(chosen) | {"limit": limit, "offset": (page - 1) * limit},
     )
+    for row in rows:
+        raw = row.pop("raw")
+        row["bytes"] = None if raw is None else len(content_of(raw))
+    return rows
 
 
 def group_dead_letters(

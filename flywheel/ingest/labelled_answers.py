@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.answer_values import read_json
-from flywheel.delimited_file import TableProblem, read_table
-from flywheel.errors import DataError, NotFoundError
+from flywheel.delimited_file import TableProblem, read_table, read_text
 from flywheel.ingest.labelled_file import LabelledFile, LabelledRow
+from flywheel.packed_file import suffix_of
 from flywheel.workload import ClassificationTask, Workload
 
 __all__ = ["read_answers"]
@@ -31,7 +31,7 @@ def read_answers(
     """Read the labelled rows of a CSV, TSV or JSONL file, each problem with its line.
 
     Args:
-        path: UTF-8, with or without byte-order mark.
+        path: UTF-8, with or without byte-order mark, plain, ``.gz`` or ``.zst``.
         workload: decides whether an answer is a label or an object.
         text: column or key of the text.
         answer: column or key of the answer; an object may also be JSON inside a string.
@@ -40,10 +40,10 @@ def read_answers(
 
     Raises:
         NotFoundError: there is no such file.
-        DataError: a table lacks a column, or the file is not UTF-8.
+        DataError: a table lacks a column, or the file is not UTF-8 or cannot be read.
     """
     problems: list[TableProblem] = []
-    if path.suffix.lower() in {".jsonl", ".ndjson"}:
+    if suffix_of(path) in {".jsonl", ".ndjson"}:
         lines: list[Line] = list(_lines(path, problems))
     else:
         table = read_table(
@@ -80,14 +80,7 @@ def _answer(workload: Workload, content: dict[str, Any], text: str, answer: str)
 
 
 def _lines(path: Path, problems: list[TableProblem]) -> Iterator[Line]:
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path.name} is not UTF-8: {error}", next_step="convert it, e.g. with iconv"
-        ) from error
+    content = read_text(path)
     for number, line in enumerate(content.split("\n"), 1):  # no other character ends a line
         if not line.strip():
             continue

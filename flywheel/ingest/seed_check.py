@@ -127,6 +127,8 @@ def _text_problem(workload: Workload, text: str) -> str | None:
     limit = workload.limits.input_characters
     if not text:
         return "no text"
+    if "\0" in text:  # as in an inference event
+        return "the text holds the character U+0000"
     if len(text) > limit:
         return (
             f"the text has {len(text):,} characters, {limit:,} are allowed "

@@ -38,7 +38,7 @@ from flywheel.review.windows import (
     start_of_day,
     valid_windows,
 )
-from flywheel.traffic_start import traffic_start
+from flywheel.traffic_start import newest_answer, traffic_start
 from flywheel.workload import Workload
 
 __all__ = [
@@ -132,7 +132,11 @@ class Sampler:
         batches = self._finish()
         while True:
             windows = self._windows()
-            frontier = frontier_of(windows, self.now) or self._first_frontier(windows)
+            frontier = frontier_of(windows, self.now)
+            if frontier is None:
+                frontier = self._first_frontier(windows)
+                if frontier is not None and (old := self._only_old_answers(frontier)):
+                    return SamplingReport(batches, old)
             plan = None if frontier is None else self._plan(frontier)
             if frontier is None or plan is None:
                 return SamplingReport(batches)
@@ -199,6 +203,17 @@ class Sampler:
         oldest = previous_period_start(self.workload, start_of_day(self.now))
         start = max(start_of_day(began), oldest)
         return Frontier(start, None, start, last_positions(windows))
+
+    def _only_old_answers(self, first: Frontier) -> str:
+        # A log of long ago, imported before there was any traffic. Windows that can hold none of it
+        # would put it out of the reach of one that is named later.
+        newest = newest_answer(self.lake, self.workload.id)
+        if newest is None or newest >= first.end:
+            return ""
+        return (
+            f"the newest answer is of {newest:%Y-%m-%d}, and windows begin by themselves at "
+            f"{first.end:%Y-%m-%d}; ask about older ones with --since and --until"
+        )
 
     def _plan(self, frontier: Frontier) -> WindowPlan | None:
         return plan_window(

@@ -25,6 +25,7 @@ from flywheel.workload import ClassificationTask, Workload
 __all__ = ["SessionReport", "answer_items"]
 
 Ask = Callable[[str], str]
+_WIDEST = 100
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ def _help(workload: Workload, task: Task) -> str:
 def show_task(console: Console, workload: Workload, task: Task, place: str) -> None:
     """Show an item: its text, why it was chosen, and the model's answer where that is allowed."""
     console.print()
-    console.print(Panel(Text(plain(task.input)), title=place, title_align="left"))
+    width = min(console.width, _WIDEST)  # a pipe has no width of its own
+    console.print(Panel(Text(plain(task.input)), title=place, title_align="left", width=width))
     console.print(Text.assemble(("why: ", "dim"), (plain(task.reason), "dim")))
     if task.suggestion is None:
         return

@@ -7,13 +7,13 @@ that it was filled from. What came in between is read again from the log, or is 
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel import __version__
-from flywheel.errors import NotFoundError, RefusedError, StorageError
+from flywheel.errors import FlywheelError, NotFoundError, RefusedError, StorageError
 from flywheel.sqlite_file import can_write, copy_database
 
 if TYPE_CHECKING:
@@ -74,9 +74,10 @@ def _copy(platform: "Platform", home: Path, target: Path) -> Backup:
         copy_database(home / name, target / name)
     copy_lake(platform.lake, target / "lake")
     copy_database(home / "log.db", target / "log.db")
-    for path in _plain_files(home):
+    apart = _folders_apart(platform.settings)
+    for path in _plain_files(home, apart):
         _copy_file(path, target / path.relative_to(home))
-    _copy_bases(platform, home, target)
+    without_base = _copy_bases(platform, home, apart, target)
     if platform.settings.workload_folder.absolute() != home / "workloads":
         for path in sorted(platform.settings.workload_folder.glob("*.y*ml")):
             _copy_file(path, target / "workloads" / path.name)
@@ -87,7 +88,7 @@ def _copy(platform: "Platform", home: Path, target: Path) -> Backup:
         digest = digest_of(path)
         name = path.relative_to(target).as_posix()
         files.append({"path": name, "size": digest.size, "sha256": digest.sha256})
-    missing = tuple(_not_included(platform.settings))
+    missing = (*_not_included(platform.settings), *without_base)
     manifest = {
         "format": FORMAT,
         "flywheel": __version__,
@@ -120,12 +121,24 @@ def _require_new(home: Path, target: Path) -> None:
         raise RefusedError(f"{target} is not empty.", next_step="give a new folder")
 
 
-def _plain_files(home: Path) -> Iterator[Path]:
+def _folders_apart(settings: "Settings") -> list[Path]:
+    # They lie in the home where FLYWHEEL_HOME is set. What is cached can be fetched and built again;
+    # services write their files while they run, and keep their passwords there.
+    return [settings.cache.absolute(), settings.services.absolute()]
+
+
+def _is_in(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def _plain_files(home: Path, apart: Sequence[Path]) -> Iterator[Path]:
     for path in sorted(home.rglob("*")):
         parts = path.relative_to(home).parts
         if parts[0] == BACKUPS:
             continue  # of this home, not of the one that the backup becomes
         if parts[0] in _APART or path.name in _APART or path.name.endswith(_SCRATCH):
+            continue
+        if _is_in(path, apart):
             continue
         if path.is_file() and not path.is_symlink():
             yield path
@@ -139,17 +152,23 @@ def _copy_file(source: Path, target: Path) -> None:
         target.unlink(missing_ok=True)  # it was never there, or was removed meanwhile
 
 
-def _copy_bases(platform: "Platform", home: Path, target: Path) -> None:
+def _copy_bases(platform: "Platform", home: Path, apart: Sequence[Path], target: Path) -> list[str]:
+    # Returns a sentence for each base that is not in the backup.
+    missing = []
     for workload in platform.workloads.values():
         try:
             folder = platform.base(workload).folder.absolute()
         except NotFoundError:
             continue  # not built yet
-        if not folder.is_relative_to(home):
+        except FlywheelError as error:  # one that is in doubt keeps nothing else from being saved
+            missing.append(f"a base model of {workload.id} outside of the home: {error.message}")
+            continue
+        if not folder.is_relative_to(home) or _is_in(folder, apart):
             for path in sorted(folder.rglob("*")):
                 if path.is_file():
                     inside = path.relative_to(folder)
                     _copy_file(path, target / BASES / folder.name / inside)
+    return missing
 
 
 def _not_included(settings: "Settings") -> Iterator[str]:
@@ -157,6 +176,10 @@ def _not_included(settings: "Settings") -> Iterator[str]:
         "the settings: FLYWHEEL_* variables, flywheel.toml and every password; keep "
         "FLYWHEEL_HASH_KEY above all, since with another key the same person has another hash"
     )
+    for name in ("cache", "services"):
+        folder = getattr(settings, name).absolute()
+        if folder.is_relative_to(settings.home.absolute()) and folder.is_dir():
+            yield f"{folder}: it is fetched or started again"
     yield "Dagster's run history and logs: the state holds what was decided, the UI starts empty"
     if settings.event_log == "kafka":
         yield "the events in Kafka that have not landed: replicate the topics there"

@@ -40,6 +40,7 @@ def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Sna
 
     require_unchanged(platform.lake, _JUDGMENTS)
     workload = cycle_workload(platform, workload_id, cycle)
+    attempt = _attempt(platform, workload_id, cycle)
     promoted = [r for r in platform.state.releases(workload_id) if r.promoted_at is not None]
     try:
         snapshot = build_dataset(
@@ -55,9 +56,8 @@ def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Sna
             now=platform.clock.now(),
         )
     except DataError as error:
-        platform.state.set_cycle_status(workload_id, cycle, "stopped", error.message)
+        _stop(platform, attempt, error)
         raise
-    attempt = _attempt(platform, workload_id, cycle)
     platform.state.record_attempt(
         workload_id,
         cycle,
@@ -89,7 +89,7 @@ def train_candidate(
     try:
         result = platform.launcher.run(spec, out, on_progress=on_progress, on_notice=on_notice)
     except TerminalError as error:
-        state.set_cycle_status(workload_id, cycle, "stopped", error.message)
+        _stop(platform, attempt, error)
         raise
     # From the folder, not from what was told: a repeat finds the training done and is told nothing.
     curve = read_progress(out)
@@ -177,6 +177,14 @@ def run_folder(platform: "Platform", workload_id: str, cycle: str, attempt: int)
 def _attempt(platform: "Platform", workload_id: str, cycle: str) -> "Attempt":
     number = platform.state.get_cycle(workload_id, cycle).attempt
     return platform.state.attempt(workload_id, cycle, number)
+
+
+def _stop(platform: "Platform", attempt: "Attempt", error: TerminalError) -> None:
+    # A person may have started another attempt meanwhile: this one's failure does not end it.
+    state = platform.state
+    with state.transaction():
+        if state.get_cycle(attempt.workload_id, attempt.cycle).attempt == attempt.number:
+            state.set_cycle_status(attempt.workload_id, attempt.cycle, "stopped", error.message)
 
 
 def _fact(attempt: "Attempt", name: str) -> object:

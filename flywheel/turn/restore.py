@@ -52,7 +52,7 @@ def restore(backup: Path, home: Path, *, erasures: Path | None = None) -> Restor
         part.mkdir(parents=True, mode=0o700)
         for file in manifest["files"]:
             _copy(backup, part, file)
-        _name_bases(part, home)
+        _name_bases(part)
         erased = _hide_erased(backup, part, erasures)
         if home.exists():
             home.rmdir()
@@ -82,7 +82,28 @@ def _manifest(backup: Path) -> dict[str, Any]:
             f"The backup in {backup} has format {version}, this version reads {FORMAT}.",
             next_step="restore it with the Flywheel version that made it",
         )
+    problem = _list_problem(manifest)
+    if problem is not None:
+        raise IntegrityError(
+            f"The backup is damaged: its list {MANIFEST} {problem}.",
+            next_step="take another backup; nothing was restored",
+        )
     return manifest
+
+
+def _list_problem(manifest: dict[str, Any]) -> str | None:
+    files = manifest.get("files")
+    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
+        return "names no files"
+    kinds = {"path": str, "size": int, "sha256": str}
+    for file in files:
+        if any(not isinstance(file.get(name), kind) for name, kind in kinds.items()):
+            return f"lacks path, size or hash of a file: {str(file)[:200]}"
+    if not isinstance(manifest.get("made_at"), str):
+        return "does not say when it was made"
+    if not isinstance(manifest.get("not_included"), list):
+        return "does not say what is not in it"
+    return None
 
 
 def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
@@ -116,11 +137,14 @@ def _hide_erased(backup: Path, part: Path, erasures: Path | None) -> int:
     return hide_erased(part, [one for file in files for one in read_erasures(file)])
 
 
-def _name_bases(part: Path, home: Path) -> None:
-    # Records name folders outside of the former home; their copies lie in this one.
+def _name_bases(part: Path) -> None:
+    # Records name folders outside of the former home; their copies lie in this one, and move with it.
     for record in sorted((part / "bases").glob("*.json")):
-        values = json.loads(record.read_text(encoding="utf-8"))
-        name = Path(values["folder"]).name
+        try:
+            values = json.loads(record.read_text(encoding="utf-8"))
+            name = Path(values["folder"]).name
+        except (ValueError, KeyError, TypeError):
+            continue  # it was damaged when it was backed up: `verify` says so
         if (part / BASES / name).is_dir():
-            values["folder"] = str(home / BASES / name)
+            values["folder"] = f"../{BASES}/{name}"
             record.write_text(json.dumps(values), encoding="utf-8")

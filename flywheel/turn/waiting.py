@@ -207,7 +207,8 @@ def _dead_letters(platform: "Platform") -> Iterator[WaitingItem]:
             _PLATFORM,
             "platform:dead-letters",
             f"{total} events broke the contract: {named}",
-            "flywheel dlq list, then flywheel dlq replay",
+            "flywheel dlq groups, then flywheel dlq export FILE, and flywheel dlq replay --file FILE "
+            "once it is repaired",
             count=total,
         )
 

@@ -128,3 +128,13 @@ def test_the_code_location_loads_the_others(tmp_path):
     assert "Europe/Berlin" in graph.get(keys["bad/workload_file"]).description
     names = {schedule.name for schedule in built.get_repository_def().schedule_defs}
     assert "good_sample_schedule" in names
+
+
+@pytest.mark.parametrize("level", ["[", "- ", "{a: ", "? "])
+def test_a_file_that_is_nested_too_deep_ends_no_process(tmp_path, level):
+    """The fast YAML loader would overflow the stack of whoever reads it, Dagster included."""
+    write(tmp_path, "good")
+    (tmp_path / "bad.yaml").write_text(level * 101 + "\n")
+    found = read_workload_folder(tmp_path)
+    assert list(found.workloads) == ["good"]
+    assert "nested deeper than 100 levels" in found.problems["bad"].error.message

@@ -13,7 +13,6 @@ from flywheel import cli
 from flywheel.cli import build_app
 from flywheel.cli.catalog import COMMANDS, load_command
 from flywheel.cli.console import Console
-from flywheel.errors import NotFoundError
 
 PARTS = """\
 id: parts
@@ -109,29 +108,12 @@ def test_a_pipe_gets_ids_in_one_piece(capsys):
     assert f"flywheel approve {TICKET}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "words", [["status"], ["waiting"], ["cycles", "parts"], ["review", "status", "parts"]]
-)
-def test_the_wrong_folder_is_no_empty_deployment(words, tmp_path, monkeypatch):
-    """A command that looks makes nothing, and says where it has looked."""
-    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "nowhere"))
-    monkeypatch.delenv("FLYWHEEL_WORKLOADS", raising=False)
-    refused = CliRunner().invoke(build_app(), words)
-    assert refused.exit_code != 0
-    assert isinstance(refused.exception, NotFoundError)
-    assert str(tmp_path / "nowhere") in refused.exception.message
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_cycles_of_an_unknown_workload_are_refused_with_the_choices(tmp_path, monkeypatch):
-    """An empty table would say that it exists."""
+def test_cycles_answer_machines(tmp_path, monkeypatch):
+    """Facts and no sentences."""
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
     monkeypatch.delenv("FLYWHEEL_WORKLOADS", raising=False)
     (tmp_path / "workloads").mkdir()
     (tmp_path / "workloads" / "parts.yaml").write_text(PARTS)
-    refused = CliRunner().invoke(build_app(), ["cycles", "prats"])
-    assert isinstance(refused.exception, NotFoundError)
-    assert "parts" in (refused.exception.next_step or "")
     shown = CliRunner().invoke(build_app(), ["cycles", "parts", "--json"])
     assert json.loads(shown.stdout) == {"workload": "parts", "champion": "base", "cycles": []}
 

@@ -216,6 +216,26 @@ def test_release_of_another_attempt_is_refused(world):
         )
 
 
+def test_an_attempt_that_was_replaced_while_it_was_measured_moves_nothing(world):
+    """A verdict about attempt 1 does not put attempt 2, which has no candidate, up for approval."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    retried = []
+
+    def retry(*_):
+        if not retried:
+            retried.append(
+                world.state.new_attempt(world.workload.id, cycle.name, "more labels", actor="ann")
+            )
+
+    with pytest.raises(RefusedError, match="was started meanwhile"):
+        world.gate(cycle, "r1", on_progress=retry)
+    present = world.state.get_cycle(world.workload.id, cycle.name)
+    assert (present.status, present.attempt) == ("open", 2)
+    assert "gate_report" not in world.state.attempt(world.workload.id, cycle.name, 1).facts
+    assert world.lake.rows("SELECT count(*) AS n FROM evaluations") == [{"n": 0}]
+
+
 def test_promoted_cycle_is_not_gated_again(world):
     """The evidence of a promotion stays as it was."""
     cycle = world.promoted("r1")

@@ -52,6 +52,7 @@ def test_dead_letters_are_grouped_listed_shown_and_replayed(home):
     lines = _run(dlq, "list", "--json").stdout.splitlines()
     letters = [json.loads(line) for line in lines]
     assert [letter["reason"] for letter in letters] == ["bad_json"] * 3
+    assert [letter["bytes"] for letter in letters] == [1] * 3
     assert "2 of 3 dead letters; more with --page 2" in _run(dlq, "list", "--limit", "2").stdout
     assert "1 of 3 dead letters\n" in _run(dlq, "list", "--limit", "2", "--page", "2").stdout
     assert "0 of 0" in _run(dlq, "list", "--contains", "elsewhere").stdout

@@ -1,5 +1,6 @@
 """`flywheel import` as people type it: labelled files and logs, what is bad in them, what is left."""
 
+import gzip
 import json
 
 import pytest
@@ -68,7 +69,7 @@ def test_all_bad_rows_are_named_at_once_and_may_be_skipped(home, tmp_path):
     with pytest.raises(DataError) as caught:
         _run(importing, *arguments)
     assert caught.value.message.splitlines() == [
-        "5 rows of seed.csv cannot be used; nothing was imported:",
+        "5 rows of seed.csv cannot be used, and nothing was taken:",
         "  line 3: no text",
         "  line 4: 'rust' is not a label of reports",
         "  lines 5, 6: one text with different answers: 'leak' (line 5) and 'crack' (line 6)",
@@ -163,3 +164,19 @@ def test_init_and_import_judge_a_file_alike(home, tmp_path):
     said = _run(workloads, "init", "others", "--from-csv", str(table), "--skip-bad").stdout
     assert "with 2 labels" in said
     assert "about 2 are left to train on" in said
+
+
+def test_a_seed_takes_no_text_that_an_event_may_not_hold(home, tmp_path):
+    """U+0000 ends a text for some readers; a log refuses it, and so does a labelled file."""
+    table = tmp_path / "seed.csv"
+    table.write_bytes(b"text,label\nit\0hums,noise\n")
+    with pytest.raises(DataError, match=r"line 2: the text holds the character U\+0000"):
+        _run(importing, str(table), "-w", "reports", "--label", "label")
+
+
+def test_labelled_jsonl_may_be_packed(home, tmp_path):
+    """As the help says, whichever option names the answer."""
+    lines = tmp_path / "seed.JSONL.gz"
+    row = {"text": "it hums", "label": "noise"}
+    lines.write_bytes(gzip.compress(json.dumps(row).encode()))
+    assert "1 of 1" in _run(importing, str(lines), "-w", "reports", "--answer", "label").stdout

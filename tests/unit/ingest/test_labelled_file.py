@@ -1,6 +1,7 @@
 """Labelled files as people have them: byte-order marks, quoted line breaks, other columns."""
 
 import csv
+import gzip
 
 import pytest
 
@@ -145,3 +146,15 @@ def test_a_public_data_set_imports_whole(plane, public_data):
     assert import_seed(plane.lake, workload, pairs, source_name=path.name, now=START) == 10_003
     (counted,) = plane.lake.rows("SELECT count(DISTINCT label_id) AS n FROM latest_corrections")
     assert counted == {"n": 77}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_file_that_cannot_be_read_says_so(tmp_path, name):
+    """A folder and a file whose packing breaks off are errors with a sentence."""
+    path = tmp_path / name
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(b"text,label\n" + b"it hums,leak\n" * 500)[:40])
+    else:
+        path.mkdir()
+    with pytest.raises(DataError, match="cannot be read"):
+        _read(path)

@@ -382,3 +382,19 @@ def test_a_named_window_is_cut_at_the_end_of_its_period(lake, queue):
     )
     assert (report.window_end, report.candidates) == (START + 31 * DAY, 20)
     assert report.note.startswith("cut at the end of 2026M01")
+
+
+def test_a_log_of_long_ago_is_named_and_stays_within_reach(lake, queue):
+    """Answers older than the first window of all are told, and can be asked about by name."""
+    workload = classification()
+    put_answers(lake, workload, [answer(number) for number in range(100)])
+    later = START + timedelta(days=300)
+    due = sample_due(lake, queue, workload, now=later)
+    assert due.batches == []
+    assert "the newest answer is of 2026-01-" in due.note
+    assert "--since and --until" in due.note
+    assert read_windows(lake, workload.id) == []
+    named = sample_batch(
+        lake, queue, workload, window_start=START, window_end=START + WEEK, now=later, budget=20
+    )
+    assert named.by_slice["control"] > 0

@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from flywheel.cli.console import Console as PipeConsole
 from flywheel.errors import ConfigurationError
 from flywheel.review.terminal import answer_items
 from flywheel.review.terminal_text import match_options, plain
@@ -280,3 +281,15 @@ def test_a_blind_invoice_is_asked_field_by_field(queue):
     }
     assert "no line yet" in person.saw
     assert "a date as year-month-day" in person.saw
+
+
+def test_a_pipe_gets_an_item_of_readable_width(queue):
+    """What has no width of its own is not filled with a frame of 10,000 characters."""
+    workload = classification()
+    fill(queue, workload, 1)
+    person = Person("s")
+    person.screen = PipeConsole(file=io.StringIO())
+    person.work(queue, workload)
+    frame = [line for line in person.saw.splitlines() if line.startswith(("╭", "╰"))]
+    assert len(frame) == 2
+    assert max(map(len, frame)) <= 100

@@ -1,6 +1,7 @@
 """Backup and restore: a deployment elsewhere that verifies and promotes, also of an older version."""
 
 import ctypes
+import json
 import os
 import shutil
 import stat
@@ -185,3 +186,61 @@ def _obey_permissions() -> None:
 
 def _content(home):
     return {path: path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+
+
+def test_a_restored_home_can_be_moved_with_its_base(platform, tmp_path, open_home):
+    """The record of a base that was outside of the home is relative to the new one."""
+    back_up(platform, tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "new").home.rename(tmp_path / "moved-again")
+    shutil.rmtree(tmp_path / "moved")
+    again = open_home(tmp_path / "moved-again")
+    (workload,) = again.workloads.values()
+    assert again.base(workload).folder.parent == tmp_path / "moved-again" / BASES
+
+
+def test_cache_and_services_in_the_home_are_left_out(home, tmp_path, open_home, monkeypatch):
+    """What services write while they run, and their passwords, are in no backup; it says so."""
+    for folder in ("cache", "services"):
+        monkeypatch.setenv(f"FLYWHEEL_{folder.upper()}", str(home / folder))
+        (home / folder).mkdir()
+        (home / folder / "password").write_text("secret")
+    (home / "runs" / "cache").mkdir(parents=True, exist_ok=True)
+    (home / "runs" / "cache" / "file").write_text("of a workload that is called so")
+    done = back_up(open_home(home), tmp_path / "backup")
+    assert not list((tmp_path / "backup").rglob("password"))
+    assert (tmp_path / "backup" / "runs" / "cache" / "file").is_file()
+    said = [sentence for sentence in done.not_included if "started again" in sentence]
+    assert [sentence.partition(":")[0] for sentence in said] == [
+        str(home / "cache"),
+        str(home / "services"),
+    ]
+
+
+@pytest.mark.parametrize("content", ["{", '{"digest": 1}', "[]"])
+def test_a_base_in_doubt_keeps_nothing_else_from_being_saved(platform, home, tmp_path, content):
+    """A damaged record is a sentence of the backup, and restored as it was."""
+    (workload,) = platform.workloads.values()
+    (home / "bases" / f"{workload.id}.json").write_text(content)
+    done = back_up(platform, tmp_path / "backup")
+    assert any("is damaged" in sentence for sentence in done.not_included)
+    assert restore(tmp_path / "backup", tmp_path / "new").files == done.files
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": None},
+        {"files": [1]},
+        {"files": [{"path": "a", "size": 1}]},
+        {"made_at": None},
+        {"not_included": 5},
+    ],
+)
+def test_a_damaged_list_restores_nothing(platform, tmp_path, change):
+    """Whatever is wrong in the list is said, and is no fault of ours."""
+    back_up(platform, tmp_path / "backup")
+    file = tmp_path / "backup" / MANIFEST
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(IntegrityError, match=r"its list backup\.json"):
+        restore(tmp_path / "backup", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
