@@ -56,7 +56,9 @@ class TwoPeople:
 
     def _open(self) -> Platform:
         home = self.home
-        settings = Settings(home=home, workloads=home / "workloads", cache=home, hash_key=KEY)
+        settings = Settings(
+            home=home, workloads=home / "workloads", cache=home / "cache", hash_key=KEY
+        )
         return Platform(settings, self.clock)
 
     def land(self) -> None:

@@ -77,22 +77,22 @@ def read_receipts(state: State, subject_id: str) -> dict[str, tuple[datetime, Re
 def trained_releases(state: State) -> list[TrainedRelease]:
     """List the releases that learned from erased persons' texts, over all erasures."""
     audit = state.audit_rows()
-    rows: dict[tuple[str, str], int] = {}
+    learned: dict[tuple[str, str], dict[str, int]] = {}
     for row in audit:
         if row.event == _RECEIPT and row.details["store"] == MODELS:
             for one in row.details["evidence"]["trained"]:
-                key = (one["workload"], one["release"])
-                rows[key] = max(rows.get(key, 0), int(one["rows"]))
+                people = learned.setdefault((one["workload"], one["release"]), {})
+                people[row.subject] = int(one["rows"])  # of a repeated erasure the newest
     accepted = _accepted(audit)
     return [
         TrainedRelease(
             workload_id,
             release,
-            count,
+            sum(people.values()),
             _serves(state, workload_id, release),
             *accepted.get((workload_id, release), (None, None)),
         )
-        for (workload_id, release), count in sorted(rows.items())
+        for (workload_id, release), people in sorted(learned.items())
     ]
 
 
