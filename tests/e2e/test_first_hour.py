@@ -47,8 +47,8 @@ class Person:
         return shown
 
     def facts(self, *words):
-        """Run a command with --json and return what it prints."""
-        return json.loads(self.types(*words, "--json"))
+        """Run a command with --json and return its line; what libraries say comes behind it."""
+        return json.loads(self.types(*words, "--json").splitlines()[0])
 
     def open_tasks(self, name):
         """Return the texts that somebody will be asked about, in order."""
