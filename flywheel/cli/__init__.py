@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 refused or failed with a reason, 2 a wrong command line, 3
 command's own help says, 70 a fault of the program, 130 interrupted.
 """
 
+import logging
 import os
 import sys
 from typing import Any
@@ -51,6 +52,9 @@ def build_app() -> Any:
         """Settings come from FLYWHEEL_* variables and flywheel.toml."""
         if debug:
             os.environ[_DEBUG] = "1"
+        else:
+            # Notices of kernels that a CPU has no use for, between the lines of a command.
+            logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
     return app
 

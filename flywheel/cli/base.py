@@ -1,7 +1,6 @@
 """`flywheel base`: build the base model that a workload's adapters stand on."""
 
 import csv
-import logging
 import os
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def build(
         inputs = _read_texts(texts, text_column)
     elif name == "tiny":
         inputs = _lake_texts(platform, chosen)
-    _quiet_libraries()
+    _hide_bars()
     with _console.status(f"building {name}"):
         model = platform.build_base(
             chosen,
@@ -68,10 +67,9 @@ def build(
     )
 
 
-def _quiet_libraries() -> None:
-    # Bars of files being written, and notices of kernels that a CPU has no use for.
+def _hide_bars() -> None:
+    # Bars of files being written would stand between the command's lines.
     os.environ.setdefault("TQDM_DISABLE", "1")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _check_name(platform: Platform, workload: Workload, name: str) -> None:

@@ -90,7 +90,7 @@ def _run(
             on_progress=on_step,
             on_notice=lambda notice: on_progress(notice, 0, 0),
         )
-        loss = result.metrics.get("loss")
+        loss = result.metrics.get("final_loss")
         return f"{result.release}" + ("" if loss is None else f", final loss {loss:.4f}")
     report = judge_candidate(platform, workload_id, cycle, again=again, on_progress=on_progress)
     return f"{report.outcome}: {'; '.join(report.reasons)}"

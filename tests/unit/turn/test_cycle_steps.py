@@ -31,7 +31,7 @@ def steps(world, monkeypatch):
         return run
 
     snapshot = SimpleNamespace(counts={"train": 40, "golden": 9}, hash="a" * 64)
-    result = SimpleNamespace(release="parts.r1", metrics={"loss": 0.5})
+    result = SimpleNamespace(release="parts.r1", metrics={"loss": 0.9, "final_loss": 0.5})
     report = SimpleNamespace(outcome="pass", reasons=("good",))
     monkeypatch.setattr(cycle_steps, "assemble_dataset", step("dataset", snapshot))
     monkeypatch.setattr(cycle_steps, "train_candidate", step("train", result))
