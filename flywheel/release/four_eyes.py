@@ -13,6 +13,10 @@ from flywheel.workload import Workload, parse_workload
 __all__ = ["SIMULATED", "cycle_workload", "is_same_person", "requesters", "require_person"]
 
 SIMULATED = "simulated:"
+# Letters and marks that are drawn as nothing: joiner, fillers, variation selectors.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
+    chr(code) for code in range(0xFE00, 0xFE10)
+}
 _LONGEST_NAME = 90  # two of them fit into the column of an approval
 
 
@@ -57,5 +61,10 @@ def cycle_workload(cycle: Cycle) -> Workload:
 
 def _key(name: str) -> str:
     plain = unicodedata.normalize("NFKC", name).casefold()
-    visible = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    visible = "".join(c for c in plain if not _is_unseen(c))
     return " ".join(visible.strip().removeprefix(SIMULATED).split())
+
+
+def _is_unseen(character: str) -> bool:
+    unprinted = unicodedata.category(character) in {"Cc", "Cf"} and not character.isspace()
+    return unprinted or character in _UNSEEN

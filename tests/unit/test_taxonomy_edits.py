@@ -5,12 +5,13 @@ import yaml
 from typer.testing import CliRunner
 
 from flywheel.cli.workloads import app
-from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
 from flywheel.settings import load_settings
 from flywheel.taxonomy import Taxonomy
 from flywheel.taxonomy_change import write_taxonomy
 from flywheel.taxonomy_edits import merge_labels, rename_label, retire_labels, split_label
 from flywheel.taxonomy_losses import taxonomy_losses
+from flywheel.taxonomy_record import TaxonomyRecords
 from flywheel.wiring import Platform
 from flywheel.workload import load_workload
 from tests.fakes.review_world import classification, correction, put_corrections
@@ -227,3 +228,11 @@ def test_a_version_does_not_go_back():
     """Judgments say which version they speak."""
     [loss] = taxonomy_losses("defects", taxonomy(version=3), taxonomy(version=2))
     assert "went back from 3 to 2" in loss.what
+
+
+def test_a_record_that_cannot_be_read_is_said(tmp_path):
+    """It is a finding about one workload, not a fault of whoever reads it."""
+    (tmp_path / "defects.json").mkdir()
+    records = TaxonomyRecords(tmp_path, lambda _: True)
+    with pytest.raises(IntegrityError, match="is damaged: Is a directory"):
+        records.of("defects")

@@ -8,7 +8,7 @@ import pytest
 
 from flywheel.base_folder import RECORD, BaseModel, cached_folder, files_digest
 from flywheel.basemodel import HomeBases
-from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
 from flywheel.workload import Workload
 from tests.fakes.micro_base import classification
 
@@ -96,3 +96,26 @@ def test_base_is_copied_where_it_cannot_be_linked(
     monkeypatch.setattr("flywheel.basemodel.home_bases.os.link", refuse)
     placed = HomeBases(tmp_path / "home", tmp_path / "cache").remember(workload, built)
     assert files_digest(placed.folder) == built.digest
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"digest": 1, "folder": "x"}'])
+def test_a_damaged_record_is_said(tmp_path: Path, workload: Workload, content: str):
+    """With the file, and what to do."""
+    record = tmp_path / "home" / "bases" / f"{workload.id}.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(content)
+    with pytest.raises(IntegrityError, match="is damaged"):
+        HomeBases(tmp_path / "home", tmp_path / "cache").find(workload)
+
+
+def test_another_base_that_is_damaged_hides_none(
+    tmp_path: Path, workload: Workload, built: BaseModel
+):
+    """A base that moved is looked for among all of the cache, whatever lies there."""
+    broken = tmp_path / "cache" / "a-broken-one"
+    broken.mkdir()
+    (broken / RECORD).write_text("{")
+    record = tmp_path / "home" / "bases" / f"{workload.id}.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"folder": "models/gone", "digest": built.digest}))
+    assert HomeBases(tmp_path / "home", tmp_path / "cache").find(workload) == built

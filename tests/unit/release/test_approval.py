@@ -7,6 +7,7 @@ import pytest
 
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.release.approval import approve, reject, valid_approval
+from flywheel.release.four_eyes import is_same_person
 
 
 def test_approval_is_bound_to_its_evidence(world):
@@ -177,3 +178,11 @@ def test_rejection_is_recorded_and_voids(world):
         world.promote(cycle)
     row = world.state.audit_rows(f"{world.workload.id}/{cycle.name}")[-1]
     assert (row.event, row.actor, row.details["reason"]) == ("approval.rejected", "ann", "too slow")
+
+
+@pytest.mark.parametrize(
+    "name", ["mara\u200b", "mara\ufe0f", "ma\u034fra", "mara\u3164", "ma\x07ra"]
+)
+def test_a_character_that_is_not_seen_makes_nobody_else(name):
+    """Whoever asked for a cycle does not approve it under a name that looks the same."""
+    assert is_same_person("Mara", name)
