@@ -65,9 +65,13 @@ def check_table(lake: Lake, name: str) -> TableCheck | None:
                     return None
                 return TableCheck(name, 0, 0, 0, ("the table is gone",))
             identity, version, files = str(delta.metadata().id), delta.version(), handle.files()
+            with_digests = 0 if recorded is not None else handle.commits_with_digests()
     except FlywheelError as error:
         return TableCheck(name, 0, 0, 0, (error.message,))
     problems = lake.digests.damage(name)
+    # One commit may have lost its digest to a crash; the next one records its own.
+    if with_digests > 1:
+        problems.append("its digests are gone: nothing tells whether its files were changed")
     if recorded is not None and recorded[0] != identity:
         problems.append("the table was made anew, and what it held before is gone")
     elif recorded is not None and recorded[1] > version:

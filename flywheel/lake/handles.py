@@ -38,6 +38,9 @@ CHECKPOINT_COMMITS = 30
 _LOG_RETENTION = "interval 15 minutes"
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _DISTINCT = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+# Says in a commit that its files' digests are kept: a table without any has lost them.
+_DIGESTS_KEPT = "flywheel.digests"
+_NEWEST_COMMITS = 100
 _LOG_IS_GONE = "Invalid table version"
 _FULL = ("No space left on device", "Disk quota exceeded")
 
@@ -154,6 +157,11 @@ class TableHandle:
         names = [relative_path(self.folder, uri) for uri in self.present().file_uris()]
         return {name: self.folder / name for name in sorted(names)}
 
+    def commits_with_digests(self) -> int:
+        """Count the newest commits whose files' digests were to be kept."""
+        newest = self.present().history(_NEWEST_COMMITS)
+        return sum(_DIGESTS_KEPT in commit for commit in newest)
+
     def adopt_files(self) -> int:
         """Take the digest of every file that has none, and return how many there were."""
         delta = self.present()
@@ -185,7 +193,9 @@ class TableHandle:
                 rows,
                 schema_mode="merge" if set(rows.column_names) - known else None,
                 writer_properties=self._writer,
-                commit_properties=CommitProperties(app_transactions=marks),
+                commit_properties=CommitProperties(
+                    custom_metadata={_DIGESTS_KEPT: "true"}, app_transactions=marks
+                ),
                 post_commithook_properties=NO_HOOKS,
                 **options,
             )

@@ -51,6 +51,18 @@ def test_every_file_has_a_digest_when_it_is_written(lake):
     assert found.sentence() == "6 files unchanged"
 
 
+def test_digests_that_are_gone_are_a_finding(lake, tmp_path):
+    """Who deletes them with a changed file does not make it a file of before digests were kept."""
+    _flip(_files(lake)[0], random.Random(1))  # noqa: S311 - reproducible, not secret
+    lake.close()
+    for file in (tmp_path / "lake").glob(f"{DIGESTS_FILE}*"):
+        file.unlink()
+    reopened = Lake(tmp_path / "lake")
+    found = check_table(reopened, "corrections")
+    reopened.close()
+    assert any("digests are gone" in problem for problem in found.problems)
+
+
 def test_any_flipped_bit_is_found(lake):
     """Of 150 flips in a file none passes; before, more than half did."""
     path, rng = _files(lake)[0], random.Random(1)  # noqa: S311 - reproducible, not secret
@@ -92,8 +104,13 @@ def test_damage_that_was_written_on_is_remembered(lake):
     assert "was written from it" in check_table(lake, "corrections").sentence()
 
 
-def test_files_of_an_earlier_version_are_not_verified_until_maintenance(lake):
+def test_files_of_an_earlier_version_are_not_verified_until_maintenance(tmp_path, monkeypatch):
     """They are said to be so, and a damaged one that cannot be read is found all the same."""
+    lake = Lake(tmp_path / "lake")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("flywheel.lake.handles._DIGESTS_KEPT", "of.no.meaning")
+        for number in range(6):
+            _append(lake, number)
     lake.close()
     for path in lake.root.glob(f"{DIGESTS_FILE}*"):
         path.unlink()
@@ -106,6 +123,7 @@ def test_files_of_an_earlier_version_are_not_verified_until_maintenance(lake):
     content = _files(lake)[0].read_bytes()
     _files(lake)[0].write_bytes(content[: len(content) // 2])
     assert check_table(lake, "corrections").problems
+    lake.close()
 
 
 def test_a_copy_holds_every_row_and_digest(lake, tmp_path):
