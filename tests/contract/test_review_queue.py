@@ -227,8 +227,8 @@ def test_an_erased_answer_is_gone_with_its_judgments(queue):
     """The item and what people said of it; others stay, and a repetition finds nothing."""
     items = [review_item(queue.workload, number) for number in (1, 2)]
     queue.push(items)
-    queue.submit("item0001", "ann", "oil fault")
-    queue.submit("item0002", "ann", "oil fault")
+    queue.submit("item0001", ANN, "oil fault")
+    queue.submit("item0002", ANN, "oil fault")
     assert queue.erase({"i00001"}, {"report 1"}) == 1
     assert [one.item_id for one in queue.pull().annotations] == ["item0002"]
     assert queue.status().items == 1

@@ -51,7 +51,7 @@ class KafkaPlane:
     def drain(self, ingest: Ingest | None = None) -> Ledger:
         """Ingest until nothing is left, and prove the ledger."""
         ingest = ingest or self.ingest()
-        wait_until(lambda: ingest.run_once(timeout_seconds=0.2).lag == 0, seconds=90)
+        wait_until(lambda: ingest.run_once(timeout_seconds=0.2).lag == 0, "the log to be landed")
         return self.prove()
 
     def ingest_lag(self) -> int:
