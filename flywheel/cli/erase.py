@@ -101,7 +101,9 @@ def accept_erasure(
     """Accept in writing that a release serves on though it learned from an erased person."""
     from flywheel.turn.erasing.receipts import accept_release  # noqa: PLC0415 - (as above)
 
-    done = accept_release(open_platform(existing=True).state, workload, release, actor=actor, reason=reason)
+    done = accept_release(
+        open_platform(existing=True).state, workload, release, actor=actor, reason=reason
+    )
     _say(f"{release} of {workload}: accepted by {done.accepted_by}")
 
 
