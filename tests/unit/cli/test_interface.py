@@ -23,7 +23,8 @@ def started(tmp_path, monkeypatch, repository):
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLYWHEEL_DAGSTER_PORT", "3555")
     monkeypatch.setenv("FLYWHEEL_MLFLOW_PORT", "5555")
-    monkeypatch.setattr(interface.subprocess, "Popen", popen)
+    # The module's own, since libraries that are imported meanwhile start programs too.
+    monkeypatch.setattr(interface, "subprocess", SimpleNamespace(Popen=popen))
     # Everything answers as soon as something was started.
     monkeypatch.setattr(interface, "_answers", lambda _: bool(programs))
     return programs
