@@ -11,11 +11,12 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 __all__ = [
     "FORMATS",
+    "STRICT_JSON",
     "answer_validator",
     "closed",
     "explain",
@@ -159,16 +160,18 @@ def read_json(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse, parse_float=_finite)
 
 
-def _refuse(constant: str) -> None:
+def _refuse(constant: str) -> NoReturn:
     msg = f"{constant} is not a JSON number"
     raise ValueError(msg)
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number):
-        _refuse(text)
-    return number
+    return number if math.isfinite(number) else _refuse(text)
+
+
+# The same reading, for JSON that stands within a text (``raw_decode``).
+STRICT_JSON = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def closed(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -237,13 +237,15 @@ def load_workloads(folder: Path) -> dict[str, Workload]:
 
 def load_workload_of(folder: Path, workload_id: str) -> Workload:
     """Read the file of one workload in a folder, and no other file."""
-    names = sorted(path.stem for path in folder.glob("*.yaml"))
-    if workload_id not in names:
+    path = folder / f"{workload_id}.yaml"
+    # An id that leads elsewhere is no workload of this folder.
+    if path.parent != folder or not path.exists():
+        names = ", ".join(sorted(other.stem for other in folder.glob("*.yaml")))
         raise NotFoundError(
             f"There is no workload {workload_id!r} in {folder}.",
-            next_step=f"choose one of: {', '.join(names) or 'none yet, see `flywheel init`'}",
+            next_step=f"choose one of: {names or 'none yet, see `flywheel init`'}",
         )
-    return load_named_workload(folder / f"{workload_id}.yaml")
+    return load_named_workload(path)
 
 
 def load_named_workload(path: Path) -> Workload:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import binomial_chances
-from flywheel.evaluate.floors import judge_labels
+from flywheel.evaluate.floors import fall_checks, judge_labels
 from flywheel.evaluate.report import GateCheck
 from flywheel.workload import GateRules
 
@@ -31,32 +31,7 @@ def check_fields(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
 
 def _floors(rules: GateRules, fields: Mapping[str, PairedAccuracy]) -> list[GateCheck]:
     by_field = rules.model_copy(update={"slice_floor": rules.field_floor, "slice_minimum": 1})
-    adjusted = judge_labels(by_field, fields).adjusted
-    if not adjusted:
-        return []
-    fell = [name for name, p_value in adjusted.items() if p_value <= rules.significance]
-    verdict = f"{len(fell)} fell by more" if fell else "none fell by more"
-    smallest = min(adjusted.values())
-    whole = GateCheck(
-        name="field_floors",
-        outcome="fail" if fell else "pass",
-        value=smallest,
-        limit=rules.significance,
-        reason=f"fields: {len(adjusted)} of {len(fields)} have a floor of -{rules.field_floor:.0%}: "
-        f"{verdict} (smallest p-value, corrected for the number of fields: {smallest:.2g})",
-    )
-    return [whole, *(_fallen(rules, name, fields[name]) for name in fell)]
-
-
-def _fallen(rules: GateRules, name: str, pair: PairedAccuracy) -> GateCheck:
-    return GateCheck(
-        name=f"field_floor:{name}",
-        outcome="fail",
-        value=pair.counts.difference,
-        limit=-rules.field_floor,
-        reason=f"{name}: {pair.champion_right} → {pair.candidate_right} right of {pair.cases}: "
-        f"fell by more than {rules.field_floor:.0%}, which is not chance",
-    )
+    return fall_checks(by_field, fields, judge_labels(by_field, fields).adjusted, kind="field")
 
 
 def _minimum(rules: GateRules, name: str, share: float, pair: PairedAccuracy) -> GateCheck:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from flywheel.evaluate.exact_tests import holm_adjusted, number_of_tests
 from flywheel.evaluate.report import GateCheck
 from flywheel.workload import GateRules
 
-__all__ = ["LabelFloors", "check_labels", "fall_p_value", "judge_labels"]
+__all__ = ["LabelFloors", "check_labels", "fall_checks", "fall_p_value", "judge_labels"]
 
 # Before anything was measured, 1 answer in 10 of two models of equal quality differs.
 _PRIOR_CASES = 10
@@ -106,32 +107,49 @@ def check_labels(rules: GateRules, evidence: GateEvidence) -> tuple[list[GateChe
     if rules.slice_floor >= 1 or not labels:
         return [], []
     floors = judge_labels(rules, labels)
-    fell = [label for label, p in floors.adjusted.items() if p <= rules.significance]
-    checks = []
-    if floors.adjusted:
-        verdict = "none fell by more" if not fell else f"{len(fell)} fell by more"
-        checks.append(
-            GateCheck(
-                name="label_floors",
-                outcome="fail" if fell else "pass",
-                value=min(floors.adjusted.values()),
-                limit=rules.significance,
-                reason=f"labels: {len(floors.adjusted)} of {len(labels)} have a floor of "
-                f"-{rules.slice_floor:.0%}: {verdict} (smallest p-value, corrected for the number "
-                f"of labels: {min(floors.adjusted.values()):.2g})",
-            )
-        )
-    checks += [_fallen(rules, label, labels[label]) for label in fell]
+    checks = fall_checks(rules, labels, floors.adjusted, kind="label")
     return checks, [] if evidence.first else _note(rules, labels, floors)
 
 
-def _fallen(rules: GateRules, label: str, pair: PairedAccuracy) -> GateCheck:
+def fall_checks(
+    rules: GateRules,
+    pairs: Mapping[str, PairedAccuracy],
+    adjusted: Mapping[str, float],
+    *,
+    kind: Literal["label", "field"],
+) -> list[GateCheck]:
+    """Return one check over everything that has a floor, and one for each that fell by more.
+
+    Args:
+        rules: ``slice_floor`` is the fall that is allowed.
+        pairs: right answers of both arms, by label or field.
+        adjusted: p-values of those that have a floor.
+        kind: what they are.
+    """
+    if not adjusted:
+        return []
+    fell = [name for name, p_value in adjusted.items() if p_value <= rules.significance]
+    verdict = f"{len(fell)} fell by more" if fell else "none fell by more"
+    smallest = min(adjusted.values())
+    whole = GateCheck(
+        name=f"{kind}_floors",
+        outcome="fail" if fell else "pass",
+        value=smallest,
+        limit=rules.significance,
+        reason=f"{kind}s: {len(adjusted)} of {len(pairs)} have a floor of "
+        f"-{rules.slice_floor:.0%}: {verdict} (smallest p-value, corrected for the number "
+        f"of {kind}s: {smallest:.2g})",
+    )
+    return [whole, *(_fallen(rules, name, pairs[name], kind) for name in fell)]
+
+
+def _fallen(rules: GateRules, name: str, pair: PairedAccuracy, kind: str) -> GateCheck:
     return GateCheck(
-        name=f"slice_floor:{label}",
+        name=f"{'slice' if kind == 'label' else kind}_floor:{name}",
         outcome="fail",
         value=pair.counts.difference,
         limit=-rules.slice_floor,
-        reason=f"{label}: {pair.champion_right} → {pair.candidate_right} right of {pair.cases}: "
+        reason=f"{name}: {pair.champion_right} → {pair.candidate_right} right of {pair.cases}: "
         f"fell by more than {rules.slice_floor:.0%}, which is not chance",
     )
 

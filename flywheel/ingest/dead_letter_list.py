@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flywheel.answer_values import read_json
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.set_aside import decode_set_aside
 from flywheel.ingest.deadletters import STILL_DEAD, DeadLetterId
@@ -165,13 +166,9 @@ def _record(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         return {"record_base64": base64.b64encode(content).decode("ascii")}
     try:
-        record = json.loads(text, parse_constant=_refuse)
+        record = read_json(text)
         # What would not be written back the same stays text.
         json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return {"record": text}
     return {"record": text if isinstance(record, str) else record}
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)

@@ -3,13 +3,13 @@
 Whether the answers are the workload's is decided in `seed_check`; here a cell becomes a value.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flywheel.answer_values import read_json
 from flywheel.delimited_file import TableProblem, read_table
 from flywheel.errors import DataError
 from flywheel.spelling import show_invisible, trim
@@ -133,7 +133,7 @@ def _value(name: str, content: str, kinds: list[str]) -> Any:
     # A CSV holds text only; the schema says what a field is.
     if {"array", "object"} & set(kinds):
         try:
-            return json.loads(content, parse_constant=_refuse)
+            return read_json(content)
         except (ValueError, RecursionError):
             raise _not(name, content, "JSON") from None
     if {"integer", "number"} & set(kinds):
@@ -163,7 +163,3 @@ def _number(content: str, *, whole: bool) -> float | None:
 
 def _not(name: str, content: str, what: str) -> ValueError:
     return ValueError(f"{name}: {show_invisible(content, limit=60)!r} is not {what}")
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)

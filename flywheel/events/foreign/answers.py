@@ -5,12 +5,12 @@ the model's, the third is not, and a file full of any of them wants another look
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
+from flywheel.answer_values import STRICT_JSON
 from flywheel.answers import canonical_json
 from flywheel.events.foreign.json_text import describe, dict_at, list_at, text_at
 from flywheel.spelling import Spellings, show_invisible
@@ -185,14 +185,14 @@ def _json_values(text: str) -> Iterator[Any]:
     fenced = _FENCE.findall(text)
     for candidate in [text, *fenced] if len(fenced) == 1 else [text]:
         try:
-            yield _DECODER.decode(candidate)
+            yield STRICT_JSON.decode(candidate)
         except (ValueError, RecursionError):
             continue
         return
     start = text.find("{")
     if start >= 0:
         try:
-            value, end = _DECODER.raw_decode(text, start)
+            value, end = STRICT_JSON.raw_decode(text, start)
         except (ValueError, RecursionError):
             return
         if "{" not in text[end:]:
@@ -210,15 +210,3 @@ def _strings(value: Any) -> Iterator[str]:
             yield item.strip()
         elif isinstance(item, list) and len(item) == 1 and isinstance(item[0], str):
             yield item[0].strip()
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-def _finite(written: str) -> float:
-    number = float(written)
-    return number if math.isfinite(number) else _refuse(written)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)

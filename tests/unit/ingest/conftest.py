@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flywheel.clock import ManualClock
 from flywheel.eventlog.sqlite_log import SqliteEventLog
@@ -61,3 +62,17 @@ def plane(tmp_path):
     yield made
     made.log.close()
     made.lake.close()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Point the settings at an empty platform with one workload."""
+    folder = tmp_path / "workloads"
+    folder.mkdir()
+    raw = make_workload().model_dump(mode="json", by_alias=True)
+    (folder / "reports.yaml").write_text(yaml.safe_dump(raw))
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"

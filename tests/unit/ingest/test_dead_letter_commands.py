@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
 from flywheel.cli import dlq, importing, ingest, verify
 from flywheel.clock import SystemClock
@@ -14,25 +12,8 @@ from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC, encode
 from flywheel.events.foreign import hash_subject
 from flywheel.wiring import open_platform
+from tests.fakes.commands import run_command
 from tests.fakes.event_makers import make_event, make_workload
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """Point the settings at an empty platform with one workload."""
-    folder = tmp_path / "workloads"
-    folder.mkdir()
-    raw = make_workload().model_dump(mode="json", by_alias=True)
-    (folder / "reports.yaml").write_text(yaml.safe_dump(raw))
-    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-def _run(module, *arguments: str):
-    return CliRunner().invoke(module.app, list(arguments), catch_exceptions=False)
 
 
 def _produce(home: Path, broken: int) -> None:
@@ -45,24 +26,26 @@ def _produce(home: Path, broken: int) -> None:
 def test_dead_letters_are_grouped_listed_shown_and_replayed(home):
     """From the groups to the bytes, and through the contract again."""
     _produce(home, broken=3)
-    _run(ingest)
-    said = _run(dlq, "groups").stdout
+    run_command(ingest)
+    said = run_command(dlq, "groups").stdout
     assert "3 dead letters, 1 kinds" in said
     assert "        3  bad_json  (flywheel.inferences)" in said
-    lines = _run(dlq, "list", "--json").stdout.splitlines()
+    lines = run_command(dlq, "list", "--json").stdout.splitlines()
     letters = [json.loads(line) for line in lines]
     assert [letter["reason"] for letter in letters] == ["bad_json"] * 3
     assert [letter["bytes"] for letter in letters] == [1] * 3
-    assert "2 of 3 dead letters; more with --page 2" in _run(dlq, "list", "--limit", "2").stdout
-    assert "1 of 3 dead letters\n" in _run(dlq, "list", "--limit", "2", "--page", "2").stdout
-    assert "0 of 0" in _run(dlq, "list", "--contains", "elsewhere").stdout
-    assert "0 of 0" in _run(dlq, "list", "--until", "2020-01-01").stdout
-    assert "b'{'" in _run(dlq, "show", letters[0]["id"]).stdout
-    assert _run(dlq, "show", letters[0]["id"], "--raw").stdout == "{"
-    assert "still dead" in _run(dlq, "replay").stdout
-    assert "1 are still dead" in _run(dlq, "replay", letters[0]["id"]).stdout
+    assert (
+        "2 of 3 dead letters; more with --page 2" in run_command(dlq, "list", "--limit", "2").stdout
+    )
+    assert "1 of 3 dead letters\n" in run_command(dlq, "list", "--limit", "2", "--page", "2").stdout
+    assert "0 of 0" in run_command(dlq, "list", "--contains", "elsewhere").stdout
+    assert "0 of 0" in run_command(dlq, "list", "--until", "2020-01-01").stdout
+    assert "b'{'" in run_command(dlq, "show", letters[0]["id"]).stdout
+    assert run_command(dlq, "show", letters[0]["id"], "--raw").stdout == "{"
+    assert "still dead" in run_command(dlq, "replay").stdout
+    assert "1 are still dead" in run_command(dlq, "replay", letters[0]["id"]).stdout
     with pytest.raises(ConfigurationError, match="no reason 'bad'") as caught:
-        _run(dlq, "list", "--reason", "bad")
+        run_command(dlq, "list", "--reason", "bad")
     assert "bad_json" in caught.value.next_step
 
 
@@ -70,10 +53,10 @@ def test_no_id_is_cut_on_a_narrow_terminal(home, monkeypatch):
     """An id that is broken over two lines cannot be copied."""
     monkeypatch.setenv("COLUMNS", "40")
     _produce(home, broken=1)
-    _run(ingest)
-    letter = json.loads(_run(dlq, "list", "--json").stdout)["id"]
-    assert letter in _run(dlq, "list").stdout
-    assert f"flywheel dlq show {letter}\n" in _run(dlq, "groups").stdout
+    run_command(ingest)
+    letter = json.loads(run_command(dlq, "list", "--json").stdout)["id"]
+    assert letter in run_command(dlq, "list").stdout
+    assert f"flywheel dlq show {letter}\n" in run_command(dlq, "groups").stdout
 
 
 def test_letters_are_exported_repaired_and_replayed(home, tmp_path):
@@ -87,13 +70,13 @@ def test_letters_are_exported_repaired_and_replayed(home, tmp_path):
     records.write_text(
         '{"request": {"messages": []}, "response": "leak", "timestamp": "never"}\n{\n'
     )
-    assert _run(importing, str(records), "-w", "reports").exit_code == 1
-    _run(ingest)
+    assert run_command(importing, str(records), "-w", "reports").exit_code == 1
+    run_command(ingest)
     file = tmp_path / "dead.jsonl"
-    assert "4 dead letters are in" in _run(dlq, "export", str(file)).stdout
+    assert "4 dead letters are in" in run_command(dlq, "export", str(file)).stdout
     assert file.stat().st_mode & 0o777 == 0o600
     with pytest.raises(ConfigurationError, match="there already"):
-        _run(dlq, "export", str(file))
+        run_command(dlq, "export", str(file))
     letters = [json.loads(line) for line in file.read_text().splitlines()]
     for letter in letters:
         if letter["reason"] == "unknown_workload":
@@ -102,19 +85,19 @@ def test_letters_are_exported_repaired_and_replayed(home, tmp_path):
             letter["record"]["timestamp"] = 1772366400
             letter["record"]["request"]["messages"] = [{"role": "user", "content": "it leaks"}]
     file.write_text("\n".join(map(json.dumps, letters)))
-    said = json.loads(_run(dlq, "replay", "--file", str(file), "--json").stdout)
+    said = json.loads(run_command(dlq, "replay", "--file", str(file), "--json").stdout)
     assert said == {
         "landed": {"reports": 2},
         "still_dead": {"bad_utf8": 1, "bad_json": 1},
         "not_dead": 0,
     }
-    again = json.loads(_run(dlq, "replay", "--file", str(file), "--json").stdout)
+    again = json.loads(run_command(dlq, "replay", "--file", str(file), "--json").stdout)
     assert (again["landed"], again["not_dead"]) == ({}, 2)
-    assert "2 of 2 dead letters" in _run(dlq, "list").stdout
-    assert _run(verify).exit_code == 0
+    assert "2 of 2 dead letters" in run_command(dlq, "list").stdout
+    assert run_command(verify).exit_code == 0
     file.write_text('{"id": "x"}\n{"record": 1}\n')
     with pytest.raises(DataError, match=r"line 1: .*\n  line 2: no id"):
-        _run(dlq, "replay", "--file", str(file))
+        run_command(dlq, "replay", "--file", str(file))
 
 
 def test_a_repaired_line_keeps_the_options_of_its_import(home, tmp_path):
@@ -124,12 +107,12 @@ def test_a_repaired_line_keeps_the_options_of_its_import(home, tmp_path):
     line = {"request": asked, "response": "leak", "timestamp": "soon", "who": {"id": "jane"}}
     records.write_text(json.dumps(line))
     options = ["--subject", "who.id", "--timezone", "Europe/Berlin", "--client", "plant"]
-    _run(importing, str(records), "-w", "reports", *options)
-    _run(ingest)
+    run_command(importing, str(records), "-w", "reports", *options)
+    run_command(ingest)
     file = tmp_path / "dead.jsonl"
-    _run(dlq, "export", str(file), "--reason", "bad_timestamp")
+    run_command(dlq, "export", str(file), "--reason", "bad_timestamp")
     file.write_text(file.read_text().replace('"soon"', '"2026-03-01 13:00"'))
-    _run(dlq, "replay", "--file", str(file))
+    run_command(dlq, "replay", "--file", str(file))
     (row,) = open_platform().lake.rows("SELECT timestamp, client_id, subject_id FROM inferences")
     assert f"{row['timestamp']:%H:%M}" == "12:00"
     assert row["client_id"] == "plant"

@@ -4,34 +4,14 @@ import gzip
 import json
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
 from flywheel.cli import importing, ingest, workloads
 from flywheel.cli.import_seed import golden_note
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.foreign import hash_subject
 from flywheel.wiring import open_platform
-from tests.fakes.event_makers import make_workload
+from tests.fakes.commands import run_command
 from tests.fakes.foreign_records import RECORDS, REQUEST
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """Point the settings at an empty platform with one workload."""
-    folder = tmp_path / "workloads"
-    folder.mkdir()
-    raw = make_workload().model_dump(mode="json", by_alias=True)
-    (folder / "reports.yaml").write_text(yaml.safe_dump(raw))
-    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-def _run(module, *arguments: str):
-    return CliRunner().invoke(module.app, list(arguments), catch_exceptions=False)
 
 
 def test_labelled_rows_and_records_are_imported(home, tmp_path):
@@ -39,25 +19,25 @@ def test_labelled_rows_and_records_are_imported(home, tmp_path):
     table = tmp_path / "seed.CSV"
     table.write_text("report,kind\nit hums,noise\noil,leak\n")
     arguments = [str(table), "-w", "reports", "--text", "report", "--label", "kind"]
-    said = _run(importing, *arguments).stdout
+    said = run_command(importing, *arguments).stdout
     assert "2 of 2" in said
     assert "about 2 are left to train on" in said
-    assert "0 of 2" in _run(importing, *arguments).stdout
+    assert "0 of 2" in run_command(importing, *arguments).stdout
     table.write_text("report,kind\nit hums,noise\noil,leak\nwater, Leak\n")
-    assert "1 of 3" in _run(importing, *arguments).stdout
+    assert "1 of 3" in run_command(importing, *arguments).stdout
     assert open_platform().lake.rows("SELECT count(*) AS n FROM corrections") == [{"n": 3}]
     chat = {
         "messages": [{"role": "user", "content": "it hums"}, {"role": "assistant", "content": "?"}]
     }
     records = tmp_path / "log.jsonl"
     records.write_text(json.dumps(chat) + "\nnonsense\n")
-    said = _run(importing, str(records), "-w", "reports").stdout
+    said = run_command(importing, str(records), "-w", "reports").stdout
     assert "2 records of log.jsonl for reports (chat 1)" in said
     assert "unparseable     1  line 1: '?' is no label" in said
     assert "dead: bad_json  1  line 2: not JSON" in said
     assert "note: 1 (line 1) has no time" in said
-    assert json.loads(_run(ingest, "--json").stdout)["landed"] == {"reports": 1}
-    figures = json.loads(_run(importing, str(records), "-w", "reports", "--json").stdout)
+    assert json.loads(run_command(ingest, "--json").stdout)["landed"] == {"reports": 1}
+    figures = json.loads(run_command(importing, str(records), "-w", "reports", "--json").stdout)
     assert figures["imported_before"] == {"count": 1, "lines": [1], "example": None}
 
 
@@ -67,7 +47,7 @@ def test_all_bad_rows_are_named_at_once_and_may_be_skipped(home, tmp_path):
     table.write_text("text;label\na;leak\n;leak\nb;rust\nc;leak\nc;crack\nd;\n e ; NOISE\n")
     arguments = [str(table), "-w", "reports", "--label", "label"]
     with pytest.raises(DataError) as caught:
-        _run(importing, *arguments)
+        run_command(importing, *arguments)
     assert caught.value.message.splitlines() == [
         "5 rows of seed.csv cannot be used, and nothing was taken:",
         "  line 3: no text",
@@ -75,20 +55,20 @@ def test_all_bad_rows_are_named_at_once_and_may_be_skipped(home, tmp_path):
         "  lines 5, 6: one text with different answers: 'leak' (line 5) and 'crack' (line 6)",
         "  line 7: no label",
     ]
-    said = _run(importing, *arguments, "--skip-bad").stdout
+    said = run_command(importing, *arguments, "--skip-bad").stdout
     assert "2 of 7 labelled rows are new." in said
     assert "'NOISE' was read as 'noise' (line 8)." in said
     table.write_text("text,label\ne,leak\n")
     with pytest.raises(DataError, match="was imported before as 'noise', not 'leak'"):
-        _run(importing, *arguments)
-    assert _run(importing, *arguments, "--skip-bad").exit_code == 1
+        run_command(importing, *arguments)
+    assert run_command(importing, *arguments, "--skip-bad").exit_code == 1
 
 
 def test_the_person_of_a_labelled_row_is_hashed(home, tmp_path):
     """A named column becomes the subject."""
     table = tmp_path / "seed.csv"
     table.write_text("text,label,mail\na,leak,jane@example.com\nb,crack,\n")
-    _run(importing, str(table), "-w", "reports", "--label", "label", "--subject", "mail")
+    run_command(importing, str(table), "-w", "reports", "--label", "label", "--subject", "mail")
     rows = open_platform().lake.rows("SELECT subject_id FROM corrections ORDER BY input")
     assert rows == [{"subject_id": hash_subject("jane@example.com", "flywheel-embedded")},
                     {"subject_id": None}]  # fmt: skip
@@ -98,31 +78,33 @@ def test_an_import_without_anything_good_fails(home, tmp_path):
     """A script sees it by the exit code."""
     records = tmp_path / "log.jsonl"
     records.write_text("a\nb\n")
-    assert _run(importing, str(records), "-w", "reports").exit_code == 1
+    assert run_command(importing, str(records), "-w", "reports").exit_code == 1
 
 
 def test_other_files_and_options_are_refused(home, tmp_path):
     """A suffix nobody knows needs --format; a wrong option is named with the choices."""
     with pytest.raises(ConfigurationError, match="neither CSV nor JSONL"):
-        _run(importing, str(tmp_path / "a.xlsx"), "-w", "reports")
+        run_command(importing, str(tmp_path / "a.xlsx"), "-w", "reports")
     log = tmp_path / "a.log"
     log.write_text(
         '{"request": {"messages": [{"role": "user", "content": "a"}]}, "response": "leak"}'
     )
-    assert _run(importing, str(log), "-w", "reports", "--format", "openai").exit_code == 0
+    assert run_command(importing, str(log), "-w", "reports", "--format", "openai").exit_code == 0
     for option, value, words in [
         ("--field", "category", "NAME=COLUMN"),
         ("--separator", "space", "no separator 'space'"),
     ]:
         with pytest.raises(ConfigurationError, match=words):
-            _run(importing, str(tmp_path / "a.csv"), "-w", "reports", "--label", "x", option, value)
+            run_command(
+                importing, str(tmp_path / "a.csv"), "-w", "reports", "--label", "x", option, value
+            )
     for option, value, words in [
         ("--format", "xml", "no format 'xml'"),
         ("--timezone", "Europe/Berln", "no time zone"),
         ("--time", "noon", "--time: 'noon' is no time"),
     ]:
         with pytest.raises(ConfigurationError, match=words):
-            _run(importing, str(log.with_suffix(".jsonl")), "-w", "reports", option, value)
+            run_command(importing, str(log.with_suffix(".jsonl")), "-w", "reports", option, value)
 
 
 def test_a_batch_takes_its_requests_from_its_input(home, tmp_path):
@@ -132,9 +114,9 @@ def test_a_batch_takes_its_requests_from_its_input(home, tmp_path):
     output.write_text(json.dumps(record))
     asked.write_text(json.dumps({"custom_id": "t-1", "method": "POST", "body": REQUEST}))
     assert "custom_id 't-1' is in no file of --requests" in " ".join(
-        _run(importing, str(output), "-w", "reports").stdout.split()
+        run_command(importing, str(output), "-w", "reports").stdout.split()
     )
-    said = _run(importing, str(output), "-w", "reports", "--requests", str(asked)).stdout
+    said = run_command(importing, str(output), "-w", "reports", "--requests", str(asked)).stdout
     assert "parsed       1" in said
 
 
@@ -157,11 +139,11 @@ def test_init_and_import_judge_a_file_alike(home, tmp_path):
         (importing, str(table), "-w", "reports", "--label", "label"),
     ]:
         with pytest.raises(DataError) as caught:
-            _run(module, *arguments)
+            run_command(module, *arguments)
         refused.append(caught.value.message)
     assert refused[0] == refused[1]
     assert "line 4: no text" in refused[0]
-    said = _run(workloads, "init", "others", "--from-csv", str(table), "--skip-bad").stdout
+    said = run_command(workloads, "init", "others", "--from-csv", str(table), "--skip-bad").stdout
     assert "with 2 labels" in said
     assert "about 2 are left to train on" in said
 
@@ -171,7 +153,7 @@ def test_a_seed_takes_no_text_that_an_event_may_not_hold(home, tmp_path):
     table = tmp_path / "seed.csv"
     table.write_bytes(b"text,label\nit\0hums,noise\n")
     with pytest.raises(DataError, match=r"line 2: the text holds the character U\+0000"):
-        _run(importing, str(table), "-w", "reports", "--label", "label")
+        run_command(importing, str(table), "-w", "reports", "--label", "label")
 
 
 def test_labelled_jsonl_may_be_packed(home, tmp_path):
@@ -179,4 +161,6 @@ def test_labelled_jsonl_may_be_packed(home, tmp_path):
     lines = tmp_path / "seed.JSONL.gz"
     row = {"text": "it hums", "label": "noise"}
     lines.write_bytes(gzip.compress(json.dumps(row).encode()))
-    assert "1 of 1" in _run(importing, str(lines), "-w", "reports", "--answer", "label").stdout
+    assert (
+        "1 of 1" in run_command(importing, str(lines), "-w", "reports", "--answer", "label").stdout
+    )

@@ -7,10 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-import yaml
-from typer.testing import CliRunner
-
 from flywheel.adapter_folder import write_manifest
 from flywheel.cli import dlq, ingest, verify
 from flywheel.clock import SystemClock
@@ -18,27 +14,10 @@ from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC
 from flywheel.lake import Lake
 from flywheel.wiring import open_platform
+from tests.fakes.commands import run_command
 from tests.fakes.event_makers import keyed, make_event, make_workload
 
 _ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """Point the settings at an empty platform with one workload."""
-    folder = tmp_path / "workloads"
-    folder.mkdir()
-    raw = make_workload().model_dump(mode="json", by_alias=True)
-    (folder / "reports.yaml").write_text(yaml.safe_dump(raw))
-    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-def _run(module, *arguments: str):
-    return CliRunner().invoke(module.app, list(arguments), catch_exceptions=False)
 
 
 def _produce(home: Path, *numbers: int, broken: int = 0) -> None:
@@ -52,11 +31,11 @@ def _produce(home: Path, *numbers: int, broken: int = 0) -> None:
 def test_ingest_reports_what_it_did(home):
     """The counts come as a table, and as JSON for machines."""
     _produce(home, 1, 2, broken=1)
-    report = json.loads(_run(ingest, "--json").stdout)
+    report = json.loads(run_command(ingest, "--json").stdout)
     assert report["landed"] == {"reports": 2}
     assert report["dead_letters"] == {"bad_json": 1}
     _produce(home, 3)
-    assert "reports" in _run(ingest).stdout
+    assert "reports" in run_command(ingest).stdout
 
 
 def test_a_gap_is_declared_by_someone(home):
@@ -67,23 +46,23 @@ def test_a_gap_is_declared_by_someone(home):
         log.delete_before(partition, 1)
     log.close()
     for number in ("0", "1"):
-        said = _run(dlq, "gap", INFERENCES_TOPIC, number, "--as", "anna", "--reason", "disk")
+        said = run_command(dlq, "gap", INFERENCES_TOPIC, number, "--as", "anna", "--reason", "disk")
         assert "1 offsets" in said.stdout
-    assert json.loads(_run(ingest, "--json").stdout)["landed"] == {"reports": 8}
-    assert _run(verify).exit_code == 0
+    assert json.loads(run_command(ingest, "--json").stdout)["landed"] == {"reports": 8}
+    assert run_command(verify).exit_code == 0
 
 
 def test_verify_fails_where_the_ledger_does(home):
     """A row that is gone makes the command fail, and the table says where."""
     _produce(home, *range(5))
-    _run(ingest)
-    good = _run(verify, "--json")
+    run_command(ingest)
+    good = run_command(verify, "--json")
     assert (good.exit_code, json.loads(good.stdout)["good"]) == (0, True)
     lake = Lake(home / "lake")
     rows = lake.query("SELECT * FROM stored.inferences")
     gone = rows["inference_id"][0].as_py()
     lake.replace("inferences", rows.slice(0, 0), where={"inference_id": gone})
-    bad = _run(verify)
+    bad = run_command(verify)
     assert bad.exit_code == 1
     assert "DOES NOT BALANCE" in bad.stdout
 
@@ -105,9 +84,9 @@ def test_verify_fails_where_an_adapter_was_changed(home, tmp_path):
     )
     names = {"workload_id": "reports", "cycle": opened.name, "attempt": 1, "dataset_hash": "d"}
     platform.state.record_release("reports-1", manifest_digest=digest, adapter=str(folder), **names)
-    assert "release reports-1: unchanged" in _run(verify).stdout
+    assert "release reports-1: unchanged" in run_command(verify).stdout
     (folder / "adapter.safetensors").write_bytes(b"others!")
-    bad = _run(verify)
+    bad = run_command(verify)
     assert bad.exit_code == 1
     assert "BROKEN" in bad.stdout
 
