@@ -42,11 +42,30 @@ def check(
             f"{noted!r} is no NUMBER:HASH.", next_step="give what `flywheel audit head` printed"
         )
     state = open_platform(existing=True).state
-    rows, newest = state.verify_audit()
-    if not any((row.seq, row.hash) == (int(number), row_hash) for row in state.audit_rows()):
+    chain = [(row.seq, row.hash) for row in state.audit_rows()]
+    if (int(number), row_hash) not in chain:
+        rows, newest = chain[-1] if chain else (0, "")
         raise IntegrityError(
             f"The audit has {rows} rows, newest {newest[:12]}, and none is {number} with that "
             "hash: it was written again or cut off.",
             next_step="restore the state database from a backup and compare the rows",
         )
+    rows, _ = state.verify_audit()
     typer.echo(f"row {number} is as noted; {rows - int(number)} rows came after it")
+
+
+@app.command()
+def accept(
+    person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
+    reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+) -> None:
+    """Go on from the audit as it is, where the file of its hashes was lost or damaged.
+
+    Compare it first with what was noted elsewhere (`flywheel audit check`). The former file is kept.
+    """
+    from flywheel.turn.acceptance import accept_audit  # noqa: PLC0415 - commands load what they use
+
+    head, former = accept_audit(open_platform(existing=True), person=person, reason=reason)
+    typer.echo(head)
+    if former is not None:
+        typer.echo(f"the former file is {former}", err=True)

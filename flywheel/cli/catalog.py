@@ -119,6 +119,11 @@ COMMANDS: dict[str, Entry] = {
     "audit": Entry(
         "audit", _DEPLOYMENT, "The audit's newest hash, and a check against it.", group=True
     ),
+    "accept-files": Entry(
+        "accept_files",
+        _DEPLOYMENT,
+        "Accept files of the lake as they are, where their digests were lost; recorded in the audit.",
+    ),
     "backup": Entry(
         "backup",
         _DEPLOYMENT,

@@ -21,17 +21,18 @@ def state() -> None:
 @app.command()
 def upgrade() -> None:
     """Bring the state's schema to this version of Flywheel; nothing happens where it is so."""
-    from flywheel.state.database import Database  # noqa: PLC0415 - commands load what they use
+    from flywheel.clock import SystemClock  # noqa: PLC0415 - commands load what they use
+    from flywheel.state import State  # noqa: PLC0415 - (as above)
 
     settings = load_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.state_database)
+    state = State(settings.state_database, SystemClock(), home=settings.home.absolute())
     try:
-        had, has = database.migrate()
+        had, has = state.migrate()
     finally:
-        database.close()
+        state.close()
     change = f"schema {has}, as before" if had == has else f"schema {had or 'none'} -> {has}"
-    _console.print(f"{database.address.place}: {change}", markup=False)
+    _console.print(f"{state.place}: {change}", markup=False)
 
 
 @app.command()

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flywheel.errors import FlywheelError, IntegrityError
-from flywheel.lake.digests import FileDigest
+from flywheel.lake.digests import NO_DIGEST, FileDigest, commit_files
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.store import Lake
 
-__all__ = ["TableCheck", "check_table", "damaged_files", "require_unchanged"]
+__all__ = ["TableCheck", "accept_files", "check_table", "damaged_files", "require_unchanged"]
 
 _SHOWN = 3
 
@@ -43,7 +43,7 @@ class TableCheck:
             return f"BROKEN: {', '.join(self.problems[:_SHOWN])}{tail}"
         parts = [f"{self.files - self.undigested} files unchanged"]
         if self.later:
-            parts.append(f"{self.later} of them since maintenance took their digests")
+            parts.append(f"{self.later} of them since their digests were taken, after the writing")
         if self.undigested:
             parts.append(
                 f"{self.undigested} readable and not verified: written before digests were kept, "
@@ -65,6 +65,7 @@ def check_table(lake: Lake, name: str) -> TableCheck | None:
                     return None
                 return TableCheck(name, 0, 0, 0, ("the table is gone",))
             identity, version, files = str(delta.metadata().id), delta.version(), handle.files()
+            complete = handle.is_complete
             with_digests = 0 if recorded is not None else handle.commits_with_digests()
     except FlywheelError as error:
         return TableCheck(name, 0, 0, 0, (error.message,))
@@ -80,9 +81,26 @@ def check_table(lake: Lake, name: str) -> TableCheck | None:
     known = lake.digests.of(name)
     undigested = [path for path in files if path not in known]
     problems += _differences(files, known)
+    if complete:
+        problems += _lost(undigested, _unrecorded(handle.folder, recorded, version))
     problems += [text for path in undigested if (text := _unreadable(path, files[path]))]
     later = sum(known[path].later for path in files if path in known)
     return TableCheck(name, len(files), later, len(undigested), tuple(problems))
+
+
+def accept_files(lake: Lake, name: str) -> int:
+    """Take the digests of files that have lost them, and return how many; changes no other finding.
+
+    A file that differs from its digest, or cannot be read, stays a finding.
+    """
+    handle = lake.handle(name)
+
+    def adopt() -> int:
+        return 0 if handle.refresh() is None else handle.adopt_files()
+
+    adopted = lake.retry(adopt)
+    lake.digests.accept(name)
+    return adopted
 
 
 def require_unchanged(lake: Lake, names: Sequence[str]) -> None:
@@ -102,10 +120,30 @@ def require_unchanged(lake: Lake, names: Sequence[str]) -> None:
 
 def damaged_files(handle: TableHandle, lake: Lake, paths: Sequence[str]) -> list[str]:
     """Return what differs among some files of a table; hold the lake's lock."""
-    files = handle.files()
-    return _differences(
-        {path: files[path] for path in paths if path in files}, lake.digests.of(handle.table.name)
+    files, known = handle.files(), lake.digests.of(handle.table.name)
+    there = {path: files[path] for path in paths if path in files}
+    lost = [path for path in there if path not in known] if handle.is_complete else []
+    return _differences(there, known) + _lost(lost, frozenset())
+
+
+def _unrecorded(folder: Path, recorded: tuple[str, int] | None, version: int) -> frozenset[str]:
+    # The files of commits that nobody has recorded yet: a process ended, or is about to do it.
+    if recorded is None:
+        return frozenset()
+    changes = [commit_files(folder, one) for one in range(recorded[1] + 1, version + 1)]
+    return frozenset(path for change in changes if change is not None for path in change[0])
+
+
+def _lost(undigested: Sequence[str], unrecorded: frozenset[str]) -> list[str]:
+    lost = [path for path in undigested if path not in unrecorded]
+    if not lost:
+        return []
+    more = f", and so have {len(lost) - 1} more" if len(lost) > 1 else ""
+    sentence = (
+        f"{lost[0]} {NO_DIGEST}{more}: nothing tells whether they were changed (restore "
+        "lake/digests.db from a backup, or accept them as they are with `flywheel accept-files`)"
     )
+    return [sentence]
 
 
 def _differences(files: dict[str, Path], known: dict[str, FileDigest]) -> list[str]:

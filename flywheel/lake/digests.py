@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,9 +18,18 @@ from urllib.parse import unquote
 from flywheel.errors import StorageError
 from flywheel.sqlite_file import open_for_reading, use_write_ahead_log
 
-__all__ = ["DIGESTS_FILE", "FileDigest", "FileDigests", "digest_of", "relative_path"]
+__all__ = [
+    "DIGESTS_FILE",
+    "NO_DIGEST",
+    "FileDigest",
+    "FileDigests",
+    "commit_files",
+    "digest_of",
+    "relative_path",
+]
 
 DIGESTS_FILE = "digests.db"
+NO_DIGEST = "has lost its digest"
 _BUSY_SECONDS = 30.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -74,6 +83,25 @@ def digest_of(path: Path) -> FileDigest:
         return FileDigest(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
+def commit_files(folder: Path, version: int) -> tuple[list[str], list[str]] | None:
+    """Return the data files that a commit added and removed; None where its log entry is gone."""
+    entry = folder / "_delta_log" / f"{version:020d}.json"
+    try:
+        lines = entry.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    actions = [json.loads(line) for line in lines]
+    added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
+    removed = [unquote(action["remove"]["path"]) for action in actions if "remove" in action]
+    return added, removed
+
+
+def _replaced(digest: FileDigest | None, path: Path, *, complete: bool) -> str | None:
+    if digest is None:
+        return NO_DIGEST if complete else None
+    return digest.difference(path)
+
+
 def relative_path(folder: Path, uri: str) -> str:
     """Return the path of a table's data file below the table's folder."""
     return Path(uri.removeprefix("file://")).relative_to(folder).as_posix()
@@ -92,28 +120,51 @@ class FileDigests:
             self._connection.close()
             self._connection = None
 
-    def record(self, table: str, delta_id: str, folder: Path, version: int) -> None:
+    def begin(self, table: str, delta_id: str, version: int) -> None:
+        """Record a table that has no data file yet: it has lost nothing."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO tables VALUES (?, ?, ?)", (table, delta_id, version)
+            )
+
+    def record(
+        self,
+        table: str,
+        delta_id: str,
+        folder: Path,
+        version: int,
+        *,
+        complete: bool = False,
+        later: bool = False,
+    ) -> None:
         """Record what one commit added, and check what it replaced, while both are on disk.
 
         A replaced file that was damaged has passed its values on: that is kept as damage. Without
         the commit's log entry (its retention is over) nothing is recorded.
 
+        Args:
+            table: name of the lake table.
+            delta_id: Delta's id of the table.
+            folder: where the table lies.
+            version: number of the commit.
+            complete: every file of the table has a digest, so that a replaced one without a digest
+                has lost it.
+            later: the commit is an earlier one, whose process ended before it recorded.
+
         Raises:
             OSError: a file cannot be read.
             StorageError: the digests cannot be written.
         """
-        entry = folder / "_delta_log" / f"{version:020d}.json"
-        if not entry.is_file():
+        changes = commit_files(folder, version)
+        if changes is None:
             return
-        actions = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines()]
-        added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
-        removed = [unquote(action["remove"]["path"]) for action in actions if "remove" in action]
-        digests = {path: digest_of(folder / path) for path in added}
+        added, removed = changes
+        digests = {path: replace(digest_of(folder / path), later=later) for path in added}
         known = self.of(table) if removed else {}
         damaged = {
             path: finding
             for path in removed
-            if path in known and (finding := known[path].difference(folder / path)) is not None
+            if (finding := _replaced(known.get(path), folder / path, complete=complete)) is not None
         }
         with self._writing() as connection:
             self._add(connection, table, version, digests)
@@ -148,6 +199,13 @@ class FileDigests:
             )
         return len(digests)
 
+    def accept(self, table: str) -> None:
+        """Forget that files had lost their digests when they were replaced."""
+        with self._writing() as connection:
+            connection.execute(
+                "DELETE FROM damage WHERE lake_table = ? AND finding = ?", (table, NO_DIGEST)
+            )
+
     def of(self, table: str) -> dict[str, FileDigest]:
         """Return the digests of a table's files, by their path below its folder."""
         rows = self._rows(
@@ -178,7 +236,9 @@ class FileDigests:
         digests: Mapping[str, FileDigest],
     ) -> None:
         connection.executemany(
-            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (lake_table, path) "
+            # Two processes read the same file: the one that wrote it knows more.
+            "DO UPDATE SET later = min(later, excluded.later)",
             [
                 (table, path, digest.size, digest.sha256, version, digest.later)
                 for path, digest in digests.items()

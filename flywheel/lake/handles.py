@@ -40,6 +40,8 @@ NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_log
 _DISTINCT = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
 # Says in a commit that its files' digests are kept: a table without any has lost them.
 _DIGESTS_KEPT = "flywheel.digests"
+# An application of the table: all its files have digests, so that one without has lost it.
+_COMPLETE = "flywheel.digests"
 _NEWEST_COMMITS = 100
 _LOG_IS_GONE = "Invalid table version"
 _FULL = ("No space left on device", "Disk quota exceeded")
@@ -95,6 +97,7 @@ class TableHandle:
                 self.table.schema,
                 partition_by=list(self.table.partition_by) or None,
                 configuration=_configuration(self.table),
+                commit_properties=CommitProperties(app_transactions=[Transaction(_COMPLETE, 1)]),
             )
         except (DeltaError, OSError) as error:
             # Two processes made it at once: the other one's table is as good as ours.
@@ -133,6 +136,8 @@ class TableHandle:
         """Run one committing action on the present snapshot; a lost race is a ConcurrencyError."""
         delta = self.present()
         before = delta.version()
+        with suppress(StorageError, OSError):
+            self._record_earlier()
         try:
             action(delta)
         except CommitFailedError as error:
@@ -147,9 +152,26 @@ class TableHandle:
         # The rows are in: a failure here must not make anyone write them again. A file without a
         # digest counts as not verified, and maintenance takes its digest later.
         with suppress(StorageError, OSError):
+            identity = str(delta.metadata().id)
+            complete = delta.transaction_version(_COMPLETE) is not None
             for version in range(before + 1, delta.version() + 1):
                 self._digests.record(
-                    self.table.name, str(delta.metadata().id), self.folder, version
+                    self.table.name, identity, self.folder, version, complete=complete
+                )
+
+    def _record_earlier(self) -> None:
+        # What a process committed that ended before it recorded, while the log still names it. A
+        # table that has files and no record has lost its digests: nothing is made up for it.
+        delta, name = self.present(), self.table.name
+        identity, version = str(delta.metadata().id), int(delta.version())
+        recorded = self._digests.tables().get(name)
+        if recorded is None:
+            if not delta.file_uris():
+                self._digests.begin(name, identity, version)
+        elif recorded[0] == identity:
+            for earlier in range(recorded[1] + 1, version + 1):
+                self._digests.record(
+                    name, identity, self.folder, earlier, complete=self.is_complete, later=True
                 )
 
     def files(self) -> dict[str, Path]:
@@ -162,11 +184,24 @@ class TableHandle:
         newest = self.present().history(_NEWEST_COMMITS)
         return sum(_DIGESTS_KEPT in commit for commit in newest)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file of the present snapshot must have a digest."""
+        return self.present().transaction_version(_COMPLETE) is not None
+
     def adopt_files(self) -> int:
-        """Take the digest of every file that has none, and return how many there were."""
+        """Take the digest of every file that has none, and return how many there were.
+
+        From then on a file without a digest has lost it. For a table for which that holds already,
+        it takes an owner who accepts its files as they are.
+        """
         delta = self.present()
         identity, version = str(delta.metadata().id), int(delta.version())
-        return self._digests.adopt(self.table.name, identity, version, self.files())
+        adopted = self._digests.adopt(self.table.name, identity, version, self.files())
+        if not self.is_complete:
+            nothing = pa.Table.from_pylist([], schema=self.table.schema)
+            self.append(nothing, [(_COMPLETE, 1)])
+        return adopted
 
     def _translated(self, error: Exception) -> FlywheelError:
         if _LOG_IS_GONE in str(error):

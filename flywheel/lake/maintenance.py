@@ -102,9 +102,17 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
         handle.checkpoint()
         removed: list[str] = []
         handle.change(lambda delta: removed.extend(_vacuum(delta, retention_hours)))
-        handle.adopt_files()
+    lake.retry(lambda: _complete_digests(handle))
+    with lake.lock:
+        handle.refresh()
         delta = handle.present()
         return TableUpkeep(name, delta.version(), before, len(delta.file_uris()), len(removed))
+
+
+def _complete_digests(handle: TableHandle) -> None:
+    handle.refresh()
+    if not handle.is_complete:
+        handle.adopt_files()
 
 
 def _vacuum(delta: DeltaTable, retention_hours: int) -> list[str]:

@@ -43,7 +43,7 @@ def _problem(path: Path, text: str | None) -> str | None:
     try:
         content = path.read_bytes()
         if not content:
-            return None  # cut off by a power failure: it counts as not there and is pushed again
+            return "is empty (`flywheel review pull` writes an unanswered item again)"
         task = json.loads(content)
         shown, annotations = task["data"][TEXT], task["annotations"]
     except OSError as error:

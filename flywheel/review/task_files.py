@@ -52,10 +52,10 @@ class TaskFiles:
             text = path.read_bytes()
         except FileNotFoundError:
             return None
-        return _parse(path, text) if text else None
+        return _parse(path, text)
 
     def has(self, item_id: str) -> bool:
-        """Say whether there is a task, without reading it."""
+        """Say whether there is a task, without reading it; an empty file holds none."""
         path = self._path(item_id)
         return path.exists() and path.stat().st_size > 0
 
@@ -77,7 +77,7 @@ class TaskFiles:
         found = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".json") and entry.stat().st_size:
+                if entry.name.endswith(".json"):
                     found[entry.name] = self._cached(entry)
         return [(name.removesuffix(".json"), found[name]) for name in sorted(found)]
 
@@ -98,8 +98,8 @@ class TaskFiles:
     def write(self, item_id: str, task: dict[str, Any], *, durable: bool = True) -> None:
         """Replace a task's file as a whole; the caller holds the lock.
 
-        A file that is not ``durable`` may be empty after a power failure, and then counts as not
-        there: that is for tasks which the lake holds as well and pushes again.
+        A file that is not ``durable`` may be empty after a power failure. It is set aside, and the
+        next pull writes it again: that is for tasks which the lake holds as well.
         """
         path = self._path(item_id)
         part = path.with_suffix(".part")
@@ -132,6 +132,12 @@ class TaskFiles:
 
 
 def _parse(path: Path, text: bytes) -> dict[str, Any]:
+    if not text:
+        raise IntegrityError(
+            f"The task file {path} is empty.",
+            next_step="restore it from a backup, or run `flywheel review pull`, which writes an "
+            "item that nobody has answered again",
+        )
     try:
         task: Any = json.loads(text.decode())
         problem = _problem(path, task)

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from flywheel.clock import Clock
 from flywheel.errors import IntegrityError
-from flywheel.state.audit_heads import AuditHeads
+from flywheel.state.audit_heads import UNWRITTEN_ROWS, AuditHeads
 from flywheel.state.database import Database
 from flywheel.state.schema import audit
 
@@ -62,25 +63,37 @@ class Audit:
         facts = self._database.paths.stored_facts(details or {})
         written = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False)
         with self._database.write() as connection:
-            row = self._append(connection, event, subject, actor, written)
+            before = self._newest(connection)
+            last = before[-1] if before else None
+            row = self._append(connection, last, event, subject, actor, written)
             if self._heads is not None:
-                self._database.after_commit(partial(self._heads.append, row.seq, row.hash))
+                rows = [*before, (row.seq, row.hash)]
+                self._database.after_commit(partial(self._heads.append, rows))
             return row
 
+    def _newest(self, connection: Connection) -> list[tuple[int, str]]:
+        newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc())
+        rows = connection.execute(newest.limit(UNWRITTEN_ROWS)).all()
+        return [(row.seq, row.hash) for row in reversed(rows)]
+
     def _append(
-        self, connection: Connection, event: str, subject: str, actor: str, details: str
+        self,
+        connection: Connection,
+        last: tuple[int, str] | None,
+        event: str,
+        subject: str,
+        actor: str,
+        details: str,
     ) -> AuditRow:
         # One transaction writes at a time, so nobody extends the same row.
-        newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-        last = connection.execute(newest).first()
         values: dict[str, Any] = {
-            "seq": 1 if last is None else last.seq + 1,
+            "seq": 1 if last is None else last[0] + 1,
             "at": self._clock.now(),
             "event": event,
             "subject": subject,
             "actor": actor,
             "details": details,
-            "previous_hash": _GENESIS if last is None else last.hash,
+            "previous_hash": _GENESIS if last is None else last[1],
         }
         values["hash"] = _hash(values)
         connection.execute(insert(audit).values(**values))
@@ -103,6 +116,39 @@ class Audit:
                 the one whose hashes were kept.
         """
         heads = {} if self._heads is None else self._heads.read()
+        chain = self._chain()
+        if self._heads is not None:
+            self._compare(self._heads, heads, chain)
+        return len(chain), chain[len(chain)] if chain else _GENESIS
+
+    def keep_heads(self) -> Path | None:
+        """Write the hashes of the chain into the file again; return where the former file is now.
+
+        Raises:
+            IntegrityError: the chain itself is broken.
+        """
+        return None if self._heads is None else self._heads.replace(self._chain())
+
+    def has_heads(self) -> bool:
+        """Say whether the hashes of the chain are in a file already."""
+        return self._heads is not None and self._heads.path.exists()
+
+    def _compare(
+        self, file: AuditHeads, heads: Mapping[int, str], chain: Mapping[int, str]
+    ) -> None:
+        differences = AuditHeads.differences(heads, chain)
+        if self._database.address.is_sqlite:  # a server may be written from several homes
+            # The chain may have grown since the file was read.
+            missing = AuditHeads.missing(file.read(), chain)
+            differences += [] if missing is None else [missing]
+        if differences:
+            raise IntegrityError(
+                f"The audit is not the one that {file.path} remembers: {'; '.join(differences)}.",
+                next_step="restore state database and file from a backup and compare the rows; "
+                "`flywheel audit accept` goes on from the audit as it is",
+            )
+
+    def _chain(self) -> dict[int, str]:
         previous, count, chain = _GENESIS, 0, {}
         with self._database.read() as connection:
             query = select(audit).order_by(audit.c.seq).execution_options(yield_per=_BATCH)
@@ -120,14 +166,7 @@ class Audit:
                         seq=values["seq"],
                     )
                 previous = chain[count] = told
-        differences = AuditHeads.differences(heads, chain)
-        if self._heads is not None and differences:
-            raise IntegrityError(
-                f"The audit is not the one that {self._heads.path} remembers: "
-                f"{'; '.join(differences)}.",
-                next_step="restore the state database from a backup and compare the rows",
-            )
-        return count, previous
+        return chain
 
 
 def _hash(values: dict[str, Any]) -> str:

@@ -24,6 +24,8 @@ __all__ = ["AUDIT_HEADS", "State"]
 
 # The file in the home that keeps the hashes of the audit.
 AUDIT_HEADS = "audit_heads.jsonl"
+# Schemas of before there was such a file: what was audited until now is what it begins with.
+_BEFORE_AUDIT_HEADS = {"0001", "0002"}
 
 
 class State:
@@ -101,6 +103,8 @@ class State:
         self.audit = audit.append
         self.audit_rows = audit.of
         self.verify_audit = audit.verify
+        self.keep_audit_heads = audit.keep_heads
+        self.has_audit_heads = audit.has_heads
 
     @classmethod
     def open(
@@ -126,13 +130,25 @@ class State:
         """
         state = cls(url, clock, lease_clock=lease_clock, home=home)
         try:
-            state._database.migrate()
+            state.migrate()
             if before is not None:
                 refuse_left_behind(state._database, before)
         except FlywheelError:
             state.close()
             raise
         return state
+
+    @property
+    def place(self) -> str:
+        """Where the database is, without a password."""
+        return self._database.address.place
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Bring the schema to the newest version and return the one it had and the one it has."""
+        had, has = self._database.migrate()
+        if had in _BEFORE_AUDIT_HEADS and not self.has_audit_heads():
+            self.keep_audit_heads()
+        return had, has
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

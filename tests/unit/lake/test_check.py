@@ -1,6 +1,8 @@
 """Digests of the lake's files: what was written is what is read, through compaction too."""
 
 import random
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -109,6 +111,7 @@ def test_files_of_an_earlier_version_are_not_verified_until_maintenance(tmp_path
     lake = Lake(tmp_path / "lake")
     with monkeypatch.context() as earlier:
         earlier.setattr("flywheel.lake.handles._DIGESTS_KEPT", "of.no.meaning")
+        earlier.setattr("flywheel.lake.handles._COMPLETE", "of.no.meaning")
         for number in range(6):
             _append(lake, number)
     lake.close()
@@ -138,3 +141,73 @@ def test_a_copy_holds_every_row_and_digest(lake, tmp_path):
     found = check_table(copied, "corrections")
     assert (found.undigested, found.problems) == (0, ())
     copied.close()
+
+
+def _delete_digests(lake):
+    lake.close()
+    for file in lake.root.glob(f"{DIGESTS_FILE}*"):
+        file.unlink()
+
+
+def _change_digests(lake, statement):
+    lake.close()
+    with closing(sqlite3.connect(lake.root / DIGESTS_FILE)) as connection, connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "afterwards",
+    [
+        lambda _: None,
+        lambda lake: _append(lake, 7),
+        lambda lake: [_append(lake, 7), maintain(lake, now=_NOW)],
+        lambda lake: maintain(lake, now=_NOW),
+        lambda lake: lake.replace(
+            "corrections",
+            pa.table({"workload_id": ["w w"], "correction_id": ["c1"]}),
+            where={"workload_id": "w w", "correction_id": "c1"},
+        ),
+    ],
+    ids=["nothing", "append", "append and maintenance", "maintenance", "replace"],
+)
+@pytest.mark.parametrize(
+    "lose",
+    [
+        _delete_digests,
+        lambda lake: _change_digests(lake, "DELETE FROM files WHERE version < 4"),
+        lambda lake: [
+            _change_digests(lake, f"DELETE FROM {table}") for table in ("files", "tables", "damage")
+        ],
+    ],
+    ids=["file deleted", "rows removed", "tables emptied"],
+)
+def test_digests_that_were_lost_stay_a_finding(lake, lose, afterwards):
+    """Neither a later append nor maintenance nor a replacement of rows makes up for them."""
+    lose(lake)
+    afterwards(lake)
+    found = check_table(lake, "corrections")
+    assert found.problems, found.sentence()
+    assert found.sentence().startswith("BROKEN")
+
+
+def test_a_commit_whose_process_died_is_recorded_by_the_next_one(lake, monkeypatch):
+    """It is readable and not verified until then, and no finding: a crash has changed nothing."""
+    with monkeypatch.context() as crash:
+        crash.setattr(lake.digests, "record", lambda *_, **__: None)
+        _append(lake, 6)
+        _append(lake, 7)
+    found = check_table(lake, "corrections")
+    assert (found.undigested, found.problems) == (2, ())
+    _append(lake, 8)
+    found = check_table(lake, "corrections")
+    assert (found.files, found.later, found.undigested, found.problems) == (9, 2, 0, ())
+
+
+def test_a_first_commit_whose_process_died_is_no_finding(tmp_path, monkeypatch):
+    """The table is recorded when it is made, before its first file."""
+    lake = Lake(tmp_path / "lake")
+    with monkeypatch.context() as crash:
+        crash.setattr(lake.digests, "record", lambda *_, **__: None)
+        _append(lake, 0)
+    assert check_table(lake, "corrections").problems == ()
+    lake.close()

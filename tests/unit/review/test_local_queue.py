@@ -85,11 +85,15 @@ def test_file_is_a_label_studio_task(queue, tmp_path):
 
 
 def test_empty_file_left_by_a_power_failure_is_pushed_again(queue, tmp_path):
-    """A task that never reached the disk counts as not there."""
+    """A task that never reached the disk is set aside by its name until it is pushed again."""
     queue.push(WORKLOAD, [review_item(WORKLOAD)])
     (tmp_path / "queue" / "defects" / "item0000.json").write_text("")
     assert open_ids(queue, "ann") == []
+    for aside in (queue.pull(WORKLOAD, None).set_aside, queue.status(WORKLOAD).set_aside):
+        assert [one.item_id for one in aside] == ["item0000"]
+        assert "is empty" in aside[0].reason
     assert queue.push(WORKLOAD, [review_item(WORKLOAD)]) == 1
+    assert queue.pull(WORKLOAD, None).set_aside == ()
 
 
 def answer_all(folder: Path, annotator: str) -> None:

@@ -2,11 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
+from flywheel.clock import ManualClock
 from flywheel.errors import IntegrityError
 from flywheel.release.registry import MlflowRegistry
+from flywheel.state import State
 from flywheel.state.audit_heads import AuditHeads
 from flywheel.state.home_paths import HomePaths
 from tests.fakes.release_world import ReleaseWorld
@@ -59,7 +62,7 @@ def test_hashes_survive_a_torn_last_line_only(tmp_path):
     """A crash may cut off the end of the file; in its middle that is damage."""
     heads = AuditHeads(tmp_path / "heads.jsonl")
     for seq in (1, 2):
-        heads.append(seq, f"hash {seq}")
+        heads.append([(seq, f"hash {seq}")])
     text = heads.path.read_text()
     heads.path.write_text(text[:-5])
     assert heads.read() == {1: "hash 1"}
@@ -69,3 +72,56 @@ def test_hashes_survive_a_torn_last_line_only(tmp_path):
     heads.path.write_text(text + '{"seq": 2, "hash": "other"}\n')
     with pytest.raises(IntegrityError, match="two hashes"):
         heads.read()
+
+
+def test_a_torn_line_is_replaced_by_the_next_one(tmp_path):
+    """What a crash left out or cut off is added by the next row, whoever writes it first."""
+    heads = AuditHeads(tmp_path / "heads.jsonl")
+    rows = [(seq, f"hash {seq}") for seq in range(1, 7)]
+    for count in (1, 2, 3):
+        heads.append(rows[:count])
+    heads.path.write_text(heads.path.read_text()[:-5])
+    heads.append(rows[:6])
+    heads.append(rows[:5])
+    assert heads.read() == dict(rows)
+    assert len(heads.path.read_text().splitlines()) == 6
+
+
+def test_a_file_that_was_cut_off_is_not_filled_in(tmp_path):
+    """More rows than a crash leaves out are a finding, and so is a file that is gone."""
+    heads = AuditHeads(tmp_path / "heads.jsonl")
+    chain = {seq: f"hash {seq}" for seq in range(1, 60)}
+    rows = list(chain.items())
+    for count in range(1, 31):
+        heads.append(rows[max(0, count - 16) : count])
+    lines = heads.path.read_text().splitlines(keepends=True)
+    heads.path.write_text("".join(lines[:10]))
+    heads.append(rows[14:31])
+    assert AuditHeads.missing(heads.read(), dict(rows[:31])) == "rows 11 to 30 are not in it"
+    heads.path.unlink()
+    heads.append(rows[15:32])
+    assert AuditHeads.missing(heads.read(), dict(rows[:32])) == "rows 1 to 31 are not in it"
+    heads.path.unlink()
+    assert AuditHeads.missing(heads.read(), dict(rows[:32])) == "it is gone or empty"
+
+
+def test_an_audit_of_before_there_was_a_file_begins_one(tmp_path):
+    """A state of version 0.1 is no finding: what it audited is kept from the migration on."""
+    state = State.open(
+        f"sqlite:///{tmp_path / 'state.db'}",
+        ManualClock(datetime(2026, 3, 1, tzinfo=UTC)),
+        home=tmp_path,
+    )
+    state.audit("a", "b", "c")
+    state.close()
+    (tmp_path / "audit_heads.jsonl").unlink()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+    state = State.open(
+        f"sqlite:///{tmp_path / 'state.db'}",
+        ManualClock(datetime(2026, 3, 1, tzinfo=UTC)),
+        home=tmp_path,
+    )
+    state.audit("d", "e", "f")
+    assert state.verify_audit()[0] == 2
+    state.close()

@@ -185,6 +185,59 @@ def test_an_audit_that_was_cut_off_is_found(findings, home):
     assert "rows 13 to 14 were cut off" in findings()["audit"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda _: None, "it is gone or empty"),
+        (lambda _: "", "it is gone or empty"),
+        (lambda text: text[: text.index("\n", len(text) // 3) - 4] + "\n", "is damaged"),
+        (lambda text: "".join(text.splitlines(keepends=True)[3:]), "are not in it"),
+        (lambda text: text[:-3] + "?\n", "is damaged"),
+    ],
+    ids=["deleted", "emptied", "cut", "beginning removed", "last line"],
+)
+def test_lost_hashes_of_the_audit_are_found(findings, command, home, platform, damage, expected):
+    """A later row does not make up for them; an owner may go on from the audit as it is."""
+    file = home / "audit_heads.jsonl"
+    text = damage(file.read_text())
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    assert expected in findings()["audit"]
+    platform.state.audit("something.else", "workload/cycle", "ann")
+    assert findings()["audit"].startswith("BROKEN")
+    command("audit", "accept", "--as", "ann", "--reason", "lost with a disk")
+    assert "audit" not in findings()
+    [row] = [row for row in platform.state.audit_rows() if row.event == "audit.accepted"]
+    assert (row.actor, row.details["reason"]) == ("ann", "lost with a disk")
+
+
+def test_lost_digests_are_found_until_they_are_accepted(findings, command, home, platform):
+    """A new append after the loss does not make the lake look unchanged."""
+    for file in (home / "lake").glob("digests.db*"):
+        file.unlink()
+    bad = findings()
+    assert "has lost its digest" in bad["lake corrections"]
+    assert "digests are gone" in bad["lake corrections"]
+    row = {"workload_id": ["w"], "correction_id": ["c"], "label_id": ["l"]}
+    platform.lake.append("corrections", pa.table(row))
+    assert "has lost its digest" in findings()["lake corrections"]
+    platform.lake.close()
+    assert (
+        "accepted as they are" in command("accept-files", "--as", "ann", "--reason", "disk").stdout
+    )
+    assert not any(what.startswith("lake ") for what in findings())
+
+
+def test_an_empty_task_file_is_found_by_its_name(findings, home):
+    """It is set aside with its name, and was not 'there' before."""
+    path = next((home / "queue").glob("*/*.json"))
+    path.write_bytes(b"")
+    (what,) = (what for what in findings() if what.startswith("queue of"))
+    assert f"{path.name} is empty" in findings()[what]
+
+
 def _write_audit_again(home, platform):
     from flywheel.state import audit as module
 

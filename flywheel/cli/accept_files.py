@@ -1,0 +1,32 @@
+"""`flywheel accept-files`: go on with files of the lake whose digests were lost."""
+
+from typing import Annotated
+
+import typer
+
+from flywheel.cli.console import Console
+from flywheel.wiring import open_platform
+
+__all__ = ["app"]
+
+app = typer.Typer()
+_console = Console()
+
+
+@app.command(name="accept-files")
+def accept_files(
+    person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
+    reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+) -> None:
+    """Accept files of the lake as they are, where their digests were lost; recorded in the audit.
+
+    Restoring lake/digests.db from a backup is better: it proves that nothing was changed. Files that
+    differ from their digests stay a finding. Safe to repeat.
+    """
+    from flywheel.turn.acceptance import accept_files as accept  # noqa: PLC0415 - loads what it uses
+
+    accepted = accept(open_platform(existing=True), person=person, reason=reason)
+    for table, files in accepted.items():
+        _console.print(f"{table}: {files} files accepted as they are", markup=False)
+    if not accepted:
+        _console.print("no file has lost its digest", markup=False)
