@@ -1,15 +1,23 @@
 """Stage review: the cases that an undecided gate lacks."""
 
 import dagster as dg
+from pydantic import Field
 
 from flywheel.orchestration.keys import asset_key, cycle_partitions
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
 from flywheel.orchestration.resources import PlatformParam
+from flywheel.state import SYSTEM
 from flywheel.turn.second_look import direct_review
 from flywheel.workload import Workload
 
-__all__ = ["directed_asset"]
+__all__ = ["DirectedReview", "directed_asset"]
+
+
+class DirectedReview(dg.Config):
+    """Who asks for a directed review: fill it in where a person starts the run."""
+
+    asked_by: str = Field(default=SYSTEM, description="your name, recorded as the one who asked")
 
 
 def directed_asset(workload: Workload) -> dg.AssetsDefinition:
@@ -29,10 +37,12 @@ def directed_asset(workload: Workload) -> dg.AssetsDefinition:
         **described(workload, "review", kinds={"deltalake"}),
     )
     def directed_items(
-        context: dg.AssetExecutionContext, platform: PlatformParam
+        context: dg.AssetExecutionContext, config: DirectedReview, platform: PlatformParam
     ) -> dg.MaterializeResult:
         with dagster_outcomes():
-            drawn = direct_review(platform, workload.id, context.partition_key)
+            drawn = direct_review(
+                platform, workload.id, context.partition_key, actor=config.asked_by
+            )
         return dg.MaterializeResult(
             metadata={
                 "summary": f"asks {drawn.items} of {drawn.frame} answers; {drawn.missing} missing",

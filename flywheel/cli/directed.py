@@ -17,16 +17,18 @@ _console = Console()
 def direct(
     workload_id: Annotated[str, typer.Argument(help="id of the workload")],
     cycle: Annotated[str, typer.Argument(help="name of a cycle that is awaiting_judgments")],
+    person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
 ) -> None:
     """Draw the cases that an undecided gate lacks, at random and blind, within the budget.
 
-    Repeat it where the period's budget did not pay for all of them.
+    Repeat it where the period's budget did not pay for all of them, and after a crash: nothing is
+    asked twice.
     """
     from flywheel.turn.second_look import direct_review  # noqa: PLC0415 - commands load their own
     from flywheel.wiring import open_platform  # noqa: PLC0415 - (as above)
 
     platform = open_platform(existing=True)
-    drawn = direct_review(platform, workload_id, cycle)
+    drawn = direct_review(platform, workload_id, cycle, actor=person)
     _console.print(
         f"Batch {drawn.batch_id}: {drawn.items} of {drawn.frame} answers, drawn at random "
         f"({drawn.trained_on} left out: the candidate was trained on their text); "
@@ -59,7 +61,7 @@ def tell_second_looks(platform: "Platform", workload_id: str) -> None:
                 "(or Dagster's gate job does it)"
             )
         elif look.asked < look.needed and not look.is_over:
-            text += f"\nnext: flywheel review direct {workload_id} {cycle.name}"
+            text += f"\nnext: flywheel review direct {workload_id} {cycle.name} --as NAME"
         elif not look.is_over:
             text += f"\nnext: people answer, then flywheel review pull {workload_id}"
         _console.print(text, markup=False, highlight=False)

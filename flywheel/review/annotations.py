@@ -3,16 +3,19 @@
 import json
 
 from flywheel.lake.store import Lake
-from flywheel.ports.review_queue import Annotation
+from flywheel.ports.review_queue import Annotation, AnnotationKind
 
 __all__ = ["read_annotations"]
 
 
-def read_annotations(lake: Lake, workload_id: str) -> list[Annotation]:
-    """Read the latest version of every annotation."""
+def read_annotations(
+    lake: Lake, workload_id: str, *, kind: AnnotationKind | None = None
+) -> list[Annotation]:
+    """Read the latest version of every annotation, or of those of one kind."""
     rows = lake.rows(
-        "SELECT * FROM latest_annotations WHERE workload_id = $workload ORDER BY annotation_id",
-        {"workload": workload_id},
+        "SELECT * FROM latest_annotations WHERE workload_id = $workload "
+        "AND ($kind IS NULL OR kind = $kind) ORDER BY annotation_id",
+        {"workload": workload_id, "kind": kind},
     )
     found = []
     for row in rows:

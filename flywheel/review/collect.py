@@ -108,7 +108,7 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
 
 def unreadable_annotations(lake: Lake, workload: Workload) -> list[SetAside]:
     """Return the annotations whose answer cannot be read, each with its author and the reason."""
-    return _unreadable(workload, read_annotations(lake, workload.id))
+    return _unreadable(workload, read_annotations(lake, workload.id, kind="unreadable"))
 
 
 def _unreadable(workload: Workload, annotations: Iterable[Annotation]) -> list[SetAside]:

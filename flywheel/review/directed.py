@@ -23,7 +23,18 @@ from flywheel.review.windows import ReviewWindow, frontier_of, previous_period_s
 from flywheel.similarity.near_duplicates import closest_matches
 from flywheel.workload import Workload
 
-__all__ = ["DirectedBatch", "choose_directed", "directed_batch_name", "draw_directed"]
+__all__ = [
+    "DirectedBatch",
+    "choose_directed",
+    "directed_batch_name",
+    "directed_batches",
+    "draw_directed",
+]
+
+_BATCHES = """
+SELECT DISTINCT batch_id FROM stored.review_items
+WHERE workload_id = $workload AND slice = 'directed' AND contains(batch_id, $mark)
+"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,13 @@ def directed_batch_name(period: str, cycle: str, attempt: int, number: int) -> s
     """Name a directed batch of a cycle's attempt, the period that pays for it first."""
     # What comes before the last hyphen of a batch's name is its period.
     return f"{period}-directed.{cycle.replace('-', '.')}.{attempt}.{number}"
+
+
+def directed_batches(lake: Lake, workload_id: str, cycle: str, attempt: int) -> list[str]:
+    """Return the directed batches of a cycle's attempt that were written, in their order."""
+    mark = directed_batch_name("", cycle, attempt, 0).removesuffix("0")
+    rows = lake.rows(_BATCHES, {"workload": workload_id, "mark": mark})
+    return sorted((row["batch_id"] for row in rows), key=lambda name: int(name.rpartition(".")[2]))
 
 
 def choose_directed(
@@ -108,6 +126,7 @@ def draw_directed(  # noqa: PLR0913 - what a draw rests on
     since: datetime | None,
     trained_texts: Sequence[str],
     now: datetime,
+    written: str | None = None,
 ) -> DirectedBatch:
     """Draw a directed batch within what the period's budget has left, keep it and push it.
 
@@ -122,9 +141,12 @@ def draw_directed(  # noqa: PLR0913 - what a draw rests on
         since: event time of the oldest answer; None: the start of the period before.
         trained_texts: inputs that the candidate was trained on.
         now: stamped on the items; its period pays.
+        written: name of a batch that was written by a call which ended before its push or record:
+            it is pushed, and nothing else is drawn. Its period may be an earlier one.
     """
     period = period_name(workload.cadence, now, workload.timezone)
-    batch_id = directed_batch_name(period, cycle, attempt, number)
+    batch_id = written or directed_batch_name(period, cycle, attempt, number)
+    period = batch_id.partition("-directed.")[0]
     once = batch_transaction(workload.id, batch_id)
     candidates = _candidates(lake, workload, since, now)
     frame = _untrained(candidates, trained_texts, workload.review.near_duplicate)

@@ -66,9 +66,8 @@ class AuditHeads:
         former = None
         try:
             if self.path.exists():
-                number = 1
-                while (former := self.path.with_name(f"{self.path.name}.before-{number}")).exists():
-                    number += 1
+                earlier = len(list(self.path.parent.glob(f"{self.path.name}.before-*")))
+                former = self.path.with_name(f"{self.path.name}.before-{earlier + 1}")
                 self.path.rename(former)
             self.path.write_text("".join(map(_line, sorted(chain.items()))), encoding="utf-8")
         except OSError as error:

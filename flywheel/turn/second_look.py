@@ -1,6 +1,6 @@
 """A gate that waits for judgments: its directed review is drawn, and its second look taken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,19 +61,33 @@ def direct_review(
 ) -> "DirectedBatch":
     """Draw what a waiting gate still lacks, as far as the period's budget goes, and push it.
 
+    A batch that an earlier call wrote and did not record is finished instead of drawing another.
+
+    Args:
+        platform: holds the cycle.
+        workload_id: whose cycle it is.
+        cycle: its name.
+        actor: the person who asks, or ``SYSTEM``.
+
     Raises:
-        RefusedError: the cycle does not wait for judgments, or every case it lacks is asked.
+        RefusedError: the cycle does not wait for judgments, every case it lacks is asked, or the
+            name is empty.
     """
     from flywheel.review.directed import draw_directed  # noqa: PLC0415 - keeps definitions light
     from flywheel.snapshots import read_rows  # noqa: PLC0415 - (as above)
 
+    actor = " ".join(actor.split())
+    if not actor:
+        raise RefusedError("A directed review needs your name.", next_step="give it: `--as mara`")
     attempt, look = _waiting(platform, workload_id, cycle)
-    if look.asked >= look.needed or look.is_over:
+    recorded = list(attempt.facts.get("directed_batches", []))
+    batches = _batches(platform, attempt)
+    unfinished = next((name for name in batches if name not in recorded), None)
+    if unfinished is None and (look.asked >= look.needed or look.is_over):
         raise RefusedError(
             f"Cycle {cycle} of {workload_id} lacks nothing that could be asked: {look.sentence}.",
             next_step="let people answer, then `flywheel review pull " + workload_id + "`",
         )
-    batches = list(attempt.facts.get("directed_batches", []))
     train = read_rows(Path(str(attempt.facts["dataset_folder"])), "train")
     promoted = [r.promoted_at for r in platform.state.releases(workload_id) if r.promoted_at]
     drawn = draw_directed(
@@ -88,9 +102,12 @@ def direct_review(
         since=max(promoted, default=None),
         trained_texts=[str(row["input"]) for row in train],
         now=platform.clock.now(),
+        written=unfinished,
     )
+    if unfinished is not None:  # the look counts it already
+        drawn = replace(drawn, missing=max(0, look.needed - look.asked))
     if drawn.items:
-        _record_draw(platform, attempt, [*batches, drawn.batch_id], drawn, actor)
+        _record_draw(platform, attempt, drawn, actor)
     return drawn
 
 
@@ -99,8 +116,8 @@ def second_look(platform: "Platform", workload_id: str, cycle: str) -> SecondLoo
     present = platform.state.get_cycle(workload_id, cycle)
     if present.status != "awaiting_judgments":
         return None
-    facts = platform.state.attempt(workload_id, cycle, present.attempt).facts
-    cases = _cases(platform, workload_id, cycle, facts)
+    attempt = platform.state.attempt(workload_id, cycle, present.attempt)
+    facts, cases = attempt.facts, _cases(platform, attempt)
     needed, until = int(facts["cases_to_collect"]), _moment(facts["judgments_until"])
     is_over = platform.clock.now() >= until
     # Looking at what is there when the time is up depends on the date alone, and not on what the
@@ -118,9 +135,7 @@ def second_look_rows(
     look = second_look(platform, workload_id, cycle)
     if look is None or not look.is_due:
         return None
-    return _cases(
-        platform, workload_id, cycle, platform.state.attempt(workload_id, cycle).facts
-    ).rows
+    return _cases(platform, platform.state.attempt(workload_id, cycle)).rows
 
 
 def take_second_look(platform: "Platform", workload_id: str, cycle: str) -> "GateReport":
@@ -133,7 +148,7 @@ def take_second_look(platform: "Platform", workload_id: str, cycle: str) -> "Gat
     if not look.is_due:
         raise RefusedError(
             f"The second look of cycle {cycle} is not due: {look.sentence}.",
-            next_step=f"`flywheel review direct {workload_id} {cycle}` asks what is missing, "
+            next_step=f"`flywheel review direct {workload_id} {cycle} --as NAME` asks what is missing, "
             f"`flywheel review pull {workload_id}` takes answers in",
         )
     return judge_candidate(platform, workload_id, cycle)
@@ -161,15 +176,22 @@ def _waiting(platform: "Platform", workload_id: str, cycle: str) -> "tuple[Attem
     return platform.state.attempt(workload_id, cycle), look
 
 
-def _cases(
-    platform: "Platform", workload_id: str, cycle: str, facts: dict[str, Any]
-) -> "DirectedCases":
+def _batches(platform: "Platform", attempt: "Attempt") -> list[str]:
+    # The lake knows a batch before the attempt does: a call may end in between.
+    from flywheel.review.directed import directed_batches  # noqa: PLC0415 - (as above)
+
+    recorded = list(attempt.facts.get("directed_batches", []))
+    written = directed_batches(platform.lake, attempt.workload_id, attempt.cycle, attempt.number)
+    return [*recorded, *(name for name in written if name not in recorded)]
+
+
+def _cases(platform: "Platform", attempt: "Attempt") -> "DirectedCases":
     from flywheel.dataset.directed import directed_cases  # noqa: PLC0415 - (as above)
 
     return directed_cases(
         platform.lake,
-        cycle_workload(platform, workload_id, cycle),
-        list(facts.get("directed_batches", [])),
+        cycle_workload(platform, attempt.workload_id, attempt.cycle),
+        _batches(platform, attempt),
         hash_key=platform.settings.hash_key.get_secret_value(),
     )
 
@@ -177,7 +199,6 @@ def _cases(
 def _record_draw(
     platform: "Platform",
     attempt: "Attempt",
-    batches: list[str],
     drawn: "DirectedBatch",
     actor: str,
 ) -> None:
@@ -191,6 +212,11 @@ def _record_draw(
         "attempt": attempt.number,
     }
     with state.transaction():
+        present = state.attempt(attempt.workload_id, attempt.cycle, attempt.number)
+        batches = list(present.facts.get("directed_batches", []))
+        if drawn.batch_id in batches:
+            return  # another process drew and recorded the same batch
+        batches.append(drawn.batch_id)
         state.record_attempt(
             attempt.workload_id, attempt.cycle, attempt.number, directed_batches=batches
         )

@@ -18,15 +18,15 @@ _JUDGED = """
 SELECT output, count(*) AS rows FROM latest_corrections
 WHERE workload_id = $w AND status = 'accepted' GROUP BY output
 """
-# The golden set of the newest snapshot: it is carried from snapshot to snapshot.
+# The golden set of one cycle's snapshot.
 _GOLDEN = """
 SELECT given.output, count(*) AS rows FROM dataset_rows AS member
 JOIN latest_corrections AS given
   ON given.workload_id = member.workload_id AND given.correction_id = member.correction_id
-WHERE member.workload_id = $w AND member.split = 'golden' AND member.cycle = (
-  SELECT max(cycle) FROM dataset_rows WHERE workload_id = $w)
+WHERE member.workload_id = $w AND member.split = 'golden' AND member.cycle = $cycle
 GROUP BY given.output
 """
+_CYCLES = "SELECT DISTINCT cycle FROM dataset_rows WHERE workload_id = $w"
 _WAITING = """
 SELECT model_output AS output, count(*) AS rows FROM review_items AS item
 WHERE workload_id = $w AND NOT exists (
@@ -61,9 +61,11 @@ def preview_change(platform: "Platform", before: "Workload", after: "Workload") 
     from flywheel.label_mapping import AnswerMapping  # noqa: PLC0415 - commands load what they use
 
     old, new = AnswerMapping(before), AnswerMapping(after)
+    asked = {"w": before.id}
     found = {
-        name: platform.lake.rows(query, {"w": before.id})
-        for name, query in (("rows", _JUDGED), ("golden", _GOLDEN), ("queue", _WAITING))
+        "rows": platform.lake.rows(_JUDGED, asked),
+        "golden": _golden_rows(platform, before.id),
+        "queue": platform.lake.rows(_WAITING, asked),
     }
     return TaxonomyPreview(
         **{name: _effects(old, new, rows) for name, rows in found.items()},
@@ -72,6 +74,18 @@ def preview_change(platform: "Platform", before: "Workload", after: "Workload") 
             f"{cycle.name} ({cycle.status})" for cycle in platform.state.open_cycles(before.id)
         ),
     )
+
+
+def _golden_rows(platform: "Platform", workload_id: str) -> "list[dict[str, object]]":
+    # The newest snapshot's: the golden set is carried from snapshot to snapshot. By the order in
+    # which the cycles were opened, since as text the tenth of a period comes before the second.
+    rows = platform.lake.rows(_CYCLES, {"w": workload_id})
+    with_dataset = {row["cycle"] for row in rows}
+    names = [cycle.name for cycle in platform.state.cycles(workload_id)]
+    newest = next((name for name in reversed(names) if name in with_dataset), None)
+    if newest is None:
+        return []
+    return platform.lake.rows(_GOLDEN, {"w": workload_id, "cycle": newest})
 
 
 def _effects(

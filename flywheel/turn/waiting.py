@@ -110,7 +110,7 @@ def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
                     where,
                     key,
                     f"the gate of cycle {cycle.name} is undecided: {cycle.status_reason}",
-                    f"flywheel review direct {about}, then the judgments that it asks for",
+                    f"flywheel review direct {about} --as NAME, then the judgments that it asks for",
                     since=cycle.changed_at,
                 )
             )

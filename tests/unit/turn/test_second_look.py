@@ -262,7 +262,7 @@ def test_commands_lead_through_it(world):
     assert f"next: flywheel review direct {workload} {cycle}" in run(
         cycles_cli.app, "cycles", workload
     )
-    told = run(review_cli.app, "direct", workload, cycle)
+    told = run(review_cli.app, "direct", workload, cycle, "--as", "ann")
     assert f"{world.needed} of 900 answers, drawn at random" in told
     assert "next: people answer" in told
     judge_all(world)
@@ -271,3 +271,31 @@ def test_commands_lead_through_it(world):
     )
     assert "pass" in run(release_cli.app, "gate", workload, cycle, "--second-look")
     assert status(world) == "awaiting_approval"
+
+
+@pytest.mark.parametrize("crash", ["push", "record"])
+def test_a_crash_of_a_draw_asks_nothing_twice_and_loses_nothing(world, monkeypatch, crash):
+    """The next call finishes the batch, also in another period, and the look counts it before."""
+    workload, cycle = world.workload.id, world.cycle.name
+    where = (world.queue, "push") if crash == "push" else (use_case, "_record_draw")
+    with monkeypatch.context() as crashing:
+        crashing.setattr(*where, _crash)
+        with pytest.raises(KeyboardInterrupt):
+            direct_review(world.platform, workload, cycle, actor="ann")
+    assert second_look(world.platform, workload, cycle).asked == world.needed
+    monkeypatch.setattr("flywheel.review.directed.period_name", lambda *_: "2031Q1")
+    again = direct_review(world.platform, workload, cycle, actor="eve")
+    assert (again.items, again.missing) == (world.needed, 0)
+    assert world.queue.status(world.workload).items == world.needed
+    rows = world.lake.rows("SELECT count(DISTINCT item_id) AS items FROM review_items")
+    assert rows == [{"items": world.needed}]
+    facts = world.state.attempt(workload, cycle).facts
+    assert facts["directed_batches"] == [again.batch_id]
+    drawn = [row for row in world.state.audit_rows() if row.event == "review.directed"]
+    assert [row.actor for row in drawn] == ["eve"]
+    with pytest.raises(RefusedError, match="lacks nothing"):
+        direct_review(world.platform, workload, cycle, actor="ann")
+
+
+def _crash(*_, **__):
+    raise KeyboardInterrupt
