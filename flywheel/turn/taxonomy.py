@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flywheel.wiring import Platform
     from flywheel.workload import Workload
 
-__all__ = ["TaxonomyPreview", "preview_change"]
+__all__ = ["TaxonomyPreview", "golden_rows", "preview_change"]
 
 _JUDGED = """
 SELECT output, count(*) AS rows FROM latest_corrections
@@ -64,7 +64,7 @@ def preview_change(platform: "Platform", before: "Workload", after: "Workload") 
     asked = {"w": before.id}
     found = {
         "rows": platform.lake.rows(_JUDGED, asked),
-        "golden": _golden_rows(platform, before.id),
+        "golden": golden_rows(platform, before.id),
         "queue": platform.lake.rows(_WAITING, asked),
     }
     return TaxonomyPreview(
@@ -76,9 +76,10 @@ def preview_change(platform: "Platform", before: "Workload", after: "Workload") 
     )
 
 
-def _golden_rows(platform: "Platform", workload_id: str) -> "list[dict[str, object]]":
-    # The newest snapshot's: the golden set is carried from snapshot to snapshot. By the order in
-    # which the cycles were opened, since as text the tenth of a period comes before the second.
+def golden_rows(platform: "Platform", workload_id: str) -> "list[dict[str, object]]":
+    """Count the answers of the newest snapshot's golden set; it is carried from one to the next."""
+    # By the order in which the cycles were opened: as text the tenth of a period comes before the
+    # second.
     rows = platform.lake.rows(_CYCLES, {"w": workload_id})
     with_dataset = {row["cycle"] for row in rows}
     names = [cycle.name for cycle in platform.state.cycles(workload_id)]
