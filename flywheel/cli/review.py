@@ -160,12 +160,17 @@ def status(
     overall, batches = review_agreement(platform.lake, workload)
     start, end, period = _period(platform, workload)
     spent = spending(platform.lake, workload.id, period)
+    # A named window asks within its own period, which is not the present one.
+    others = sorted({name.rpartition("-")[0] for name in batches} - {period})
     aside = set_aside_reviews(platform, workload)
     facts = {
         "queue": asdict(platform.queue.status(workload)),
         "period": period,
         "budget": workload.review.budget,
         "judgments_sent": spent.sent,
+        "judgments_sent_in_other_periods": {
+            name: spending(platform.lake, workload.id, name).sent for name in others
+        },
         "judgments_held_back": spent.reserved(workload.review.overlap),
         "agreement": asdict(overall),
         "fields": {
@@ -297,6 +302,8 @@ def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
         f"{control['items']} items; {control['undecided']} not decided; {control['failed']} of "
         f"{control['answers']} answers failed and count as wrong. {control['reason']}"
     )
+    for period, sent in facts["judgments_sent_in_other_periods"].items():
+        _console.print(f"{period}: {sent} of {facts['budget']} judgments asked for.")
     if any(field["pairs"] for field in facts["fields"].values()):
         _console.print(_fields_table(facts["fields"]))
     for name, count in facts["proposed_labels"].items():

@@ -104,8 +104,11 @@ def _calibration(arm: ArmMetrics) -> str:
     """Show the calibration error and its interval, both within [0, 1].
 
     The estimate has no bias and so falls below 0 by chance, while the interval is cut at 0, as a
-    distance cannot be negative; the value shown is cut alike (the positive part of an estimator,
-    James and Stein 1961). The report in JSON holds the estimate as it is.
+    distance cannot be negative; the value shown is cut alike. The report in JSON holds the estimate
+    as it is.
+
+    Source: estimates of variance components that fall below 0 are set to 0 in the same way (Searle,
+    Casella and McCulloch (1992), Variance Components).
     """
     if arm.calibration_error is None:
         return "-"

@@ -56,6 +56,10 @@ def test_items_go_out_and_judgments_come_back(home):
     assert facts["batches"]["2026Q1-20260101"]["by_annotator"] == {"ann": 3}
     shown = run(review.app, "status", "defects")
     assert "2026Q1-20260101" in shown
+    # The window lies in an older period than the present one, and is counted there.
+    sent = facts["judgments_sent_in_other_periods"]["2026Q1"]
+    assert sent > 0
+    assert f"2026Q1: {sent} of " in shown
 
 
 def test_a_window_that_has_a_batch_is_reported_and_not_drawn_again(home):
