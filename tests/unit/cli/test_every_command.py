@@ -102,3 +102,9 @@ def test_unknown_option_is_a_wrong_command_line(name):
     done = CliRunner().invoke(build_app(), [*name.split(), "--no-such-option"])
     assert done.exit_code == 2
     assert "No such option" in done.stderr
+
+
+def test_help_says_the_exit_codes():
+    """What a script has to know is on the first page."""
+    shown = CliRunner().invoke(build_app(), ["--help"]).stdout
+    assert "Exit codes: 0 done, 1 refused" in shown
