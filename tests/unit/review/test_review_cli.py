@@ -118,3 +118,13 @@ def test_snapshots_are_listed_shown_and_searched(home):
     assert "2026Q2-1" in run(dataset.app, "where", "defects", "--inference", "i00201")
     with pytest.raises(NotFoundError):
         run(dataset.app, "show", "defects", "ffff")
+
+
+def test_push_and_pull_answer_in_json(home):
+    """The facts of both are one JSON value."""
+    pushed = json.loads(run(review.app, "push", "defects", *WINDOW, "--budget", "21", "--json"))
+    assert pushed["batches"][0]["items"] == 17
+    run(review.app, "answer", "defects", "--as", "ann", typed="1\n2\nq\n")
+    pulled = json.loads(run(review.app, "pull", "defects", "--json"))
+    assert pulled["merge"]["annotations"] == 2
+    assert all(isinstance(count, int) for count in pulled["merge"]["corrections"].values())
