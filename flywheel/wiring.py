@@ -37,7 +37,14 @@ if TYPE_CHECKING:
     from flywheel.state import State
     from flywheel.train.launch.ray_cluster import RayCluster
 
-__all__ = ["DEMO_MARK", "Platform", "kafka_connection", "open_platform", "ray_cluster"]
+__all__ = [
+    "DEMO_MARK",
+    "Platform",
+    "has_deployment",
+    "kafka_connection",
+    "open_platform",
+    "ray_cluster",
+]
 
 DEMO_MARK = "demo.json"
 
@@ -291,7 +298,7 @@ def open_platform(clock: Clock | None = None, *, existing: bool = False) -> Plat
         NotFoundError: nothing is there, and an existing deployment is asked for.
     """
     settings = load_settings()
-    if existing and not _has_deployment(settings):
+    if existing and not has_deployment(settings):
         raise NotFoundError(
             f"There is no deployment in {settings.home.absolute()}.",
             next_step="go to the folder that holds it, or set FLYWHEEL_HOME; a new one begins with "
@@ -302,7 +309,8 @@ def open_platform(clock: Clock | None = None, *, existing: bool = False) -> Plat
     return platform
 
 
-def _has_deployment(settings: Settings) -> bool:
+def has_deployment(settings: Settings) -> bool:
+    """Return whether a home, a state on a server or a workload file is there."""
     # A state on a server of its own may have been filled from another machine.
     return (
         settings.state_url is not None

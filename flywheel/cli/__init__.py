@@ -25,7 +25,9 @@ def build_app() -> Any:
         cls=CommandCatalog,
         name="flywheel",
         help="An event-driven data flywheel for small language models.",
-        epilog="The commands of one turn by hand, in their order: `flywheel cycle --help`.",
+        epilog="The commands of one turn by hand, in their order: `flywheel cycle --help`.\n\n"
+        "Exit codes: 0 done, 1 refused, failed or a finding, 2 a wrong command line; 3 and above as "
+        "a command's help says; 70 a fault of the program, 130 interrupted.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -1,10 +1,13 @@
 """`flywheel annotators`: accounts of the people who annotate in Label Studio."""
 
+from dataclasses import asdict
+
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -14,15 +17,22 @@ _console = Console()
 
 
 @app.command()
-def add(emails: list[str] = typer.Argument(help="e-mail addresses")) -> None:
+def add(
+    emails: list[str] = typer.Argument(help="e-mail addresses"), json_output: JsonOption = False
+) -> None:
     """Make accounts and print each one's password once; it is kept nowhere."""
     from flywheel.review.label_studio.annotators import (  # noqa: PLC0415 - loaded when needed
         add_annotator,
     )
 
-    client = open_platform().label_studio
+    client = open_platform(existing=True).label_studio
     for email in emails:
         made = add_annotator(client, email)
+        if json_output:
+            # A line each, at once: a later address that fails takes no password with it.
+            facts = {"email": email, "password": None} if made is None else asdict(made)
+            print_facts(facts | {"made": made is not None})
+            continue
         if made is None:
             _console.print(Text(f"{email}: has an account already."))
             continue
@@ -31,13 +41,17 @@ def add(emails: list[str] = typer.Argument(help="e-mail addresses")) -> None:
 
 
 @app.command(name="list")
-def list_() -> None:
+def list_(json_output: JsonOption = False) -> None:
     """Show who has an account."""
     from flywheel.review.label_studio.annotators import (  # noqa: PLC0415 - loaded when needed
         list_annotators,
     )
 
+    people = list_annotators(open_platform(existing=True).label_studio)
+    if json_output:
+        print_facts(people)
+        return
     table = Table("id", "e-mail", "last seen")
-    for person in list_annotators(open_platform().label_studio):
+    for person in people:
         table.add_row(str(person.id), Text(person.email), person.last_activity or "")
     _console.print(table)

@@ -39,7 +39,7 @@ def ask(
     """
     from flywheel.turn.cycle import codec_of  # noqa: PLC0415 - commands load what they use
 
-    platform = open_platform()
+    platform = open_platform(existing=True)
     owner = platform.workload(workload)
     codec = codec_of(platform, owner)
     name = asked_release(platform, owner, release)

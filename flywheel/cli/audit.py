@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.wiring import open_platform
 
@@ -34,6 +35,7 @@ def head(
 @app.command()
 def check(
     noted: Annotated[str, typer.Argument(help="what `flywheel audit head` printed then")],
+    json_output: JsonOption = False,
 ) -> None:
     """Check that the audit still holds a row that was noted earlier; exit code 1: it does not."""
     number, _, row_hash = noted.strip().partition(":")
@@ -51,6 +53,9 @@ def check(
             next_step="restore the state database from a backup and compare the rows",
         )
     rows, _ = state.verify_audit()
+    if json_output:
+        print_facts({"seq": int(number), "hash": row_hash, "later_rows": rows - int(number)})
+        return
     typer.echo(f"row {number} is as noted; {rows - int(number)} rows came after it")
 
 

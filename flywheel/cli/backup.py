@@ -1,13 +1,20 @@
 """`flywheel backup` and `flywheel restore`: a deployment's home, copied while it runs."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.settings import load_settings, restrict_files
 from flywheel.wiring import open_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flywheel.turn.erasing.run import ErasureReport
 
 __all__ = ["app"]
 
@@ -18,6 +25,7 @@ _console = Console()
 @app.command()
 def backup(
     target: Annotated[Path, typer.Argument(help="a new folder, outside of the home")],
+    json_output: JsonOption = False,
 ) -> None:
     """Copy state, log, lake, queue, datasets, adapters, bases, MLflow and workloads into a folder.
 
@@ -26,6 +34,9 @@ def backup(
     from flywheel.turn.backup import back_up  # noqa: PLC0415 - commands load what they use
 
     done = back_up(open_platform(existing=True), target)
+    if json_output:
+        print_facts(done)
+        return
     _say(f"{done.folder}: {done.files:,} files, {done.size / 2**20:,.1f} MiB")
     _say_missing(done.not_included)
     _say("Try it: flywheel restore FOLDER --home NEW, then FLYWHEEL_HOME=NEW flywheel verify")
@@ -41,6 +52,7 @@ def restore(
         Path | None,
         typer.Option(help="erasures.jsonl of the deployment, for a backup that was moved away"),
     ] = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Put a backup into a new home; every file is checked against the backup's list first.
 
@@ -51,26 +63,28 @@ def restore(
     settings = load_settings()
     restrict_files(settings)
     done = put_back(source, home or settings.home, erasures=erasures)
+    reports = _erase_again(done.home) if done.erased else []
+    if json_output:
+        print_facts(asdict(done) | {"erased_again": reports})
+        return
     _say(f"{done.home}: {done.files:,} files of {done.made_at}")
     _say_missing(done.not_included)
-    if done.erased:
-        _erase_again(done.home)
+    for report in reports:
+        count = sum(receipt.count for receipt in report.receipts)
+        ending = "" if report.complete else "; NOT COMPLETE: see `flywheel erasures`"
+        _say(f"erased again: {report.subject_id} ({count} things){ending}")
     _say(f"Next: FLYWHEEL_HOME={done.home} flywheel verify")
 
 
-def _erase_again(home: Path) -> None:
+def _erase_again(home: Path) -> "Sequence[ErasureReport]":
     from flywheel.turn.erasing.restored import finish_restore  # noqa: PLC0415 - (as above)
     from flywheel.wiring import Platform  # noqa: PLC0415 - (as above)
 
     platform = Platform(load_settings(home=home))
     try:
-        reports = finish_restore(platform)
+        return finish_restore(platform)
     finally:
         platform.close()
-    for report in reports:
-        count = sum(receipt.count for receipt in report.receipts)
-        ending = "" if report.complete else "; NOT COMPLETE: see `flywheel erasures`"
-        _say(f"erased again: {report.subject_id} ({count} things){ending}")
 
 
 def _say_missing(sentences: tuple[str, ...]) -> None:

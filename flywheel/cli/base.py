@@ -8,6 +8,8 @@ import typer
 
 from flywheel.base_folder import BaseModel
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.cli.progress import ProgressLines
 from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.wiring import Platform, open_platform
@@ -39,29 +41,39 @@ def build(
     replace: bool = typer.Option(
         False, "--replace", help="build another base although a release stands on the present one"
     ),
+    json_output: JsonOption = False,
 ) -> None:
     """Build a base model, or find it in the cache, and remember it for the workload.
 
     The model is placed into the deployment's home. Safe to run again.
     """
-    platform = open_platform()
+    platform = open_platform(existing=True)
     chosen = platform.workload(workload)
     name = name or chosen.base_model
     _check_name(platform, chosen, name)
     if name == "tiny":
-        _check_tiny(chosen)
+        _check_tiny(chosen, Console(stderr=json_output))
     inputs: list[str] = []
     if texts is not None:
         inputs = _read_texts(texts, text_column)
     elif name == "tiny":
         inputs = _lake_texts(platform, chosen)
+        Console(stderr=json_output).print(
+            f"{len(inputs):,} different texts of {chosen.id} are in the lake."
+        )
     _hide_bars()
-    with _console.status(f"building {name}"):
+    # Lines beside the facts in JSON go to standard error.
+    with ProgressLines(Console(stderr=json_output)) as lines:
+        lines.show(f"building {name}")
         model = platform.build_base(
             chosen,
             inputs,
+            on_progress=lines.show,
             check=lambda built: None if replace else _check_champion(platform, chosen, built),
         )
+    if json_output:
+        print_facts(model)
+        return
     _console.print(
         f"[bold]{model.name}[/bold] {model.digest[:16]} in {model.folder}", soft_wrap=True
     )
@@ -81,12 +93,12 @@ def _check_name(platform: Platform, workload: Workload, name: str) -> None:
         )
 
 
-def _check_tiny(workload: Workload) -> None:
+def _check_tiny(workload: Workload, console: Console) -> None:
     from flywheel.basemodel.fit import check_tiny_fits  # noqa: PLC0415 - commands load their own
 
     shortcoming = check_tiny_fits(workload)
     if shortcoming is not None:
-        _console.print(f"note: {shortcoming}", markup=False, style="yellow", soft_wrap=True)
+        console.print(f"note: {shortcoming}", markup=False, style="yellow", soft_wrap=True)
 
 
 def _check_champion(platform: Platform, workload: Workload, built: BaseModel) -> None:
@@ -106,9 +118,7 @@ def _check_champion(platform: Platform, workload: Workload, built: BaseModel) ->
 def _lake_texts(platform: Platform, workload: Workload) -> list[str]:
     from flywheel.turn.base_texts import base_texts  # noqa: PLC0415 - commands load their own
 
-    found = base_texts(platform.lake, workload.id)
-    _console.print(f"{len(found):,} different texts of {workload.id} are in the lake.")
-    return found
+    return base_texts(platform.lake, workload.id)
 
 
 def _read_texts(path: Path, column: str) -> list[str]:

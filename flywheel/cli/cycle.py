@@ -1,15 +1,19 @@
 """`flywheel cycle open | run | retry | stop`: a cycle by hand, with the person who asked recorded."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.order import IN_ORDER
+from flywheel.cli.progress import ProgressLines
 from flywheel.errors import RefusedError
 from flywheel.wiring import Platform, open_platform
+
+if TYPE_CHECKING:
+    from flywheel.state import Cycle
 
 __all__ = ["app"]
 
@@ -19,7 +23,6 @@ app = typer.Typer(
     epilog=IN_ORDER,
 )
 _console = Console(soft_wrap=True)
-_PERCENT = 10
 
 WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
 CycleArgument = Annotated[
@@ -39,7 +42,9 @@ class StepOption(StrEnum):
 
 
 @app.command("open")
-def open_cycle(workload: WorkloadArgument, name: Name, reason: Reason) -> None:
+def open_cycle(
+    workload: WorkloadArgument, name: Name, reason: Reason, json_output: JsonOption = False
+) -> None:
     """Open a cycle now, as the trigger would; who asks for it cannot approve it.
 
     Neither the calendar nor the cooldown is waited for.
@@ -48,6 +53,9 @@ def open_cycle(workload: WorkloadArgument, name: Name, reason: Reason) -> None:
 
     platform = open_platform(existing=True)
     cycle = open_by_hand(platform, workload, person=name, reason=reason)
+    if json_output:
+        print_facts(cycle)
+        return
     _say(
         f"Cycle {cycle.name} of {workload} is open, asked for by {cycle.opened_by}, who cannot "
         f"approve it.\n{_next_run(platform, workload, cycle.name)}"
@@ -56,7 +64,11 @@ def open_cycle(workload: WorkloadArgument, name: Name, reason: Reason) -> None:
 
 @app.command()
 def retry(
-    workload: WorkloadArgument, name: Name, reason: Reason, cycle: CycleArgument = None
+    workload: WorkloadArgument,
+    name: Name,
+    reason: Reason,
+    cycle: CycleArgument = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Start the next attempt of a cycle that failed or hangs; who asks cannot approve it.
 
@@ -66,6 +78,9 @@ def retry(
 
     platform = open_platform(existing=True)
     attempt = retry_by_hand(platform, workload, cycle, person=name, reason=reason)
+    if json_output:
+        print_facts(attempt)
+        return
     _say(
         f"Attempt {attempt.number} of cycle {attempt.cycle} of {workload} is open, asked for by "
         f"{attempt.facts['requested_by']}, who cannot approve it.\n"
@@ -75,7 +90,11 @@ def retry(
 
 @app.command()
 def stop(
-    workload: WorkloadArgument, name: Name, reason: Reason, cycle: CycleArgument = None
+    workload: WorkloadArgument,
+    name: Name,
+    reason: Reason,
+    cycle: CycleArgument = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Stop a cycle without a verdict, so that another can be opened; it can be retried later.
 
@@ -86,6 +105,9 @@ def stop(
     stopped = stop_by_hand(
         open_platform(existing=True), workload, cycle, person=name, reason=reason
     )
+    if json_output:
+        print_facts(stopped)
+        return
     _say(f"Cycle {stopped.name} of {workload}: {stopped.status_reason}.")
 
 
@@ -99,6 +121,7 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="let the gate measure anew where its verdict stands")
     ] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Run dataset, training and gate of a cycle here, with progress; safe to repeat.
 
@@ -113,7 +136,7 @@ def run(
     name = cycle or present_cycle(platform, workload).name
     _refuse_beside_dagster(platform, workload, name)
     steps = STEPS if step is None else (step.value,)
-    with _ProgressLines(_console) as lines:
+    with ProgressLines(Console(soft_wrap=True, stderr=json_output)) as lines:
         run_steps(
             platform,
             workload,
@@ -124,55 +147,25 @@ def run(
             on_progress=lines.show,
         )
     present = platform.state.get_cycle(workload, name)
-    _say(f"Cycle {name} of {workload}: {present.status.replace('_', ' ')}.")
-    if present.status == "awaiting_approval":
+    undecided = "gate" in steps and present.status in {"gated_fail", "inconclusive"}
+    if json_output:
+        print_facts(present)
+    else:
+        _say_outcome(present)
+    if undecided:
+        raise typer.Exit(3)
+
+
+def _say_outcome(cycle: "Cycle") -> None:
+    workload, name = cycle.workload_id, cycle.name
+    _say(f"Cycle {name} of {workload}: {cycle.status.replace('_', ' ')}.")
+    if cycle.status == "awaiting_approval":
         _say(
             f"next: flywheel gate {workload} {name}, then flywheel approve {workload} {name} --as "
             "NAME --reason TEXT"
         )
-    elif "gate" in steps and present.status in {"gated_fail", "inconclusive"}:
+    elif cycle.status in {"gated_fail", "inconclusive"}:
         _say(f"next: flywheel gate {workload} {name} shows why")
-        raise typer.Exit(3)
-
-
-class _ProgressLines:
-    """Progress of the steps: a bar on a terminal, a line at every tenth elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._last = ("", -1)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=None)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def show(self, what: str, done: int, total: int) -> None:
-        """Show what is done, of how much; a total of 0 is not known."""
-        self._bar.update(self._task, description=what, completed=done, total=total or None)
-        if self._console.is_terminal:
-            return
-        tenth = done * _PERCENT // total if total else 0
-        kind = what.split(",", maxsplit=1)[0]
-        if (kind, tenth) != self._last:
-            self._last = (kind, tenth)
-            _say(f"  {what}" + (f": {done} of {total}" if total else ""))
-
-    def end_step(self, step: str, result: str) -> None:
-        """Print the result of a step."""
-        self._console.print(f"{step}: {result}", markup=False, highlight=False)
 
 
 def _refuse_beside_dagster(platform: Platform, workload: str, cycle: str) -> None:

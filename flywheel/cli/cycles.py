@@ -26,6 +26,7 @@ Line = tuple[datetime, str]
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="for machines")]
+_REASON = 120
 _COLUMNS = ("cycle", "opened", "trigger", "status", "attempt", "version", "reason")
 
 
@@ -42,11 +43,24 @@ def cycles(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     table = Table(*_COLUMNS)
     for row in rows:
         shown = row | {"opened": row["opened"][:10], "version": row["version"] or "-"}
+        shown["reason"] = _short_reason(row["reason"])
         table.add_row(*(Text(str(shown[column])) for column in _COLUMNS))
     _console.print(table)
+    if any(_short_reason(row["reason"]) != row["reason"] for row in rows):
+        _console.print(f"…: flywheel explain {workload} CYCLE shows the whole reason", markup=False)
     _console.print(f"champion: {champion}", markup=False)
     tell_second_looks(platform, workload)
     _say_simulated(platform)
+
+
+def _short_reason(reason: str) -> str:
+    # Cut between words alone, so that an id is there in one piece or not at all.
+    if len(reason) <= _REASON:
+        return reason
+    start = reason[: _REASON + 1]
+    ends = [start.rfind(mark) for mark in ("; ", ". ")]
+    end = max(ends) if max(ends) >= _REASON // 2 else start.rfind(" ")
+    return f"{reason[:end] if end > 0 else reason.split(' ', maxsplit=1)[0]} …"
 
 
 def _rows(platform: Platform, workload: str) -> list[dict[str, Any]]:

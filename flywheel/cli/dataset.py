@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.errors import NotFoundError
 from flywheel.wiring import Platform, open_platform
 
@@ -64,6 +65,7 @@ def where(
     workload_id: str = _WORKLOAD,
     inference: str | None = typer.Option(None, help="inference id"),
     subject: str | None = typer.Option(None, help="subject id"),
+    json_output: JsonOption = False,
 ) -> None:
     """Tell which snapshots saw an inference or a subject."""
     from flywheel.dataset.lineage import (  # noqa: PLC0415 - loaded when needed
@@ -78,6 +80,9 @@ def where(
         found = snapshots_with_inference(lake, workload_id, inference)
     else:
         found = snapshots_with_subject(lake, workload_id, str(subject))
+    if json_output:
+        print_facts(list(found))
+        return
     table = Table()
     for column in ("snapshot", "cycle", "split", "inference", "reason"):
         table.add_column(column, overflow="fold")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
@@ -18,6 +19,7 @@ def direct(
     workload_id: Annotated[str, typer.Argument(help="id of the workload")],
     cycle: Annotated[str, typer.Argument(help="name of a cycle that is awaiting_judgments")],
     person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
+    json_output: JsonOption = False,
 ) -> None:
     """Draw the cases that an undecided gate lacks, at random and blind, within the budget.
 
@@ -29,6 +31,9 @@ def direct(
 
     platform = open_platform(existing=True)
     drawn = direct_review(platform, workload_id, cycle, actor=person)
+    if json_output:
+        print_facts(drawn)
+        return
     _console.print(
         f"Batch {drawn.batch_id}: {drawn.items} of {drawn.frame} answers, drawn at random "
         f"({drawn.trained_on} left out: the candidate was trained on their text); "

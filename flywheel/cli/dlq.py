@@ -1,5 +1,6 @@
 """`flywheel dlq`: records that broke the contract: groups, list, show, export, replay, gaps."""
 
+import base64
 import json
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.errors import ConfigurationError
 from flywheel.spelling import show_invisible
 from flywheel.wiring import open_platform
@@ -104,6 +106,7 @@ def list_command(  # noqa: PLR0913, PLR0917 - the same filters for each command
 def show(
     letter: str = typer.Argument(help="TOPIC_ID:PARTITION:OFFSET, as `dlq list` shows it"),
     raw: bool = typer.Option(False, "--raw", help="write the bytes as they are, and nothing else"),
+    json_output: JsonOption = False,
 ) -> None:
     """Show one dead letter with its bytes: of an import, the line as it was in the file."""
     from flywheel.ingest.dead_letter_list import content_of  # noqa: PLC0415 - (as above)
@@ -116,6 +119,10 @@ def show(
     value = content_of(row.pop("raw") or b"")
     if raw:
         typer.get_binary_stream("stdout").write(value)
+        return
+    if json_output:
+        # Bytes of an unknown sender: base64 loses none.
+        print_facts(row | {"raw_base64": base64.b64encode(value).decode("ascii")})
         return
     for name, content in row.items():
         _print(f"{name:>10}  {content}")
@@ -132,12 +139,16 @@ def export(
     since: str | None = _SINCE,
     until: str | None = _UNTIL,
     contains: str | None = _CONTAINS,
+    json_output: JsonOption = False,
 ) -> None:
     """Write dead letters to a file, one a line, to repair `record` and `replay --file` it."""
     from flywheel.ingest.dead_letter_list import export_dead_letters  # noqa: PLC0415 - (as above)
 
     chosen = _filter(reason, topic, since, until, contains)
     count = export_dead_letters(open_platform(existing=True).lake, chosen, file)
+    if json_output:
+        print_facts({"file": file, "letters": count})
+        return
     _print(f"{count:,} dead letters are in {file}, for you alone to read.")
     _print(f"Repair `record` in it, then: flywheel dlq replay --file {file}")
 
@@ -186,6 +197,7 @@ def gap(
     partition: int = typer.Argument(help="its partition"),
     declared_by: str = typer.Option(..., "--as", help="who declares it"),
     reason: str = typer.Option(..., help="what happened"),
+    json_output: JsonOption = False,
 ) -> None:
     """Declare that records the log no longer holds are lost, so that ingest goes on after them."""
     from flywheel.ingest.gaps import declare_gap  # noqa: PLC0415 - (as above)
@@ -200,6 +212,9 @@ def gap(
         reason=reason,
         now=platform.clock.now(),
     )
+    if json_output:
+        print_facts({"topic": topic, "partition": partition, "offsets_lost": lost})
+        return
     _print(f"{lost:,} offsets declared lost.")
 
 

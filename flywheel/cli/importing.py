@@ -65,7 +65,7 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
     from flywheel.cli.import_seed import SeedChoices, import_labelled  # noqa: PLC0415 - (as above)
 
     kind = format_name.casefold()
-    platform = open_platform()
+    platform = open_platform(existing=True)
     owner = platform.workload(workload)
     if answer is not None or kind == "csv" or (kind == "auto" and suffix_of(file) in _TABLES):
         columns = dict(_field(entry) for entry in field)

@@ -32,7 +32,8 @@ def ingest(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Land what the log holds; with --follow, also what arrives."""
-    platform = open_platform()
+    # As a service it may be started before anything is there.
+    platform = open_platform(existing=not follow)
     report = _follow(platform) if follow else _once(platform, maximum)
     if json_output:
         typer.echo(json.dumps(report.figures()))

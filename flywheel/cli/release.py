@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -63,11 +64,20 @@ def gate(
 
 
 @app.command()
-def approve(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason: Reason) -> None:
+def approve(
+    workload: WorkloadArgument,
+    cycle: CycleArgument,
+    name: Name,
+    reason: Reason,
+    json_output: JsonOption = False,
+) -> None:
     """Let a candidate through; the one who asked for the cycle cannot."""
     from flywheel.release.approval import approve as run  # noqa: PLC0415 - (as above)
 
     given = run(open_platform(existing=True).state, workload, cycle, actor=name, reason=reason)
+    if json_output:
+        print_facts(given)
+        return
     _console.print(
         f"{given.actor} approved {given.release} in place of {given.champion}, until "
         f"{given.expires_at:%Y-%m-%d %H:%M} UTC.\n"
@@ -77,25 +87,43 @@ def approve(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason
 
 
 @app.command()
-def reject(workload: WorkloadArgument, cycle: CycleArgument, name: Name, reason: Reason) -> None:
+def reject(
+    workload: WorkloadArgument,
+    cycle: CycleArgument,
+    name: Name,
+    reason: Reason,
+    json_output: JsonOption = False,
+) -> None:
     """Close a cycle without promotion."""
     from flywheel.release.approval import reject as run  # noqa: PLC0415 - (as above)
 
     given = run(open_platform(existing=True).state, workload, cycle, actor=name, reason=reason)
+    if json_output:
+        print_facts(given)
+        return
     _console.print(f"{given.actor} rejected {given.release}.", markup=False)
 
 
 @app.command()
-def promote(workload: WorkloadArgument, cycle: CycleArgument) -> None:
+def promote(
+    workload: WorkloadArgument, cycle: CycleArgument, json_output: JsonOption = False
+) -> None:
     """Make the approved candidate of a cycle the champion; repeat it after a crash."""
     from flywheel.turn.release import promote_cycle  # noqa: PLC0415 - (as above)
+
+    def show_step(step: str) -> None:
+        if not json_output:
+            _console.print(f"  {step.replace('_', ' ')}")
 
     done = promote_cycle(
         open_platform(existing=True),
         workload,
         cycle,
-        on_step=lambda step: _console.print(f"  {step.replace('_', ' ')}"),
+        on_step=show_step,
     )
+    if json_output:
+        print_facts(done)
+        return
     _console.print(
         f"{done.release} is champion of {workload}, version {done.version}, in place of "
         f"{done.replaced}; approved by {done.approved_by}.",
@@ -111,6 +139,7 @@ def rollback(
     expected: Annotated[
         str | None, typer.Option("--from", help="refuse unless this release is the champion")
     ] = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Put the champion before back in its place."""
     from flywheel.turn.release import roll_back  # noqa: PLC0415 - (as above)
@@ -118,6 +147,9 @@ def rollback(
     done = roll_back(
         open_platform(existing=True), workload, actor=name, reason=reason, expected=expected
     )
+    if json_output:
+        print_facts(done)
+        return
     _console.print(f"{done.withdrawn} is withdrawn; {done.champion} answers again.", markup=False)
     if not done.aliased:
         _console.print(
@@ -128,22 +160,29 @@ def rollback(
 
 
 @app.command()
-def aliases(workload: WorkloadArgument) -> None:
+def aliases(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     """Make MLflow's aliases say what the route table says, where somebody moved them."""
     from flywheel.turn.release import repair_aliases  # noqa: PLC0415 - (as above)
 
     present = repair_aliases(open_platform(existing=True), workload)
+    if json_output:
+        print_facts(dict(present))
+        return
     told = ", ".join(f"{alias} is version {version}" for alias, version in present.items())
     _console.print(told or "no alias: the base itself answers", markup=False)
 
 
 @app.command()
-def serving(workload: WorkloadArgument) -> None:
+def serving(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     """Load what the route table names into the model server, and unload what nothing needs."""
     from flywheel.turn.release import reconcile_server  # noqa: PLC0415 - (as above)
 
     platform = open_platform(existing=True)
     loaded, unloaded = reconcile_server(platform, workload)
+    if json_output:
+        champion = platform.state.champion(workload)
+        print_facts({"champion": champion, "loaded": loaded, "unloaded": unloaded})
+        return
     for verb, names in (("loaded", loaded), ("unloaded", unloaded)):
         _console.print(f"{verb}: {', '.join(names) or 'nothing'}", markup=False)
     _console.print(f"{platform.state.champion(workload)} answers.", markup=False)

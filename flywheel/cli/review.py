@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.cli.directed import direct, tell_second_looks
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.order import IN_ORDER
 from flywheel.cli.set_aside import show_set_aside
 from flywheel.errors import ConfigurationError, IntegrityError
@@ -52,6 +53,7 @@ def push(
         None, help="event time (UTC); default: now where another option names a window"
     ),
     budget: int | None = typer.Option(None, min=1, help="judgments; default: the period's pace"),
+    json_output: JsonOption = False,
 ) -> None:
     """Choose what people are asked about and put it into the queue.
 
@@ -62,6 +64,9 @@ def push(
     workload = platform.workload(workload_id)
     if since is None and until is None and budget is None:
         due = sample_reviews(platform, workload)
+        if json_output:
+            print_facts(due)
+            return
         for report in due.batches:
             _show_batch(report)
         if due.note:
@@ -76,7 +81,10 @@ def push(
         until=until and until.replace(tzinfo=UTC),
         budget=budget,
     )
-    _show_batch(report)
+    if json_output:
+        print_facts({"batches": [report], "note": ""})
+    else:
+        _show_batch(report)
     if report.existing:
         raise typer.Exit(_HAS_A_BATCH)
 
@@ -105,12 +113,15 @@ def pull(
     workload_id: str = _WORKLOAD,
     file: Path | None = typer.Option(None, help="JSON export of a Label Studio project"),
     partial: bool = typer.Option(False, help="the file is no full export: infer no deletions"),
+    json_output: JsonOption = False,
 ) -> None:
     """Take in what people answered and merge it into corrections."""
     platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
+    taken = None
     if file is not None:
         taken = _local(platform).take_export(workload, file, full=not partial)
+    if taken is not None and not json_output:
         _console.print(
             f"{file}: {taken.tasks} tasks, {taken.added} annotations added, {taken.edited} edited, "
             f"{taken.deleted} deleted, {taken.unchanged} unchanged, "
@@ -118,6 +129,9 @@ def pull(
         )
         show_set_aside(_console, taken.set_aside, f"in {file}")
     report = collect_reviews(platform, workload)
+    if json_output:
+        print_facts({"export": taken, "merge": report})
+        return
     written = ", ".join(f"{count} {status}" for status, count in report.corrections.items())
     _console.print(
         f"{report.annotations} new annotation versions; corrections: {written or 'no change'}; "
@@ -146,12 +160,17 @@ def status(
     overall, batches = review_agreement(platform.lake, workload)
     start, end, period = _period(platform, workload)
     spent = spending(platform.lake, workload.id, period)
+    # A named window asks within its own period, which is not the present one.
+    others = sorted({name.rpartition("-")[0] for name in batches} - {period})
     aside = set_aside_reviews(platform, workload)
     facts = {
         "queue": asdict(platform.queue.status(workload)),
         "period": period,
         "budget": workload.review.budget,
         "judgments_sent": spent.sent,
+        "judgments_sent_in_other_periods": {
+            name: spending(platform.lake, workload.id, name).sent for name in others
+        },
         "judgments_held_back": spent.reserved(workload.review.overlap),
         "agreement": asdict(overall),
         "fields": {
@@ -283,6 +302,8 @@ def _show_status(workload_id: str, facts: dict[str, Any]) -> None:
         f"{control['items']} items; {control['undecided']} not decided; {control['failed']} of "
         f"{control['answers']} answers failed and count as wrong. {control['reason']}"
     )
+    for period, sent in facts["judgments_sent_in_other_periods"].items():
+        _console.print(f"{period}: {sent} of {facts['budget']} judgments asked for.")
     if any(field["pairs"] for field in facts["fields"].values()):
         _console.print(_fields_table(facts["fields"]))
     for name, count in facts["proposed_labels"].items():

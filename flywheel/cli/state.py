@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.settings import load_settings
 
 __all__ = ["app"]
@@ -19,7 +20,7 @@ def state() -> None:
 
 
 @app.command()
-def upgrade() -> None:
+def upgrade(json_output: JsonOption = False) -> None:
     """Bring the state's schema to this version of Flywheel; nothing happens where it is so."""
     from flywheel.clock import SystemClock  # noqa: PLC0415 - commands load what they use
     from flywheel.state import State  # noqa: PLC0415 - (as above)
@@ -31,6 +32,9 @@ def upgrade() -> None:
         had, has = state.migrate()
     finally:
         state.close()
+    if json_output:
+        print_facts({"database": state.place, "had": had, "has": has})
+        return
     change = f"schema {has}, as before" if had == has else f"schema {had or 'none'} -> {has}"
     _console.print(f"{state.place}: {change}", markup=False)
 
@@ -49,12 +53,16 @@ def copy(
             "(a password on the command line is seen by others)",
         ),
     ] = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Copy the whole state into an empty database, such as the embedded one into PostgreSQL."""
     from flywheel.state.copy import copy_state  # noqa: PLC0415 - (as above)
 
     settings = load_settings()
     done = copy_state(source or settings.embedded_state, target or settings.state_database)
+    if json_output:
+        print_facts(done)
+        return
     _console.print(f"{done.source} -> {done.target}", markup=False)
     for table, rows in done.rows.items():
         _console.print(f"  {table}: {rows} rows", markup=False)

@@ -93,7 +93,7 @@ def _change(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    platform = open_platform()
+    platform = open_platform(existing=True)
     path = platform.settings.workload_folder / f"{workload_id}.yaml"
     # As the file is: it may hold the very edit that this command makes good.
     workload = load_named_workload(path)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def show_command(
     """Compare the topics with what is declared; exit code 1 where one differs or is missing."""
     from flywheel.eventlog.topics import compare_topics  # noqa: PLC0415 - (as above)
 
-    _report(compare_topics(open_platform().log), json_output=json_output)
+    _report(compare_topics(open_platform(existing=True).log), json_output=json_output)
 
 
 @app.command("retire")
@@ -55,11 +56,15 @@ def retire_command(
     topic_id: Annotated[str, typer.Argument(help="id of a topic that the log has no more")],
     name: Annotated[str, typer.Option("--as", help="who says so")],
     reason: Annotated[str, typer.Option(help="why the topic is gone, in a sentence")],
+    json_output: JsonOption = False,
 ) -> None:
     """Record that a topic was replaced on purpose, so that `verify` accounts for what it left."""
     from flywheel.turn.retired_topics import retire_topic  # noqa: PLC0415 - (as above)
 
-    rows = retire_topic(open_platform(), topic_id, actor=name, reason=reason)
+    rows = retire_topic(open_platform(existing=True), topic_id, actor=name, reason=reason)
+    if json_output:
+        print_facts({"topic": topic_id, "rows": rows})
+        return
     _console.print(f"{topic_id} is retired with {rows:,} rows", markup=False, soft_wrap=True)
 
 

@@ -35,7 +35,7 @@ def webhooks(
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    platform = open_platform()
+    platform = open_platform()  # a service: it may be started before anything is there
     settings = platform.settings
     if settings.webhook_secret is None:
         raise ConfigurationError(

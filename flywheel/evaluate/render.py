@@ -101,12 +101,21 @@ def _figure(value: float | None) -> str:
 
 
 def _calibration(arm: ArmMetrics) -> str:
+    """Show the calibration error and its interval, both within [0, 1].
+
+    The estimate has no bias and so falls below 0 by chance, while the interval is cut at 0, as a
+    distance cannot be negative; the value shown is cut alike. The report in JSON holds the estimate
+    as it is.
+
+    Source: estimates of variance components that fall below 0 are set to 0 in the same way (Searle,
+    Casella and McCulloch (1992), Variance Components).
+    """
     if arm.calibration_error is None:
         return "-"
-    error = f"{arm.calibration_error:.3f}"
     if arm.calibration_interval is None:
-        return error
+        return f"{arm.calibration_error:.3f}"
     lower, upper = arm.calibration_interval
+    error = f"{min(max(arm.calibration_error, lower), upper):.3f}"
     return f"{error} ({lower:.3f} to {upper:.3f})"
 
 

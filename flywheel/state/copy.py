@@ -20,6 +20,7 @@ from flywheel.errors import (
     RefusedError,
     StorageError,
 )
+from flywheel.state.address import parse_address
 from flywheel.state.audit import Audit
 from flywheel.state.database import Database
 from flywheel.state.leases import is_held
@@ -54,9 +55,10 @@ def copy_state(source_url: str, target_url: str, *, clock: Clock | None = None) 
         ConcurrencyError: a process is at work on the source.
         IntegrityError: the source's audit is broken, or the copy is not the same; nothing is kept.
     """
+    _require_two(source_url, target_url)
     source, target = Database(source_url), Database(target_url)
     try:
-        _require_copyable(source, target)
+        _require_copyable(source)
         target.migrate()
         # Held to the end, so that nobody writes what the copy would lack.
         with source.write() as old, target.write() as new:
@@ -74,12 +76,17 @@ def copy_state(source_url: str, target_url: str, *, clock: Clock | None = None) 
         target.close()
 
 
-def _require_copyable(source: Database, target: Database) -> None:
-    if source.address.url == target.address.url:
+def _require_two(source_url: str, target_url: str) -> None:
+    # Before either is opened, which makes the folder of a file.
+    source, target = parse_address(source_url), parse_address(target_url)
+    if source.url == target.url:
         raise ConfigurationError(
-            f"Source and target are the same: {source.address.place}.",
+            f"Source and target are the same: {source.place}.",
             next_step="set FLYWHEEL_STATE_URL to the new database (or FLYWHEEL_PROFILE=services)",
         )
+
+
+def _require_copyable(source: Database) -> None:
     there = not source.address.is_sqlite or source.address.file.is_file()
     revision = source.revision() if there else None
     if revision is None:

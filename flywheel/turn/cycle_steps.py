@@ -79,6 +79,7 @@ def _run(
         counts = ", ".join(f"{rows} {split}" for split, rows in snapshot.counts.items())
         return f"{counts}; hash {snapshot.hash[:12]}"
     if step == "train":
+        on_progress("starting the trainer, which loads the base model and the rows", 0, 0)
 
         def on_step(point: "TrainProgress") -> None:
             on_progress(f"{point.stage}, loss {point.loss:.4f}", point.step, point.steps)

@@ -56,6 +56,10 @@ def test_items_go_out_and_judgments_come_back(home):
     assert facts["batches"]["2026Q1-20260101"]["by_annotator"] == {"ann": 3}
     shown = run(review.app, "status", "defects")
     assert "2026Q1-20260101" in shown
+    # The window lies in an older period than the present one, and is counted there.
+    sent = facts["judgments_sent_in_other_periods"]["2026Q1"]
+    assert sent > 0
+    assert f"2026Q1: {sent} of " in shown
 
 
 def test_a_window_that_has_a_batch_is_reported_and_not_drawn_again(home):
@@ -114,3 +118,13 @@ def test_snapshots_are_listed_shown_and_searched(home):
     assert "2026Q2-1" in run(dataset.app, "where", "defects", "--inference", "i00201")
     with pytest.raises(NotFoundError):
         run(dataset.app, "show", "defects", "ffff")
+
+
+def test_push_and_pull_answer_in_json(home):
+    """The facts of both are one JSON value."""
+    pushed = json.loads(run(review.app, "push", "defects", *WINDOW, "--budget", "21", "--json"))
+    assert pushed["batches"][0]["items"] == 17
+    run(review.app, "answer", "defects", "--as", "ann", typed="1\n2\nq\n")
+    pulled = json.loads(run(review.app, "pull", "defects", "--json"))
+    assert pulled["merge"]["annotations"] == 2
+    assert all(isinstance(count, int) for count in pulled["merge"]["corrections"].values())
