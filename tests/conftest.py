@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 
 from flywheel.errors import FlywheelError
 from flywheel.services import Application, Services, start
@@ -37,6 +39,17 @@ os.environ["FLYWHEEL_HOME"] = tempfile.mkdtemp(prefix="flywheel-tests-")
 os.environ.setdefault("FLYWHEEL_CACHE", str(REPOSITORY / ".flywheel" / "cache"))
 os.environ["FLYWHEEL_WORKLOADS"] = str(REPOSITORY / "deploy" / "workloads")
 atexit.register(shutil.rmtree, os.environ["FLYWHEEL_HOME"], ignore_errors=True)
+
+# `repeatable` draws the same examples in every run; HYPOTHESIS_PROFILE=explore looks for new ones.
+_UNCHECKED = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+property_settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, max_examples=100,
+    suppress_health_check=_UNCHECKED,
+)  # fmt: skip
+property_settings.register_profile(
+    "explore", deadline=None, max_examples=1_000, suppress_health_check=_UNCHECKED
+)
+property_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,6 @@ __all__ = [
     "DeadLetterId",
     "Repair",
     "ReplayReport",
-    "count_dead_letters",
     "replay",
     "show_dead_letter",
     "write_dead_letters",
@@ -97,15 +96,6 @@ def write_dead_letters(lake: Lake, rows: pa.Table) -> int:
         return rows.filter(pa.array([position not in seen for position in positions], pa.bool_()))
 
     return lake.retry(lambda: lake.append_computed("dead_letters", _APPLICATION, missing))
-
-
-def count_dead_letters(lake: Lake) -> dict[str, int]:
-    """Count the dead letters that are still dead, by reason, most frequent first."""
-    rows = lake.rows(
-        f"SELECT reason, count(*) AS n FROM ({STILL_DEAD}) "  # noqa: S608 - constant columns
-        "GROUP BY reason ORDER BY n DESC, reason"
-    )
-    return {str(row["reason"]): row["n"] for row in rows}
 
 
 def show_dead_letter(lake: Lake, letter: DeadLetterId) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from flywheel.errors import DataError, EventError
+from flywheel.errors import DataError, EventError, IntegrityError
 from flywheel.events import (
     INFERENCES_TOPIC,
     TOPIC_PARTITIONS,
@@ -72,6 +72,7 @@ def import_records(
     Raises:
         NotFoundError: there is no such file.
         DataError: it has no lines.
+        IntegrityError: a line is in none or in two groups of the report: a fault of the program.
     """
     log.create_topic(INFERENCES_TOPIC, partitions=TOPIC_PARTITIONS)
     lines = read_lines(path)
@@ -91,6 +92,13 @@ def import_records(
     report.broken_off = broken_off
     if not report.lines:
         raise DataError(broken_off or f"{path.name} has no lines.", next_step="check the file")
+    if not report.adds_up:
+        raise IntegrityError(
+            f"The import of {path.name} does not add up: {report.lines:,} lines, of which "
+            f"{report.events:,} are new calls, {report.unreadable:,} dead letters and "
+            f"{report.imported_before.count:,} were imported before.",
+            next_step="report this as a bug of Flywheel; importing the file again is harmless",
+        )
     return report
 
 

@@ -5,6 +5,7 @@ from erased persons. What could not be
 looked at is in the list too, with the error: an empty list means that nothing waits.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,12 +197,16 @@ def _erasures(platform: "Platform") -> Iterator[WaitingItem]:
 
 
 def _dead_letters(platform: "Platform") -> Iterator[WaitingItem]:
-    from flywheel.ingest.deadletters import count_dead_letters  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.dead_letter_list import (  # noqa: PLC0415 - (as above)
+        group_dead_letters,
+    )
 
-    reasons = count_dead_letters(platform.lake)
+    reasons: Counter[str] = Counter()
+    for group in group_dead_letters(platform.lake):
+        reasons[group.reason] += group.count
     if reasons:
         total = sum(reasons.values())
-        named = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        named = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         yield WaitingItem(
             "dead letters",
             _PLATFORM,

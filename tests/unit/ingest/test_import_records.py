@@ -8,12 +8,13 @@ import random
 import pyarrow as pa
 import pytest
 
-from flywheel.errors import DataError, NotFoundError
+from flywheel.errors import DataError, IntegrityError, NotFoundError
 from flywheel.events import EventContract, derived_id, encode
 from flywheel.events.foreign import hash_subject
 from flywheel.ingest.import_events import ImportOptions
 from flywheel.ingest.import_lines import FileLine
 from flywheel.ingest.import_records import import_records
+from flywheel.ingest.import_report import LineGroup
 from tests.fakes.event_makers import START, make_event
 from tests.fakes.foreign_records import CHAT, COMPLETION, RECORDS, REQUEST
 
@@ -42,7 +43,7 @@ def _import(plane, *lines, name="a.jsonl", **options):
 
 
 def _import_file(plane, path, **options):
-    report = import_records(
+    return import_records(
         plane.log,
         plane.lake,
         plane.workload,
@@ -51,8 +52,13 @@ def _import_file(plane, path, **options):
         contract=EventContract([plane.workload]),
         now=START,
     )
-    assert report.adds_up
-    return report
+
+
+def test_a_report_that_does_not_add_up_is_an_error(plane, monkeypatch):
+    """A line that no group counts is a fault of the program, and is never reported as success."""
+    monkeypatch.setattr(LineGroup, "add", lambda *_: None)
+    with pytest.raises(IntegrityError, match="1 lines, of which 0 are new calls"):
+        _import(plane, _asked("it hums", "leak"))
 
 
 def _kinds(report):

@@ -51,12 +51,10 @@ def _import(plane, name):
     path = _CASES / "import" / f"{name}.jsonl"
     body = path.read_text()
     workload = _defects() if "paint" in body or "scratch" in body else _tickets()
-    report = import_records(
+    return import_records(
         plane.log, plane.lake, workload, path, options=ImportOptions(),
         contract=EventContract([_tickets(), _defects()]), now=START,
     )  # fmt: skip
-    assert report.adds_up
-    return report
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,20 @@
 """One annotation or file that cannot be read stops nobody else's, and is shown with its reason."""
 
 import json
-import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from flywheel.clock import ManualClock
 from flywheel.errors import DataError, IntegrityError
 from flywheel.review.annotation_reading import read_annotations_of
 from flywheel.review.collect import collect, unreadable_annotations
 from flywheel.review.label_studio_format import annotator_of, result_of
-from tests.fakes.hostile_values import odd_json
+from flywheel.review.local_queue import LocalReviewQueue
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, extraction
+from tests.fakes.strategies import json_values, raw_bytes, spoiled_mappings
 
 WORKLOAD = classification()
 _CHOICE = {"from_name": "category", "to_name": "text", "type": "choices"}
@@ -171,29 +174,49 @@ def test_a_damaged_queue_file_holds_up_nobody(lake, queue, tmp_path, content):
 
 
 @pytest.mark.parametrize("workload", [classification(), extraction()], ids=lambda w: w.id)
-def test_any_json_as_annotation_is_read_or_set_aside(workload):
+@settings(max_examples=100)
+@given(data=st.data())
+def test_any_json_as_annotation_is_read_or_set_aside(workload, data):
     """Whatever lies where an annotation, its result, a region or a value should be."""
-    rng = random.Random(7)  # noqa: S311 - reproducible, not secret
-    good = annotation(
-        1, result_of(workload, "oil fault" if workload.id == "defects" else {"urgency": "low"})
+    answer = "oil fault" if workload.id == "defects" else {"urgency": "low"}
+    good = annotation(1, result_of(workload, answer))
+    names = st.sampled_from(("label", "category", "urgency", "verdict", "new_category"))
+    kinds = st.sampled_from(("choices", "text", "number", "rating"))
+    regions = st.fixed_dictionaries(
+        {"from_name": names, "value": st.dictionaries(kinds, json_values, max_size=2)}
     )
-    for _ in range(2_000):
-        bad = annotation(2)
-        place = rng.randrange(5)
-        if place == 0:
-            bad = odd_json(rng)
-        elif place == 1:
-            bad[rng.choice(list(bad))] = odd_json(rng)
-        elif place == 2:
-            bad["result"] = [odd_json(rng)]
-        elif place == 3:
-            bad["result"] = [_CHOICE | {"value": odd_json(rng)}]
-        else:
-            kind = rng.choice(("choices", "text", "number", "rating"))
-            name = rng.choice(("label", "category", "urgency", "verdict", "new_category"))
-            bad["result"] = [{"from_name": name, "value": {kind: odd_json(rng)}}]
-        read, aside = read_annotations_of(workload, exported(good, bad))
-        assert len(read) + len(aside) == 2
-        assert read[0].kind == "answer"
-        for one in read:
-            json.dumps(one.output, allow_nan=False, ensure_ascii=False).encode()
+    results = st.lists(regions | json_values, max_size=2)
+    bad = data.draw(
+        json_values
+        | results.map(lambda result: annotation(2, result))
+        | spoiled_mappings(annotation(2, good["result"]))
+    )
+    read, aside = read_annotations_of(workload, exported(good, bad))
+    assert len(read) + len(aside) == 2
+    assert read[0].kind == "answer"
+    assert all(one.reason for one in aside)
+    for one in read:
+        json.dumps(one.output, allow_nan=False, ensure_ascii=False).encode()
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_any_file_in_the_queue_holds_up_nobody(tmp_path_factory, data):
+    """A queue file of any bytes or JSON: the task beside it is asked, answered and brought."""
+    folder = tmp_path_factory.mktemp("queue")
+    clock = ManualClock(END)
+    queue = LocalReviewQueue(folder, clock)
+    queue.push(WORKLOAD, [review_item(WORKLOAD, item_id=f"item{n}") for n in range(2)])
+    path = folder / WORKLOAD.id / "item1.json"
+    whole = json.loads(path.read_bytes()) | {"annotations": [annotation(3)]}
+    spoiled = (json_values | spoiled_mappings(whole)).map(lambda one: json.dumps(one).encode())
+    content = data.draw(raw_bytes | spoiled)
+    path.write_bytes(content)
+    for task in queue.open_tasks(WORKLOAD.id, "ann"):
+        if task.item_id == "item0":
+            queue.submit(WORKLOAD, task.item_id, "ann", "oil fault")
+    assert queue.status(WORKLOAD).judgments_given >= 1
+    brought = queue.pull(WORKLOAD, None)
+    assert "item0" in {one.item_id for one in brought.annotations}
+    assert all(one.reason for one in brought.set_aside)
+    assert path.read_bytes() == content

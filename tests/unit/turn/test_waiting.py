@@ -73,7 +73,11 @@ def test_disputes_and_new_categories_are_found_in_the_lake(world, monkeypatch):
         "proposed": [
             {"workload_id": "parts", "name": f"new {n}", "judgments": 9 - n} for n in range(7)
         ],
-        "dead_letters": [{"reason": "not_json", "n": 2}],
+        "dead_letters": [
+            {"topic": topic, "reason": "not_json", "n": 1, "first": START, "last": START}
+            | {"example": {"id": "a:0:0", "error": "not JSON"}}
+            for topic in ("inferences", "feedback")
+        ],
     }
 
     def rows(query, *_):

@@ -6,14 +6,18 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.patience import Patience
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.review.label_studio.webhooks import Receiver, receiving
 from flywheel.review.label_studio.writing import RateLimit, writing
+from tests.fakes.strategies import json_values, raw_bytes
 
 WORD = "a secret"
 HUNDRED_MB = 100_000_000
@@ -31,6 +35,18 @@ class Inbox:
         if self.away:
             raise UnavailableError("the database is away", next_step="wait")
         self.hints += hints
+
+
+@dataclass
+class DirectWriter:
+    """Keep hints at once, without a thread."""
+
+    hints: list[tuple[str, str]]
+
+    def keep(self, hint: tuple[str, str], *, seconds: float) -> bool:
+        """Take a hint."""
+        self.hints.append(hint)
+        return seconds > 0
 
 
 @contextmanager
@@ -97,6 +113,27 @@ def test_a_body_is_no_truth(body):
     with _running(inbox) as port:
         assert _post(port, body) == 200
     assert inbox.hints == [("parts", "OTHER")]
+
+
+@given(
+    path=st.sampled_from(("/label-studio/parts", "/label-studio/")) | st.text(max_size=30),
+    word=st.sampled_from((WORD, "", None)) | st.text(max_size=10),
+    length=st.sampled_from(("2", "-1", "", None, "9" * 5_000, "²")) | st.text(max_size=10),
+)
+def test_any_head_is_answered(path, word, length):
+    """Only a call with the secret, a workload and a length is let in; no other raises."""
+    receiver = Receiver(WORD, DirectWriter([]), lambda: {"parts"})
+    status = receiver.before_body(path, word, length)
+    assert (status is None) <= (word == WORD and path.startswith("/label-studio/parts"))
+
+
+@settings(max_examples=50)
+@given(body=raw_bytes | json_values.map(lambda value: json.dumps({"action": value}).encode()))
+def test_any_body_is_a_hint_of_the_workload(body):
+    """A body of any bytes leaves one hint, of an action that Label Studio has or of another."""
+    writer = DirectWriter([])
+    assert Receiver(WORD, writer, lambda: {"parts"}).take("/label-studio/parts", body) == 200
+    assert writer.hints == [("parts", "OTHER")]
 
 
 def test_a_body_of_100_mb_is_refused_by_its_head():
