@@ -37,7 +37,15 @@ if TYPE_CHECKING:
     from flywheel.state import State
     from flywheel.train.launch.ray_cluster import RayCluster
 
-__all__ = ["DEMO_MARK", "Platform", "kafka_connection", "open_platform", "ray_cluster"]
+__all__ = [
+    "DEMO_MARK",
+    "Platform",
+    "kafka_connection",
+    "open_event_log",
+    "open_platform",
+    "ray_cluster",
+    "require_deployment",
+]
 
 DEMO_MARK = "demo.json"
 
@@ -50,6 +58,19 @@ class Platform:
         self.clock: Clock = clock or SystemClock()
         self._servers: dict[Path, ModelServer] = {}
         restrict_files(settings)
+
+    def __repr__(self) -> str:
+        """Say what this is, without opening anything: home, profile, adapters, workload files."""
+        settings = self.settings
+        adapters = ("event_log", "review_queue", "train_launcher", "model_server")
+        parts = {
+            "home": str(self.home),
+            "profile": settings.profile,
+            **{name: getattr(settings, name) for name in adapters},
+            "state": settings.state_database.partition(":")[0],
+            "workloads": len(list(settings.workload_folder.glob("*.yaml"))),
+        }
+        return f"Platform({', '.join(f'{name}={value!r}' for name, value in parts.items())})"
 
     @property
     def home(self) -> Path:
@@ -105,13 +126,7 @@ class Platform:
     @cached_property
     def log(self) -> "EventLog":
         """The event log."""
-        if self.settings.event_log == "kafka":
-            from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
-
-            return KafkaEventLog(kafka_connection(self.settings))
-        from flywheel.eventlog.sqlite_log import SqliteEventLog  # noqa: PLC0415 - (as above)
-
-        return SqliteEventLog(self.home / "log.db", clock=self.clock)
+        return open_event_log(self.settings, self.clock)
 
     @cached_property
     def state(self) -> "State":
@@ -291,15 +306,21 @@ def open_platform(clock: Clock | None = None, *, existing: bool = False) -> Plat
         NotFoundError: nothing is there, and an existing deployment is asked for.
     """
     settings = load_settings()
-    if existing and not _has_deployment(settings):
+    if existing:
+        require_deployment(settings)
+    platform = Platform(settings, clock)
+    atexit.register(platform.close)
+    return platform
+
+
+def require_deployment(settings: Settings) -> None:
+    """Raise NotFoundError where the settings name no deployment that was begun."""
+    if not _has_deployment(settings):
         raise NotFoundError(
             f"There is no deployment in {settings.home.absolute()}.",
             next_step="go to the folder that holds it, or set FLYWHEEL_HOME; a new one begins with "
             "`flywheel init`",
         )
-    platform = Platform(settings, clock)
-    atexit.register(platform.close)
-    return platform
 
 
 def _has_deployment(settings: Settings) -> bool:
@@ -323,6 +344,18 @@ def ray_cluster(settings: Settings) -> "RayCluster":
         gpus=settings.train_gpus,
         memory_bytes=int(memory * 2**30) if memory else None,
     )
+
+
+def open_event_log(settings: Settings, clock: Clock) -> "EventLog":
+    """Open the event log that the settings name; the caller closes it."""
+    if settings.event_log == "kafka":
+        from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
+
+        return KafkaEventLog(kafka_connection(settings))
+    from flywheel.eventlog.sqlite_log import SqliteEventLog  # noqa: PLC0415 - (as above)
+
+    restrict_files(settings)
+    return SqliteEventLog(settings.home / "log.db", clock=clock)
 
 
 def kafka_connection(settings: Settings) -> "KafkaConnection":
