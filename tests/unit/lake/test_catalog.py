@@ -109,7 +109,7 @@ def test_a_wrong_column_is_answered_with_those_of_its_tables(lake, sql, column, 
 def test_a_statement_that_is_no_query_is_refused(lake, sql):
     """Nothing is executed, so that the views stay as they are."""
     lake.query("SELECT * FROM inferences")
-    with pytest.raises(DataError, match="is a (CREATE|DROP) statement"):
+    with pytest.raises(DataError, match=r"is a (CREATE|DROP) statement"):
         lake.query(sql)
     assert lake.query("SELECT * FROM inferences").num_rows == 0
 
