@@ -42,8 +42,10 @@ __all__ = [
     "Platform",
     "has_deployment",
     "kafka_connection",
+    "open_event_log",
     "open_platform",
     "ray_cluster",
+    "require_deployment",
 ]
 
 DEMO_MARK = "demo.json"
@@ -57,6 +59,19 @@ class Platform:
         self.clock: Clock = clock or SystemClock()
         self._servers: dict[Path, ModelServer] = {}
         restrict_files(settings)
+
+    def __repr__(self) -> str:
+        """Say what this is, without opening anything: home, profile, adapters, workload files."""
+        settings = self.settings
+        adapters = ("event_log", "review_queue", "train_launcher", "model_server")
+        parts = {
+            "home": str(self.home),
+            "profile": settings.profile,
+            **{name: getattr(settings, name) for name in adapters},
+            "state": settings.state_database.partition(":")[0],
+            "workloads": len(list(settings.workload_folder.glob("*.yaml"))),
+        }
+        return f"Platform({', '.join(f'{name}={value!r}' for name, value in parts.items())})"
 
     @property
     def home(self) -> Path:
@@ -112,13 +127,7 @@ class Platform:
     @cached_property
     def log(self) -> "EventLog":
         """The event log."""
-        if self.settings.event_log == "kafka":
-            from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
-
-            return KafkaEventLog(kafka_connection(self.settings))
-        from flywheel.eventlog.sqlite_log import SqliteEventLog  # noqa: PLC0415 - (as above)
-
-        return SqliteEventLog(self.home / "log.db", clock=self.clock)
+        return open_event_log(self.settings, self.clock)
 
     @cached_property
     def state(self) -> "State":
@@ -298,15 +307,21 @@ def open_platform(clock: Clock | None = None, *, existing: bool = False) -> Plat
         NotFoundError: nothing is there, and an existing deployment is asked for.
     """
     settings = load_settings()
-    if existing and not has_deployment(settings):
+    if existing:
+        require_deployment(settings)
+    platform = Platform(settings, clock)
+    atexit.register(platform.close)
+    return platform
+
+
+def require_deployment(settings: Settings) -> None:
+    """Raise NotFoundError where the settings name no deployment that was begun."""
+    if not has_deployment(settings):
         raise NotFoundError(
             f"There is no deployment in {settings.home.absolute()}.",
             next_step="go to the folder that holds it, or set FLYWHEEL_HOME; a new one begins with "
             "`flywheel init`",
         )
-    platform = Platform(settings, clock)
-    atexit.register(platform.close)
-    return platform
 
 
 def has_deployment(settings: Settings) -> bool:
@@ -331,6 +346,18 @@ def ray_cluster(settings: Settings) -> "RayCluster":
         gpus=settings.train_gpus,
         memory_bytes=int(memory * 2**30) if memory else None,
     )
+
+
+def open_event_log(settings: Settings, clock: Clock) -> "EventLog":
+    """Open the event log that the settings name; the caller closes it."""
+    if settings.event_log == "kafka":
+        from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
+
+        return KafkaEventLog(kafka_connection(settings))
+    from flywheel.eventlog.sqlite_log import SqliteEventLog  # noqa: PLC0415 - (as above)
+
+    restrict_files(settings)
+    return SqliteEventLog(settings.home / "log.db", clock=clock)
 
 
 def kafka_connection(settings: Settings) -> "KafkaConnection":

@@ -4,7 +4,7 @@ A chunk without a fault passes at msgspec's own speed; only a chunk with one is 
 value. What lies inside the texts that stay raw is checked when the columns are made.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -77,11 +77,22 @@ class EventContract:
         not_loaded: Collection[str] = (),
         before: "EventContract | None" = None,
     ) -> None:
-        self.limits = {workload.id: workload.limits for workload in workloads}
+        limits = {workload.id: workload.limits for workload in workloads}
         self.not_loaded = frozenset(not_loaded)
         if before is not None:
             kept = {key: before.limits[key] for key in self.not_loaded if key in before.limits}
-            self.limits = kept | self.limits
+            limits = kept | limits
+        self._judge_by(limits)
+
+    @classmethod
+    def of_limits(cls, limits: Mapping[str, Limits]) -> "EventContract":
+        """Return the contract of workloads of which the limits alone are at hand."""
+        contract = cls(())
+        contract._judge_by(limits)
+        return contract
+
+    def _judge_by(self, limits: Mapping[str, Limits]) -> None:
+        self.limits = dict(limits)
         sizes = [limits.event_bytes for limits in self.limits.values()]
         self.smallest_bytes = min(sizes, default=0)
         # Without any workload an event is said to be of an unknown one, not too large.

@@ -1,4 +1,4 @@
-"""The lake's door: append exactly once, replace atomically, query.
+"""`Lake`: exactly-once appends, atomic replacement and SQL queries over the Delta tables.
 
 A transaction of the table says up to which offset a source was taken in; it is committed together
 with the rows, through the handle that read it, so that of two racing writers one always loses.
@@ -18,6 +18,8 @@ import pyarrow as pa
 from flywheel.errors import ConcurrencyError, DataError, StorageError
 from flywheel.lake.digests import FileDigests
 from flywheel.lake.handles import TableHandle
+from flywheel.lake.meanings import TABLE_MEANINGS, column_meaning
+from flywheel.lake.query_errors import no_table, query_error, require_queries, view_names
 from flywheel.lake.rows import conform, equality, require_equal
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import EXTRA_VIEWS, needed_tables, reader_view, stored_view
@@ -181,15 +183,22 @@ class Lake:
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
         """Run SQL over the newest state of the tables it names; times come back in UTC.
 
+        The result is an Arrow table: ``to_pandas()`` and ``to_pylist()`` turn it into others.
+
         Args:
-            sql: DuckDB's SQL; every table is a view of its own name, see `views`.
+            sql: DuckDB's SQL; `tables` lists what it may read.
             params: values for ``?`` or ``$name``.
+
+        Raises:
+            DataError: the query is wrong; the error lists the tables or columns there are.
         """
+        words = set(_WORD.findall(sql.lower()))
         with self._lock:
             connection = self._connection()
-            self._show(connection, needed_tables(_WORD.findall(sql)))
+            self._show(connection, needed_tables(words))
             cursor = connection.cursor()
         try:
+            require_queries(cursor.extract_statements(sql))
             return cursor.sql(sql, params=params).to_arrow_table()
         except duckdb.IOException as error:
             raise StorageError(
@@ -197,7 +206,7 @@ class Lake:
                 next_step="run it again; if it fails again, check the disk",
             ) from error
         except duckdb.Error as error:
-            raise DataError(f"The lake query failed: {error}") from error
+            raise query_error(error, words) from error
         finally:
             cursor.close()
 
@@ -206,6 +215,44 @@ class Lake:
     ) -> list[dict[str, Any]]:
         """Run SQL and return one dict per row."""
         return list(self.query(sql, params).to_pylist())
+
+    def tables(self) -> pa.Table:
+        """List the tables and views: ``name``, ``kind``, ``rows`` and ``meaning``.
+
+        Rows of erased persons are not counted; those of a view are not counted at all, since some
+        views read the whole history.
+        """
+        counts = " UNION ALL ".join(
+            f"SELECT '{name}' AS name, count(*) AS rows FROM {name}"  # noqa: S608 - declared names
+            for name in TABLES
+        )
+        rows = {row["name"]: row["rows"] for row in self.rows(counts)}
+        return pa.table(
+            {
+                "name": view_names(),
+                "kind": ["table" if name in TABLES else "view" for name in view_names()],
+                "rows": pa.array([rows.get(name) for name in view_names()], pa.int64()),
+                "meaning": [TABLE_MEANINGS[name] for name in view_names()],
+            }
+        )
+
+    def describe(self, name: str) -> pa.Table:
+        """Describe a table or view: ``column``, ``type`` (of DuckDB) and ``meaning`` of each column.
+
+        Raises:
+            DataError: there is no such table or view.
+        """
+        if name not in view_names():
+            raise no_table(name)
+        columns = self.rows(f"DESCRIBE {name}")
+        names = [row["column_name"] for row in columns]
+        return pa.table(
+            {
+                "column": names,
+                "type": [row["column_type"] for row in columns],
+                "meaning": [column_meaning(name, column) for column in names],
+            }
+        )
 
     def handle(self, table: str) -> TableHandle:
         """Return a table's handle for maintenance; hold `lock` while using it."""
@@ -232,7 +279,8 @@ class Lake:
             return self._handles[table]
         except KeyError:
             raise DataError(
-                f"There is no lake table {table!r}.", next_step=f"use one of {', '.join(TABLES)}"
+                f"There is no lake table {table!r}.",
+                next_step=f"use one of {', '.join(TABLES)}",
             ) from None
 
     def _connection(self) -> duckdb.DuckDBPyConnection:

@@ -84,7 +84,7 @@ def label_checks_batch(period: str) -> str:
     return f"{period}{_LABEL_CHECKS}"
 
 
-def needed_tables(words: Sequence[str]) -> list[str]:
+def needed_tables(words: Collection[str]) -> list[str]:
     """Name the tables that a query over these words may read."""
     named = set(words)
     wanted = {table for name in named & set(EXTRA_VIEWS) for table in EXTRA_VIEWS[name][0]}

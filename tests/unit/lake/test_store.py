@@ -279,7 +279,7 @@ def test_processes_may_make_the_same_table_at_once(tmp_path):
 
 
 def test_a_wrong_query_says_so(lake):
-    """DuckDB's complaint comes back as one of ours."""
+    """An error of DuckDB is raised as a DataError."""
     with pytest.raises(DataError, match="query failed"):
         lake.query("SELECT nothing FROM inferences")
 

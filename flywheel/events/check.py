@@ -1,0 +1,29 @@
+"""`check_inference` and `check_feedback`: whether ingest would accept an event, asked by producers."""
+
+from flywheel.errors import EventError
+from flywheel.events.codec import Decoded, EventContract, decode_feedback, decode_inferences
+from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
+from flywheel.events.schema import FeedbackEvent, InferenceEvent
+from flywheel.workload import Limits
+
+__all__ = ["check_feedback", "check_inference"]
+
+
+def check_inference(value: bytes, workload_id: str, limits: Limits) -> None:
+    """Raise the EventError that would make these bytes a dead letter."""
+    contract = EventContract.of_limits({workload_id: limits})
+    decoded = decode_inferences([value], contract)
+    inference_columns(decoded, contract, AnswerTexts())
+    _require_accepted(decoded)
+
+
+def check_feedback(value: bytes, workload_id: str, limits: Limits) -> None:
+    """Raise the EventError that would make these bytes a dead letter."""
+    decoded = decode_feedback([value], EventContract.of_limits({workload_id: limits}))
+    feedback_columns(decoded, AnswerTexts())
+    _require_accepted(decoded)
+
+
+def _require_accepted(decoded: Decoded[InferenceEvent] | Decoded[FeedbackEvent]) -> None:
+    for rejection in decoded.rejections:
+        raise EventError(rejection.reason, rejection.error)
