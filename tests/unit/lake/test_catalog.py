@@ -93,7 +93,7 @@ def test_a_table_that_resembles_none_is_answered_with_all(lake):
     [
         ("SELECT lable_id FROM corrections", "lable_id", "label_id"),
         ("SELECT c.lable_id FROM corrections AS c", "lable_id", "label_id"),
-        ("SELECT duplicat FROM all_inferences", "duplicat", "duplicate"),
+        ("SELECT duplicates FROM all_inferences", "duplicates", "duplicate"),
     ],
 )
 def test_a_wrong_column_is_answered_with_those_of_its_tables(lake, sql, column, close):
