@@ -14,7 +14,9 @@ export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup demo loop test check bench soak up down lock clean
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+
+.PHONY: help setup demo loop test check docs bench soak up down lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,10 +49,10 @@ test: setup  ## run every test (TEST_FLAGS="tests/unit -n 2" for a part)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(TEST_FLAGS)
 
 # mypy takes as long as all the others together: they run beside it.
-CHECKS := check-types check-lint check-layers check-docstrings check-spelling check-compose
+CHECKS := check-types check-lint check-layers check-docstrings check-spelling check-compose check-docs
 .PHONY: $(CHECKS)
 
-check: setup  ## lint, types, layers, docstrings, spelling, the compose file
+check: setup  ## lint, types, layers, docstrings, spelling, the compose file, the docs
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(CHECKS)
 
 check-types:
@@ -61,11 +63,16 @@ check-lint:
 check-layers:
 	@$(BIN)/lint-imports
 check-docstrings:
-	@$(BIN)/interrogate --quiet flywheel assets sensors demo loop bench definitions.py
+	@$(BIN)/interrogate --quiet flywheel assets sensors demo loop bench docs/hooks definitions.py
 check-spelling:
 	@$(BIN)/codespell
 check-compose:
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+check-docs:
+	@$(MKDOCS) build --strict --quiet
+
+docs: setup  ## serve the documentation on http://127.0.0.1:8001, built again when a page changes
+	@$(MKDOCS) serve --strict --dev-addr 127.0.0.1:8001
 
 bench: setup  ## measure ratios against anchors in one run
 	@$(BIN)/python -m bench

@@ -38,8 +38,12 @@ class Settings(BaseSettings):
         env_prefix="FLYWHEEL_", toml_file="flywheel.toml", frozen=True, extra="forbid"
     )
 
-    home: Path = Field(default=Path(".flywheel/home"), description="state, lake, models, runs")
-    workloads: Path | None = Field(default=None, description="workload files; default: in home")
+    home: Path = Field(
+        default=Path(".flywheel/home"), description="folder of state, lake, models and runs"
+    )
+    workloads: Path | None = Field(
+        default=None, description="folder of the workload files; default: `workloads` in home"
+    )
     cache: Path = Field(
         default=Path(".flywheel/cache"),
         description="downloads and built base models, shared; default: in home, where home is set",
@@ -50,27 +54,49 @@ class Settings(BaseSettings):
     )
     services: Path = Field(
         default=Path(".flywheel/services"),
-        description="what `flywheel services` starts; default: in home, where home is set",
+        description="folder of the services that `flywheel services` starts; default: in home, where home is set",
     )
-    event_log: Literal["sqlite", "kafka"] = "sqlite"
-    review_queue: Literal["local", "label_studio"] = "local"
-    train_launcher: Literal["subprocess", "ray"] = "subprocess"
-    model_server: Literal["local", "vllm"] = "local"
-    kafka_servers: str | None = Field(default=None, description="host:port, separated by commas")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    kafka_username: str | None = None
-    kafka_password: SecretStr | None = None
-    kafka_ca_file: Path | None = Field(default=None, description="PEM of the broker's authority")
+    event_log: Literal["sqlite", "kafka"] = Field(
+        default="sqlite", description="where events come from"
+    )
+    review_queue: Literal["local", "label_studio"] = Field(
+        default="local", description="where people answer: files and the terminal, or Label Studio"
+    )
+    train_launcher: Literal["subprocess", "ray"] = Field(
+        default="subprocess", description="where adapters are trained: on this machine, or on Ray"
+    )
+    model_server: Literal["local", "vllm"] = Field(
+        default="local", description="what answers: transformers in this process, or vLLM"
+    )
+    kafka_servers: str | None = Field(
+        default=None, description="brokers: host:port, separated by commas"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="how the connection to the broker is secured"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="how the broker authenticates"
+    )
+    kafka_username: str | None = Field(default=None, description="user of the broker, with SASL")
+    kafka_password: SecretStr | None = Field(default=None, description="password of that user")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the broker's certificate"
+    )
     kafka_member: str | None = Field(
         default=None, description="static group member id of one ingest process"
     )
-    state_url: SecretStr | None = Field(default=None, description="default: SQLite in home")
-    mlflow_url: SecretStr | None = Field(default=None, description="default: SQLite in home")
+    state_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy URL of the state; default: SQLite in home"
+    )
+    mlflow_url: SecretStr | None = Field(
+        default=None, description="tracking and registry URI of MLflow; default: SQLite in home"
+    )
     dagster_url: SecretStr | None = Field(
         default=None, description="PostgreSQL of Dagster's storage; default: SQLite in home"
     )
-    label_studio_url: str | None = Field(default=None, description="http://host:port")
+    label_studio_url: str | None = Field(
+        default=None, description="address of Label Studio: http://host:port"
+    )
     label_studio_token: SecretStr | None = Field(
         default=None, description="personal access token of Flywheel's own account"
     )
@@ -81,7 +107,9 @@ class Settings(BaseSettings):
         default=None, description="header that Label Studio's webhooks carry"
     )
     ray_address: str | None = Field(default=None, description="http://host:port of Ray's dashboard")
-    ray_token: SecretStr | None = Field(default=None, description="of a Ray that asks for one")
+    ray_token: SecretStr | None = Field(
+        default=None, description="token of a Ray that asks for one"
+    )
     train_gpus: float = Field(
         default=0, ge=0, description="GPUs that one training reserves of a Ray worker"
     )
@@ -101,19 +129,37 @@ class Settings(BaseSettings):
     train_exchange: str | None = Field(
         default=None, description="URL (fsspec) that Ray's workers share; default: a folder in home"
     )
-    vllm_url: str | None = Field(default=None, description="http://host:port, without /v1")
+    vllm_url: str | None = Field(
+        default=None, description="address of vLLM: http://host:port, without /v1"
+    )
     vllm_token: SecretStr | None = Field(default=None, description="vLLM's --api-key")
-    kafka_port: int = Field(default=9092, description="of the broker that services start")
-    kafka_memory_mb: int = Field(default=512, ge=256, description="(as above) heap")
-    postgres_port: int = Field(default=5433, description="of the server that services start")
-    mlflow_port: int = Field(default=5000, description="(as above)")
-    dagster_port: int = Field(default=3000, description="(as above)")
-    label_studio_port: int = Field(default=8080, description="(as above)")
-    webhook_port: int = Field(default=9109, description="(as above)")
-    ray_port: int = Field(default=8265, description="(as above) of the dashboard")
-    vllm_port: int = Field(default=8000, description="(as above)")
+    kafka_port: int = Field(
+        default=9092, description="port of the broker that `flywheel services` starts"
+    )
+    kafka_memory_mb: int = Field(default=512, ge=256, description="heap of that broker, in MB")
+    postgres_port: int = Field(
+        default=5433, description="port of the PostgreSQL that `flywheel services` starts"
+    )
+    mlflow_port: int = Field(
+        default=5000,
+        description="port of the MLflow that `flywheel services` or `flywheel up` starts",
+    )
+    dagster_port: int = Field(
+        default=3000,
+        description="port of the Dagster webserver that `flywheel services` or `flywheel up` starts",
+    )
+    label_studio_port: int = Field(
+        default=8080, description="port of the Label Studio that `flywheel services` starts"
+    )
+    webhook_port: int = Field(default=9109, description="port of `flywheel webhooks`")
+    ray_port: int = Field(
+        default=8265, description="port of the dashboard of the Ray that `flywheel services` starts"
+    )
+    vllm_port: int = Field(
+        default=8000, description="port of the vLLM that `flywheel services` starts"
+    )
     vllm_cache_gb: float = Field(
-        default=1.0, gt=0, description="memory of vLLM's key-value cache, on a CPU"
+        default=1.0, gt=0, description="memory of vLLM's key-value cache on a CPU, in GB"
     )
     drain_seconds: float = Field(
         default=5.0, ge=0, description="how long vLLM keeps a replaced release after the switch"
@@ -122,7 +168,8 @@ class Settings(BaseSettings):
         default=30, ge=1, description="how often Dagster's sensors look at log, queue and state"
     )
     metrics_port: int = Field(
-        default=9108, description="/healthz and /metrics of `flywheel ingest --follow`; 0: any"
+        default=9108,
+        description="port of /healthz and /metrics of `flywheel ingest --follow`; 0: any free one",
     )
     ingest_linger_seconds: float = Field(
         default=3.0,
@@ -152,7 +199,8 @@ class Settings(BaseSettings):
         "they show counts and names of workloads, no texts",
     )
     hash_key: SecretStr = Field(
-        default=SecretStr("flywheel-embedded"), description="key of the hash over subjects"
+        default=SecretStr("flywheel-embedded"),
+        description="key of the hash under which ids of persons are stored; keep it with your backups",
     )
 
     @classmethod

@@ -35,14 +35,20 @@ class Label(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: LabelId
-    name: LabelName
-    description: str = ""
-    former_names: tuple[LabelName, ...] = ()
+    id: LabelId = Field(description="stable id, never used again")
+    name: LabelName = Field(description="name that model and people use")
+    description: str = Field(
+        default="", description="what belongs under the label, shown to people"
+    )
+    former_names: tuple[LabelName, ...] = Field(
+        default=(), description="names that older judgments and answers use"
+    )
     added: int = Field(default=1, ge=1, description="taxonomy version that brought the label")
     retired: int | None = Field(default=None, ge=2, description="version that retired it")
-    merged_into: LabelId | None = None
-    split_into: tuple[LabelId, ...] = ()
+    merged_into: LabelId | None = Field(default=None, description="label that took over")
+    split_into: tuple[LabelId, ...] = Field(
+        default=(), description="labels between which a person must choose again"
+    )
 
     @model_validator(mode="after")
     def _heirs_need_retirement(self) -> Self:
@@ -57,8 +63,10 @@ class Taxonomy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
-    version: int = Field(default=1, ge=1)
-    labels: tuple[Label, ...] = Field(min_length=2)
+    version: int = Field(default=1, ge=1, description="raised by every change of the labels")
+    labels: tuple[Label, ...] = Field(
+        min_length=2, description="every label that the workload ever had"
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

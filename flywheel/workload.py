@@ -73,19 +73,38 @@ WorkloadId = Annotated[
 class Workload(Strict):
     """One task on the platform, as its file states it."""
 
-    id: WorkloadId
-    owner: str = Field(min_length=1)
-    description: str = ""
-    timezone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
-    seed: int = Field(default=0, ge=0)
-    task: Annotated[ClassificationTask | ExtractionTask, Field(discriminator="type")]
-    taxonomy: Taxonomy | None = None
-    prompt: str
-    base_model: str = "smollm2"
-    cadence: Cadence = "quarterly"
+    id: WorkloadId = Field(description="name of the workload in every tool; it never changes")
+    owner: str = Field(min_length=1, description="team or person that decides about releases")
+    description: str = Field(default="", description="what the task is, for people")
+    timezone: Annotated[str, AfterValidator(known_time_zone)] = Field(
+        default="UTC", description="time zone of periods and daily times, such as Europe/Prague"
+    )
+    seed: int = Field(default=0, ge=0, description="seed of every random choice")
+    task: Annotated[ClassificationTask | ExtractionTask, Field(discriminator="type")] = Field(
+        description="what the model answers: a label, or a JSON object"
+    )
+    taxonomy: Taxonomy | None = Field(
+        default=None,
+        description="labels; required for a classification and for an extraction with a label_field",
+    )
+    prompt: str = Field(description="text sent to the model; contains {input} exactly once")
+    base_model: str = Field(
+        default="smollm2",
+        description="tiny, smollm2, a folder, or the name of a model on the Hugging Face hub",
+    )
+    cadence: Cadence = Field(
+        default="quarterly",
+        description="length of a period: each opens a cycle and has a review budget",
+    )
     daily: DailyTimes = DailyTimes()
-    minimum_examples: int = Field(default=500, ge=1)
-    golden_size: int = Field(default=450, ge=10)
+    minimum_examples: int = Field(
+        default=500,
+        ge=1,
+        description="accepted examples, the seed included, below which nothing is trained",
+    )
+    golden_size: int = Field(
+        default=450, ge=10, description="cases of the golden set: frozen, never trained on"
+    )
     review: ReviewPolicy = ReviewPolicy()
     drift: DriftThresholds = DriftThresholds()
     trigger: TriggerRules = TriggerRules()

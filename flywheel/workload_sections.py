@@ -55,7 +55,7 @@ class Strict(BaseModel):
 class ClassificationTask(Strict):
     """Choose one label of the taxonomy."""
 
-    type: Literal["classification"]
+    type: Literal["classification"] = Field(description="the answer is a label's name")
 
 
 class ExtractionTask(Strict):
@@ -63,9 +63,13 @@ class ExtractionTask(Strict):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    type: Literal["extraction"]
-    json_schema: dict[str, Any] = Field(alias="schema")
-    label_field: str | None = None
+    type: Literal["extraction"] = Field(description="the answer is a JSON object")
+    json_schema: dict[str, Any] = Field(
+        alias="schema", description="JSON schema of the answer, an object with properties"
+    )
+    label_field: str | None = Field(
+        default=None, description="property whose allowed values are the taxonomy's names"
+    )
 
     @model_validator(mode="after")
     def _schema_is_usable(self) -> Self:
@@ -93,10 +97,12 @@ class SamplingShares(Strict):
     spent on uncertain answers.
     """
 
-    control: Share = 0.25
-    uncertain: Share = 0.45
-    novel: Share = 0.2
-    flagged: Share = 0.1
+    control: Share = Field(
+        default=0.25, description="drawn at random and judged blind: the unbiased figure of quality"
+    )
+    uncertain: Share = Field(default=0.45, description="answers of which the model is least sure")
+    novel: Share = Field(default=0.2, description="new kinds of text, far from all others")
+    flagged: Share = Field(default=0.1, description="answers that somebody complained about")
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -122,7 +128,7 @@ class ReviewPolicy(Strict):
     strategy: StrategyName = Field(
         default="cluster_margin", description="order in which uncertain answers are asked about"
     )
-    confidence: Share = 0.85
+    confidence: Share = Field(default=0.85, description="below this an answer counts as uncertain")
     overlap: Share = Field(default=0.1, description="share of items judged by two people")
     overlap_random: Share = Field(
         default=0.3,
@@ -130,7 +136,10 @@ class ReviewPolicy(Strict):
         "agreement is measured; the others are those whose first judgment is in doubt",
     )
     gold: float = Field(
-        default=0.05, ge=0, le=0.5, description="share of judgments on answers that are known"
+        default=0.05,
+        ge=0,
+        le=0.5,
+        description="share of judgments that repeat a question on which people agreed, to measure annotators",
     )
     label_checks: float = Field(
         default=0.03,
@@ -189,7 +198,7 @@ class DriftThresholds(Strict):
     risen_words: Share = Field(default=0.05, description="share of texts with new or risen words")
     share_change: Share = Field(default=0.03, description="change of a category's share")
     quality_drop: Share = Field(default=0.05, description="fall of accuracy on the control slice")
-    window_days: int = Field(default=7, ge=1)
+    window_days: int = Field(default=7, ge=1, description="length of a window, in days")
     windows: int = Field(default=2, ge=1, description="drifted windows in a row that count")
     minimum_events: int = Field(
         default=200, ge=10, description="events a verdict needs; a thin window is made longer"
@@ -206,7 +215,9 @@ class DailyTimes(Strict):
 class TriggerRules(Strict):
     """What opens a cycle besides the calendar."""
 
-    cooldown_days: int = Field(default=14, ge=0)
+    cooldown_days: int = Field(
+        default=14, ge=0, description="days after a cycle in which no other one opens"
+    )
     corrections: int = Field(default=1000, ge=1, description="new corrections that open a cycle")
 
 
@@ -247,12 +258,15 @@ class GateRules(Strict):
         default=(), description="inference ids of cases that every candidate must have right"
     )
     minimum_accuracy: Share = Field(
-        default=0.5, description="whatever the champion does; 0: no minimum"
+        default=0.5,
+        description="accuracy below which a candidate fails, whatever the champion has; 0: none",
     )
     first_must_be_better: bool = Field(
-        default=True, description="than the base model, at the first release"
+        default=True, description="the first release must be better than the base model"
     )
-    schema_validity: Share = 0.99
+    schema_validity: Share = Field(
+        default=0.99, description="share of answers that must match the schema"
+    )
     latency_ratio: float = Field(
         default=2.0,
         gt=0,
@@ -261,9 +275,9 @@ class GateRules(Strict):
     judgment_days: int = Field(
         default=14,
         ge=0,
-        description="an undecided gate waits for the cases that would decide it; 0: no second look",
+        description="days that an undecided gate waits for the cases that would decide it; 0: no second look",
     )
-    approval_days: int = Field(default=7, ge=1, description="life of a granted approval")
+    approval_days: int = Field(default=7, ge=1, description="days after which an approval expires")
 
 
 class PreferenceRecipe(Strict):
@@ -272,9 +286,9 @@ class PreferenceRecipe(Strict):
     The first four say how it is trained, the others which corrections make a pair.
     """
 
-    epochs: int = Field(default=1, ge=1, le=20)
-    learning_rate: float = Field(default=5e-5, gt=0, lt=1)
-    batch_size: int = Field(default=16, ge=1)
+    epochs: int = Field(default=1, ge=1, le=20, description="passes over the pairs")
+    learning_rate: float = Field(default=5e-5, gt=0, lt=1, description="of the preference stage")
+    batch_size: int = Field(default=16, ge=1, description="pairs per step")
     beta: float = Field(default=0.1, gt=0, le=10, description="how close it stays to its start")
     minimum_pairs: int = Field(default=20, ge=1, description="with fewer the stage is left out")
     minimum_fields: int = Field(default=1, ge=1, description="fields that must differ in a pair")
@@ -289,18 +303,30 @@ class PreferenceRecipe(Strict):
 class TrainingRecipe(Strict):
     """How an adapter is trained; every value is logged with the run."""
 
-    method: Literal["sft"] = "sft"
-    epochs: int = Field(default=6, ge=1, le=100)
-    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
-    batch_size: int = Field(default=16, ge=1)
-    rank: int = Field(default=16, ge=1, le=256)
-    alpha: int = Field(default=32, ge=1)
-    dropout: Share = 0.0
-    maximum_tokens: int = Field(default=256, ge=16)
-    checkpoint_steps: int = Field(default=50, ge=1)
-    timeout_seconds: int = Field(default=6 * 3600, ge=1)
-    quantization: Literal["nf4", "none"] = "nf4"
-    packing: Literal["auto", "off"] = "auto"
+    method: Literal["sft"] = Field(
+        default="sft", description="supervised fine-tuning on prompt and completion"
+    )
+    epochs: int = Field(default=6, ge=1, le=100, description="passes over the training rows")
+    learning_rate: float = Field(default=1e-3, gt=0, lt=1, description="of the supervised stage")
+    batch_size: int = Field(default=16, ge=1, description="rows per step")
+    rank: int = Field(default=16, ge=1, le=256, description="rank of the LoRA matrices")
+    alpha: int = Field(default=32, ge=1, description="scale of the LoRA update: alpha / rank")
+    dropout: Share = Field(default=0.0, description="dropout before the LoRA matrices")
+    maximum_tokens: int = Field(
+        default=256, ge=16, description="longest row, prompt and answer together"
+    )
+    checkpoint_steps: int = Field(
+        default=50, ge=1, description="steps between two checkpoints, from which training resumes"
+    )
+    timeout_seconds: int = Field(
+        default=6 * 3600, ge=1, description="seconds after which a training is stopped"
+    )
+    quantization: Literal["nf4", "none"] = Field(
+        default="nf4", description="precision of the frozen base while an adapter is trained"
+    )
+    packing: Literal["auto", "off"] = Field(
+        default="auto", description="put several short rows into one sequence"
+    )
     checkpointing: Literal["auto", "on", "off"] = Field(
         default="auto", description="compute activations again instead of keeping them"
     )
@@ -312,6 +338,6 @@ class TrainingRecipe(Strict):
 class Limits(Strict):
     """Bounds at the edge."""
 
-    event_bytes: int = Field(default=1_048_576, ge=1024)
-    input_characters: int = Field(default=8_000, ge=16)
-    answer_tokens: int = Field(default=128, ge=1)
+    event_bytes: int = Field(default=1_048_576, ge=1024, description="longest event, in bytes")
+    input_characters: int = Field(default=8_000, ge=16, description="longest input, in characters")
+    answer_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")

@@ -1,6 +1,6 @@
 """`IN_ORDER`: the commands of one turn by hand, in their order, for help texts.
 
-README's section "One turn by hand" has the same commands; a test compares them.
+The page docs/how-to/approvals.md has the same commands; a test compares them.
 """
 
 __all__ = ["IN_ORDER", "TURN"]

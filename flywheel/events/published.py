@@ -32,7 +32,7 @@ _VALUES: Mapping[FeedbackKind, Mapping[str, Any]] = {
     "comment": {"type": "string", "maxLength": MAXIMUM_COMMENT},
     "demonstration": {"type": ["string", "object"]},
 }
-# What JSON Schema cannot say; `flywheel schema` prints it, and the README.
+# What JSON Schema cannot say; `flywheel schema` prints it, and docs/how-to/events.md.
 _COMMENT = (
     "Of a key that is given twice the last value counts. Keys that are not named here are ignored. "
     "An event is at most `limits.event_bytes` of its workload long (1 MiB by default), nests at most "

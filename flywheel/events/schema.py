@@ -54,7 +54,7 @@ _Author = Annotated[
         extra_json_schema=_PRINTABLE,
     ),
 ]
-_Time = Annotated[datetime, Meta(tz=True)]
+_Time = Annotated[datetime, Meta(tz=True, description="event time, with its offset from UTC")]
 # What ingest checks inside the texts that stay raw, for the published schema.
 _Request = Annotated[
     Raw,
@@ -119,36 +119,56 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     inference_id: _Id
-    schema_version: Literal[1] = 1
+    schema_version: Annotated[Literal[1], Meta(description="version of the contract")] = 1
     timestamp: _Time
-    workload_id: str
-    workload_revision: str | None = None
-    client_id: str
-    subject_id: str | None = None
-    trace_id: str | None = None
-    conversation_id: str | None = None
-    route: Route | None
-    release: str | None
-    base_model: str | None
+    workload_id: Annotated[str, Meta(description="the workload that was asked")]
+    workload_revision: Annotated[
+        str | None, Meta(description="revision of the workload file that the caller used")
+    ] = None
+    client_id: Annotated[str, Meta(description="application, line or plant that asked")]
+    subject_id: Annotated[
+        str | None, Meta(description="the person concerned; stored as a keyed hash")
+    ] = None
+    trace_id: Annotated[str | None, Meta(description="trace of the call in other systems")] = None
+    conversation_id: Annotated[str | None, Meta(description="dialog that the call is part of")] = (
+        None
+    )
+    route: Annotated[
+        Route | None, Meta(description="why this release answered; null where it is not known")
+    ]
+    release: Annotated[
+        str | None, Meta(description="release that answered: the name of an adapter, or base")
+    ]
+    base_model: Annotated[str | None, Meta(description="base model under the adapter")]
     request: _Request
     response: _Response
     output: _Answer
-    confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
-    margin: Annotated[float, Meta(ge=0, le=1)] | None = None
-    latency_ms: Annotated[float, Meta(ge=0)] | None
-    usage: Usage | None
-    error: str | None = None
+    confidence: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="probability of the answer among the allowed answers"),
+    ] = None
+    margin: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="probability of the answer less that of the runner-up"),
+    ] = None
+    latency_ms: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="time of the call, in milliseconds")
+    ]
+    usage: Annotated[Usage | None, Meta(description="token counts")]
+    error: Annotated[str | None, Meta(description="what went wrong, where there is no answer")] = (
+        None
+    )
 
 
 class FeedbackEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What someone said about an answer, perhaps days later; ``value`` depends on ``kind``."""
 
     feedback_id: _Id
-    schema_version: Literal[1] = 1
+    schema_version: Annotated[Literal[1], Meta(description="version of the contract")] = 1
     timestamp: _Time
-    workload_id: str
+    workload_id: Annotated[str, Meta(description="the workload that was asked")]
     inference_id: _Id
-    kind: FeedbackKind
+    kind: Annotated[FeedbackKind, Meta(description="what the value is")]
     value: _Value
     author: _Author
 

@@ -13,13 +13,14 @@ _SOURCE += [("offset", pa.int64())]
 
 @dataclass(frozen=True)
 class LakeTable:
-    """One Delta table.
+    """One Delta table and what its rows are.
 
     ``statistics`` are the narrow columns that data skipping may use; ``distinct`` are those whose
     values hardly repeat, so that a dictionary of them would be built and thrown away.
     """
 
     name: str
+    description: str
     schema: pa.Schema
     partition_by: tuple[str, ...] = ("workload_id",)
     statistics: tuple[str, ...] = ()
@@ -28,13 +29,14 @@ class LakeTable:
 
 def _table(
     name: str,
+    description: str,
     columns: list[tuple[str, pa.DataType]],
     *,
     partition_by: tuple[str, ...] = ("workload_id",),
     statistics: tuple[str, ...] = (),
     distinct: tuple[str, ...] = (),
 ) -> LakeTable:
-    return LakeTable(name, pa.schema(columns), partition_by, statistics, distinct)
+    return LakeTable(name, description, pa.schema(columns), partition_by, statistics, distinct)
 
 
 # Values that depend on the workload (answers, feedback) are JSON text; `input` is the text that
@@ -42,6 +44,7 @@ def _table(
 _ALL = [
     _table(
         "inferences",
+        "One row per landed inference event; of several with one `inference_id` the first counts.",
         [
             *_SOURCE,
             ("landed_at", _TIME),
@@ -75,6 +78,7 @@ _ALL = [
     ),
     _table(
         "feedback",
+        "One row per landed feedback event.",
         [
             *_SOURCE,
             ("landed_at", _TIME),
@@ -92,6 +96,7 @@ _ALL = [
     ),
     _table(
         "dead_letters",
+        "One row per record that broke the contract, with its bytes and the reason.",
         [
             *_SOURCE,
             ("key", pa.binary()),
@@ -104,9 +109,9 @@ _ALL = [
         statistics=("topic_id", "partition", "offset"),
         distinct=("key", "raw"),
     ),
-    # Offsets that the log lost for good, as an operator declared them.
     _table(
         "declared_gaps",
+        "Offsets that the log lost for good, as an operator declared them.",
         [
             *_SOURCE[:3],
             ("first_offset", pa.int64()),
@@ -119,6 +124,7 @@ _ALL = [
     ),
     _table(
         "review_items",
+        "One row per item that was sent to people: why it was chosen, and with which probability.",
         [
             ("workload_id", pa.string()),
             ("batch_id", pa.string()),
@@ -139,11 +145,12 @@ _ALL = [
             ("chosen_at", _TIME),
         ],
     ),
-    # One row per closed window of sampling, also where nothing was asked: `frame_start`, `window_end`
-    # and `positions` say which answers its control slice was drawn from (`landed_through` in rows
-    # without positions). `positions` is JSON: the last offset seen, by topic id and partition.
     _table(
         "review_windows",
+        "One row per closed window of sampling, also where nothing was asked. "
+        "`frame_start`, `window_end` and `positions` say which answers its control slice "
+        "was drawn from (`landed_through` in rows without positions). `positions` is "
+        "JSON: the last offset seen, by topic id and partition.",
         [
             ("workload_id", pa.string()),
             ("batch_id", pa.string()),
@@ -162,6 +169,7 @@ _ALL = [
     ),
     _table(
         "annotations",
+        "One row per version of an annotation, deleted ones included.",
         [
             ("workload_id", pa.string()),
             ("annotation_id", pa.string()),
@@ -181,10 +189,11 @@ _ALL = [
             ("seen_at", _TIME),
         ],
     ),
-    # status: accepted (truth) · disputed (goes to adjudication) · proposed (names a category that
-    # the taxonomy does not have yet) · withdrawn. The row with the highest `version` counts.
     _table(
         "corrections",
+        "The accepted truth. `status` is accepted (truth), disputed (goes to "
+        "adjudication), proposed (names a category that the taxonomy does not have yet) "
+        "or withdrawn. The row with the highest `version` counts.",
         [
             ("workload_id", pa.string()),
             ("correction_id", pa.string()),
@@ -210,9 +219,10 @@ _ALL = [
             ("accepted_at", _TIME),
         ],
     ),
-    # kind: numeric (key = histogram bin) · category (key = value) · term (key = word) · total.
     _table(
         "profiles",
+        "Histograms per workload, day and column, which can be merged. `kind` is numeric "
+        "(`key`: histogram bin), category (`key`: value), term (`key`: word) or total.",
         [
             ("workload_id", pa.string()),
             ("day", pa.date32()),
@@ -223,9 +233,9 @@ _ALL = [
             ("total", pa.float64()),
         ],
     ),
-    # One row per measured window; `report` is the whole verdict as JSON.
     _table(
         "drift_reports",
+        "One row per measured window; `report` is the complete verdict as JSON.",
         [
             ("workload_id", pa.string()),
             ("window_start", pa.date32()),
@@ -243,6 +253,8 @@ _ALL = [
     ),
     _table(
         "dataset_rows",
+        "Membership: which answer and correction is in which split of which snapshot, or "
+        "why it was left out.",
         [
             ("workload_id", pa.string()),
             ("snapshot", pa.string()),
@@ -258,6 +270,7 @@ _ALL = [
     ),
     _table(
         "evaluations",
+        "One row per case, arm and suite of each gate.",
         [
             ("workload_id", pa.string()),
             ("cycle", pa.string()),
@@ -281,6 +294,7 @@ _ALL = [
     ),
     _table(
         "erasures",
+        "Persons whose rows readers leave out and maintenance removes.",
         [
             ("workload_id", pa.string()),
             ("subject_id", pa.string()),

@@ -1,4 +1,4 @@
-"""A person's first hour with 600 dirty tickets, as the README tells it, on the embedded defaults.
+"""A person's first hour with 600 dirty tickets, as the tutorial describes it, on the embedded defaults.
 
 Every step is a command in a process of its own, the training included.
 """

@@ -11,9 +11,10 @@ def words(command):
     return re.match(r"flywheel ((?:review|cycle) [a-z]+|[a-z]+)", command).group(1)
 
 
-def test_the_readme_has_the_same_commands_in_the_same_order(repository):
-    """A reader finds the turn in the help and in the README."""
-    section = (repository / "README.md").read_text().split("### One turn by hand", 1)[1]
+def test_the_docs_have_the_same_commands_in_the_same_order(repository):
+    """A reader finds the turn in the help and in the docs."""
+    page = (repository / "docs/how-to/approvals.md").read_text()
+    section = page.split("## One turn by hand", 1)[1]
     block = section.split("```")[1]
     lines = [words(f"flywheel {line}") for line in re.findall(r"bin/flywheel (.*)", block)]
 

@@ -289,7 +289,9 @@ def test_a_column_added_later_is_null_in_old_rows(lake, monkeypatch):
     from flywheel.lake.tables import LakeTable
 
     table = TABLES["dataset_rows"]
-    old = LakeTable(table.name, table.schema.remove(4), table.partition_by, table.statistics)
+    old = LakeTable(
+        table.name, table.description, table.schema.remove(4), table.partition_by, table.statistics
+    )
     handle = lake.handle("dataset_rows")
     monkeypatch.setattr(handle, "table", old)
     lake.append("dataset_rows", pa.table({"workload_id": ["w"], "snapshot": ["old"]}))

@@ -1,0 +1,90 @@
+"""The private names of other libraries that the code uses are there, in the shape that it uses.
+
+docs/decisions/private-names.md lists them, with what each is for.
+"""
+
+import importlib.util
+import inspect
+import re
+
+
+def test_kafka_consumer_joins_in_the_replaced_coroutine():
+    """The consumer's coordinator schedules the method that is replaced on the instance."""
+    from kafka import KafkaConsumer
+    from kafka.coordinator.base import BaseCoordinator
+
+    assert inspect.iscoroutinefunction(BaseCoordinator._do_join_and_sync_async)
+    assert list(inspect.signature(BaseCoordinator._do_join_and_sync_async).parameters) == ["self"]
+    # Looked up on the instance each time, so that a replacement there takes effect.
+    assert "self._do_join_and_sync_async)" in inspect.getsource(BaseCoordinator)
+    assert "self._coordinator = ConsumerCoordinator(" in inspect.getsource(KafkaConsumer)
+
+
+def test_kafka_producer_can_be_abandoned():
+    """A producer has a sender to close by force, and a flag that its destructor reads."""
+    from kafka import KafkaProducer
+    from kafka.producer.sender import Sender
+
+    assert callable(Sender.force_close)
+    source = inspect.getsource(KafkaProducer)
+    assert "self._sender = Sender(" in source
+    assert "self._closed = False" in source
+    assert "_closed" in inspect.getsource(KafkaProducer.close)
+
+
+def test_kafka_admin_asks_one_broker():
+    """The admin client's manager sends a request to one node and runs a coroutine function."""
+    from kafka import KafkaAdminClient
+    from kafka.net.manager import KafkaConnectionManager
+
+    assert "self._manager = " in inspect.getsource(KafkaAdminClient)
+    assert {"request", "node_id"} <= set(inspect.signature(KafkaConnectionManager.send).parameters)
+    assert list(inspect.signature(KafkaConnectionManager.run).parameters)[:2] == ["self", "coro"]
+
+
+def test_label_studio_sdk_lends_its_connection():
+    """The SDK's client answers `request`, and its own connections can be closed."""
+    from label_studio_sdk import LabelStudio
+
+    client = LabelStudio(base_url="http://127.0.0.1:1", api_key="x")
+    http = client._client_wrapper.httpx_client
+
+    assert {"path", "method", "json", "params"} <= set(inspect.signature(http.request).parameters)
+    http.httpx_client.close()
+
+
+def test_ray_node_has_the_replaced_functions():
+    """Ray's start-up calls the functions that are replaced, through their modules."""
+    from ray._private import services
+    from ray._private.node import Node
+
+    assert list(inspect.signature(services.get_node_ip_address).parameters) == ["address"]
+    assert not inspect.signature(services.find_gcs_addresses).parameters
+    assert list(inspect.signature(Node.start_ray_client_server).parameters) == ["self"]
+
+
+def test_dagster_has_the_launcher_and_the_daemon_module():
+    """The launcher's base class asks about a worker, and the daemon runs as a module."""
+    from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+
+    assert isinstance(DefaultRunLauncher.supports_check_run_worker_health, property)
+    assert callable(DefaultRunLauncher.check_run_worker_health)
+    assert {"FAILED", "RUNNING"} <= {status.name for status in WorkerStatus}
+    assert "status" in inspect.signature(CheckRunHealthResult).parameters
+    assert importlib.util.find_spec("dagster._daemon.__main__")
+
+
+def test_every_private_name_is_listed(repository):
+    """Code that reaches into a library is on the page of the decision."""
+    page = (repository / "docs/decisions/private-names.md").read_text()
+    names = set()
+    for path in (
+        file for folder in ("flywheel", "assets") for file in (repository / folder).rglob("*.py")
+    ):
+        source = path.read_text()
+        lines = [line for line in source.splitlines() if "SLF001" in line]
+        names |= set(re.findall(r"(?<!self)\.(_[a-z]\w+)", "\n".join(lines)))
+        names |= set(re.findall(r"(?:from|import) ([a-z_]+(?:\.\w+)*\._[a-z]\w*)", source))
+
+    assert {"_coordinator", "_client_wrapper", "ray._private"} <= names
+    assert [name for name in sorted(names) if name not in page] == []
