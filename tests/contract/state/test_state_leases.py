@@ -34,6 +34,16 @@ def test_expired_lease_is_taken_over_and_the_late_holder_is_fenced(state, clock)
     state.fence_check(new)
 
 
+def test_lease_is_free_from_the_moment_at_which_it_expires(state, clock):
+    """A lease of 60 seconds is held for 60 seconds: refused before the end, taken over at it."""
+    lease = state.acquire_lease("x", "one", 60)
+    clock.move_to(lease.expires_at - timedelta(seconds=1))
+    with pytest.raises(ConcurrencyError, match="held by one"):
+        state.acquire_lease("x", "two", 60)
+    clock.move_to(lease.expires_at)
+    assert state.acquire_lease("x", "two", 60).holder == "two"
+
+
 def test_renewed_lease_lasts_longer(state, clock):
     """A holder that is still at work keeps its lease."""
     lease = state.acquire_lease("x", "one", 60)

@@ -3,7 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flywheel.drift.share_change import MARGIN, largest_share_change, risen_words_change
+from flywheel.drift.share_change import (
+    MARGIN,
+    largest_excess,
+    largest_share_change,
+    risen_words_change,
+)
 from flywheel.drift.word_chance import sample_of
 from tests.fakes.review_world import classification
 
@@ -126,6 +131,31 @@ def test_words_that_swing_between_the_weeks_of_the_reference_are_chance():
         (600, 200),
     )
     assert not risen_words_change(swings, threshold=0.05, seed=1).counts
+
+
+@pytest.mark.parametrize(("new", "counts_as_drift"), [(31, False), (35, True)])
+def test_words_must_pass_the_widest_swing_of_the_reference_by_a_tenth(new, counts_as_drift):
+    """A word of one week alone stood in 30 of 100 texts: 31 texts of another are no drift, 35 are."""
+    quiet = [["pump"]] * 100
+    busy = [["pump", "storm"]] * 30 + [["pump"]] * 70
+    now = [["pump", "flood"]] * new + [["pump"]] * (100 - new)
+    drawn = sample_of(
+        [*quiet, *busy, *quiet, *now],
+        np.arange(400) >= 300,
+        np.arange(400) // 100 % 3,
+        (300, 100),
+    )
+    change = risen_words_change(drawn, threshold=0.05, seed=1)
+    assert change.chance == pytest.approx(0.3 * MARGIN)
+    assert change.size == pytest.approx(new / 100)
+    assert change.counts is counts_as_drift
+
+
+@pytest.mark.parametrize(("texts_now", "excess"), [(3, 0.0), (4, 0.04)])
+def test_word_that_the_reference_never_held_has_risen_from_four_texts(texts_now, excess):
+    """Three texts with a new word are a coincidence, also where no text held it before."""
+    before, now = np.array([0.0]), np.array([float(texts_now)])
+    assert largest_excess(before, now, 100, 100) == pytest.approx(excess)
 
 
 def test_few_texts_differ_by_chance_however_alike_the_weeks_are():

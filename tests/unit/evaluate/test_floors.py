@@ -96,7 +96,9 @@ def test_minimum_of_a_floor_is_the_workloads(minimum, tested):
     """A label with exactly so many cases has a floor, one case fewer is too few and is said."""
     rules = RULES.model_copy(update={"slice_minimum": minimum})
     labels = {"a": pair(20, 18), "b": pair(40, 38)}
-    assert ("a" in judge_labels(rules, labels).adjusted) == tested
+    floors = judge_labels(rules, labels)
+    assert ("a" in floors.adjusted) == tested
+    assert floors.lacking == ({} if tested else {"a": 1})
     notes = check_labels(rules, evidence(labels))[1]
     assert bool(notes) != tested
     assert tested or f"1 are below gates.slice_minimum ({minimum})" in notes[0]
@@ -110,6 +112,15 @@ def test_fall_of_exactly_the_significance_fails():
         rules = RULES.model_copy(update={"significance": significance})
         outcomes = {check.name: check.outcome for check in check_labels(rules, evidence(labels))[0]}
         assert ("slice_floor:a" in outcomes) == failed
+
+
+def test_label_whose_whole_loss_just_reaches_the_significance_has_a_floor():
+    """The loss of every right answer at exactly the level can be shown, and so it is tested."""
+    labels = {"a": pair(20, 6, lost=6)}
+    whole_loss = judge_labels(RULES.model_copy(update={"significance": 1.0}), labels).adjusted["a"]
+    for significance, tested in ((whole_loss, True), (whole_loss * 0.999, False)):
+        rules = RULES.model_copy(update={"significance": significance})
+        assert ("a" in judge_labels(rules, labels).adjusted) == tested
 
 
 def test_floor_of_nothing_and_of_everything():

@@ -241,6 +241,25 @@ def test_invalid_answers_fail():
     assert judge(broken).check("schema_validity").outcome == "pass"
 
 
+@pytest.mark.parametrize(("invalid", "outcome"), [(3, "pass"), (4, "fail")])
+def test_schema_validity_is_reached_at_its_limit(invalid, outcome):
+    """297 valid answers of 300 are 0.99, which is what the rule asks for; 296 are less."""
+    champion = [case for case in pairs(280, 20, 0) if case.arm == "champion"]
+    candidate = [case for case in pairs(280, 20, 0) if case.arm == "candidate"]
+    broken = [replace(case, schema_valid=False) for case in candidate[:invalid]]
+    report = judge([*champion, *broken, *candidate[invalid:]], with_rules(schema_validity=0.99))
+    assert report.check("schema_validity").outcome == outcome
+
+
+def test_label_is_compared_from_its_minimum_of_cases():
+    """A label with exactly so many cases has a comparison of its own, one with fewer has none."""
+    rules = with_rules(slice_minimum=10)
+    report = judge(pairs(200) + pairs(10, labels=("c",)) + pairs(9, labels=("d",)), rules)
+    labels = {comparison.label for comparison in report.comparisons}
+    assert {"a", "b", "c"} <= labels
+    assert "d" not in labels
+
+
 @pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "pass"), (0.0201, "fail")])
 def test_latency_is_a_ratio(seconds, outcome):
     """The 95th percentile may be twice the champion's."""

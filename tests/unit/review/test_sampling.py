@@ -171,8 +171,11 @@ def test_text_that_comes_often_is_asked_about_first_and_once():
 
 
 def test_confident_answers_are_never_uncertain():
-    """Above the workload's confidence nothing is asked, and the rest of the budget is kept."""
+    """From the workload's confidence on nothing is asked, and the rest of the budget is kept."""
     assert choose(candidates(50, confidence=0.9), workload=shares(uncertain=1.0)) == []
+    limit = classification().review.confidence
+    assert choose(candidates(50, confidence=limit), workload=shares(uncertain=1.0)) == []
+    assert choose(candidates(50, confidence=limit - 0.001), workload=shares(uncertain=1.0))
 
 
 def test_uncertain_items_are_spread_over_meanings():
