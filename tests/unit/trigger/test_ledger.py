@@ -102,6 +102,32 @@ def test_old_verdicts_say_nothing_about_now(lake, state, workload):
     assert gather_signals(lake, state, workload, now=NOW).drifted_windows is None
 
 
+@pytest.mark.parametrize(("end", "measured"), [(date(2026, 6, 2), True), (date(2026, 6, 1), False)])
+def test_a_verdict_counts_for_two_windows(lake, state, workload, end, measured):
+    """A measurement that ended exactly two windows ago still counts, one of the day before does not."""
+    _verdict(lake, end, ["vocabulary"])
+    signals = gather_signals(lake, state, workload, now=NOW)
+    assert signals.drifted_windows == (1 if measured else None)
+
+
+def test_a_correction_of_the_watermarks_own_moment_is_not_new(lake, state, workload):
+    """The last cycle saw everything accepted up to its watermark, that moment included."""
+    watermark = datetime(2026, 4, 1, tzinfo=UTC)
+    rows = [
+        {
+            "workload_id": workload.id,
+            "correction_id": f"c{number}",
+            "version": 1,
+            "status": "accepted",
+            "source": "review",
+            "accepted_at": watermark + timedelta(microseconds=number),
+        }
+        for number in range(3)
+    ]
+    lake.append("corrections", pa.Table.from_pylist(rows))
+    assert gather_signals(lake, state, workload, now=NOW).new_corrections == 2
+
+
 def test_corrections_count_since_the_last_cycle_without_the_seed(lake, state, workload):
     """The seed and what the last cycle knew are no new volume."""
     rows = [
