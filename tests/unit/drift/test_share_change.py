@@ -67,6 +67,17 @@ def test_weeks_that_differ_by_themselves_widen_chance():
         assert change.counts is counts_as_drift
 
 
+def test_weeks_that_are_more_alike_than_draws_do_not_narrow_chance():
+    """The window is a draw all the same: chance is at least that of one."""
+    whole, now = np.array([2_000.0, 2_000.0]), np.array([560.0, 440.0])
+    alike = [np.array([500.0, 500.0])] * 4
+    chances = {
+        largest_share_change(["a", "b"], whole, now, parts, threshold=0.03).chance
+        for parts in (alike, [])
+    }
+    assert len(chances) == 1
+
+
 def test_chance_is_the_limit_of_a_two_sided_test_with_a_margin():
     """Two categories at 1 % together: 2.807 standard errors of the difference, and a tenth more."""
     before = np.array([5_000.0, 5_000.0])
@@ -151,11 +162,27 @@ def test_words_must_pass_the_widest_swing_of_the_reference_by_a_tenth(new, count
     assert change.counts is counts_as_drift
 
 
+def test_a_part_of_few_texts_is_no_measure_of_the_swing():
+    """Ten texts of a week that was cut off may all hold a word: chance is not that of whole weeks."""
+    parts = [*[["pump"]] * 200, *[["pump", "storm"]] * 10, *[["pump"]] * 200]
+    now = [["pump", "flood"]] * 40 + [["pump"]] * 60
+    drawn = sample_of(
+        [*parts, *now],
+        np.arange(510) >= 410,
+        np.repeat([0, 1, 2, 0], [200, 10, 200, 100]),
+        (410, 100),
+    )
+    change = risen_words_change(drawn, threshold=0.05, seed=1)
+    assert change.chance < 0.3
+    assert change.counts
+
+
 @pytest.mark.parametrize(("texts_now", "excess"), [(3, 0.0), (4, 0.04)])
 def test_word_that_the_reference_never_held_has_risen_from_four_texts(texts_now, excess):
     """Three texts with a new word are a coincidence, also where no text held it before."""
     before, now = np.array([0.0]), np.array([float(texts_now)])
     assert largest_excess(before, now, 100, 100) == pytest.approx(excess)
+    assert largest_excess(before, now, 0, 100) == largest_excess(before, now, 100, 0) == 0
 
 
 def test_few_texts_differ_by_chance_however_alike_the_weeks_are():

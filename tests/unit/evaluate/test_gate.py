@@ -89,6 +89,7 @@ def test_inconclusive_says_how_many_more_cases_would_decide():
     first = pairs(80, 10, 10)
     report = judge(first)
     (reason,) = report.reasons
+    assert report.look == 1
     more = int(re.search(r"(\d+) more cases", reason).group(1))
     assert more == report.cases_to_collect
     assert 700 < more < 1300
@@ -106,6 +107,9 @@ def test_cases_beyond_a_budget_are_not_waited_for():
     report = judge(pairs(80, 10, 10), most_to_collect=400)
     assert (report.outcome, report.cases_to_collect) == ("inconclusive", None)
     assert "a whole period's budget pays for 400" in report.notes[-1]
+    needed = judge(pairs(80, 10, 10)).cases_to_collect
+    assert judge(pairs(80, 10, 10), most_to_collect=needed).cases_to_collect == needed
+    assert judge(pairs(80, 10, 10), most_to_collect=needed - 1).cases_to_collect is None
 
 
 def test_no_second_look_asks_for_control_items():
@@ -182,8 +186,13 @@ def test_holdout_stops_what_is_worse_on_recent_cases():
     golden = pairs(240, 60, 0)
     report = judge(golden + pairs(30, 0, 30, suite="holdout"), with_rules(slice_floor=1.0))
     assert report.check("non_inferiority").outcome == "pass"
-    assert report.check("holdout").outcome == "fail"
+    guard = report.check("holdout")
+    assert (guard.outcome, guard.limit) == ("fail", -RULES.holdout_margin)
+    assert "worse on recent cases by more than" in guard.reason
+    assert report.check("non_inferiority").limit == -RULES.margin
     assert report.outcome == "fail"
+    equal = judge(golden + pairs(60, suite="holdout")).check("holdout")
+    assert "not shown to be worse by more than" in equal.reason
 
 
 def test_holdout_margin_itself_is_not_exceeded():
@@ -200,6 +209,7 @@ def test_missing_holdout_is_noted():
     report = judge(pairs(280, 20, 0))
     assert report.outcome == "pass"
     assert "no recent holdout" in report.notes[0]
+    assert [row.suite for row in report.comparisons if row.label is None] == ["golden"]
 
 
 def test_label_that_fell_fails():
