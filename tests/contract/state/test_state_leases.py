@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,15 @@ def test_lease_of_a_dead_process_is_taken_over_at_once(state):
     reused = f"{machine}/{pid}/1"  # this process's id, but started at another time
     state.acquire_lease("x", reused, 3600)
     assert state.acquire_lease("x", "two", 60).token == 2
+
+
+def test_process_keeps_its_name_while_it_works():
+    """What it holds stays its own, however much memory or time it has taken since."""
+    name = process_holder()
+    ballast = bytearray(64 * 2**20)
+    assert process_holder() == name
+    assert len(ballast) == 64 * 2**20
+    assert name.rpartition("/")[2].isdigit() == Path("/proc/self/stat").exists()
 
 
 def test_lease_of_a_living_process_or_another_machine_is_kept(state):

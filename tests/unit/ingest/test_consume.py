@@ -104,6 +104,16 @@ def test_a_bound_is_kept_and_the_rest_is_lag(plane):
     assert ingest.run_once().read == 0
 
 
+def test_a_bound_holds_over_batches_and_topics(plane, monkeypatch):
+    """The last batch before the bound is smaller, and what is left is of the other topic."""
+    monkeypatch.setattr("flywheel.ingest.consume.BATCH_RECORDS", 5)
+    plane.produce(*range(13))
+    plane.comment(*range(9))
+    ingest = plane.ingest()
+    assert [ingest.run_once(12).read for _ in range(3)] == [12, 10, 0]
+    assert plane.prove().balances
+
+
 def test_a_batch_of_dead_letters_alone_moves_the_position(plane):
     """Without a single valid row the position goes on, and nothing is read again."""
     plane.spoil(b"1", b"2", b"3")
