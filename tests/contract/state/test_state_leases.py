@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,16 @@ def test_expired_lease_is_taken_over_and_the_late_holder_is_fenced(state, clock)
     state.fence_check(new)
 
 
+def test_lease_is_free_from_the_moment_at_which_it_expires(state, clock):
+    """A lease of 60 seconds is held for 60 seconds: refused before the end, taken over at it."""
+    lease = state.acquire_lease("x", "one", 60)
+    clock.move_to(lease.expires_at - timedelta(seconds=1))
+    with pytest.raises(ConcurrencyError, match="held by one"):
+        state.acquire_lease("x", "two", 60)
+    clock.move_to(lease.expires_at)
+    assert state.acquire_lease("x", "two", 60).holder == "two"
+
+
 def test_renewed_lease_lasts_longer(state, clock):
     """A holder that is still at work keeps its lease."""
     lease = state.acquire_lease("x", "one", 60)
@@ -52,6 +63,15 @@ def test_lease_of_a_dead_process_is_taken_over_at_once(state):
     reused = f"{machine}/{pid}/1"  # this process's id, but started at another time
     state.acquire_lease("x", reused, 3600)
     assert state.acquire_lease("x", "two", 60).token == 2
+
+
+def test_process_keeps_its_name_while_it_works():
+    """What it holds stays its own, however much memory or time it has taken since."""
+    name = process_holder()
+    ballast = bytearray(64 * 2**20)
+    assert process_holder() == name
+    assert len(ballast) == 64 * 2**20
+    assert name.rpartition("/")[2].isdigit() == Path("/proc/self/stat").exists()
 
 
 def test_lease_of_a_living_process_or_another_machine_is_kept(state):

@@ -1,5 +1,6 @@
 """How a golden set is shared among labels."""
 
+from flywheel.dataset.golden import golden_counts
 from flywheel.dataset.golden_shares import share_out
 
 
@@ -38,3 +39,11 @@ def test_no_label_gives_more_than_its_room():
     """A set larger than all the room takes all the room, and no more."""
     room = {"a": 3, "b": 10}
     assert share_out({"a": 6, "b": 20}, room, {"a": 0, "b": 0}, 13) == room
+
+
+def test_every_label_leaves_half_of_its_examples_to_training():
+    """However large the golden set may be, and whatever an earlier one had taken."""
+    counts = {"even": 10, "odd": 7, "single": 1}
+    half = {"even": 5, "odd": 3, "single": 0}
+    assert golden_counts(1000, counts) == half
+    assert golden_counts(1000, counts, {"even": 9, "single": 1}) == half

@@ -75,6 +75,7 @@ def report(**fields: object) -> dict[str, object]:
         (report(), (0, 0)),
         (report(note="Near the door!"), (0, 0)),
         (report(note="near the doors"), (1, 0)),
+        (report(note="near the dome"), (1, 1)),  # exactly the two characters that are asked for
         (report(note="near the window"), (1, 1)),
         (report(urgency="high"), (1, 1)),
         (report(count=3), (1, 1)),
@@ -145,8 +146,20 @@ def test_pairs_that_all_favour_one_length_leave_none():
     workload = extraction()
     examples = [example(workload, n, report(note="z" * 300), report(note="y")) for n in range(5)]
     found = choose(workload, examples, PreferenceRecipe(length_bias=0.1))
-    assert found.pairs == []
+    assert (found.pairs, found.length_difference) == ([], 0)
     assert found.described()["exclusions"] == {"length_bias": 5}
+
+
+def test_length_difference_of_exactly_the_bound_is_kept():
+    """The bound is the largest difference that is allowed, not the smallest that is not."""
+    workload = classification()
+    examples = [example(workload, n, "heat fault", "oil fault") for n in range(4)]
+    difference = choose(workload, examples).length_difference
+    assert difference > 0
+    at_bound = choose(workload, examples, PreferenceRecipe(length_bias=difference))
+    assert len(at_bound.pairs) == 4
+    below = choose(workload, examples, PreferenceRecipe(length_bias=difference * 0.99))
+    assert below.pairs == []
 
 
 def test_choice_does_not_depend_on_the_order():

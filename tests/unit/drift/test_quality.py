@@ -93,6 +93,14 @@ def test_a_drop_that_chance_explains_is_no_fall():
     assert shift.fell is False
 
 
+def test_a_fall_is_reported_with_the_statistic_that_decided():
+    """Of 300 items before and 200 after: the likelihood ratio of these two shares."""
+    shift = quality_shift(exact(30, 0.9, 20, 0.7), allowed_drop=0.05)
+    assert (shift.fell, shift.changed_on) == (True, START + timedelta(days=30))
+    assert shift.statistic == pytest.approx(float(fall_statistic(300, 0.9, 200, 0.7)))
+    assert shift.statistic >= shift.limit
+
+
 def test_a_certain_fall_below_the_allowed_drop_is_no_fall():
     """Two points of a million answers are beyond chance and are not what the owner asked about."""
     days = exact(30, 0.90, 30, 0.88, judged=10_000)

@@ -3,7 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flywheel.drift.share_change import MARGIN, largest_share_change, risen_words_change
+from flywheel.drift.share_change import (
+    MARGIN,
+    largest_excess,
+    largest_share_change,
+    risen_words_change,
+)
 from flywheel.drift.word_chance import sample_of
 from tests.fakes.review_world import classification
 
@@ -60,6 +65,17 @@ def test_weeks_that_differ_by_themselves_widen_chance():
     for parts, counts_as_drift in ((steady, True), (swinging, False)):
         change = largest_share_change(["a", "b"], sum(parts), now, parts, threshold=0.03)
         assert change.counts is counts_as_drift
+
+
+def test_weeks_that_are_more_alike_than_draws_do_not_narrow_chance():
+    """The window is a draw all the same: chance is at least that of one."""
+    whole, now = np.array([2_000.0, 2_000.0]), np.array([560.0, 440.0])
+    alike = [np.array([500.0, 500.0])] * 4
+    chances = {
+        largest_share_change(["a", "b"], whole, now, parts, threshold=0.03).chance
+        for parts in (alike, [])
+    }
+    assert len(chances) == 1
 
 
 def test_chance_is_the_limit_of_a_two_sided_test_with_a_margin():
@@ -126,6 +142,47 @@ def test_words_that_swing_between_the_weeks_of_the_reference_are_chance():
         (600, 200),
     )
     assert not risen_words_change(swings, threshold=0.05, seed=1).counts
+
+
+@pytest.mark.parametrize(("new", "counts_as_drift"), [(31, False), (35, True)])
+def test_words_must_pass_the_widest_swing_of_the_reference_by_a_tenth(new, counts_as_drift):
+    """A word of one week alone stood in 30 of 100 texts: 31 texts of another are no drift, 35 are."""
+    quiet = [["pump"]] * 100
+    busy = [["pump", "storm"]] * 30 + [["pump"]] * 70
+    now = [["pump", "flood"]] * new + [["pump"]] * (100 - new)
+    drawn = sample_of(
+        [*quiet, *busy, *quiet, *now],
+        np.arange(400) >= 300,
+        np.arange(400) // 100 % 3,
+        (300, 100),
+    )
+    change = risen_words_change(drawn, threshold=0.05, seed=1)
+    assert change.chance == pytest.approx(0.3 * MARGIN)
+    assert change.size == pytest.approx(new / 100)
+    assert change.counts is counts_as_drift
+
+
+def test_a_part_of_few_texts_is_no_measure_of_the_swing():
+    """Ten texts of a week that was cut off may all hold a word: chance is not that of whole weeks."""
+    parts = [*[["pump"]] * 200, *[["pump", "storm"]] * 10, *[["pump"]] * 200]
+    now = [["pump", "flood"]] * 40 + [["pump"]] * 60
+    drawn = sample_of(
+        [*parts, *now],
+        np.arange(510) >= 410,
+        np.repeat([0, 1, 2, 0], [200, 10, 200, 100]),
+        (410, 100),
+    )
+    change = risen_words_change(drawn, threshold=0.05, seed=1)
+    assert change.chance < 0.3
+    assert change.counts
+
+
+@pytest.mark.parametrize(("texts_now", "excess"), [(3, 0.0), (4, 0.04)])
+def test_word_that_the_reference_never_held_has_risen_from_four_texts(texts_now, excess):
+    """Three texts with a new word are a coincidence, also where no text held it before."""
+    before, now = np.array([0.0]), np.array([float(texts_now)])
+    assert largest_excess(before, now, 100, 100) == pytest.approx(excess)
+    assert largest_excess(before, now, 0, 100) == largest_excess(before, now, 100, 0) == 0
 
 
 def test_few_texts_differ_by_chance_however_alike_the_weeks_are():

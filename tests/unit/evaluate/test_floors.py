@@ -38,6 +38,25 @@ def test_p_value_of_every_fall_is_one():
     assert fall_p_value(5, -5, discordance=0.2, floor=0.1) == pytest.approx(1.0)
 
 
+def test_churn_of_a_label_is_that_of_the_others_with_one_case_in_ten_before_them():
+    """By hand: 18 of 40 cases of the other label differ, with the prior 19 of 50."""
+    labels = {"a": pair(20, 18, lost=5), "b": pair(40, 38, gained=9, lost=9)}
+    alone = fall_p_value(20, 5, discordance=19 / 50, floor=RULES.slice_floor)
+    assert judge_labels(RULES, labels).adjusted["a"] == pytest.approx(2 * alone)
+    assert alone != pytest.approx(
+        fall_p_value(20, 5, discordance=19 / 30, floor=RULES.slice_floor), rel=0.1
+    )
+
+
+@pytest.mark.parametrize("cases", [0, 1, 10])
+def test_binomial_chances_are_of_every_number_of_successes(cases):
+    """They add up to one, and the last one is that of success in every case."""
+    chances = binomial_chances(cases, 0.3)
+    assert len(chances) == cases + 1
+    assert chances.sum() == pytest.approx(1)
+    assert chances[-1] == pytest.approx(0.3**cases)
+
+
 def test_holm_is_the_textbook_one():
     """Holm's own scheme: the smallest times their number, the next times one less, never falling."""
     adjusted = holm_adjusted({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}, 4)
@@ -48,6 +67,8 @@ def test_only_tests_that_can_show_anything_are_corrected_for():
     """Tarone's number: two of four tests reach half of the significance."""
     assert number_of_tests([0.001, 0.02, 0.03, 0.5], 0.05) == 2
     assert number_of_tests([0.5, 0.9], 0.05) == 1
+    assert number_of_tests([0.05, 0.05], 0.05) == 2
+    assert number_of_tests([], 0.05) == 1
 
 
 @pytest.mark.parametrize(("others", "cases"), [(21, 13), (76, 10)])
@@ -80,6 +101,7 @@ def test_labels_without_a_floor_are_counted_with_what_they_lack():
     labels = {f"l{n}": pair(20, 18) for n in range(10)} | {"rare": pair(2, 2), "odd": pair(2, 1)}
     checks, (note,) = check_labels(RULES, evidence(labels))
     assert "10 of 12 have a floor" in checks[0].reason
+    assert checks[0].value == min(judge_labels(RULES, labels).adjusted.values())
     assert note.startswith("2 of 12 labels have no floor")
     lacking = judge_labels(RULES, labels).lacking
     assert set(lacking) == {"rare", "odd"}
@@ -96,7 +118,9 @@ def test_minimum_of_a_floor_is_the_workloads(minimum, tested):
     """A label with exactly so many cases has a floor, one case fewer is too few and is said."""
     rules = RULES.model_copy(update={"slice_minimum": minimum})
     labels = {"a": pair(20, 18), "b": pair(40, 38)}
-    assert ("a" in judge_labels(rules, labels).adjusted) == tested
+    floors = judge_labels(rules, labels)
+    assert ("a" in floors.adjusted) == tested
+    assert floors.lacking == ({} if tested else {"a": 1})
     notes = check_labels(rules, evidence(labels))[1]
     assert bool(notes) != tested
     assert tested or f"1 are below gates.slice_minimum ({minimum})" in notes[0]
@@ -110,6 +134,15 @@ def test_fall_of_exactly_the_significance_fails():
         rules = RULES.model_copy(update={"significance": significance})
         outcomes = {check.name: check.outcome for check in check_labels(rules, evidence(labels))[0]}
         assert ("slice_floor:a" in outcomes) == failed
+
+
+def test_label_whose_whole_loss_just_reaches_the_significance_has_a_floor():
+    """The loss of every right answer at exactly the level can be shown, and so it is tested."""
+    labels = {"a": pair(20, 6, lost=6)}
+    whole_loss = judge_labels(RULES.model_copy(update={"significance": 1.0}), labels).adjusted["a"]
+    for significance, tested in ((whole_loss, True), (whole_loss * 0.999, False)):
+        rules = RULES.model_copy(update={"significance": significance})
+        assert ("a" in judge_labels(rules, labels).adjusted) == tested
 
 
 def test_floor_of_nothing_and_of_everything():

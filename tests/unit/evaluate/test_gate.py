@@ -89,6 +89,7 @@ def test_inconclusive_says_how_many_more_cases_would_decide():
     first = pairs(80, 10, 10)
     report = judge(first)
     (reason,) = report.reasons
+    assert report.look == 1
     more = int(re.search(r"(\d+) more cases", reason).group(1))
     assert more == report.cases_to_collect
     assert 700 < more < 1300
@@ -106,6 +107,9 @@ def test_cases_beyond_a_budget_are_not_waited_for():
     report = judge(pairs(80, 10, 10), most_to_collect=400)
     assert (report.outcome, report.cases_to_collect) == ("inconclusive", None)
     assert "a whole period's budget pays for 400" in report.notes[-1]
+    needed = judge(pairs(80, 10, 10)).cases_to_collect
+    assert judge(pairs(80, 10, 10), most_to_collect=needed).cases_to_collect == needed
+    assert judge(pairs(80, 10, 10), most_to_collect=needed - 1).cases_to_collect is None
 
 
 def test_no_second_look_asks_for_control_items():
@@ -182,8 +186,13 @@ def test_holdout_stops_what_is_worse_on_recent_cases():
     golden = pairs(240, 60, 0)
     report = judge(golden + pairs(30, 0, 30, suite="holdout"), with_rules(slice_floor=1.0))
     assert report.check("non_inferiority").outcome == "pass"
-    assert report.check("holdout").outcome == "fail"
+    guard = report.check("holdout")
+    assert (guard.outcome, guard.limit) == ("fail", -RULES.holdout_margin)
+    assert "worse on recent cases by more than" in guard.reason
+    assert report.check("non_inferiority").limit == -RULES.margin
     assert report.outcome == "fail"
+    equal = judge(golden + pairs(60, suite="holdout")).check("holdout")
+    assert "not shown to be worse by more than" in equal.reason
 
 
 def test_holdout_margin_itself_is_not_exceeded():
@@ -200,6 +209,7 @@ def test_missing_holdout_is_noted():
     report = judge(pairs(280, 20, 0))
     assert report.outcome == "pass"
     assert "no recent holdout" in report.notes[0]
+    assert [row.suite for row in report.comparisons if row.label is None] == ["golden"]
 
 
 def test_label_that_fell_fails():
@@ -239,6 +249,25 @@ def test_invalid_answers_fail():
     assert report.check("schema_validity").value == 0.0
     assert report.outcome == "fail"
     assert judge(broken).check("schema_validity").outcome == "pass"
+
+
+@pytest.mark.parametrize(("invalid", "outcome"), [(3, "pass"), (4, "fail")])
+def test_schema_validity_is_reached_at_its_limit(invalid, outcome):
+    """297 valid answers of 300 are 0.99, which is what the rule asks for; 296 are less."""
+    champion = [case for case in pairs(280, 20, 0) if case.arm == "champion"]
+    candidate = [case for case in pairs(280, 20, 0) if case.arm == "candidate"]
+    broken = [replace(case, schema_valid=False) for case in candidate[:invalid]]
+    report = judge([*champion, *broken, *candidate[invalid:]], with_rules(schema_validity=0.99))
+    assert report.check("schema_validity").outcome == outcome
+
+
+def test_label_is_compared_from_its_minimum_of_cases():
+    """A label with exactly so many cases has a comparison of its own, one with fewer has none."""
+    rules = with_rules(slice_minimum=10)
+    report = judge(pairs(200) + pairs(10, labels=("c",)) + pairs(9, labels=("d",)), rules)
+    labels = {comparison.label for comparison in report.comparisons}
+    assert {"a", "b", "c"} <= labels
+    assert "d" not in labels
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "pass"), (0.0201, "fail")])

@@ -142,6 +142,14 @@ def test_cases_for_a_margin_follow_the_difference():
     assert needed(0.0, margin=1.0) is not None
 
 
+def test_cases_for_a_margin_of_nothing_are_those_of_a_difference():
+    """Whether a candidate is worse at all is the question that Connor's formula answers."""
+    for discordance, difference in ((0.3, 0.1), (0.6, 0.4), (0.6, -0.4)):
+        how = {"significance": 0.05, "power": 0.8}
+        needed = cases_for_margin(discordance, 0.0, difference=difference, **how)
+        assert needed == needed_cases(discordance, abs(difference), **how)
+
+
 def test_needed_cases_at_the_edge_of_what_is_possible():
     """A difference as large as the discordance is possible, a larger one is not."""
     assert needed_cases(0.1, 0.1, significance=0.05, power=0.8) is not None

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from flywheel.errors import LogGapError, UnavailableError
+from flywheel.errors import ConcurrencyError, LogGapError, UnavailableError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ingest.consume import STEPS
 from flywheel.lake.tables import TABLES
@@ -102,6 +102,16 @@ def test_a_bound_is_kept_and_the_rest_is_lag(plane):
     assert (report.read, report.lag) == (12, 18)
     assert ingest.run_once().read == 18
     assert ingest.run_once().read == 0
+
+
+def test_a_bound_holds_over_batches_and_topics(plane, monkeypatch):
+    """The last batch before the bound is smaller, and what is left is of the other topic."""
+    monkeypatch.setattr("flywheel.ingest.consume.BATCH_RECORDS", 5)
+    plane.produce(*range(13))
+    plane.comment(*range(9))
+    ingest = plane.ingest()
+    assert [ingest.run_once(12).read for _ in range(3)] == [12, 10, 0]
+    assert plane.prove().balances
 
 
 def test_a_batch_of_dead_letters_alone_moves_the_position(plane):
@@ -307,3 +317,38 @@ def test_a_reader_that_could_not_join_again_joins_later(plane, monkeypatch):
         ingest.run_once()
     plane.produce(1, 2)
     assert ingest.run_once().read == 2
+
+
+def lose_races(plane, monkeypatch, outcomes):
+    """Let another process be first at each landing for which ``outcomes`` says so."""
+    land, turns = plane.lake.land, iter(outcomes)
+
+    def racing(*args, **options):
+        if next(turns):
+            raise ConcurrencyError("another process was first", next_step="read again")
+        return land(*args, **options)
+
+    monkeypatch.setattr(plane.lake, "land", racing)
+
+
+def test_a_process_that_loses_every_race_gives_up(plane, monkeypatch):
+    """Twenty lost races in a row are traffic, and the batch lands; the next one is a fault."""
+    plane.produce(1, 2)
+    lose_races(plane, monkeypatch, [*[True] * 20, False, *[True] * 21, False])
+    report = plane.ingest().run_once()
+    assert (report.lost_races, report.landed.total()) == (20, 2)
+    plane.produce(3)
+    with pytest.raises(ConcurrencyError):
+        plane.ingest(group="b").run_once()
+    assert plane.ingest(group="c").run_once().landed.total() == 1
+    assert plane.prove().balances
+
+
+def test_races_lost_before_a_batch_that_landed_do_not_count(plane, monkeypatch):
+    """Over a long run many races may be lost, as long as batches land between them."""
+    monkeypatch.setattr("flywheel.ingest.consume.BATCH_RECORDS", 2)
+    plane.produce(*range(6))
+    lose_races(plane, monkeypatch, [*[True] * 15, False] * 6)
+    report = plane.ingest().run_once()
+    assert report.landed.total() == 6
+    assert report.lost_races >= 45

@@ -59,6 +59,25 @@ def test_a_doubled_row_is_seen(plane):
     assert ledger.total("twice") == 1
 
 
+def test_a_dead_letter_that_ingest_has_not_passed_is_still_lag(plane):
+    """Cut off between dead letter and position, the record at the position counts once, as unread."""
+    plane.spoil(b"{")
+
+    def stop(name: str) -> None:
+        if name == "dead_letters_written":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plane.ingest(on_step=stop, group="a").run_once()
+    ledger = plane.prove()
+    assert (ledger.total("dead_letters"), ledger.total("lag")) == (0, 1)
+    assert ledger.balances
+    plane.ingest(group="b").run_once()
+    ledger = plane.prove()
+    assert (ledger.total("dead_letters"), ledger.total("lag")) == (1, 0)
+    assert ledger.balances
+
+
 def test_a_declared_gap_lets_ingest_go_on(plane):
     """Offsets that the log lost are declared by a person, and the ledger counts them."""
     plane.produce(*range(20))
@@ -76,6 +95,9 @@ def test_a_declared_gap_lets_ingest_go_on(plane):
             now=plane.clock.now(),
         )
         assert lost == 3
+    declared = plane.prove()  # the gap ends exactly where reading goes on
+    assert declared.balances
+    assert (declared.total("gap"), declared.total("lag")) == (6, 14)
     plane.ingest().run_once()
     ledger = plane.prove()
     assert ledger.balances

@@ -1,11 +1,12 @@
 """Promotion: the checks, the switch, the projections."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from flywheel.errors import ConcurrencyError, IntegrityError, RefusedError
-from flywheel.release.promotion import PROMOTION_STEPS, promotion_lease
+from flywheel.release.promotion import HEAD_TAG, PROMOTION_STEPS, promotion_lease
 
 
 def _void_reason(world, cycle) -> str:
@@ -153,6 +154,30 @@ def test_approval_withdrawn_on_the_way_switches_nothing(world):
         world.promote(cycle, on_step=change_mind)
     assert world.state.champion(world.workload.id) == "base"
     assert world.state.get_cycle(world.workload.id, cycle.name).status == "rejected"
+
+
+def test_approval_that_expires_on_the_way_is_recorded_as_expired(world):
+    """The switch is refused, and the cycle waits for another review rather than for a repeat."""
+    cycle = world.approved("r1")
+
+    def wait(step: str) -> None:
+        if step == "smoke_tested":
+            world.clock.move_to(world.clock.now() + timedelta(days=7))
+
+    with pytest.raises(RefusedError, match="expired"):
+        world.promote(cycle, on_step=wait)
+    assert world.state.champion(world.workload.id) == "base"
+    assert world.state.get_cycle(world.workload.id, cycle.name).status == "expired"
+    assert "expired" in _void_reason(world, cycle)
+
+
+def test_model_version_names_the_newest_audit_row_of_its_registration(world):
+    """Registry and audit prove each other: the tag is the head that the audit had."""
+    cycle = world.approved("r1")
+    newest = world.state.audit_rows()[-1]
+    done = world.promote(cycle)
+    tags = world.registry.tags_of(world.workload.id, done.model_version)
+    assert tags[HEAD_TAG] == f"{newest.seq}:{newest.hash}"
 
 
 def test_restarted_server_gets_the_champion_back(world):

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from flywheel.review.budget import items_for, part_of, split
+from flywheel.review.budget import JudgedTwice, drawn_part, items_for, part_of, split
 
 CHANCES = [number / 200 for number in range(200)]
 
@@ -54,3 +56,31 @@ def test_split_of_nothing_is_nothing():
     assert split(0, {"a": 1}, 0.5) == {"a": 0}
     assert split(5, {"a": 0}, 0.5) == {"a": 0}
     assert split(5, {"a": 0, "b": 1, "c": 0}, 0.99) == {"a": 0, "b": 5, "c": 0}
+
+
+def test_items_already_judged_twice_leave_less_to_choose():
+    """Of 40 answered items a tenth is 4: less the one drawn at random and the two chosen."""
+    used = JudgedTwice(items=100, answered=40, drawn_twice=2, drawn_twice_answered=1, chosen=2)
+    assert used.now(0.1) == 1
+    assert replace(used, chosen=3).now(0.1) == 0
+    assert replace(used, chosen=9).now(0.1) == 0
+    assert replace(used, answered=30, drawn_twice_answered=0, chosen=0).now(0.1) == 3
+
+
+def test_later_is_what_the_unanswered_items_will_allow():
+    """Of 100 items a tenth is 10: less 2 drawn and the larger of what was chosen and what may be."""
+    used = JudgedTwice(items=100, answered=40, drawn_twice=2, drawn_twice_answered=1, chosen=2)
+    assert used.later(0.1) == 10 - 2 - 3
+    assert replace(used, chosen=5).later(0.1) == 10 - 2 - 5
+    assert replace(used, chosen=9).later(0.1) == 0
+    assert replace(used, answered=100).later(0.1) == 0
+    assert JudgedTwice().now(0.1) == JudgedTwice().later(0.1) == 0
+
+
+def test_more_than_half_judged_twice_is_drawn_rather_than_chosen():
+    """Where everything is judged twice there is nothing to choose; below a half the share decides."""
+    drawn = {
+        overlap: drawn_part(20, overlap=overlap, random_share=0.3, chance=0.0)
+        for overlap in (0.1, 0.5, 0.75, 1.0)
+    }
+    assert drawn == {0.1: 6, 0.5: 6, 0.75: 10, 1.0: 20}

@@ -159,6 +159,7 @@ def test_where_everything_failed_accuracy_is_nothing_and_not_unknown(lake):
     put_answers(lake, workload, [failed], offset=0, landed_at=END)
     found = measure(lake, workload)
     assert (found.accuracy, found.judged, found.reason) == (0, 0, "every answer failed")
+    assert (found.lower, found.upper, found.answers, found.failed) == (0, 0, 1, 1)
 
 
 def test_unequal_weights_make_the_interval_wider(lake, queue):

@@ -170,9 +170,22 @@ def test_text_that_comes_often_is_asked_about_first_and_once():
     assert len(set(asked)) == 3
 
 
+def test_of_equal_texts_the_least_sure_answer_is_asked_about():
+    """One judgment serves all of them, so the one that the model doubts most is shown."""
+    found = [
+        replace(one, input="the crane is stuck", confidence=confidence)
+        for one, confidence in zip(candidates(3), (0.5, 0.2, 0.7), strict=True)
+    ]
+    (item,) = choose(found, workload=shares(uncertain=1.0))
+    assert (item.inference_id, item.confidence) == ("i00001", 0.2)
+
+
 def test_confident_answers_are_never_uncertain():
-    """Above the workload's confidence nothing is asked, and the rest of the budget is kept."""
+    """From the workload's confidence on nothing is asked, and the rest of the budget is kept."""
     assert choose(candidates(50, confidence=0.9), workload=shares(uncertain=1.0)) == []
+    limit = classification().review.confidence
+    assert choose(candidates(50, confidence=limit), workload=shares(uncertain=1.0)) == []
+    assert choose(candidates(50, confidence=limit - 0.001), workload=shares(uncertain=1.0))
 
 
 def test_uncertain_items_are_spread_over_meanings():
@@ -216,6 +229,9 @@ def test_novel_answers_are_far_from_everything_known():
     assert {one.inference_id for one in new} & {item.inference_id for item in items}
     assert items[0].inference_id >= "i05000"
     assert items[0].reason.startswith("far from everything known: similarity 0.")
+    scores = [item.score for item in items]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 < score < 1 for score in scores)
 
 
 def test_without_a_reference_the_novel_share_goes_to_the_others():
@@ -277,6 +293,17 @@ def test_overlap_is_drawn_over_the_whole_batch():
         assert len(twice) in {1, 2}  # 0.3 of five
         slices += twice
     assert {"control", "uncertain"} <= set(slices)
+
+
+def test_thin_traffic_is_judged_twice_by_its_own_share():
+    """With fewer answers than the budget pays for, a tenth of the answers is judged twice."""
+    drawn_only = classification(review={"overlap_random": 1.0})
+    for number in range(10):
+        items = choose(
+            candidates(12, confidence=0.4), workload=drawn_only, budget=300, batch=f"b{number}"
+        )
+        assert len(items) == 12
+        assert sum(item.judgments == 2 for item in items) in {1, 2}  # 1.2 of twelve
 
 
 def test_small_batches_are_judged_twice_as_often_as_large_ones():

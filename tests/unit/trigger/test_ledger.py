@@ -102,6 +102,32 @@ def test_old_verdicts_say_nothing_about_now(lake, state, workload):
     assert gather_signals(lake, state, workload, now=NOW).drifted_windows is None
 
 
+@pytest.mark.parametrize(("end", "measured"), [(date(2026, 6, 2), True), (date(2026, 6, 1), False)])
+def test_a_verdict_counts_for_two_windows(lake, state, workload, end, measured):
+    """A measurement that ended exactly two windows ago still counts, one of the day before does not."""
+    _verdict(lake, end, ["vocabulary"])
+    signals = gather_signals(lake, state, workload, now=NOW)
+    assert signals.drifted_windows == (1 if measured else None)
+
+
+def test_a_correction_of_the_watermarks_own_moment_is_not_new(lake, state, workload):
+    """The last cycle saw everything accepted up to its watermark, that moment included."""
+    watermark = datetime(2026, 4, 1, tzinfo=UTC)
+    rows = [
+        {
+            "workload_id": workload.id,
+            "correction_id": f"c{number}",
+            "version": 1,
+            "status": "accepted",
+            "source": "review",
+            "accepted_at": watermark + timedelta(microseconds=number),
+        }
+        for number in range(3)
+    ]
+    lake.append("corrections", pa.Table.from_pylist(rows))
+    assert gather_signals(lake, state, workload, now=NOW).new_corrections == 2
+
+
 def test_corrections_count_since_the_last_cycle_without_the_seed(lake, state, workload):
     """The seed and what the last cycle knew are no new volume."""
     rows = [
@@ -231,6 +257,45 @@ def test_clocks_that_differ_a_little_keep_the_cooldown(tmp_path, lake, workload)
     assert "cooldown" in decision.reason
     assert gather_signals(lake, state, workload, now=NOW).future_cycles == ()
     state.close()
+
+
+@pytest.mark.parametrize(("hours", "counted"), [(24, True), (25, False)])
+def test_clocks_may_differ_by_a_day(tmp_path, lake, workload, hours, counted):
+    """A cycle dated up to a day ahead counts as opened; one dated further ahead does not."""
+    state = _opened(tmp_path, workload, NOW + timedelta(hours=hours), f"ahead{hours}")
+    signals = gather_signals(lake, state, workload, now=NOW)
+    assert (signals.last_opened_at is not None) is counted
+    assert bool(signals.future_cycles) is not counted
+    state.close()
+
+
+def test_a_failure_counts_in_its_own_period_alone(state, workload):
+    """The calendar asks again after a cycle that released nothing, and afresh in the next period."""
+    assert trigger_key(state, workload, "calendar", NOW) == "calendar:2026Q2:2"
+    july = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert trigger_key(state, workload, "calendar", july) == "calendar:2026Q3"
+    assert trigger_key(state, workload, "drift", NOW) is None
+
+
+def test_verdicts_from_before_the_last_promotion_are_of_another_model(lake, state, workload):
+    """They compare with a reference that is no longer in use; one measured since counts."""
+    promoted = NOW - timedelta(days=3)
+    for name, status in (("r1", "champion"), ("r2", "candidate")):
+        state.record_release(
+            name,
+            workload_id=workload.id,
+            cycle="2026Q2-1",
+            attempt=1,
+            manifest_digest=name,
+            adapter=f"runs/{name}",
+            dataset_hash="d",
+        )
+        if status == "champion":
+            state.change_release(name, status=status, promoted_at=promoted)
+    _verdict(lake, date(2026, 6, 9), ["client"], measured_at=promoted - timedelta(seconds=1))
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows is None
+    _verdict(lake, date(2026, 6, 16), ["client"], measured_at=promoted)
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows == 1
 
 
 @pytest.mark.parametrize(("ended", "again"), [("stopped", True), ("promoted", False)])

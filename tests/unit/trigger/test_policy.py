@@ -109,6 +109,18 @@ def test_what_was_not_measured_is_said_and_is_no_zero(workload):
     assert decision.numbers["quality_drop"] is None
 
 
+def test_a_yes_of_the_calendar_names_what_came_before(workload):
+    """The first cycle follows the first traffic, every later one the cycle before it."""
+    first = replace(QUIET, last_calendar_at=None, last_opened_at=None)
+    assert decide_trigger(workload, first, NOW).reason == (
+        "Yes, by calendar: 2026Q2 began and traffic has come since 2026-01-03, without a cycle."
+    )
+    later = replace(QUIET, last_calendar_at=datetime(2026, 1, 2, tzinfo=UTC))
+    assert decide_trigger(workload, later, NOW).reason == (
+        "Yes, by calendar: 2026Q2 began, the last cycle of the calendar is of 2026-01-02."
+    )
+
+
 def test_a_yes_names_what_drifted(workload):
     """The reason of a cycle tells the owner what happened."""
     signals = replace(
