@@ -40,7 +40,7 @@ def gate_asset(workload: Workload) -> dg.AssetsDefinition:
         **described(workload, "evaluate", kinds={"deltalake"}),
     )
     def gate(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
-        from flywheel.evaluate.render import gate_markdown, gate_picture  # noqa: PLC0415 - pyarrow
+        from flywheel.evaluate.render import gate_markdown, gate_picture
 
         with dagster_outcomes():
             require_cycle(platform.state, workload.id, context.partition_key)

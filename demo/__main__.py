@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     home = load_settings().home
     _claim(home, arguments.base)
     # The code location reads the workload files when it is imported: they must be there.
-    from definitions import defs  # noqa: PLC0415 - (as above)
+    from definitions import defs
 
     clock = ManualClock(START)
     platform = open_platform(clock)

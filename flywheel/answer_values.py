@@ -91,7 +91,7 @@ def format_hint(schema: Mapping[str, Any]) -> str:
 
 def answer_validator(schema: Mapping[str, Any]) -> Any:
     """Return a validator that checks formats too; making one takes longer than using it."""
-    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - 0.1 s
+    from jsonschema import Draft202012Validator, FormatChecker
 
     checker = FormatChecker(formats=())
     checker.checkers = {

@@ -36,7 +36,7 @@ def open_unpacked(path: Path) -> Iterator[BinaryIO]:
             with gzip.open(file) as unpacked:
                 yield cast("BinaryIO", unpacked)
         elif head == _ZSTANDARD:
-            import pyarrow as pa  # noqa: PLC0415 - a packed file alone needs it
+            import pyarrow as pa
 
             stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
             yield cast("BinaryIO", io.BufferedReader(stream))

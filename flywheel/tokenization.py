@@ -157,7 +157,7 @@ class _Encoder:
 
     @cached_property
     def _plain(self) -> Any:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - heavy
+        from tokenizers import Tokenizer
 
         described = json.loads(self._tokenizer.backend_tokenizer.to_str())
         texts = set(self.controls.values())

@@ -120,7 +120,7 @@ class Platform:
     @cached_property
     def lake(self) -> "Lake":
         """The Delta tables."""
-        from flywheel.lake.store import Lake  # noqa: PLC0415 - opened when asked for
+        from flywheel.lake.store import Lake
 
         return Lake(self.settings.lake)
 
@@ -132,7 +132,7 @@ class Platform:
     @cached_property
     def state(self) -> "State":
         """Cycles, decisions, approvals, releases, leases, audit."""
-        from flywheel.state import State  # noqa: PLC0415 - (as above)
+        from flywheel.state import State
 
         if can_write(self.home):
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -143,11 +143,9 @@ class Platform:
     def queue(self) -> "LocalReviewQueue | LabelStudioReviewQueue":
         """The review queue."""
         if self.settings.review_queue == "label_studio":
-            from flywheel.review.annotations import read_annotations  # noqa: PLC0415 - (as above)
-            from flywheel.review.label_studio.queue import (  # noqa: PLC0415 - (as above)
-                LabelStudioReviewQueue,
-            )
-            from flywheel.review.neighbours import neighbour_lines  # noqa: PLC0415 - (as above)
+            from flywheel.review.annotations import read_annotations
+            from flywheel.review.label_studio.queue import LabelStudioReviewQueue
+            from flywheel.review.neighbours import neighbour_lines
 
             return LabelStudioReviewQueue(
                 self.label_studio,
@@ -155,16 +153,14 @@ class Platform:
                 seen=partial(read_annotations, self.lake),
                 neighbours=partial(neighbour_lines, self.lake),
             )
-        from flywheel.review.local_queue import LocalReviewQueue  # noqa: PLC0415 - (as above)
+        from flywheel.review.local_queue import LocalReviewQueue
 
         return LocalReviewQueue(self.home / "queue", self.clock)
 
     @cached_property
     def label_studio(self) -> "LabelStudioClient":
         """Label Studio's interface, with the token of this moment."""
-        from flywheel.review.label_studio.client import (  # noqa: PLC0415 - (as above)
-            LabelStudioClient,
-        )
+        from flywheel.review.label_studio.client import LabelStudioClient
 
         url, token = self.settings.label_studio_url, self.settings.label_studio_token
         if url is None or token is None:
@@ -179,9 +175,7 @@ class Platform:
     @property
     def webhook_target(self) -> "WebhookTarget | None":
         """Where Label Studio says that something changed; None: it is asked, and tells nobody."""
-        from flywheel.review.label_studio.provisioning import (  # noqa: PLC0415 - (as above)
-            WebhookTarget,
-        )
+        from flywheel.review.label_studio.provisioning import WebhookTarget
 
         url, secret = self.settings.webhook_url, self.settings.webhook_secret
         if url is None or secret is None:
@@ -192,7 +186,7 @@ class Platform:
     def launcher(self) -> "TrainLauncher":
         """Where the trainer runs."""
         if self.settings.train_launcher == "ray":
-            from flywheel.train.launch.ray import RayTrainLauncher  # noqa: PLC0415 - (as above)
+            from flywheel.train.launch.ray import RayTrainLauncher
 
             memory = self.settings.train_memory_gb
             return RayTrainLauncher(
@@ -201,16 +195,14 @@ class Platform:
                 memory_bytes=int(memory * 2**30) if memory else None,
                 lease_seconds=self.settings.train_lease_seconds,
             )
-        from flywheel.train.launch.subprocess import (  # noqa: PLC0415 - (as above)
-            SubprocessTrainLauncher,
-        )
+        from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 
         return SubprocessTrainLauncher()
 
     @cached_property
     def registry(self) -> "MlflowRegistry":
         """MLflow's tracking and model registry."""
-        from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - (as above)
+        from flywheel.release.registry import MlflowRegistry
 
         uri, file = self.settings.mlflow_database, self.home / "mlflow" / "mlflow.db"
         if self.settings.mlflow_url is None and file.exists() and not can_write(file):
@@ -223,7 +215,7 @@ class Platform:
     @cached_property
     def alerts(self) -> "AlertSender":
         """Where alerts go: nowhere from a demo, or where the settings name no place."""
-        from flywheel.alerting import AlertSender, sender_of  # noqa: PLC0415 - (as above)
+        from flywheel.alerting import AlertSender, sender_of
 
         return AlertSender() if self.is_demo else sender_of(self.settings)
 
@@ -238,7 +230,7 @@ class Platform:
     @property
     def bases(self) -> "HomeBases":
         """The base models of this deployment."""
-        from flywheel.basemodel import HomeBases  # noqa: PLC0415 - (as above)
+        from flywheel.basemodel import HomeBases
 
         return HomeBases(self.home, self.settings.cache)
 
@@ -254,7 +246,7 @@ class Platform:
 
         ``check`` sees what was built and may raise before the workload stands on it.
         """
-        from flywheel.basemodel import build_base  # noqa: PLC0415 - (as above)
+        from flywheel.basemodel import build_base
 
         base = build_base(
             workload.base_model,
@@ -276,7 +268,7 @@ class Platform:
 
     def _new_server(self, base: Path) -> "ModelServer":
         if self.settings.model_server == "vllm":
-            from flywheel.serve.vllm_server import VllmModelServer  # noqa: PLC0415 - (as above)
+            from flywheel.serve.vllm_server import VllmModelServer
 
             token = self.settings.vllm_token
             return VllmModelServer(
@@ -284,7 +276,7 @@ class Platform:
                 str(self.settings.vllm_url),
                 token.get_secret_value() if token else None,
             )
-        from flywheel.serve.local_server import LocalModelServer  # noqa: PLC0415 - (as above)
+        from flywheel.serve.local_server import LocalModelServer
 
         return LocalModelServer(base)
 
@@ -336,7 +328,7 @@ def has_deployment(settings: Settings) -> bool:
 
 def ray_cluster(settings: Settings) -> "RayCluster":
     """Return how to reach the Ray cluster that the settings name."""
-    from flywheel.train.launch.ray_cluster import RayCluster  # noqa: PLC0415 - (as above)
+    from flywheel.train.launch.ray_cluster import RayCluster
 
     memory = settings.train_memory_gb
     return RayCluster(
@@ -351,10 +343,10 @@ def ray_cluster(settings: Settings) -> "RayCluster":
 def open_event_log(settings: Settings, clock: Clock) -> "EventLog":
     """Open the event log that the settings name; the caller closes it."""
     if settings.event_log == "kafka":
-        from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
+        from flywheel.eventlog.kafka_log import KafkaEventLog
 
         return KafkaEventLog(kafka_connection(settings))
-    from flywheel.eventlog.sqlite_log import SqliteEventLog  # noqa: PLC0415 - (as above)
+    from flywheel.eventlog.sqlite_log import SqliteEventLog
 
     restrict_files(settings)
     return SqliteEventLog(settings.home / "log.db", clock=clock)
@@ -362,7 +354,7 @@ def open_event_log(settings: Settings, clock: Clock) -> "EventLog":
 
 def kafka_connection(settings: Settings) -> "KafkaConnection":
     """Return how to reach the Kafka cluster that the settings name."""
-    from flywheel.eventlog.kafka_connection import KafkaConnection  # noqa: PLC0415 - (as above)
+    from flywheel.eventlog.kafka_connection import KafkaConnection
 
     return KafkaConnection(
         servers=settings.kafka_servers or f"127.0.0.1:{settings.kafka_port}",

@@ -73,7 +73,7 @@ class ExtractionTask(Strict):
 
     @model_validator(mode="after")
     def _schema_is_usable(self) -> Self:
-        from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - 0.1 s
+        from jsonschema import Draft202012Validator, SchemaError
 
         try:
             Draft202012Validator.check_schema(self.json_schema)

@@ -5,7 +5,7 @@ Flywheel's. Beyond what the environment variables of Label Studio say, it gives 
 life, opens no connection but to the receiver of webhooks, and lets SQLite serve several people.
 """
 
-# ruff: noqa: INP001, PLC0415, T201 - a script; Django must be set up before its modules load
+# ruff: noqa: INP001, T201 - a script; Django must be set up before its modules load
 import argparse
 import ipaddress
 import logging

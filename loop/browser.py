@@ -61,7 +61,7 @@ def answer_one(
         picture: written just before the answer is submitted.
         show: told what goes on.
     """
-    from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415 - heavy
+    from playwright.sync_api import Error, sync_playwright
 
     client = platform.label_studio
     project = require_project(client, workload)

@@ -108,9 +108,9 @@ def _hub_revision(name: str) -> str:
             f"{name} is on the hub, and HF_HUB_OFFLINE=1 forbids asking it.",
             next_step="unset HF_HUB_OFFLINE, or give a folder, tiny or smollm2",
         )
-    import httpx  # noqa: PLC0415 - comes with the hub's client
-    from huggingface_hub import model_info  # noqa: PLC0415 - heavy
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError  # noqa: PLC0415
+    import httpx
+    from huggingface_hub import model_info
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     try:
         return str(model_info(name, timeout=20).sha)

@@ -27,7 +27,7 @@ def train_tokenizer(
         answers: texts that become one token each.
         vocabulary: number of tokens besides ``answers``.
     """
-    from tokenizers import (  # noqa: PLC0415 - heavy
+    from tokenizers import (
         AddedToken,
         Tokenizer,
         decoders,

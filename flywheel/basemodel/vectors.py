@@ -38,7 +38,7 @@ class WordVectors:
     @cached_property
     def table(self) -> Floats:
         """Vectors of all pieces, one row each."""
-        from safetensors.numpy import load_file  # noqa: PLC0415 - heavy
+        from safetensors.numpy import load_file
 
         (table,) = load_file(self._weights).values()
         return np.asarray(table, dtype=np.float32)
@@ -46,7 +46,7 @@ class WordVectors:
     @cached_property
     def tokenizer(self) -> Any:
         """Tokenizer of the pieces."""
-        from tokenizers import Tokenizer  # noqa: PLC0415 - heavy
+        from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(self._pieces))
         tokenizer.no_padding()

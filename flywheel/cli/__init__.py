@@ -17,9 +17,9 @@ _DEBUG = "FLYWHEEL_DEBUG"
 
 def build_app() -> Any:
     """Assemble the commands; the module of one is imported when it is called."""
-    import typer  # noqa: PLC0415 - the command line alone needs it
+    import typer
 
-    from flywheel.cli.catalog import CommandCatalog  # noqa: PLC0415 - (as above)
+    from flywheel.cli.catalog import CommandCatalog
 
     app = typer.Typer(
         cls=CommandCatalog,
@@ -37,7 +37,7 @@ def build_app() -> Any:
 
     def show_version(asked: bool) -> None:
         if asked:
-            from importlib.metadata import version  # noqa: PLC0415 - read when asked for
+            from importlib.metadata import version
 
             typer.echo(f"flywheel {version('flywheel-slm')}")
             raise typer.Exit
@@ -65,7 +65,7 @@ def main() -> None:
     """Run a command; an error says what happened and what to do, without a traceback."""
     # OpenMP's threads spin while they wait, which makes a busy machine many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from flywheel.errors import FlywheelError  # noqa: PLC0415 - (as above)
+    from flywheel.errors import FlywheelError
 
     try:
         build_app()()
@@ -91,9 +91,9 @@ def main() -> None:
 
 
 def _print_error(kind: str, message: str, next_step: str | None) -> None:
-    from rich.text import Text  # noqa: PLC0415 - (as above)
+    from rich.text import Text
 
-    from flywheel.cli.console import Console  # noqa: PLC0415 - (as above)
+    from flywheel.cli.console import Console
 
     console = Console(stderr=True)
     console.print(Text.assemble((f"{kind}: ", "bold red"), message))

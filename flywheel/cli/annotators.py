@@ -21,9 +21,7 @@ def add(
     emails: list[str] = typer.Argument(help="e-mail addresses"), json_output: JsonOption = False
 ) -> None:
     """Make accounts and print each one's password once; it is kept nowhere."""
-    from flywheel.review.label_studio.annotators import (  # noqa: PLC0415 - loaded when needed
-        add_annotator,
-    )
+    from flywheel.review.label_studio.annotators import add_annotator
 
     client = open_platform(existing=True).label_studio
     for email in emails:
@@ -43,9 +41,7 @@ def add(
 @app.command(name="list")
 def list_(json_output: JsonOption = False) -> None:
     """Show who has an account."""
-    from flywheel.review.label_studio.annotators import (  # noqa: PLC0415 - loaded when needed
-        list_annotators,
-    )
+    from flywheel.review.label_studio.annotators import list_annotators
 
     people = list_annotators(open_platform(existing=True).label_studio)
     if json_output:

@@ -90,7 +90,7 @@ def prepare_deployment(
         on_progress: Told what is not as declared and was left alone.
         bury_runs: Report runs of killed processes as failed; only while nothing else runs.
     """
-    from flywheel.eventlog.topics import apply_topics  # noqa: PLC0415 - opened when asked for
+    from flywheel.eventlog.topics import apply_topics
 
     platform = Platform(settings)
     try:

@@ -37,7 +37,7 @@ def ask(
 
     Nothing is recorded, so that it may be tried at will. Exit code 1: a text has no answer.
     """
-    from flywheel.turn.cycle import codec_of  # noqa: PLC0415 - commands load what they use
+    from flywheel.turn.cycle import codec_of
 
     platform = open_platform(existing=True)
     owner = platform.workload(workload)

@@ -31,7 +31,7 @@ def backup(
 
     Everything may go on meanwhile. What is not in it is printed; the folder holds people's texts.
     """
-    from flywheel.turn.backup import back_up  # noqa: PLC0415 - commands load what they use
+    from flywheel.turn.backup import back_up
 
     done = back_up(open_platform(existing=True), target)
     if json_output:
@@ -58,7 +58,7 @@ def restore(
 
     Persons who were erased since the backup are erased again.
     """
-    from flywheel.turn.restore import restore as put_back  # noqa: PLC0415 - (as above)
+    from flywheel.turn.restore import restore as put_back
 
     settings = load_settings()
     restrict_files(settings)
@@ -77,8 +77,8 @@ def restore(
 
 
 def _erase_again(home: Path) -> "Sequence[ErasureReport]":
-    from flywheel.turn.erasing.restored import finish_restore  # noqa: PLC0415 - (as above)
-    from flywheel.wiring import Platform  # noqa: PLC0415 - (as above)
+    from flywheel.turn.erasing.restored import finish_restore
+    from flywheel.wiring import Platform
 
     platform = Platform(load_settings(home=home))
     try:

@@ -94,7 +94,7 @@ def _check_name(platform: Platform, workload: Workload, name: str) -> None:
 
 
 def _check_tiny(workload: Workload, console: Console) -> None:
-    from flywheel.basemodel.fit import check_tiny_fits  # noqa: PLC0415 - commands load their own
+    from flywheel.basemodel.fit import check_tiny_fits
 
     shortcoming = check_tiny_fits(workload)
     if shortcoming is not None:
@@ -116,7 +116,7 @@ def _check_champion(platform: Platform, workload: Workload, built: BaseModel) ->
 
 
 def _lake_texts(platform: Platform, workload: Workload) -> list[str]:
-    from flywheel.turn.base_texts import base_texts  # noqa: PLC0415 - commands load their own
+    from flywheel.turn.base_texts import base_texts
 
     return base_texts(platform.lake, workload.id)
 

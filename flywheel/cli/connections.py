@@ -45,8 +45,8 @@ def connection_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _kafka(settings: Settings) -> str:
-    from flywheel.eventlog.kafka_facts import inspect_kafka  # noqa: PLC0415 - checks load their own
-    from flywheel.eventlog.topics import DECLARED  # noqa: PLC0415 - (as above)
+    from flywheel.eventlog.kafka_facts import inspect_kafka
+    from flywheel.eventlog.topics import DECLARED
 
     connection = replace(kafka_connection(settings), timeout_seconds=_SECONDS)
     facts = inspect_kafka(connection, list(DECLARED))
@@ -76,8 +76,8 @@ def _kafka(settings: Settings) -> str:
 
 
 def _topics(settings: Settings) -> str:
-    from flywheel.eventlog.kafka_log import KafkaEventLog  # noqa: PLC0415 - (as above)
-    from flywheel.eventlog.topics import compare_topics  # noqa: PLC0415 - (as above)
+    from flywheel.eventlog.kafka_log import KafkaEventLog
+    from flywheel.eventlog.topics import compare_topics
 
     log = KafkaEventLog(replace(kafka_connection(settings), timeout_seconds=_SECONDS))
     try:
@@ -94,7 +94,7 @@ def _topics(settings: Settings) -> str:
 
 
 def _postgres(url: str, setting: str) -> str:
-    from flywheel.services.inspection import inspect_postgres  # noqa: PLC0415 - (as above)
+    from flywheel.services.inspection import inspect_postgres
 
     facts = inspect_postgres(url, setting=setting)
     if facts.version < _POSTGRES:
@@ -112,8 +112,8 @@ def _postgres(url: str, setting: str) -> str:
 
 
 def _state(settings: Settings) -> str:
-    from flywheel.state.database import Database  # noqa: PLC0415 - (as above)
-    from flywheel.state.schema import HEAD  # noqa: PLC0415 - (as above)
+    from flywheel.state.database import Database
+    from flywheel.state.schema import HEAD
 
     url = settings.state_database
     said = "" if url.startswith("sqlite") else _postgres(url, "FLYWHEEL_STATE_URL")
@@ -131,7 +131,7 @@ def _state(settings: Settings) -> str:
 
 
 def _mlflow(settings: Settings) -> str:
-    from flywheel.services.inspection import inspect_mlflow  # noqa: PLC0415 - (as above)
+    from flywheel.services.inspection import inspect_mlflow
 
     version = inspect_mlflow(settings.mlflow_database)
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
@@ -154,7 +154,7 @@ def _ray(settings: Settings) -> str:
 
 
 def _exchange(settings: Settings) -> str:
-    from flywheel.train.launch.exchange import Exchange  # noqa: PLC0415 - (as above)
+    from flywheel.train.launch.exchange import Exchange
 
     exchange, probe = Exchange(settings.train_exchange_url), f"probes/{uuid.uuid4().hex}"
     exchange.write(f"{probe}/file", b"written by flywheel doctor")
@@ -176,7 +176,7 @@ def _label_studio(settings: Settings) -> str:
 
 
 def _webhooks(settings: Settings) -> str:
-    from flywheel.services.health import ask  # noqa: PLC0415 - (as above)
+    from flywheel.services.health import ask
 
     host, port = receiver_address(settings)
     if (said := ask(f"http://{host}:{port}/healthz")) is None:
@@ -189,8 +189,8 @@ def _webhooks(settings: Settings) -> str:
 
 
 def _vllm(settings: Settings) -> str:
-    from flywheel.cli.applications import built_bases  # noqa: PLC0415 - (as above)
-    from flywheel.serve.vllm_facts import inspect_vllm  # noqa: PLC0415 - (as above)
+    from flywheel.cli.applications import built_bases
+    from flywheel.serve.vllm_facts import inspect_vllm
 
     token = settings.vllm_token.get_secret_value() if settings.vllm_token else None
     facts = inspect_vllm(str(settings.vllm_url), token, timeout_seconds=_SECONDS)
@@ -207,8 +207,8 @@ def _vllm(settings: Settings) -> str:
 
 
 def _services(settings: Settings) -> str:
-    from flywheel.services import Services  # noqa: PLC0415 - (as above)
-    from flywheel.services.status import orphans, statuses  # noqa: PLC0415 - (as above)
+    from flywheel.services import Services
+    from flywheel.services.status import orphans, statuses
 
     services = Services(settings.services)
     rows = statuses(services)

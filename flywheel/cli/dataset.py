@@ -27,7 +27,7 @@ def show(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Show a snapshot, every file checked against its manifest; without a hash, list them."""
-    from flywheel.snapshots import SPLITS, read_rows, verify_snapshot  # noqa: PLC0415 - when needed
+    from flywheel.snapshots import SPLITS, read_rows, verify_snapshot
 
     platform = open_platform(existing=True)
     platform.workload(workload_id)
@@ -68,7 +68,7 @@ def where(
     json_output: JsonOption = False,
 ) -> None:
     """Tell which snapshots saw an inference or a subject."""
-    from flywheel.dataset.lineage import (  # noqa: PLC0415 - loaded when needed
+    from flywheel.dataset.lineage import (
         snapshots_with_inference,
         snapshots_with_subject,
     )
@@ -98,7 +98,7 @@ def _folders(platform: Platform, workload_id: str) -> list[Path]:
 
 
 def _list(folders: list[Path]) -> None:
-    from flywheel.snapshots import SPLITS, open_snapshot  # noqa: PLC0415 - loaded when needed
+    from flywheel.snapshots import SPLITS, open_snapshot
 
     table = Table()
     for column in ("snapshot", "cycle"):

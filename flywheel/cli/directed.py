@@ -26,8 +26,8 @@ def direct(
     Repeat it where the period's budget did not pay for all of them, and after a crash: nothing is
     asked twice.
     """
-    from flywheel.turn.second_look import direct_review  # noqa: PLC0415 - commands load their own
-    from flywheel.wiring import open_platform  # noqa: PLC0415 - (as above)
+    from flywheel.turn.second_look import direct_review
+    from flywheel.wiring import open_platform
 
     platform = open_platform(existing=True)
     drawn = direct_review(platform, workload_id, cycle, actor=person)
@@ -53,7 +53,7 @@ def direct(
 
 def tell_second_looks(platform: "Platform", workload_id: str) -> None:
     """Say of every cycle that waits for judgments how far it is, and what to do next."""
-    from flywheel.turn.second_look import second_look  # noqa: PLC0415 - (as above)
+    from flywheel.turn.second_look import second_look
 
     for cycle in platform.state.open_cycles(workload_id):
         look = second_look(platform, workload_id, cycle.name)

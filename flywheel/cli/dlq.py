@@ -45,9 +45,7 @@ def groups(
     json_output: bool = _JSON,
 ) -> None:
     """Count the dead letters by topic and reason, with an example of each."""
-    from flywheel.ingest.dead_letter_list import (  # noqa: PLC0415 - commands load what they use
-        group_dead_letters,
-    )
+    from flywheel.ingest.dead_letter_list import group_dead_letters
 
     found = group_dead_letters(
         open_platform(existing=True).lake, _filter(reason, topic, since, until, contains)
@@ -77,11 +75,11 @@ def list_command(  # noqa: PLR0913, PLR0917 - the same filters for each command
     json_output: bool = _JSON,
 ) -> None:
     """List the dead letters that are still dead, newest first, page by page."""
-    from flywheel.ingest.dead_letter_list import (  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.dead_letter_list import (
         count_dead_letters,
         list_dead_letters,
     )
-    from flywheel.ingest.deadletters import DeadLetterId  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.deadletters import DeadLetterId
 
     lake = open_platform(existing=True).lake
     chosen = _filter(reason, topic, since, until, contains)
@@ -109,8 +107,8 @@ def show(
     json_output: JsonOption = False,
 ) -> None:
     """Show one dead letter with its bytes: of an import, the line as it was in the file."""
-    from flywheel.ingest.dead_letter_list import content_of  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.deadletters import (  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.dead_letter_list import content_of
+    from flywheel.ingest.deadletters import (
         DeadLetterId,
         show_dead_letter,
     )
@@ -142,7 +140,7 @@ def export(
     json_output: JsonOption = False,
 ) -> None:
     """Write dead letters to a file, one a line, to repair `record` and `replay --file` it."""
-    from flywheel.ingest.dead_letter_list import export_dead_letters  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.dead_letter_list import export_dead_letters
 
     chosen = _filter(reason, topic, since, until, contains)
     count = export_dead_letters(open_platform(existing=True).lake, chosen, file)
@@ -164,7 +162,7 @@ def replay_command(
 
     Safe to run again: a letter that has landed is no longer dead. Lines of an import are read anew.
     """
-    from flywheel.ingest.deadletters import DeadLetterId, ReplayReport  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.deadletters import DeadLetterId, ReplayReport
 
     if letter is not None and file is not None:
         raise ConfigurationError(
@@ -200,7 +198,7 @@ def gap(
     json_output: JsonOption = False,
 ) -> None:
     """Declare that records the log no longer holds are lost, so that ingest goes on after them."""
-    from flywheel.ingest.gaps import declare_gap  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.gaps import declare_gap
 
     platform = open_platform(existing=True)
     lost = declare_gap(
@@ -222,8 +220,8 @@ def _replay_file(
     platform: "Platform", file: Path, reason: str | None, report: "ReplayReport"
 ) -> int:
     # Returns how many letters of the file are not dead.
-    from flywheel.ingest.dead_letter_repair import read_repaired  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.deadletters import DeadLetterId  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.dead_letter_repair import read_repaired
+    from flywheel.ingest.deadletters import DeadLetterId
 
     repaired = read_repaired(file)
     letters = [DeadLetterId.parse(text) for text in repaired]
@@ -239,9 +237,9 @@ def _replay(
     repaired: dict[str, bytes] | None,
     report: "ReplayReport",
 ) -> None:
-    from flywheel.events import EventContract  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.dead_letter_repair import Repairs  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.deadletters import replay  # noqa: PLC0415 - (as above)
+    from flywheel.events import EventContract
+    from flywheel.ingest.dead_letter_repair import Repairs
+    from flywheel.ingest.deadletters import replay
 
     now = platform.clock.now()
     folder = platform.workload_folder
@@ -265,8 +263,8 @@ def _filter(
     until: str | None,
     contains: str | None,
 ) -> "DeadLetterFilter":
-    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.dead_letter_list import DeadLetterFilter  # noqa: PLC0415 - (as above)
+    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
+    from flywheel.ingest.dead_letter_list import DeadLetterFilter
 
     topics = (INFERENCES_TOPIC, FEEDBACK_TOPIC)
     if topic is not None and topic not in topics:
@@ -279,7 +277,7 @@ def _filter(
 
 
 def _known_reason(reason: str | None) -> str | None:
-    from flywheel.events import Reason  # noqa: PLC0415 - (as above)
+    from flywheel.events import Reason
 
     if reason is not None and reason not in set(Reason):
         raise ConfigurationError(
@@ -289,8 +287,8 @@ def _known_reason(reason: str | None) -> str | None:
 
 
 def _moment(option: str, value: str | None) -> datetime | None:
-    from flywheel.errors import EventError  # noqa: PLC0415 - (as above)
-    from flywheel.events.foreign import read_moment  # noqa: PLC0415 - (as above)
+    from flywheel.errors import EventError
+    from flywheel.events.foreign import read_moment
 
     if value is None:
         return None

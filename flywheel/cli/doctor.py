@@ -110,7 +110,7 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
 
 
 def _base_fits(workload: Workload) -> Iterator[Finding]:
-    from flywheel.basemodel.fit import check_tiny_fits  # noqa: PLC0415 - loads numpy
+    from flywheel.basemodel.fit import check_tiny_fits
 
     if workload.base_model != "tiny":
         return

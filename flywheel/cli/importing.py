@@ -61,8 +61,8 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
     Safe to run again: rows and calls that were imported before, from whatever file, count once.
     Exits with 1 where nothing in the file was good.
     """
-    from flywheel.cli.import_log import LogChoices, import_log  # noqa: PLC0415 - when needed
-    from flywheel.cli.import_seed import SeedChoices, import_labelled  # noqa: PLC0415 - (as above)
+    from flywheel.cli.import_log import LogChoices, import_log
+    from flywheel.cli.import_seed import SeedChoices, import_labelled
 
     kind = format_name.casefold()
     platform = open_platform(existing=True)

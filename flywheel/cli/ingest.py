@@ -42,7 +42,7 @@ def ingest(
 
 
 def _open(platform: Platform) -> "Ingest":
-    from flywheel.ingest.consume import Ingest  # noqa: PLC0415 - commands load what they use
+    from flywheel.ingest.consume import Ingest
 
     folder = platform.workload_folder
     return Ingest(
@@ -63,11 +63,11 @@ def _once(platform: Platform, maximum: int) -> "IngestReport":
 
 
 def _follow(platform: Platform) -> "IngestReport":
-    from flywheel.ingest.endpoint import serving  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.health import Health  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.log_lines import json_lines  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.metrics import IngestMetrics  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.service import IngestService  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.endpoint import serving
+    from flywheel.ingest.health import Health
+    from flywheel.ingest.log_lines import json_lines
+    from flywheel.ingest.metrics import IngestMetrics
+    from flywheel.ingest.service import IngestService
 
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

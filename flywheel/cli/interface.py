@@ -111,7 +111,7 @@ def _dagster_page(home: DagsterHome, port: int) -> _Page:
 
 
 def _mlflow_page(settings: Settings) -> _Page:
-    from flywheel.services import mlflow as server  # noqa: PLC0415 - one command needs it
+    from flywheel.services import mlflow as server
 
     folder = settings.home.absolute() / "mlflow"
     (folder / "artifacts").mkdir(parents=True, exist_ok=True)

@@ -28,8 +28,8 @@ def copy(
     json_output: JsonOption = False,
 ) -> None:
     """Copy every workload's runs, model versions and aliases to the MLflow of the settings."""
-    from flywheel.release.registry import MlflowRegistry  # noqa: PLC0415 - commands load their own
-    from flywheel.release.registry_copy import copy_registry  # noqa: PLC0415 - (as above)
+    from flywheel.release.registry import MlflowRegistry
+    from flywheel.release.registry_copy import copy_registry
 
     platform = open_platform(existing=True)
     artifacts = platform.home / "mlflow" / "artifacts"

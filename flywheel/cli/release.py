@@ -31,19 +31,19 @@ def gate(
     json_output: Annotated[bool, typer.Option("--json", help="for machines")] = False,
 ) -> None:
     """Show the gate report of a cycle: checks, arms, and why it ended as it did."""
-    from flywheel.cli.directed import tell_second_looks  # noqa: PLC0415 - commands load their own
-    from flywheel.evaluate.render import (  # noqa: PLC0415 - commands load what they use
+    from flywheel.cli.directed import tell_second_looks
+    from flywheel.evaluate.render import (
         arms_table,
         fields_table,
         gate_picture,
         gate_table,
     )
-    from flywheel.evaluate.report import parse_report  # noqa: PLC0415 - (as above)
-    from flywheel.release.evidence import read_gate_text  # noqa: PLC0415 - (as above)
+    from flywheel.evaluate.report import parse_report
+    from flywheel.release.evidence import read_gate_text
 
     platform = open_platform(existing=True)
     if second_look:
-        from flywheel.turn.second_look import take_second_look  # noqa: PLC0415 - (as above)
+        from flywheel.turn.second_look import take_second_look
 
         take_second_look(platform, workload, cycle)
     text = read_gate_text(platform.state.attempt(workload, cycle))
@@ -72,7 +72,7 @@ def approve(
     json_output: JsonOption = False,
 ) -> None:
     """Let a candidate through; the one who asked for the cycle cannot."""
-    from flywheel.release.approval import approve as run  # noqa: PLC0415 - (as above)
+    from flywheel.release.approval import approve as run
 
     given = run(open_platform(existing=True).state, workload, cycle, actor=name, reason=reason)
     if json_output:
@@ -95,7 +95,7 @@ def reject(
     json_output: JsonOption = False,
 ) -> None:
     """Close a cycle without promotion."""
-    from flywheel.release.approval import reject as run  # noqa: PLC0415 - (as above)
+    from flywheel.release.approval import reject as run
 
     given = run(open_platform(existing=True).state, workload, cycle, actor=name, reason=reason)
     if json_output:
@@ -109,7 +109,7 @@ def promote(
     workload: WorkloadArgument, cycle: CycleArgument, json_output: JsonOption = False
 ) -> None:
     """Make the approved candidate of a cycle the champion; repeat it after a crash."""
-    from flywheel.turn.release import promote_cycle  # noqa: PLC0415 - (as above)
+    from flywheel.turn.release import promote_cycle
 
     def show_step(step: str) -> None:
         if not json_output:
@@ -142,7 +142,7 @@ def rollback(
     json_output: JsonOption = False,
 ) -> None:
     """Put the champion before back in its place."""
-    from flywheel.turn.release import roll_back  # noqa: PLC0415 - (as above)
+    from flywheel.turn.release import roll_back
 
     done = roll_back(
         open_platform(existing=True), workload, actor=name, reason=reason, expected=expected
@@ -162,7 +162,7 @@ def rollback(
 @app.command()
 def aliases(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     """Make MLflow's aliases say what the route table says, where somebody moved them."""
-    from flywheel.turn.release import repair_aliases  # noqa: PLC0415 - (as above)
+    from flywheel.turn.release import repair_aliases
 
     present = repair_aliases(open_platform(existing=True), workload)
     if json_output:
@@ -175,7 +175,7 @@ def aliases(workload: WorkloadArgument, json_output: JsonOption = False) -> None
 @app.command()
 def serving(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     """Load what the route table names into the model server, and unload what nothing needs."""
-    from flywheel.turn.release import reconcile_server  # noqa: PLC0415 - (as above)
+    from flywheel.turn.release import reconcile_server
 
     platform = open_platform(existing=True)
     loaded, unloaded = reconcile_server(platform, workload)

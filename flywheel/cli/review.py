@@ -150,10 +150,10 @@ def status(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Show how far the people are, how far they agree, and how good the model is by them."""
-    from flywheel.control_slice import control_accuracy  # noqa: PLC0415 - loaded when needed
-    from flywheel.review.agreement import review_agreement  # noqa: PLC0415 - (as above)
-    from flywheel.review.field_agreement import field_agreement  # noqa: PLC0415 - (as above)
-    from flywheel.review.sent_items import spending  # noqa: PLC0415 - (as above)
+    from flywheel.control_slice import control_accuracy
+    from flywheel.review.agreement import review_agreement
+    from flywheel.review.field_agreement import field_agreement
+    from flywheel.review.sent_items import spending
 
     platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
@@ -227,7 +227,7 @@ def answer(
     An answer is stored at once; `u` takes the last one back and asks again. What is typed must fit
     the workload's schema. In a field of text, quotes keep what would be a command: "q" is the text.
     """
-    from flywheel.review.terminal import answer_items  # noqa: PLC0415 - loaded when needed
+    from flywheel.review.terminal import answer_items
 
     platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
@@ -250,7 +250,7 @@ def provision(
     ),
 ) -> None:
     """Make or update each workload's project in Label Studio; what is right is left alone."""
-    from flywheel.review.label_studio.provisioning import provision as make  # noqa: PLC0415
+    from flywheel.review.label_studio.provisioning import provision as make
 
     platform = open_platform(existing=True)
     chosen = workload_ids or list(platform.workloads)

@@ -20,8 +20,6 @@ def schema(
     event: _Event = typer.Argument(_Event.INFERENCE, help="which event"),
 ) -> None:
     """Print the JSON Schema (draft 2020-12) of an event."""
-    from flywheel.events.published import (  # noqa: PLC0415 - commands load what they use
-        published_schema,
-    )
+    from flywheel.events.published import published_schema
 
     typer.echo(json.dumps(published_schema(event.value), indent=2))

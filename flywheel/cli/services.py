@@ -43,7 +43,7 @@ def up(
     ),
 ) -> None:
     """Start what does not run yet, and wait until each serves."""
-    from flywheel.services import SERVICES  # noqa: PLC0415 - commands load what they use
+    from flywheel.services import SERVICES
 
     wanted = set(names or _everything(SERVICES))
     unknown = sorted(wanted - {*SERVICES, *APPLICATIONS})
@@ -62,7 +62,7 @@ def up(
 
 
 def _everything(services: Collection[str]) -> Collection[str]:
-    from flywheel.cli.applications import built_bases  # noqa: PLC0415 - (as above)
+    from flywheel.cli.applications import built_bases
 
     settings = _settings()
     if settings.vllm_url is None and not built_bases(settings):
@@ -72,9 +72,9 @@ def _everything(services: Collection[str]) -> Collection[str]:
 
 
 def _bring_up(wanted: Collection[str], *, brokers: int, ephemeral: bool) -> "Services":
-    from flywheel.cli.applications import run_applications  # noqa: PLC0415 - (as above)
-    from flywheel.services import SERVICES, start  # noqa: PLC0415 - (as above)
-    from flywheel.services.connections import extend_connections  # noqa: PLC0415 - (as above)
+    from flywheel.cli.applications import run_applications
+    from flywheel.services import SERVICES, start
+    from flywheel.services.connections import extend_connections
 
     settings = _settings()
     if not ephemeral:
@@ -100,7 +100,7 @@ def _bring_up(wanted: Collection[str], *, brokers: int, ephemeral: bool) -> "Ser
 @app.command()
 def prepare() -> None:
     """Make topics, schema and Dagster's folder where the settings say, and start nothing."""
-    from flywheel.cli.applications import prepare_deployment  # noqa: PLC0415 - (as above)
+    from flywheel.cli.applications import prepare_deployment
 
     prepare_deployment(load_settings(), lambda line: _console.print(Text(line)))
     _console.print("Topics, schema and Dagster's folder are there.")
@@ -109,7 +109,7 @@ def prepare() -> None:
 @app.command()
 def down(names: list[str] | None = _NAMES) -> None:
     """Stop the named services, or all; no process and no port is left."""
-    from flywheel.services import Services, stop  # noqa: PLC0415 - (as above)
+    from flywheel.services import Services, stop
 
     folder = _settings().services.absolute()
     services = Services(folder)
@@ -127,8 +127,8 @@ def down(names: list[str] | None = _NAMES) -> None:
 @app.command()
 def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Show each program: state, process, port, memory, age and log."""
-    from flywheel.services import Services  # noqa: PLC0415 - (as above)
-    from flywheel.services.status import orphans, statuses  # noqa: PLC0415 - (as above)
+    from flywheel.services import Services
+    from flywheel.services.status import orphans, statuses
 
     services = Services(_settings().services)
     if json_output:
@@ -150,8 +150,8 @@ def logs(
     follow: bool = typer.Option(False, "--follow", "-f", help="go on until Ctrl-C"),
 ) -> None:
     """Print the logs."""
-    from flywheel.services import Services  # noqa: PLC0415 - (as above)
-    from flywheel.services.supervision import tail  # noqa: PLC0415 - (as above)
+    from flywheel.services import Services
+    from flywheel.services.supervision import tail
 
     services = Services(_settings().services)
     files = [services.log(name) for name in _programs(services, names or [])]
@@ -187,7 +187,7 @@ def _programs(services: "Services", names: Collection[str]) -> list[str]:
 
 
 def _say_own(settings: Settings, wanted: Collection[str]) -> None:
-    from flywheel.services.catalog import own  # noqa: PLC0415 - (as above)
+    from flywheel.services.catalog import own
 
     for name, keys in own(settings).items():
         if name in wanted:
@@ -228,7 +228,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _show(services: "Services") -> None:
-    from flywheel.services.status import statuses  # noqa: PLC0415 - (as above)
+    from flywheel.services.status import statuses
 
     table = Table(title=str(services.folder), caption=str(services.log("PROGRAM")))
     for column in ("program", "state", "pid", "port", "MiB", "up"):

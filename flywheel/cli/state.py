@@ -22,8 +22,8 @@ def state() -> None:
 @app.command()
 def upgrade(json_output: JsonOption = False) -> None:
     """Bring the state's schema to this version of Flywheel; nothing happens where it is so."""
-    from flywheel.clock import SystemClock  # noqa: PLC0415 - commands load what they use
-    from flywheel.state import State  # noqa: PLC0415 - (as above)
+    from flywheel.clock import SystemClock
+    from flywheel.state import State
 
     settings = load_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def copy(
     json_output: JsonOption = False,
 ) -> None:
     """Copy the whole state into an empty database, such as the embedded one into PostgreSQL."""
-    from flywheel.state.copy import copy_state  # noqa: PLC0415 - (as above)
+    from flywheel.state.copy import copy_state
 
     settings = load_settings()
     done = copy_state(source or settings.embedded_state, target or settings.state_database)

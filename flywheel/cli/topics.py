@@ -34,9 +34,7 @@ def apply_command(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Make the topics that are missing; tell, and leave alone, what differs (exit code 1)."""
-    from flywheel.eventlog.topics import (  # noqa: PLC0415 - commands load what they use
-        apply_topics,
-    )
+    from flywheel.eventlog.topics import apply_topics
 
     _report(apply_topics(open_platform().log), json_output=json_output)
 
@@ -46,7 +44,7 @@ def show_command(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Compare the topics with what is declared; exit code 1 where one differs or is missing."""
-    from flywheel.eventlog.topics import compare_topics  # noqa: PLC0415 - (as above)
+    from flywheel.eventlog.topics import compare_topics
 
     _report(compare_topics(open_platform(existing=True).log), json_output=json_output)
 
@@ -59,7 +57,7 @@ def retire_command(
     json_output: JsonOption = False,
 ) -> None:
     """Record that a topic was replaced on purpose, so that `verify` accounts for what it left."""
-    from flywheel.turn.retired_topics import retire_topic  # noqa: PLC0415 - (as above)
+    from flywheel.turn.retired_topics import retire_topic
 
     rows = retire_topic(open_platform(existing=True), topic_id, actor=name, reason=reason)
     if json_output:

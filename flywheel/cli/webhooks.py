@@ -26,11 +26,11 @@ def webhooks(
     port: int | None = typer.Option(None, help="default: that of FLYWHEEL_WEBHOOK_URL"),
 ) -> None:
     """Keep what Label Studio says as hints, until SIGTERM or Ctrl-C."""
-    from flywheel.review.label_studio.webhooks import (  # noqa: PLC0415 - commands load their own
+    from flywheel.review.label_studio.webhooks import (
         Receiver,
         receiving,
     )
-    from flywheel.review.label_studio.writing import writing  # noqa: PLC0415 - (as above)
+    from flywheel.review.label_studio.writing import writing
 
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -79,7 +79,7 @@ class _Workloads:
 
 
 def _renew(settings: Settings) -> None:
-    from flywheel.services.renewal import renew_token  # noqa: PLC0415 - (as above)
+    from flywheel.services.renewal import renew_token
 
     if settings.profile != "services":
         return

@@ -47,7 +47,7 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
     ),
 ) -> None:
     """Write a commented workload file that loads as it is."""
-    from flywheel.drift.quality_promise import quality_promise  # noqa: PLC0415 - loaded when needed
+    from flywheel.drift.quality_promise import quality_promise
 
     settings = load_settings()
     restrict_files(settings)  # it may be the first to make the home
@@ -71,7 +71,7 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
     if not promise.holds:
         _console.print(Text(f"note: {promise.sentence}."))
     if from_csv:
-        from flywheel.cli.import_seed import golden_note  # noqa: PLC0415 - (as above)
+        from flywheel.cli.import_seed import golden_note
 
         workload = load_workload(path)
         _console.print(Text(golden_note(workload.golden_size, counts, workload.minimum_examples)))
@@ -85,7 +85,7 @@ def _labels_of(
     path: Path, label_column: str, text_column: str, *, skip_bad: bool
 ) -> dict[str, int]:
     # Returns the labels with their usable rows; `flywheel import` will judge the file alike.
-    from flywheel.cli.import_seed import SeedChoices, judge_labelled  # noqa: PLC0415 - (as above)
+    from flywheel.cli.import_seed import SeedChoices, judge_labelled
 
     counts = labels_in_csv(path, label_column, skip_bad=True)
     if text_column not in read_table(path, [label_column]).columns:

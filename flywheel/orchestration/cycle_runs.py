@@ -12,10 +12,10 @@ def cycle_run_under_way(settings: Settings, workload_id: str, cycle: str) -> str
 
     A run whose process has died does not count.
     """
-    import dagster as dg  # noqa: PLC0415 - a second, which not every command needs
+    import dagster as dg
 
-    from flywheel.orchestration.automation import UNFINISHED  # noqa: PLC0415 - (as above)
-    from flywheel.orchestration.keys import cycle_job  # noqa: PLC0415 - (as above)
+    from flywheel.orchestration.automation import UNFINISHED
+    from flywheel.orchestration.keys import cycle_job
 
     wanted = dg.RunsFilter(
         job_name=cycle_job(workload_id),

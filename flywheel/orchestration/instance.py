@@ -106,7 +106,7 @@ def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
     Do this once before the programs start: two that make the storage at the same moment break it.
     A limit that somebody changed stays.
     """
-    import dagster as dg  # noqa: PLC0415 - a second, which not every command needs
+    import dagster as dg
 
     with _url_in_environment(home), dg.DagsterInstance.from_config(str(home.folder)) as instance:
         storage = instance.event_log_storage

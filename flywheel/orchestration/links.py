@@ -52,7 +52,7 @@ def label_studio_project(platform: Platform, workload_id: str) -> dict[str, Any]
     """
     if platform.settings.review_queue != "label_studio":
         return {}
-    from flywheel.review.label_studio.provisioning import find_project  # noqa: PLC0415 - an SDK
+    from flywheel.review.label_studio.provisioning import find_project
 
     project = find_project(platform.label_studio, platform.workload(workload_id))
     if project is None:

@@ -40,9 +40,9 @@ def dagster_page(settings: Settings, page: str) -> str:
 
 def main() -> None:
     """Serve Dagster's pages and the reports beside its home."""
-    from dagster_webserver.cli import cli  # noqa: PLC0415 - the extra [ui]
-    from dagster_webserver.webserver import DagsterWebserver  # noqa: PLC0415 - (as above)
-    from starlette.routing import Route  # noqa: PLC0415 - (as above)
+    from dagster_webserver.cli import cli
+    from dagster_webserver.webserver import DagsterWebserver
+    from starlette.routing import Route
 
     # Dagster's command line builds its own class and offers no place for a route.
     webserver: Any = DagsterWebserver
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 async def _serve(request: "Request") -> "Response":
-    from starlette.responses import FileResponse, PlainTextResponse  # noqa: PLC0415 - (as above)
+    from starlette.responses import FileResponse, PlainTextResponse
 
     name = request.path_params["path"]
     file = Path(os.environ["DAGSTER_HOME"]).parent / REPORTS / name

@@ -18,7 +18,7 @@ def bury_dead_runs(instance: "dg.DagsterInstance") -> list[str]:
     Without it a killed training would hold the pool ``gpu`` for ever, and the next one would wait
     for it. A run whose process lives is left alone.
     """
-    import dagster as dg  # noqa: PLC0415 - `flywheel up` stays quick
+    import dagster as dg
 
     begun = dg.RunsFilter(
         statuses=[
@@ -36,7 +36,7 @@ def bury_dead_runs(instance: "dg.DagsterInstance") -> list[str]:
 
 def worker_is_alive(instance: "dg.DagsterInstance", run_id: str) -> bool | None:
     """Say whether the process that executes a run lives on this machine; None where none began."""
-    import dagster as dg  # noqa: PLC0415 - (as above)
+    import dagster as dg
 
     told = None
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):

@@ -67,8 +67,8 @@ class BatchAgreement:
 
 def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
     """Compute the nominal alpha; each unit holds the answers of its judges."""
-    import krippendorff  # noqa: PLC0415 - scipy-sized arithmetic, only where asked for
-    import numpy as np  # noqa: PLC0415 - (as above)
+    import krippendorff
+    import numpy as np
 
     paired = [list(unit) for unit in units if len(unit) >= _PAIR]
     judgments = sum(len(unit) for unit in paired)

@@ -42,7 +42,7 @@ class _Cache:
     """What the model has read so far; columns are aligned over rows, holes are masked."""
 
     def __init__(self, model: Any, rows: int, head: Any, head_tokens: int) -> None:
-        import copy  # noqa: PLC0415 - a head's cache is shared by many batches
+        import copy
 
         import torch
         from transformers import DynamicCache

@@ -24,7 +24,7 @@ class VllmClient:
     def __init__(
         self, url: str, token: str | None, *, connections: int, timeout_seconds: float
     ) -> None:
-        import urllib3  # noqa: PLC0415 - wanted with vLLM only
+        import urllib3
 
         self.url = url.rstrip("/")
         self._library = urllib3

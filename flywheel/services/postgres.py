@@ -203,7 +203,7 @@ def _initialise(server: Server, data: Path, user: str | None) -> None:
 
 
 def _connect(server: Server, role: str, database: str) -> "psycopg2.extensions.connection":
-    import psycopg2  # noqa: PLC0415 - an extra
+    import psycopg2
 
     connection = psycopg2.connect(
         host=HOST,
@@ -218,7 +218,7 @@ def _connect(server: Server, role: str, database: str) -> "psycopg2.extensions.c
 
 
 def _ready(server: Server) -> bool:
-    import psycopg2  # noqa: PLC0415 - (as above)
+    import psycopg2
 
     try:
         _connect(server, _SUPERUSER, "postgres").close()
@@ -242,7 +242,7 @@ def prepare_databases(server: Server) -> None:
 
 def create_database(server: Server, database: str, *, owner: str) -> None:
     """Make a database and the role that owns it, where they are missing."""
-    from psycopg2 import sql  # noqa: PLC0415 - (as above)
+    from psycopg2 import sql
 
     connection = _connect(server, _SUPERUSER, "postgres")
     try:
@@ -267,7 +267,7 @@ def create_database(server: Server, database: str, *, owner: str) -> None:
 
 def drop_database(server: Server, database: str) -> None:
     """Drop a database, ending the sessions in it."""
-    from psycopg2 import sql  # noqa: PLC0415 - (as above)
+    from psycopg2 import sql
 
     connection = _connect(server, _SUPERUSER, "postgres")
     try:

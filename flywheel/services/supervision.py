@@ -133,7 +133,7 @@ class Supervisor:
             process.kill()
 
     def _call(self, method: str, *arguments: Any, ignore: int | None = None) -> Any:
-        from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415 - an extra
+        from supervisor.xmlrpc import SupervisorTransport
 
         transport = SupervisorTransport(None, None, f"unix://{self._layout.socket}")
         server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)

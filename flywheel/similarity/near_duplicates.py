@@ -33,7 +33,7 @@ class NearDuplicates:
     """A growing set of texts that can be asked whether it holds nearly this one already."""
 
     def __init__(self, threshold: float, texts: Iterable[tuple[str, str]] = ()) -> None:
-        from rensa import RMinHashLSH  # noqa: PLC0415 - only where texts are compared
+        from rensa import RMinHashLSH
 
         self._threshold = threshold
         self._index = RMinHashLSH(threshold, _PERMUTATIONS, _BANDS)
@@ -76,7 +76,7 @@ def closest_matches(
     Compares every pair through a sparse product, so that a leak cannot hide behind a hash; memory
     is bounded by working in blocks.
     """
-    import numpy as np  # noqa: PLC0415 - beside scipy
+    import numpy as np
     from scipy.sparse import csr_matrix
 
     if not texts or not known:
@@ -103,7 +103,7 @@ def closest_matches(
 # What is known is asked about again with every batch of a long-lived process.
 @lru_cache(maxsize=8192)
 def _fingerprint(text: str) -> tuple[frozenset[str], Any]:
-    from rensa import RMinHash  # noqa: PLC0415 - only where texts are compared
+    from rensa import RMinHash
 
     parts = shingles(text)
     digest = RMinHash(_PERMUTATIONS, 1)

@@ -51,7 +51,7 @@ def _encoder() -> Any:
     # wordllama configures the root logger when it is imported; the application keeps its own say.
     # Its loader looks for `tokenizer/` where its wheel has `tokenizers/`: as a cache folder, the
     # package's own folder has the right name.
-    import logging  # noqa: PLC0415 - beside its use
+    import logging
 
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)

@@ -57,14 +57,14 @@ def memory_bytes() -> int:
 
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    import resource  # noqa: PLC0415 - not on every platform
+    import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def release_memory() -> None:
     """Give back what a training that ended left in this process."""
-    import gc  # noqa: PLC0415 - (as above)
+    import gc
 
     import torch
 

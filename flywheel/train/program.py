@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spec = read_spec(given.spec)
         given.out.mkdir(parents=True, exist_ok=True)
         with _alone(given.out), _disk_errors(given.out):
-            from flywheel.train.recipe import train  # noqa: PLC0415 - heavy
+            from flywheel.train.recipe import train
 
             train(spec, given.out)
     except FlywheelError as error:

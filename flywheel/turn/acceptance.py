@@ -23,8 +23,8 @@ def accept_files(platform: "Platform", *, person: str, reason: str) -> dict[str,
     Raises:
         RefusedError: name or reason are missing.
     """
-    from flywheel.lake.check import accept_files as accept  # noqa: PLC0415 - keeps it light
-    from flywheel.lake.tables import TABLES  # noqa: PLC0415 - (as above)
+    from flywheel.lake.check import accept_files as accept
+    from flywheel.lake.tables import TABLES
 
     person, why = require_person(person, reason, what="Accepting files")
     accepted = {name: accept(platform.lake, name) for name in TABLES}

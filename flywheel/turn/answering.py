@@ -90,7 +90,7 @@ class ChampionClient:
                 return Served(release, answers, attempts)
 
     def _mended(self) -> bool:
-        from flywheel.release.serving import load_champion  # noqa: PLC0415 - keeps imports light
+        from flywheel.release.serving import load_champion
 
         try:
             load_champion(self._state, self._server, self._workload_id)

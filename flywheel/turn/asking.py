@@ -48,8 +48,8 @@ def asked_release(platform: "Platform", workload: "Workload", name: str | None) 
         NotFoundError: The workload has no such release.
         IntegrityError: Its adapter was changed.
     """
-    from flywheel.release.adapter_files import checked_adapter  # noqa: PLC0415 - heavy
-    from flywheel.release.serving import load_champion  # noqa: PLC0415 - (as above)
+    from flywheel.release.adapter_files import checked_adapter
+    from flywheel.release.serving import load_champion
 
     if name is None:
         return load_champion(platform.state, platform.server(workload), workload.id)

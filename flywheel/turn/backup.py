@@ -65,8 +65,8 @@ def back_up(platform: "Platform", target: Path) -> Backup:
 
 
 def _copy(platform: "Platform", home: Path, target: Path) -> Backup:
-    from flywheel.lake.backup import copy_lake  # noqa: PLC0415 - keeps the command line light
-    from flywheel.lake.digests import digest_of  # noqa: PLC0415 - (as above)
+    from flywheel.lake.backup import copy_lake
+    from flywheel.lake.digests import digest_of
 
     target.mkdir(parents=True, mode=0o700, exist_ok=True)
     _copy_file(home / "audit_heads.jsonl", target / "audit_heads.jsonl")

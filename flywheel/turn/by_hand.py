@@ -38,8 +38,8 @@ def open_by_hand(
         NotFoundError: there is no such workload, or its base model was not built.
         RefusedError: another cycle is open, or name or reason are missing.
     """
-    from flywheel.trigger.ledger import gather_signals  # noqa: PLC0415 - keeps definitions light
-    from flywheel.trigger.policy import decide_trigger  # noqa: PLC0415 - (as above)
+    from flywheel.trigger.ledger import gather_signals
+    from flywheel.trigger.policy import decide_trigger
 
     person, why = require_person(person, reason, what="A cycle that is opened by hand")
     workload = platform.workload(workload_id)

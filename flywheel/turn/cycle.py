@@ -35,8 +35,8 @@ def cycle_workload(platform: "Platform", workload_id: str, cycle: str) -> Worklo
 
 def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Snapshot":
     """Build the cycle's snapshot; data that forbids it stops the cycle with the reason."""
-    from flywheel.dataset.build import build_dataset  # noqa: PLC0415 - keeps definitions light
-    from flywheel.lake.check import require_unchanged  # noqa: PLC0415 - (as above)
+    from flywheel.dataset.build import build_dataset
+    from flywheel.lake.check import require_unchanged
 
     require_unchanged(platform.lake, _JUDGMENTS)
     workload = cycle_workload(platform, workload_id, cycle)
@@ -78,8 +78,8 @@ def train_candidate(
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> "TrainResult":
     """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
-    from flywheel.release.candidate import record_candidate  # noqa: PLC0415 - (as above)
-    from flywheel.train.reporting import read_progress  # noqa: PLC0415 - (as above)
+    from flywheel.release.candidate import record_candidate
+    from flywheel.train.reporting import read_progress
 
     state = platform.state
     spec = training_spec(platform, workload_id, cycle)
@@ -110,8 +110,8 @@ def judge_candidate(
     A verdict that still stands is returned as it is, unless it is to be measured ``again``.
     A gate that waited for judgments looks a second time once they are in, at the same candidate.
     """
-    from flywheel.evaluate.run import run_gate  # noqa: PLC0415 - (as above)
-    from flywheel.turn.second_look import second_look_rows  # noqa: PLC0415 - it imports this
+    from flywheel.evaluate.run import run_gate
+    from flywheel.turn.second_look import second_look_rows
 
     workload = cycle_workload(platform, workload_id, cycle)
     attempt = _attempt(platform, workload_id, cycle)
@@ -135,8 +135,8 @@ def judge_candidate(
 
 def training_spec(platform: "Platform", workload_id: str, cycle: str) -> "TrainSpec":
     """Write down everything the trainer needs; the release is named by its digest."""
-    from flywheel.ports.train_launcher import TrainSpec  # noqa: PLC0415 - (as above)
-    from flywheel.wiring import git_revision  # noqa: PLC0415 - (as above)
+    from flywheel.ports.train_launcher import TrainSpec
+    from flywheel.wiring import git_revision
 
     workload = cycle_workload(platform, workload_id, cycle)
     attempt = _attempt(platform, workload_id, cycle)
@@ -163,7 +163,7 @@ def training_spec(platform: "Platform", workload_id: str, cycle: str) -> "TrainS
 
 def codec_of(platform: "Platform", workload: Workload) -> "AnswerCodec":
     """Return how the workload's base model writes answers."""
-    from flywheel.answers import AnswerCodec, assign_surfaces  # noqa: PLC0415 - (as above)
+    from flywheel.answers import AnswerCodec, assign_surfaces
 
     base = platform.base(workload)
     return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
@@ -199,7 +199,7 @@ def _fact(attempt: "Attempt", name: str) -> object:
 def _champion(
     platform: "Platform", workload_id: str, promoted: "Sequence[Release]"
 ) -> "Champion | None":
-    from flywheel.dataset.build import Champion  # noqa: PLC0415 - (as above)
+    from flywheel.dataset.build import Champion
 
     name = platform.state.champion(workload_id)
     return next(

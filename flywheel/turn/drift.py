@@ -45,22 +45,22 @@ class DriftLook:
 
 def refresh_recent_profiles(platform: "Platform", workload: "Workload") -> int:
     """Bring the profiles of every whole day up to date and return how many changed."""
-    from flywheel.drift.observe import refresh_all_profiles  # noqa: PLC0415 - keeps loading quick
+    from flywheel.drift.observe import refresh_all_profiles
 
     return refresh_all_profiles(platform.lake, workload, platform.clock.now())
 
 
 def days_to_profile(platform: "Platform", workload: "Workload") -> "dict[date, int]":
     """Return the landed rows of the whole days that are new or have changed since their profile."""
-    from flywheel.drift.observe import unprofiled_days  # noqa: PLC0415 - (as above)
+    from flywheel.drift.observe import unprofiled_days
 
     return unprofiled_days(platform.lake, workload, platform.clock.now())
 
 
 def drift_outlook(platform: "Platform", workload: "Workload") -> "DriftOutlook":
     """Say whether the traffic of the last weeks allows a verdict on drift."""
-    from flywheel.drift import window_length  # noqa: PLC0415 - (as above)
-    from flywheel.drift.window import Window  # noqa: PLC0415 - (as above)
+    from flywheel.drift import window_length
+    from flywheel.drift.window import Window
 
     days = window_length.LONGEST * workload.drift.window_days
     window = Window.ending(platform.clock.now(), days)
@@ -72,8 +72,8 @@ def drift_outlook(platform: "Platform", workload: "Workload") -> "DriftOutlook":
 
 def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromise":
     """Say which fall of accuracy the workload's settings can see, from its present accuracy."""
-    from flywheel.control_slice import control_accuracy  # noqa: PLC0415 - (as above)
-    from flywheel.drift.quality_promise import quality_promise  # noqa: PLC0415 - (as above)
+    from flywheel.control_slice import control_accuracy
+    from flywheel.drift.quality_promise import quality_promise
 
     now = platform.clock.now()
     start = now - timedelta(days=_LEVEL_DAYS)
@@ -88,9 +88,9 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
     Evidently's report is written for a window that drifted: it takes seconds, and on a quiet day
     nobody opens it.
     """
-    from flywheel.drift.evidently_report import write_evidently_report  # noqa: PLC0415
-    from flywheel.drift.observe import observe_drift, read_reports  # noqa: PLC0415 - (as above)
-    from flywheel.drift.plot import plot_drift  # noqa: PLC0415 - (as above)
+    from flywheel.drift.evidently_report import write_evidently_report
+    from flywheel.drift.observe import observe_drift, read_reports
+    from flywheel.drift.plot import plot_drift
 
     promoted = [r.promoted_at for r in platform.state.releases(workload.id) if r.promoted_at]
     reports = observe_drift(

@@ -67,8 +67,8 @@ class TrainingReport:
 
 def review_figures(platform: "Platform", workload: "Workload") -> ReviewFigures:
     """Measure the champion on the control slice and count the corrections since the last cycle."""
-    from flywheel.control_slice import control_accuracy  # noqa: PLC0415 - keeps definitions light
-    from flywheel.trigger.ledger import gather_signals  # noqa: PLC0415 - (as above)
+    from flywheel.control_slice import control_accuracy
+    from flywheel.trigger.ledger import gather_signals
 
     now = platform.clock.now()
     start = now - timedelta(days=_CONTROL_DAYS)
@@ -91,9 +91,9 @@ def traffic_figures(platform: "Platform", workload: "Workload") -> TrafficFigure
 
 def training_report(platform: "Platform", workload_id: str, cycle: str) -> TrainingReport:
     """Draw the loss of a cycle's last training and list the recipe that it followed."""
-    from flywheel.train.plot import plot_loss  # noqa: PLC0415 - (as above)
-    from flywheel.train.reporting import read_progress  # noqa: PLC0415 - (as above)
-    from flywheel.turn.cycle import cycle_workload  # noqa: PLC0415 - (as above)
+    from flywheel.train.plot import plot_loss
+    from flywheel.train.reporting import read_progress
+    from flywheel.turn.cycle import cycle_workload
 
     attempt = platform.state.attempt(workload_id, cycle)
     points = read_progress(run_folder(platform, workload_id, cycle, attempt.number))

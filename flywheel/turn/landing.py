@@ -15,7 +15,7 @@ __all__ = ["land", "maintain_lake", "prove_ledger", "unread"]
 
 def land(platform: "Platform", *, maximum: int = 200_000) -> "IngestReport":
     """Land up to ``maximum`` records of every topic."""
-    from flywheel.ingest.consume import Ingest  # noqa: PLC0415 - keeps the code location light
+    from flywheel.ingest.consume import Ingest
 
     folder = platform.workload_folder
     ingest = Ingest(
@@ -33,23 +33,23 @@ def land(platform: "Platform", *, maximum: int = 200_000) -> "IngestReport":
 
 def maintain_lake(platform: "Platform") -> "MaintenanceReport":
     """Compact closed days, remove what no reader can need, checkpoint."""
-    from flywheel.lake.maintenance import maintain  # noqa: PLC0415 - (as above)
+    from flywheel.lake.maintenance import maintain
 
     return maintain(platform.lake, now=platform.clock.now())
 
 
 def prove_ledger(platform: "Platform") -> "Ledger":
     """Account for every record that was ever produced."""
-    from flywheel.ingest.ledger import prove  # noqa: PLC0415 - (as above)
-    from flywheel.turn.retired_topics import log_topics  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.ledger import prove
+    from flywheel.turn.retired_topics import log_topics
 
     return prove(platform.log, platform.lake, topics=list(log_topics(platform)))
 
 
 def unread(platform: "Platform") -> dict[str, tuple[int, int]]:
     """Return (end offset, records that have not landed) by topic id and partition."""
-    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC  # noqa: PLC0415 - (as above)
-    from flywheel.ingest.arrow import table_of  # noqa: PLC0415 - (as above)
+    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
+    from flywheel.ingest.arrow import table_of
 
     found = {}
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):

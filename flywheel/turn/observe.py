@@ -75,11 +75,11 @@ def decide(platform: "Platform", workload: "Workload") -> "Decision":
 
     A cycle that waited for judgments until its time was up stands in nobody's way.
     """
-    from flywheel.trigger.ledger import (  # noqa: PLC0415 - keeps definitions light
+    from flywheel.trigger.ledger import (
         evaluate_trigger,
         trigger_key,
     )
-    from flywheel.turn.second_look import close_expired_wait  # noqa: PLC0415 - (as above)
+    from flywheel.turn.second_look import close_expired_wait
 
     close_expired_wait(platform, workload.id)
     state, now = platform.state, platform.clock.now()
@@ -119,7 +119,7 @@ def proposed_labels(platform: "Platform", workload: "Workload") -> dict[str, int
 
 def sample_reviews(platform: "Platform", workload: "Workload") -> "SamplingReport":
     """Choose what people are asked about the whole days since the last window."""
-    from flywheel.review.batches import sample_due  # noqa: PLC0415 - (as above)
+    from flywheel.review.batches import sample_due
 
     return sample_due(
         platform.lake,
@@ -148,7 +148,7 @@ def push_reviews(
         until: event time; by default now.
         budget: judgments; by default the period's pace.
     """
-    from flywheel.review.batches import sample_batch  # noqa: PLC0415 - (as above)
+    from flywheel.review.batches import sample_batch
 
     now = platform.clock.now()
     end = now if until is None else until
@@ -169,7 +169,7 @@ def push_reviews(
 
 
 def _calibrations(platform: "Platform", workload_id: str) -> "dict[str, Calibration]":
-    from flywheel.calibration import calibration_from_facts  # noqa: PLC0415 - (as above)
+    from flywheel.calibration import calibration_from_facts
 
     return {
         release.release: calibration_from_facts(release.facts["calibration"])
@@ -180,7 +180,7 @@ def _calibrations(platform: "Platform", workload_id: str) -> "dict[str, Calibrat
 
 def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport":
     """Pull every judgment and merge them into corrections; then the hints until here are done."""
-    from flywheel.review.collect import collect  # noqa: PLC0415 - (as above)
+    from flywheel.review.collect import collect
 
     hints = platform.state.pending_hints().get(workload.id)
     report = collect(platform.lake, platform.queue, workload, now=platform.clock.now())
@@ -191,7 +191,7 @@ def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport"
 
 def set_aside_reviews(platform: "Platform", workload: "Workload") -> "list[SetAside]":
     """List what lies in the queue or came from it and cannot be read, with author and reason."""
-    from flywheel.review.collect import unreadable_annotations  # noqa: PLC0415 - (as above)
+    from flywheel.review.collect import unreadable_annotations
 
     found = [
         *platform.queue.status(workload).set_aside,
@@ -204,13 +204,13 @@ def agreement(
     platform: "Platform", workload: "Workload"
 ) -> "tuple[Agreement, dict[str, BatchAgreement]]":
     """Report how far people agree, over all items and per batch."""
-    from flywheel.review.agreement import review_agreement  # noqa: PLC0415 - (as above)
+    from flywheel.review.agreement import review_agreement
 
     return review_agreement(platform.lake, workload)
 
 
 def annotators(platform: "Platform", workload: "Workload") -> "list[AnnotatorFigures]":
     """Report how each person judges; for the data engineer, never for the annotators."""
-    from flywheel.review.annotator_figures import annotator_figures  # noqa: PLC0415 - (as above)
+    from flywheel.review.annotator_figures import annotator_figures
 
     return annotator_figures(platform.lake, workload)

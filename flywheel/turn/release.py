@@ -21,7 +21,7 @@ def promote_cycle(
     on_step: Callable[[str], None] = lambda _: None,
 ) -> "Promotion":
     """Promote the approved candidate of a cycle; repeat it after a crash."""
-    from flywheel.release.promotion import promote  # noqa: PLC0415 - keeps definitions light
+    from flywheel.release.promotion import promote
 
     workload = cycle_workload(platform, workload_id, cycle)
     return promote(
@@ -49,7 +49,7 @@ def roll_back(
 
     It is refused where ``expected`` is given and another release is the champion.
     """
-    from flywheel.release.rollback import rollback  # noqa: PLC0415 - (as above)
+    from flywheel.release.rollback import rollback
 
     return rollback(
         platform.state,
@@ -65,7 +65,7 @@ def roll_back(
 
 def reconcile_server(platform: "Platform", workload_id: str) -> tuple[list[str], list[str]]:
     """Bring the model server to what the route table says; return what was loaded and unloaded."""
-    from flywheel.release.serving import load_routed, unload_retired  # noqa: PLC0415 - (as above)
+    from flywheel.release.serving import load_routed, unload_retired
 
     server = platform.server(platform.workload(workload_id))
     loaded = load_routed(platform.state, server, workload_id)
@@ -74,8 +74,8 @@ def reconcile_server(platform: "Platform", workload_id: str) -> tuple[list[str],
 
 def repair_aliases(platform: "Platform", workload_id: str) -> dict[str, str]:
     """Make MLflow's aliases say what the route table says, and return them."""
-    from flywheel.release.aliases import sync_aliases  # noqa: PLC0415 - (as above)
-    from flywheel.release.promotion import promotion_lease  # noqa: PLC0415 - (as above)
+    from flywheel.release.aliases import sync_aliases
+    from flywheel.release.promotion import promotion_lease
 
     with platform.state.lease(promotion_lease(workload_id)):
         return sync_aliases(platform.state, platform.registry, workload_id)

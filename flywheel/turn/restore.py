@@ -107,7 +107,7 @@ def _list_problem(manifest: dict[str, Any]) -> str | None:
 
 
 def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
-    from flywheel.lake.digests import FileDigest  # noqa: PLC0415 - keeps the command line light
+    from flywheel.lake.digests import FileDigest
 
     source, target = backup / file["path"], part / file["path"]
     if not target.resolve().is_relative_to(part.resolve()):
@@ -126,8 +126,8 @@ def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
 
 
 def _hide_erased(backup: Path, part: Path, erasures: Path | None) -> int:
-    from flywheel.turn.erasing.backups import read_erasures  # noqa: PLC0415 - keeps it light
-    from flywheel.turn.erasing.restored import hide_erased  # noqa: PLC0415 - (as above)
+    from flywheel.turn.erasing.backups import read_erasures
+    from flywheel.turn.erasing.restored import hide_erased
 
     if erasures is not None and not erasures.is_file():
         raise NotFoundError(

@@ -15,7 +15,7 @@ _EVENT = "topic.retired"
 
 def log_topics(platform: "Platform") -> dict[str, str]:
     """Return the ids of the topics that the log has now, by name; none where there is no log."""
-    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC  # noqa: PLC0415 - keeps it light
+    from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 
     if platform.settings.event_log == "sqlite" and not (platform.home / "log.db").exists():
         return {}  # it would be made by looking at it
@@ -30,7 +30,7 @@ def log_topics(platform: "Platform") -> dict[str, str]:
 
 def topics_beside_the_log(platform: "Platform") -> "list[UnknownTopic]":
     """Return the topics with rows in the lake that the log does not know, retired ones included."""
-    from flywheel.ingest.unknown_topics import unknown_topics  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.unknown_topics import unknown_topics
 
     retired = {
         row.subject: int(row.details["rows"])

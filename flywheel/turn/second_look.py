@@ -73,8 +73,8 @@ def direct_review(
         RefusedError: the cycle does not wait for judgments, every case it lacks is asked, or the
             name is empty.
     """
-    from flywheel.review.directed import draw_directed  # noqa: PLC0415 - keeps definitions light
-    from flywheel.snapshots import read_rows  # noqa: PLC0415 - (as above)
+    from flywheel.review.directed import draw_directed
+    from flywheel.snapshots import read_rows
 
     actor = " ".join(actor.split())
     if not actor:
@@ -178,7 +178,7 @@ def _waiting(platform: "Platform", workload_id: str, cycle: str) -> "tuple[Attem
 
 def _batches(platform: "Platform", attempt: "Attempt") -> list[str]:
     # The lake knows a batch before the attempt does: a call may end in between.
-    from flywheel.review.directed import directed_batches  # noqa: PLC0415 - (as above)
+    from flywheel.review.directed import directed_batches
 
     recorded = list(attempt.facts.get("directed_batches", []))
     written = directed_batches(platform.lake, attempt.workload_id, attempt.cycle, attempt.number)
@@ -186,7 +186,7 @@ def _batches(platform: "Platform", attempt: "Attempt") -> list[str]:
 
 
 def _cases(platform: "Platform", attempt: "Attempt") -> "DirectedCases":
-    from flywheel.dataset.directed import directed_cases  # noqa: PLC0415 - (as above)
+    from flywheel.dataset.directed import directed_cases
 
     return directed_cases(
         platform.lake,

@@ -58,7 +58,7 @@ def preview_change(platform: "Platform", before: "Workload", after: "Workload") 
         before: the workload under the taxonomy that is in force.
         after: the workload as it would be.
     """
-    from flywheel.label_mapping import AnswerMapping  # noqa: PLC0415 - commands load what they use
+    from flywheel.label_mapping import AnswerMapping
 
     old, new = AnswerMapping(before), AnswerMapping(after)
     asked = {"w": before.id}

@@ -63,7 +63,7 @@ def verify_deployment(platform: "Platform") -> Verification:
 
 
 def _erasure_checks(platform: "Platform") -> Mapping[str, Callable[[], str]]:
-    from flywheel.turn.erasing.check import erasure_checks  # noqa: PLC0415 - keeps it light
+    from flywheel.turn.erasing.check import erasure_checks
 
     return erasure_checks(platform)
 
@@ -98,8 +98,8 @@ def _all(
 
 
 def _ledger(platform: "Platform", ledgers: "list[Ledger]") -> str:
-    from flywheel.ingest.ledger import prove  # noqa: PLC0415 - keeps the command line light
-    from flywheel.turn.retired_topics import (  # noqa: PLC0415 - (as above)
+    from flywheel.ingest.ledger import prove
+    from flywheel.turn.retired_topics import (
         log_topics,
         topics_beside_the_log,
     )

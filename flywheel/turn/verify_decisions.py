@@ -50,7 +50,7 @@ def _audit(platform: "Platform") -> str:
 
 
 def _decisions(platform: "Platform", workload_id: str) -> str:
-    from flywheel.release.audit_check import audit_differences  # noqa: PLC0415 - keeps it light
+    from flywheel.release.audit_check import audit_differences
 
     state = platform.state
 
@@ -74,8 +74,8 @@ def _decisions(platform: "Platform", workload_id: str) -> str:
 
 
 def _gate(attempt: "Attempt") -> str:
-    from flywheel.evaluate.report import parse_report  # noqa: PLC0415 - (as above)
-    from flywheel.release.evidence import read_gate_text  # noqa: PLC0415 - (as above)
+    from flywheel.evaluate.report import parse_report
+    from flywheel.release.evidence import read_gate_text
 
     report = parse_report(read_gate_text(attempt))
     if report.outcome != attempt.facts["gate_outcome"]:
@@ -86,7 +86,7 @@ def _gate(attempt: "Attempt") -> str:
 
 
 def _aliases(platform: "Platform", workload_id: str) -> str:
-    from flywheel.release.aliases import alias_differences  # noqa: PLC0415 - (as above)
+    from flywheel.release.aliases import alias_differences
 
     moved = alias_differences(platform.state, platform.registry, workload_id)
     if moved:
@@ -96,7 +96,7 @@ def _aliases(platform: "Platform", workload_id: str) -> str:
 
 
 def _heads(platform: "Platform", workload_id: str) -> str:
-    from flywheel.release.promotion import HEAD_TAG  # noqa: PLC0415 - (as above)
+    from flywheel.release.promotion import HEAD_TAG
 
     heads = {}
     for release in platform.state.releases(workload_id):

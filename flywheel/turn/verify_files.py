@@ -29,7 +29,7 @@ def store_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
 
     Each check returns a sentence or raises what is wrong.
     """
-    from flywheel.lake.tables import TABLES  # noqa: PLC0415 - keeps the command line light
+    from flywheel.lake.tables import TABLES
 
     checks: dict[str, Callable[[], str]] = {}
     for name, setting in _DATABASES.items():
@@ -94,7 +94,7 @@ def _releases(platform: "Platform", workload_id: str) -> "list[Release]":
 
 
 def _database(path: Path) -> str:
-    from flywheel.sqlite_file import integrity_problem  # noqa: PLC0415 - (as above)
+    from flywheel.sqlite_file import integrity_problem
 
     if not path.exists():
         raise IntegrityError(f"{path} is gone.", next_step="restore it from a backup")
@@ -105,14 +105,14 @@ def _database(path: Path) -> str:
 
 
 def _table(platform: "Platform", name: str) -> str:
-    from flywheel.lake.check import check_table  # noqa: PLC0415 - (as above)
+    from flywheel.lake.check import check_table
 
     found = check_table(platform.lake, name)
     return "nothing written yet" if found is None else found.sentence()
 
 
 def _snapshot(folder: Path) -> str:
-    from flywheel.snapshots import verify_snapshot  # noqa: PLC0415 - (as above)
+    from flywheel.snapshots import verify_snapshot
 
     try:
         verify_snapshot(folder)
@@ -122,7 +122,7 @@ def _snapshot(folder: Path) -> str:
 
 
 def _adapter(release: "Release") -> str:
-    from flywheel.adapter_folder import verify_adapter  # noqa: PLC0415 - (as above)
+    from flywheel.adapter_folder import verify_adapter
 
     if verify_adapter(Path(release.adapter)) != release.manifest_digest:
         raise IntegrityError("another adapter than the one recorded")
@@ -130,7 +130,7 @@ def _adapter(release: "Release") -> str:
 
 
 def _base(platform: "Platform", workload: "Workload") -> str:
-    from flywheel.basemodel import load_base  # noqa: PLC0415 - (as above)
+    from flywheel.basemodel import load_base
 
     try:
         base = platform.base(workload)
@@ -151,7 +151,7 @@ def _base(platform: "Platform", workload: "Workload") -> str:
 
 
 def _queue(platform: "Platform", workload: "Workload") -> str:
-    from flywheel.review.queue_check import check_queue  # noqa: PLC0415 - (as above)
+    from flywheel.review.queue_check import check_queue
 
     found = check_queue(platform.home / "queue" / workload.id, platform.lake, workload.id)
     if found.problems:

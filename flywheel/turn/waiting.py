@@ -182,7 +182,7 @@ def _categories(platform: "Platform") -> Iterator[WaitingItem]:
 
 
 def _erasures(platform: "Platform") -> Iterator[WaitingItem]:
-    from flywheel.turn.erasing.receipts import trained_releases  # noqa: PLC0415 - keeps it light
+    from flywheel.turn.erasing.receipts import trained_releases
 
     for one in trained_releases(platform.state):
         if one.waits:
@@ -197,9 +197,7 @@ def _erasures(platform: "Platform") -> Iterator[WaitingItem]:
 
 
 def _dead_letters(platform: "Platform") -> Iterator[WaitingItem]:
-    from flywheel.ingest.dead_letter_list import (  # noqa: PLC0415 - (as above)
-        group_dead_letters,
-    )
+    from flywheel.ingest.dead_letter_list import group_dead_letters
 
     reasons: Counter[str] = Counter()
     for group in group_dead_letters(platform.lake):

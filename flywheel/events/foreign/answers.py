@@ -122,7 +122,7 @@ class AnswerReader:
             output = self._workload.with_label(output, name)
             checked = self._workload.with_label(output, self._workload.taxonomy.names[0])
         if self._validator is None:
-            from jsonschema import Draft202012Validator  # noqa: PLC0415 - 0.1 s
+            from jsonschema import Draft202012Validator
 
             self._validator = Draft202012Validator(self._workload.output_schema)
         error = next(iter(self._validator.iter_errors(checked)), None)

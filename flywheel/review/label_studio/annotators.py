@@ -65,7 +65,7 @@ def add_annotator(client: LabelStudioClient, email: str) -> NewAnnotator | None:
 
 
 def _sign_up(url: str, invitation: str, person: dict[str, Any]) -> None:
-    import httpx  # noqa: PLC0415 - an extra
+    import httpx
 
     path = "/user/signup/"
     with httpx.Client(base_url=url, timeout=_SECONDS, trust_env=not is_local(url)) as session:

@@ -95,7 +95,7 @@ class LabelStudioClient:
             self._open = None
 
     def _attempt(self, action: "Callable[[LabelStudio], Result]") -> Result:
-        import httpx  # noqa: PLC0415 - an extra
+        import httpx
         from label_studio_sdk.core.api_error import ApiError
 
         try:
@@ -113,7 +113,7 @@ class LabelStudioClient:
 
     def _studio(self) -> "LabelStudio":
         if self._open is None:
-            import httpx  # noqa: PLC0415 - (as above)
+            import httpx
             from label_studio_sdk.client import LabelStudio
 
             session = httpx.Client(timeout=self._timeout, trust_env=not is_local(self.url))

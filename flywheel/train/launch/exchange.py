@@ -24,7 +24,7 @@ class Exchange:
     """Files and folders by their path under a URL."""
 
     def __init__(self, url: str) -> None:
-        import fsspec  # noqa: PLC0415 - many file systems
+        import fsspec
 
         self.url = url
         with self._calls("open"):

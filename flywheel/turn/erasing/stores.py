@@ -190,7 +190,7 @@ def _require_loaded(platform: "Platform", names: set[str]) -> None:
 
 
 def _topics(platform: "Platform") -> list[str]:
-    from flywheel.turn.retired_topics import log_topics  # noqa: PLC0415 - no cycle of imports
+    from flywheel.turn.retired_topics import log_topics
 
     return [topic for topic in log_topics(platform) if topic in DECLARED]
 
