@@ -36,8 +36,8 @@ from flywheel.orchestration.keys import (
 from flywheel.orchestration.resources import platform_resource
 from flywheel.orchestration.waiting_page import waiting_spec
 from flywheel.wiring import open_platform
-from flywheel.workload import Workload
-from flywheel.workload_folder import WorkloadProblem
+from flywheel.workload.folder import WorkloadProblem
+from flywheel.workload.model import Workload
 from sensors.approvals import granted_approvals_sensor
 from sensors.calendar import (
     calendar_schedule,

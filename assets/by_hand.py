@@ -10,9 +10,9 @@ from flywheel.orchestration.decision_event import decision_event
 from flywheel.orchestration.keys import HAND_JOB, MAX_RUNTIME_TAG, cycle_partitions
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.by_hand import open_by_hand, retry_by_hand, stop_by_hand
+from flywheel.usecases.by_hand import open_by_hand, retry_by_hand, stop_by_hand
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["cycle_by_hand_job"]
 

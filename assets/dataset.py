@@ -9,8 +9,8 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
 from flywheel.orchestration.presentation import markdown_table, simulated_date
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.cycle import assemble_dataset
-from flywheel.workload import Workload
+from flywheel.usecases.cycle import assemble_dataset
+from flywheel.workload.model import Workload
 
 __all__ = ["dataset_asset"]
 

@@ -8,8 +8,8 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.state import SYSTEM
-from flywheel.turn.second_look import direct_review
-from flywheel.workload import Workload
+from flywheel.usecases.second_look import direct_review
+from flywheel.workload.model import Workload
 
 __all__ = ["DirectedReview", "directed_asset"]
 

@@ -9,9 +9,9 @@ from flywheel.orchestration.ownership import DAILY, described
 from flywheel.orchestration.presentation import defined, markdown_table, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.orchestration.webserver import report_address
-from flywheel.turn.drift import refresh_recent_profiles, watch_drift
-from flywheel.turn.figures import traffic_figures
-from flywheel.workload import Workload
+from flywheel.usecases.drift import refresh_recent_profiles, watch_drift
+from flywheel.usecases.figures import traffic_figures
+from flywheel.workload.model import Workload
 
 __all__ = ["drift_assets"]
 

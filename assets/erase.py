@@ -9,7 +9,7 @@ from flywheel.errors import RefusedError, UnavailableError
 from flywheel.orchestration.keys import ERASE_JOB, MAX_RUNTIME_TAG
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.erasing.run import erase
+from flywheel.usecases.erasing.run import erase
 from flywheel.wiring import Platform
 
 __all__ = ["erase_person_job"]

@@ -9,8 +9,8 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
 from flywheel.orchestration.presentation import defined, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.cycle import judge_candidate
-from flywheel.workload import Workload
+from flywheel.usecases.cycle import judge_candidate
+from flywheel.workload.model import Workload
 
 __all__ = ["gate_asset"]
 

@@ -9,8 +9,8 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY
 from flywheel.orchestration.presentation import markdown_table, simulated_date, table_facts
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.landing import land, maintain_lake, prove_ledger
-from flywheel.turn.retired_topics import topics_beside_the_log
+from flywheel.usecases.landing import land, maintain_lake, prove_ledger
+from flywheel.usecases.retired_topics import topics_beside_the_log
 
 __all__ = ["landing", "ledger_balances", "maintenance"]
 

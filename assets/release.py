@@ -9,8 +9,8 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import described
 from flywheel.orchestration.presentation import simulated_date
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.release import promote_cycle
-from flywheel.workload import Workload
+from flywheel.usecases.release import promote_cycle
+from flywheel.workload.model import Workload
 
 __all__ = ["release_asset"]
 

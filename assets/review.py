@@ -11,10 +11,10 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY, described
 from flywheel.orchestration.presentation import defined, markdown_table, simulated_date
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.review.batch_report import SamplingReport
-from flywheel.turn.figures import ReviewFigures, review_figures
-from flywheel.turn.observe import agreement, annotators, collect_reviews, sample_reviews
-from flywheel.workload import Workload
+from flywheel.review.sampling.batch_report import SamplingReport
+from flywheel.usecases.figures import ReviewFigures, review_figures
+from flywheel.usecases.observe import agreement, annotators, collect_reviews, sample_reviews
+from flywheel.workload.model import Workload
 
 __all__ = ["review_assets"]
 

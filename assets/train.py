@@ -10,9 +10,9 @@ from flywheel.orchestration.ownership import described
 from flywheel.orchestration.presentation import markdown_table, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.ports.train_launcher import TrainProgress
-from flywheel.turn.cycle import train_candidate
-from flywheel.turn.figures import TrainingReport, training_report
-from flywheel.workload import Workload
+from flywheel.usecases.cycle import train_candidate
+from flywheel.usecases.figures import TrainingReport, training_report
+from flywheel.workload.model import Workload
 
 __all__ = ["adapter_asset"]
 

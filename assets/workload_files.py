@@ -7,7 +7,7 @@ import dagster as dg
 from flywheel.orchestration.keys import PLATFORM
 from flywheel.orchestration.presentation import markdown_table
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.workload_folder import WorkloadProblem
+from flywheel.workload.folder import WorkloadProblem
 
 __all__ = ["unloaded_workload", "workload_files_load"]
 

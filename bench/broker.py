@@ -13,7 +13,7 @@ from flywheel.events import INFERENCES_TOPIC, event_id
 from flywheel.services import Services, start
 from flywheel.settings import load_settings
 from flywheel.wiring import kafka_connection
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["append_events", "kafka_settings", "open_log", "running_broker"]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from bench.ratio import Ratio
-from flywheel.answers import canonical_json
 from flywheel.drift.measure import measure_drift
 from flywheel.drift.profile import profile_days
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.simulate.traffic import SimulatedCall, generate
-from flywheel.workload import Workload, load_workload
+from flywheel.simulation.traffic import SimulatedCall, generate
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import Workload, load_workload
 
 __all__ = ["fill", "measure"]
 

@@ -15,7 +15,7 @@ from flywheel.events import (
     raw_json,
 )
 from flywheel.ports.event_log import LogRecord, Partition
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.model import Workload, parse_workload
 
 __all__ = ["START", "make_events", "make_records", "make_workload"]
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from bench.ratio import Ratio
 from bench.serving_plane import AskedClient, Plane, serving_plane
 from flywheel.serve.local_server import LocalModelServer
-from flywheel.turn.answering import ChampionClient
+from flywheel.usecases.answering import ChampionClient
 
 __all__ = ["measure"]
 

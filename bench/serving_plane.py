@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flywheel.adapter_folder import verify_adapter, write_manifest
-from flywheel.answers import AnswerCodec, assign_surfaces
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.adapter_folder import verify_adapter, write_manifest
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.basemodel import build_base
 from flywheel.clock import SystemClock
 from flywheel.errors import FlywheelError
@@ -22,10 +21,11 @@ from flywheel.serve.vllm_server import VllmModelServer
 from flywheel.services import Services, start
 from flywheel.services.vllm import serving_needs, vllm_application
 from flywheel.settings import load_settings
-from flywheel.simulate.traffic import generate
+from flywheel.simulation.traffic import generate
 from flywheel.state import Cycle, State
-from flywheel.turn.answering import ChampionClient
-from flywheel.workload import Workload, load_workloads
+from flywheel.usecases.answering import ChampionClient
+from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.model import Workload, load_workloads
 
 __all__ = ["AskedClient", "Plane", "serving_plane"]
 

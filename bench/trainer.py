@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.ratio import Ratio
-from flywheel.answers import AnswerCodec, assign_surfaces
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.basemodel import build_base
 from flywheel.basemodel.tiny import TINY
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.settings import load_settings
-from flywheel.simulate.traffic import labelled_seed, pretraining_texts
+from flywheel.simulation.traffic import labelled_seed, pretraining_texts
 from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.plan import TrainPlan, make_plan
 from flywheel.train.rows import TokenRow, tokenize_rows
 from flywheel.train.supervised import build_supervised, common_arguments, quantization_of
-from flywheel.workload import Workload, load_workload
+from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.model import Workload, load_workload
 
 __all__ = ["measure"]
 

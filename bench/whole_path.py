@@ -27,7 +27,7 @@ from flywheel.ingest.arrow import Batch, arrange
 from flywheel.ingest.consume import BATCH_RECORDS
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import LogConsumer, LogRecord
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["WholePath", "measure"]
 

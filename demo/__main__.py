@@ -24,7 +24,7 @@ from flywheel.ingest.seed import import_seed
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.settings import load_settings
-from flywheel.simulate.traffic import labelled_seed, pretraining_texts
+from flywheel.simulation.traffic import labelled_seed, pretraining_texts
 from flywheel.wiring import DEMO_MARK, Platform, open_platform
 
 WORKLOAD = "defect_reports"

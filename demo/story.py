@@ -20,9 +20,9 @@ from flywheel.errors import IntegrityError
 from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, review_job, sample_job
 from flywheel.release.approval import approve
 from flywheel.state import Cycle
-from flywheel.taxonomy_change import add_labels
-from flywheel.turn.observe import proposed_labels
+from flywheel.usecases.observe import proposed_labels
 from flywheel.wiring import Platform
+from flywheel.workload.taxonomy_change import add_labels
 
 __all__ = ["Story"]
 

@@ -11,12 +11,12 @@ from rich.text import Text
 from demo.progress import Progress
 from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
-from flywheel.control_slice import control_accuracy
 from flywheel.evaluate.render import gate_table
 from flywheel.evaluate.report import parse_report
-from flywheel.turn.landing import prove_ledger
+from flywheel.quality.control_slice import control_accuracy
+from flywheel.usecases.landing import prove_ledger
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["show", "summarise"]
 

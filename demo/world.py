@@ -12,14 +12,14 @@ from demo.calendar import DemoWindow
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ports.model_server import Answer
 from flywheel.release.serving import load_champion
-from flywheel.simulate.annotators import SimulatedAnnotators
-from flywheel.simulate.client import client_feedback, inference_event
-from flywheel.simulate.poison import poison, with_duplicates
-from flywheel.simulate.traffic import generate
-from flywheel.simulate.truth import SimulatedTruth
-from flywheel.turn.cycle import codec_of
+from flywheel.simulation.annotators import SimulatedAnnotators
+from flywheel.simulation.client import client_feedback, inference_event
+from flywheel.simulation.poison import poison, with_duplicates
+from flywheel.simulation.traffic import generate
+from flywheel.simulation.truth import SimulatedTruth
+from flywheel.usecases.cycle import codec_of
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["SimulatedWorld", "Traffic"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flywheel.events.schema import FeedbackEvent, InferenceEvent
     from flywheel.settings import Settings
     from flywheel.wiring import Platform, open_platform
-    from flywheel.workload import Workload, load_workload
+    from flywheel.workload.model import Workload, load_workload
 
 __all__ = [
     "FeedbackEvent",
@@ -39,8 +39,8 @@ _DEFINITIONS = {
     "Settings": "flywheel.settings:Settings",
     "TerminalError": "flywheel.errors:TerminalError",
     "TransientError": "flywheel.errors:TransientError",
-    "Workload": "flywheel.workload:Workload",
-    "load_workload": "flywheel.workload:load_workload",
+    "Workload": "flywheel.workload.model:Workload",
+    "load_workload": "flywheel.workload.model:load_workload",
     "open_platform": "flywheel.wiring:open_platform",
 }
 

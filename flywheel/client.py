@@ -28,8 +28,8 @@ from flywheel.events.schema import FeedbackKind
 from flywheel.ports.event_log import EventLog
 from flywheel.settings import Settings, load_settings
 from flywheel.wiring import open_event_log, require_deployment
-from flywheel.workload import Limits
-from flywheel.workload_folder import read_workload_folder
+from flywheel.workload.folder import read_workload_folder
+from flywheel.workload.model import Limits
 
 __all__ = ["CallFields", "FlywheelClient", "open_client"]
 

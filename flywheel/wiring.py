@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.io.sqlite_file import can_write, copy_database
 from flywheel.settings import Settings, connection, load_settings, restrict_files
-from flywheel.sqlite_file import can_write, copy_database
-from flywheel.taxonomy_record import TaxonomyRecords
-from flywheel.workload import Workload, load_workload_of
-from flywheel.workload_folder import WorkloadFolder, read_workload_folder
+from flywheel.workload.folder import WorkloadFolder, read_workload_folder
+from flywheel.workload.model import Workload, load_workload_of
+from flywheel.workload.taxonomy_record import TaxonomyRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flywheel.alerting import AlertSender
     from flywheel.basemodel import BaseModel, HomeBases
     from flywheel.eventlog.kafka_connection import KafkaConnection
+    from flywheel.io.alerting import AlertSender
     from flywheel.lake.store import Lake
     from flywheel.ports.event_log import EventLog
     from flywheel.ports.model_server import ModelServer
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flywheel.review.label_studio.client import LabelStudioClient
     from flywheel.review.label_studio.provisioning import WebhookTarget
     from flywheel.review.label_studio.queue import LabelStudioReviewQueue
-    from flywheel.review.local_queue import LocalReviewQueue
+    from flywheel.review.queues.local_queue import LocalReviewQueue
     from flywheel.state import State
     from flywheel.train.launch.ray_cluster import RayCluster
 
@@ -143,9 +143,9 @@ class Platform:
     def queue(self) -> "LocalReviewQueue | LabelStudioReviewQueue":
         """The review queue."""
         if self.settings.review_queue == "label_studio":
-            from flywheel.review.annotations import read_annotations
             from flywheel.review.label_studio.queue import LabelStudioReviewQueue
-            from flywheel.review.neighbours import neighbour_lines
+            from flywheel.review.merging.annotations import read_annotations
+            from flywheel.review.sampling.neighbours import neighbour_lines
 
             return LabelStudioReviewQueue(
                 self.label_studio,
@@ -153,7 +153,7 @@ class Platform:
                 seen=partial(read_annotations, self.lake),
                 neighbours=partial(neighbour_lines, self.lake),
             )
-        from flywheel.review.local_queue import LocalReviewQueue
+        from flywheel.review.queues.local_queue import LocalReviewQueue
 
         return LocalReviewQueue(self.home / "queue", self.clock)
 
@@ -215,7 +215,7 @@ class Platform:
     @cached_property
     def alerts(self) -> "AlertSender":
         """Where alerts go: nowhere from a demo, or where the settings name no place."""
-        from flywheel.alerting import AlertSender, sender_of
+        from flywheel.io.alerting import AlertSender, sender_of
 
         return AlertSender() if self.is_demo else sender_of(self.settings)
 

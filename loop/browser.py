@@ -11,11 +11,11 @@ from flywheel.errors import IntegrityError
 from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.labeling_config import labeling_config
 from flywheel.review.label_studio.provisioning import require_project
-from flywheel.review.label_studio_format import email_of
-from flywheel.review.task_view import Task
-from flywheel.simulate.truth import SimulatedTruth
+from flywheel.review.queues.label_studio_format import email_of
+from flywheel.review.queues.task_view import Task
+from flywheel.simulation.truth import SimulatedTruth
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

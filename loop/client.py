@@ -16,13 +16,13 @@ from flywheel.errors import FlywheelError
 from flywheel.events import INFERENCES_TOPIC, encode, event_id
 from flywheel.ports.model_server import Answer
 from flywheel.release.serving import load_champion
-from flywheel.simulate.client import inference_event
-from flywheel.simulate.traffic import SimulatedCall
-from flywheel.simulate.truth import SimulatedTruth
-from flywheel.turn.answering import ChampionClient
-from flywheel.turn.cycle import codec_of
+from flywheel.simulation.client import inference_event
+from flywheel.simulation.traffic import SimulatedCall
+from flywheel.simulation.truth import SimulatedTruth
+from flywheel.usecases.answering import ChampionClient
+from flywheel.usecases.cycle import codec_of
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["AskingClient", "Sent", "Told", "produce"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from flywheel.clock import ManualClock
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.settings import load_settings
-from flywheel.simulate.annotators import SimulatedAnnotators
-from flywheel.simulate.truth import SimulatedTruth
-from flywheel.turn.cycle import assemble_dataset
-from flywheel.turn.landing import land
-from flywheel.turn.observe import collect_reviews, sample_reviews
+from flywheel.simulation.annotators import SimulatedAnnotators
+from flywheel.simulation.truth import SimulatedTruth
+from flywheel.usecases.cycle import assemble_dataset
+from flywheel.usecases.landing import land
+from flywheel.usecases.observe import collect_reviews, sample_reviews
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from loop.browser import PERSON, ByHand
 from loop.client import Sent
 from loop.stage import SEED, Sizes, seed_labels

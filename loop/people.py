@@ -6,10 +6,10 @@ from typing import Any
 
 from flywheel.ports.review_queue import Annotation
 from flywheel.release.approval import approve
-from flywheel.simulate.annotators import OpenTask, SimulatedAnnotators, TaskQueue
-from flywheel.simulate.truth import SimulatedTruth
+from flywheel.simulation.annotators import OpenTask, SimulatedAnnotators, TaskQueue
+from flywheel.simulation.truth import SimulatedTruth
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from loop.stage import SEED
 
 __all__ = ["APPROVER", "annotate", "give_approval"]

@@ -12,10 +12,10 @@ import yaml
 
 from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.ingest.seed import import_seed
-from flywheel.periods import next_period_start, period_start
-from flywheel.simulate.traffic import SimulatedCall, generate, labelled_seed, pretraining_texts
+from flywheel.simulation.traffic import SimulatedCall, generate, labelled_seed, pretraining_texts
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import next_period_start, period_start
 
 __all__ = [
     "SEED",

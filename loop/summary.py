@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.turn.landing import prove_ledger
+from flywheel.usecases.landing import prove_ledger
 from flywheel.wiring import Platform
 from loop.stage import WORKLOAD
 from loop.turn import Turn

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from flywheel.errors import IntegrityError
-from flywheel.simulate.traffic import SimulatedCall
+from flywheel.simulation.traffic import SimulatedCall
 from flywheel.state import Cycle
 from flywheel.train.reporting import read_progress
-from flywheel.turn.cycle import run_folder
+from flywheel.usecases.cycle import run_folder
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from loop.browser import answer_one, find_chromium
 from loop.client import AskingClient, Sent, produce
 from loop.people import annotate, give_approval

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.errors import UnavailableError
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 
 __all__ = ["Teller"]
 

@@ -8,7 +8,7 @@ import dagster as dg
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import partitions_name, release_job
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["granted_approvals_sensor"]
 

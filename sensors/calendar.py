@@ -5,9 +5,9 @@ import dagster as dg
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, sample_job
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.periods import Cadence
-from flywheel.turn.observe import decide
-from flywheel.workload import Workload
+from flywheel.usecases.observe import decide
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import Cadence
 
 __all__ = ["calendar_schedule", "maintenance_schedule", "observe_schedule", "sample_schedule"]
 

@@ -8,8 +8,8 @@ import dagster as dg
 from flywheel.orchestration.automation import Automation, hourly_key, in_flight
 from flywheel.orchestration.keys import observe_job
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.drift import days_to_profile
-from flywheel.workload import Workload
+from flywheel.usecases.drift import days_to_profile
+from flywheel.workload.model import Workload
 
 __all__ = ["whole_days_sensor"]
 

@@ -8,7 +8,7 @@ import dagster as dg
 from flywheel.orchestration.automation import Automation, hourly_key, in_flight
 from flywheel.orchestration.keys import LANDING_JOB, PLATFORM
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.landing import unread
+from flywheel.usecases.landing import unread
 
 __all__ = ["new_events_sensor"]
 

@@ -18,7 +18,7 @@ from flywheel.orchestration.resources import PlatformParam
 from flywheel.ports.review_queue import UNTOUCHED, QueueStatus
 from flywheel.state import PendingHints
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["finished_reviews_sensor"]
 

@@ -11,11 +11,11 @@ from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.decision_event import decision_event
 from flywheel.orchestration.keys import asset_key, cycle_job, cycle_partitions, gate_job
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.turn.cycle_steps import is_run_by_hand
-from flywheel.turn.observe import decide, evaluation_is_due
-from flywheel.turn.second_look import second_look
+from flywheel.usecases.cycle_steps import is_run_by_hand
+from flywheel.usecases.observe import decide, evaluation_is_due
+from flywheel.usecases.second_look import second_look
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 if TYPE_CHECKING:
     from flywheel.state import Cycle, Decision

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from flywheel.alerting import Alert
 from flywheel.errors import FlywheelError
+from flywheel.io.alerting import Alert
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.orchestration.waiting_page import waiting_event
 from flywheel.orchestration.webserver import dagster_page
-from flywheel.turn.waiting import WaitingItem, waiting_for_people
+from flywheel.usecases.waiting import WaitingItem, waiting_for_people
 from flywheel.wiring import Platform
 
 __all__ = ["failed_runs_sensor", "waiting_sensor"]

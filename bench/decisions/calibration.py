@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figure import Figure
-from flywheel.calibration import Calibration, expected_calibration_error, fit_calibration
-from flywheel.calibration.log_odds import chances, log_odds
-from flywheel.calibration.platt import PlattCurve
+from flywheel.quality.calibration import Calibration, expected_calibration_error, fit_calibration
+from flywheel.quality.calibration.log_odds import chances, log_odds
+from flywheel.quality.calibration.platt import PlattCurve
 
 __all__ = ["measure"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from bench.figure import Figure
 from flywheel.dataset.control_windows import control_windows, figures_of
 from flywheel.dataset.examples import Example
-from flywheel.review.budget import items_for
-from flywheel.review.label_errors import doubtful_labels
-from flywheel.workload_sections import ReviewPolicy
+from flywheel.review.sampling.budget import items_for
+from flywheel.review.sampling.label_errors import doubtful_labels
+from flywheel.workload.sections import ReviewPolicy
 
 __all__ = ["measure"]
 

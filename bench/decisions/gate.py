@@ -15,7 +15,7 @@ from bench.figure import Figure
 from flywheel.evaluate.evidence import GateEvidence
 from flywheel.evaluate.gate import decide_checks, overall_outcome
 from flywheel.evaluate.second_look import cases_to_collect
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["measure"]
 

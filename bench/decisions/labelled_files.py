@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.delimited_file import read_delimited
-from flywheel.simulate.labelled import LabelledRow, read_labelled
+from flywheel.io.delimited_file import read_delimited
+from flywheel.simulation.labelled import LabelledRow, read_labelled
 
 __all__ = ["LABELLED_FILES", "LabelledFile"]
 

@@ -14,13 +14,13 @@ from bench.decisions.text_learner import TextLearner
 from flywheel.dataset.control_windows import control_windows, released
 from flywheel.dataset.examples import Example
 from flywheel.ports.review_queue import ReviewItem
-from flywheel.review.budget import CHOICE_COST, JudgedTwice
-from flywheel.review.candidates import Candidate
-from flywheel.review.doubt import GivenAnswer, error_rates, most_doubtful
-from flywheel.review.label_checks import allowed_checks
-from flywheel.review.sampling import choose_items
-from flywheel.simulate.labelled import LabelledRow
-from flywheel.workload import Workload
+from flywheel.review.sampling.budget import CHOICE_COST, JudgedTwice
+from flywheel.review.sampling.candidates import Candidate
+from flywheel.review.sampling.doubt import GivenAnswer, error_rates, most_doubtful
+from flywheel.review.sampling.draws import choose_items
+from flywheel.review.sampling.label_checks import allowed_checks
+from flywheel.simulation.labelled import LabelledRow
+from flywheel.workload.model import Workload
 
 __all__ = ["PolicyQuarters"]
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figure import Figure
-from flywheel.control_size import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, smallest_fall
 from flywheel.drift.quality import fall_statistic
+from flywheel.workload.control_size import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, smallest_fall
 
 __all__ = ["quality_figures"]
 

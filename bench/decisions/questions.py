@@ -18,12 +18,12 @@ from bench.decisions.labelled_files import LABELLED_FILES, LabelledFile
 from bench.decisions.policy_quarters import PolicyQuarters
 from bench.decisions.text_learner import Corpus, Numbers, TextLearner
 from bench.figure import Figure
-from flywheel.review.strategies import STRATEGIES, Answers
-from flywheel.simulate.labelled import LabelledRow, Split, split_labelled
-from flywheel.simulate.spread import Spread, paired_difference, spread_of
-from flywheel.turn.simulation_plan import SimulationPlan, simulated_workload
-from flywheel.workload import Workload
-from flywheel.workload_sections import StrategyName
+from flywheel.review.sampling.strategies import STRATEGIES, Answers
+from flywheel.simulation.labelled import LabelledRow, Split, split_labelled
+from flywheel.simulation.spread import Spread, paired_difference, spread_of
+from flywheel.usecases.simulation_plan import SimulationPlan, simulated_workload
+from flywheel.workload.model import Workload
+from flywheel.workload.sections import StrategyName
 
 __all__ = ["measure"]
 

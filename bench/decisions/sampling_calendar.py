@@ -1,6 +1,6 @@
 """Two years of sampling in a random world: `play` closes windows by the rules and counts mistakes.
 
-No text and no lake: what is played is `flywheel.review.windows`, and for comparison the rule of
+No text and no lake: what is played is `flywheel.review.sampling.windows`, and for comparison the rule of
 before. The worlds are made by `sampling_world`.
 """
 
@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.decisions.sampling_world import BEGIN, DAYS, World
-from flywheel.periods import next_period_start, period_name, period_start
-from flywheel.review.windows import (
+from flywheel.review.sampling.windows import (
     Frontier,
     ReviewWindow,
     disowning_window,
@@ -25,7 +24,8 @@ from flywheel.review.windows import (
     previous_period_start,
     start_of_day,
 )
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import next_period_start, period_name, period_start
 
 __all__ = ["Played", "Rule", "play"]
 

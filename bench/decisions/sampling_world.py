@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.model import Workload, parse_workload
 
 __all__ = ["BEGIN", "DAYS", "Times", "World", "make_world"]
 

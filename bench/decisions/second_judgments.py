@@ -11,11 +11,11 @@ from random import Random
 from statistics import fmean
 
 from bench.figure import Figure
-from flywheel.review.agreement import krippendorff_alpha
-from flywheel.review.budget import JudgedTwice, drawn_part
-from flywheel.review.doubt import GivenAnswer, error_rates, most_doubtful
-from flywheel.simulate.spread import spread_of
-from flywheel.workload_sections import ReviewPolicy
+from flywheel.review.merging.agreement import krippendorff_alpha
+from flywheel.review.sampling.budget import JudgedTwice, drawn_part
+from flywheel.review.sampling.doubt import GivenAnswer, error_rates, most_doubtful
+from flywheel.simulation.spread import spread_of
+from flywheel.workload.sections import ReviewPolicy
 
 __all__ = ["Play", "measure", "play"]
 

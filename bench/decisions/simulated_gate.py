@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flywheel.artifacts.snapshot import FixedCase
 from flywheel.evaluate.evidence import FixedGroup, GateEvidence, PairedAccuracy
 from flywheel.evaluate.paired import PairedCounts, tango_interval
-from flywheel.snapshots import FixedCase
 
 __all__ = ["Scenario", "draw_directed_cases", "draw_evidence", "outcome_of_0_1"]
 

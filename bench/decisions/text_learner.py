@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flywheel.similarity.sentence_vectors import Vectors, encode_sentences
-from flywheel.simulate.labelled import LabelledRow
+from flywheel.simulation.labelled import LabelledRow
 
 __all__ = ["Corpus", "Numbers", "TextLearner"]
 

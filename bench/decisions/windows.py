@@ -13,11 +13,11 @@ from bench.decisions.sampling_calendar import Rule, play
 from bench.decisions.sampling_world import make_world
 from bench.figure import Figure
 from flywheel.ports.review_queue import ReviewItem
-from flywheel.review.candidates import Candidate, current_complaints
-from flywheel.review.sampling import choose_items
-from flywheel.review.windows import paced_budget
-from flywheel.simulate.traffic import generate
-from flywheel.workload import load_workload
+from flywheel.review.sampling.candidates import Candidate, current_complaints
+from flywheel.review.sampling.draws import choose_items
+from flywheel.review.sampling.windows import paced_budget
+from flywheel.simulation.traffic import generate
+from flywheel.workload.model import load_workload
 
 __all__ = ["measure"]
 

@@ -22,7 +22,7 @@ from flywheel.ingest.report import IngestReport
 from flywheel.lake.tables import TABLES
 from flywheel.ports.event_log import Partition
 from flywheel.settings import Settings
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["PAGES", "on_files"]
 

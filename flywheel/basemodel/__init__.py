@@ -1,6 +1,6 @@
 """Base models: any source ends as one ordinary Hugging Face folder, named by its content."""
 
-from flywheel.base_folder import BaseModel, load_base
+from flywheel.artifacts.base_folder import BaseModel, load_base
 from flywheel.basemodel.build import build_base
 from flywheel.basemodel.home_bases import HomeBases
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.basemodel.ready_made import import_model, import_smollm2
 from flywheel.basemodel.tiny import TINY, TinySize, build_tiny
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["build_base"]
 

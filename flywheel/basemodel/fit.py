@@ -8,7 +8,7 @@ from typing import Any
 
 from flywheel.basemodel.surfaces import answer_segments, label_surfaces
 from flywheel.errors import ConfigurationError
-from flywheel.workload import ClassificationTask, Workload
+from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = ["check_tiny_fits", "copied_fields"]
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_folder import RECORD, BaseModel, files_digest, load_base
+from flywheel.artifacts.base_folder import RECORD, BaseModel, files_digest, load_base
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["HomeBases"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from flywheel.basemodel.vectors import Floats, WordVectors
-from flywheel.passage import Passage
-from flywheel.prompt import prompt_ids
+from flywheel.workload.passage import Passage
+from flywheel.workload.prompt import prompt_ids
 
 __all__ = ["ANSWER_NORM", "Shape", "build_model", "round_to_nf4"]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from flywheel.passage import Passage
-from flywheel.prompt import prompt_ids
+from flywheel.workload.passage import Passage
+from flywheel.workload.prompt import prompt_ids
 
 __all__ = ["Schedule", "pretrain"]
 

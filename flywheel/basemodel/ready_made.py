@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_folder import BaseModel, cached_folder, files_digest, inputs_digest
+from flywheel.artifacts.base_folder import BaseModel, cached_folder, files_digest, inputs_digest
 from flywheel.errors import ConfigurationError, NotFoundError, UnavailableError
 
 __all__ = ["import_model", "import_smollm2"]

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel.answers import canonical_json
-from flywheel.workload import ClassificationTask, Workload
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = ["answer_segments", "label_surfaces", "reserved_surfaces"]
 

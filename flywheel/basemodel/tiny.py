@@ -11,12 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from flywheel.base_folder import BaseModel, cached_folder, inputs_digest
+from flywheel.artifacts.base_folder import BaseModel, cached_folder, inputs_digest
 from flywheel.basemodel import initial_weights, pretrain, surfaces, tokenizer, vectors
 from flywheel.basemodel.fit import check_tiny_fits
 from flywheel.errors import DataError
-from flywheel.prompt import render_prompt
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.prompt import render_prompt
 
 __all__ = ["TINY", "TinySize", "build_tiny"]
 

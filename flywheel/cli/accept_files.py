@@ -23,7 +23,7 @@ def accept_files(
     Restoring lake/digests.db from a backup is better: it proves that nothing was changed. Files that
     differ from their digests stay a finding. Safe to repeat.
     """
-    from flywheel.turn.acceptance import accept_files as accept
+    from flywheel.usecases.acceptance import accept_files as accept
 
     accepted = accept(open_platform(existing=True), person=person, reason=reason)
     for table, files in accepted.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.cli.webhooks import receiver_address
 from flywheel.errors import ConfigurationError, NotFoundError, UnavailableError
 from flywheel.orchestration.instance import (
@@ -19,11 +19,11 @@ from flywheel.orchestration.instance import (
 from flywheel.orchestration.workers import bury_dead_runs
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.services import Application, Services, vllm
-from flywheel.services.passwords import made_once
+from flywheel.services.supervisor.passwords import made_once
 from flywheel.settings import Settings
-from flywheel.turn.release import reconcile_server
+from flywheel.usecases.release import reconcile_server
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = [
     "APPLICATIONS",

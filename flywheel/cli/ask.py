@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from flywheel.errors import ConfigurationError
-from flywheel.turn.asking import Reply, ask_texts, asked_release
+from flywheel.usecases.asking import Reply, ask_texts, asked_release
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -37,7 +37,7 @@ def ask(
 
     Nothing is recorded, so that it may be tried at will. Exit code 1: a text has no answer.
     """
-    from flywheel.turn.cycle import codec_of
+    from flywheel.usecases.cycle import codec_of
 
     platform = open_platform(existing=True)
     owner = platform.workload(workload)

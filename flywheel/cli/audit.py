@@ -68,7 +68,7 @@ def accept(
 
     Compare it first with what was noted elsewhere (`flywheel audit check`). The former file is kept.
     """
-    from flywheel.turn.acceptance import accept_audit
+    from flywheel.usecases.acceptance import accept_audit
 
     head, former = accept_audit(open_platform(existing=True), person=person, reason=reason)
     typer.echo(head)

@@ -14,7 +14,7 @@ from flywheel.wiring import open_platform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flywheel.turn.erasing.run import ErasureReport
+    from flywheel.usecases.erasing.run import ErasureReport
 
 __all__ = ["app"]
 
@@ -31,7 +31,7 @@ def backup(
 
     Everything may go on meanwhile. What is not in it is printed; the folder holds people's texts.
     """
-    from flywheel.turn.backup import back_up
+    from flywheel.usecases.backup import back_up
 
     done = back_up(open_platform(existing=True), target)
     if json_output:
@@ -58,7 +58,7 @@ def restore(
 
     Persons who were erased since the backup are erased again.
     """
-    from flywheel.turn.restore import restore as put_back
+    from flywheel.usecases.restore import restore as put_back
 
     settings = load_settings()
     restrict_files(settings)
@@ -77,7 +77,7 @@ def restore(
 
 
 def _erase_again(home: Path) -> "Sequence[ErasureReport]":
-    from flywheel.turn.erasing.restored import finish_restore
+    from flywheel.usecases.erasing.restored import finish_restore
     from flywheel.wiring import Platform
 
     platform = Platform(load_settings(home=home))

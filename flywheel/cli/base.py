@@ -6,14 +6,14 @@ from pathlib import Path
 
 import typer
 
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.progress import ProgressLines
 from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.wiring import Platform, open_platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["app"]
 
@@ -116,7 +116,7 @@ def _check_champion(platform: Platform, workload: Workload, built: BaseModel) ->
 
 
 def _lake_texts(platform: Platform, workload: Workload) -> list[str]:
-    from flywheel.turn.base_texts import base_texts
+    from flywheel.usecases.base_texts import base_texts
 
     return base_texts(platform.lake, workload.id)
 

@@ -94,7 +94,7 @@ def _topics(settings: Settings) -> str:
 
 
 def _postgres(url: str, setting: str) -> str:
-    from flywheel.services.inspection import inspect_postgres
+    from flywheel.services.supervisor.inspection import inspect_postgres
 
     facts = inspect_postgres(url, setting=setting)
     if facts.version < _POSTGRES:
@@ -131,7 +131,7 @@ def _state(settings: Settings) -> str:
 
 
 def _mlflow(settings: Settings) -> str:
-    from flywheel.services.inspection import inspect_mlflow
+    from flywheel.services.supervisor.inspection import inspect_mlflow
 
     version = inspect_mlflow(settings.mlflow_database)
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
@@ -176,7 +176,7 @@ def _label_studio(settings: Settings) -> str:
 
 
 def _webhooks(settings: Settings) -> str:
-    from flywheel.services.health import ask
+    from flywheel.services.supervisor.health import ask
 
     host, port = receiver_address(settings)
     if (said := ask(f"http://{host}:{port}/healthz")) is None:
@@ -208,7 +208,7 @@ def _vllm(settings: Settings) -> str:
 
 def _services(settings: Settings) -> str:
     from flywheel.services import Services
-    from flywheel.services.status import orphans, statuses
+    from flywheel.services.supervisor.status import orphans, statuses
 
     services = Services(settings.services)
     rows = statuses(services)

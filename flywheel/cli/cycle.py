@@ -49,7 +49,7 @@ def open_cycle(
 
     Neither the calendar nor the cooldown is waited for.
     """
-    from flywheel.turn.by_hand import open_by_hand
+    from flywheel.usecases.by_hand import open_by_hand
 
     platform = open_platform(existing=True)
     cycle = open_by_hand(platform, workload, person=name, reason=reason)
@@ -74,7 +74,7 @@ def retry(
 
     It reads everything that people have accepted by now.
     """
-    from flywheel.turn.by_hand import retry_by_hand
+    from flywheel.usecases.by_hand import retry_by_hand
 
     platform = open_platform(existing=True)
     attempt = retry_by_hand(platform, workload, cycle, person=name, reason=reason)
@@ -100,7 +100,7 @@ def stop(
 
     A run that is under way ends at its next step.
     """
-    from flywheel.turn.by_hand import stop_by_hand
+    from flywheel.usecases.by_hand import stop_by_hand
 
     stopped = stop_by_hand(
         open_platform(existing=True), workload, cycle, person=name, reason=reason
@@ -129,8 +129,8 @@ def run(
     A training that was interrupted continues from its last checkpoint. Exit code 1: an error;
     3: the gate did not pass.
     """
-    from flywheel.turn.by_hand import present_cycle
-    from flywheel.turn.cycle_steps import STEPS, run_steps
+    from flywheel.usecases.by_hand import present_cycle
+    from flywheel.usecases.cycle_steps import STEPS, run_steps
 
     platform = open_platform(existing=True)
     name = cycle or present_cycle(platform, workload).name

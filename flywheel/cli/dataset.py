@@ -27,7 +27,7 @@ def show(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Show a snapshot, every file checked against its manifest; without a hash, list them."""
-    from flywheel.snapshots import SPLITS, read_rows, verify_snapshot
+    from flywheel.artifacts.snapshot import SPLITS, read_rows, verify_snapshot
 
     platform = open_platform(existing=True)
     platform.workload(workload_id)
@@ -98,7 +98,7 @@ def _folders(platform: Platform, workload_id: str) -> list[Path]:
 
 
 def _list(folders: list[Path]) -> None:
-    from flywheel.snapshots import SPLITS, open_snapshot
+    from flywheel.artifacts.snapshot import SPLITS, open_snapshot
 
     table = Table()
     for column in ("snapshot", "cycle"):

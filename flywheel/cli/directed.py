@@ -26,7 +26,7 @@ def direct(
     Repeat it where the period's budget did not pay for all of them, and after a crash: nothing is
     asked twice.
     """
-    from flywheel.turn.second_look import direct_review
+    from flywheel.usecases.second_look import direct_review
     from flywheel.wiring import open_platform
 
     platform = open_platform(existing=True)
@@ -53,7 +53,7 @@ def direct(
 
 def tell_second_looks(platform: "Platform", workload_id: str) -> None:
     """Say of every cycle that waits for judgments how far it is, and what to do next."""
-    from flywheel.turn.second_look import second_look
+    from flywheel.usecases.second_look import second_look
 
     for cycle in platform.state.open_cycles(workload_id):
         look = second_look(platform, workload_id, cycle.name)

@@ -12,7 +12,7 @@ from rich.text import Text
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.errors import ConfigurationError
-from flywheel.spelling import show_invisible
+from flywheel.io.spelling import show_invisible
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:

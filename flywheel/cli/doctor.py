@@ -16,9 +16,9 @@ from flywheel.cli.connections import connection_findings
 from flywheel.cli.console import Console
 from flywheel.cli.findings import Finding, checked, masked
 from flywheel.errors import FlywheelError
-from flywheel.turn.drift import drift_outlook, quality_outlook
-from flywheel.turn.landing import unread
-from flywheel.turn.outlook import (
+from flywheel.usecases.drift import drift_outlook, quality_outlook
+from flywheel.usecases.landing import unread
+from flywheel.usecases.outlook import (
     DiskOutlook,
     folder_growth,
     open_paths,
@@ -26,9 +26,9 @@ from flywheel.turn.outlook import (
     settings_warnings,
     workload_warnings,
 )
-from flywheel.turn.retired_topics import log_topics
+from flywheel.usecases.retired_topics import log_topics
 from flywheel.wiring import Platform, has_deployment, open_platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["app"]
 

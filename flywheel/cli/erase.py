@@ -41,8 +41,8 @@ def erase(
     Lake, dead letters, event log, review queue, datasets, other files; says what MLflow, models and
     backups hold, and what remains and why. Safe to run again. Exit code 1: a store was not reached.
     """
-    from flywheel.turn.erasing.run import erase as remove
-    from flywheel.turn.erasing.run import plan_erasure
+    from flywheel.usecases.erasing.run import erase as remove
+    from flywheel.usecases.erasing.run import plan_erasure
 
     platform = open_platform(existing=True)
     if dry_run:
@@ -64,7 +64,7 @@ def erasures(
     json_output: Annotated[bool, typer.Option("--json", help="print the list as JSON")] = False,
 ) -> None:
     """List erasures with their receipts, and the releases that wait for their owners' decision."""
-    from flywheel.turn.erasing.receipts import read_receipts, trained_releases
+    from flywheel.usecases.erasing.receipts import read_receipts, trained_releases
 
     platform = open_platform(existing=True)
     people = _people(platform)
@@ -101,7 +101,7 @@ def accept_erasure(
     json_output: JsonOption = False,
 ) -> None:
     """Accept in writing that a release serves on though it learned from an erased person."""
-    from flywheel.turn.erasing.receipts import accept_release
+    from flywheel.usecases.erasing.receipts import accept_release
 
     done = accept_release(
         open_platform(existing=True).state, workload, release, actor=actor, reason=reason

@@ -18,9 +18,9 @@ from flywheel.ingest.import_events import ImportOptions, batch_requests
 from flywheel.ingest.import_lines import read_lines
 from flywheel.ingest.import_records import import_records
 from flywheel.ingest.import_report import ImportReport, LineGroup
-from flywheel.spelling import show_invisible
+from flywheel.io.spelling import show_invisible
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["LogChoices", "import_log"]
 

@@ -10,16 +10,16 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.dataset.golden import golden_counts
-from flywheel.delimited_file import SEPARATORS
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.foreign import hash_subject
 from flywheel.ingest.labelled_answers import read_answers
 from flywheel.ingest.labelled_file import LabelledFile, read_labelled
 from flywheel.ingest.seed import import_seed, label_counts, seed_answers
 from flywheel.ingest.seed_check import SeedCheck, check_seed, explain_problems
-from flywheel.spelling import show_invisible
+from flywheel.io.delimited_file import SEPARATORS
+from flywheel.io.spelling import show_invisible
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["SeedChoices", "golden_note", "import_labelled", "judge_labelled"]
 

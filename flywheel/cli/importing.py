@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from flywheel.errors import ConfigurationError
-from flywheel.packed_file import suffix_of
+from flywheel.io.packed_file import suffix_of
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]

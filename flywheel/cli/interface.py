@@ -16,6 +16,7 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.io.patience import Patience
 from flywheel.orchestration.instance import (
     DagsterHome,
     dagster_programs,
@@ -23,7 +24,6 @@ from flywheel.orchestration.instance import (
     prepare_dagster_home,
 )
 from flywheel.orchestration.workers import bury_dead_runs
-from flywheel.patience import Patience
 from flywheel.settings import Settings
 from flywheel.wiring import open_platform
 

@@ -43,7 +43,7 @@ def gate(
 
     platform = open_platform(existing=True)
     if second_look:
-        from flywheel.turn.second_look import take_second_look
+        from flywheel.usecases.second_look import take_second_look
 
         take_second_look(platform, workload, cycle)
     text = read_gate_text(platform.state.attempt(workload, cycle))
@@ -109,7 +109,7 @@ def promote(
     workload: WorkloadArgument, cycle: CycleArgument, json_output: JsonOption = False
 ) -> None:
     """Make the approved candidate of a cycle the champion; repeat it after a crash."""
-    from flywheel.turn.release import promote_cycle
+    from flywheel.usecases.release import promote_cycle
 
     def show_step(step: str) -> None:
         if not json_output:
@@ -142,7 +142,7 @@ def rollback(
     json_output: JsonOption = False,
 ) -> None:
     """Put the champion before back in its place."""
-    from flywheel.turn.release import roll_back
+    from flywheel.usecases.release import roll_back
 
     done = roll_back(
         open_platform(existing=True), workload, actor=name, reason=reason, expected=expected
@@ -162,7 +162,7 @@ def rollback(
 @app.command()
 def aliases(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     """Make MLflow's aliases say what the route table says, where somebody moved them."""
-    from flywheel.turn.release import repair_aliases
+    from flywheel.usecases.release import repair_aliases
 
     present = repair_aliases(open_platform(existing=True), workload)
     if json_output:
@@ -175,7 +175,7 @@ def aliases(workload: WorkloadArgument, json_output: JsonOption = False) -> None
 @app.command()
 def serving(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     """Load what the route table names into the model server, and unload what nothing needs."""
-    from flywheel.turn.release import reconcile_server
+    from flywheel.usecases.release import reconcile_server
 
     platform = open_platform(existing=True)
     loaded, unloaded = reconcile_server(platform, workload)

@@ -17,11 +17,10 @@ from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.order import IN_ORDER
 from flywheel.cli.set_aside import show_set_aside
 from flywheel.errors import ConfigurationError, IntegrityError
-from flywheel.periods import period_name, period_start
-from flywheel.review.batch_report import BatchReport
-from flywheel.review.local_queue import LocalReviewQueue
-from flywheel.turn.observe import annotators as annotator_figures
-from flywheel.turn.observe import (
+from flywheel.review.queues.local_queue import LocalReviewQueue
+from flywheel.review.sampling.batch_report import BatchReport
+from flywheel.usecases.observe import annotators as annotator_figures
+from flywheel.usecases.observe import (
     collect_reviews,
     proposed_labels,
     push_reviews,
@@ -29,7 +28,8 @@ from flywheel.turn.observe import (
     set_aside_reviews,
 )
 from flywheel.wiring import Platform, open_platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import period_name, period_start
 
 __all__ = ["app"]
 
@@ -150,10 +150,10 @@ def status(
     json_output: bool = typer.Option(False, "--json", help="for machines"),
 ) -> None:
     """Show how far the people are, how far they agree, and how good the model is by them."""
-    from flywheel.control_slice import control_accuracy
-    from flywheel.review.agreement import review_agreement
-    from flywheel.review.field_agreement import field_agreement
-    from flywheel.review.sent_items import spending
+    from flywheel.quality.control_slice import control_accuracy
+    from flywheel.review.merging.agreement import review_agreement
+    from flywheel.review.merging.field_agreement import field_agreement
+    from flywheel.review.sampling.sent_items import spending
 
     platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
@@ -227,7 +227,7 @@ def answer(
     An answer is stored at once; `u` takes the last one back and asks again. What is typed must fit
     the workload's schema. In a field of text, quotes keep what would be a command: "q" is the text.
     """
-    from flywheel.review.terminal import answer_items
+    from flywheel.review.queues.terminal import answer_items
 
     platform = open_platform(existing=True)
     workload = platform.workload(workload_id)

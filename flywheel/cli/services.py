@@ -128,7 +128,7 @@ def down(names: list[str] | None = _NAMES) -> None:
 def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
     """Show each program: state, process, port, memory, age and log."""
     from flywheel.services import Services
-    from flywheel.services.status import orphans, statuses
+    from flywheel.services.supervisor.status import orphans, statuses
 
     services = Services(_settings().services)
     if json_output:
@@ -151,7 +151,7 @@ def logs(
 ) -> None:
     """Print the logs."""
     from flywheel.services import Services
-    from flywheel.services.supervision import tail
+    from flywheel.services.supervisor.supervision import tail
 
     services = Services(_settings().services)
     files = [services.log(name) for name in _programs(services, names or [])]
@@ -228,7 +228,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _show(services: "Services") -> None:
-    from flywheel.services.status import statuses
+    from flywheel.services.supervisor.status import statuses
 
     table = Table(title=str(services.folder), caption=str(services.log("PROGRAM")))
     for column in ("program", "state", "pid", "port", "MiB", "up"):

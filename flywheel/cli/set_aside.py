@@ -6,7 +6,7 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.ports.review_queue import SetAside
-from flywheel.review.terminal_text import plain
+from flywheel.review.queues.terminal_text import plain
 
 __all__ = ["show_set_aside"]
 

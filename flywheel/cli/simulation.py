@@ -16,7 +16,7 @@ from rich.text import Text
 from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
-from flywheel.workload_sections import StrategyName
+from flywheel.workload.sections import StrategyName
 
 __all__ = ["app"]
 
@@ -56,10 +56,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
 
     A run that was cut off goes on where it was; another set of flags starts a folder of its own.
     """
-    from flywheel.simulate.baseline import tfidf_accuracy
-    from flywheel.simulate.labelled import read_labelled
-    from flywheel.turn.simulation import simulate as play
-    from flywheel.turn.simulation_plan import SimulationPlan
+    from flywheel.simulation.baseline import tfidf_accuracy
+    from flywheel.simulation.labelled import read_labelled
+    from flywheel.usecases.simulation import simulate as play
+    from flywheel.usecases.simulation_plan import SimulationPlan
 
     rows = read_labelled(train, text_column=text_column, label_column=label_column)
     tested = read_labelled(test, text_column=text_column, label_column=label_column)
@@ -151,7 +151,7 @@ _COLUMNS = ("labels", "adapter", "TF-IDF, same labels")
 
 
 def _with_spread(values: list[float]) -> str:
-    from flywheel.simulate.spread import spread_of
+    from flywheel.simulation.spread import spread_of
 
     spread = spread_of(values)
     return f"{spread.mean:.3f}" + (f" ±{spread.deviation:.3f}" if spread.deviation else "")
@@ -159,7 +159,7 @@ def _with_spread(values: list[float]) -> str:
 
 def _gains(results: dict[str, list[list[Any]]]) -> list[str]:
     # The same seed deals the same traffic to every arm: the difference is taken seed by seed.
-    from flywheel.simulate.spread import paired_difference
+    from flywheel.simulation.spread import paired_difference
 
     def means(runs: list[list[Any]], figure: str) -> list[float]:
         return [mean(getattr(quarter, figure) for quarter in run[1:]) for run in runs]

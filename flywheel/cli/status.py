@@ -11,10 +11,10 @@ from rich.text import Text
 from flywheel.cli.console import Console
 from flywheel.cli.set_aside import show_set_aside
 from flywheel.ports.review_queue import SetAside
-from flywheel.turn.landing import unread
-from flywheel.turn.observe import set_aside_reviews
+from flywheel.usecases.landing import unread
+from flywheel.usecases.observe import set_aside_reviews
 from flywheel.wiring import Platform, open_platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["app"]
 

@@ -7,20 +7,20 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.errors import ConfigurationError
-from flywheel.review.terminal_text import plain
-from flywheel.taxonomy import Taxonomy
-from flywheel.taxonomy_change import write_taxonomy
-from flywheel.taxonomy_edits import (
+from flywheel.review.queues.terminal_text import plain
+from flywheel.usecases.taxonomy import TaxonomyPreview, preview_change
+from flywheel.wiring import open_platform
+from flywheel.workload.model import Workload, load_named_workload, parse_workload
+from flywheel.workload.taxonomy import Taxonomy
+from flywheel.workload.taxonomy_change import write_taxonomy
+from flywheel.workload.taxonomy_edits import (
     merge_labels,
     rename_label,
     retire_labels,
     split_label,
     with_lost_label,
 )
-from flywheel.taxonomy_losses import TaxonomyLoss, taxonomy_losses
-from flywheel.turn.taxonomy import TaxonomyPreview, preview_change
-from flywheel.wiring import open_platform
-from flywheel.workload import Workload, load_named_workload, parse_workload
+from flywheel.workload.taxonomy_losses import TaxonomyLoss, taxonomy_losses
 
 __all__ = ["register"]
 

@@ -57,7 +57,7 @@ def retire_command(
     json_output: JsonOption = False,
 ) -> None:
     """Record that a topic was replaced on purpose, so that `verify` accounts for what it left."""
-    from flywheel.turn.retired_topics import retire_topic
+    from flywheel.usecases.retired_topics import retire_topic
 
     rows = retire_topic(open_platform(existing=True), topic_id, actor=name, reason=reason)
     if json_output:

@@ -31,7 +31,7 @@ def verify(
     models, gate reports, approvals, releases, routes and the audit, and changes nothing. Exit code
     1: something is BROKEN, does not balance, or could not be verified.
     """
-    from flywheel.turn.verification import verify_deployment
+    from flywheel.usecases.verification import verify_deployment
 
     done = verify_deployment(open_platform(existing=True))
     if json_output:

@@ -23,7 +23,7 @@ def waiting(
 
     Dagster shows the same list as the asset platform/waiting_for_a_person.
     """
-    from flywheel.turn.waiting import waiting_for_people
+    from flywheel.usecases.waiting import waiting_for_people
 
     items = waiting_for_people(open_platform(existing=True))
     if json_output:

@@ -79,7 +79,7 @@ class _Workloads:
 
 
 def _renew(settings: Settings) -> None:
-    from flywheel.services.renewal import renew_token
+    from flywheel.services.supervisor.renewal import renew_token
 
     if settings.profile != "services":
         return

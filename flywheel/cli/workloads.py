@@ -10,12 +10,12 @@ from rich.text import Text
 
 from flywheel.cli.console import Console
 from flywheel.cli.taxonomy import register
-from flywheel.delimited_file import read_table
 from flywheel.errors import ConfigurationError
+from flywheel.io.delimited_file import read_table
 from flywheel.settings import load_settings, restrict_files
-from flywheel.taxonomy_change import add_labels
-from flywheel.workload import load_workload, parse_workload
-from flywheel.workload_file import DISCORDANCE, labels_in_csv, workload_text
+from flywheel.usecases.new_workload import DISCORDANCE, labels_in_csv, workload_text
+from flywheel.workload.model import load_workload, parse_workload
+from flywheel.workload.taxonomy_change import add_labels
 
 __all__ = ["app"]
 

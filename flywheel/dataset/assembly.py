@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
+from flywheel.artifacts.snapshot import FixedCase
 from flywheel.dataset.control_windows import FigureWindow, figures_of, released
 from flywheel.dataset.examples import Example, Excluded
 from flywheel.dataset.golden import choose_golden
 from flywheel.errors import LeakageError
 from flywheel.similarity.near_duplicates import NearDuplicates, closest_matches
-from flywheel.snapshots import FixedCase
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["Assembly", "Earlier", "assemble", "check_leakage", "in_force"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flywheel.artifacts.snapshot import EVALUATION_SPLITS, Snapshot, open_snapshot
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage, in_force
 from flywheel.dataset.control_windows import control_windows, describe_control
 from flywheel.dataset.disputes import read_disputes
@@ -18,11 +19,10 @@ from flywheel.dataset.golden import carry_golden
 from flywheel.dataset.preference import Preference, choose_pairs
 from flywheel.dataset.writing import write_snapshot
 from flywheel.errors import TooFewExamplesError
-from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.snapshots import EVALUATION_SPLITS, Snapshot, open_snapshot
-from flywheel.workload import Workload
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import Workload
 
 __all__ = ["EXCLUDED", "NO_PAIR", "Champion", "Snapshot", "build_dataset"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.dataset.examples import read_examples
-from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import Workload
 
 __all__ = ["DirectedCases", "directed_cases"]
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flywheel.snapshots import MANIFEST, SPLITS, content_hash, verify_snapshot
+from flywheel.artifacts.snapshot import MANIFEST, SPLITS, content_hash, verify_snapshot
 
 __all__ = ["count_rows", "erase_rows", "finish_erasing"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.similarity.normal_form import input_hash
+from flywheel.workload.label_mapping import AnswerMapping
 
 __all__ = ["Example", "Excluded", "example_from", "read_examples"]
 

@@ -6,8 +6,8 @@ must-not-lose suite of later cycles.
 
 from collections.abc import Sequence
 
+from flywheel.artifacts.snapshot import FixedCase
 from flywheel.lake.store import Lake
-from flywheel.snapshots import FixedCase
 
 __all__ = ["fixed_cases"]
 

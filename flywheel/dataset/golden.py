@@ -6,13 +6,13 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import MappingProxyType
 
+from flywheel.artifacts.snapshot import open_snapshot, read_rows
 from flywheel.dataset.examples import Example, Excluded, example_from
 from flywheel.dataset.golden_shares import share_out
 from flywheel.errors import IntegrityError
-from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
-from flywheel.snapshots import open_snapshot, read_rows
-from flywheel.workload import Workload
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import Workload
 
 __all__ = ["carry_golden", "choose_golden", "golden_counts"]
 

@@ -13,9 +13,9 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from flywheel.dataset.examples import Example, Excluded
-from flywheel.label_mapping import AnswerMapping
 from flywheel.similarity.normal_form import normalise
-from flywheel.workload import ClassificationTask, PreferenceRecipe, Workload
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import ClassificationTask, PreferenceRecipe, Workload
 
 __all__ = ["Disputes", "Preference", "choose_pairs", "edited"]
 

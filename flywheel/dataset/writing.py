@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flywheel.artifacts.snapshot import MANIFEST, SPLITS, Snapshot, content_hash, verify_snapshot
 from flywheel.dataset.assembly import Assembly
 from flywheel.dataset.examples import Example
 from flywheel.dataset.preference import Preference
-from flywheel.label_mapping import AnswerMapping
-from flywheel.prompt import render_prompt
-from flywheel.snapshots import MANIFEST, SPLITS, Snapshot, content_hash, verify_snapshot
-from flywheel.workload import Workload
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import Workload
+from flywheel.workload.prompt import render_prompt
 
 __all__ = ["write_snapshot"]
 

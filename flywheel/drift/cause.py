@@ -8,7 +8,7 @@ from flywheel.drift.profile import OTHER_TERM, WORDS
 from flywheel.drift.report import Cause, ShareShift, WordShift
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["find_cause", "share_shifts", "word_shifts"]
 

@@ -31,7 +31,7 @@ from flywheel.drift.share_change import (
     risen_words_change,
 )
 from flywheel.drift.word_chance import TextSample, word_chance
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["bar", "compare"]
 

@@ -12,7 +12,7 @@ from flywheel.drift.report import ColumnDrift
 from flywheel.drift.window import Window
 from flywheel.errors import MeasurementError
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["SAMPLE_ROWS", "write_evidently_report"]
 

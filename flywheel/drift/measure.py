@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import date
 from functools import cache, partial
 
-from flywheel.control_slice import ControlDay
 from flywheel.drift import sentence
 from flywheel.drift.cause import find_cause
 from flywheel.drift.compare import compare
@@ -19,7 +18,8 @@ from flywheel.drift.window import Window
 from flywheel.drift.window_length import waiting_time
 from flywheel.drift.word_chance import read_texts
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.quality.control_slice import ControlDay
+from flywheel.workload.model import Workload
 
 __all__ = ["drifted_in_a_row", "measure_drift", "measure_windows"]
 

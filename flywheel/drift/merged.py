@@ -6,7 +6,7 @@ from typing import Any
 
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["Histogram", "Profile", "merge", "read_parts", "read_profile"]
 

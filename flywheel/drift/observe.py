@@ -7,8 +7,6 @@ from typing import Any
 import pyarrow as pa
 from pydantic import TypeAdapter
 
-from flywheel.answers import canonical_json
-from flywheel.control_slice import ControlDay, control_days
 from flywheel.drift.measure import measure_windows
 from flywheel.drift.profile import refresh_profiles, stale_days
 from flywheel.drift.reference import first_whole_day, reference_windows
@@ -16,7 +14,9 @@ from flywheel.drift.report import DriftReport
 from flywheel.drift.window import Window
 from flywheel.drift.window_length import events_by_day, window_length
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.quality.control_slice import ControlDay, control_days
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import Workload
 
 __all__ = [
     "observe_drift",

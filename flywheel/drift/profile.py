@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.workload import ClassificationTask, Workload
+from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = [
     "BINS",

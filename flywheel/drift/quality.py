@@ -13,9 +13,9 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.control_size import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_ratio
-from flywheel.control_slice import ControlDay, wilson_interval
 from flywheel.drift.report import QualityShift
+from flywheel.quality.control_slice import ControlDay, wilson_interval
+from flywheel.workload.control_size import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_ratio
 
 __all__ = ["fall_statistic", "quality_shift"]
 

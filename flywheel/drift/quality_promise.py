@@ -6,7 +6,7 @@ Nothing is measured here: the answer follows from the settings, so that `flywhee
 
 from dataclasses import dataclass
 
-from flywheel.control_size import (
+from flywheel.workload.control_size import (
     FALLS_AFTER,
     LEVEL,
     MINIMUM_BEFORE,
@@ -14,8 +14,8 @@ from flywheel.control_size import (
     fall_is_seen,
     smallest_fall,
 )
-from flywheel.periods import Cadence
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import Cadence
 
 __all__ = ["QualityPromise", "days_to_see", "quality_promise"]
 

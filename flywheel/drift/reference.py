@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from flywheel.drift.window import Window
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["References", "first_whole_day", "reference_windows"]
 

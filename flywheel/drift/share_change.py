@@ -12,9 +12,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from flywheel.control_slice import wilson_interval
 from flywheel.drift.report import ShareChange
 from flywheel.drift.word_chance import DEALS, TextSample
+from flywheel.quality.control_slice import wilson_interval
 
 __all__ = ["MARGIN", "largest_excess", "largest_share_change", "risen_words_change"]
 

@@ -10,7 +10,7 @@ from math import ceil
 
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = [
     "LONGEST",

@@ -15,7 +15,7 @@ from flywheel.drift.profile import WORDS
 from flywheel.drift.scores import Cells, jensen_shannon
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["DEALS", "TextSample", "read_texts", "sample_of", "word_chance"]
 

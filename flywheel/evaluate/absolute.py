@@ -12,7 +12,7 @@ from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import binomial_chances, holm_adjusted, number_of_tests
 from flywheel.evaluate.non_inferiority import cases_to_decide
 from flywheel.evaluate.report import GateCheck, Outcome
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["check_absolute", "wilson_interval"]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
 from flywheel.evaluate.suites import Arm, CaseResult, Suite, choose_shots, evaluate_arm
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shot
+from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["ArmPlan", "Progress", "Rows", "measure_arms", "plan_arms"]
 

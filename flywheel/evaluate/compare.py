@@ -9,7 +9,7 @@ from flywheel.evaluate.paired import (
     tango_interval,
 )
 from flywheel.evaluate.report import Comparison
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["compare", "interval_of"]
 

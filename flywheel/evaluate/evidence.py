@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from flywheel.artifacts.snapshot import FixedCase
 from flywheel.errors import MeasurementError
 from flywheel.evaluate.latency import latency_ratio
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.suites import CaseResult
-from flywheel.snapshots import FixedCase
 
 __all__ = ["FixedGroup", "GateEvidence", "PairedAccuracy", "collect_evidence"]
 

@@ -10,7 +10,7 @@ from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import binomial_chances
 from flywheel.evaluate.floors import fall_checks, judge_labels
 from flywheel.evaluate.report import GateCheck
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["check_fields"]
 

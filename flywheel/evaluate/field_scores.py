@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from flywheel.answer_paths import field_paths, field_values, item_fields
-from flywheel.answer_values import plain_numbers
+from flywheel.workload.answer_paths import field_paths, field_values, item_fields
+from flywheel.workload.answer_values import plain_numbers
 
 __all__ = ["FieldCounts", "FieldScore", "count_fields", "score_fields"]
 

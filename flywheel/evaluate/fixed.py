@@ -11,11 +11,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from flywheel.artifacts.snapshot import FixedCase
 from flywheel.evaluate.evidence import FixedGroup, GateEvidence
 from flywheel.evaluate.exact_tests import binomial_chances
 from flywheel.evaluate.report import GateCheck, Outcome
-from flywheel.snapshots import FixedCase
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["chance_of_loss", "check_fixed", "loss_p_value"]
 

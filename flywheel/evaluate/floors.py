@@ -15,7 +15,7 @@ import numpy as np
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import holm_adjusted, number_of_tests
 from flywheel.evaluate.report import GateCheck
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["LabelFloors", "check_labels", "fall_checks", "fall_p_value", "judge_labels"]
 

@@ -28,7 +28,7 @@ from flywheel.evaluate.report import (
 from flywheel.evaluate.second_look import cases_to_collect, first_look_significance
 from flywheel.evaluate.suites import CaseResult
 from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["decide_checks", "decide_gate", "overall_outcome"]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from flywheel.calibration import CalibrationError, expected_calibration_error
 from flywheel.evaluate.field_scores import FieldScore, score_fields
 from flywheel.evaluate.suites import CaseResult
+from flywheel.quality.calibration import CalibrationError, expected_calibration_error
 
 __all__ = [
     "ArmMetrics",

@@ -15,7 +15,7 @@ from flywheel.evaluate.second_look import (
     combined_interval,
     first_look_significance,
 )
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = ["cases_to_decide", "check_non_inferiority"]
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flywheel.answers import canonical_json
 from flywheel.errors import IntegrityError
 from flywheel.evaluate.metrics import ArmMetrics
-from flywheel.workload import GateRules
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import GateRules
 
 __all__ = [
     "Comparison",

@@ -12,8 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flywheel.answers import AnswerCodec, canonical_json
-from flywheel.calibration import Calibration, fit_calibration
+from flywheel.artifacts.snapshot import read_rows, verify_snapshot
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.evaluate.arms import Progress, Rows, measure_arms, plan_arms
 from flywheel.evaluate.gate import decide_gate
@@ -22,9 +21,10 @@ from flywheel.evaluate.suites import CaseResult, Suite
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
-from flywheel.snapshots import read_rows, verify_snapshot
+from flywheel.quality.calibration import Calibration, fit_calibration
 from flywheel.state import OPEN_STATUSES, CycleStatus, State
-from flywheel.workload import Workload
+from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.workload.model import Workload
 
 __all__ = ["FIRST_LOOK_FILE", "GATE_FILE", "run_gate"]
 

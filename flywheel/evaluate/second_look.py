@@ -17,7 +17,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 from flywheel.evaluate.paired import PairedCounts, cases_for_margin, paired_score
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 __all__ = [
     "FEWEST_CASES",

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from flywheel.answers import AnswerCodec
+from flywheel.artifacts.snapshot import FixedCase, read_fixed
 from flywheel.errors import MeasurementError
 from flywheel.evaluate.field_scores import FieldCounts, count_fields
 from flywheel.ports.model_server import Answer, ModelServer, Shot
-from flywheel.snapshots import FixedCase, read_fixed
-from flywheel.workload import ClassificationTask, Workload
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
 

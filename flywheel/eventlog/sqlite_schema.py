@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flywheel.errors import NotFoundError, StorageError, UnavailableError
-from flywheel.sqlite_file import can_write, read_only_uri, use_write_ahead_log
+from flywheel.io.sqlite_file import can_write, read_only_uri, use_write_ahead_log
 
 __all__ = ["connect", "reading", "write_anew", "writing"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from flywheel.answers import canonical_json
-from flywheel.workload import Workload
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import Workload
 
 __all__ = ["chat_request", "chat_response", "raw_json"]
 

@@ -4,7 +4,7 @@ from flywheel.errors import EventError
 from flywheel.events.codec import Decoded, EventContract, decode_feedback, decode_inferences
 from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
 from flywheel.events.schema import FeedbackEvent, InferenceEvent
-from flywheel.workload import Limits
+from flywheel.workload.model import Limits
 
 __all__ = ["check_feedback", "check_inference"]
 

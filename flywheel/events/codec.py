@@ -22,7 +22,7 @@ from flywheel.events.schema import (
     NvidiaRecord,
 )
 from flywheel.events.set_aside import decode_set_aside, rejection_of
-from flywheel.workload import Limits, Workload
+from flywheel.workload.model import Limits, Workload
 
 __all__ = ["Decoded", "EventContract", "Rejection", "decode_feedback", "decode_inferences"]
 

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from flywheel.answers import canonical_json
 from flywheel.errors import EventError
 from flywheel.events.codec import Decoded, EventContract
 from flywheel.events.reasons import Reason, any_too_deep, explain, too_deep
 from flywheel.events.schema import FeedbackEvent, InferenceEvent
+from flywheel.workload.answers import canonical_json
 
 __all__ = ["AnswerTexts", "feedback_columns", "inference_columns"]
 

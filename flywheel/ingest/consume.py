@@ -22,7 +22,7 @@ from flywheel.ingest.reader import TopicReader
 from flywheel.ingest.report import IngestReport
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import EventLog, LogRecord, Partition
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["BATCH_RECORDS", "STEPS", "Ingest", "Landing"]
 

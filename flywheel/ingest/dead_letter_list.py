@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flywheel.answer_values import read_json
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.set_aside import decode_set_aside
 from flywheel.ingest.deadletters import STILL_DEAD, DeadLetterId
 from flywheel.lake.store import Lake
+from flywheel.workload.answer_values import read_json
 
 __all__ = [
     "DeadLetterFilter",

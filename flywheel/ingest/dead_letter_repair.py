@@ -17,7 +17,7 @@ from flywheel.events.set_aside import SetAsideLine, decode_set_aside, encode_set
 from flywheel.ingest.deadletters import DeadLetterId
 from flywheel.ingest.import_events import EventMaker, ImportOptions
 from flywheel.ingest.import_lines import FileLine, parse_line, read_lines
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["Repairs", "read_repaired"]
 

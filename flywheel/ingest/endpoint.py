@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from flywheel.background_server import BoundedServer, in_background
 from flywheel.errors import ConfigurationError
+from flywheel.io.background_server import BoundedServer, in_background
 
 __all__ = ["serving"]
 

@@ -22,7 +22,7 @@ from flywheel.events.foreign import (
 from flywheel.events.foreign.json_text import dict_at, number_at
 from flywheel.events.reasons import Reason, explain
 from flywheel.ingest.import_lines import FileLine
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["EventMaker", "ImportOptions", "MadeEvent", "batch_requests"]
 

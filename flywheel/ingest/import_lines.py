@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from flywheel.errors import DataError, EventError, NotFoundError
 from flywheel.events.foreign import read_json
 from flywheel.events.reasons import Reason
-from flywheel.packed_file import open_unpacked
+from flywheel.io.packed_file import open_unpacked
 
 __all__ = ["FileLine", "parse_line", "read_lines"]
 

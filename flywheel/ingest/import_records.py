@@ -30,7 +30,7 @@ from flywheel.ingest.import_pending import pending_keys
 from flywheel.ingest.import_report import ImportReport, LineGroup
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import RECORD_BYTES, EventLog
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["import_records"]
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flywheel.answer_values import read_json
-from flywheel.delimited_file import TableProblem, read_table, read_text
 from flywheel.ingest.labelled_file import LabelledFile, LabelledRow
-from flywheel.packed_file import suffix_of
-from flywheel.workload import ClassificationTask, Workload
+from flywheel.io.delimited_file import TableProblem, read_table, read_text
+from flywheel.io.packed_file import suffix_of
+from flywheel.workload.answer_values import read_json
+from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = ["read_answers"]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flywheel.answer_values import read_json
-from flywheel.delimited_file import TableProblem, read_table
 from flywheel.errors import DataError
-from flywheel.spelling import show_invisible, trim
-from flywheel.workload import ClassificationTask, ExtractionTask, Workload
+from flywheel.io.delimited_file import TableProblem, read_table
+from flywheel.io.spelling import show_invisible, trim
+from flywheel.workload.answer_values import read_json
+from flywheel.workload.model import ClassificationTask, ExtractionTask, Workload
 
 __all__ = ["LabelledFile", "LabelledRow", "read_labelled"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from flywheel.answers import canonical_json
 from flywheel.errors import DataError
 from flywheel.events import derived_id
 from flywheel.ingest.seed_check import text_key
-from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.workload import Workload
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import Workload
 
 __all__ = ["import_seed", "label_counts", "seed_answers"]
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flywheel.answer_values import answer_validator, explain
-from flywheel.answers import canonical_json
-from flywheel.delimited_file import TableProblem
 from flywheel.ingest.labelled_file import LabelledRow
-from flywheel.spelling import Spellings, show_invisible
-from flywheel.workload import Workload
+from flywheel.io.delimited_file import TableProblem
+from flywheel.io.spelling import Spellings, show_invisible
+from flywheel.workload.answer_values import answer_validator, explain
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import Workload
 
 __all__ = ["SeedCheck", "check_seed", "explain_problems", "text_key"]
 

@@ -18,8 +18,8 @@ from flywheel.ingest.health import Health
 from flywheel.ingest.log_lines import Say
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.ingest.report import IngestReport
-from flywheel.workload import Workload
-from flywheel.workload_folder import WorkloadProblem
+from flywheel.workload.folder import WorkloadProblem
+from flywheel.workload.model import Workload
 
 __all__ = ["IngestService"]
 

@@ -7,10 +7,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from flywheel.errors import StorageError, UnavailableError
+from flywheel.io.sqlite_file import copy_database
 from flywheel.lake.digests import DIGESTS_FILE, relative_path
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.sqlite_file import copy_database
 
 __all__ = ["copy_lake"]
 

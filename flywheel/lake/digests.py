@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from flywheel.errors import StorageError
-from flywheel.sqlite_file import open_for_reading, use_write_ahead_log
+from flywheel.io.sqlite_file import open_for_reading, use_write_ahead_log
 
 __all__ = [
     "DIGESTS_FILE",

@@ -6,7 +6,7 @@ share has the key prefix ``platform``.
 
 import dagster as dg
 
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = [
     "ERASE_JOB",

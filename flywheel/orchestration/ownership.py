@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import dagster as dg
 
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["DAILY", "Description", "described"]
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from flywheel.orchestration.keys import PLATFORM
 from flywheel.orchestration.presentation import markdown_table, simulated_date
-from flywheel.turn.waiting import WaitingItem, WaitingKind
+from flywheel.usecases.waiting import WaitingItem, WaitingKind
 from flywheel.wiring import Platform
 
 __all__ = ["WAITING", "waiting_event", "waiting_spec"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from flywheel.answers import AnswerCodec
+from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot", "base_alias"]
 

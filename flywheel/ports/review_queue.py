@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = [
     "UNTOUCHED",

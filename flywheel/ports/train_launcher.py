@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flywheel.workload import TrainingRecipe, Workload
+from flywheel.workload.model import TrainingRecipe, Workload
 
 __all__ = [
     "EXIT_BAD_DATA",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flywheel.adapter_folder import verify_adapter
+from flywheel.artifacts.adapter_folder import verify_adapter
 from flywheel.errors import IntegrityError
 from flywheel.state import Release
 

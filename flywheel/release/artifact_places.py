@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from flywheel.sqlite_file import can_write
+from flywheel.io.sqlite_file import can_write
 
 __all__ = ["relocate_artifacts"]
 

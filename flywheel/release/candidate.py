@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from flywheel.answers import canonical_json
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
 from flywheel.release.registry import MlflowRegistry
 from flywheel.state import Release, State
-from flywheel.workload import Workload
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import Workload
 
 __all__ = ["record_candidate", "task_digest"]
 

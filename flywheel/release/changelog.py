@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flywheel.lake.store import Lake
 from flywheel.release.markdown import escape
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["Changelog", "describe_changes"]
 

@@ -8,7 +8,7 @@ import unicodedata
 
 from flywheel.errors import RefusedError
 from flywheel.state import SYSTEM, Attempt, Cycle
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.model import Workload, parse_workload
 
 __all__ = ["SIMULATED", "cycle_workload", "is_same_person", "requesters", "require_person"]
 

@@ -22,7 +22,7 @@ from flywheel.errors import (
     StorageError,
     UnavailableError,
 )
-from flywheel.sqlite_file import use_write_ahead_log
+from flywheel.io.sqlite_file import use_write_ahead_log
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,7 +6,7 @@ from typing import Any
 from flywheel.release.changelog import Changelog
 from flywheel.release.markdown import escape
 from flywheel.state import Approval, Release
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["write_model_card"]
 

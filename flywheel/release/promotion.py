@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.answers import AnswerCodec
+from flywheel.artifacts.snapshot import read_rows
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.lake.store import Lake
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
@@ -22,9 +22,9 @@ from flywheel.release.model_card import write_model_card
 from flywheel.release.registry import MlflowRegistry
 from flywheel.release.serving import swap, unload_retired
 from flywheel.release.version import newest_release, next_version
-from flywheel.snapshots import read_rows
 from flywheel.state import Approval, Cycle, Lease, Release, State
-from flywheel.workload import Workload
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import Workload
 
 __all__ = ["HEAD_TAG", "PROMOTION_STEPS", "Promotion", "promote", "promotion_lease"]
 

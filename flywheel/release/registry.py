@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flywheel.adapter_folder import MANIFEST
+from flywheel.artifacts.adapter_folder import MANIFEST
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
 from flywheel.release.artifact_places import relocate_artifacts
 from flywheel.release.mlflow_calls import MlflowPlace

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_folder import load_base
+from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import ConfigurationError
 
 __all__ = ["LoadedModel", "load_model"]

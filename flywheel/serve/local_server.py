@@ -1,6 +1,6 @@
 """ModelServer in this process: transformers and PEFT, one base, many adapters.
 
-The prompt comes from ``flywheel.prompt``, the mask from ``mask``, the loop from ``decoding``; this
+The prompt comes from ``flywheel.workload.prompt``, the mask from ``mask``, the loop from ``decoding``; this
 module loads, batches and reads answers back.
 """
 
@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flywheel.adapter_folder import verify_adapter
-from flywheel.answers import AnswerCodec, canonical_json
-from flywheel.base_folder import Precision, own_precision
+from flywheel.artifacts.adapter_folder import verify_adapter
+from flywheel.artifacts.base_folder import Precision, own_precision
 from flywheel.errors import IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
-from flywheel.prompt import prompt_ids, render_prompt
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import load_model
 from flywheel.serve.mask import AnswerMask
 from flywheel.serve.reading import check_fit, read_answer
+from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.workload.prompt import prompt_ids, render_prompt
 
 __all__ = ["LocalModelServer"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flywheel.answers import AnswerCodec, canonical_json
 from flywheel.errors import ConfigurationError
-from flywheel.workload import ClassificationTask
+from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.workload.model import ClassificationTask
 
 __all__ = ["AnswerMask", "MaskNode"]
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
 from flywheel.ports.model_server import Answer
 from flywheel.serve.margin import Step, field_of_each_token, least_field_margin, margin_of
-from flywheel.workload import ClassificationTask
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import ClassificationTask
 
 __all__ = ["check_fit", "read_answer"]
 

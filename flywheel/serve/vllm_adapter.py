@@ -4,8 +4,8 @@ import json
 import struct
 from pathlib import Path
 
+from flywheel.artifacts.servable import unservable
 from flywheel.errors import IntegrityError
-from flywheel.servable import unservable
 
 __all__ = ["check_adapter"]
 

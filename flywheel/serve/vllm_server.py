@@ -13,9 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from flywheel.adapter_folder import verify_adapter
-from flywheel.answers import AnswerCodec, canonical_json
-from flywheel.base_folder import load_base
+from flywheel.artifacts.adapter_folder import verify_adapter
+from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import (
     ConfigurationError,
     DataError,
@@ -26,12 +25,13 @@ from flywheel.errors import (
     UnavailableError,
 )
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot, base_alias
-from flywheel.prompt import prompt_ids, render_prompt
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
 from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
-from flywheel.workload import ClassificationTask
+from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.workload.model import ClassificationTask
+from flywheel.workload.prompt import prompt_ids, render_prompt
 
 __all__ = ["VllmModelServer"]
 

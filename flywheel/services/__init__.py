@@ -3,6 +3,6 @@
 from flywheel.services.application import Application
 from flywheel.services.catalog import SERVICES
 from flywheel.services.connections import Connections
-from flywheel.services.control import Services, start, stop
+from flywheel.services.supervisor.control import Services, start, stop
 
 __all__ = ["SERVICES", "Application", "Connections", "Services", "start", "stop"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from flywheel.services.health import answers
-from flywheel.services.program import Program
+from flywheel.services.supervisor.health import answers
+from flywheel.services.supervisor.program import Program
 
 __all__ = ["Application", "program"]
 

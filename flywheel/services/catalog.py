@@ -7,9 +7,9 @@ from flywheel.errors import ConfigurationError
 from flywheel.services import application, kafka, label_studio, mlflow, postgres, ray, vllm
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, extend_connections
-from flywheel.services.network import free_ports
-from flywheel.services.plan import Plan
-from flywheel.services.program import Layout, Program
+from flywheel.services.supervisor.network import free_ports
+from flywheel.services.supervisor.plan import Plan
+from flywheel.services.supervisor.program import Layout, Program
 from flywheel.settings import Settings
 
 __all__ = [

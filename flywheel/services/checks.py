@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError, StorageError
-from flywheel.services import leftovers
+from flywheel.services.supervisor import leftovers
 
 __all__ = ["require_no_leftovers", "require_space"]
 

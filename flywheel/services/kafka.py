@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flywheel.errors import StorageError, UnavailableError
 from flywheel.services.java import find_java, install_jars, kafka_version
-from flywheel.services.network import HOST, port_is_open
-from flywheel.services.program import Program
+from flywheel.services.supervisor.network import HOST, port_is_open
+from flywheel.services.supervisor.program import Program
 
 __all__ = [
     "QUICK_TO_RETURN",

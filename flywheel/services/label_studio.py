@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from flywheel.errors import StorageError, UnavailableError
-from flywheel.services.environments import environment_programs, install_environment
-from flywheel.services.health import answers
 from flywheel.services.label_studio_account import Account, ensure_token
-from flywheel.services.network import HOST
-from flywheel.services.passwords import made_once
-from flywheel.services.program import Program
+from flywheel.services.supervisor.environments import environment_programs, install_environment
+from flywheel.services.supervisor.health import answers
+from flywheel.services.supervisor.network import HOST
+from flywheel.services.supervisor.passwords import made_once
+from flywheel.services.supervisor.program import Program
 
 __all__ = [
     "Server",

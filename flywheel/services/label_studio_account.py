@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.services.passwords import keep
+from flywheel.services.supervisor.passwords import keep
 
 __all__ = ["Account", "Session", "ends_at", "ensure_token", "is_young", "sign_in"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from flywheel.services.health import answers
-from flywheel.services.network import HOST
-from flywheel.services.program import Program
+from flywheel.services.supervisor.health import answers
+from flywheel.services.supervisor.network import HOST
+from flywheel.services.supervisor.program import Program
 
 __all__ = ["Server", "program", "server_command", "server_environment", "url"]
 

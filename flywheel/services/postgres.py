@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.errors import ConfigurationError, StorageError, UnavailableError
-from flywheel.services.network import HOST
-from flywheel.services.passwords import made_once
-from flywheel.services.program import Program
+from flywheel.services.supervisor.network import HOST
+from flywheel.services.supervisor.passwords import made_once
+from flywheel.services.supervisor.program import Program
 
 if TYPE_CHECKING:
     import psycopg2.extensions

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import flywheel
-from flywheel.services.network import HOST
-from flywheel.services.passwords import made_once
-from flywheel.services.program import Program
+from flywheel.services.supervisor.network import HOST
+from flywheel.services.supervisor.passwords import made_once
+from flywheel.services.supervisor.program import Program
 
 __all__ = [
     "HEAD",

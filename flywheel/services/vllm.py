@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.base_folder import load_base, own_precision
+from flywheel.artifacts.base_folder import load_base, own_precision
+from flywheel.artifacts.servable import serving_rank
 from flywheel.errors import ConfigurationError
 from flywheel.ports.model_server import BASE_RELEASE, base_alias
-from flywheel.servable import serving_rank
-from flywheel.services import family
 from flywheel.services.application import Application
-from flywheel.services.environments import install_environment
-from flywheel.services.network import HOST
-from flywheel.workload import Workload
+from flywheel.services.supervisor import process_group as family
+from flywheel.services.supervisor.environments import install_environment
+from flywheel.services.supervisor.network import HOST
+from flywheel.workload.model import Workload
 
 __all__ = [
     "NAME",

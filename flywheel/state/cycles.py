@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError, RefusedError
-from flywheel.periods import period_name
 from flywheel.state.attempts import Attempt, Attempts
 from flywheel.state.audit import Audit
 from flywheel.state.database import Database
 from flywheel.state.schema import cycles
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import period_name
 
 __all__ = ["OPEN_STATUSES", "SYSTEM", "Cycle", "CycleStatus", "Cycles"]
 

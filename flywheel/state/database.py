@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from flywheel.errors import ConfigurationError, StorageError
-from flywheel.sqlite_file import can_write, read_only_uri, use_write_ahead_log
+from flywheel.io.sqlite_file import can_write, read_only_uri, use_write_ahead_log
 from flywheel.state.address import StateAddress, parse_address
 from flywheel.state.failures import is_away, refuse_unfit_values, translated
 from flywheel.state.home_paths import HomePaths

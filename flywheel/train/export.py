@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flywheel.adapter_folder import MANIFEST, verify_adapter, write_manifest
-from flywheel.base_folder import tokenizer_digest
+from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter, write_manifest
+from flywheel.artifacts.base_folder import tokenizer_digest
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.train.checkpoints import FOLDER

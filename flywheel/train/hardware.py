@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_folder import own_precision
+from flywheel.artifacts.base_folder import own_precision
 from flywheel.train.plan import Hardware, ModelSize
 
 __all__ = ["memory_bytes", "model_size", "read_hardware", "release_memory"]

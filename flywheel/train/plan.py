@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from flywheel.base_folder import Precision
-from flywheel.workload import TrainingRecipe
+from flywheel.artifacts.base_folder import Precision
+from flywheel.workload.model import TrainingRecipe
 
 __all__ = ["Hardware", "ModelSize", "TrainPlan", "make_plan", "smaller", "without_packing"]
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.plan import TrainPlan
 from flywheel.train.rows import PairRow
 from flywheel.train.servable import check_servable
 from flywheel.train.supervised import common_arguments, quantization_of
-from flywheel.workload import PreferenceRecipe
+from flywheel.workload.model import PreferenceRecipe
 
 __all__ = ["build_preference"]
 

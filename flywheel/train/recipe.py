@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flywheel.answers import AnswerCodec
-from flywheel.base_folder import BaseModel, load_base
+from flywheel.artifacts.base_folder import BaseModel, load_base
 from flywheel.errors import IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.train.checkpoints import FOLDER, PREFERENCE_FOLDER, SUPERVISED
@@ -25,6 +24,7 @@ from flywheel.train.servable import serving_rank
 from flywheel.train.stages import Finished, Stage, hand_over, handed_over, run_stage
 from flywheel.train.summary import describe, measure
 from flywheel.train.supervised import build_supervised
+from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["train"]
 

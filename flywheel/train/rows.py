@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
-from flywheel.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
-from flywheel.workload import ClassificationTask, Workload
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
 
 __all__ = ["PairRow", "TokenRow", "read_rows", "tokenize_pairs", "tokenize_rows"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from flywheel.artifacts.servable import LORA_RANKS, serving_rank, unservable
 from flywheel.errors import ConfigurationError
-from flywheel.servable import LORA_RANKS, serving_rank, unservable
 
 __all__ = ["LORA_RANKS", "check_servable", "serving_rank"]
 

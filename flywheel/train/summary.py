@@ -5,7 +5,7 @@ from typing import Any
 
 from flywheel.train.rows import PairRow, TokenRow
 from flywheel.train.stages import Finished
-from flywheel.workload import TrainingRecipe
+from flywheel.workload.model import TrainingRecipe
 
 __all__ = ["describe", "measure"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.completion_trainer import completion_trainer
 from flywheel.train.packing import rows_are_isolated

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flywheel.lake.store import Lake
-from flywheel.periods import period_name
+from flywheel.quality.traffic_start import traffic_start
 from flywheel.state import Cycle, State
-from flywheel.traffic_start import traffic_start
 from flywheel.trigger.policy import TriggerDecision, TriggerSignals, decide_trigger
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import period_name
 
 __all__ = ["evaluate_trigger", "gather_signals", "trigger_key"]
 

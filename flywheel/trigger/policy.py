@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from flywheel.periods import period_name, period_start
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import period_name, period_start
 
 __all__ = ["Trigger", "TriggerDecision", "TriggerSignals", "decide_trigger"]
 

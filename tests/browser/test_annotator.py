@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from flywheel.artifacts.snapshot import read_rows
 from flywheel.dataset.build import build_dataset
-from flywheel.snapshots import read_rows
 from tests.fakes.label_studio_world import LabelStudioWorld
 from tests.fakes.review_world import END, correction, put_corrections, truth
 from tests.fakes.web_browser import open_browser

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.answers import AnswerCodec, assign_surfaces
 from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import ModelServer, Shot
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.vllm_server import VllmModelServer
-from flywheel.workload import Workload
+from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.model import Workload
 from tests.fakes.micro_base import classification, codec, labelled, micro_base
 
 

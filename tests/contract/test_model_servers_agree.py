@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.answers import AnswerCodec
 from flywheel.ports.model_server import Shot, base_alias
-from flywheel.prompt import prompt_ids, render_prompt
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.vllm_server import VllmModelServer
-from flywheel.tokenization import control_tokens
-from flywheel.workload import Workload
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import Workload
+from flywheel.workload.prompt import prompt_ids, render_prompt
+from flywheel.workload.tokenization import control_tokens
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
 from tests.fakes.micro_base import classification, codec, extraction, labelled, micro_base
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.adapter_folder import MANIFEST, verify_adapter
-from flywheel.base_folder import tokenizer_digest
+from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter
+from flywheel.artifacts.base_folder import tokenizer_digest
 from flywheel.errors import ConfigurationError, DataError, IntegrityError, TrainingError
 from flywheel.ports.train_launcher import TrainLauncher, TrainProgress, TrainResult, TrainSpec
 from flywheel.train.launch.ray import RayTrainLauncher

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from flywheel.turn.landing import prove_ledger
+from flywheel.usecases.landing import prove_ledger
 from tests.fakes.daemon_world import DaemonWorld
 from tests.fakes.traffic_process import expected
 from tests.fakes.waiting import wait_until

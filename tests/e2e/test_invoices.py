@@ -13,11 +13,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from flywheel.artifacts.snapshot import read_rows
 from flywheel.cli import build_app
 from flywheel.evaluate.run import run_gate
 from flywheel.events import FEEDBACK_TOPIC, FeedbackEvent, encode, raw_json
-from flywheel.snapshots import read_rows
-from flywheel.turn.cycle import assemble_dataset, cycle_workload
+from flywheel.usecases.cycle import assemble_dataset, cycle_workload
 from flywheel.wiring import open_platform
 from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.model_server import FakeModelServer

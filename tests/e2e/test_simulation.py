@@ -6,10 +6,10 @@ from itertools import islice
 import pytest
 
 from flywheel.errors import DataError
-from flywheel.simulate.labelled import LabelledRow, read_labelled, split_labelled
-from flywheel.simulate.traffic import labelled_seed
-from flywheel.turn.simulation import simulate
-from flywheel.turn.simulation_plan import SimulationPlan
+from flywheel.simulation.labelled import LabelledRow, read_labelled, split_labelled
+from flywheel.simulation.traffic import labelled_seed
+from flywheel.usecases.simulation import simulate
+from flywheel.usecases.simulation_plan import SimulationPlan
 from tests.fakes.micro_base import micro_base
 
 

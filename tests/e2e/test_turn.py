@@ -3,11 +3,11 @@
 import dagster as dg
 import pytest
 
-from flywheel.control_slice import control_accuracy
 from flywheel.errors import RefusedError
+from flywheel.quality.control_slice import control_accuracy
 from flywheel.release.approval import approve
-from flywheel.turn.landing import prove_ledger
-from flywheel.turn.release import roll_back
+from flywheel.usecases.landing import prove_ledger
+from flywheel.usecases.release import roll_back
 from tests.fakes.turn_world import START, TurnWorld
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

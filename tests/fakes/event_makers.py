@@ -14,7 +14,7 @@ from flywheel.events import (
     event_id,
     raw_json,
 )
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.model import Workload, parse_workload
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

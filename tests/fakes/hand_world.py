@@ -5,9 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from flywheel.alerting import Alert
 from flywheel.clock import ManualClock
 from flywheel.errors import FlywheelError
+from flywheel.io.alerting import Alert
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import QueueStatus
 from flywheel.settings import Settings

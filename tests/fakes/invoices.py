@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.model import Workload, parse_workload
 
 __all__ = ["SCHEMA", "invoice", "invoices", "noisy"]
 

@@ -17,7 +17,7 @@ from flywheel.ingest import Ingest
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
 from flywheel.ports.event_log import Partition
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.event_logs import SESSION_SECONDS
 from tests.fakes.event_makers import keyed, make_event, make_workload
 from tests.fakes.waiting import wait_until

@@ -9,14 +9,14 @@ import yaml
 
 from flywheel.clock import ManualClock
 from flywheel.ports.review_queue import ReviewItem
-from flywheel.review.collect import MergeReport
 from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.provisioning import find_project, provision
-from flywheel.review.sent_items import item_rows
+from flywheel.review.merging.collect import MergeReport
+from flywheel.review.sampling.sent_items import item_rows
 from flywheel.settings import load_settings
-from flywheel.turn.observe import collect_reviews
+from flywheel.usecases.observe import collect_reviews
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.review_items import review_item
 from tests.fakes.review_queues import remove_projects
 from tests.fakes.review_world import END, START, answer, classification, put_answers

@@ -9,14 +9,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from flywheel.adapter_folder import MANIFEST, write_manifest
-from flywheel.answers import AnswerCodec, assign_surfaces
+from flywheel.artifacts.adapter_folder import MANIFEST, write_manifest
 from flywheel.basemodel import BaseModel, build_base
 from flywheel.basemodel.tiny import TinySize
 from flywheel.ports.train_launcher import TrainSpec
-from flywheel.prompt import render_prompt
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.model import Workload, parse_workload
+from flywheel.workload.prompt import render_prompt
 
 MICRO = TinySize(
     hidden=64, heads=2, intermediate=64, vocabulary=600, reserved=4, positions=256, steps=3, batch=8

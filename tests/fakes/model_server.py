@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError, NotFoundError
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
+from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["FakeModelServer"]
 

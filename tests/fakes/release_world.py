@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flywheel.adapter_folder import verify_adapter, write_manifest
-from flywheel.answers import AnswerCodec, assign_surfaces
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.adapter_folder import verify_adapter, write_manifest
+from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.snapshot import SPLITS, content_hash
 from flywheel.clock import ManualClock
 from flywheel.evaluate.report import GateReport
 from flywheel.evaluate.run import run_gate
 from flywheel.lake.store import Lake
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
-from flywheel.prompt import render_prompt
 from flywheel.release.approval import approve
 from flywheel.release.candidate import record_candidate
 from flywheel.release.promotion import Promotion, promote
 from flywheel.release.registry import MlflowRegistry
-from flywheel.snapshots import SPLITS, content_hash
 from flywheel.state import Approval, Cycle, Release, State
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.model import Workload, parse_workload
+from flywheel.workload.prompt import render_prompt
 from tests.fakes.model_server import FakeModelServer
 
 __all__ = ["START", "ReleaseWorld", "make_workload", "rows_for", "write_snapshot"]

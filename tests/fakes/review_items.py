@@ -3,7 +3,7 @@
 from typing import Any
 
 from flywheel.ports.review_queue import ReviewItem
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.review_world import END
 
 

@@ -11,8 +11,8 @@ from flywheel.ports.review_queue import Annotation, Pull
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import adjudication_title, provision, review_title
 from flywheel.review.label_studio.queue import LabelStudioReviewQueue
-from flywheel.review.local_queue import LocalReviewQueue
-from flywheel.workload import Workload
+from flywheel.review.queues.local_queue import LocalReviewQueue
+from flywheel.workload.model import Workload
 from tests.fakes.review_world import END, classification
 
 

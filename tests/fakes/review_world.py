@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from flywheel.answers import canonical_json
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import ReviewQueue
-from flywheel.review.batches import BatchReport, sample_batch
-from flywheel.workload import Workload, parse_workload
+from flywheel.review.sampling.batches import BatchReport, sample_batch
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import Workload, parse_workload
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)

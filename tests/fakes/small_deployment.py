@@ -14,12 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from flywheel.base_folder import BaseModel, cached_folder
+from flywheel.artifacts.base_folder import BaseModel, cached_folder
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC, encode
 from flywheel.ingest.consume import Ingest
 from flywheel.release.registry import MlflowRegistry
-from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.event_makers import make_event
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.review_items import review_item

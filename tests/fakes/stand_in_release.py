@@ -1,10 +1,10 @@
 """What a training leaves in the state, without the training: for tests of what comes after it."""
 
-from flywheel.answers import AnswerCodec
-from flywheel.snapshots import Snapshot
+from flywheel.artifacts.snapshot import Snapshot
 from flywheel.state import Cycle
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import Workload
 
 __all__ = ["stand_in_release"]
 

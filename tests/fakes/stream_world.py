@@ -19,9 +19,9 @@ from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest import Ingest
 from flywheel.ingest.arrow import table_of
 from flywheel.ingest.ledger import Ledger, prove, require_balance
+from flywheel.io.patience import Patience
 from flywheel.lake import Lake
-from flywheel.patience import Patience
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.event_makers import keyed, make_event, make_feedback, make_workload
 from tests.fakes.stream_processes import StreamProcess
 from tests.fakes.waiting import wait_until

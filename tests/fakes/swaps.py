@@ -4,10 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-from flywheel.adapter_folder import MANIFEST, verify_adapter, write_manifest
+from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter, write_manifest
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.state import Cycle, State
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["recorded", "switch"]
 

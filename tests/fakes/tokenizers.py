@@ -6,7 +6,7 @@ from typing import Any
 
 from flywheel.basemodel.surfaces import answer_segments, label_surfaces, reserved_surfaces
 from flywheel.basemodel.tokenizer import train_tokenizer
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.micro_base import classification, extraction, texts
 
 # ruff: noqa: S106 - these tokens are of a vocabulary

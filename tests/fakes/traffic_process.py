@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 from flywheel.events import INFERENCES_TOPIC, encode, event_id
 from flywheel.ports.model_server import Answer
-from flywheel.simulate.client import inference_event
-from flywheel.simulate.traffic import SimulatedCall
+from flywheel.simulation.client import inference_event
+from flywheel.simulation.traffic import SimulatedCall
 from flywheel.wiring import open_platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.micro_base import labelled
 
 PER_DAY = 40

@@ -15,12 +15,12 @@ from flywheel.clock import ManualClock
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode, event_id
 from flywheel.ingest.seed import import_seed
 from flywheel.settings import Settings
-from flywheel.simulate.annotators import SimulatedAnnotators
-from flywheel.simulate.client import inference_event
-from flywheel.simulate.traffic import SimulatedCall
-from flywheel.simulate.truth import SimulatedTruth
+from flywheel.simulation.annotators import SimulatedAnnotators
+from flywheel.simulation.client import inference_event
+from flywheel.simulation.traffic import SimulatedCall
+from flywheel.simulation.truth import SimulatedTruth
 from flywheel.state import Cycle
-from flywheel.turn.cycle import codec_of
+from flywheel.usecases.cycle import codec_of
 from flywheel.wiring import Platform
 from tests.fakes.micro_base import classification, labelled, micro_base
 

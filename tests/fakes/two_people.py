@@ -13,10 +13,10 @@ from flywheel.clock import ManualClock
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, chat_request, encode, raw_json
 from flywheel.events.foreign import hash_subject
 from flywheel.ingest.consume import Ingest
-from flywheel.review.batches import sample_batch
-from flywheel.review.collect import collect
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.batches import sample_batch
 from flywheel.settings import Settings
-from flywheel.turn.cycle import assemble_dataset
+from flywheel.usecases.cycle import assemble_dataset
 from flywheel.wiring import Platform
 from tests.fakes.event_makers import make_event, make_feedback
 from tests.fakes.review_world import END, START, classification, text, truth

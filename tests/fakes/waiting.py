@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 
 __all__ = ["wait_until"]
 

@@ -14,7 +14,7 @@ import psutil
 from flywheel.clock import SystemClock
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.state import State
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.dagster_programs import REPOSITORY
 from tests.fakes.waiting import wait_until
 

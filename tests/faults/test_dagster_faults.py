@@ -10,7 +10,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
-from flywheel.turn.landing import prove_ledger
+from flywheel.usecases.landing import prove_ledger
 from tests.fakes.daemon_world import DaemonWorld
 from tests.fakes.traffic_process import expected
 from tests.fakes.waiting import wait_until

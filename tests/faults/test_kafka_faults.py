@@ -9,8 +9,8 @@ from flywheel.errors import TransientError, UnavailableError
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.events import INFERENCES_TOPIC
-from flywheel.patience import Patience
-from flywheel.services.network import free_ports
+from flywheel.io.patience import Patience
+from flywheel.services.supervisor.network import free_ports
 from tests.fakes.kafka_plane import KafkaPlane
 from tests.fakes.waiting import wait_until
 

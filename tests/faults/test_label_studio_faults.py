@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import pytest
 
 from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError
-from flywheel.review.collect import unreadable_annotations
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import find_project
 from flywheel.review.label_studio.queue import LabelStudioReviewQueue
+from flywheel.review.merging.collect import unreadable_annotations
 from tests.fakes.label_studio_world import LabelStudioWorld
 from tests.fakes.review_world import truth
 

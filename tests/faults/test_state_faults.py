@@ -15,14 +15,14 @@ import pytest
 
 from flywheel.clock import SystemClock
 from flywheel.errors import UnavailableError
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 from flywheel.release.approval import approve
 from flywheel.release.promotion import PROMOTION_STEPS
 from flywheel.release.registry import MlflowRegistry
 from flywheel.services import Services
 from flywheel.settings import Settings, load_settings
 from flywheel.state import State, database
-from flywheel.turn.landing import prove_ledger
+from flywheel.usecases.landing import prove_ledger
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.turn_world import TurnWorld
 

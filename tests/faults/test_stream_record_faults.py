@@ -9,7 +9,7 @@ import pytest
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.events import INFERENCES_TOPIC, EventContract, Reason
 from flywheel.ingest.deadletters import replay
-from flywheel.simulate.poison import LARGE_MESSAGE_BYTES, POISON_KINDS, poison_of_kind
+from flywheel.simulation.poison import LARGE_MESSAGE_BYTES, POISON_KINDS, poison_of_kind
 from tests.fakes.event_makers import START, keyed, make_event, make_workload
 from tests.fakes.poison_reasons import EXPECTED
 

@@ -14,7 +14,7 @@ from flywheel.errors import FlywheelError, IntegrityError, TransientError, Unava
 from flywheel.release.promotion import PROMOTION_STEPS
 from flywheel.release.registry import MlflowRegistry
 from flywheel.serve.vllm_server import VllmModelServer
-from flywheel.turn.answering import ChampionClient
+from flywheel.usecases.answering import ChampionClient
 from tests.fakes.micro_base import micro_base
 from tests.fakes.release_world import ReleaseWorld
 

@@ -18,20 +18,20 @@ import pytest
 
 from flywheel.cli.applications import run_applications
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.patience import Patience
-from flywheel.review.annotations import read_annotations
-from flywheel.review.batches import sample_batch
+from flywheel.io.patience import Patience
 from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import HEADER, WebhookTarget, provision
-from flywheel.review.label_studio_format import result_of, task_of
+from flywheel.review.merging.annotations import read_annotations
+from flywheel.review.queues.label_studio_format import result_of, task_of
+from flywheel.review.sampling.batches import sample_batch
 from flywheel.services.label_studio_account import Account, sign_in
-from flywheel.services.renewal import renew_token
-from flywheel.services.status import statuses
+from flywheel.services.supervisor.renewal import renew_token
+from flywheel.services.supervisor.status import statuses
 from flywheel.settings import CONNECTIONS, load_settings
-from flywheel.turn.observe import collect_reviews
+from flywheel.usecases.observe import collect_reviews
 from flywheel.wiring import Platform
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.dagster_programs import REPOSITORY
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, START, answer, classification, put_answers, truth

@@ -9,8 +9,8 @@ from flywheel.clock import SystemClock
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest.ledger import prove
+from flywheel.io.patience import Patience
 from flywheel.lake import Lake
-from flywheel.patience import Patience
 from tests.fakes.event_makers import keyed, make_event, make_feedback, make_workload
 from tests.integration.follower import FollowerProcess
 

@@ -26,7 +26,7 @@ from flywheel.review.label_studio.provisioning import (
     review_title,
 )
 from flywheel.services.label_studio_account import Account, sign_in
-from flywheel.workload import parse_workload
+from flywheel.workload.model import parse_workload
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.services.environments import environment_programs
 from flywheel.services.label_studio_account import Session
+from flywheel.services.supervisor.environments import environment_programs
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 DAY = 86_400

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from flywheel.errors import OutOfMemoryError
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray import RayTrainLauncher
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher

@@ -8,7 +8,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from flywheel.services import leftovers
+from flywheel.services.supervisor import leftovers
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 

@@ -9,8 +9,8 @@ from definitions import build_definitions
 from flywheel.errors import UnavailableError
 from flywheel.orchestration.keys import cycle_partitions
 from flywheel.ports.review_queue import UNTOUCHED
-from flywheel.taxonomy_change import add_labels
-from flywheel.turn.landing import land
+from flywheel.usecases.landing import land
+from flywheel.workload.taxonomy_change import add_labels
 from tests.fakes.turn_world import TurnWorld
 
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 
 def _marked(folder: Path) -> list[str]:
-    from flywheel.services import leftovers
+    from flywheel.services.supervisor import leftovers
 
     return [process.name() for process in leftovers.find(folder)]
 
@@ -123,6 +123,6 @@ def test_services_end_with_a_killed_owner(tmp_path):
 
 
 def _processes(folder: Path) -> list[psutil.Process]:
-    from flywheel.services import leftovers
+    from flywheel.services.supervisor import leftovers
 
     return leftovers.find(folder)

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.services import Application, Services, leftovers, start, stop
-from flywheel.services.network import HOST, free_ports
+from flywheel.services import Application, Services, start, stop
+from flywheel.services.supervisor import leftovers
+from flywheel.services.supervisor.network import HOST, free_ports
 from flywheel.settings import CONNECTIONS, load_settings
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]

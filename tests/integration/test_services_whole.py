@@ -9,8 +9,8 @@ import pytest
 
 from flywheel.cli.applications import run_applications
 from flywheel.cli.connections import connection_findings
-from flywheel.services import leftovers
-from flywheel.services.health import answers
+from flywheel.services.supervisor import leftovers
+from flywheel.services.supervisor.health import answers
 from flywheel.settings import load_settings
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]

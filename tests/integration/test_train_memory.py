@@ -16,7 +16,7 @@ from flywheel.errors import OutOfMemoryError
 from flywheel.ports.train_launcher import EXIT_OUT_OF_MEMORY, TrainResult, TrainSpec
 from flywheel.train.program import main
 from flywheel.train.reporting import read_progress
-from flywheel.workload import PreferenceRecipe
+from flywheel.workload.model import PreferenceRecipe
 from tests.fakes.micro_base import training_spec
 
 # Sums over parts instead of a whole: float32 rounding through 24 steps, measured below 3e-7.

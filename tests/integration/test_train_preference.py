@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from flywheel.adapter_folder import verify_adapter
+from flywheel.artifacts.adapter_folder import verify_adapter
+from flywheel.artifacts.snapshot import read_rows
 from flywheel.dataset.build import build_dataset
 from flywheel.errors import DataError
+from flywheel.io.patience import Patience
 from flywheel.lake.store import Lake
-from flywheel.patience import Patience
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.serve.local_server import LocalModelServer
-from flywheel.snapshots import read_rows
 from flywheel.train.checkpoints import SUPERVISED
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.train.recipe import train
 from flywheel.train.reporting import read_progress
-from flywheel.workload import PreferenceRecipe, Workload, parse_workload
+from flywheel.workload.model import PreferenceRecipe, Workload, parse_workload
 from tests.fakes.micro_base import classification, codec, labelled, micro_base, training_spec
 from tests.fakes.review_world import END, put_corrections
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 from flywheel.ports.train_launcher import TrainProgress, TrainSpec
 from flywheel.train.checkpoints import last_complete
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher

@@ -5,9 +5,9 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
-from flywheel.review.sent_items import item_rows, read_sent
-from flywheel.turn.landing import land
-from flywheel.turn.observe import collect_reviews, decide, evaluation_is_due, sample_reviews
+from flywheel.review.sampling.sent_items import item_rows, read_sent
+from flywheel.usecases.landing import land
+from flywheel.usecases.observe import collect_reviews, decide, evaluation_is_due, sample_reviews
 from tests.fakes.turn_world import TurnWorld
 
 

@@ -11,8 +11,8 @@ import pytest
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.serve.vllm_facts import inspect_vllm
 from flywheel.services import stop
-from flywheel.services.leftovers import find
-from flywheel.services.supervision import wait_until
+from flywheel.services.supervisor.leftovers import find
+from flywheel.services.supervisor.supervision import wait_until
 from flywheel.settings import load_settings
 from tests.fakes.micro_base import micro_base
 

@@ -12,7 +12,7 @@ from flywheel.errors import FlywheelError
 from flywheel.release.serving import swap, unload_retired
 from flywheel.serve.vllm_server import VllmModelServer
 from flywheel.state import State
-from flywheel.turn.answering import ChampionClient
+from flywheel.usecases.answering import ChampionClient
 from tests.fakes.micro_base import classification, codec, labelled
 from tests.fakes.swaps import recorded, switch
 

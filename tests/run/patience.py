@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_timeout import Settings, timeout_sigalrm
 
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 
 _LOOK_SECONDS = 0.5
 

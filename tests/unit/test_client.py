@@ -23,7 +23,7 @@ from flywheel.ingest.consume import Ingest
 from flywheel.ingest.ledger import prove
 from flywheel.lake import Lake
 from flywheel.settings import Settings
-from flywheel.workload import Limits
+from flywheel.workload.model import Limits
 from tests.fakes.event_logs import kafka_world, sqlite_world
 from tests.fakes.event_makers import START, make_event, make_feedback, make_workload
 from tests.fakes.waiting import wait_until

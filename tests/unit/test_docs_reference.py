@@ -13,7 +13,7 @@ from flywheel.events import FeedbackEvent, InferenceEvent
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.lake.tables import TABLES
 from flywheel.settings import Settings
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flywheel.answer_values import STRICT_JSON
-from flywheel.answers import canonical_json
 from flywheel.events.foreign.json_text import describe, dict_at, list_at, text_at
-from flywheel.spelling import Spellings, show_invisible
-from flywheel.workload import ClassificationTask, Workload
+from flywheel.io.spelling import Spellings, show_invisible
+from flywheel.workload.answer_values import STRICT_JSON
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = ["Answer", "AnswerKind", "AnswerReader"]
 

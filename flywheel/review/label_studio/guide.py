@@ -7,8 +7,8 @@ from string import Template
 from markdown_it import MarkdownIt
 
 from flywheel.errors import ConfigurationError
-from flywheel.review.answer_fields import answer_fields
-from flywheel.workload import Workload
+from flywheel.review.queues.answer_fields import answer_fields
+from flywheel.workload.model import Workload
 
 __all__ = ["annotator_guide"]
 

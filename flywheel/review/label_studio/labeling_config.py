@@ -7,9 +7,9 @@ Nothing that a model or a client wrote is part of the config, and none of it is 
 from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from flywheel.answer_text import EMPTY_LIST, line_heading
 from flywheel.errors import ConfigurationError
-from flywheel.review.answer_fields import (
+from flywheel.review.label_studio.form_style import FORM_STYLE
+from flywheel.review.queues.answer_fields import (
     LABEL,
     PROPOSAL,
     TEXT,
@@ -17,9 +17,9 @@ from flywheel.review.answer_fields import (
     AnswerField,
     answer_fields,
 )
-from flywheel.review.label_studio.form_style import FORM_STYLE
-from flywheel.review.label_studio_format import CANT_TELL, NEW_CATEGORY
-from flywheel.workload import Workload
+from flywheel.review.queues.label_studio_format import CANT_TELL, NEW_CATEGORY
+from flywheel.workload.answer_text import EMPTY_LIST, line_heading
+from flywheel.workload.model import Workload
 
 __all__ = ["FILTER_FROM", "labeling_config"]
 

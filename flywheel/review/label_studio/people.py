@@ -13,9 +13,14 @@ from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import adjudication_title, review_title
 from flywheel.review.label_studio.tasks import ProjectTasks
-from flywheel.review.label_studio_format import annotation_from, annotator_of, email_of, result_of
-from flywheel.review.task_view import Task, open_to
-from flywheel.workload import Workload
+from flywheel.review.queues.label_studio_format import (
+    annotation_from,
+    annotator_of,
+    email_of,
+    result_of,
+)
+from flywheel.review.queues.task_view import Task, open_to
+from flywheel.workload.model import Workload
 
 __all__ = ["LabelStudioPeople", "named"]
 

@@ -17,7 +17,7 @@ from flywheel.review.label_studio.provisioning import (
     require_project,
 )
 from flywheel.review.label_studio.tasks import ProjectTasks
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["WorkloadProjects", "projects_for_pull", "projects_for_push"]
 

@@ -15,7 +15,7 @@ from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.guide import annotator_guide
 from flywheel.review.label_studio.labeling_config import labeling_config
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 
 __all__ = [
     "HEADER",

@@ -10,10 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flywheel.clock import Clock
-from flywheel.label_mapping import AnswerMapping
 from flywheel.ports.review_queue import Annotation, Pull, QueueStatus, ReviewItem, SetAside
-from flywheel.review.annotation_reading import read_annotations_of
-from flywheel.review.item_ids import is_adjudication, root_of
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.people import LabelStudioPeople, named
 from flywheel.review.label_studio.projects import (
@@ -21,10 +18,13 @@ from flywheel.review.label_studio.projects import (
     projects_for_push,
 )
 from flywheel.review.label_studio.tasks import ProjectTasks
-from flywheel.review.label_studio_format import annotation_id, micros, task_of
-from flywheel.review.neighbour_lines import without_texts
-from flywheel.review.tombstones import tombstone
-from flywheel.workload import Workload
+from flywheel.review.merging.annotation_reading import read_annotations_of
+from flywheel.review.merging.deletions import tombstone
+from flywheel.review.queues.label_studio_format import annotation_id, micros, task_of
+from flywheel.review.sampling.item_ids import is_adjudication, root_of
+from flywheel.review.sampling.neighbour_lines import without_texts
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import Workload
 
 __all__ = ["LabelStudioReviewQueue"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flywheel.errors import NotFoundError
 from flywheel.review.label_studio.client import LabelStudioClient
-from flywheel.review.label_studio_format import stamp
+from flywheel.review.queues.label_studio_format import stamp
 
 __all__ = ["PREFILLED", "ProjectTasks"]
 

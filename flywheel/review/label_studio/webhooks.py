@@ -18,8 +18,8 @@ from http.server import BaseHTTPRequestHandler
 from socket import socket
 from typing import Any
 
-from flywheel.background_server import BoundedServer, in_background
 from flywheel.errors import ConfigurationError
+from flywheel.io.background_server import BoundedServer, in_background
 from flywheel.review.label_studio.provisioning import ACTIONS, HEADER
 from flywheel.review.label_studio.writing import HintWriter, RateLimit
 

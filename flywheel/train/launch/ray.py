@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import flywheel
-from flywheel.base_folder import load_base
+from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import (
     ConfigurationError,
     DataError,

@@ -23,7 +23,7 @@ import psutil
 from pydantic import ValidationError
 
 import flywheel
-from flywheel.base_folder import load_base
+from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import ConfigurationError, FlywheelError, TransientError
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,

@@ -13,7 +13,7 @@ import pytest
 
 from flywheel.clock import SystemClock
 from flywheel.errors import ConcurrencyError
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 from flywheel.state import State
 
 _PROGRAM = Path(__file__).with_name("state_process.py")

@@ -8,7 +8,7 @@ import pytest
 from flywheel.basemodel import build_base
 from flywheel.basemodel.fit import check_tiny_fits, copied_fields
 from flywheel.errors import ConfigurationError
-from flywheel.workload import Workload, parse_workload
+from flywheel.workload.model import Workload, parse_workload
 from tests.fakes.micro_base import classification, extraction, texts
 
 

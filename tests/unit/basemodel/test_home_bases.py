@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.base_folder import RECORD, BaseModel, cached_folder, files_digest
+from flywheel.artifacts.base_folder import RECORD, BaseModel, cached_folder, files_digest
 from flywheel.basemodel import HomeBases
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.micro_base import classification
 
 

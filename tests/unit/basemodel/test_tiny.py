@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from flywheel.base_folder import RECORD
+from flywheel.artifacts.base_folder import RECORD
 from flywheel.basemodel import build_base, load_base
 from flywheel.basemodel.initial_weights import ANSWER_NORM
 from flywheel.basemodel.surfaces import answer_segments, reserved_surfaces

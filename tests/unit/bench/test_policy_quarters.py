@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench.decisions.policy_quarters import PolicyQuarters
-from flywheel.simulate.labelled import LabelledRow
+from flywheel.simulation.labelled import LabelledRow
 from tests.fakes.review_world import TOPICS, classification, text, truth
 
 QUARTERS, EACH, BUDGET = 4, 120, 30

@@ -25,7 +25,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "workloads" / "parts.yaml").write_text(yaml.safe_dump(raw))
     server = FakeModelServer({"base": lambda text: None if "?" in text else "seal paint"})
     monkeypatch.setattr(Platform, "server", lambda _platform, _workload: server)
-    monkeypatch.setattr("flywheel.turn.cycle.codec_of", lambda _platform, _workload: codec())
+    monkeypatch.setattr("flywheel.usecases.cycle.codec_of", lambda _platform, _workload: codec())
 
 
 def ask(*arguments: str, **options: Any) -> Result:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flywheel.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.cli.base import app
 from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.ingest.seed import import_seed

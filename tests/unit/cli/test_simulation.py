@@ -8,7 +8,7 @@ import yaml
 
 from flywheel.cli import simulation
 from flywheel.errors import ConfigurationError
-from flywheel.turn.simulation_plan import SimulationPlan, simulated_workload
+from flywheel.usecases.simulation_plan import SimulationPlan, simulated_workload
 
 
 @dataclass(frozen=True)

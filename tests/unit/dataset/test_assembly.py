@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from flywheel.artifacts.snapshot import FixedCase
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage, in_force
 from flywheel.dataset.control_windows import control_windows
 from flywheel.dataset.examples import Example
 from flywheel.errors import LeakageError
 from flywheel.similarity.normal_form import input_hash
-from flywheel.snapshots import FixedCase
 from tests.fakes.review_world import START, classification, text, truth
 
 EVERYTHING = control_windows(holdout_since=None)

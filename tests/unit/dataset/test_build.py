@@ -5,13 +5,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from flywheel.dataset.build import Champion, build_dataset
-from flywheel.dataset.fixed_cases import fixed_cases
-from flywheel.dataset.lineage import snapshots_with_inference, snapshots_with_subject
-from flywheel.errors import IntegrityError, TooFewExamplesError
-from flywheel.lake.store import Lake
-from flywheel.lake.tables import TABLES
-from flywheel.snapshots import (
+from flywheel.artifacts.snapshot import (
     SPLITS,
     FixedCase,
     open_snapshot,
@@ -19,6 +13,12 @@ from flywheel.snapshots import (
     read_rows,
     verify_snapshot,
 )
+from flywheel.dataset.build import Champion, build_dataset
+from flywheel.dataset.fixed_cases import fixed_cases
+from flywheel.dataset.lineage import snapshots_with_inference, snapshots_with_subject
+from flywheel.errors import IntegrityError, TooFewExamplesError
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
 from tests.fakes.review_world import (
     END,
     START,

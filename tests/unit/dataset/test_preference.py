@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from flywheel.artifacts.snapshot import read_rows, verify_snapshot
 from flywheel.dataset.build import build_dataset
 from flywheel.dataset.examples import Example, example_from
 from flywheel.dataset.lineage import snapshots_with_inference
 from flywheel.dataset.preference import Disputes, Preference, choose_pairs, edited
-from flywheel.label_mapping import AnswerMapping
 from flywheel.lake.views import label_checks_batch
-from flywheel.review.sent_items import item_rows
-from flywheel.snapshots import read_rows, verify_snapshot
-from flywheel.workload import PreferenceRecipe, Workload
+from flywheel.review.sampling.sent_items import item_rows
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import PreferenceRecipe, Workload
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import (
     END,

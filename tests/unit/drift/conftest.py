@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from flywheel.lake.store import Lake
-from flywheel.simulate.traffic import DriftSchedule, SimulatedCall, generate
-from flywheel.workload import Workload, load_workload
+from flywheel.simulation.traffic import DriftSchedule, SimulatedCall, generate
+from flywheel.workload.model import Workload, load_workload
 
 DRIFT = DriftSchedule(start=datetime(2026, 5, 4, tzinfo=UTC), ramp_days=1)
 

@@ -6,7 +6,7 @@ import pytest
 from flywheel.drift.compare import bar, compare
 from flywheel.drift.merged import Histogram, Profile, merge
 from flywheel.drift.scores import jensen_shannon
-from flywheel.workload import DriftThresholds
+from flywheel.workload.model import DriftThresholds
 from tests.fakes.review_world import classification
 
 NAMES = [f"label {number}" for number in range(20)]

@@ -2,9 +2,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from flywheel.control_slice import ControlDay
 from flywheel.drift.measure import drifted_in_a_row, measure_drift, measure_windows
 from flywheel.drift.window import Window
+from flywheel.quality.control_slice import ControlDay
 
 APRIL = Window(date(2026, 3, 30), date(2026, 4, 27))
 QUIET = Window(date(2026, 4, 27), date(2026, 5, 4))

@@ -4,9 +4,9 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from flywheel.control_size import LIMIT
-from flywheel.control_slice import ControlDay
 from flywheel.drift.quality import fall_statistic, quality_shift
+from flywheel.quality.control_slice import ControlDay
+from flywheel.workload.control_size import LIMIT
 
 START = date(2026, 4, 2)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from flywheel.control_size import control_items, smallest_fall
 from flywheel.drift.quality_promise import days_to_see, quality_promise
-from flywheel.workload import DriftThresholds, ReviewPolicy
+from flywheel.workload.control_size import control_items, smallest_fall
+from flywheel.workload.model import DriftThresholds, ReviewPolicy
 from tests.fakes.review_world import classification
 from tests.unit.drift.test_quality import quality_shift, stream
 

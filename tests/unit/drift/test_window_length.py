@@ -5,7 +5,7 @@ import pytest
 from flywheel.drift.observe import observe_drift, read_reports
 from flywheel.drift.window import Window
 from flywheel.drift.window_length import drift_outlook, waiting_time, window_length
-from flywheel.simulate.traffic import generate
+from flywheel.simulation.traffic import generate
 from tests.fakes.review_world import classification
 
 START, PROMOTED, UNTIL = date(2026, 1, 1), date(2026, 1, 29), date(2026, 4, 1)

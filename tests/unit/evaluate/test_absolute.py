@@ -5,7 +5,7 @@ import pytest
 from flywheel.evaluate.absolute import check_absolute, wilson_interval
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.paired import PairedCounts
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 RULES = GateRules()
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from flywheel.answer_paths import field_paths
-from flywheel.answers import AnswerCodec
 from flywheel.errors import ConfigurationError
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy, collect_evidence
 from flywheel.evaluate.field_floors import check_fields
@@ -12,7 +10,9 @@ from flywheel.evaluate.field_scores import count_fields, score_fields
 from flywheel.evaluate.metrics import measure
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.suites import evaluate_arm
-from flywheel.workload import GateRules
+from flywheel.workload.answer_paths import field_paths
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import GateRules
 from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.model_server import FakeModelServer
 

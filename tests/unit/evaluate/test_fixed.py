@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from flywheel.artifacts.snapshot import FixedCase
 from flywheel.evaluate.evidence import FixedGroup, GateEvidence, PairedAccuracy
 from flywheel.evaluate.fixed import chance_of_loss, check_fixed, loss_p_value
 from flywheel.evaluate.paired import PairedCounts
-from flywheel.snapshots import FixedCase
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 RULES = GateRules()
 

@@ -7,7 +7,7 @@ from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import binomial_chances, holm_adjusted, number_of_tests
 from flywheel.evaluate.floors import check_labels, fall_p_value, judge_labels
 from flywheel.evaluate.paired import PairedCounts
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 RULES = GateRules()
 

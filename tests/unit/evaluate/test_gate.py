@@ -11,7 +11,7 @@ from flywheel.errors import MeasurementError
 from flywheel.evaluate.gate import decide_gate
 from flywheel.evaluate.report import GateSubject, parse_report
 from flywheel.evaluate.suites import CaseResult
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 from tests.fakes.release_world import START
 
 SUBJECT = GateSubject(

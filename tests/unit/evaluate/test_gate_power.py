@@ -8,7 +8,7 @@ import pytest
 from bench.decisions.simulated_gate import Scenario, draw_evidence, outcome_of_0_1
 from flywheel.evaluate.evidence import collect_evidence
 from flywheel.evaluate.gate import decide_checks, overall_outcome
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 from tests.unit.evaluate.test_gate import pairs
 
 _GATES = 150

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.answers import canonical_json
-from flywheel.calibration import calibration_from_facts
 from flywheel.errors import IntegrityError, MeasurementError, RefusedError, UnavailableError
 from flywheel.evaluate.render import arms_table, gate_markdown, gate_picture, gate_table
 from flywheel.evaluate.report import parse_report
+from flywheel.quality.calibration import calibration_from_facts
+from flywheel.workload.answers import canonical_json
 from tests.fakes.release_world import make_workload
 
 

@@ -15,7 +15,7 @@ from flywheel.evaluate.second_look import (
     first_look_significance,
     second_look_limit,
 )
-from flywheel.workload import GateRules
+from flywheel.workload.model import GateRules
 
 RULES = GateRules()
 CASES = 500

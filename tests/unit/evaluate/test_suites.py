@@ -2,10 +2,10 @@
 
 import pytest
 
-from flywheel.answers import AnswerCodec
 from flywheel.errors import MeasurementError, UnavailableError
 from flywheel.evaluate.suites import choose_shots, evaluate_arm, same_answer
-from flywheel.workload import parse_workload
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import parse_workload
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.release_world import make_workload, right, rows_for
 

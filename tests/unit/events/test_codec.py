@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from flywheel.answers import canonical_json
 from flywheel.events import (
     EventContract,
     Reason,
@@ -21,6 +20,7 @@ from flywheel.events import (
     raw_json,
 )
 from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
+from flywheel.workload.answers import canonical_json
 from tests.fakes.event_makers import START, make_event, make_feedback, make_workload
 
 _WORKLOAD = make_workload()

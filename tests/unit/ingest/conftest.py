@@ -13,7 +13,7 @@ from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest import Ingest
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
-from flywheel.workload import Workload
+from flywheel.workload.model import Workload
 from tests.fakes.event_makers import START, keyed, make_event, make_feedback, make_workload
 
 

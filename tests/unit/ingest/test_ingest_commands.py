@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flywheel.adapter_folder import write_manifest
+from flywheel.artifacts.adapter_folder import write_manifest
 from flywheel.cli import dlq, ingest, verify
 from flywheel.clock import SystemClock
 from flywheel.eventlog.sqlite_log import SqliteEventLog

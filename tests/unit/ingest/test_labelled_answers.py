@@ -9,7 +9,7 @@ from flywheel.errors import DataError
 from flywheel.ingest.labelled_answers import read_answers
 from flywheel.ingest.labelled_file import read_labelled
 from flywheel.ingest.seed import import_seed
-from flywheel.label_mapping import AnswerMapping
+from flywheel.workload.label_mapping import AnswerMapping
 from tests.fakes.event_makers import START, make_workload
 from tests.fakes.invoices import SCHEMA, invoice, invoices
 

@@ -6,7 +6,7 @@ import pytest
 from assets.by_hand import cycle_by_hand_job
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import HAND_JOB, cycle_job, partitions_name
-from flywheel.turn.by_hand import open_by_hand
+from flywheel.usecases.by_hand import open_by_hand
 from sensors.trigger import open_cycle_requests
 from sensors.waiting import failed_runs_sensor
 from tests.fakes.hand_world import HandWorld

@@ -6,7 +6,7 @@ from flywheel.clock import SystemClock
 from flywheel.orchestration.links import cycle_links, workload_links
 from flywheel.orchestration.presentation import defined, simulated_date
 from flywheel.settings import Settings
-from flywheel.turn.by_hand import open_by_hand
+from flywheel.usecases.by_hand import open_by_hand
 from tests.fakes.hand_world import HandWorld
 
 

@@ -8,7 +8,7 @@ import pytest
 from flywheel.errors import UnavailableError
 from flywheel.orchestration.automation import Automation
 from flywheel.ports.review_queue import QueueStatus
-from flywheel.turn.by_hand import open_by_hand
+from flywheel.usecases.by_hand import open_by_hand
 from sensors.waiting import waiting_sensor
 from tests.fakes.hand_world import HandWorld
 

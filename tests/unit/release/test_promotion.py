@@ -84,7 +84,7 @@ def test_changed_adapter_is_not_promoted(world):
 
 def test_replaced_adapter_with_its_own_manifest_is_not_promoted(world):
     """A folder that is whole in itself but not the recorded one stops the promotion."""
-    from flywheel.adapter_folder import write_manifest
+    from flywheel.artifacts.adapter_folder import write_manifest
 
     cycle = world.approved("r1")
     folder = Path(world.state.get_release("r1").adapter)

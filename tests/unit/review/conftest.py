@@ -4,7 +4,7 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
-from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.review_world import END
 
 

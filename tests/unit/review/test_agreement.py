@@ -1,8 +1,8 @@
 import pytest
 
-from flywheel.review.agreement import krippendorff_alpha, review_agreement
-from flywheel.review.batches import sample_batch
-from flywheel.review.collect import collect
+from flywheel.review.merging.agreement import krippendorff_alpha, review_agreement
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
 
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.review.annotator_figures import annotator_figures
-from flywheel.review.batches import sample_batch
-from flywheel.review.collect import collect
+from flywheel.review.merging.annotator_figures import annotator_figures
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.review_world import END, START, answer, classification, put_answers, truth
 
 WORKLOAD = classification(review={"budget": 60, "overlap": 1.0})

@@ -3,15 +3,15 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from flywheel.calibration import Calibration
-from flywheel.calibration.isotonic import PointsCurve
 from flywheel.errors import UnavailableError
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.review.batches import judgments_left, sample_batch, sample_due
-from flywheel.review.collect import collect
-from flywheel.review.sent_items import read_sent, spending
-from flywheel.review.window_ledger import read_windows
+from flywheel.quality.calibration import Calibration
+from flywheel.quality.calibration.isotonic import PointsCurve
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.batches import judgments_left, sample_batch, sample_due
+from flywheel.review.sampling.sent_items import read_sent, spending
+from flywheel.review.sampling.window_ledger import read_windows
 from tests.fakes.review_world import (
     END,
     START,
@@ -333,7 +333,7 @@ def test_window_that_was_cut_off_before_its_items_is_drawn_again(lake, queue, mo
     workload = classification()
     put_day(lake, workload, 0, 100)
     with monkeypatch.context() as patched:
-        patched.setattr("flywheel.review.batch_maker.write_items", _cut_off)
+        patched.setattr("flywheel.review.sampling.batch_maker.write_items", _cut_off)
         with pytest.raises(UnavailableError):
             sample_due(lake, queue, workload, now=START + 7 * DAY)
     report = sample_due(lake, queue, workload, now=START + 8 * DAY)

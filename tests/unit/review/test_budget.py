@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from flywheel.review.budget import JudgedTwice, drawn_part, items_for, part_of, split
+from flywheel.review.sampling.budget import JudgedTwice, drawn_part, items_for, part_of, split
 
 CHANCES = [number / 200 for number in range(200)]
 

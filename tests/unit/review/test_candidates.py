@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.review.batches import sample_batch
+from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.review_world import (
     END,
     START,

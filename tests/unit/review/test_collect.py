@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from flywheel.errors import ConcurrencyError, UnavailableError
-from flywheel.review.annotations import read_annotations
-from flywheel.review.batches import sample_batch
-from flywheel.review.collect import collect
-from flywheel.review.sent_items import spending
+from flywheel.review.merging.annotations import read_annotations
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.batches import sample_batch
+from flywheel.review.sampling.sent_items import spending
 from tests.fakes.review_world import (
     END,
     START,
@@ -342,7 +342,7 @@ def test_simulated_judgments_say_so_in_annotations_and_corrections(lake, queue, 
 def test_of_two_racing_merges_one_writes(lake, queue, world, tmp_path, monkeypatch):
     """A merge that read before another one wrote is refused and can be repeated."""
     from flywheel.lake.store import Lake
-    from flywheel.review import collect as module
+    from flywheel.review.merging import collect as module
 
     workload, tasks = world
     for name in ("ann", "ben"):

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.control_slice import control_accuracy, control_days, wilson_interval
-from flywheel.review.collect import collect
+from flywheel.quality.control_slice import control_accuracy, control_days, wilson_interval
+from flywheel.review.merging.collect import collect
 from tests.fakes.review_world import (
     END,
     START,

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from flywheel.control_slice import control_accuracy
-from flywheel.review.candidates import Candidate
-from flywheel.review.collect import collect
-from flywheel.review.directed import choose_directed, draw_directed
-from flywheel.review.sent_items import judgments_left_in, read_batch
-from flywheel.review.window_ledger import read_windows
+from flywheel.quality.control_slice import control_accuracy
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.candidates import Candidate
+from flywheel.review.sampling.directed import choose_directed, draw_directed
+from flywheel.review.sampling.sent_items import judgments_left_in, read_batch
+from flywheel.review.sampling.window_ledger import read_windows
 from tests.fakes.review_world import (
     END,
     START,

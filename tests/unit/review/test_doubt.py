@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 
 from bench.decisions.second_judgments import play
-from flywheel.review.doubt import GivenAnswer, doubts_of, error_rates, most_doubtful
+from flywheel.review.sampling.doubt import GivenAnswer, doubts_of, error_rates, most_doubtful
 
 NOBODY = error_rates([], [])
 

@@ -1,8 +1,8 @@
 """Agreement field by field: where two people read one invoice differently."""
 
-from flywheel.review.batches import sample_batch
-from flywheel.review.collect import collect
-from flywheel.review.field_agreement import agreement_of, field_agreement
+from flywheel.review.merging.collect import collect
+from flywheel.review.merging.field_agreement import agreement_of, field_agreement
+from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.review_world import END, START, answer, classification, put_answers
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.review.annotator_figures import annotator_figures
-from flywheel.review.collect import collect
-from flywheel.review.gold import choose_gold, gold_budget, read_known_answers
-from flywheel.review.sent_items import read_sent, spending
+from flywheel.review.merging.annotator_figures import annotator_figures
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.gold import choose_gold, gold_budget, read_known_answers
+from flywheel.review.sampling.sent_items import read_sent, spending
 from tests.fakes.review_world import (
     END,
     WEEK,

@@ -21,8 +21,8 @@ from flywheel.events.columns import AnswerTexts
 from flywheel.ingest.arrow import arrange, table_of
 from flywheel.lake import Lake
 from flywheel.ports.event_log import LogRecord, Partition
-from flywheel.review.collect import collect
-from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.review.merging.collect import collect
+from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.event_makers import make_event, make_feedback
 from tests.fakes.review_world import (
     END,

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from flywheel.lake.views import label_checks_batch
-from flywheel.review import label_checks
-from flywheel.review.annotator_figures import annotator_figures
-from flywheel.review.collect import collect
-from flywheel.review.gold import read_known_answers
-from flywheel.review.label_checks import allowed_checks
-from flywheel.review.label_errors import DoubtfulLabel
-from flywheel.review.sent_items import read_sent, spending
+from flywheel.review.merging.annotator_figures import annotator_figures
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling import label_checks
+from flywheel.review.sampling.gold import read_known_answers
+from flywheel.review.sampling.label_checks import allowed_checks
+from flywheel.review.sampling.label_errors import DoubtfulLabel
+from flywheel.review.sampling.sent_items import read_sent, spending
 from tests.fakes.review_world import (
     END,
     answer,

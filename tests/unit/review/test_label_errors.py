@@ -1,6 +1,6 @@
 import random
 
-from flywheel.review.label_errors import doubtful_labels
+from flywheel.review.sampling.label_errors import doubtful_labels
 
 _WORDS = {f"label-{n}": [f"w{n}{letter}" for letter in "abcdefgh"] for n in range(8)}
 _COMMON = ["the", "my", "a", "please", "now", "it", "was", "not"]

@@ -1,6 +1,6 @@
 import pytest
 
-from flywheel.label_mapping import AnswerMapping
+from flywheel.workload.label_mapping import AnswerMapping
 from tests.fakes.review_world import classification, extraction
 
 TAXONOMY = {

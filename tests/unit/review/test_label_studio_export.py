@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import DataError, NotFoundError
-from flywheel.review.label_studio_format import annotation_from, result_of, task_of
+from flywheel.review.queues.label_studio_format import annotation_from, result_of, task_of
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, extraction
 

@@ -7,7 +7,7 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.errors import NotFoundError, RefusedError
-from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification
 

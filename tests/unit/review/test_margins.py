@@ -2,11 +2,11 @@
 
 import pytest
 
-from flywheel.calibration import Calibration
-from flywheel.calibration.isotonic import PointsCurve
-from flywheel.review.batches import sample_batch
-from flywheel.review.candidates import read_candidates
-from flywheel.review.windows import ReviewWindow
+from flywheel.quality.calibration import Calibration
+from flywheel.quality.calibration.isotonic import PointsCurve
+from flywheel.review.sampling.batches import sample_batch
+from flywheel.review.sampling.candidates import read_candidates
+from flywheel.review.sampling.windows import ReviewWindow
 from tests.fakes.review_world import END, START, answer, classification, put_answers
 
 # Calibrating moves every answer to the same chance: only the runner-up tells them apart then.

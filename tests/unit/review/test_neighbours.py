@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from flywheel.lake.tables import TABLES
-from flywheel.review.neighbours import neighbour_lines
+from flywheel.review.sampling.neighbours import neighbour_lines
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, correction, put_corrections
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.review.candidates import Candidate, flag_of
-from flywheel.review.sampling import choose_items
+from flywheel.review.sampling.candidates import Candidate, flag_of
+from flywheel.review.sampling.draws import choose_items
 from tests.fakes.review_world import END, START, classification, text, truth
 
 DAY = timedelta(days=1)

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from flywheel.errors import RefusedError
-from flywheel.review.agreement import review_agreement
-from flywheel.review.annotator_figures import annotator_figures
-from flywheel.review.batches import judgments_left
-from flywheel.review.budget import JudgedTwice
-from flywheel.review.collect import collect
-from flywheel.review.sent_items import read_sent, spending
+from flywheel.review.merging.agreement import review_agreement
+from flywheel.review.merging.annotator_figures import annotator_figures
+from flywheel.review.merging.collect import collect
+from flywheel.review.sampling.batches import judgments_left
+from flywheel.review.sampling.budget import JudgedTwice
+from flywheel.review.sampling.sent_items import read_sent, spending
 from tests.fakes.review_world import (
     END,
     START,

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from flywheel.clock import ManualClock
 from flywheel.errors import DataError, IntegrityError
-from flywheel.review.annotation_reading import read_annotations_of
-from flywheel.review.collect import collect, unreadable_annotations
-from flywheel.review.label_studio_format import annotator_of, result_of
-from flywheel.review.local_queue import LocalReviewQueue
+from flywheel.review.merging.annotation_reading import read_annotations_of
+from flywheel.review.merging.collect import collect, unreadable_annotations
+from flywheel.review.queues.label_studio_format import annotator_of, result_of
+from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, extraction
 from tests.fakes.strategies import json_values, raw_bytes, spoiled_mappings

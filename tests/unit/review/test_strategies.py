@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flywheel.review.novelty import find_novel
-from flywheel.review.strategies import (
+from flywheel.review.sampling.novelty import find_novel
+from flywheel.review.sampling.strategies import (
     STRATEGIES,
     Answers,
     calibrated_margin,

@@ -5,8 +5,8 @@ from rich.console import Console
 
 from flywheel.cli.console import Console as PipeConsole
 from flywheel.errors import ConfigurationError
-from flywheel.review.terminal import answer_items
-from flywheel.review.terminal_text import match_options, plain
+from flywheel.review.queues.terminal import answer_items
+from flywheel.review.queues.terminal_text import match_options, plain
 from tests.fakes.invoices import invoice, invoices, noisy
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import classification, extraction

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.label_mapping import AnswerMapping
 from flywheel.ports.review_queue import Annotation
-from flywheel.review.verdicts import Judgment, Verdict, decide, read_judgments
+from flywheel.review.merging.verdicts import Judgment, Verdict, decide, read_judgments
+from flywheel.workload.label_mapping import AnswerMapping
 from tests.fakes.review_world import END, classification
 
 HOUR = timedelta(hours=1)

@@ -6,7 +6,7 @@ import pytest
 
 from bench.decisions.sampling_calendar import play
 from bench.decisions.sampling_world import make_world
-from flywheel.review.windows import (
+from flywheel.review.sampling.windows import (
     ReviewWindow,
     batch_name,
     disowning_window,

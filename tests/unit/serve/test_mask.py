@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from flywheel.answers import AnswerCodec, assign_surfaces
-from flywheel.prompt import completion_ids, render_prompt
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import LoadedModel, load_model
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.margin import margin_of
 from flywheel.serve.mask import AnswerMask, MaskNode
-from flywheel.workload import Workload
+from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.model import Workload
+from flywheel.workload.prompt import completion_ids, render_prompt
 from tests.fakes.micro_base import classification, codec, extraction, micro_base
 
 

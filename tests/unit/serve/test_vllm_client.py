@@ -9,7 +9,7 @@ import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.serve.vllm_client import VllmClient, error_message
-from flywheel.services.network import free_ports
+from flywheel.services.supervisor.network import free_ports
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -2,7 +2,7 @@ import pytest
 
 from flywheel.errors import ConfigurationError
 from flywheel.services.catalog import extended, needed, own, port_setting
-from flywheel.services.plan import new_plan
+from flywheel.services.supervisor.plan import new_plan
 from flywheel.settings import load_settings
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.services import environments
-from flywheel.services.environments import install_environment
+from flywheel.services.supervisor import environments
+from flywheel.services.supervisor.environments import install_environment
 
 
 @pytest.fixture

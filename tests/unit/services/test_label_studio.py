@@ -10,7 +10,7 @@ import pytest
 
 from flywheel.services import label_studio
 from flywheel.services.label_studio_account import ends_at, is_young
-from flywheel.services.plan import new_plan
+from flywheel.services.supervisor.plan import new_plan
 
 DAY = 86_400
 
@@ -59,7 +59,7 @@ def test_it_may_reach_the_receiver_and_listens_on_loopback(server):
 def test_there_is_no_connection_before_there_is_a_token(tmp_path):
     """Connections name Label Studio when its token was made, and not before."""
     from flywheel.services.catalog import connections
-    from flywheel.services.program import Layout
+    from flywheel.services.supervisor.program import Layout
 
     layout = Layout(tmp_path)
     layout.make()

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from flywheel.errors import ConfigurationError
-from flywheel.services.network import HOST, free_ports, port_is_open, require_free
+from flywheel.services.supervisor.network import HOST, free_ports, port_is_open, require_free
 
 
 def test_free_ports_differ_and_are_free():

@@ -4,7 +4,7 @@ import pytest
 
 from flywheel.errors import StorageError
 from flywheel.services.application import Application
-from flywheel.services.plan import load_plan, new_plan, save_plan
+from flywheel.services.supervisor.plan import load_plan, new_plan, save_plan
 
 
 def _plan(tmp_path):

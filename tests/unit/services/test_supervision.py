@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.services.program import Layout, Program
-from flywheel.services.supervision import Supervisor, program_section, tail
+from flywheel.services.supervisor.program import Layout, Program
+from flywheel.services.supervisor.supervision import Supervisor, program_section, tail
 
 
 def _program(**changes):
@@ -67,6 +67,6 @@ def test_the_end_of_a_log_is_told(tmp_path):
 
 def test_the_guard_ends_with_a_folder_that_is_gone(tmp_path):
     """It does not linger when the services were stopped by somebody else."""
-    command = [sys.executable, "-m", "flywheel.services.guard", str(os.getpid())]
+    command = [sys.executable, "-m", "flywheel.services.supervisor.guard", str(os.getpid())]
     done = subprocess.run([*command, str(tmp_path / "gone")], check=False, timeout=60)
     assert done.returncode == 0

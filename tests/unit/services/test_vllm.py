@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from flywheel.errors import ConfigurationError
-from flywheel.services import family, vllm
+from flywheel.services import vllm
 from flywheel.services.connections import extend_connections
+from flywheel.services.supervisor import process_group as family
 from flywheel.services.vllm import serving_needs, vllm_application
 from flywheel.settings import load_settings
 from tests.fakes.micro_base import classification, extraction, micro_base

@@ -7,7 +7,7 @@ import pytest
 from flywheel.errors import OutOfMemoryError
 from flywheel.train.memory import PLANS, PlanMemory, memory_errors, within_memory
 from flywheel.train.plan import Hardware, ModelSize, TrainPlan, make_plan
-from flywheel.workload import TrainingRecipe
+from flywheel.workload.model import TrainingRecipe
 
 TINY = ModelSize(700_000, hidden=128, layers=2, vocabulary=2_000, precision="float32")
 

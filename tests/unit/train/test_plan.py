@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flywheel.train.plan import Hardware, ModelSize, make_plan, smaller, without_packing
-from flywheel.workload import TrainingRecipe
+from flywheel.workload.model import TrainingRecipe
 
 GIB = 1024**3
 CPU = Hardware("cpu", 16 * GIB)

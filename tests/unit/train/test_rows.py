@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.answers import AnswerCodec
 from flywheel.errors import DataError
-from flywheel.passage import owned
-from flywheel.prompt import completion_ids, prompt_ids, render_prompt
-from flywheel.tokenization import control_tokens
 from flywheel.train.rows import read_rows, tokenize_pairs, tokenize_rows
-from flywheel.workload import parse_workload
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import parse_workload
+from flywheel.workload.passage import owned
+from flywheel.workload.prompt import completion_ids, prompt_ids, render_prompt
+from flywheel.workload.tokenization import control_tokens
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
 from tests.fakes.invoices import invoice, invoices
 from tests.fakes.micro_base import classification, codec, micro_base, write_snapshot

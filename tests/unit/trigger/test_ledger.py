@@ -9,7 +9,7 @@ from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
 from flywheel.state import State
 from flywheel.trigger.ledger import evaluate_trigger, gather_signals, trigger_key
-from flywheel.workload import load_workload
+from flywheel.workload.model import load_workload
 
 NOW = datetime(2026, 6, 16, tzinfo=UTC)
 

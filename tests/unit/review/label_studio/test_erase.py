@@ -6,7 +6,7 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.review.label_studio import queue as module
-from flywheel.review.neighbour_lines import neighbour_line, without_texts
+from flywheel.review.sampling.neighbour_lines import neighbour_line, without_texts
 from tests.fakes.review_world import END, classification
 
 

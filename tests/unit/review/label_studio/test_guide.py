@@ -6,7 +6,7 @@ import pytest
 
 from flywheel.errors import ConfigurationError
 from flywheel.review.label_studio.guide import annotator_guide
-from flywheel.workload import parse_workload
+from flywheel.workload.model import parse_workload
 from tests.fakes.invoices import invoices
 
 

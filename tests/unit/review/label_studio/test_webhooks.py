@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.patience import Patience
+from flywheel.io.patience import Patience
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.review.label_studio.webhooks import Receiver, receiving
 from flywheel.review.label_studio.writing import RateLimit, writing

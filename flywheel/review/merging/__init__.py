@@ -1,0 +1,1 @@
+"""What people answered, and the one accepted answer that follows from it."""

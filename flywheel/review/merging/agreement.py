@@ -1,0 +1,168 @@
+"""How far annotators agree, and how far the people are, per batch and over all."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flywheel.lake.store import Lake
+from flywheel.ports.review_queue import Annotation
+from flywheel.quality.control_slice import ControlAccuracy, control_accuracy
+from flywheel.review.merging.annotations import read_annotations
+from flywheel.review.merging.verdicts import Judgment, read_judgments
+from flywheel.review.sampling.sent_items import SentItem, read_sent
+from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import Workload
+
+__all__ = [
+    "Agreement",
+    "BatchAgreement",
+    "ControlAccuracy",
+    "control_accuracy",
+    "krippendorff_alpha",
+    "read_units",
+    "review_agreement",
+]
+
+_PAIR = 2
+# On ten items whose labels differ, a single dispute moves alpha by a tenth.
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Krippendorff's alpha over the items that were drawn at random for two people.
+
+    ``alpha`` is None, with a ``reason``, where it is not defined.
+    """
+
+    alpha: float | None
+    items: int
+    judgments: int
+    reason: str = ""
+
+    def is_below(self, floor: float) -> bool:
+        """Say whether alpha is lower, on enough items that one dispute does not decide it."""
+        return self.alpha is not None and self.items >= _FEWEST and self.alpha < floor
+
+
+@dataclass(frozen=True)
+class BatchAgreement:
+    """One batch: who answered, how often the model's answer was kept, how far people agree.
+
+    ``kept`` and ``edited`` count the judgments of answers that the annotator saw the model's
+    answer of; ``by_annotator`` counts judgments.
+    """
+
+    batch_id: str
+    items: int
+    answered: int
+    unanswered: int
+    judgments_wanted: int
+    judgments_given: int
+    kept: int
+    edited: int
+    by_annotator: dict[str, int]
+    agreement: Agreement
+
+
+def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
+    """Compute the nominal alpha; each unit holds the answers of its judges."""
+    import krippendorff
+    import numpy as np
+
+    paired = [list(unit) for unit in units if len(unit) >= _PAIR]
+    judgments = sum(len(unit) for unit in paired)
+    if not paired:
+        return Agreement(None, 0, 0, "no item was judged by two people")
+    values = sorted({value for unit in paired for value in unit})
+    if len(values) == 1:
+        reason = "everybody gave one and the same answer: chance agreement cannot be told apart"
+        return Agreement(None, len(paired), judgments, reason)
+    place = {value: number for number, value in enumerate(values)}
+    counts = np.zeros((len(paired), len(values)))
+    for number, unit in enumerate(paired):
+        for value in unit:
+            counts[number, place[value]] += 1
+    alpha = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+    return Agreement(float(alpha), len(paired), judgments)
+
+
+def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[str, BatchAgreement]]:
+    """Report agreement over all items and per batch.
+
+    Only items drawn at random for two people count: a second judgment that is asked for because the
+    first one is in doubt finds less agreement than there is. Neither do adjudications nor gold items:
+    their judgments are no two of one question.
+    """
+    mapping = AnswerMapping(workload)
+    judged, batches = _judged(lake, workload, mapping)
+    reports = {
+        name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
+    }
+    sent = [entry for entries in batches.values() for entry in entries]
+    return _alpha(sent, judged), reports
+
+
+def read_units(lake: Lake, workload: Workload, mapping: AnswerMapping) -> list[list[Judgment]]:
+    """Return the judgments of the items that were drawn at random for two people."""
+    judged, batches = _judged(lake, workload, mapping)
+    return [
+        judged[entry.item.item_id]
+        for entries in batches.values()
+        for entry in entries
+        if entry.drawn_twice
+    ]
+
+
+def _judged(
+    lake: Lake, workload: Workload, mapping: AnswerMapping
+) -> tuple[dict[str, list[Judgment]], dict[str, list[SentItem]]]:
+    # By item, and the items by batch.
+    by_item: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in read_annotations(lake, workload.id):
+        by_item[annotation.item_id].append(annotation)
+    judged: dict[str, list[Judgment]] = {}
+    batches: dict[str, list[SentItem]] = defaultdict(list)
+    for entry in read_sent(lake, workload.id):
+        if not entry.item.makes_correction:
+            continue
+        judged[entry.item.item_id], _ = read_judgments(
+            workload, mapping, by_item[entry.item.item_id]
+        )
+        batches[entry.item.batch_id].append(entry)
+    return judged, batches
+
+
+def _alpha(entries: Iterable[SentItem], judged: Mapping[str, list[Judgment]]) -> Agreement:
+    drawn = (judged[entry.item.item_id] for entry in entries if entry.drawn_twice)
+    return krippendorff_alpha([judgment.key for judgment in unit] for unit in drawn)
+
+
+def _batch(
+    name: str,
+    entries: Sequence[SentItem],
+    judged: Mapping[str, list[Judgment]],
+    mapping: AnswerMapping,
+) -> BatchAgreement:
+    units = [judged[entry.item.item_id] for entry in entries]
+    answered = sum(
+        len(unit) >= entry.item.judgments for unit, entry in zip(units, entries, strict=True)
+    )
+    kept: Counter[bool] = Counter()
+    for unit, entry in zip(units, entries, strict=True):
+        if entry.item.model_output is not None:
+            shown = mapping.key(entry.item.model_output)
+            kept.update(judgment.key == shown for judgment in unit)
+    people = Counter(judgment.annotation.annotator for unit in units for judgment in unit)
+    return BatchAgreement(
+        batch_id=name,
+        items=len(entries),
+        answered=answered,
+        unanswered=len(entries) - answered,
+        judgments_wanted=sum(entry.item.judgments for entry in entries),
+        judgments_given=sum(len(unit) for unit in units),
+        kept=kept[True],
+        edited=kept[False],
+        by_annotator=dict(sorted(people.items())),
+        agreement=_alpha(entries, judged),
+    )

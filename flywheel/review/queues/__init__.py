@@ -1,0 +1,1 @@
+"""The local review queue, the terminal and Label Studio's task format."""

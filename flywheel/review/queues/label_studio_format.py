@@ -1,0 +1,312 @@
+"""Label Studio's JSON for tasks, predictions and annotations, to and from our own values.
+
+One control per question (`answer_fields`), and `verdict` and `new_category` for the answers that
+are no answer. The local queue and the real server share this format.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flywheel.errors import DataError
+from flywheel.ports.review_queue import Annotation, AnnotationKind, ReviewItem
+from flywheel.review.merging.annotation_problems import unreadable_reason
+from flywheel.review.queues.answer_fields import PROPOSAL, TEXT, VERDICT, AnswerField, answer_fields
+from flywheel.workload.model import ClassificationTask, Workload
+
+__all__ = [
+    "CANT_TELL",
+    "NEW_CATEGORY",
+    "SIMULATED",
+    "annotation_from",
+    "annotation_id",
+    "annotation_key",
+    "annotator_of",
+    "answer_line",
+    "email_of",
+    "micros",
+    "moment",
+    "result_of",
+    "stamp",
+    "task_of",
+]
+
+CANT_TELL, NEW_CATEGORY = "can't tell", "new category"
+SIMULATED = "simulated:"
+_NO_NEIGHBOURS = "none yet"
+_MEASURES = "asked without a suggestion, to measure"
+_UNREAD: tuple[AnnotationKind, Any, str | None] = ("unreadable", None, None)
+_LONGEST = 10 * 365 * 24 * 3600  # seconds over one question
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Label Studio knows people by e-mail: no mail goes to this domain, and nobody can register it.
+_SIMULATED_EMAIL = re.compile(r"simulated\.(.+)@flywheel\.invalid")
+
+
+def stamp(at: datetime) -> str:
+    """Write a time as Label Studio does."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(text: str) -> datetime:
+    """Read a time that Label Studio wrote."""
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{str(text)[:60]!r} is not a time as Label Studio writes it.",
+            next_step="export the project again as JSON",
+        ) from error
+
+
+def micros(text: str) -> int:
+    """Read a time that Label Studio wrote, in microseconds since 1970."""
+    return (moment(text) - _EPOCH) // timedelta(microseconds=1)
+
+
+def annotation_key(*parts: str) -> int:
+    """Return a stable number for a task, an annotation or a person."""
+    text = "\x1f".join(parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())
+
+
+def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()) -> dict[str, Any]:
+    """Write an item as a task; a control item carries no trace of the model's answer.
+
+    A gold item cannot be told from one of the control slice.
+
+    ``neighbours`` are lines about similar inputs, shown beside an item that is not judged blind.
+    """
+    blind = item.model_output is None or item.measures
+    why = _MEASURES if item.measures else item.reason
+    data = {
+        TEXT: item.input,
+        "why": why if blind else f"{why}\n{_model_line(workload, item)}",
+        "neighbours": _NO_NEIGHBOURS if blind else "\n".join(neighbours) or _NO_NEIGHBOURS,
+        "item_id": item.item_id,
+        "inference_id": item.inference_id,
+        "workload_id": item.workload_id,
+        "batch_id": item.batch_id,
+        "slice": "control" if item.measures else item.slice,
+        "reason": why,
+    }
+    predictions = []
+    meta: dict[str, Any] = {
+        "judgments": item.judgments,
+        "priority": item.priority,
+        "chosen_at": stamp(item.chosen_at),
+    }
+    if not blind:
+        predictions = [
+            {
+                "model_version": item.release,
+                "score": item.confidence,
+                "result": _answer_regions(workload, item.model_output, shown=True),
+            }
+        ]
+        meta |= {"suggestion": item.model_output, "confidence": item.confidence}
+    return {
+        "id": annotation_key(item.item_id),
+        "data": data,
+        "meta": meta,
+        "created_at": stamp(item.chosen_at),
+        "updated_at": stamp(item.chosen_at),
+        "predictions": predictions,
+        "annotations": [],
+        "drafts": [],
+    }
+
+
+def result_of(
+    workload: Workload,
+    output: Any,
+    *,
+    kind: AnnotationKind = "answer",
+    proposed_label: str | None = None,
+) -> list[dict[str, Any]]:
+    """Write a judgment as the regions of one result."""
+    regions = _answer_regions(workload, output) if output is not None else []
+    if kind == "cant_tell":
+        regions = [_choice(VERDICT, CANT_TELL)]
+    if kind == "new_category":
+        regions += [_choice(VERDICT, NEW_CATEGORY), _text(PROPOSAL, proposed_label or "")]
+    return regions
+
+
+def annotation_from(workload: Workload, task: Mapping[str, Any], raw: dict[str, Any]) -> Annotation:
+    """Read one annotation of a task; drafts are no annotations and are never passed here."""
+    problem = unreadable_reason(workload, raw)
+    kind, output, proposed = _UNREAD if problem else _judgment(workload, raw)
+    annotator = annotator_of(raw)
+    updated = moment(raw.get("updated_at") or raw["created_at"])
+    body = json.dumps([raw.get("result"), raw.get("was_cancelled")], sort_keys=True)
+    digest = hashlib.blake2b(body.encode(), digest_size=4).hexdigest()
+    # Once the taxonomy knows its label, the same annotation is a version that can be read.
+    digest += "-unreadable" if problem else ""
+    return Annotation(
+        annotation_id=annotation_id(task, raw),
+        version=f"{updated:%Y%m%dT%H%M%S%fZ}-{digest}",
+        item_id=str(task["data"]["item_id"]),
+        workload_id=workload.id,
+        inference_id=str(task["data"]["inference_id"]),
+        annotator=annotator,
+        simulated=annotator.startswith(SIMULATED),
+        kind=kind,
+        output=output,
+        proposed_label=proposed,
+        seconds=_seconds(raw.get("lead_time")),
+        created_at=moment(raw.get("created_at") or raw["updated_at"]),
+        updated_at=updated,
+        raw=raw,
+    )
+
+
+def annotation_id(task: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
+    """Name an annotation for good: by its project in Label Studio, or by our own queue."""
+    project = raw.get("project") or task.get("project")
+    return f"label_studio:{project}:{raw['id']}" if project else f"local:{raw['id']}"
+
+
+def annotator_of(raw: Mapping[str, Any]) -> str:
+    """Name the person behind an annotation, however the export spells it.
+
+    Annotations that name nobody are no person's: each has an unknown author of its own.
+    """
+    person = raw.get("completed_by")
+    fields = person if isinstance(person, Mapping) else {"id": person}
+    names = (fields.get("email"), fields.get("username"), _numbered(fields.get("id")))
+    name = next((one for one in names if isinstance(one, str) and one.strip()), None)
+    if name is None:
+        return f"unknown:{raw.get('project') or 'local'}:{raw.get('id')}"
+    simulated = _SIMULATED_EMAIL.fullmatch(name)
+    return SIMULATED + simulated[1] if simulated else name
+
+
+def _numbered(identity: Any) -> str | None:
+    if isinstance(identity, str):
+        return f"label_studio:{identity}" if identity.isdecimal() else identity
+    is_number = isinstance(identity, int) and not isinstance(identity, bool)
+    return f"label_studio:{identity}" if is_number else None
+
+
+def _seconds(lead_time: Any) -> float | None:
+    is_number = isinstance(lead_time, int | float) and not isinstance(lead_time, bool)
+    return float(lead_time) if is_number and abs(lead_time) <= _LONGEST else None
+
+
+def email_of(annotator: str) -> str:
+    """Return the e-mail address that an annotator's account has."""
+    if annotator.startswith(SIMULATED):
+        return f"simulated.{annotator.removeprefix(SIMULATED)}@flywheel.invalid"
+    return annotator
+
+
+def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKind, Any, str | None]:
+    if raw.get("was_cancelled"):
+        return "skipped", None, None
+    values: dict[str, Any] = {}
+    for region in raw.get("result") or []:
+        if isinstance(region, Mapping) and "from_name" in region:
+            values[region["from_name"]] = _value(region)
+    verdict = values.pop(VERDICT, None)
+    proposed = values.pop(PROPOSAL, None) or ""
+    proposed = (" ".join(proposed) if isinstance(proposed, list) else str(proposed)).strip()
+    if verdict == CANT_TELL:
+        return "cant_tell", None, None
+    output = _output(workload, values)
+    if verdict == NEW_CATEGORY or proposed:
+        return "new_category", output, proposed or None
+    return "answer", output, None
+
+
+def _output(workload: Workload, values: Mapping[str, Any]) -> Any:
+    fields = answer_fields(workload)
+    if isinstance(workload.task, ClassificationTask):
+        # A project that somebody made by hand may call its one control anything.
+        return values.get(fields[0].control, next(iter(values.values()), None))
+    # Controls that the schema does not know (the config was changed by hand) stay in `raw`.
+    answer = {
+        field.name: field.value_of(values[field.control])
+        for field in fields
+        if values.get(field.control) is not None
+    }
+    if not answer:
+        return None
+    # What may be null and was left empty is null where the schema wants the property.
+    empty = [field.name for field in fields if field.nullable and field.required]
+    return {name: None for name in empty if name not in answer} | answer
+
+
+def _value(region: Mapping[str, Any]) -> Any:
+    value = region.get("value") or {}
+    for name in ("choices", "text"):
+        found = value.get(name)
+        if isinstance(found, list):
+            return found[0] if len(found) == 1 else found
+        if found is not None:
+            return found
+    return value.get("number", value.get("rating"))
+
+
+def _answer_regions(
+    workload: Workload, output: Any, *, shown: bool = False
+) -> list[dict[str, Any]]:
+    # With `shown`, what the form has no place for is left out: Label Studio refuses an import
+    # whose predictions break its config.
+    fields = answer_fields(workload)
+    if isinstance(workload.task, ClassificationTask):
+        values = {None: output}
+    else:
+        values = output if isinstance(output, dict) else {}
+    return [
+        _region_of(field, values[field.name])
+        for field in fields
+        if field.name in values
+        and not (field.nullable and values[field.name] is None)
+        and (not shown or field.takes(values[field.name]))
+    ]
+
+
+def _model_line(workload: Workload, item: ReviewItem) -> str:
+    sure = "" if item.confidence is None else f" ({item.confidence:.0%} sure)"
+    return f"the model said {answer_line(workload, item.model_output)}{sure}"
+
+
+def answer_line(workload: Workload, output: Any) -> str:
+    """Write an answer on one line, for people."""
+    if isinstance(workload.task, ClassificationTask) or not isinstance(output, dict):
+        return str(output)
+    fields = {field.name: field for field in answer_fields(workload)}
+    return " · ".join(_words(fields.get(name), value) for name, value in output.items())
+
+
+def _words(field: AnswerField | None, value: Any) -> str:
+    if field is not None and field.kind == "list" and field.takes(value):
+        return "; ".join(field.written(value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _region_of(field: AnswerField, value: Any) -> dict[str, Any]:
+    if field.kind == "choices":
+        return _choice(field.control, str(field.written(value)))
+    if field.kind == "number" and field.takes(value):
+        return _region(field.control, "number", {"number": value})
+    written = field.written(value)
+    if isinstance(written, list):
+        return _region(field.control, "textarea", {"text": written})
+    return _text(field.control, str(written))
+
+
+def _choice(name: str, value: str) -> dict[str, Any]:
+    return _region(name, "choices", {"choices": [value]})
+
+
+def _text(name: str, value: str) -> dict[str, Any]:
+    return _region(name, "textarea", {"text": [value]})
+
+
+def _region(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"id": name, "from_name": name, "to_name": TEXT, "type": kind, "value": value}

@@ -1,0 +1,182 @@
+"""A person answers review items in a terminal: one question at a time, by keyboard.
+
+Texts of others are shown as plain text: neither markup nor control characters get through.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from flywheel.errors import ConfigurationError, RefusedError
+from flywheel.ports.review_queue import AnnotationKind
+from flywheel.review.queues.answer_fields import answer_fields
+from flywheel.review.queues.label_studio_format import SIMULATED
+from flywheel.review.queues.local_queue import LocalReviewQueue
+from flywheel.review.queues.task_view import Task
+from flywheel.review.queues.terminal_questions import Questions
+from flywheel.review.queues.terminal_text import Command, Undo, plain
+from flywheel.workload.model import ClassificationTask, Workload
+
+__all__ = ["SessionReport", "answer_items"]
+
+Ask = Callable[[str], str]
+_WIDEST = 100
+
+
+@dataclass(frozen=True)
+class SessionReport:
+    """What a person did before leaving."""
+
+    judged: int
+    skipped: int
+    left: int
+
+
+def answer_items(
+    console: Console, ask: Ask, queue: LocalReviewQueue, workload: Workload, annotator: str
+) -> SessionReport:
+    """Ask about every open item until none is left or the person quits.
+
+    Args:
+        console: where items are shown.
+        ask: shows a prompt and returns a line; EOFError and KeyboardInterrupt quit.
+        queue: the items.
+        workload: whose items.
+        annotator: the name of the person, not one of the simulated.
+    """
+    if annotator.startswith(SIMULATED):
+        raise ConfigurationError(
+            f"Names that begin with {SIMULATED} are kept for simulated annotators.",
+            next_step="answer under your own name",
+        )
+    tasks = queue.open_tasks(workload.id, annotator)
+    session = _Session(console, ask, queue, workload, annotator)
+    given: list[tuple[int, AnnotationKind]] = []
+    at = 0
+    while at < len(tasks) or given:
+        try:
+            if at == len(tasks):
+                session.confirm_end()
+                break
+            show_task(console, workload, tasks[at], f"{at + 1} of {len(tasks)}")
+            kind = session.judge(tasks[at])
+        except (EOFError, KeyboardInterrupt):
+            break
+        except Undo:
+            at = session.take_back(tasks, given, at)
+            continue
+        if kind == "quit":
+            break
+        if kind is not None:
+            given.append((at, kind))
+        at += 1
+    return session.report(given)
+
+
+class _Session:
+    def __init__(
+        self,
+        console: Console,
+        ask: Ask,
+        queue: LocalReviewQueue,
+        workload: Workload,
+        annotator: str,
+    ) -> None:
+        self._console = console
+        self._ask = ask
+        self._queue = queue
+        self._workload = workload
+        self._annotator = annotator
+        self._questions = Questions(console, ask, workload)
+
+    def judge(self, task: Task) -> AnnotationKind | Literal["quit"] | None:
+        """Ask about an item and store the judgment; None where others gave all of them."""
+        self._console.print(Text(_help(self._workload, task), style="dim"))
+        is_label = isinstance(self._workload.task, ClassificationTask)
+        question = self._questions.label if is_label else self._questions.answer
+        started = perf_counter()
+        output: Any = None
+        proposed: str | None = None
+        try:
+            output, kind, proposed = question(task.suggestion)
+        except Command as command:
+            if command.kind is None:
+                return "quit"
+            kind = command.kind
+        try:
+            self._queue.submit(
+                self._workload,
+                task.item_id,
+                self._annotator,
+                output,
+                kind=kind,
+                proposed_label=proposed,
+                seconds=round(perf_counter() - started, 1),
+            )
+        except RefusedError as error:
+            self._console.print(Text(error.message, style="yellow"))
+            return None
+        return kind
+
+    def report(self, given: Sequence[tuple[int, AnnotationKind]]) -> SessionReport:
+        """Count what was done, and what is left."""
+        skipped = sum(kind == "skipped" for _, kind in given)
+        left = len(self._queue.open_tasks(self._workload.id, self._annotator))
+        return SessionReport(len(given) - skipped, skipped, left)
+
+    def confirm_end(self) -> None:
+        """Let the last answer be taken back too."""
+        if self._ask("that was the last item (Enter ends, u takes your answer back): ") == "u":
+            raise Undo
+
+    def take_back(
+        self, tasks: Sequence[Task], given: list[tuple[int, AnnotationKind]], at: int
+    ) -> int:
+        """Withdraw the last judgment of this session and return the number of its item."""
+        if not given:
+            self._console.print(Text("there is nothing to take back", style="yellow"))
+            return at
+        before, _ = given.pop()
+        self._queue.withdraw(self._workload, tasks[before].item_id, self._annotator)
+        self._console.print(Text("taken back; the item is asked again", style="yellow"))
+        return before
+
+
+def _help(workload: Workload, task: Task) -> str:
+    parts = []
+    if isinstance(workload.task, ClassificationTask):
+        parts += ["Enter keeps the model's answer"] if task.suggestion is not None else []
+        parts += ["number or part of a name", "n new category"]
+    elif workload.task.label_field is not None:
+        parts += [f"n new category, at {workload.task.label_field}"]
+    return " · ".join([*parts, "s skip", "? can't tell", "u back", "q quit"])
+
+
+def show_task(console: Console, workload: Workload, task: Task, place: str) -> None:
+    """Show an item: its text, why it was chosen, and the model's answer where that is allowed."""
+    console.print()
+    width = min(console.width, _WIDEST)  # a pipe has no width of its own
+    console.print(Panel(Text(plain(task.input)), title=place, title_align="left", width=width))
+    console.print(Text.assemble(("why: ", "dim"), (plain(task.reason), "dim")))
+    if task.suggestion is None:
+        return
+    sure = "" if task.confidence is None else f"  ({task.confidence:.0%} sure)"
+    if not isinstance(task.suggestion, dict):
+        shown = plain(str(task.suggestion))
+        console.print(Text.assemble(("model: ", "dim"), (shown, "bold"), (sure, "dim")))
+        return
+    console.print(Text.assemble(("model:", "dim"), (sure, "dim")))
+    fields = {field.name: field for field in answer_fields(workload)}
+    for name, value in task.suggestion.items():
+        field = fields.get(name)
+        written = str(value) if field is None else field.written(value)
+        lines = written if isinstance(written, list) else [str(written)]
+        title = name if field is None else field.title
+        console.print(Text.assemble((f"  {plain(title)}: ", "dim"), (plain(lines[0]), "bold")))
+        for line in lines[1:]:
+            console.print(Text(" " * (len(title) + 4) + plain(line), style="bold"))

@@ -1,0 +1,1 @@
+"""Which answers people are asked about, when, and how many."""

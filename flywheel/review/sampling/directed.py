@@ -1,0 +1,213 @@
+"""`draw_directed`: the cases that a gate lacks, drawn at random and asked blind.
+
+They are for a comparison of two models, so that it must not matter to the draw what either of them
+answers: every answer of the frame has the same chance, which is kept with the item. The frame holds
+the answers of closed windows that nobody was asked about and whose text is none that the candidate
+was trained on, nearly or exactly; how many that leaves out is reported. The figure of production's
+accuracy does not read these items: their frame is not all traffic.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flywheel.lake.store import Lake
+from flywheel.ports.review_queue import ReviewItem, ReviewQueue
+from flywheel.review.sampling.candidates import Candidate, read_candidates
+from flywheel.review.sampling.draws import blind_priority, draw
+from flywheel.review.sampling.sent_items import item_rows, judgments_left_in, read_batch
+from flywheel.review.sampling.window_ledger import batch_transaction, landed_through, read_windows
+from flywheel.review.sampling.windows import ReviewWindow, frontier_of, previous_period_start
+from flywheel.similarity.near_duplicates import closest_matches
+from flywheel.workload.model import Workload
+from flywheel.workload.periods import period_name
+
+__all__ = [
+    "DirectedBatch",
+    "choose_directed",
+    "directed_batch_name",
+    "directed_batches",
+    "draw_directed",
+]
+
+_BATCHES = """
+SELECT DISTINCT batch_id FROM stored.review_items
+WHERE workload_id = $workload AND slice = 'directed' AND contains(batch_id, $mark)
+"""
+
+
+@dataclass(frozen=True)
+class DirectedBatch:
+    """What one draw asked.
+
+    ``frame`` is the number of answers it was drawn from, ``trained_on`` how many were left out since
+    the candidate was trained on their text. ``missing`` cases are not asked yet: the period's
+    budget, ``left`` judgments after this draw, or the frame was too small.
+    """
+
+    batch_id: str
+    items: int
+    frame: int
+    trained_on: int
+    missing: int
+    period: str
+    left: int
+
+
+def directed_batch_name(period: str, cycle: str, attempt: int, number: int) -> str:
+    """Name a directed batch of a cycle's attempt, the period that pays for it first."""
+    # What comes before the last hyphen of a batch's name is its period.
+    return f"{period}-directed.{cycle.replace('-', '.')}.{attempt}.{number}"
+
+
+def directed_batches(lake: Lake, workload_id: str, cycle: str, attempt: int) -> list[str]:
+    """Return the directed batches of a cycle's attempt that were written, in their order."""
+    mark = directed_batch_name("", cycle, attempt, 0).removesuffix("0")
+    rows = lake.rows(_BATCHES, {"workload": workload_id, "mark": mark})
+    return sorted((row["batch_id"] for row in rows), key=lambda name: int(name.rpartition(".")[2]))
+
+
+def choose_directed(
+    workload: Workload,
+    frame: Sequence[Candidate],
+    cases: int,
+    *,
+    purpose: str,
+    batch_id: str,
+    now: datetime,
+) -> list[ReviewItem]:
+    """Draw so many answers of a frame by a hash alone; a repeated draw is the same.
+
+    Args:
+        workload: its id and seed enter the hash.
+        frame: answers that may be asked, in any order.
+        cases: how many; all of the frame where it is smaller.
+        purpose: what they are drawn for, part of the hash.
+        batch_id: name of the batch.
+        now: stamped on the items.
+    """
+    drawn = sorted(
+        (draw(workload.seed, workload.id, purpose, one.inference_id), one.inference_id, one)
+        for one in frame
+    )[:cases]
+    return [
+        ReviewItem(
+            item_id=_item_id(workload.id, batch_id, one.inference_id),
+            batch_id=batch_id,
+            workload_id=workload.id,
+            inference_id=one.inference_id,
+            slice="directed",
+            reason=f"drawn at random to decide a gate: {len(drawn)} of {len(frame)} answers",
+            score=round(chance, 4),
+            inclusion_probability=len(drawn) / len(frame),
+            input=one.input,
+            model_output=None,
+            confidence=one.confidence,
+            release=one.release,
+            judgments=1,
+            priority=blind_priority(workload.id, batch_id, one.inference_id),
+            subject_id=one.subject_id,
+            chosen_at=now,
+        )
+        for chance, _, one in drawn
+    ]
+
+
+def draw_directed(  # noqa: PLR0913 - what a draw rests on
+    lake: Lake,
+    queue: ReviewQueue,
+    workload: Workload,
+    *,
+    cycle: str,
+    attempt: int,
+    number: int,
+    cases: int,
+    since: datetime | None,
+    trained_texts: Sequence[str],
+    now: datetime,
+    written: str | None = None,
+) -> DirectedBatch:
+    """Draw a directed batch within what the period's budget has left, keep it and push it.
+
+    Args:
+        lake: answers are read from it, items written to it.
+        queue: takes the items.
+        workload: its budget and its near-duplicate threshold decide.
+        cycle: whose gate is undecided.
+        attempt: number of its attempt.
+        number: counts the draws of the attempt; a repeated call draws nothing twice.
+        cases: how many are still missing.
+        since: event time of the oldest answer; None: the start of the period before.
+        trained_texts: inputs that the candidate was trained on.
+        now: stamped on the items; its period pays.
+        written: name of a batch that was written by a call which ended before its push or record:
+            it is pushed, and nothing else is drawn. Its period may be an earlier one.
+    """
+    period = period_name(workload.cadence, now, workload.timezone)
+    batch_id = written or directed_batch_name(period, cycle, attempt, number)
+    period = batch_id.partition("-directed.")[0]
+    once = batch_transaction(workload.id, batch_id)
+    candidates = _candidates(lake, workload, since, now)
+    frame = _untrained(candidates, trained_texts, workload.review.near_duplicate)
+    if lake.transaction("review_items", once) is None:
+        items = choose_directed(
+            workload,
+            frame,
+            min(cases, judgments_left_in(lake, workload, period)),
+            purpose=f"directed:{cycle}:{attempt}",
+            batch_id=batch_id,
+            now=now,
+        )
+        times = {one.inference_id: one.event_time for one in frame}
+        if items:
+            lake.append("review_items", item_rows(items, times), once=(once, 1))
+    # Another process may have written the batch first: what the lake holds is what is sent.
+    asked = read_batch(lake, workload.id, batch_id)
+    if asked:
+        queue.push(workload, asked)
+    return DirectedBatch(
+        batch_id=batch_id,
+        items=len(asked),
+        frame=len(frame),
+        trained_on=len(candidates) - len(frame),
+        missing=max(0, cases - len(asked)),
+        period=period,
+        left=judgments_left_in(lake, workload, period),
+    )
+
+
+def _candidates(
+    lake: Lake, workload: Workload, since: datetime | None, now: datetime
+) -> list[Candidate]:
+    # Answers of windows that are still open are left to their control slice.
+    frontier = frontier_of(read_windows(lake, workload.id), now)
+    end = now if frontier is None else min(now, frontier.end)
+    start = min(end, since or previous_period_start(workload, end))
+    span = ReviewWindow(
+        batch_id="",
+        period="",
+        start=start,
+        end=end,
+        frame_start=start,
+        landed_through=landed_through(lake, workload.id, now),
+        budget=0,
+        answers=0,
+        reason="",
+        drawn_at=now,
+    )
+    found = read_candidates(lake, workload.id, span, late_after=None)
+    return [candidate for candidate in found if candidate.in_window]
+
+
+def _untrained(
+    candidates: list[Candidate], trained: Sequence[str], threshold: float
+) -> list[Candidate]:
+    known = [(str(number), text) for number, text in enumerate(trained)]
+    matches = closest_matches([one.input for one in candidates], known, threshold)
+    return [one for one, match in zip(candidates, matches, strict=True) if match is None]
+
+
+def _item_id(workload_id: str, batch_id: str, inference_id: str) -> str:
+    name = f"{workload_id}\x1f{batch_id}\x1f{inference_id}"
+    return hashlib.blake2b(name.encode(), digest_size=10).hexdigest()

@@ -1,0 +1,174 @@
+"""Review items as the lake keeps them: to rows and back, and what a period has spent on them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
+from flywheel.ports.review_queue import ReviewItem
+from flywheel.review.sampling.budget import CHOICE_COST, JudgedTwice
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import Workload
+
+__all__ = [
+    "SentItem",
+    "Spending",
+    "item_rows",
+    "judgments_left_in",
+    "period_of",
+    "read_batch",
+    "read_sent",
+    "spending",
+]
+
+_SENT = """
+SELECT r.* REPLACE (max(r.judgments) OVER (PARTITION BY r.item_id) AS judgments),
+       r.judgments AS judgments_drawn, coalesce(i.output, r.model_output) AS original_output
+FROM review_items r
+LEFT JOIN first_inferences i
+  ON i.workload_id = r.workload_id AND i.inference_id = r.inference_id
+WHERE r.workload_id = $workload
+QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at, r.judgments) = 1
+ORDER BY r.priority DESC, r.item_id
+"""
+
+_BATCH = """
+SELECT * EXCLUDE (event_time)
+  REPLACE (max(judgments) OVER (PARTITION BY item_id) AS judgments)
+FROM review_items
+WHERE workload_id = $workload AND batch_id = $batch AND slice <> 'adjudication'
+QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY chosen_at, judgments) = 1
+ORDER BY priority DESC, item_id
+"""
+
+# What lies on disk is counted, erased subjects included: their judgments were made all the same.
+_SPENDING = """
+WITH sent AS (
+  SELECT item_id, inference_id, slice, max(judgments) AS judgments, min(judgments) AS drawn,
+         slice NOT IN ('gold', 'adjudication', 'directed') AS is_new
+  FROM stored.review_items
+  WHERE workload_id = $workload AND starts_with(batch_id, $period || '-')
+  GROUP BY item_id, inference_id, slice
+),
+given AS (
+  SELECT item_id, count(DISTINCT annotator) AS people, bool_and(kind = 'cant_tell') AS unsure
+  FROM latest_annotations
+  WHERE workload_id = $workload AND NOT deleted AND kind <> 'skipped' GROUP BY item_id
+),
+settled AS (
+  SELECT inference_id FROM sent WHERE slice = 'adjudication'
+  -- Everybody agreed that they cannot tell: no correction comes of it, and no dispute.
+  UNION SELECT inference_id FROM sent JOIN given USING (item_id)
+  WHERE given.unsure AND given.people >= sent.judgments
+  UNION SELECT inference_id FROM sent JOIN latest_corrections AS c USING (inference_id)
+  WHERE c.workload_id = $workload AND c.status IN ('accepted', 'proposed')
+    -- A second judgment that was asked for later may still dispute what one person said.
+    AND (sent.judgments = sent.drawn OR len(c.annotators) >= sent.judgments)
+)
+SELECT coalesce(sum(judgments), 0) AS sent,
+       count(*) FILTER (
+         judgments > 1 AND inference_id NOT IN (SELECT inference_id FROM settled)
+       ) AS held_back,
+       count(*) FILTER (is_new) AS items,
+       count(*) FILTER (is_new AND people > 0) AS answered,
+       count(*) FILTER (is_new AND drawn > 1) AS drawn_twice,
+       count(*) FILTER (is_new AND drawn > 1 AND people > 0) AS drawn_twice_answered,
+       count(*) FILTER (is_new AND judgments > drawn) AS chosen
+FROM sent LEFT JOIN given USING (item_id)
+"""
+
+
+@dataclass(frozen=True)
+class SentItem:
+    """An item with what the annotator may not see: the model's answer and the event's time.
+
+    ``judgments_drawn`` were asked for when the batch was drawn; ``item.judgments`` are more where a
+    second one was asked for since.
+    """
+
+    item: ReviewItem
+    original_output: Any
+    event_time: datetime
+    judgments_drawn: int = 1
+
+    @property
+    def drawn_twice(self) -> bool:
+        """Whether it was drawn at random for two people."""
+        return self.judgments_drawn > 1
+
+    @property
+    def chosen_again(self) -> bool:
+        """Whether a second judgment was asked for because the first one was in doubt."""
+        return self.item.judgments > self.judgments_drawn
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Judgments of a period: asked for, and held back for what may come of them.
+
+    ``held_back`` is for adjudications. ``twice`` counts the items behind the second judgments that
+    are chosen when the first ones are given.
+    """
+
+    sent: int
+    held_back: int
+    twice: JudgedTwice
+
+    def reserved(self, overlap: float) -> int:
+        """Return what is held back for adjudications and for second judgments still to choose."""
+        return self.held_back + CHOICE_COST * self.twice.later(overlap)
+
+
+def item_rows(items: Iterable[ReviewItem], event_times: Mapping[str, datetime]) -> pa.Table:
+    """Write items as rows of ``review_items``; ``event_times`` are by inference id."""
+    rows = []
+    for item in items:
+        output = None if item.model_output is None else canonical_json(item.model_output)
+        row = asdict(item) | {"model_output": output, "event_time": event_times[item.inference_id]}
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=TABLES["review_items"].schema)
+
+
+def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
+    """Read every item that was ever chosen, most urgent first."""
+    found = []
+    for row in lake.rows(_SENT, {"workload": workload_id}):
+        original, event_time = row.pop("original_output"), row.pop("event_time")
+        original = None if original is None else json.loads(original)
+        drawn = row.pop("judgments_drawn")
+        found.append(SentItem(_item(row), original, event_time, drawn))
+    return found
+
+
+def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
+    """Read the items of a batch, most urgent first, without its adjudications."""
+    rows = lake.rows(_BATCH, {"workload": workload_id, "batch": batch_id})
+    return [_item(row) for row in rows]
+
+
+def _item(row: dict[str, Any]) -> ReviewItem:
+    shown = row["model_output"]
+    return ReviewItem(**row | {"model_output": None if shown is None else json.loads(shown)})
+
+
+def period_of(entry: SentItem) -> str:
+    """Return the period that an item is charged to: its batch is named after it."""
+    return entry.item.batch_id.rpartition("-")[0]
+
+
+def spending(lake: Lake, workload_id: str, period: str) -> Spending:
+    """Count the judgments that a period's batches cost so far."""
+    row = lake.rows(_SPENDING, {"workload": workload_id, "period": period})[0]
+    sent, held_back = int(row.pop("sent")), int(row.pop("held_back"))
+    return Spending(sent, held_back, JudgedTwice(**row))
+
+
+def judgments_left_in(lake: Lake, workload: Workload, period: str) -> int:
+    """Return the judgments that a period, by name, can still ask for."""
+    used = spending(lake, workload.id, period)
+    return max(0, workload.review.budget - used.sent - used.reserved(workload.review.overlap))

@@ -1,0 +1,1 @@
+"""Start, stop, inspect and supervise local services."""

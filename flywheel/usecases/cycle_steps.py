@@ -1,0 +1,148 @@
+"""`run_steps`: dataset, training and gate of a cycle, run by a person in one process.
+
+The same functions run in Dagster's job. A lease keeps a second process away, and ``is_run_by_hand``
+lets the trigger's sensor see that a person is at it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from flywheel.errors import ConcurrencyError, RefusedError, UnavailableError
+from flywheel.usecases.cycle import assemble_dataset, judge_candidate, train_candidate
+
+if TYPE_CHECKING:
+    from flywheel.ports.train_launcher import TrainProgress
+    from flywheel.state import Lease, State
+    from flywheel.wiring import Platform
+
+__all__ = ["STEPS", "Step", "is_run_by_hand", "run_steps"]
+
+Step = Literal["dataset", "train", "gate"]
+STEPS: tuple[Step, ...] = ("dataset", "train", "gate")
+_LEASE_SECONDS, _RENEW_SECONDS = 120.0, 30.0
+
+
+def run_steps(
+    platform: "Platform",
+    workload_id: str,
+    cycle: str,
+    steps: Sequence[Step] = STEPS,
+    *,
+    again: bool = False,
+    on_step: Callable[[Step, str], None] = lambda *_: None,
+    on_progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> None:
+    """Run steps of a cycle in their order; a step that is repeated finds what the last try left.
+
+    Args:
+        platform: holds the cycle.
+        workload_id: whose cycle it is.
+        cycle: its name.
+        steps: some of ``STEPS``.
+        again: let the gate measure anew where its verdict still stands.
+        on_step: called after a step with a summary of its result.
+        on_progress: called with what is done, how much of it, and of how much.
+
+    Raises:
+        RefusedError: the cycle is over, or its candidate waits for a person and would be replaced.
+        ConcurrencyError: another process runs steps of this workload.
+    """
+    _require_runnable(platform.state, workload_id, cycle, steps)
+    with _hold(platform.state, _lease_name(workload_id)):
+        for step in (name for name in STEPS if name in steps):
+            on_step(step, _run(platform, workload_id, cycle, step, on_progress, again=again))
+
+
+def is_run_by_hand(state: "State", workload_id: str) -> bool:
+    """Return whether a process of a person runs steps of a workload's cycle at this moment."""
+    try:
+        state.release_lease(state.acquire_lease(_lease_name(workload_id), None, 1.0))
+    except ConcurrencyError:
+        return True
+    return False
+
+
+def _run(
+    platform: "Platform",
+    workload_id: str,
+    cycle: str,
+    step: Step,
+    on_progress: Callable[[str, int, int], None],
+    *,
+    again: bool,
+) -> str:
+    if step == "dataset":
+        on_progress("reading what people accepted", 0, 0)
+        snapshot = assemble_dataset(platform, workload_id, cycle)
+        counts = ", ".join(f"{rows} {split}" for split, rows in snapshot.counts.items())
+        return f"{counts}; hash {snapshot.hash[:12]}"
+    if step == "train":
+        on_progress("starting the trainer, which loads the base model and the rows", 0, 0)
+
+        def on_step(point: "TrainProgress") -> None:
+            on_progress(f"{point.stage}, loss {point.loss:.4f}", point.step, point.steps)
+
+        result = train_candidate(
+            platform,
+            workload_id,
+            cycle,
+            on_progress=on_step,
+            on_notice=lambda notice: on_progress(notice, 0, 0),
+        )
+        loss = result.metrics.get("final_loss")
+        return f"{result.release}" + ("" if loss is None else f", final loss {loss:.4f}")
+    report = judge_candidate(platform, workload_id, cycle, again=again, on_progress=on_progress)
+    return f"{report.outcome}: {'; '.join(report.reasons)}"
+
+
+def _require_runnable(state: "State", workload_id: str, cycle: str, steps: Sequence[Step]) -> None:
+    present = state.get_cycle(workload_id, cycle)
+    retry = f"`flywheel cycle retry {workload_id} {cycle} --as NAME --reason TEXT`"
+    if present.status in {"open", "training"}:
+        return
+    waits = present.status in {"awaiting_judgments", "awaiting_approval", "approved", "expired"}
+    if waits and tuple(steps) == ("gate",):
+        return
+    if waits:
+        raise RefusedError(
+            f"Cycle {cycle} of {workload_id} is {present.status}: its candidate is up for a "
+            "person's verdict, and another dataset or training would replace it.",
+            next_step=f"approve or reject it, repeat the gate alone (--step gate), or {retry}",
+        )
+    over = present.status in {"promoted", "rejected"}
+    raise RefusedError(
+        f"Cycle {cycle} of {workload_id} is {present.status}: {present.status_reason}",
+        next_step=f"open the next one: `flywheel cycle open {workload_id} --as NAME --reason TEXT`"
+        if over
+        else f"start the next attempt: {retry}",
+    )
+
+
+def _lease_name(workload_id: str) -> str:
+    return f"cycle-steps:{workload_id}"
+
+
+@contextmanager
+def _hold(state: "State", name: str) -> Iterator[None]:
+    # A training takes longer than any time one would wait for a machine that has died.
+    done = threading.Event()
+    with state.lease(name, None, _LEASE_SECONDS) as lease:
+        renewing = threading.Thread(target=_renew, args=(state, lease, done), daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewing.join()
+
+
+def _renew(state: "State", lease: "Lease", done: threading.Event) -> None:
+    while not done.wait(_RENEW_SECONDS):
+        try:
+            state.renew_lease(lease, _LEASE_SECONDS)
+        except UnavailableError:
+            continue  # the next try may reach the database before the lease ends
+        except ConcurrencyError:
+            return  # lost while this process was frozen; the steps' own checks see a second run

@@ -1,0 +1,159 @@
+"""The daily look at a workload's traffic, with what a person wants to see of it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from flywheel.drift.quality_promise import QualityPromise
+    from flywheel.drift.report import DriftReport
+    from flywheel.drift.window_length import DriftOutlook
+    from flywheel.wiring import Platform
+    from flywheel.workload.model import Workload
+
+__all__ = [
+    "DriftLook",
+    "days_to_profile",
+    "drift_outlook",
+    "quality_outlook",
+    "refresh_recent_profiles",
+    "watch_drift",
+]
+
+_WORDS = 12
+_LEVEL_DAYS = 90
+
+
+@dataclass(frozen=True)
+class DriftLook:
+    """The newest verdict, what led to it, and the pictures of it.
+
+    ``evidently`` is the report of the last window that drifted, which may be an earlier one.
+    """
+
+    newest: "DriftReport | None"
+    reason: str
+    windows: "list[DriftReport]"
+    columns: list[dict[str, Any]]
+    words: list[dict[str, Any]]
+    picture: bytes | None
+    evidently: Path | None
+
+
+def refresh_recent_profiles(platform: "Platform", workload: "Workload") -> int:
+    """Bring the profiles of every whole day up to date and return how many changed."""
+    from flywheel.drift.observe import refresh_all_profiles
+
+    return refresh_all_profiles(platform.lake, workload, platform.clock.now())
+
+
+def days_to_profile(platform: "Platform", workload: "Workload") -> "dict[date, int]":
+    """Return the landed rows of the whole days that are new or have changed since their profile."""
+    from flywheel.drift.observe import unprofiled_days
+
+    return unprofiled_days(platform.lake, workload, platform.clock.now())
+
+
+def drift_outlook(platform: "Platform", workload: "Workload") -> "DriftOutlook":
+    """Say whether the traffic of the last weeks allows a verdict on drift."""
+    from flywheel.drift import window_length
+    from flywheel.drift.window import Window
+
+    days = window_length.LONGEST * workload.drift.window_days
+    window = Window.ending(platform.clock.now(), days)
+    events = window_length.events_by_day(platform.lake, workload, window)
+    # A young workload is judged by the days that it has had.
+    seen = (window.end - min(events)).days if events else days
+    return window_length.drift_outlook(workload, sum(events.values()), seen)
+
+
+def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromise":
+    """Say which fall of accuracy the workload's settings can see, from its present accuracy."""
+    from flywheel.drift.quality_promise import quality_promise
+    from flywheel.quality.control_slice import control_accuracy
+
+    now = platform.clock.now()
+    start = now - timedelta(days=_LEVEL_DAYS)
+    judged = control_accuracy(platform.lake, workload, start, now)
+    champion = judged.by_release.get(platform.state.champion(workload.id))
+    return quality_promise(workload, level=None if champion is None else champion.accuracy)
+
+
+def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
+    """Measure the last windows against the reference and keep the verdicts.
+
+    Evidently's report is written for a window that drifted: it takes seconds, and on a quiet day
+    nobody opens it.
+    """
+    from flywheel.drift.evidently_report import write_evidently_report
+    from flywheel.drift.observe import observe_drift, read_reports
+    from flywheel.drift.plot import plot_drift
+
+    promoted = [r.promoted_at for r in platform.state.releases(workload.id) if r.promoted_at]
+    reports = observe_drift(
+        platform.lake,
+        workload,
+        promoted_at=max(promoted, default=None),
+        now=platform.clock.now(),
+        release=platform.state.champion(workload.id),
+    )
+    if not reports:
+        reason = (
+            "No window since the promotion is complete yet."
+            if promoted
+            else "No reference yet: it is fixed at the first promotion."
+        )
+        return DriftLook(None, reason, [], [], [], None, None)
+    newest = reports[-1]
+    folder = platform.home / "reports" / workload.id
+    if newest.drifted:
+        write_evidently_report(
+            platform.lake,
+            workload,
+            reference=newest.reference,
+            current=newest.current,
+            path=folder / f"drift-{newest.current.end}.html",
+            columns=newest.columns,
+        )
+    written = sorted(folder.glob("drift-*.html"))
+    return DriftLook(
+        newest=newest,
+        reason=newest.reason,
+        windows=reports,
+        columns=[
+            {
+                "column": column.column,
+                "method": column.method,
+                "score": column.score,
+                "threshold": column.threshold,
+                "by chance": column.chance,
+                "change": None if column.change is None else column.change.size,
+                "change that counts": None if column.change is None else column.change.threshold,
+                "drifted": column.drifted,
+                "note": column.note,
+            }
+            for column in newest.columns
+        ],
+        words=_words(newest),
+        picture=plot_drift(read_reports(platform.lake, workload)),
+        evidently=written[-1] if written else None,
+    )
+
+
+def _words(report: "DriftReport") -> list[dict[str, Any]]:
+    if report.cause is None:
+        return []
+    return [
+        {
+            "word": word.word,
+            "before": word.reference,
+            "now": word.current,
+            "share before": word.reference_share,
+            "share now": word.current_share,
+            "lift": word.lift,
+        }
+        for word in (*report.cause.rising, *report.cause.falling)[:_WORDS]
+    ]

@@ -1,0 +1,111 @@
+"""`review_figures`, `traffic_figures` and `training_report`: numbers that a person watches over time.
+
+Assets show them as numeric metadata, so that Dagster plots them.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from flywheel.usecases.cycle import run_folder
+
+if TYPE_CHECKING:
+    from flywheel.quality.control_slice import ControlAccuracy
+    from flywheel.wiring import Platform
+    from flywheel.workload.model import Workload
+
+__all__ = [
+    "ReviewFigures",
+    "TrafficFigures",
+    "TrainingReport",
+    "review_figures",
+    "traffic_figures",
+    "training_report",
+]
+
+_CONTROL_DAYS, _TRAFFIC_DAYS = 90, 7
+_TRAFFIC = """
+SELECT count(*) AS answers, quantile_cont(latency_ms, 0.5) AS p50,
+       quantile_cont(latency_ms, 0.95) AS p95,
+       count(*) FILTER (error IS NOT NULL OR output IS NULL OR output = 'null') AS failed
+FROM first_inferences WHERE workload_id = $workload
+  AND "timestamp" >= $start AND "timestamp" < $end
+"""
+
+
+@dataclass(frozen=True)
+class ReviewFigures:
+    """How good the champion is by people's judgments, and how many corrections came.
+
+    ``control`` covers the answers of the last 90 days, of the champion alone; None where none of
+    its answers was drawn. ``new_corrections`` counts since the last cycle, against the trigger's
+    ``threshold``.
+    """
+
+    control: "ControlAccuracy | None"
+    new_corrections: int
+    threshold: int
+
+
+@dataclass(frozen=True)
+class TrafficFigures:
+    """Answers of the last seven days; latencies in milliseconds, None where none was reported."""
+
+    answers: int
+    failed: int
+    latency_p50: float | None
+    latency_p95: float | None
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training did: the picture of its loss, None without a step, and its recipe."""
+
+    picture: bytes | None
+    recipe: list[dict[str, Any]]
+
+
+def review_figures(platform: "Platform", workload: "Workload") -> ReviewFigures:
+    """Measure the champion on the control slice and count the corrections since the last cycle."""
+    from flywheel.quality.control_slice import control_accuracy
+    from flywheel.trigger.ledger import gather_signals
+
+    now = platform.clock.now()
+    start = now - timedelta(days=_CONTROL_DAYS)
+    judged = control_accuracy(platform.lake, workload, start, now)
+    signals = gather_signals(platform.lake, platform.state, workload, now=now)
+    return ReviewFigures(
+        control=judged.by_release.get(platform.state.champion(workload.id)),
+        new_corrections=signals.new_corrections,
+        threshold=workload.trigger.corrections,
+    )
+
+
+def traffic_figures(platform: "Platform", workload: "Workload") -> TrafficFigures:
+    """Count the answers of the last seven days and measure their latency."""
+    now = platform.clock.now()
+    start = now - timedelta(days=_TRAFFIC_DAYS)
+    [row] = platform.lake.rows(_TRAFFIC, {"workload": workload.id, "start": start, "end": now})
+    return TrafficFigures(row["answers"], row["failed"], row["p50"], row["p95"])
+
+
+def training_report(platform: "Platform", workload_id: str, cycle: str) -> TrainingReport:
+    """Draw the loss of a cycle's last training and list the recipe that it followed."""
+    from flywheel.train.plot import plot_loss
+    from flywheel.train.reporting import read_progress
+    from flywheel.usecases.cycle import cycle_workload
+
+    attempt = platform.state.attempt(workload_id, cycle)
+    points = read_progress(run_folder(platform, workload_id, cycle, attempt.number))
+    recipe = cycle_workload(platform, workload_id, cycle).training.model_dump(mode="json")
+    return TrainingReport(plot_loss(points) if points else None, _flat(recipe))
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            rows.append({"setting": f"{prefix}{name}", "value": "none" if value is None else value})
+    return rows

@@ -1,0 +1,94 @@
+"""What a simulation is asked to play, the workload made for it, and what one quarter showed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from flywheel.workload.model import Workload, parse_workload
+from flywheel.workload.sections import StrategyName
+
+__all__ = ["Arm", "QuarterResult", "SimulationPlan", "simulated_workload", "write_workload"]
+
+Arm = Literal["policy", "random"]
+
+
+@dataclass(frozen=True)
+class SimulationPlan:
+    """One arm of one simulation; ``cap`` bounds the traffic of a quarter.
+
+    ``strategy`` orders the uncertain answers of the policy arm; the random arm has none.
+    """
+
+    workload_id: str
+    base: str
+    arm: Arm
+    seed: int
+    quarters: int
+    budget: int
+    seed_per_label: int
+    cap: int | None
+    error_rate: float
+    recipe: dict[str, Any]
+    strategy: StrategyName = "cluster_margin"
+
+
+@dataclass(frozen=True)
+class QuarterResult:
+    """What was known after one quarter; quarter 0 has the seed alone.
+
+    ``accuracy`` and ``tfidf`` are measured on the same test rows; ``tfidf`` on the labels that the
+    adapter was trained on.
+    """
+
+    quarter: int
+    judgments: int
+    labels: int
+    traffic: int
+    accuracy: float
+    tfidf: float
+    traffic_accuracy: float | None
+    reviewed: dict[str, int]
+    seconds: float
+
+
+def simulated_workload(plan: SimulationPlan, labels: Sequence[str]) -> Workload:
+    """Return the workload that a plan plays."""
+    return parse_workload(_content(plan, labels), source="the simulation")
+
+
+def write_workload(plan: SimulationPlan, labels: Sequence[str], home: Path) -> Workload:
+    """Write the workload file of a plan into ``home`` and return what it says."""
+    folder = home / "workloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(_content(plan, labels), sort_keys=False)
+    (folder / f"{plan.workload_id}.yaml").write_text(text)
+    return simulated_workload(plan, labels)
+
+
+def _content(plan: SimulationPlan, labels: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id": plan.workload_id,
+        "owner": "simulation",
+        "description": "a labelled file replayed as traffic; times and people are simulated",
+        "seed": plan.seed,
+        "task": {"type": "classification"},
+        "taxonomy": {
+            "version": 1,
+            "labels": [{"id": f"l{n:03d}", "name": name} for n, name in enumerate(labels)],
+        },
+        "prompt": "{input}\nIntent: ",
+        "base_model": plan.base,
+        "minimum_examples": 1,
+        "golden_size": 10,
+        "review": {
+            "budget": plan.budget,
+            "shares": {"control": 0.1, "uncertain": 0.6, "novel": 0.3, "flagged": 0.0},
+            "strategy": plan.strategy,
+            "overlap": 0.05,
+            "gold": 0.0,  # what is measured is the policy, not the simulated people
+        },
+        "training": plan.recipe,
+    }

@@ -1,0 +1,1 @@
+"""The workload file: its model and sections, taxonomy and edits, answers, prompt and periods."""

@@ -1,0 +1,92 @@
+"""What an answer means under the present taxonomy: label names of any version mapped to ids.
+
+People, events and old rows speak label names; comparing two answers needs the ids behind them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel.workload.answer_values import answer_validator, explain, ordered, plain_numbers
+from flywheel.workload.answers import canonical_json
+from flywheel.workload.model import ClassificationTask, Workload
+
+__all__ = ["AnswerMapping", "PresentAnswer"]
+
+
+@dataclass(frozen=True)
+class PresentAnswer:
+    """An answer in present label names.
+
+    ``label_id`` is None where the workload has no labels or ``unknown`` names one that it lacks;
+    ``problem`` says why the answer cannot be used as it stands.
+    """
+
+    output: Any
+    label_id: str | None
+    unknown: str | None = None
+    problem: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the answer is valid under the present taxonomy and schema."""
+        return self.problem is None
+
+
+class AnswerMapping:
+    """Read answers of one workload, whichever taxonomy version they speak."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+        self._validator = answer_validator(workload.output_schema)
+        self._known: dict[str, PresentAnswer] = {}
+
+    def present(self, output: Any) -> PresentAnswer:
+        """Map an answer to the present label names and check it."""
+        output = self._ordered(output)
+        text = canonical_json(output)
+        if text not in self._known:  # most answers are given again and again
+            self._known[text] = self._read(output)
+        return self._known[text]
+
+    def _read(self, output: Any) -> PresentAnswer:
+        taxonomy = self._workload.taxonomy
+        label_id = None
+        if taxonomy is not None:
+            name = self._workload.label_of(output)
+            if name is None:
+                return PresentAnswer(output, None, problem="it holds no label")
+            said = taxonomy.find(name)
+            if said is None:
+                return PresentAnswer(output, None, unknown=name, problem=f"{name!r} is not a label")
+            label = taxonomy.resolve(said.id)
+            if label is None:
+                return PresentAnswer(output, said.id, problem=f"label {said.id} was retired")
+            label_id = label.id
+            output = self._workload.with_label(output, label.name)
+        error = next(iter(self._validator.iter_errors(output)), None)
+        return PresentAnswer(output, label_id, problem=explain(error) if error else None)
+
+    def key(self, output: Any) -> str:
+        """Return a text that two answers share exactly when they mean the same."""
+        present = self.present(output)
+        if present.label_id is None:
+            return canonical_json(plain_numbers(present.output))
+        named = self._workload.with_label(present.output, present.label_id)
+        return canonical_json(plain_numbers(named))
+
+    def label_name(self, output: Any) -> str:
+        """Return the name of the label in an answer, or the whole answer where it has none."""
+        return self._workload.label_of(output) or canonical_json(output)
+
+    def text(self, output: Any) -> str:
+        """Write an answer in label names, as rows of a dataset hold it."""
+        if isinstance(self._workload.task, ClassificationTask) and isinstance(output, str):
+            return output
+        return canonical_json(self._ordered(output))
+
+    def _ordered(self, output: Any) -> Any:
+        # Keys in the schema's order, surrounding blanks gone: neither tells answers apart.
+        task = self._workload.task
+        if isinstance(task, ClassificationTask):
+            return output.strip() if isinstance(output, str) else output
+        return ordered(task.json_schema, output)
