@@ -15,7 +15,7 @@ from mkdocs.structure.files import File, Files
 
 import flywheel
 from flywheel.cli.catalog import COMMANDS, load_command
-from flywheel.events.published import published_schema
+from flywheel.events.published import EventName, published_schema
 from flywheel.ingest.consume import Landing
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.ingest.report import IngestReport
@@ -92,7 +92,11 @@ def cli_page() -> str:
 def events_page() -> str:
     """Return the page of the two events."""
     parts = []
-    for name, topic in (("inference", "flywheel.inferences"), ("feedback", "flywheel.feedback")):
+    topics: dict[EventName, str] = {
+        "inference": "flywheel.inferences",
+        "feedback": "flywheel.feedback",
+    }
+    for name, topic in topics.items():
         schema = published_schema(name)
         required = schema.get("required", ())
         rows = (

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -17,6 +18,7 @@ _console = Console()
 def accept_files(
     person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
     reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+    json_output: JsonOption = False,
 ) -> None:
     """Accept files of the lake as they are, where their digests were lost; recorded in the audit.
 
@@ -26,6 +28,9 @@ def accept_files(
     from flywheel.usecases.acceptance import accept_files as accept
 
     accepted = accept(open_platform(existing=True), person=person, reason=reason)
+    if json_output:
+        print_facts({"accepted_files": accepted})
+        return
     for table, files in accepted.items():
         _console.print(f"{table}: {files} files accepted as they are", markup=False)
     if not accepted:

@@ -63,6 +63,7 @@ def check(
 def accept(
     person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
     reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+    json_output: JsonOption = False,
 ) -> None:
     """Go on from the audit as it is, where the file of its hashes was lost or damaged.
 
@@ -71,6 +72,9 @@ def accept(
     from flywheel.usecases.acceptance import accept_audit
 
     head, former = accept_audit(open_platform(existing=True), person=person, reason=reason)
+    if json_output:
+        print_facts({"head": head, "former_file": former})
+        return
     typer.echo(head)
     if former is not None:
         typer.echo(f"the former file is {former}", err=True)

@@ -64,7 +64,7 @@ def install_environment(
 
 
 def _lock_file(name: str) -> Path:
-    lock = Path(__file__).parents[2] / "deploy" / "environments" / f"{name}.lock"
+    lock = Path(__file__).parents[3] / "deploy" / "environments" / f"{name}.lock"
     if not lock.is_file():
         raise ConfigurationError(
             f"{lock} is missing: {name} cannot be installed.",

@@ -71,7 +71,7 @@ def test_scalar_and_vector_are_one_statistic():
 
 def test_loading_a_workload_imports_no_numpy(tmp_path):
     """A file that asks for a fall is checked by arithmetic: numpy takes longer than the whole load."""
-    text = (Path(__file__).parents[2] / "deploy/workloads/defect_reports.yaml").read_text()
+    text = (Path(__file__).parents[3] / "deploy/workloads/defect_reports.yaml").read_text()
     data = yaml.safe_load(text)
     data["review"] |= {"budget": 5000, "control_drop": 0.1}
     file = tmp_path / "asked.yaml"

@@ -27,7 +27,7 @@ from tests.fakes.model_server import FakeModelServer
 from tests.fakes.release_world import right
 
 NOW = datetime(2026, 4, 2, tzinfo=UTC)  # the approval of r2 counts
-ARCHIVE = Path(__file__).parents[2] / "data" / "deployment-0.1-7550981.tar.xz"
+ARCHIVE = Path(__file__).parents[3] / "data" / "deployment-0.1-7550981.tar.xz"
 
 
 @pytest.fixture
