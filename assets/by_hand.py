@@ -75,7 +75,7 @@ def _act(context: dg.OpExecutionContext, platform: Platform, form: dict[str, Any
         return f"Cycle {stopped.name} of {workload_id}: {stopped.status_reason}."
     if form["action"] == "open":
         name = open_by_hand(platform, workload_id, **who, channel="dagster").name
-        context.log_event(decision_event(platform, platform.state.decisions(workload_id)[-1]))
+        context.log_event(decision_event(platform, platform.state.decisions.of(workload_id)[-1]))
     else:
         name = retry_by_hand(platform, workload_id, cycle, **who).cycle
     # The sensor asks for it as well; here it is on the page at once.

@@ -70,7 +70,7 @@ class Plane:
 
     def record(self, release: str, adapter: Path) -> None:
         """Record a release as trained and judged."""
-        self.state.record_release(
+        self.state.releases.record(
             release,
             workload_id=self.workload.id,
             cycle=self.cycle.name,
@@ -83,21 +83,21 @@ class Plane:
 
     def swap(self, release: str, adapter: Path) -> None:
         """Let a recorded release answer, as a promotion does, and unload what it replaced."""
-        with self.state.lease(f"champion:{self.workload.id}") as lease:
+        with self.state.leases.hold(f"champion:{self.workload.id}") as lease:
 
             def switch() -> None:
-                before = self.state.champion(self.workload.id)
+                before = self.state.routes.champion(self.workload.id)
                 with self.state.transaction():
-                    self.state.switch_champion(
+                    self.state.routes.switch_champion(
                         self.workload.id,
                         expected=before,
                         release=release,
                         reason="a benchmark",
                         lease=lease,
                     )
-                    self.state.change_release(release, status="champion")
+                    self.state.releases.change(release, status="champion")
                     if before != BASE_RELEASE:
-                        self.state.change_release(before, status="retired")
+                        self.state.releases.change(before, status="retired")
 
             swap(self.server, release, adapter, switch=switch)
 
@@ -182,7 +182,7 @@ def serving_plane(base_name: str) -> Iterator[Plane]:
 
 
 def _open_cycle(state: State, workload: Workload) -> Cycle:
-    return state.open_cycle(
+    return state.cycles.open(
         workload,
         trigger="manual",
         opened_by="bench",

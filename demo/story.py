@@ -64,7 +64,7 @@ class Story:
         with self.progress.stage("traffic") as stage:
             traffic = self.world.send_traffic(window)
             stage.tell(f"{traffic.events} messages, {traffic.feedback} feedback")
-            stage.tell(f"{self.platform.state.champion(self.world.workload_id)} answers")
+            stage.tell(f"{self.platform.state.routes.champion(self.world.workload_id)} answers")
         self.clock.move_to(window.end)
         with self.progress.stage("land") as stage:
             for result in self.dagster.tick("new_events_sensor"):
@@ -93,7 +93,7 @@ class Story:
         """Evaluate the trigger and take an open cycle to its end."""
         workload_id = self.world.workload_id
         state = self.platform.state
-        before = len(state.decisions(workload_id))
+        before = len(state.decisions.of(workload_id))
         with self.progress.stage("cycle") as stage:
             self._announce(stage)
             for result in self.dagster.tick("trigger_sensor"):
@@ -101,14 +101,14 @@ class Story:
                 if not self._was_judged(str(result.dagster_run.tags["dagster/partition"])):
                     self._must_succeed(result)
                 stage.tell(self._told("gate"))
-            stage.tell(*(d.reason for d in state.decisions(workload_id)[before:]))
-        for cycle in state.open_cycles(workload_id):
+            stage.tell(*(d.reason for d in state.decisions.of(workload_id)[before:]))
+        for cycle in state.cycles.list_open(workload_id):
             if cycle.status == "awaiting_approval":
                 self._approve(cycle)
         with self.progress.stage("release") as stage:
             for result in self.dagster.tick("granted_approvals_sensor"):
                 self._must_succeed(result)
-                stage.tell(f"champion {state.champion(workload_id)}")
+                stage.tell(f"champion {state.routes.champion(workload_id)}")
 
     def _announce(self, stage: Stage) -> None:
         launcher = self.platform.launcher
@@ -116,7 +116,7 @@ class Story:
         self.platform.launcher = AnnouncingLauncher(inner, stage.show)
 
     def _was_judged(self, cycle: str) -> bool:
-        status = self.platform.state.get_cycle(self.world.workload_id, cycle).status
+        status = self.platform.state.cycles.get(self.world.workload_id, cycle).status
         return status in {"gated_fail", "inconclusive", "awaiting_judgments"}
 
     def _approve(self, cycle: Cycle) -> None:
@@ -180,8 +180,8 @@ class Story:
     def _newest_moment(self) -> datetime:
         # A demo that was cut off in a cycle goes on at the moment that cycle was opened.
         state, workload_id = self.platform.state, self.world.workload_id
-        moments = [decision.decided_at for decision in state.decisions(workload_id)]
-        return max([START, *moments, *(c.changed_at for c in state.cycles(workload_id))])
+        moments = [decision.decided_at for decision in state.decisions.of(workload_id)]
+        return max([START, *moments, *(c.changed_at for c in state.cycles.of(workload_id))])
 
     def _note(self, window: DemoWindow) -> Path:
         return self.platform.home / "demo" / f"window-{window.number}.json"

@@ -48,11 +48,11 @@ def summarise(
         ),
         "decisions": [
             {"at": f"{d.decided_at:%Y-%m-%d}", "opens": d.cycle, "reason": d.reason}
-            for d in state.decisions(workload.id)
+            for d in state.decisions.of(workload.id)
         ],
-        "cycles": [_cycle(platform, cycle) for cycle in state.cycles(workload.id)],
+        "cycles": [_cycle(platform, cycle) for cycle in state.cycles.of(workload.id)],
         "promotions": _promotions(platform, workload),
-        "champion": state.champion(workload.id),
+        "champion": state.routes.champion(workload.id),
         "seconds": _seconds(dagster, progress),
     }
 
@@ -113,10 +113,10 @@ def _pairs(platform: Platform, sql: str) -> dict[str, int]:
 
 
 def _cycle(platform: Platform, cycle: Any) -> dict[str, Any]:
-    attempt = platform.state.attempt(cycle.workload_id, cycle.name, cycle.attempt)
+    attempt = platform.state.cycles.attempt(cycle.workload_id, cycle.name, cycle.attempt)
     approvals = [
         f"{a.verdict} by {a.actor}{' (simulated)' if a.simulated else ''}: {a.reason}"
-        for a in platform.state.approvals(cycle.workload_id, cycle.name)
+        for a in platform.state.approvals.of(cycle.workload_id, cycle.name)
     ]
     return {
         "cycle": cycle.name,
@@ -166,7 +166,7 @@ def _promotions(platform: Platform, workload: Workload) -> list[dict[str, Any]]:
             "before": measured(release.promoted_at - _MONTH, release.promoted_at),
             "after": measured(release.promoted_at, release.promoted_at + _MONTH),
         }
-        for release in platform.state.releases(workload.id)
+        for release in platform.state.releases.of(workload.id)
         if release.promoted_at is not None
     ]
 

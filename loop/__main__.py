@@ -116,7 +116,7 @@ def _places(services: Services, teller: Teller) -> Places:
 def _sum_up(turn: Turn, platform: Platform) -> dict[str, Any]:
     assert turn.sent is not None
     with turn.teller.part("embedded") as tell, tempfile.TemporaryDirectory() as folder:
-        snapshot = platform.state.get_cycle(WORKLOAD, turn.facts["cycle"]).snapshot
+        snapshot = platform.state.cycles.get(WORKLOAD, turn.facts["cycle"]).snapshot
         facts = turn.facts
         lived = Lived(turn.sizes, turn.sent, facts["chosen_at"], facts.get("by_hand"))
         workload = turn.workload.model_validate(snapshot)

@@ -138,7 +138,7 @@ class AskingClient:
                 log.append(INFERENCES_TOPIC, [message])
                 told = Told(release, served.attempts, answer.error)
             except FlywheelError as error:
-                release = self.platform.state.champion(self.workload.id)
+                release = self.platform.state.routes.champion(self.workload.id)
                 told = Told(release, error=str(error))
             self.answers.append(told)
             self._stop.wait(_PAUSE_SECONDS)

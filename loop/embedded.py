@@ -79,7 +79,7 @@ def embedded_dataset_hash(
             platform.queue.submit(workload, by_hand.item_id, PERSON, by_hand.output)
         while people.answer_open(workload):
             collect_reviews(platform, workload)
-        cycle = platform.state.open_cycle(
+        cycle = platform.state.cycles.open(
             workload,
             trigger="volume",
             opened_by="system",

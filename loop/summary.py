@@ -20,23 +20,23 @@ def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
     assert turn.client is not None
     state, client = platform.state, turn.client
     ledger = prove_ledger(platform)
-    [cycle] = state.cycles(WORKLOAD)
+    [cycle] = state.cycles.of(WORKLOAD)
     switched = [release for release, _ in client.releases]
     aliases = platform.registry.aliases(WORKLOAD)
-    version = state.get_release(state.champion(WORKLOAD)).facts["model_version"]
+    version = state.releases.get(state.routes.champion(WORKLOAD)).facts["model_version"]
     facts = {
         "ledger balances": ledger.balances,
         "the client had no failed request": not client.failures,
         "the release in its answers changed once": switched == [BASE_RELEASE, turn.facts["champion"]],
         "dataset as embedded": embedded == turn.facts["dataset_hash"],
         "MLflow's champion is the route's": aliases.get("champion") == version,
-        "the audit chain holds": bool(state.verify_audit()[0]),
+        "the audit chain holds": bool(state.audit.verify()[0]),
     }  # fmt: skip
     return {
         "base": turn.base,
         "cycle": cycle.name,
         "opened by": f"{cycle.trigger}: {cycle.reason}",
-        "champion": state.champion(WORKLOAD),
+        "champion": state.routes.champion(WORKLOAD),
         "dataset": turn.facts["dataset_hash"],
         "dataset embedded": embedded,
         "events": {"landed": ledger.landed, "duplicates": ledger.duplicates},

@@ -222,11 +222,11 @@ class Turn:
         return status.answered == status.items
 
     def _opened(self) -> Cycle | None:
-        cycles = self.platform.state.cycles(WORKLOAD)
+        cycles = self.platform.state.cycles.of(WORKLOAD)
         return cycles[-1] if cycles else None
 
     def _attempt(self, cycle: str) -> Mapping[str, Any]:
-        return self.platform.state.attempt(WORKLOAD, cycle).facts
+        return self.platform.state.cycles.attempt(WORKLOAD, cycle).facts
 
     def _has_dataset(self, cycle: str) -> str:
         facts = self._attempt(cycle)
@@ -240,22 +240,22 @@ class Turn:
         facts = self._attempt(cycle)
         if "release" in facts:
             return str(facts["release"])
-        number = self.platform.state.get_cycle(WORKLOAD, cycle).attempt
+        number = self.platform.state.cycles.get(WORKLOAD, cycle).attempt
         steps = read_progress(run_folder(self.platform, WORKLOAD, cycle, number))
         if steps:
             self.teller.show(f"step {steps[-1].step} of {steps[-1].steps}, {self.places.training}")
         return ""
 
     def _is_judged(self, cycle: str) -> str:
-        found = self.platform.state.get_cycle(WORKLOAD, cycle)
+        found = self.platform.state.cycles.get(WORKLOAD, cycle)
         return found.status_reason if found.status == "awaiting_approval" else ""
 
     def _promoted(self, cycle: str) -> str:
-        promoted = self.platform.state.get_cycle(WORKLOAD, cycle).status == "promoted"
-        return self.platform.state.champion(WORKLOAD) if promoted else ""
+        promoted = self.platform.state.cycles.get(WORKLOAD, cycle).status == "promoted"
+        return self.platform.state.routes.champion(WORKLOAD) if promoted else ""
 
     def _must_go_on(self, cycle: str) -> None:
-        found = self.platform.state.get_cycle(WORKLOAD, cycle)
+        found = self.platform.state.cycles.get(WORKLOAD, cycle)
         if found.status in _FAILED:
             raise IntegrityError(
                 f"The cycle {cycle} is {found.status}: {found.status_reason}",

@@ -29,8 +29,8 @@ def granted_approvals_sensor(
         requests = []
         for workload in workloads:
             partitions = context.instance.get_dynamic_partitions(partitions_name(workload))
-            for cycle in platform.state.open_cycles(workload.id):
-                approval = platform.state.granted_approval(workload.id, cycle.name)
+            for cycle in platform.state.cycles.list_open(workload.id):
+                approval = platform.state.approvals.granted(workload.id, cycle.name)
                 if cycle.status != "approved" or approval is None:
                     continue
                 # A cycle that Dagster does not know (yet) must not block the others.

@@ -43,7 +43,7 @@ def finished_reviews_sensor(
         before: dict[str, str] = json.loads(context.cursor or "{}")
         now, keys = dict(before), {}
         failed: list[TerminalError] = []
-        hints = platform.state.pending_hints()
+        hints = platform.state.inbox.pending()
         for workload in workloads:
             try:
                 status = platform.queue.status(workload)

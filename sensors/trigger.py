@@ -102,7 +102,7 @@ def open_cycle_requests(
     """
     requests, partitions = [], []
     known = {workload.id for workload in workloads}
-    for cycle in platform.state.open_cycles():
+    for cycle in platform.state.cycles.list_open():
         if cycle.workload_id not in known:
             continue
         partitions.append(cycle_partitions(cycle.workload_id).build_add_request([cycle.name]))

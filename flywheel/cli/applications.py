@@ -97,7 +97,7 @@ def prepare_deployment(
         for topic in apply_topics(platform.log):
             for name, (declared, found) in topic.differences.items():
                 on_progress(f"{topic.name}: {name} is {found}, declared is {declared}; left alone")
-        platform.state.open_cycles()
+        platform.state.cycles.list_open()
     finally:
         platform.close()
     home = prepare_dagster_home(settings)
@@ -156,7 +156,7 @@ def _load_routes(
     platform = Platform(settings.model_copy(update=serving))
     try:
         for workload in platform.workloads.values():
-            if platform.state.champion(workload.id) != BASE_RELEASE:
+            if platform.state.routes.champion(workload.id) != BASE_RELEASE:
                 loaded, _ = reconcile_server(platform, workload.id)
                 on_progress(f"{workload.id}: loaded {', '.join(loaded) or 'nothing'} into vLLM")
     except UnavailableError as error:

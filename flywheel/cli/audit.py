@@ -28,7 +28,7 @@ def head(
     Note it where nobody who can write the database can write: `flywheel audit check` then shows
     whether the audit was written again since.
     """
-    rows, newest = open_platform(existing=True).state.verify_audit()
+    rows, newest = open_platform(existing=True).state.audit.verify()
     typer.echo(json.dumps({"seq": rows, "hash": newest}) if json_output else f"{rows}:{newest}")
 
 
@@ -44,7 +44,7 @@ def check(
             f"{noted!r} is no NUMBER:HASH.", next_step="give what `flywheel audit head` printed"
         )
     state = open_platform(existing=True).state
-    chain = [(row.seq, row.hash) for row in state.audit_rows()]
+    chain = [(row.seq, row.hash) for row in state.audit.of()]
     if (int(number), row_hash) not in chain:
         rows, newest = chain[-1] if chain else (0, "")
         raise IntegrityError(
@@ -52,7 +52,7 @@ def check(
             "hash: it was written again or cut off.",
             next_step="restore the state database from a backup and compare the rows",
         )
-    rows, _ = state.verify_audit()
+    rows, _ = state.audit.verify()
     if json_output:
         print_facts({"seq": int(number), "hash": row_hash, "later_rows": rows - int(number)})
         return

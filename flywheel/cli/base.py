@@ -105,7 +105,7 @@ def _check_champion(platform: Platform, workload: Workload, built: BaseModel) ->
     # A tiny base is named by its texts: with more of them, the same command makes another one.
     if platform.bases.recorded_digest(workload) in {None, built.digest}:
         return
-    champion = platform.state.champion(workload.id)
+    champion = platform.state.routes.champion(workload.id)
     if champion != BASE_RELEASE:
         raise RefusedError(
             f"{champion} answers for {workload.id} and stands on the present base; on this other "

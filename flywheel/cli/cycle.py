@@ -146,7 +146,7 @@ def run(
             on_step=lines.end_step,
             on_progress=lines.show,
         )
-    present = platform.state.get_cycle(workload, name)
+    present = platform.state.cycles.get(workload, name)
     undecided = "gate" in steps and present.status in {"gated_fail", "inconclusive"}
     if json_output:
         print_facts(present)

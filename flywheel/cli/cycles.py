@@ -36,7 +36,7 @@ def cycles(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
     platform = open_platform(existing=True)
     state = platform.state
     rows = _rows(platform, workload)
-    champion = state.champion(workload)
+    champion = state.routes.champion(workload)
     if json_output:
         _print_json({"workload": workload, "champion": champion, "cycles": rows})
         return
@@ -65,10 +65,10 @@ def _short_reason(reason: str) -> str:
 
 def _rows(platform: Platform, workload: str) -> list[dict[str, Any]]:
     state = platform.state
-    present = state.cycles(workload)
+    present = state.cycles.of(workload)
     if not present and workload not in platform.workload_folder.problems:
         platform.workload(workload)  # an unknown one is refused, with the choices
-    versions = {(one.cycle, one.attempt): one.version for one in state.releases(workload)}
+    versions = {(one.cycle, one.attempt): one.version for one in state.releases.of(workload)}
     standings = cycle_standings(state, workload)
     return [
         {
@@ -91,11 +91,11 @@ def explain(
     """Tell everything that the ledger knows of one cycle, in order."""
     platform = open_platform(existing=True)
     state = platform.state
-    present = state.get_cycle(workload, cycle)
+    present = state.cycles.get(workload, cycle)
     standing = cycle_standings(state, workload)[cycle]
     lines = story(state, present)
     if json_output:
-        rows, newest = state.verify_audit()
+        rows, newest = state.audit.verify()
         facts = {"workload": workload, "cycle": cycle, "status": standing.status}
         told = [{"at": moment.isoformat(), "what": text} for moment, text in lines]
         audit = {"rows": rows, "newest_hash": newest}
@@ -109,7 +109,7 @@ def explain(
     _console.print(f"now {standing.status}: {standing.reason}", markup=False)
     _say_simulated(platform)
     try:
-        rows, newest = state.verify_audit()
+        rows, newest = state.audit.verify()
     except FlywheelError as error:
         _console.print(f"audit: {error}", markup=False, style="bold red")
         raise typer.Exit(1) from error
@@ -132,15 +132,15 @@ def story(state: State, cycle: Cycle) -> list[Line]:
         f"(data up to {cycle.watermark:%Y-%m-%d %H:%M}{_numbers(cycle.numbers)})"
     )
     lines: list[Line] = [(cycle.opened_at, opening)]
-    decisions = state.decisions(cycle.workload_id)
+    decisions = state.decisions.of(cycle.workload_id)
     lines += [_decision(item) for item in decisions if item.cycle == cycle.name]
-    for attempt in state.attempts(cycle.workload_id, cycle.name):
+    for attempt in state.attempts.of(cycle.workload_id, cycle.name):
         lines += _attempt(attempt)
-    for approval in state.approvals(cycle.workload_id, cycle.name):
+    for approval in state.approvals.of(cycle.workload_id, cycle.name):
         if approval.voided_at is not None:
             text = f"the verdict of {approval.actor} was voided: {approval.void_reason}"
             lines.append((approval.voided_at, text))
-    for row in state.audit_rows(f"{cycle.workload_id}/{cycle.name}"):
+    for row in state.audit.of(f"{cycle.workload_id}/{cycle.name}"):
         lines.append((row.at, f"{row.event} by {row.actor}{_numbers(row.details)}"))
     return sorted(lines, key=lambda line: line[0])
 

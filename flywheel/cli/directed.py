@@ -55,7 +55,7 @@ def tell_second_looks(platform: "Platform", workload_id: str) -> None:
     """Say of every cycle that waits for judgments how far it is, and what to do next."""
     from flywheel.usecases.second_look import second_look
 
-    for cycle in platform.state.open_cycles(workload_id):
+    for cycle in platform.state.cycles.list_open(workload_id):
         look = second_look(platform, workload_id, cycle.name)
         if look is None:
             continue

@@ -93,7 +93,7 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
         "workloads": lambda: ", ".join(platform.workloads) or "none yet",
         "event log": lambda: f"{sum(r for _, r in unread(platform).values())} unread records",
         "lake": lambda: f"{_events(platform)} events",
-        "state": lambda: f"{len(platform.state.open_cycles())} open cycles",
+        "state": lambda: f"{len(platform.state.cycles.list_open())} open cycles",
         "audit chain": lambda: _audit(platform),
     }
     for what, check in checks.items():
@@ -162,5 +162,5 @@ def _events(platform: Platform) -> int:
 
 
 def _audit(platform: Platform) -> str:
-    count, newest = platform.state.verify_audit()
+    count, newest = platform.state.audit.verify()
     return f"{count} rows, unbroken, newest {newest[:12]}"

@@ -27,13 +27,13 @@ def drift(
     """Profile new days, compare the last windows with the reference and name the cause."""
     platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
-    promoted = [r.promoted_at for r in platform.state.releases(workload_id) if r.promoted_at]
+    promoted = [r.promoted_at for r in platform.state.releases.of(workload_id) if r.promoted_at]
     reports = observe_drift(
         platform.lake,
         workload,
         promoted_at=max(promoted, default=None),
         now=platform.clock.now(),
-        release=platform.state.champion(workload_id),
+        release=platform.state.routes.champion(workload_id),
     )
     if json_output:
         _console.print_json(data=[report.to_dict() for report in reports])

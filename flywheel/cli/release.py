@@ -46,7 +46,7 @@ def gate(
         from flywheel.usecases.second_look import take_second_look
 
         take_second_look(platform, workload, cycle)
-    text = read_gate_text(platform.state.attempt(workload, cycle))
+    text = read_gate_text(platform.state.cycles.attempt(workload, cycle))
     if json_output:
         typer.echo(text)
         return
@@ -180,9 +180,9 @@ def serving(workload: WorkloadArgument, json_output: JsonOption = False) -> None
     platform = open_platform(existing=True)
     loaded, unloaded = reconcile_server(platform, workload)
     if json_output:
-        champion = platform.state.champion(workload)
+        champion = platform.state.routes.champion(workload)
         print_facts({"champion": champion, "loaded": loaded, "unloaded": unloaded})
         return
     for verb, names in (("loaded", loaded), ("unloaded", unloaded)):
         _console.print(f"{verb}: {', '.join(names) or 'nothing'}", markup=False)
-    _console.print(f"{platform.state.champion(workload)} answers.", markup=False)
+    _console.print(f"{platform.state.routes.champion(workload)} answers.", markup=False)

@@ -71,10 +71,10 @@ def _events_by_workload(platform: Platform) -> dict[str, int]:
 
 def _workload_status(platform: Platform, workload: Workload, events: int) -> dict[str, object]:
     state, workload_id = platform.state, workload.id
-    champion = state.champion(workload_id)
-    versions = {release.release: release.version for release in state.releases(workload_id)}
-    cycles = [f"{cycle.name} ({cycle.status})" for cycle in state.open_cycles(workload_id)]
-    decisions = state.decisions(workload_id)
+    champion = state.routes.champion(workload_id)
+    versions = {release.release: release.version for release in state.releases.of(workload_id)}
+    cycles = [f"{cycle.name} ({cycle.status})" for cycle in state.cycles.list_open(workload_id)]
+    decisions = state.decisions.of(workload_id)
     queue = platform.queue.status(workload)
     version = versions.get(champion)
     return {

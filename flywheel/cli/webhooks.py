@@ -45,7 +45,7 @@ def webhooks(
         )
     secret = settings.webhook_secret.get_secret_value()
     given_host, given_port = receiver_address(settings)
-    with writing(platform.state.put_hints) as writer:
+    with writing(platform.state.inbox.put) as writer:
         receiver = Receiver(secret, writer, _Workloads(platform))
         with receiving(receiver, host or given_host, port or given_port) as open_port:
             typer.echo(f"taking webhooks on port {open_port}")

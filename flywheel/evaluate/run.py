@@ -124,7 +124,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
 def _subject_of(
     state: State, workload: Workload, cycle: str, attempt: int, candidate: str
 ) -> GateSubject:
-    release = state.get_release(candidate)
+    release = state.releases.get(candidate)
     if (release.workload_id, release.cycle, release.attempt) != (workload.id, cycle, attempt):
         raise RefusedError(
             f"{candidate} was not trained by attempt {attempt} of cycle {cycle}.",
@@ -135,7 +135,7 @@ def _subject_of(
         cycle=cycle,
         attempt=attempt,
         candidate=candidate,
-        champion=state.champion(workload.id),
+        champion=state.routes.champion(workload.id),
         manifest_digest=release.manifest_digest,
         dataset_hash=release.dataset_hash,
         taxonomy_version=workload.taxonomy_version,
@@ -143,7 +143,7 @@ def _subject_of(
 
 
 def _require_open(state: State, workload_id: str, cycle: str) -> None:
-    status = state.get_cycle(workload_id, cycle).status
+    status = state.cycles.get(workload_id, cycle).status
     if status not in {*OPEN_STATUSES, "expired"}:
         raise RefusedError(
             f"Cycle {cycle} of {workload_id} is {status}: its gate is closed.",
@@ -171,7 +171,7 @@ def _require_dataset(dataset: Path, subject: GateSubject) -> None:
 
 
 def _standing_report(state: State, subject: GateSubject, workload: Workload) -> GateReport | None:
-    facts = state.attempt(subject.workload_id, subject.cycle, subject.attempt).facts
+    facts = state.cycles.attempt(subject.workload_id, subject.cycle, subject.attempt).facts
     path = Path(facts.get("gate_report", ""))
     if not path.is_file():
         return None
@@ -185,14 +185,14 @@ def _standing_report(state: State, subject: GateSubject, workload: Workload) -> 
 def _load(state: State, server: ModelServer, *releases: str) -> None:
     for name in releases:
         if name != BASE_RELEASE:
-            server.load(name, Path(state.get_release(name).adapter))
+            server.load(name, Path(state.releases.get(name).adapter))
 
 
 def _new_label_ids(state: State, workload: Workload, champion: str) -> frozenset[str]:
     # The base was never taught any label by its name alone, so that none is new to it.
     if workload.taxonomy is None or champion == BASE_RELEASE:
         return frozenset()
-    known = int(state.get_release(champion).facts["taxonomy_version"])
+    known = int(state.releases.get(champion).facts["taxonomy_version"])
     return frozenset(label.id for label in workload.taxonomy.active if label.added > known)
 
 
@@ -212,7 +212,7 @@ def _calibrated(cases: Sequence[CaseResult]) -> Calibration:
 def _require_present_attempt(state: State, subject: GateSubject) -> None:
     # Measuring takes minutes, in which a person may have started another attempt: its cycle is not
     # to be moved by what was found about this one.
-    present = state.get_cycle(subject.workload_id, subject.cycle).attempt
+    present = state.cycles.get(subject.workload_id, subject.cycle).attempt
     if present != subject.attempt:
         raise RefusedError(
             f"Attempt {present} of cycle {subject.cycle} was started meanwhile; what was measured "
@@ -235,18 +235,20 @@ def _record(state: State, report: GateReport, folder: Path, calibration: Calibra
     facts |= {"gate_look": report.look} | _waiting(report)
     with state.transaction():
         _require_present_attempt(state, subject)
-        state.record_attempt(subject.workload_id, subject.cycle, subject.attempt, **facts)
-        known = state.get_release(subject.candidate).facts
-        state.change_release(subject.candidate, facts={**known, "calibration": calibration.facts()})
+        state.attempts.add_facts(subject.workload_id, subject.cycle, subject.attempt, **facts)
+        known = state.releases.get(subject.candidate).facts
+        state.releases.change(
+            subject.candidate, facts={**known, "calibration": calibration.facts()}
+        )
         reason = "; ".join(report.reasons)
         status = _STATUS[report.outcome]
         if report.cases_to_collect is not None:
             status = "awaiting_judgments"
             reason += f"; waits until {facts['judgments_until']:.10} for `flywheel review direct`"
-        state.set_cycle_status(subject.workload_id, subject.cycle, status, reason)
+        state.cycles.set_status(subject.workload_id, subject.cycle, status, reason)
         details = {**facts, "candidate": subject.candidate, "champion": subject.champion}
         where = f"{subject.workload_id}/{subject.cycle}"
-        state.audit("gate.decided", where, "system", {**details, "attempt": subject.attempt})
+        state.audit.append("gate.decided", where, "system", {**details, "attempt": subject.attempt})
 
 
 def _waiting(report: GateReport) -> dict[str, Any]:

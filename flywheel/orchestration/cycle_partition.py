@@ -18,7 +18,7 @@ def require_cycle(state: State, workload_id: str, partition: str) -> None:
         NotFoundError: nobody opened a cycle of this name; says which there are and how one is
             opened.
     """
-    cycles = [cycle.name for cycle in state.cycles(workload_id)]
+    cycles = [cycle.name for cycle in state.cycles.of(workload_id)]
     if partition in cycles:
         return
     newest = ", ".join(cycles[:-4:-1]) or "none yet"

@@ -21,23 +21,23 @@ def workload_links(platform: Platform, workload_id: str) -> dict[str, Any]:
     if platform.settings.review_queue == "label_studio":
         url = str(platform.settings.label_studio_url).rstrip("/")
         links["Label Studio"] = dg.MetadataValue.url(f"{url}/projects")
-    champion = platform.state.champion(workload_id)
+    champion = platform.state.routes.champion(workload_id)
     if champion == BASE_RELEASE:
         return links
-    version = platform.state.get_release(champion).facts.get("model_version")
+    version = platform.state.releases.get(champion).facts.get("model_version")
     return links | _card(platform, workload_id, version, "model card of the champion")
 
 
 def cycle_links(platform: Platform, workload_id: str, cycle: str) -> dict[str, Any]:
     """Link to what a cycle has left so far: training run, gate report, model card, project."""
     links = workload_links(platform, workload_id)
-    facts = platform.state.attempt(workload_id, cycle).facts
+    facts = platform.state.cycles.attempt(workload_id, cycle).facts
     if "run_id" in facts:
         links |= mlflow_link(platform, f"runs/{facts['run_id']}", "MLflow run")
     if "gate_report" in facts:
         links["gate report"] = dg.MetadataValue.path(str(facts["gate_report"]))
     release = release_of(
-        platform.state.get_cycle(workload_id, cycle), platform.state.releases(workload_id)
+        platform.state.cycles.get(workload_id, cycle), platform.state.releases.of(workload_id)
     )
     if release is not None:
         links |= _card(platform, workload_id, release.facts.get("model_version"), "model card")

@@ -20,13 +20,13 @@ def sync_aliases(state: State, registry: MlflowRegistry, workload_id: str) -> di
         ConcurrencyError: the champion changed again and again meanwhile.
     """
     for _ in range(_ROUNDS):
-        champion = state.champion(workload_id)
+        champion = state.routes.champion(workload_id)
         wanted = _wanted(state, registry, workload_id)
         for alias in ALIASES:
             registry.set_alias(workload_id, alias, wanted.get(alias))
         # MLflow knows no fencing tokens: one who was frozen here and lost the lease would write
         # what was so then. It looks again, and mends what it wrote.
-        if state.champion(workload_id) == champion:
+        if state.routes.champion(workload_id) == champion:
             return wanted
     raise ConcurrencyError(
         f"The champion of {workload_id} changes while its aliases are set.", next_step="try again"
@@ -47,8 +47,8 @@ def alias_differences(
 
 
 def _wanted(state: State, registry: MlflowRegistry, workload_id: str) -> dict[str, str]:
-    known = {release.release: release for release in state.releases(workload_id)}
-    champion = known.get(state.champion(workload_id))
+    known = {release.release: release for release in state.releases.of(workload_id)}
+    champion = known.get(state.routes.champion(workload_id))
     previous = known.get(champion.replaced or "") if champion else None
     wanted = {}
     for alias, release in zip(ALIASES, (champion, previous), strict=True):

@@ -52,7 +52,7 @@ def approve(
     changed = _changed_subject(state, attempt, report)
     if changed:
         raise RefusedError(changed, next_step="run the gate again")
-    checked_adapter(state.get_release(attempt.facts["release"]))
+    checked_adapter(state.releases.get(attempt.facts["release"]))
     return _record(state, present, attempt, "approved", actor, reason, channel)
 
 
@@ -75,7 +75,7 @@ def valid_approval(state: State, workload_id: str, cycle: str) -> Approval:
         RefusedError: there is none, it expired, or what it was given on has changed.
         IntegrityError: the gate report was changed.
     """
-    approval = state.granted_approval(workload_id, cycle)
+    approval = state.approvals.granted(workload_id, cycle)
     if approval is None:
         raise RefusedError(
             f"Cycle {cycle} of {workload_id} has no approval that counts.",
@@ -108,29 +108,29 @@ def void(
 ) -> None:
     """Say that an approval no longer counts, and send its cycle back."""
     with state.transaction():
-        state.void_approval(approval.id, why)
-        if state.get_cycle(approval.workload_id, approval.cycle).status == "approved":
+        state.approvals.void(approval.id, why)
+        if state.cycles.get(approval.workload_id, approval.cycle).status == "approved":
             reason = f"the approval does not count: {why}"
-            state.set_cycle_status(approval.workload_id, approval.cycle, status, reason)
+            state.cycles.set_status(approval.workload_id, approval.cycle, status, reason)
         _audit(state, approval, "approval.voided", "system", why=why)
 
 
 def _reviewable(
     state: State, workload_id: str, cycle: str, statuses: tuple[str, ...] = _REVIEWABLE
 ) -> tuple[Cycle, Attempt]:
-    present = state.get_cycle(workload_id, cycle)
+    present = state.cycles.get(workload_id, cycle)
     if present.status not in statuses:
         raise RefusedError(
             f"Cycle {cycle} of {workload_id} is {present.status}: {present.status_reason}",
             next_step=f"see `flywheel explain {workload_id} {cycle}`",
         )
-    return present, state.attempt(workload_id, cycle)
+    return present, state.cycles.attempt(workload_id, cycle)
 
 
 def _changed_subject(state: State, attempt: Attempt, report: dict[str, Any]) -> str:
     subject = report["subject"]
-    release = state.get_release(attempt.facts["release"])
-    champion = state.champion(attempt.workload_id)
+    release = state.releases.get(attempt.facts["release"])
+    champion = state.routes.champion(attempt.workload_id)
     if (subject["candidate"], subject["manifest_digest"]) != (
         release.release,
         release.manifest_digest,
@@ -144,15 +144,15 @@ def _changed_subject(state: State, attempt: Attempt, report: dict[str, Any]) -> 
 
 
 def _difference(state: State, approval: Approval) -> str:
-    attempt = state.attempt(approval.workload_id, approval.cycle)
+    attempt = state.cycles.attempt(approval.workload_id, approval.cycle)
     report = require_pass(attempt)
-    release = state.get_release(attempt.facts["release"])
+    release = state.releases.get(attempt.facts["release"])
     for what, then, now in (
         ("attempt", approval.attempt, attempt.number),
         ("candidate", approval.release, release.release),
         ("candidate's manifest", approval.manifest_digest, release.manifest_digest),
         ("gate report", approval.gate_digest, attempt.facts["gate_digest"]),
-        ("champion", approval.champion, state.champion(approval.workload_id)),
+        ("champion", approval.champion, state.routes.champion(approval.workload_id)),
     ):
         if then != now:
             return f"the {what} is now {now}, reviewed was {then}."
@@ -169,13 +169,13 @@ def _record(
     channel: str,
 ) -> Approval:
     actor, reason = require_person(actor, reason, what="A verdict")
-    release = state.get_release(attempt.facts["release"])
+    release = state.releases.get(attempt.facts["release"])
     workload = cycle_workload(cycle)
     with state.transaction():
-        standing = state.granted_approval(cycle.workload_id, cycle.name)
+        standing = state.approvals.granted(cycle.workload_id, cycle.name)
         if standing is not None:
-            state.void_approval(standing.id, f"replaced by a later verdict of {actor}")
-        approval = state.record_approval(
+            state.approvals.void(standing.id, f"replaced by a later verdict of {actor}")
+        approval = state.approvals.record(
             workload_id=cycle.workload_id,
             cycle=cycle.name,
             attempt=attempt.number,
@@ -189,11 +189,11 @@ def _record(
             release=release.release,
             manifest_digest=release.manifest_digest,
             gate_digest=attempt.facts["gate_digest"],
-            champion=state.champion(cycle.workload_id),
+            champion=state.routes.champion(cycle.workload_id),
             days=workload.gates.approval_days,
         )
         status: CycleStatus = "approved" if verdict == "approved" else "rejected"
-        state.set_cycle_status(cycle.workload_id, cycle.name, status, f"{actor}: {reason}")
+        state.cycles.set_status(cycle.workload_id, cycle.name, status, f"{actor}: {reason}")
         _audit(state, approval, f"approval.{verdict}", approval.actor)
     return approval
 
@@ -212,4 +212,4 @@ def _audit(state: State, approval: Approval, event: str, actor: str, **more: str
         "expires_at": approval.expires_at.isoformat(),
         **more,
     }
-    state.audit(event, f"{approval.workload_id}/{approval.cycle}", actor, details)
+    state.audit.append(event, f"{approval.workload_id}/{approval.cycle}", actor, details)

@@ -37,8 +37,10 @@ def record_candidate(
     """
     run_id = registry.log_training(spec, result, out / result.adapter, progress)
     with state.transaction():
-        known = [item for item in state.releases(spec.workload.id) if item.release == spec.release]
-        release = state.record_release(
+        known = [
+            item for item in state.releases.of(spec.workload.id) if item.release == spec.release
+        ]
+        release = state.releases.record(
             spec.release,
             workload_id=spec.workload.id,
             cycle=spec.cycle,
@@ -57,10 +59,12 @@ def record_candidate(
         )
         facts = {"release": spec.release, "manifest_digest": result.manifest_digest}
         facts |= {"dataset_hash": spec.dataset_hash, "run_id": run_id}
-        state.record_attempt(spec.workload.id, spec.cycle, spec.attempt, **facts)
+        state.attempts.add_facts(spec.workload.id, spec.cycle, spec.attempt, **facts)
         if not known:
             details = {**facts, "attempt": spec.attempt, "metrics": result.metrics}
-            state.audit("training.done", f"{spec.workload.id}/{spec.cycle}", "system", details)
+            state.audit.append(
+                "training.done", f"{spec.workload.id}/{spec.cycle}", "system", details
+            )
     return release
 
 

@@ -95,8 +95,8 @@ def promote(  # noqa: PLR0913 - everything that must agree
         IntegrityError: a file was changed, or the candidate does not answer as it must.
         ConcurrencyError: another process changes the champion right now.
     """
-    with state.lease(promotion_lease(workload_id), None, _LEASE_SECONDS) as lease:
-        present = state.get_cycle(workload_id, cycle)
+    with state.leases.hold(promotion_lease(workload_id), None, _LEASE_SECONDS) as lease:
+        present = state.cycles.get(workload_id, cycle)
         if present.status != "promoted":
             _bring_to_front(_Tools(state, lake, server, registry, codec, on_step), present, lease)
         release = _release_of(state, present)
@@ -107,7 +107,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
             )
         sync_aliases(state, registry, workload_id)
         if "aliased" not in release.steps:
-            release = state.mark_release_step(release.release, "aliased")
+            release = state.releases.mark_step(release.release, "aliased")
             on_step("aliased")
     unload_retired(state, server, workload_id, drain_seconds=drain_seconds)
     return Promotion(
@@ -124,7 +124,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
 def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
     state = tools.state
     approval = valid_approval(state, cycle.workload_id, cycle.name)
-    release = state.get_release(approval.release)
+    release = state.releases.get(approval.release)
     try:
         adapter = checked_adapter(release)
     except IntegrityError as error:
@@ -133,13 +133,13 @@ def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
     release = _number(state, release)
     tools.on_step("verified")
     version = _register(tools, cycle, release, approval, adapter)
-    state.mark_release_step(release.release, "registered", model_version=version)
+    state.releases.mark_step(release.release, "registered", model_version=version)
     tools.on_step("registered")
-    state.renew_lease(lease, _LEASE_SECONDS)
+    state.leases.renew(lease, _LEASE_SECONDS)
 
     def check() -> None:
         _smoke_test(tools.server, release, tools.codec)
-        state.mark_release_step(release.release, "smoke_tested")
+        state.releases.mark_step(release.release, "smoke_tested")
         tools.on_step("smoke_tested")
 
     swap(
@@ -153,8 +153,8 @@ def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
 
 
 def _release_of(state: State, cycle: Cycle) -> Release:
-    facts = state.attempt(cycle.workload_id, cycle.name).facts
-    return state.get_release(facts["release"])
+    facts = state.cycles.attempt(cycle.workload_id, cycle.name).facts
+    return state.releases.get(facts["release"])
 
 
 def _number(state: State, release: Release) -> Release:
@@ -162,9 +162,9 @@ def _number(state: State, release: Release) -> Release:
     if release.version is not None:
         return release
     with state.transaction():
-        newest = newest_release(state.releases(release.workload_id))
+        newest = newest_release(state.releases.of(release.workload_id))
         version = next_version(newest, release.facts)
-        return state.change_release(release.release, status="promoting", version=version)
+        return state.releases.change(release.release, status="promoting", version=version)
 
 
 def _register(
@@ -174,9 +174,9 @@ def _register(
     workload = cycle_workload(cycle)
     previous = None
     if approval.champion != BASE_RELEASE:
-        previous = state.get_release(approval.champion).dataset_hash
+        previous = state.releases.get(approval.champion).dataset_hash
     changes = describe_changes(tools.lake, workload, release.dataset_hash, previous)
-    report = require_pass(state.attempt(cycle.workload_id, cycle.name))
+    report = require_pass(state.cycles.attempt(cycle.workload_id, cycle.name))
     card = write_model_card(workload, release, str(release.version), report, approval, changes)
     return tools.registry.register(
         cycle.workload_id,
@@ -204,7 +204,7 @@ def _tags(workload: Workload, release: Release, approval: Approval) -> dict[str,
 
 
 def _audit_head(state: State) -> str:
-    newest = state.audit_rows()[-1]
+    newest = state.audit.of()[-1]
     return f"{newest.seq}:{newest.hash}"
 
 
@@ -228,7 +228,7 @@ def _switch(state: State, cycle: Cycle, release: Release, lease: Lease) -> None:
     try:
         with state.transaction():
             approval = valid_approval(state, cycle.workload_id, cycle.name)
-            state.switch_champion(
+            state.routes.switch_champion(
                 cycle.workload_id,
                 expected=approval.champion,
                 release=release.release,
@@ -244,14 +244,14 @@ def _switch(state: State, cycle: Cycle, release: Release, lease: Lease) -> None:
 
 def _settle(state: State, cycle: Cycle, release: Release, approval: Approval) -> None:
     now = state.clock.now()
-    state.change_release(
+    state.releases.change(
         release.release, status="champion", promoted_at=now, replaced=approval.champion
     )
-    state.mark_release_step(release.release, "switched", approved_by=approval.actor)
+    state.releases.mark_step(release.release, "switched", approved_by=approval.actor)
     if approval.champion != BASE_RELEASE:
-        state.change_release(approval.champion, status="retired")
+        state.releases.change(approval.champion, status="retired")
     reason = f"{release.release} is champion, version {release.version}"
-    state.set_cycle_status(cycle.workload_id, cycle.name, "promoted", reason)
+    state.cycles.set_status(cycle.workload_id, cycle.name, "promoted", reason)
     details = {
         "release": release.release,
         "version": release.version,
@@ -262,4 +262,4 @@ def _settle(state: State, cycle: Cycle, release: Release, approval: Approval) ->
         "approved_by": approval.actor,
         "approver_simulated": approval.simulated,
     }
-    state.audit("promotion.done", f"{cycle.workload_id}/{cycle.name}", "system", details)
+    state.audit.append("promotion.done", f"{cycle.workload_id}/{cycle.name}", "system", details)

@@ -50,8 +50,8 @@ def copy_registry(
             next_step="set FLYWHEEL_MLFLOW_URL to the new one (or FLYWHEEL_PROFILE=services)",
         )
     copied: dict[str, str | None] = {}
-    with state.lease(promotion_lease(workload_id), None, 3600.0):
-        for release in state.releases(workload_id):
+    with state.leases.hold(promotion_lease(workload_id), None, 3600.0):
+        for release in state.releases.of(workload_id):
             found = old.place.patiently(partial(old.runs_of, workload_id, release.release))
             if not found:
                 continue
@@ -119,8 +119,8 @@ def _tell(
     if facts.items() <= release.facts.items():
         return
     with state.transaction():
-        state.change_release(release.release, facts={**release.facts, **facts})
-        state.record_attempt(release.workload_id, release.cycle, release.attempt, run_id=run_id)
+        state.releases.change(release.release, facts={**release.facts, **facts})
+        state.attempts.add_facts(release.workload_id, release.cycle, release.attempt, run_id=run_id)
         details = {**facts, "release": release.release, "registry": new.place.name}
         subject = f"{release.workload_id}/{release.cycle}"
-        state.audit("registry.copied", subject, "system", details)
+        state.audit.append("registry.copied", subject, "system", details)

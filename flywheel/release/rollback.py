@@ -59,8 +59,8 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
         IntegrityError: the older adapter's files were changed; nothing is switched.
     """
     actor, reason = require_person(actor, reason, what="A rollback")
-    with state.lease(promotion_lease(workload_id), None, 600.0) as lease:
-        champion = state.champion(workload_id)
+    with state.leases.hold(promotion_lease(workload_id), None, 600.0) as lease:
+        champion = state.routes.champion(workload_id)
         if champion == BASE_RELEASE:
             raise RefusedError(
                 f"The base itself answers for {workload_id}: there is nothing to go back to.",
@@ -71,12 +71,12 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
                 f"The champion of {workload_id} is {champion}, not {expected}.",
                 next_step="look at `flywheel cycles`, then decide again",
             )
-        withdrawn = state.get_release(champion)
+        withdrawn = state.releases.get(champion)
         target = withdrawn.replaced or BASE_RELEASE
         details = {"reason": reason, "channel": channel, "identity": "on_trust"}
         adapter = None
         if target != BASE_RELEASE:
-            adapter = checked_adapter(state.get_release(target))
+            adapter = checked_adapter(state.releases.get(target))
         swap(
             server,
             target,
@@ -102,16 +102,16 @@ def _switch(
     state: State, withdrawn: Release, target: str, lease: Lease, actor: str, details: dict[str, str]
 ) -> None:
     with state.transaction():
-        state.switch_champion(
+        state.routes.switch_champion(
             withdrawn.workload_id,
             expected=withdrawn.release,
             release=target,
             reason=f"rollback by {actor}: {details['reason']}",
             lease=lease,
         )
-        state.change_release(withdrawn.release, status="rolled_back")
+        state.releases.change(withdrawn.release, status="rolled_back")
         if target != BASE_RELEASE:
-            state.change_release(target, status="champion")
+            state.releases.change(target, status="champion")
         facts = {**details, "withdrawn": withdrawn.release, "champion": target}
         where = f"{withdrawn.workload_id}/{withdrawn.cycle}"
-        state.audit("rollback.done", where, actor, facts)
+        state.audit.append("rollback.done", where, actor, facts)

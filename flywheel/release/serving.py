@@ -60,7 +60,7 @@ def unload_retired(
         loaded = set(server.releases()) - {BASE_RELEASE}
         retired = [
             release.release
-            for release in state.releases(workload_id)
+            for release in state.releases.of(workload_id)
             if release.release in loaded and not _needed(state, release)
         ]
         if retired:
@@ -79,9 +79,9 @@ def load_champion(state: State, server: ModelServer, workload_id: str) -> str:
         IntegrityError: its adapter was changed; it is not served then.
         UnavailableError: the server is away.
     """
-    champion = state.champion(workload_id)
+    champion = state.routes.champion(workload_id)
     if champion != BASE_RELEASE and champion not in server.releases():
-        server.load(champion, checked_adapter(state.get_release(champion)))
+        server.load(champion, checked_adapter(state.releases.get(champion)))
     return champion
 
 
@@ -93,15 +93,15 @@ def load_routed(state: State, server: ModelServer, workload_id: str) -> list[str
         UnavailableError: the server is away.
     """
     loaded = set(server.releases())
-    missing = {route.release for route in state.routes(workload_id)} - loaded - {BASE_RELEASE}
+    missing = {route.release for route in state.routes.of(workload_id)} - loaded - {BASE_RELEASE}
     for name in sorted(missing):
-        server.load(name, checked_adapter(state.get_release(name)))
+        server.load(name, checked_adapter(state.releases.get(name)))
     return sorted(missing)
 
 
 def _needed(state: State, release: Release) -> bool:
-    routed = {route.release for route in state.routes(release.workload_id)}
+    routed = {route.release for route in state.routes.of(release.workload_id)}
     if release.release in routed:
         return True
     candidate = release.status in {"candidate", "promoting"}
-    return candidate and state.get_cycle(release.workload_id, release.cycle).is_open
+    return candidate and state.cycles.get(release.workload_id, release.cycle).is_open

@@ -22,14 +22,14 @@ class Standing:
 
 def cycle_standings(state: State, workload_id: str) -> dict[str, Standing]:
     """Return where every cycle of a workload stands, by name, oldest first."""
-    releases = state.releases(workload_id)
+    releases = state.releases.of(workload_id)
     return {
         cycle.name: cycle_standing(
             cycle,
             releases,
-            state.audit_rows(f"{workload_id}/{cycle.name}") if cycle.status == "promoted" else (),
+            state.audit.of(f"{workload_id}/{cycle.name}") if cycle.status == "promoted" else (),
         )
-        for cycle in state.cycles(workload_id)
+        for cycle in state.cycles.of(workload_id)
     }
 
 

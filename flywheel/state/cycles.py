@@ -185,7 +185,7 @@ class Cycles:
         with self._database.read() as connection:
             return self._get(connection, workload_id, cycle)
 
-    def open_ones(self, workload_id: str | None = None) -> list[Cycle]:
+    def list_open(self, workload_id: str | None = None) -> list[Cycle]:
         """List the cycles that are open now, of one workload or of all."""
         condition: ColumnElement[bool] = cycles.c.status.in_(OPEN_STATUSES)
         if workload_id is not None:

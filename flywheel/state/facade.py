@@ -1,4 +1,4 @@
-"""The one handle on the SQL state: small methods, grouped by table and composed here."""
+"""`State`: the SQL state of one platform, a store for each kind of row."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ _BEFORE_AUDIT_HEADS = {"0001", "0002"}
 
 
 class State:
-    """Cycles, decisions, approvals, releases, routes, leases, hints and the audit of one platform.
+    """Cycles, attempts, decisions, approvals, releases, routes, leases, inbox and audit.
 
     Args:
         url: SQLAlchemy URL of a database that is at the newest schema; see ``open``.
@@ -47,64 +47,19 @@ class State:
         lease_clock: Clock | None = None,
         home: Path | None = None,
     ) -> None:
-        database = Database(url, home=home)
-        attempts = Attempts(database, clock)
-        audit = Audit(database, clock, None if home is None else AuditHeads(home / AUDIT_HEADS))
-        cycles = Cycles(database, clock, attempts, audit)
-        decisions = Decisions(database, clock)
-        approvals = Approvals(database, clock)
-        releases = Releases(database, clock)
-        leases = Leases(database, lease_clock or SystemClock())
-        routes = Routes(database, clock, leases)
-        inbox = WebhookInbox(database, clock)
         self.clock = clock
-        self.close = database.close
-        self._database = database
-
-        self.open_cycle = cycles.open
-        self.get_cycle = cycles.get
-        self.open_cycles = cycles.open_ones
-        self.cycles = cycles.of
-        self.set_cycle_status = cycles.set_status
-        self.new_attempt = cycles.new_attempt
-        self.record_attempt = attempts.add_facts
-        self.attempt = cycles.attempt
-        self.attempts = attempts.of
-
-        self.record_decision = decisions.record
-        self.decisions = decisions.of
-
-        self.record_approval = approvals.record
-        self.void_approval = approvals.void
-        self.approvals = approvals.of
-        self.granted_approval = approvals.granted
-
-        self.record_release = releases.record
-        self.get_release = releases.get
-        self.releases = releases.of
-        self.change_release = releases.change
-        self.mark_release_step = releases.mark_step
-
-        self.champion = routes.champion
-        self.answering_releases = routes.answering
-        self.routes = routes.of
-        self.switch_champion = routes.switch_champion
-
-        self.lease = leases.hold
-        self.acquire_lease = leases.acquire
-        self.renew_lease = leases.renew
-        self.release_lease = leases.release
-        self.fence_check = leases.check
-
-        self.put_hints = inbox.put
-        self.pending_hints = inbox.pending
-        self.finish_hints = inbox.finish
-
-        self.audit = audit.append
-        self.audit_rows = audit.of
-        self.verify_audit = audit.verify
-        self.keep_audit_heads = audit.keep_heads
-        self.has_audit_heads = audit.has_heads
+        self._database = Database(url, home=home)
+        self.audit = Audit(
+            self._database, clock, None if home is None else AuditHeads(home / AUDIT_HEADS)
+        )
+        self.attempts = Attempts(self._database, clock)
+        self.cycles = Cycles(self._database, clock, self.attempts, self.audit)
+        self.decisions = Decisions(self._database, clock)
+        self.approvals = Approvals(self._database, clock)
+        self.releases = Releases(self._database, clock)
+        self.leases = Leases(self._database, lease_clock or SystemClock())
+        self.routes = Routes(self._database, clock, self.leases)
+        self.inbox = WebhookInbox(self._database, clock)
 
     @classmethod
     def open(
@@ -138,6 +93,10 @@ class State:
             raise
         return state
 
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        self._database.close()
+
     @property
     def place(self) -> str:
         """Where the database is, without a password."""
@@ -146,8 +105,8 @@ class State:
     def migrate(self) -> tuple[str | None, str]:
         """Bring the schema to the newest version and return the one it had and the one it has."""
         had, has = self._database.migrate()
-        if had in _BEFORE_AUDIT_HEADS and not self.has_audit_heads():
-            self.keep_audit_heads()
+        if had in _BEFORE_AUDIT_HEADS and not self.audit.has_heads():
+            self.audit.keep_heads()
         return had, has
 
     @contextmanager

@@ -33,12 +33,12 @@ def gather_signals(
     lake: Lake, state: State, workload: Workload, *, now: datetime
 ) -> TriggerSignals:
     """Read the signals of a workload; what was not measured stays None."""
-    every = state.cycles(workload.id)
+    every = state.cycles.of(workload.id)
     open_ = next((cycle.name for cycle in reversed(every) if cycle.is_open), None)
     cycles = [cycle for cycle in every if cycle.opened_at <= now + _CLOCK_SKEW]
     calendar = [cycle for cycle in cycles if cycle.trigger == "calendar"]
     watermark = max((cycle.watermark for cycle in cycles), default=None)
-    promoted = [r.promoted_at for r in state.releases(workload.id) if r.promoted_at is not None]
+    promoted = [r.promoted_at for r in state.releases.of(workload.id) if r.promoted_at is not None]
     reports = _reports_in_a_row(lake, workload, now, max(promoted, default=None))
     newest: dict[str, Any] = reports[0] if reports else {}
     measured = bool(newest) and newest["verdict"] is not None
@@ -70,7 +70,7 @@ def trigger_key(state: State, workload: Workload, trigger: str | None, now: date
     period = period_name(workload.cadence, now, workload.timezone)
     failed = [
         cycle
-        for cycle in state.cycles(workload.id)
+        for cycle in state.cycles.of(workload.id)
         if cycle.trigger == "calendar"
         and _period(cycle) == period
         and cycle.status in _RELEASED_NOTHING

@@ -29,7 +29,9 @@ def accept_files(platform: "Platform", *, person: str, reason: str) -> dict[str,
     person, why = require_person(person, reason, what="Accepting files")
     accepted = {name: accept(platform.lake, name) for name in TABLES}
     accepted = {name: files for name, files in accepted.items() if files}
-    platform.state.audit("files.accepted", "lake", person, {"files": accepted, "reason": why})
+    platform.state.audit.append(
+        "files.accepted", "lake", person, {"files": accepted, "reason": why}
+    )
     return accepted
 
 
@@ -41,6 +43,6 @@ def accept_audit(platform: "Platform", *, person: str, reason: str) -> tuple[str
         IntegrityError: the chain itself is broken, which nobody can accept.
     """
     person, why = require_person(person, reason, what="Accepting the audit")
-    former = platform.state.keep_audit_heads()
-    row = platform.state.audit("audit.accepted", "audit", person, {"reason": why})
+    former = platform.state.audit.keep_heads()
+    row = platform.state.audit.append("audit.accepted", "audit", person, {"reason": why})
     return f"{row.seq}:{row.hash}", former

@@ -77,7 +77,7 @@ class ChampionClient:
         deadline, pause, attempts = time.monotonic() + self._patience, _PAUSE_SECONDS, 0
         while True:
             attempts += 1
-            release = self._state.champion(self._workload_id)
+            release = self._state.routes.champion(self._workload_id)
             try:
                 answers = self._server.answer(release, self._codec, inputs)
             except (NotFoundError, UnavailableError):

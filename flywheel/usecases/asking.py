@@ -53,7 +53,7 @@ def asked_release(platform: "Platform", workload: "Workload", name: str | None) 
 
     if name is None:
         return load_champion(platform.state, platform.server(workload), workload.id)
-    releases = {release.release: release for release in platform.state.releases(workload.id)}
+    releases = {release.release: release for release in platform.state.releases.of(workload.id)}
     if name != BASE_RELEASE and name not in releases:
         raise NotFoundError(
             f"{workload.id} has no release {name!r}.",

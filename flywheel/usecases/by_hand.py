@@ -49,8 +49,8 @@ def open_by_hand(
     numbers = decide_trigger(workload, signals, now).numbers
     numbers |= {"requested_by": person, "channel": channel}
     with state.transaction():
-        number = len(state.cycles(workload_id)) + 1
-        cycle = state.open_cycle(
+        number = len(state.cycles.of(workload_id)) + 1
+        cycle = state.cycles.open(
             workload,
             trigger=MANUAL,
             trigger_key=f"{MANUAL}:{now.isoformat()}:{number}",
@@ -60,7 +60,7 @@ def open_by_hand(
             snapshot=workload.model_dump(mode="json", by_alias=True),
             numbers=numbers,
         )
-        state.record_decision(
+        state.decisions.record(
             workload_id,
             opens=True,
             reason=f"Yes, by hand: {person} asked for it: {why}",
@@ -81,7 +81,7 @@ def retry_by_hand(
     """
     person, why = require_person(person, reason, what="A new attempt")
     name = cycle or present_cycle(platform, workload_id).name
-    return platform.state.new_attempt(workload_id, name, f"{person}: {why}", actor=person)
+    return platform.state.cycles.new_attempt(workload_id, name, f"{person}: {why}", actor=person)
 
 
 def stop_by_hand(
@@ -94,7 +94,7 @@ def stop_by_hand(
     """
     person, why = require_person(person, reason, what="Stopping a cycle")
     name = cycle or present_cycle(platform, workload_id).name
-    return platform.state.set_cycle_status(
+    return platform.state.cycles.set_status(
         workload_id, name, "stopped", f"stopped by {person}: {why}", actor=person
     )
 
@@ -106,7 +106,7 @@ def present_cycle(platform: "Platform", workload_id: str) -> "Cycle":
         NotFoundError: there is no such workload, or it has no cycle yet.
     """
     platform.workload(workload_id)
-    cycles = platform.state.cycles(workload_id)
+    cycles = platform.state.cycles.of(workload_id)
     if not cycles:
         raise NotFoundError(
             f"{workload_id} has no cycle yet.",

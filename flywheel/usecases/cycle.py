@@ -30,7 +30,7 @@ _JUDGMENTS = ("review_items", "annotations", "corrections")
 
 def cycle_workload(platform: "Platform", workload_id: str, cycle: str) -> Workload:
     """Return the workload as it was when the cycle was opened."""
-    return Workload.model_validate(platform.state.get_cycle(workload_id, cycle).snapshot)
+    return Workload.model_validate(platform.state.cycles.get(workload_id, cycle).snapshot)
 
 
 def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Snapshot":
@@ -41,7 +41,7 @@ def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Sna
     require_unchanged(platform.lake, _JUDGMENTS)
     workload = cycle_workload(platform, workload_id, cycle)
     attempt = _attempt(platform, workload_id, cycle)
-    promoted = [r for r in platform.state.releases(workload_id) if r.promoted_at is not None]
+    promoted = [r for r in platform.state.releases.of(workload_id) if r.promoted_at is not None]
     try:
         snapshot = build_dataset(
             platform.lake,
@@ -58,7 +58,7 @@ def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Sna
     except DataError as error:
         _stop(platform, attempt, error)
         raise
-    platform.state.record_attempt(
+    platform.state.attempts.add_facts(
         workload_id,
         cycle,
         attempt.number,
@@ -85,7 +85,7 @@ def train_candidate(
     spec = training_spec(platform, workload_id, cycle)
     attempt = _attempt(platform, workload_id, cycle)
     out = run_folder(platform, workload_id, cycle, attempt.number)
-    state.set_cycle_status(workload_id, cycle, "training", f"training {spec.release}")
+    state.cycles.set_status(workload_id, cycle, "training", f"training {spec.release}")
     try:
         result = platform.launcher.run(spec, out, on_progress=on_progress, on_notice=on_notice)
     except TerminalError as error:
@@ -175,16 +175,16 @@ def run_folder(platform: "Platform", workload_id: str, cycle: str, attempt: int)
 
 
 def _attempt(platform: "Platform", workload_id: str, cycle: str) -> "Attempt":
-    number = platform.state.get_cycle(workload_id, cycle).attempt
-    return platform.state.attempt(workload_id, cycle, number)
+    number = platform.state.cycles.get(workload_id, cycle).attempt
+    return platform.state.cycles.attempt(workload_id, cycle, number)
 
 
 def _stop(platform: "Platform", attempt: "Attempt", error: TerminalError) -> None:
     # A person may have started another attempt meanwhile: this one's failure does not end it.
     state = platform.state
     with state.transaction():
-        if state.get_cycle(attempt.workload_id, attempt.cycle).attempt == attempt.number:
-            state.set_cycle_status(attempt.workload_id, attempt.cycle, "stopped", error.message)
+        if state.cycles.get(attempt.workload_id, attempt.cycle).attempt == attempt.number:
+            state.cycles.set_status(attempt.workload_id, attempt.cycle, "stopped", error.message)
 
 
 def _fact(attempt: "Attempt", name: str) -> object:
@@ -201,7 +201,7 @@ def _champion(
 ) -> "Champion | None":
     from flywheel.dataset.build import Champion
 
-    name = platform.state.champion(workload_id)
+    name = platform.state.routes.champion(workload_id)
     return next(
         (
             Champion(release.release, release.promoted_at, release.dataset_hash)

@@ -58,7 +58,7 @@ def run_steps(
 def is_run_by_hand(state: "State", workload_id: str) -> bool:
     """Return whether a process of a person runs steps of a workload's cycle at this moment."""
     try:
-        state.release_lease(state.acquire_lease(_lease_name(workload_id), None, 1.0))
+        state.leases.release(state.leases.acquire(_lease_name(workload_id), None, 1.0))
     except ConcurrencyError:
         return True
     return False
@@ -98,7 +98,7 @@ def _run(
 
 
 def _require_runnable(state: "State", workload_id: str, cycle: str, steps: Sequence[Step]) -> None:
-    present = state.get_cycle(workload_id, cycle)
+    present = state.cycles.get(workload_id, cycle)
     retry = f"`flywheel cycle retry {workload_id} {cycle} --as NAME --reason TEXT`"
     if present.status in {"open", "training"}:
         return
@@ -128,7 +128,7 @@ def _lease_name(workload_id: str) -> str:
 def _hold(state: "State", name: str) -> Iterator[None]:
     # A training takes longer than any time one would wait for a machine that has died.
     done = threading.Event()
-    with state.lease(name, None, _LEASE_SECONDS) as lease:
+    with state.leases.hold(name, None, _LEASE_SECONDS) as lease:
         renewing = threading.Thread(target=_renew, args=(state, lease, done), daemon=True)
         renewing.start()
         try:
@@ -141,7 +141,7 @@ def _hold(state: "State", name: str) -> Iterator[None]:
 def _renew(state: "State", lease: "Lease", done: threading.Event) -> None:
     while not done.wait(_RENEW_SECONDS):
         try:
-            state.renew_lease(lease, _LEASE_SECONDS)
+            state.leases.renew(lease, _LEASE_SECONDS)
         except UnavailableError:
             continue  # the next try may reach the database before the lease ends
         except ConcurrencyError:

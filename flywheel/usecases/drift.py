@@ -78,7 +78,7 @@ def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromi
     now = platform.clock.now()
     start = now - timedelta(days=_LEVEL_DAYS)
     judged = control_accuracy(platform.lake, workload, start, now)
-    champion = judged.by_release.get(platform.state.champion(workload.id))
+    champion = judged.by_release.get(platform.state.routes.champion(workload.id))
     return quality_promise(workload, level=None if champion is None else champion.accuracy)
 
 
@@ -92,13 +92,13 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
     from flywheel.drift.observe import observe_drift, read_reports
     from flywheel.drift.plot import plot_drift
 
-    promoted = [r.promoted_at for r in platform.state.releases(workload.id) if r.promoted_at]
+    promoted = [r.promoted_at for r in platform.state.releases.of(workload.id) if r.promoted_at]
     reports = observe_drift(
         platform.lake,
         workload,
         promoted_at=max(promoted, default=None),
         now=platform.clock.now(),
-        release=platform.state.champion(workload.id),
+        release=platform.state.routes.champion(workload.id),
     )
     if not reports:
         reason = (

@@ -75,7 +75,7 @@ def review_figures(platform: "Platform", workload: "Workload") -> ReviewFigures:
     judged = control_accuracy(platform.lake, workload, start, now)
     signals = gather_signals(platform.lake, platform.state, workload, now=now)
     return ReviewFigures(
-        control=judged.by_release.get(platform.state.champion(workload.id)),
+        control=judged.by_release.get(platform.state.routes.champion(workload.id)),
         new_corrections=signals.new_corrections,
         threshold=workload.trigger.corrections,
     )
@@ -95,7 +95,7 @@ def training_report(platform: "Platform", workload_id: str, cycle: str) -> Train
     from flywheel.train.reporting import read_progress
     from flywheel.usecases.cycle import cycle_workload
 
-    attempt = platform.state.attempt(workload_id, cycle)
+    attempt = platform.state.cycles.attempt(workload_id, cycle)
     points = read_progress(run_folder(platform, workload_id, cycle, attempt.number))
     recipe = cycle_workload(platform, workload_id, cycle).training.model_dump(mode="json")
     return TrainingReport(plot_loss(points) if points else None, _flat(recipe))

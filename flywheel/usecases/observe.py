@@ -55,7 +55,7 @@ def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
     That is when the last evaluation is an hour old or was in another period, and at once when
     drift was measured since, the first traffic came, or people have finished what they were asked.
     """
-    decisions = platform.state.decisions(workload.id)
+    decisions = platform.state.decisions.of(workload.id)
     if not decisions:
         return True
     last, now = decisions[-1].decided_at, platform.clock.now()
@@ -87,7 +87,7 @@ def decide(platform: "Platform", workload: "Workload") -> "Decision":
     with state.transaction():
         cycle = None
         if decision.open:
-            cycle = state.open_cycle(
+            cycle = state.cycles.open(
                 workload,
                 trigger=str(decision.trigger),
                 trigger_key=trigger_key(state, workload, decision.trigger, now),
@@ -97,7 +97,7 @@ def decide(platform: "Platform", workload: "Workload") -> "Decision":
                 snapshot=workload.model_dump(mode="json", by_alias=True),
                 numbers=decision.numbers,
             ).name
-        return state.record_decision(
+        return state.decisions.record(
             workload.id,
             opens=decision.open,
             reason=decision.reason,
@@ -126,7 +126,7 @@ def sample_reviews(platform: "Platform", workload: "Workload") -> "SamplingRepor
         platform.queue,
         workload,
         now=platform.clock.now(),
-        answering=platform.state.answering_releases(workload.id),
+        answering=platform.state.routes.answering(workload.id),
         calibrations=_calibrations(platform, workload.id),
     )
 
@@ -163,7 +163,7 @@ def push_reviews(
         window_end=end,
         now=now,
         budget=budget,
-        answering=platform.state.answering_releases(workload.id),
+        answering=platform.state.routes.answering(workload.id),
         calibrations=_calibrations(platform, workload.id),
     )
 
@@ -173,7 +173,7 @@ def _calibrations(platform: "Platform", workload_id: str) -> "dict[str, Calibrat
 
     return {
         release.release: calibration_from_facts(release.facts["calibration"])
-        for release in platform.state.releases(workload_id)
+        for release in platform.state.releases.of(workload_id)
         if "calibration" in release.facts
     }
 
@@ -182,10 +182,10 @@ def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport"
     """Pull every judgment and merge them into corrections; then the hints until here are done."""
     from flywheel.review.merging.collect import collect
 
-    hints = platform.state.pending_hints().get(workload.id)
+    hints = platform.state.inbox.pending().get(workload.id)
     report = collect(platform.lake, platform.queue, workload, now=platform.clock.now())
     if hints is not None:
-        platform.state.finish_hints(workload.id, hints.newest)
+        platform.state.inbox.finish(workload.id, hints.newest)
     return report
 
 

@@ -77,7 +77,7 @@ def repair_aliases(platform: "Platform", workload_id: str) -> dict[str, str]:
     from flywheel.release.aliases import sync_aliases
     from flywheel.release.promotion import promotion_lease
 
-    with platform.state.lease(promotion_lease(workload_id)):
+    with platform.state.leases.hold(promotion_lease(workload_id)):
         return sync_aliases(platform.state, platform.registry, workload_id)
 
 

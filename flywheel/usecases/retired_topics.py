@@ -34,7 +34,7 @@ def topics_beside_the_log(platform: "Platform") -> "list[UnknownTopic]":
 
     retired = {
         row.subject: int(row.details["rows"])
-        for row in platform.state.audit_rows()
+        for row in platform.state.audit.of()
         if row.event == _EVENT
     }
     return unknown_topics(platform.lake, set(log_topics(platform).values()), retired)
@@ -60,5 +60,5 @@ def retire_topic(platform: "Platform", topic_id: str, *, actor: str, reason: str
             next_step=f"choose one of: {', '.join(topics) or 'there is none to retire'}",
         )
     rows = topics[topic_id].rows
-    platform.state.audit(_EVENT, topic_id, actor, {"rows": rows, "reason": reason.strip()})
+    platform.state.audit.append(_EVENT, topic_id, actor, {"rows": rows, "reason": reason.strip()})
     return rows

@@ -89,7 +89,7 @@ def direct_review(
             next_step="let people answer, then `flywheel review pull " + workload_id + "`",
         )
     train = read_rows(Path(str(attempt.facts["dataset_folder"])), "train")
-    promoted = [r.promoted_at for r in platform.state.releases(workload_id) if r.promoted_at]
+    promoted = [r.promoted_at for r in platform.state.releases.of(workload_id) if r.promoted_at]
     drawn = draw_directed(
         platform.lake,
         platform.queue,
@@ -113,10 +113,10 @@ def direct_review(
 
 def second_look(platform: "Platform", workload_id: str, cycle: str) -> SecondLook | None:
     """Say how far the directed review of a cycle is; None where the cycle waits for none."""
-    present = platform.state.get_cycle(workload_id, cycle)
+    present = platform.state.cycles.get(workload_id, cycle)
     if present.status != "awaiting_judgments":
         return None
-    attempt = platform.state.attempt(workload_id, cycle, present.attempt)
+    attempt = platform.state.cycles.attempt(workload_id, cycle, present.attempt)
     facts, cases = attempt.facts, _cases(platform, attempt)
     needed, until = int(facts["cases_to_collect"]), _moment(facts["judgments_until"])
     is_over = platform.clock.now() >= until
@@ -135,7 +135,7 @@ def second_look_rows(
     look = second_look(platform, workload_id, cycle)
     if look is None or not look.is_due:
         return None
-    return _cases(platform, platform.state.attempt(workload_id, cycle)).rows
+    return _cases(platform, platform.state.cycles.attempt(workload_id, cycle)).rows
 
 
 def take_second_look(platform: "Platform", workload_id: str, cycle: str) -> "GateReport":
@@ -156,11 +156,11 @@ def take_second_look(platform: "Platform", workload_id: str, cycle: str) -> "Gat
 
 def close_expired_wait(platform: "Platform", workload_id: str) -> str | None:
     """Close a cycle that waited for judgments in vain, and return its name; None where none did."""
-    for cycle in platform.state.open_cycles(workload_id):
+    for cycle in platform.state.cycles.list_open(workload_id):
         look = second_look(platform, workload_id, cycle.name)
         if look is not None and look.is_over and not look.is_due:
             reason = f"the judgments that would decide did not come: {look.sentence}"
-            platform.state.set_cycle_status(workload_id, cycle.name, "inconclusive", reason)
+            platform.state.cycles.set_status(workload_id, cycle.name, "inconclusive", reason)
             return cycle.name
     return None
 
@@ -168,12 +168,12 @@ def close_expired_wait(platform: "Platform", workload_id: str) -> str | None:
 def _waiting(platform: "Platform", workload_id: str, cycle: str) -> "tuple[Attempt, SecondLook]":
     look = second_look(platform, workload_id, cycle)
     if look is None:
-        present = platform.state.get_cycle(workload_id, cycle)
+        present = platform.state.cycles.get(workload_id, cycle)
         raise RefusedError(
             f"Cycle {cycle} of {workload_id} is {present.status}: its gate waits for no judgments.",
             next_step=f"see `flywheel explain {workload_id} {cycle}`",
         )
-    return platform.state.attempt(workload_id, cycle), look
+    return platform.state.cycles.attempt(workload_id, cycle), look
 
 
 def _batches(platform: "Platform", attempt: "Attempt") -> list[str]:
@@ -212,15 +212,15 @@ def _record_draw(
         "attempt": attempt.number,
     }
     with state.transaction():
-        present = state.attempt(attempt.workload_id, attempt.cycle, attempt.number)
+        present = state.cycles.attempt(attempt.workload_id, attempt.cycle, attempt.number)
         batches = list(present.facts.get("directed_batches", []))
         if drawn.batch_id in batches:
             return  # another process drew and recorded the same batch
         batches.append(drawn.batch_id)
-        state.record_attempt(
+        state.attempts.add_facts(
             attempt.workload_id, attempt.cycle, attempt.number, directed_batches=batches
         )
-        state.audit("review.directed", where, actor, details)
+        state.audit.append("review.directed", where, actor, details)
 
 
 def _moment(text: object) -> datetime:

@@ -202,7 +202,7 @@ class _Simulation:
 
     def _train(self, quarter: int) -> tuple[str, list[tuple[str, str]]]:
         state = self.platform.state
-        cycle = state.open_cycle(
+        cycle = state.cycles.open(
             self.workload,
             trigger="simulation",
             trigger_key=f"quarter:{quarter}",
@@ -225,7 +225,7 @@ class _Simulation:
                 )
 
         result = train_candidate(self.platform, self.workload.id, cycle.name, on_progress=progress)
-        adapter = Path(state.get_release(result.release).adapter)
+        adapter = Path(state.releases.get(result.release).adapter)
         self.platform.server(self.workload).load(result.release, adapter)
         return result.release, labels
 
@@ -233,13 +233,13 @@ class _Simulation:
         # Only when its result is on disk: a quarter that is cut off before trains on where it was.
         state = self.platform.state
         ended = quarter_bounds(quarter)[1] if quarter else FIRST_QUARTER
-        for cycle in state.open_cycles(self.workload.id):
+        for cycle in state.cycles.list_open(self.workload.id):
             # It answers the next quarter, as if promoted. There is no gate whose calibration would
             # rest on control items: they are released a cycle earlier than in production.
-            for release in state.releases(self.workload.id):
+            for release in state.releases.of(self.workload.id):
                 if release.cycle == cycle.name:
-                    state.change_release(release.release, promoted_at=ended)
-            state.set_cycle_status(
+                    state.releases.change(release.release, promoted_at=ended)
+            state.cycles.set_status(
                 self.workload.id,
                 cycle.name,
                 "stopped",
@@ -247,7 +247,7 @@ class _Simulation:
             )
 
     def _champion(self) -> str:
-        releases = self.platform.state.releases(self.workload.id)
+        releases = self.platform.state.releases.of(self.workload.id)
         if not releases:
             return BASE_RELEASE
         newest = releases[-1]

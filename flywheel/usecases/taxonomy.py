@@ -71,7 +71,7 @@ def preview_change(platform: "Platform", before: "Workload", after: "Workload") 
         **{name: _effects(old, new, rows) for name, rows in found.items()},
         waiting=sum(row["rows"] for row in found["queue"]),
         cycles=tuple(
-            f"{cycle.name} ({cycle.status})" for cycle in platform.state.open_cycles(before.id)
+            f"{cycle.name} ({cycle.status})" for cycle in platform.state.cycles.list_open(before.id)
         ),
     )
 
@@ -82,7 +82,7 @@ def golden_rows(platform: "Platform", workload_id: str) -> "list[dict[str, objec
     # second.
     rows = platform.lake.rows(_CYCLES, {"w": workload_id})
     with_dataset = {row["cycle"] for row in rows}
-    names = [cycle.name for cycle in platform.state.cycles(workload_id)]
+    names = [cycle.name for cycle in platform.state.cycles.of(workload_id)]
     newest = next((name for name in reversed(names) if name in with_dataset), None)
     if newest is None:
         return []

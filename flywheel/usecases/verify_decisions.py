@@ -28,7 +28,7 @@ def decision_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
             if "gate_report" in attempt.facts:
                 name = f"gate {workload_id}/{attempt.cycle}, attempt {attempt.number}"
                 checks[name] = partial(_gate, attempt)
-        if any(release.promoted_at for release in platform.state.releases(workload_id)):
+        if any(release.promoted_at for release in platform.state.releases.of(workload_id)):
             # MLflow is not asked before the first promotion.
             checks[f"aliases of {workload_id}"] = partial(_aliases, platform, workload_id)
             checks[f"audit head in MLflow, {workload_id}"] = partial(_heads, platform, workload_id)
@@ -39,13 +39,13 @@ def _attempts(platform: "Platform", workload_id: str) -> "list[Attempt]":
     state = platform.state
     return [
         attempt
-        for cycle in state.cycles(workload_id)
-        for attempt in state.attempts(workload_id, cycle.name)
+        for cycle in state.cycles.of(workload_id)
+        for attempt in state.attempts.of(workload_id, cycle.name)
     ]
 
 
 def _audit(platform: "Platform") -> str:
-    rows, newest = platform.state.verify_audit()
+    rows, newest = platform.state.audit.verify()
     return f"{rows} rows, unbroken, newest {newest[:12]}"
 
 
@@ -57,11 +57,11 @@ def _decisions(platform: "Platform", workload_id: str) -> str:
     def differences() -> list[str]:
         return audit_differences(
             workload_id,
-            state.audit_rows(),
-            releases=state.releases(workload_id),
-            approvals=state.approvals(workload_id),
+            state.audit.of(),
+            releases=state.releases.of(workload_id),
+            approvals=state.approvals.of(workload_id),
             attempts=_attempts(platform, workload_id),
-            champion=state.champion(workload_id),
+            champion=state.routes.champion(workload_id),
         )
 
     found = differences()
@@ -99,14 +99,14 @@ def _heads(platform: "Platform", workload_id: str) -> str:
     from flywheel.release.promotion import HEAD_TAG
 
     heads = {}
-    for release in platform.state.releases(workload_id):
+    for release in platform.state.releases.of(workload_id):
         version = platform.registry.version_of(workload_id, release.release)
         if version is None:
             continue
         head = platform.registry.tags_of(workload_id, version).get(HEAD_TAG)
         if head is not None:  # None: registered by an earlier version
             heads[release.release] = head
-    chain = {f"{row.seq}:{row.hash}" for row in platform.state.audit_rows()}
+    chain = {f"{row.seq}:{row.hash}" for row in platform.state.audit.of()}
     for name, head in heads.items():
         if head not in chain:
             number = head.partition(":")[0]

@@ -88,7 +88,7 @@ def _releases(platform: "Platform", workload_id: str) -> "list[Release]":
     # A state that cannot be read is a finding of the decisions; the files are looked at all the
     # same.
     try:
-        return platform.state.releases(workload_id)
+        return platform.state.releases.of(workload_id)
     except Exception:  # noqa: BLE001 - (as above)
         return []
 
@@ -142,7 +142,7 @@ def _base(platform: "Platform", workload: "Workload") -> str:
     trained = {
         release.release
         for release in _releases(platform, workload.id)
-        if release.release == platform.state.champion(workload.id)
+        if release.release == platform.state.routes.champion(workload.id)
         and release.facts.get("base_digest") not in {None, base.digest}
     }
     if trained:

@@ -67,7 +67,7 @@ def waiting_for_people(platform: "Platform") -> list[WaitingItem]:
     except FlywheelError as error:
         items.append(_not_checked("workloads", _PLATFORM, error))
     for workload in workloads.values():
-        items += waiting_cycles(platform.state.cycles(workload.id))
+        items += waiting_cycles(platform.state.cycles.of(workload.id))
         items += _checked("reviews", workload.id, partial(_reviews, platform, workload))
     by_workload = (
         ("adjudications", _adjudications),

@@ -58,7 +58,7 @@ def _play(world: TurnWorld) -> Cycle:
     world.dagster.tick("finished_reviews_sensor")
     world.dagster.run("parts_observe_job")
     world.dagster.tick("trigger_sensor")
-    [cycle] = world.platform.state.cycles("parts")
+    [cycle] = world.platform.state.cycles.of("parts")
     return cycle
 
 

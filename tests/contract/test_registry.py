@@ -97,7 +97,7 @@ def test_files_are_kept_where_every_client_finds_them(world):
 def test_adapter_is_registered_once_and_comes_back_whole(world, tmp_path):
     """The version carries its tags, and its files are the trained ones, byte for byte."""
     version = registered(world)
-    release = world.state.get_release("r1")
+    release = world.state.releases.get("r1")
     assert register(world, release) == version == world.registry.version_of(world.workload.id, "r1")
     assert len(versions_of(world)) == 1
     assert world.registry.tags_of(world.workload.id, version)["flywheel.version"] == "1.0.0"
@@ -231,7 +231,7 @@ def test_one_who_was_frozen_while_setting_aliases_mends_them(world):
 
     world.registry.set_alias = late
     sync_aliases(world.state, world.registry, world.workload.id)
-    assert world.state.champion(world.workload.id) == "r2"
+    assert world.state.routes.champion(world.workload.id) == "r2"
     assert alias_differences(world.state, world.registry, world.workload.id) == {}
 
 
@@ -267,11 +267,11 @@ def test_candidate_is_recorded_once(world):
     release = world.train(cycle, "r1")
     assert release.status == "candidate"
     assert release.facts["task_digest"] == task_digest(world.workload)
-    facts = world.state.attempt(world.workload.id, cycle.name).facts
+    facts = world.state.cycles.attempt(world.workload.id, cycle.name).facts
     assert facts["release"] == "r1"
     assert world.train(cycle, "r1", again=True) == release
     assert len(runs_of(world)) == 1
-    events = [row.event for row in world.state.audit_rows()]
+    events = [row.event for row in world.state.audit.of()]
     assert events == ["cycle.opened", "training.done"]
 
 
@@ -280,7 +280,7 @@ def test_name_of_another_adapter_is_refused(world):
     cycle = world.open_cycle()
     release = world.train(cycle, "r1")
     with pytest.raises(RefusedError, match="another adapter"):
-        world.state.record_release(
+        world.state.releases.record(
             "r1",
             workload_id=world.workload.id,
             cycle=cycle.name,

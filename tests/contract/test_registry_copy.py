@@ -52,13 +52,13 @@ def test_releases_go_on_in_the_new_place(world, old, new, tmp_path):
     assert copied["r3"] is None
     assert alias_differences(world.state, new, workload_id) == {}
     for name in ("r1", "r2", "r3"):
-        release = world.state.get_release(name)
+        release = world.state.releases.get(name)
         before, after = old.runs_of(workload_id, name)[0], new.runs_of(workload_id, name)[0]
         assert after.info.run_id == release.facts["run_id"] != before.info.run_id
         assert after.data.params == before.data.params
         assert after.data.metrics == before.data.metrics
         assert after.info.end_time == before.info.end_time
-    release = world.state.get_release("r2")
+    release = world.state.releases.get("r2")
     target = tmp_path / "download"
     target.mkdir()
     new.client.download_artifacts(release.facts["run_id"], "", str(target))
@@ -72,9 +72,9 @@ def test_releases_go_on_in_the_new_place(world, old, new, tmp_path):
     done = world.promote(world.cycle)
     assert new.aliases(workload_id) == {"champion": done.model_version, "previous": copied["r2"]}
     rollback(world.state, world.server, new, workload_id, actor="eve", reason="a test")
-    assert world.state.champion(workload_id) == "r2"
+    assert world.state.routes.champion(workload_id) == "r2"
     assert alias_differences(world.state, new, workload_id) == {}
-    world.state.verify_audit()
+    world.state.audit.verify()
 
 
 def test_copy_that_was_cut_off_goes_on(world, old, new, monkeypatch):
@@ -92,14 +92,14 @@ def test_copy_that_was_cut_off_goes_on(world, old, new, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         copy_registry(world.state, old, new, world.workload.id)
     assert (
-        world.state.get_release("r2").facts["run_id"]
+        world.state.releases.get("r2").facts["run_id"]
         == old.runs_of(world.workload.id, "r2")[0].info.run_id
     )
     monkeypatch.undo()
     first = copy_registry(world.state, old, new, world.workload.id)
-    rows = world.state.verify_audit()
+    rows = world.state.audit.verify()
     assert copy_registry(world.state, old, new, world.workload.id) == first
-    assert world.state.verify_audit() == rows
+    assert world.state.audit.verify() == rows
     assert [len(new.runs_of(world.workload.id, name)) for name in first] == [1, 1, 1]
     assert len(new.client.search_model_versions(f"name='{world.workload.id}'")) == 2
 
@@ -126,9 +126,9 @@ def test_command_copies_every_workload(world, old, new, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "r3: never registered" in done.output
     assert alias_differences(world.state, new, world.workload.id) == {}
-    rows = world.state.verify_audit()
+    rows = world.state.audit.verify()
     assert CliRunner().invoke(command.app, words).exit_code == 0
-    assert world.state.verify_audit() == rows
+    assert world.state.audit.verify() == rows
 
 
 def test_same_place_is_refused(world, old):

@@ -38,7 +38,10 @@ def world(tmp_path_factory, module_services):
         )
         world.produce(PRODUCERS)
         wait_until(
-            lambda: world.platform.state.open_cycles("parts"), "a cycle", seconds=600, alive=daemon
+            lambda: world.platform.state.cycles.list_open("parts"),
+            "a cycle",
+            seconds=600,
+            alive=daemon,
         )
         wait_until(
             lambda: world.new_cycles()[0].status in JUDGED,
@@ -65,7 +68,7 @@ def test_everything_that_was_produced_has_landed(world):
 def test_drift_was_measured_and_opened_the_cycle(world):
     """The decision names what drifted, and the cycle is its own."""
     [cycle] = world.new_cycles()
-    [decision] = [d for d in world.platform.state.decisions("parts") if d.opens]
+    [decision] = [d for d in world.platform.state.decisions.of("parts") if d.opens]
 
     assert decision.cycle == cycle.name
     assert decision.trigger == cycle.trigger == world.expected_trigger

@@ -171,7 +171,7 @@ def test_invoices_go_from_seed_to_gate(home):
     status = json.loads(run("review", "status", "invoices", "--json"))
     assert status["fields"]["line_items[].quantity"]["pairs"] == 0
     workload = platform.workload("invoices")
-    cycle = platform.state.open_cycle(
+    cycle = platform.state.cycles.open(
         workload,
         trigger="manual",
         opened_by="ann",

@@ -51,7 +51,7 @@ def test_people_were_asked_within_the_budget(world):
 
 def test_the_calendar_opened_one_cycle(world):
     """A quarter after the first event the trigger opens the cycle and its run goes to the gate."""
-    cycles = world.platform.state.cycles("parts")
+    cycles = world.platform.state.cycles.of("parts")
 
     assert [(cycle.name, cycle.trigger) for cycle in cycles] == [("2026Q2-1", "calendar")]
     assert [run.success for run in world.cycle_runs] == [True]
@@ -59,7 +59,7 @@ def test_the_calendar_opened_one_cycle(world):
 
 def test_the_decision_is_kept_with_its_numbers(world):
     """The ledger of decisions and the asset in the UI say the same."""
-    decision = world.platform.state.decisions("parts")[-1]
+    decision = world.platform.state.decisions.of("parts")[-1]
     shown = materialization(world, "parts", "trigger")
 
     assert decision.opens
@@ -112,7 +112,7 @@ def test_the_owner_cannot_approve_what_the_system_asked_for(world):
 def test_nothing_is_promoted_before_the_approval(world):
     """The approvals sensor asks for nothing while nobody has approved."""
     assert world.dagster.tick("granted_approvals_sensor") == []
-    assert world.platform.state.champion("parts") == "base"
+    assert world.platform.state.routes.champion("parts") == "base"
 
 
 def test_an_approval_promotes_and_a_rollback_takes_it_back(world):
@@ -120,7 +120,7 @@ def test_an_approval_promotes_and_a_rollback_takes_it_back(world):
     state = world.platform.state
     approve(state, "parts", "2026Q2-1", actor="mara", reason="better on every label")
     runs = world.dagster.tick("granted_approvals_sensor")
-    promoted = state.champion("parts")
+    promoted = state.routes.champion("parts")
     world.send(30, seed=2)
     world.move(days=1)
     world.dagster.tick("new_events_sensor")
@@ -133,8 +133,8 @@ def test_an_approval_promotes_and_a_rollback_takes_it_back(world):
     assert answered == [{"release": promoted, "n": 30}, {"release": "base", "n": 120}]
 
     roll_back(world.platform, "parts", actor="mara", reason="a test of the way back")
-    assert state.champion("parts") == "base"
-    assert state.verify_audit()[0] > 0
+    assert state.routes.champion("parts") == "base"
+    assert state.audit.verify()[0] > 0
 
 
 def test_the_control_slice_measures_the_champion(world):

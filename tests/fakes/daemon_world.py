@@ -68,7 +68,7 @@ class DaemonWorld(DagsterPrograms):
         assert all(run.success for run in world.dagster.tick("finished_reviews_sensor"))
         world.open_cycle()
         assert [run.success for run in world.dagster.tick("trigger_sensor")] == [True]
-        [cycle] = world.platform.state.open_cycles("parts")
+        [cycle] = world.platform.state.cycles.list_open("parts")
         approve(world.platform.state, "parts", cycle.name, actor="mara", reason="better")
         assert [run.success for run in world.dagster.tick("granted_approvals_sensor")] == [True]
         world.clock.move_to(datetime.now(UTC))
@@ -80,7 +80,7 @@ class DaemonWorld(DagsterPrograms):
 
     def new_cycles(self) -> list[Cycle]:
         """List the cycles that were opened since the past was played."""
-        return [c for c in self.platform.state.cycles("parts") if c.trigger != "manual"]
+        return [c for c in self.platform.state.cycles.of("parts") if c.trigger != "manual"]
 
     def change_workload(self, **changes: Any) -> None:
         """Edit the workload's file, as its owner would."""

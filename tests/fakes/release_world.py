@@ -139,7 +139,7 @@ class ReleaseWorld:
 
     def open_cycle(self, trigger: str = "manual", opened_by: str = "system") -> Cycle:
         """Open a cycle with the workload as its snapshot."""
-        return self.state.open_cycle(
+        return self.state.cycles.open(
             self.workload,
             trigger=trigger,
             opened_by=opened_by,
@@ -167,7 +167,7 @@ class ReleaseWorld:
         splits["train"] += [{**splits["train"][0], "inference_id": release}]
         datasets = self.root / "datasets" / self.workload.id
         dataset = write_snapshot(datasets, self.workload, cycle.name, splits)
-        attempt = self.state.attempt(self.workload.id, cycle.name).number
+        attempt = self.state.cycles.attempt(self.workload.id, cycle.name).number
         out = self.root / "runs" / release
         adapter = out / "adapter"
         digest = self._write_adapter(adapter, release, again=again)
@@ -218,7 +218,7 @@ class ReleaseWorld:
         on_progress: Callable[[str, int, int], None] | None = None,
     ) -> GateReport:
         """Run the whole gate."""
-        known = self.state.get_release(release)
+        known = self.state.releases.get(release)
         return run_gate(
             self.lake,
             self.state,

@@ -16,7 +16,7 @@ def stand_in_release(
     name = f"{workload.id}.{cycle.name}.standin"
     adapter = platform.home / "runs" / name
     adapter.mkdir(parents=True)
-    platform.state.record_release(
+    platform.state.releases.record(
         name,
         workload_id=workload.id,
         cycle=cycle.name,
@@ -26,5 +26,5 @@ def stand_in_release(
         dataset_hash=snapshot.hash,
         facts={"taxonomy_version": workload.taxonomy_version},
     )
-    platform.state.record_attempt(workload.id, cycle.name, 1, release=name)
+    platform.state.attempts.add_facts(workload.id, cycle.name, 1, release=name)
     return name, AnswerCodec(workload, {})

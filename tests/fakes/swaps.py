@@ -23,8 +23,8 @@ def recorded(
         folder.mkdir(parents=True)
         (folder / "adapter_model.safetensors").write_bytes(release.encode())
         write_manifest(folder, {"base_digest": "b" * 64})
-    cycle = (state.cycles(workload.id) or [_open_cycle(state, workload)])[0]
-    state.record_release(
+    cycle = (state.cycles.of(workload.id) or [_open_cycle(state, workload)])[0]
+    state.releases.record(
         release,
         workload_id=workload.id,
         cycle=cycle.name,
@@ -39,18 +39,18 @@ def recorded(
 
 def switch(state: State, workload_id: str, release: str) -> None:
     """Make a release the champion in one transaction, as a promotion does."""
-    before = state.champion(workload_id)
-    with state.lease(f"champion:{workload_id}") as lease, state.transaction():
-        state.switch_champion(
+    before = state.routes.champion(workload_id)
+    with state.leases.hold(f"champion:{workload_id}") as lease, state.transaction():
+        state.routes.switch_champion(
             workload_id, expected=before, release=release, reason="a test", lease=lease
         )
-        state.change_release(release, status="champion")
+        state.releases.change(release, status="champion")
         if before != BASE_RELEASE:
-            state.change_release(before, status="retired")
+            state.releases.change(before, status="retired")
 
 
 def _open_cycle(state: State, workload: Workload) -> Cycle:
-    return state.open_cycle(
+    return state.cycles.open(
         workload,
         trigger="manual",
         opened_by="system",

@@ -71,7 +71,7 @@ def main() -> None:
     number, producers = int(sys.argv[1]), int(sys.argv[2])
     platform = open_platform()
     [workload] = platform.workloads.values()
-    release = platform.state.champion(workload.id)
+    release = platform.state.routes.champion(workload.id)
     records = [
         _record(call, answer, workload, release)
         for place, (call, answer) in enumerate(calls(datetime.now(UTC)))

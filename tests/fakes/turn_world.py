@@ -105,7 +105,7 @@ class TurnWorld:
                 )
             )
         self.truth.remember(calls)
-        release = self.platform.state.champion("parts")
+        release = self.platform.state.routes.champion("parts")
         answers = self.platform.server(self.workload).answer(
             release, codec_of(self.platform, self.workload), [call.text for call in calls]
         )
@@ -123,7 +123,7 @@ class TurnWorld:
 
     def open_cycle(self, trigger_key: str = "manual:1") -> Cycle:
         """Open a cycle as a person would with the command line."""
-        return self.platform.state.open_cycle(
+        return self.platform.state.cycles.open(
             self.workload,
             trigger="manual",
             trigger_key=trigger_key,

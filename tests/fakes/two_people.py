@@ -119,7 +119,7 @@ class TwoPeople:
 
     def _train(self) -> None:
         state = self.platform.state
-        cycle = state.open_cycle(
+        cycle = state.cycles.open(
             self.workload,
             trigger="manual",
             trigger_key="manual:1",
@@ -131,7 +131,7 @@ class TwoPeople:
         self.snapshot = assemble_dataset(self.platform, self.workload.id, cycle.name)
         facts = {"release": "r1", "manifest_digest": "m", "dataset_hash": self.snapshot.hash}
         with state.transaction():
-            state.record_release(
+            state.releases.record(
                 "r1",
                 workload_id=self.workload.id,
                 cycle=cycle.name,
@@ -140,8 +140,8 @@ class TwoPeople:
                 adapter=str(self.home / "runs" / "r1"),
                 dataset_hash=self.snapshot.hash,
             )
-            state.record_attempt(self.workload.id, cycle.name, 1, **facts)
-            state.audit("training.done", f"defects/{cycle.name}", "system", facts)
+            state.attempts.add_facts(self.workload.id, cycle.name, 1, **facts)
+            state.audit.append("training.done", f"defects/{cycle.name}", "system", facts)
 
     def _stray_copies(self) -> None:
         both = [self.texts[ANNA][0], self.texts[BEN][0]]

@@ -69,7 +69,7 @@ class ReceiverProcess:
 
     def actions(self) -> set[str]:
         """Return what was said and not looked at yet."""
-        pending = self.state.pending_hints().get(self.workload.id)
+        pending = self.state.inbox.pending().get(self.workload.id)
         return set() if pending is None else set(pending.actions)
 
     @property

@@ -115,9 +115,9 @@ def test_a_daemon_killed_in_a_tick_and_in_runs_opens_one_cycle(world):
     assert cycle.attempt == 1
     assert cycle.status in judged
     assert len(third) == 1
-    assert len([d for d in world.platform.state.decisions("parts") if d.opens]) == 1
+    assert len([d for d in world.platform.state.decisions.of("parts") if d.opens]) == 1
     assert [run.status for run in world.runs(JOB) if run.run_id != third[0].run_id] == [FAILED] * 2
-    assert len([r for r in world.platform.state.releases("parts") if r.cycle == cycle.name]) == 1
+    assert len([r for r in world.platform.state.releases.of("parts") if r.cycle == cycle.name]) == 1
     with world.instance() as instance:
         assert instance.get_dynamic_partitions("parts_cycles") == [cycle.name]
         slots = instance.event_log_storage.get_concurrency_info("gpu")

@@ -55,7 +55,7 @@ class RayWorld(DagsterPrograms):
     def _open(self, name: str) -> None:
         workload, now = self.platform.workload(name), self.world.clock.now()
         import_seed(self.platform.lake, workload, labelled(150), source_name="seed.csv", now=now)
-        self.platform.state.open_cycle(
+        self.platform.state.cycles.open(
             workload,
             trigger="manual",
             trigger_key="manual:1",
@@ -126,7 +126,7 @@ def test_the_killed_run_was_started_again_and_found_its_job(world, ray_cluster):
     client = JobSubmissionClient(
         ray_cluster.url, headers={"Authorization": f"Bearer {ray_cluster.token}"}
     )
-    releases = {name: list(world.platform.state.releases(name)) for name in WORKLOADS}
+    releases = {name: list(world.platform.state.releases.of(name)) for name in WORKLOADS}
     jobs = {
         name: [j for j in client.list_jobs() if f"flywheel-{name}-" in (j.submission_id or "")]
         for name in WORKLOADS

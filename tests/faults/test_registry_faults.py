@@ -81,23 +81,23 @@ def test_training_that_could_not_be_logged_is_logged_later(world, services, hurt
         heal()
     assert seconds < 60  # with MLflow's own settings it would be many minutes
     assert "same command" in caught.value.next_step
-    assert world.state.releases(world.workload.id) == []
+    assert world.state.releases.of(world.workload.id) == []
     assert (world.root / "runs" / "r1" / "adapter" / "manifest.json").exists()
     release = world.train(cycle, "r1", again=True)
     assert [run.info.run_id for run in runs_of(world)] == [release.facts["run_id"]]
     assert runs_of(world)[0].data.metrics["loss"] == 0.1
-    events = [row.event for row in world.state.audit_rows()]
+    events = [row.event for row in world.state.audit.of()]
     assert events == ["cycle.opened", "training.done"]
 
 
 def assert_whole(world: ReleaseWorld, name: str, champion: str) -> None:
     """Route, status and audit tell one story."""
-    cycle = world.state.get_cycle(world.workload.id, name)
-    events = [row.event for row in world.state.audit_rows(f"{world.workload.id}/{name}")]
-    assert world.state.champion(world.workload.id) == champion
+    cycle = world.state.cycles.get(world.workload.id, name)
+    events = [row.event for row in world.state.audit.of(f"{world.workload.id}/{name}")]
+    assert world.state.routes.champion(world.workload.id) == champion
     assert cycle.status == ("promoted" if champion == "r2" else "approved")
     assert events.count("promotion.done") == (champion == "r2")
-    world.state.verify_audit()
+    world.state.audit.verify()
 
 
 @FAULTS
@@ -145,11 +145,11 @@ def test_server_killed_in_mid_upload_leaves_no_half_version(world, services, cal
     finally:
         delattr(client, call)
         services.start("mlflow")
-    assert world.state.champion(world.workload.id) == "base"
+    assert world.state.routes.champion(world.workload.id) == "base"
     assert versions_of(world) == []
     world.promote(cycle)
     assert versions_of(world) == ["r1"]
-    folder = client.download_artifacts(world.state.get_release("r1").facts["run_id"], "adapter")
+    folder = client.download_artifacts(world.state.releases.get("r1").facts["run_id"], "adapter")
     assert (Path(folder) / "adapter_model.safetensors").read_bytes() == b"r1"
 
 
@@ -166,7 +166,7 @@ def test_short_absence_is_waited_for(world, services, monkeypatch):
 
     done = world.promote(cycle, on_step=restart)
     back.join()
-    assert world.state.champion(world.workload.id) == done.release == "r1"
+    assert world.state.routes.champion(world.workload.id) == done.release == "r1"
     assert versions_of(world) == ["r1"]
 
 
@@ -180,7 +180,7 @@ def test_rollback_without_the_server_switches_and_says_what_is_left(world, servi
     try:
         done = rollback(world.state, world.server, world.registry, workload_id, **how)
         assert (done.champion, done.aliased) == ("r1", False)
-        assert world.state.champion(workload_id) == "r1"
+        assert world.state.routes.champion(workload_id) == "r1"
     finally:
         services.start("mlflow")
     assert set(alias_differences(world.state, world.registry, workload_id)) == {

@@ -61,12 +61,12 @@ def world(tmp_path, registry, url) -> Iterator[ReleaseWorld]:
 
 def assert_whole(world: ReleaseWorld, name: str) -> str:
     """Route, status and audit tell one story; return the champion."""
-    champion = world.state.champion(world.workload.id)
-    status = world.state.get_cycle(world.workload.id, name).status
-    events = [row.event for row in world.state.audit_rows(f"{world.workload.id}/{name}")]
+    champion = world.state.routes.champion(world.workload.id)
+    status = world.state.cycles.get(world.workload.id, name).status
+    events = [row.event for row in world.state.audit.of(f"{world.workload.id}/{name}")]
     assert (champion, status) in {("r1", "approved"), ("r2", "promoted")}
     assert events.count("promotion.done") == (champion == "r2")
-    world.state.verify_audit()
+    world.state.audit.verify()
     return champion
 
 
@@ -113,11 +113,11 @@ for number in itertools.count():
     unsure = False
     while True:
         try:
-            known = {decision.reason for decision in state.decisions(name)} if unsure else ()
+            known = {decision.reason for decision in state.decisions.of(name)} if unsure else ()
             if str(number) not in known:
                 with state.transaction():
-                    state.audit("write", name, name, {"number": number})
-                    state.record_decision(name, opens=False, reason=str(number), numbers={})
+                    state.audit.append("write", name, name, {"number": number})
+                    state.decisions.record(name, opens=False, reason=str(number), numbers={})
             break
         except TransientError:
             unsure = True
@@ -152,12 +152,12 @@ def test_what_was_acknowledged_is_there_once(services, url, repository, tmp_path
     total = 0
     for name, path in told.items():
         wanted = Counter(path.read_text().split())
-        assert Counter(decision.reason for decision in state.decisions(name)) == wanted
-        rows = state.audit_rows(name)
+        assert Counter(decision.reason for decision in state.decisions.of(name)) == wanted
+        rows = state.audit.of(name)
         assert Counter(str(row.details["number"]) for row in rows) == wanted
         assert set(wanted.values()) == {1}
         total += len(wanted)
-    assert state.verify_audit()[0] == total
+    assert state.audit.verify()[0] == total
     state.close()
 
 
@@ -229,12 +229,12 @@ def test_cycle_goes_on_when_postgresql_and_mlflow_go_away(turn, services):
     runs = turn.dagster.tick("trigger_sensor")
     back[0].join()
     state = turn.platform.state
-    (cycle,) = state.cycles("parts")
+    (cycle,) = state.cycles.of("parts")
     assert [run.success for run in runs] == [True]
     assert "STEP_UP_FOR_RETRY" in {event.event_type_value for event in runs[0].all_events}
     assert (launcher.trainings, cycle.attempt, cycle.status) == (1, 1, "awaiting_approval")
-    assert [decision.opens for decision in state.decisions("parts")] == [True]
-    (release,) = state.releases("parts")
+    assert [decision.opens for decision in state.decisions.of("parts")] == [True]
+    (release,) = state.releases.of("parts")
     client = turn.platform.registry.client
     experiment = client.get_experiment_by_name("parts")
     (run,) = client.search_runs([experiment.experiment_id])
@@ -244,11 +244,11 @@ def test_cycle_goes_on_when_postgresql_and_mlflow_go_away(turn, services):
     approve(state, "parts", cycle.name, actor="mara", reason="better on every label")
     services.restart("postgres")
     assert [done.success for done in turn.dagster.tick("granted_approvals_sensor")] == [True]
-    assert state.champion("parts") == release.release
+    assert state.routes.champion("parts") == release.release
     versions = client.search_model_versions("name='parts'")
     assert [version.tags["flywheel.release"] for version in versions] == [release.release]
-    events = Counter(row.event for row in state.audit_rows(f"parts/{cycle.name}"))
+    events = Counter(row.event for row in state.audit.of(f"parts/{cycle.name}"))
     once = ("cycle.opened", "training.done", "gate.decided", "approval.approved", "promotion.done")
     assert [events[event] for event in once] == [1] * len(once)
-    assert state.verify_audit()[0] == events.total()
+    assert state.audit.verify()[0] == events.total()
     assert prove_ledger(turn.platform).balances

@@ -125,8 +125,8 @@ def test_vllm_killed_before_the_switch(world, client, vllm):
 
     with pytest.raises(UnavailableError):
         world.promote(cycle, on_step=kill)
-    assert world.state.champion(world.workload.id) == "r1"
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "approved"
+    assert world.state.routes.champion(world.workload.id) == "r1"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "approved"
     vllm.services.start("vllm")
     client.wait_for("r1")
     world.promote(cycle)
@@ -164,10 +164,10 @@ def test_vllm_killed_during_an_evaluation(world, vllm):
         if vllm.services.states()["vllm"].pid is not None:
             vllm.services.kill("vllm")
 
-    before = world.state.get_cycle(world.workload.id, cycle.name).status
+    before = world.state.cycles.get(world.workload.id, cycle.name).status
     with pytest.raises(TransientError):
         world.gate(cycle, "r1", on_progress=kill)
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == before
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == before
     assert not (world.root / "runs" / "r1" / "gate.json").exists()
     assert _cases(world) == 0
     vllm.services.start("vllm")
@@ -186,14 +186,14 @@ def test_damaged_adapter_is_not_promoted(world):
     world.promoted("r1")
     cycle = world.approved("r2")
     world.server.unload("r2")
-    weights = Path(world.state.get_release("r2").adapter) / "adapter_model.safetensors"
+    weights = Path(world.state.releases.get("r2").adapter) / "adapter_model.safetensors"
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(bytes(content))
     with pytest.raises(IntegrityError, match="not the file"):
         world.promote(cycle)
     assert world.server.releases() == ("base", "r1")
-    assert world.state.champion(world.workload.id) == "r1"
+    assert world.state.routes.champion(world.workload.id) == "r1"
     served = ChampionClient(world.state, world.server, world.codec).ask(["a dent"])
     assert served.release == "r1"
 
@@ -211,7 +211,7 @@ def test_promotion_crashed_at_each_step_is_reconciled(world):
 
         with pytest.raises(Killed):
             world.promote(cycle, on_step=die)
-        champion = world.state.champion(world.workload.id)
+        champion = world.state.routes.champion(world.workload.id)
         assert champion in {f"r{number - 1}", name}
         assert client.ask(["a stain"]).release == champion
         assert world.promote(cycle).release == name

@@ -147,12 +147,12 @@ def test_forged_doubled_and_disordered_calls(receiver):
     created, deleted = b'{"action": "ANNOTATION_CREATED"}', b'{"action": "ANNOTATIONS_DELETED"}'
     assert [receiver.call("POST", path, created, f"{word}x") for _ in range(3)] == [401] * 3
     assert receiver.call("POST", path, created) == 401
-    assert receiver.state.pending_hints() == {}
+    assert receiver.state.inbox.pending() == {}
     calls = [deleted, created, created, deleted, created]
     assert [receiver.call("POST", path, body, word) for body in calls] == [200] * 5
-    pending = receiver.state.pending_hints()[receiver.workload.id]
-    receiver.state.finish_hints(receiver.workload.id, pending.newest)
-    assert receiver.state.pending_hints() == {}
+    pending = receiver.state.inbox.pending()[receiver.workload.id]
+    receiver.state.inbox.finish(receiver.workload.id, pending.newest)
+    assert receiver.state.inbox.pending() == {}
 
 
 def test_a_body_of_100_mb_is_not_read(receiver):
@@ -297,7 +297,7 @@ def test_hints_make_no_difference_to_the_truth(receiver, client):
     for _ in range(3):
         receiver.call("POST", path, b'{"action": "ANNOTATION_CREATED"}', word)
     assert collect_reviews(platform, workload).annotations == 1
-    assert receiver.state.pending_hints() == {}
+    assert receiver.state.inbox.pending() == {}
     receiver.call("POST", path, b'{"action": "ANNOTATION_CREATED"}', word)
     assert not collect_reviews(platform, workload).changed
 
@@ -305,7 +305,7 @@ def test_hints_make_no_difference_to_the_truth(receiver, client):
     before = platform.queue.status(workload)
     platform.queue.submit(workload, first, "ann@example.org", truth(1))
     platform.queue.submit(workload, second, "ann@example.org", truth(0))
-    assert receiver.state.pending_hints() == {}
+    assert receiver.state.inbox.pending() == {}
     assert platform.queue.status(workload).changed != before.changed
     assert collect_reviews(platform, workload).annotations == 2
     kept = {one.item_id: one.output for one in read_annotations(platform.lake, workload.id)}
@@ -327,6 +327,6 @@ def test_the_receiver_runs_among_the_services(own_label_studio, tmp_path, worklo
     platform = Platform(settings)
     project = provision(platform.label_studio, workload, platform.webhook_target).project
     platform.label_studio.request("PATCH", f"/api/projects/{project.id}/", {"color": "#123456"})
-    wait_until(lambda: workload.id in platform.state.pending_hints(), "the hint")
+    wait_until(lambda: workload.id in platform.state.inbox.pending(), "the hint")
     platform.close()
     services.stop("webhooks")

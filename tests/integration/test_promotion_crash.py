@@ -36,16 +36,16 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
 
 def assert_whole(world, cycle) -> None:
     """Route, status, audit and model versions tell one story, whatever happened."""
-    champion = world.state.champion(world.workload.id)
-    status = world.state.get_cycle(world.workload.id, cycle.name).status
-    events = [row.event for row in world.state.audit_rows(f"{world.workload.id}/{cycle.name}")]
+    champion = world.state.routes.champion(world.workload.id)
+    status = world.state.cycles.get(world.workload.id, cycle.name).status
+    events = [row.event for row in world.state.audit.of(f"{world.workload.id}/{cycle.name}")]
     assert (champion, status) in {("r1", "approved"), ("r2", "promoted")}
     assert events.count("promotion.done") == (champion == "r2")
     champions = [
-        r.release for r in world.state.releases(world.workload.id) if r.status == "champion"
+        r.release for r in world.state.releases.of(world.workload.id) if r.status == "champion"
     ]
     assert champions == [champion]
-    world.state.verify_audit()
+    world.state.audit.verify()
 
 
 def assert_promoted_once(world, cycle) -> None:
@@ -55,7 +55,7 @@ def assert_promoted_once(world, cycle) -> None:
     versions = world.registry.client.search_model_versions(f"name='{world.workload.id}'")
     assert sorted(v.tags["flywheel.release"] for v in versions) == ["r1", "r2"]
     assert world.registry.aliases(world.workload.id)["champion"] == done.model_version
-    release = world.state.get_release("r2")
+    release = world.state.releases.get("r2")
     assert (release.version, release.replaced) == ("1.0.1", "r1")
     assert set(release.steps) == {"registered", "smoke_tested", "switched", "aliased"}
 
@@ -94,7 +94,7 @@ def test_promotion_killed_inside_the_switch_is_rolled_back(world, method):
     with pytest.raises(Killed):
         world.promote(cycle, on_step=lambda step: armed.extend([step] * (step == "smoke_tested")))
     setattr(world.state, method, whole)
-    assert world.state.champion(world.workload.id) == "r1"
+    assert world.state.routes.champion(world.workload.id) == "r1"
     assert_whole(world, cycle)
     assert_promoted_once(world, cycle)
 
@@ -133,7 +133,7 @@ def test_alias_lost_after_the_switch_is_synced_by_the_next_rollback(world):
         world.state, world.server, world.registry, world.workload.id, actor="eve", reason="bad"
     )
     assert (done.withdrawn, done.champion) == ("r2", "r1")
-    champion = world.state.get_release("r1").facts["model_version"]
+    champion = world.state.releases.get("r1").facts["model_version"]
     assert world.registry.aliases(world.workload.id) == {"champion": champion}
 
 
@@ -142,9 +142,9 @@ import sys, time
 from flywheel.clock import SystemClock
 from flywheel.state import State
 state = State.open(sys.argv[1], SystemClock())
-lease = state.acquire_lease(sys.argv[2], None, 3600)
+lease = state.leases.acquire(sys.argv[2], None, 3600)
 with state.transaction():
-    state.audit("half", "x", "killed", {})
+    state.audit.append("half", "x", "killed", {})
     print("holding", flush=True)
     time.sleep(600)
 """
@@ -155,7 +155,7 @@ def test_sigkilled_holder_of_the_lease_blocks_nobody(world, repository):
     from flywheel.release.promotion import promotion_lease
 
     cycle = world.approved("r2")
-    rows = world.state.verify_audit()
+    rows = world.state.audit.verify()
     command = [sys.executable, "-c", _HOLD_AND_HANG, world.url, promotion_lease(world.workload.id)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=repository, env=_environment(repository)
@@ -164,7 +164,7 @@ def test_sigkilled_holder_of_the_lease_blocks_nobody(world, repository):
         assert process.stdout.readline().strip() == "holding"
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert world.state.verify_audit() == rows
+    assert world.state.audit.verify() == rows
     assert_promoted_once(world, cycle)
 
 

@@ -23,7 +23,7 @@ def world(tmp_path):
 
 
 def open_cycle(world, key="manual:1"):
-    return world.platform.state.open_cycle(
+    return world.platform.state.cycles.open(
         world.workload,
         trigger="manual",
         trigger_key=key,
@@ -100,7 +100,7 @@ def test_the_trigger_writes_a_decision_also_when_it_says_no(world):
     world.move(hours=2)
     world.dagster.evaluate("trigger_sensor")
 
-    decisions = world.platform.state.decisions("parts")
+    decisions = world.platform.state.decisions.of("parts")
     assert [decision.opens for decision in decisions] == [False, False]
     assert all(decision.numbers for decision in decisions)
 
@@ -113,7 +113,7 @@ def test_a_cycle_takes_the_workload_as_its_file_says_now(world):
     world.move(days=100)
     world.dagster.evaluate("trigger_sensor")
 
-    [cycle] = world.platform.state.open_cycles("parts")
+    [cycle] = world.platform.state.cycles.list_open("parts")
     assert cycle.snapshot["taxonomy"]["version"] == 2
 
 
@@ -121,14 +121,14 @@ def test_an_approval_without_a_partition_blocks_nobody(world):
     """A cycle that Dagster does not know yet is passed over."""
     cycle = open_cycle(world)
     state = world.platform.state
-    state.record_approval(
+    state.approvals.record(
         workload_id="parts", cycle=cycle.name, attempt=1, verdict="approved", actor="mara",
         simulated=False, channel="cli", identity="taken on trust", requested_by="ann",
         reason="good", release="parts.x.1", manifest_digest="m", gate_digest="g",
         champion="base", days=7,
     )  # fmt: skip
-    state.set_cycle_status("parts", cycle.name, "awaiting_approval", "gate passed")
-    state.set_cycle_status("parts", cycle.name, "approved", "by mara")
+    state.cycles.set_status("parts", cycle.name, "awaiting_approval", "gate passed")
+    state.cycles.set_status("parts", cycle.name, "approved", "by mara")
     before = world.dagster.evaluate("granted_approvals_sensor")
     world.dagster.instance.add_dynamic_partitions(cycle_partitions("parts").name, [cycle.name])
     after = world.dagster.evaluate("granted_approvals_sensor")
@@ -148,7 +148,7 @@ def test_finished_reviews_move_the_cursor(world):
 def test_a_hint_asks_for_a_collection_until_it_was_made(world):
     """The number of judgments is as before; the hint alone asks, again after a while, and ends."""
     state = world.platform.state
-    state.put_hints([("parts", "ANNOTATION_UPDATED"), ("elsewhere", "OTHER")])
+    state.inbox.put([("parts", "ANNOTATION_UPDATED"), ("elsewhere", "OTHER")])
     first = _collections(world)
     assert [job for job, _ in first] == ["parts_review_job"]
     assert _collections(world) == first
@@ -158,7 +158,7 @@ def test_a_hint_asks_for_a_collection_until_it_was_made(world):
     assert again != first
     assert world.dagster.run("parts_review_job").success
     assert _collections(world) == []
-    assert set(state.pending_hints()) == {"elsewhere"}
+    assert set(state.inbox.pending()) == {"elsewhere"}
 
 
 def test_a_queue_that_is_away_is_asked_again(world):
@@ -168,7 +168,7 @@ def test_a_queue_that_is_away_is_asked_again(world):
         def status(self, _workload):
             raise UnavailableError("Label Studio does not answer.", next_step="start it")
 
-    world.platform.state.put_hints([("parts", "OTHER")])
+    world.platform.state.inbox.put([("parts", "OTHER")])
     queue = world.platform.queue
     world.platform.__dict__["queue"] = Away()
     evaluated = world.dagster.evaluate("finished_reviews_sensor")
@@ -200,7 +200,7 @@ def test_the_calendar_schedule_opens_the_cycle_and_launches_nothing(world):
 
     assert not result.run_requests
     assert "calendar" in result.skip_message
-    assert [cycle.name for cycle in world.platform.state.open_cycles("parts")] == ["2026Q2-1"]
+    assert [cycle.name for cycle in world.platform.state.cycles.list_open("parts")] == ["2026Q2-1"]
 
 
 def test_a_failure_says_what_to_do(world):
@@ -210,7 +210,7 @@ def test_a_failure_says_what_to_do(world):
     run = world.dagster.run("parts_cycle_job", partition=cycle.name)
 
     [failure] = [event for event in run.all_events if event.is_step_failure]
-    stopped = world.platform.state.get_cycle("parts", cycle.name)
+    stopped = world.platform.state.cycles.get("parts", cycle.name)
     assert "next step" in failure.step_failure_data.user_failure_data.metadata
     assert stopped.status == "stopped"
     assert "20" in stopped.status_reason
@@ -251,4 +251,4 @@ def test_a_measurement_is_answered_within_the_hour(world):
     world.dagster.evaluate("trigger_sensor")
     world.dagster.evaluate("trigger_sensor")
 
-    assert len(world.platform.state.decisions("parts")) == 2
+    assert len(world.platform.state.decisions.of("parts")) == 2

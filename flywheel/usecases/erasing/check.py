@@ -79,7 +79,7 @@ def _remnants(platform: "Platform", person: Person) -> list[str]:
 def _snapshots(platform: "Platform") -> str:
     # The newest receipt that names a snapshot holds the hash of the rows that are left in it.
     content: dict[str, str] = {}
-    for row in platform.state.audit_rows():
+    for row in platform.state.audit.of():
         if row.event == "erasure.receipt" and row.details["store"] == "datasets":
             content |= row.details["evidence"].get("content", {})
     wrong, erased = [], 0

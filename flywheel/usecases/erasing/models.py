@@ -25,7 +25,7 @@ def models_receipt(platform: "Platform", person: Person, *, change: bool) -> Rec
     members = platform.lake.rows(_MEMBERS, who)
     trained, remains = [], []
     for row in members:
-        for release in platform.state.releases(row["workload_id"]):
+        for release in platform.state.releases.of(row["workload_id"]):
             if release.dataset_hash != row["snapshot"]:
                 continue
             named = {"workload": row["workload_id"], "release": release.release}
@@ -49,7 +49,7 @@ def models_receipt(platform: "Platform", person: Person, *, change: bool) -> Rec
 
 def _question(platform: "Platform", workload_id: str, release: str, row: dict[str, Any]) -> str:
     owner = platform.workloads[workload_id].owner if workload_id in platform.workloads else "owner"
-    champion = ", the champion," if platform.state.champion(workload_id) == release else ""
+    champion = ", the champion," if platform.state.routes.champion(workload_id) == release else ""
     return (
         f"{release}{champion} learned from {row['trained']} rows of theirs: {owner}, retrain, or "
         f"accept it: `flywheel accept-erasure {workload_id} {release} --as NAME --reason TEXT`"
@@ -60,6 +60,6 @@ def _mark(platform: "Platform", person: Person, cycle: str, facts: dict[str, Any
     # `flywheel explain` shows it with the cycle, once.
     subject = f"{facts['workload']}/{cycle}"
     details = {"release": facts["release"], "rows": facts["rows"], "of": person.subject_ids[0]}
-    rows = platform.state.audit_rows(subject)
+    rows = platform.state.audit.of(subject)
     if not any((row.event, row.details) == ("erasure.seen_by_release", details) for row in rows):
-        platform.state.audit("erasure.seen_by_release", subject, "system", details)
+        platform.state.audit.append("erasure.seen_by_release", subject, "system", details)

@@ -65,18 +65,18 @@ class TrainedRelease:
 
 def write_receipt(state: State, subject_id: str, receipt: Receipt, actor: str) -> None:
     """Keep a receipt in the audit."""
-    state.audit(_RECEIPT, _about(subject_id), actor, asdict(receipt))
+    state.audit.append(_RECEIPT, _about(subject_id), actor, asdict(receipt))
 
 
 def read_receipts(state: State, subject_id: str) -> dict[str, tuple[datetime, Receipt]]:
     """Return the newest receipt of each store, and when it was written."""
-    rows = [row for row in state.audit_rows(_about(subject_id)) if row.event == _RECEIPT]
+    rows = [row for row in state.audit.of(_about(subject_id)) if row.event == _RECEIPT]
     return {row.details["store"]: (row.at, Receipt(**row.details)) for row in rows}
 
 
 def trained_releases(state: State) -> list[TrainedRelease]:
     """List the releases that learned from erased persons' texts, over all erasures."""
-    audit = state.audit_rows()
+    audit = state.audit.of()
     learned: dict[tuple[str, str], dict[str, int]] = {}
     for row in audit:
         if row.event == _RECEIPT and row.details["store"] == MODELS:
@@ -114,9 +114,9 @@ def accept_release(
             f"No erasure names the release {release} of {workload_id}.",
             next_step=f"releases that learned from erased persons' texts: {names}",
         )
-    cycle = state.get_release(release).cycle
+    cycle = state.releases.get(release).cycle
     details = {"release": release, "reason": reason.strip()}
-    state.audit(_ACCEPTED, f"{workload_id}/{cycle}", actor.strip(), details)
+    state.audit.append(_ACCEPTED, f"{workload_id}/{cycle}", actor.strip(), details)
     return next(one for one in trained_releases(state) if one.release == release)
 
 
@@ -144,8 +144,8 @@ def _accepted(audit: Sequence[AuditRow]) -> dict[tuple[str, str], tuple[str, str
 
 def _serves(state: State, workload_id: str, release: str) -> bool:
     waiting = {
-        state.attempt(workload_id, cycle.name).facts.get("release")
-        for cycle in state.open_cycles()
+        state.cycles.attempt(workload_id, cycle.name).facts.get("release")
+        for cycle in state.cycles.list_open()
         if cycle.workload_id == workload_id
     }
-    return release in {state.champion(workload_id), *waiting}
+    return release in {state.routes.champion(workload_id), *waiting}

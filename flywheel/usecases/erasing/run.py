@@ -130,7 +130,7 @@ def _erase(
     report = _each_store(platform, person, change=True, on_receipt=on_receipt)
     with platform.state.transaction():
         details = {"workload": person.workload_id, "reason": reason, "complete": report.complete}
-        platform.state.audit("erasure.done", f"erasure:{report.subject_id}", actor, details)
+        platform.state.audit.append("erasure.done", f"erasure:{report.subject_id}", actor, details)
         for receipt in report.receipts:
             write_receipt(platform.state, report.subject_id, receipt, actor)
     return report

@@ -33,11 +33,11 @@ def leases(url: str, name: str) -> None:
     won = 0
     for number in range(40):
         try:
-            lease = state.acquire_lease(f"race:{number}", name, 3600)
+            lease = state.leases.acquire(f"race:{number}", name, 3600)
         except ConcurrencyError:
             continue
         won += 1
-        state.audit("won", f"race:{number}", name, {"token": lease.token})
+        state.audit.append("won", f"race:{number}", name, {"token": lease.token})
     say(won)
 
 
@@ -50,7 +50,7 @@ def cycles(url: str, trigger: str) -> None:
         workload = make_workload(f"w{number}")
         told = {"opened_by": "system", "reason": "race", "snapshot": {}}
         try:
-            state.open_cycle(workload, trigger=trigger, watermark=_START, **told)
+            state.cycles.open(workload, trigger=trigger, watermark=_START, **told)
             opened += 1
         except (RefusedError, ConcurrencyError):
             continue
@@ -63,8 +63,8 @@ def chain(url: str, name: str) -> None:
     ready()
     for number in range(50):
         with state.transaction():
-            state.audit("race", name, name, {"number": number})
-            state.record_decision(name, opens=False, reason=str(number), numbers={})
+            state.audit.append("race", name, name, {"number": number})
+            state.decisions.record(name, opens=False, reason=str(number), numbers={})
     say(50)
 
 
@@ -78,10 +78,12 @@ def opening(url: str, _: str) -> None:
 def late(url: str, release: str) -> None:
     """Take a lease of a second, sleep through its end, and switch the champion all the same."""
     state = State.open(url, SystemClock())
-    lease = state.acquire_lease("champion:w", None, 1.0)
+    lease = state.leases.acquire("champion:w", None, 1.0)
     ready()
     try:
-        state.switch_champion("w", expected="base", release=release, reason="late", lease=lease)
+        state.routes.switch_champion(
+            "w", expected="base", release=release, reason="late", lease=lease
+        )
         say("switched")
     except FlywheelError as error:
         say(type(error).__name__)
@@ -93,9 +95,9 @@ def frozen(url: str, _: str) -> None:
     state = State.open(url, SystemClock())
     try:
         with state.transaction():
-            state.audit("half", "x", "frozen", {})
+            state.audit.append("half", "x", "frozen", {})
             ready()
-            state.audit("whole", "x", "frozen", {})
+            state.audit.append("whole", "x", "frozen", {})
         say("committed")
     except FlywheelError as error:
         say(type(error).__name__)

@@ -26,22 +26,22 @@ def unlocked(url: str, statement: str) -> None:
 def chain(state):
     """Return a state with five audit rows."""
     for number in range(5):
-        state.audit("promotion.done", f"w/{number}", "bob", {"größe": number, "ok": True})
+        state.audit.append("promotion.done", f"w/{number}", "bob", {"größe": number, "ok": True})
     return state
 
 
 def test_whole_chain_verifies(chain):
     """Length and newest hash are told, rows come back as they went in."""
-    count, newest = chain.verify_audit()
-    rows = chain.audit_rows()
+    count, newest = chain.audit.verify()
+    rows = chain.audit.of()
     assert (count, newest) == (5, rows[-1].hash)
     assert [row.previous_hash for row in rows[1:]] == [row.hash for row in rows[:-1]]
-    assert chain.audit_rows("w/3")[0].details == {"größe": 3, "ok": True}
+    assert chain.audit.of("w/3")[0].details == {"größe": 3, "ok": True}
 
 
 def test_empty_chain_verifies(state):
     """Nothing happened yet, and nothing is wrong."""
-    assert state.verify_audit() == (0, "0" * 64)
+    assert state.audit.verify() == (0, "0" * 64)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_tampering_is_found(chain, url, statement):
     """A changed, removed or moved row breaks the chain."""
     unlocked(url, statement)
     with pytest.raises(IntegrityError, match="audit is broken"):
-        chain.verify_audit()
+        chain.audit.verify()
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'eve'", "DELETE FROM audit"])
@@ -71,6 +71,6 @@ def test_database_refuses_changes_to_the_audit(chain, url, statement):
 
 def test_cut_off_end_shows_in_length_and_hash(chain, url):
     """Newest rows cut off leave a whole chain: length and hash kept elsewhere tell it."""
-    before = chain.verify_audit()
+    before = chain.audit.verify()
     unlocked(url, "DELETE FROM audit WHERE seq = 5")
-    assert chain.verify_audit() != before
+    assert chain.audit.verify() != before

@@ -38,10 +38,10 @@ def world(tmp_path, registry):
     made = ReleaseWorld(tmp_path, registry)
     made.promoted("r1")
     failed = made.open_cycle(trigger="drift")
-    made.state.record_decision(
+    made.state.decisions.record(
         made.workload.id, opens=True, reason="größer", numbers={"psi": 0.25}, cycle=failed.name
     )
-    made.state.set_cycle_status(made.workload.id, failed.name, "stopped", "too few examples")
+    made.state.cycles.set_status(made.workload.id, failed.name, "stopped", "too few examples")
     made.clock.move_to(made.clock.now().replace(hour=20))
     made.cycle = made.approved("r2")
     yield made
@@ -80,7 +80,7 @@ def content(path: Path) -> str:
 def test_copied_state_is_the_same_and_goes_on(world, target):
     """Everything is there, and the approved candidate is promoted from the copy."""
     before = content(world.root / "state.db")
-    length, newest = world.state.verify_audit()
+    length, newest = world.state.audit.verify()
 
     done = copy_state(world.url, target)
 
@@ -97,38 +97,38 @@ def test_copied_state_is_the_same_and_goes_on(world, target):
     world.state.close()
     world.state = state
     world.promote(world.cycle)
-    assert state.champion(workload_id) == "r2"
+    assert state.routes.champion(workload_id) == "r2"
     world.clock.move_to(world.clock.now().replace(hour=21))
     world.promoted("r3")
-    assert state.verify_audit()[0] > length
+    assert state.audit.verify()[0] > length
 
 
 def test_tokens_of_leases_grow_on(world, target):
     """A holder from before the copy is fenced after it."""
-    old = world.state.acquire_lease("x", "one", 60)
-    world.state.release_lease(old)
+    old = world.state.leases.acquire("x", "one", 60)
+    world.state.leases.release(old)
     copy_state(world.url, target)
     state = State.open(target, world.clock, home=world.root)
-    assert state.acquire_lease("x", "two", 60).token == old.token + 1
+    assert state.leases.acquire("x", "two", 60).token == old.token + 1
     with pytest.raises(ConcurrencyError):
-        state.fence_check(old)
+        state.leases.check(old)
     state.close()
 
 
 def test_target_with_a_state_is_refused(world, target, clock):
     """Two states are not merged, and the target stays as it was."""
     other = State.open(target, clock)
-    other.audit("e", "s", "a")
+    other.audit.append("e", "s", "a")
     with pytest.raises(RefusedError, match="1 audit"):
         copy_state(world.url, target)
-    assert other.verify_audit()[0] == 1
-    assert other.cycles(world.workload.id) == []
+    assert other.audit.verify()[0] == 1
+    assert other.cycles.of(world.workload.id) == []
     other.close()
 
 
 def test_state_that_is_in_use_is_not_copied(world, target):
     """Whoever holds a lease would write on to the old place."""
-    with world.state.lease("champion:w"), pytest.raises(ConcurrencyError, match="at work"):
+    with world.state.leases.hold("champion:w"), pytest.raises(ConcurrencyError, match="at work"):
         copy_state(world.url, target)
     assert set(rows_of(target).values()) == {0}
 
@@ -149,7 +149,7 @@ def test_broken_audit_is_not_copied(world, target):
 def test_row_that_the_target_does_not_take_leaves_nothing(world, postgres_url):
     """A failure on the way takes back what was copied before it."""
     with world.state._database.write() as connection:
-        row = world.state.get_release("r1")
+        row = world.state.releases.get("r1")
         values = {name: getattr(row, name) for name in row.__dataclass_fields__}
         values |= {"release": "r" * 300, "version": None}
         connection.execute(insert(releases).values(**values))
@@ -196,7 +196,7 @@ def test_command_brings_the_embedded_state_to_postgresql(world, postgres_url, mo
     again = run(build_app(), ["state", "copy"])
     assert f"schema {HEAD}, as before" in upgraded.output
     assert "every row is the same" in done.output
-    assert world.state.verify_audit()[1][:12] in done.output
+    assert world.state.audit.verify()[1][:12] in done.output
     assert isinstance(again.exception, RefusedError)
     assert run(build_app(), ["cycles", world.workload.id]).exit_code == 0
     told = run(build_app(), ["explain", world.workload.id, world.cycle.name])
@@ -210,7 +210,7 @@ def test_new_state_is_not_begun_beside_one_that_holds_cycles(world, target):
     assert "flywheel state copy" in caught.value.next_step
     copy_state(world.url, target)
     state = State.open(target, world.clock, before=world.url)
-    assert state.champion(world.workload.id) == "r1"
+    assert state.routes.champion(world.workload.id) == "r1"
     state.close()
 
 

@@ -11,7 +11,7 @@ WORKLOAD = make_workload("defects")
 
 
 def open_cycle(state, clock, trigger="drift", workload=WORKLOAD, **how):
-    return state.open_cycle(
+    return state.cycles.open(
         workload,
         trigger=trigger,
         opened_by="system",
@@ -25,19 +25,19 @@ def open_cycle(state, clock, trigger="drift", workload=WORKLOAD, **how):
 def test_cycle_keeps_what_it_was_opened_with(state, clock):
     """Name, watermark, numbers and configuration come back as they went in."""
     cycle = open_cycle(state, clock, numbers={"psi": 0.4})
-    assert cycle == state.get_cycle("defects", "2026Q2-1")
+    assert cycle == state.cycles.get("defects", "2026Q2-1")
     assert (cycle.status, cycle.attempt, cycle.watermark) == ("open", 1, clock.now())
     assert (cycle.numbers, cycle.snapshot) == ({"psi": 0.4}, {"id": "defects"})
-    assert state.open_cycles() == [cycle]
+    assert state.cycles.list_open() == [cycle]
 
 
 def test_same_trigger_evaluated_twice_opens_one_cycle(state, clock):
     """Asking again with the same watermark returns the cycle that is there, even when closed."""
     cycle = open_cycle(state, clock)
     assert open_cycle(state, clock) == cycle
-    state.set_cycle_status("defects", cycle.name, "stopped", "too few examples")
+    state.cycles.set_status("defects", cycle.name, "stopped", "too few examples")
     assert open_cycle(state, clock).name == cycle.name
-    assert len(state.cycles("defects")) == 1
+    assert len(state.cycles.of("defects")) == 1
 
 
 def test_calendar_opens_one_cycle_a_period(state, clock):
@@ -58,8 +58,8 @@ def test_workloads_do_not_block_each_other(state, clock):
     """Every workload may have one open cycle, with the same name."""
     names = {open_cycle(state, clock, workload=make_workload(name)).name for name in ("a", "b")}
     assert names == {"2026Q2-1"}
-    assert len(state.open_cycles()) == 2
-    assert len(state.open_cycles("a")) == 1
+    assert len(state.cycles.list_open()) == 2
+    assert len(state.cycles.list_open("a")) == 1
 
 
 def test_numbers_count_on_within_a_period(state, clock):
@@ -68,7 +68,7 @@ def test_numbers_count_on_within_a_period(state, clock):
     for days in (0, 10, 91):
         clock.move_to(clock.now() + timedelta(days=days))
         cycle = open_cycle(state, clock)
-        state.set_cycle_status("defects", cycle.name, "stopped", "done")
+        state.cycles.set_status("defects", cycle.name, "stopped", "done")
         names.append(cycle.name)
     assert names == ["2026Q2-1", "2026Q2-2", "2026Q3-1"]
 
@@ -77,56 +77,56 @@ def test_promoted_cycle_is_over(state, clock):
     """No status follows promotion."""
     cycle = open_cycle(state, clock)
     for status in ("training", "awaiting_approval", "approved", "promoted"):
-        state.set_cycle_status("defects", cycle.name, status, "on it goes")
+        state.cycles.set_status("defects", cycle.name, status, "on it goes")
     with pytest.raises(RefusedError, match="cannot become"):
-        state.set_cycle_status("defects", cycle.name, "open", "again")
+        state.cycles.set_status("defects", cycle.name, "open", "again")
     with pytest.raises(RefusedError, match="no new attempt"):
-        state.new_attempt("defects", cycle.name, "again")
+        state.cycles.new_attempt("defects", cycle.name, "again")
 
 
 def test_cycle_is_not_promoted_unapproved(state, clock):
     """The approval cannot be jumped over."""
     cycle = open_cycle(state, clock)
-    state.set_cycle_status("defects", cycle.name, "awaiting_approval", "gate passed")
+    state.cycles.set_status("defects", cycle.name, "awaiting_approval", "gate passed")
     with pytest.raises(RefusedError, match="cannot become"):
-        state.set_cycle_status("defects", cycle.name, "promoted", "never mind")
+        state.cycles.set_status("defects", cycle.name, "promoted", "never mind")
 
 
 def test_new_attempt_opens_a_failed_cycle_again(state, clock):
     """The attempts keep their own facts and outcomes."""
     cycle = open_cycle(state, clock)
-    state.record_attempt("defects", cycle.name, 1, release="r1")
-    state.record_attempt("defects", cycle.name, 1, gate_outcome="fail")
-    state.set_cycle_status("defects", cycle.name, "gated_fail", "worse")
-    second = state.new_attempt("defects", cycle.name, "more data")
-    first = state.attempt("defects", cycle.name, 1)
+    state.attempts.add_facts("defects", cycle.name, 1, release="r1")
+    state.attempts.add_facts("defects", cycle.name, 1, gate_outcome="fail")
+    state.cycles.set_status("defects", cycle.name, "gated_fail", "worse")
+    second = state.cycles.new_attempt("defects", cycle.name, "more data")
+    first = state.cycles.attempt("defects", cycle.name, 1)
     assert (first.outcome, first.facts) == ("gated_fail", {"release": "r1", "gate_outcome": "fail"})
     assert (second.number, second.facts, second.ended_at) == (2, {}, None)
-    assert state.get_cycle("defects", cycle.name).status == "open"
-    assert [item.number for item in state.attempts("defects", cycle.name)] == [1, 2]
+    assert state.cycles.get("defects", cycle.name).status == "open"
+    assert [item.number for item in state.attempts.of("defects", cycle.name)] == [1, 2]
 
 
 def test_failed_cycle_is_not_reopened_beside_an_open_one(state, clock):
     """A new attempt of an old cycle waits for the open one."""
     old = open_cycle(state, clock)
-    state.set_cycle_status("defects", old.name, "gated_fail", "worse")
+    state.cycles.set_status("defects", old.name, "gated_fail", "worse")
     clock.move_to(clock.now() + timedelta(days=1))
     open_cycle(state, clock)
     with pytest.raises(RefusedError, match="opened since"):
-        state.new_attempt("defects", old.name, "again")
+        state.cycles.new_attempt("defects", old.name, "again")
 
 
 def test_unknown_cycle_is_not_found(state):
     """The error names the workload and the cycle."""
     with pytest.raises(NotFoundError, match="defects has no cycle 2026Q9-1"):
-        state.get_cycle("defects", "2026Q9-1")
+        state.cycles.get("defects", "2026Q9-1")
 
 
 def test_every_decision_is_kept(state, clock):
     """Also a trigger that opened nothing leaves its numbers."""
-    state.record_decision("defects", opens=False, reason="calm", numbers={"psi": 0.01})
+    state.decisions.record("defects", opens=False, reason="calm", numbers={"psi": 0.01})
     cycle = open_cycle(state, clock)
-    state.record_decision(
+    state.decisions.record(
         "defects",
         opens=True,
         reason="drift",
@@ -134,7 +134,7 @@ def test_every_decision_is_kept(state, clock):
         trigger="drift",
         cycle=cycle.name,
     )
-    calm, drift = state.decisions("defects")
+    calm, drift = state.decisions.of("defects")
     assert (calm.opens, calm.numbers, calm.cycle) == (False, {"psi": 0.01}, None)
     assert (drift.opens, drift.trigger, drift.cycle) == (True, "drift", "2026Q2-1")
 
@@ -142,13 +142,13 @@ def test_every_decision_is_kept(state, clock):
 def test_every_move_of_a_cycle_is_audited(state, clock):
     """Opening, each status with its reason, and each attempt are in the chain."""
     cycle = open_cycle(state, clock)
-    state.set_cycle_status("defects", cycle.name, "stopped", "too few examples")
-    state.set_cycle_status("defects", cycle.name, "stopped", "told again")
-    state.new_attempt("defects", cycle.name, "more corrections came")
-    rows = state.audit_rows("defects/2026Q2-1")
+    state.cycles.set_status("defects", cycle.name, "stopped", "too few examples")
+    state.cycles.set_status("defects", cycle.name, "stopped", "told again")
+    state.cycles.new_attempt("defects", cycle.name, "more corrections came")
+    rows = state.audit.of("defects/2026Q2-1")
     assert [(row.event, row.details["reason"]) for row in rows] == [
         ("cycle.opened", "words changed"),
         ("cycle.moved", "too few examples"),
         ("cycle.moved", "more corrections came"),
     ]
-    state.verify_audit()
+    state.audit.verify()

@@ -39,9 +39,9 @@ def test_head_is_the_newest_migration():
 
 def test_opening_twice_keeps_the_rows(state, url, clock):
     """A second handle sees what the first one wrote."""
-    state.audit("e", "s", "a")
+    state.audit.append("e", "s", "a")
     other = State.open(url, clock)
-    assert len(other.audit_rows()) == 1
+    assert len(other.audit.of()) == 1
     other.close()
 
 
@@ -67,20 +67,20 @@ def test_transaction_takes_everything_back(state):
 
     def fail() -> None:
         with state.transaction():
-            state.audit("one", "s", "a")
-            state.record_decision("w", opens=False, reason="", numbers={})
+            state.audit.append("one", "s", "a")
+            state.decisions.record("w", opens=False, reason="", numbers={})
             raise ValueError
 
     with pytest.raises(ValueError, match=r"^$"):
         fail()
-    assert state.audit_rows() == []
-    assert state.decisions("w") == []
+    assert state.audit.of() == []
+    assert state.decisions.of("w") == []
 
 
 def test_moments_come_back_aware_and_in_utc(state, clock):
     """A moment given in another zone is the same moment."""
     local = datetime(2026, 4, 1, 8, tzinfo=timezone(timedelta(hours=2)))
-    cycle = state.open_cycle(
+    cycle = state.cycles.open(
         make_workload("w"),
         trigger="drift",
         opened_by="system",
@@ -95,7 +95,7 @@ def test_moments_come_back_aware_and_in_utc(state, clock):
 def test_naive_moment_is_refused(state):
     """A moment without a zone could be any."""
     with pytest.raises(StorageError, match="no time zone"):
-        state.open_cycle(
+        state.cycles.open(
             make_workload("w"),
             trigger="drift",
             opened_by="system",
@@ -107,7 +107,7 @@ def test_naive_moment_is_refused(state):
 
 def test_release_name_is_never_used_for_other_content(state, clock):
     """The same adapter again is fine, another one under its name is refused."""
-    cycle = state.open_cycle(
+    cycle = state.cycles.open(
         make_workload("w"),
         trigger="drift",
         opened_by="system",
@@ -122,7 +122,7 @@ def test_release_name_is_never_used_for_other_content(state, clock):
         "adapter": "folder",
         "dataset_hash": "d",
     }
-    first = state.record_release("r1", manifest_digest="m1", **facts)
-    assert state.record_release("r1", manifest_digest="m1", **facts) == first
+    first = state.releases.record("r1", manifest_digest="m1", **facts)
+    assert state.releases.record("r1", manifest_digest="m1", **facts) == first
     with pytest.raises(Exception, match="another adapter"):
-        state.record_release("r1", manifest_digest="m2", **facts)
+        state.releases.record("r1", manifest_digest="m2", **facts)

@@ -89,18 +89,18 @@ def test_writer_that_does_not_get_its_turn_is_told_so(postgres_url, clock, monke
     with engine.begin() as connection:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({database._TURN})"))
         with pytest.raises(UnavailableError, match="lock timeout"):
-            state.audit("e", "s", "a")
-        assert state.audit_rows() == []  # readers wait for nobody
+            state.audit.append("e", "s", "a")
+        assert state.audit.of() == []  # readers wait for nobody
     engine.dispose()
-    state.audit("e", "s", "a")
+    state.audit.append("e", "s", "a")
     state.close()
 
 
 def test_value_that_is_no_json_is_refused(state):
     """No database is given a number that the other one could not read."""
     with pytest.raises(StorageError, match="cannot be kept"):
-        state.record_decision("w", opens=False, reason="", numbers={"psi": float("nan")})
-    assert state.decisions("w") == []
+        state.decisions.record("w", opens=False, reason="", numbers={"psi": float("nan")})
+    assert state.decisions.of("w") == []
 
 
 @pytest.mark.services
@@ -109,8 +109,8 @@ def test_text_that_postgresql_does_not_take_is_refused(postgres_url, clock, acto
     """A zero byte and an endless name are no vendor errors."""
     state = State.open(postgres_url, clock)
     with pytest.raises(StorageError):
-        state.audit("e", "s", actor)
-    assert state.verify_audit()[0] == 0
+        state.audit.append("e", "s", actor)
+    assert state.audit.verify()[0] == 0
     state.close()
 
 
@@ -118,11 +118,11 @@ def test_broken_rule_of_the_database_is_translated(state, url, clock):
     """Where a writer did not keep to the turns, the unique index still holds: try again."""
     workload = make_workload("w")
     how = {"opened_by": "system", "reason": "", "snapshot": {}}
-    state.open_cycle(workload, trigger="drift", watermark=clock.now(), **how)
+    state.cycles.open(workload, trigger="drift", watermark=clock.now(), **how)
     with pytest.raises(ConcurrencyError, match="same row"):
         insert_second_open_cycle(state, clock.now() + timedelta(1))
     with pytest.raises(StorageError, match="forbids"):
-        state.record_release(
+        state.releases.record(
             "r1",
             workload_id="nobody",
             cycle="2026Q2-1",
@@ -166,7 +166,7 @@ def test_state_at_the_newest_schema_needs_no_alembic(state, url, repository):
 def test_connection_that_the_server_dropped_is_replaced(postgres_url, clock):
     """A pooled connection that died unseen costs nobody an error."""
     state = State.open(postgres_url, clock)
-    state.audit("one", "s", "a")
+    state.audit.append("one", "s", "a")
     engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         ended = connection.execute(
@@ -177,8 +177,8 @@ def test_connection_that_the_server_dropped_is_replaced(postgres_url, clock):
         ).scalar()
     engine.dispose()
     assert ended >= 1
-    state.audit("two", "s", "a")
-    assert state.verify_audit()[0] == 2
+    state.audit.append("two", "s", "a")
+    assert state.audit.verify()[0] == 2
     state.close()
 
 
@@ -190,7 +190,7 @@ def test_connection_lost_in_a_transaction_leaves_nothing(postgres_url, clock):
 
     def lose() -> None:
         with state.transaction():
-            state.audit("half", "s", "a")
+            state.audit.append("half", "s", "a")
             with engine.connect() as connection:
                 connection.execute(
                     text(
@@ -198,10 +198,10 @@ def test_connection_lost_in_a_transaction_leaves_nothing(postgres_url, clock):
                         "WHERE datname = current_database() AND application_name = 'flywheel'"
                     )
                 )
-            state.audit("whole", "s", "a")
+            state.audit.append("whole", "s", "a")
 
     with pytest.raises(UnavailableError):
         lose()
     engine.dispose()
-    assert state.audit_rows() == []
+    assert state.audit.of() == []
     state.close()

@@ -14,45 +14,45 @@ from flywheel.state import leases, process_holder
 def test_lease_is_held_by_one(state):
     """A second holder is refused until the first gives it back."""
     with (
-        state.lease("champion:w", "one", 60),
+        state.leases.hold("champion:w", "one", 60),
         pytest.raises(ConcurrencyError, match="held by one"),
     ):
-        state.acquire_lease("champion:w", "two", 60)
-    assert state.acquire_lease("champion:w", "two", 60).token == 2
+        state.leases.acquire("champion:w", "two", 60)
+    assert state.leases.acquire("champion:w", "two", 60).token == 2
 
 
 def test_expired_lease_is_taken_over_and_the_late_holder_is_fenced(state, clock):
     """The token of the old holder no longer counts, and giving it back changes nothing."""
-    old = state.acquire_lease("x", "one", 60)
+    old = state.leases.acquire("x", "one", 60)
     clock.move_to(clock.now() + timedelta(seconds=61))
-    new = state.acquire_lease("x", "two", 60)
+    new = state.leases.acquire("x", "two", 60)
     assert new.token > old.token
     with pytest.raises(ConcurrencyError, match="lost"):
-        state.fence_check(old)
+        state.leases.check(old)
     with pytest.raises(ConcurrencyError, match="lost"):
-        state.renew_lease(old)
-    state.release_lease(old)
-    state.fence_check(new)
+        state.leases.renew(old)
+    state.leases.release(old)
+    state.leases.check(new)
 
 
 def test_lease_is_free_from_the_moment_at_which_it_expires(state, clock):
     """A lease of 60 seconds is held for 60 seconds: refused before the end, taken over at it."""
-    lease = state.acquire_lease("x", "one", 60)
+    lease = state.leases.acquire("x", "one", 60)
     clock.move_to(lease.expires_at - timedelta(seconds=1))
     with pytest.raises(ConcurrencyError, match="held by one"):
-        state.acquire_lease("x", "two", 60)
+        state.leases.acquire("x", "two", 60)
     clock.move_to(lease.expires_at)
-    assert state.acquire_lease("x", "two", 60).holder == "two"
+    assert state.leases.acquire("x", "two", 60).holder == "two"
 
 
 def test_renewed_lease_lasts_longer(state, clock):
     """A holder that is still at work keeps its lease."""
-    lease = state.acquire_lease("x", "one", 60)
+    lease = state.leases.acquire("x", "one", 60)
     clock.move_to(clock.now() + timedelta(seconds=50))
-    state.renew_lease(lease, 60)
+    state.leases.renew(lease, 60)
     clock.move_to(clock.now() + timedelta(seconds=50))
     with pytest.raises(ConcurrencyError):
-        state.acquire_lease("x", "two", 60)
+        state.leases.acquire("x", "two", 60)
 
 
 def test_lease_of_a_dead_process_is_taken_over_at_once(state):
@@ -61,8 +61,8 @@ def test_lease_of_a_dead_process_is_taken_over_at_once(state):
     ended = subprocess.run([sys.executable, "-c", ""], check=True)
     assert ended.returncode == 0
     reused = f"{machine}/{pid}/1"  # this process's id, but started at another time
-    state.acquire_lease("x", reused, 3600)
-    assert state.acquire_lease("x", "two", 60).token == 2
+    state.leases.acquire("x", reused, 3600)
+    assert state.leases.acquire("x", "two", 60).token == 2
 
 
 def test_process_keeps_its_name_while_it_works():
@@ -77,9 +77,9 @@ def test_process_keeps_its_name_while_it_works():
 def test_lease_of_a_living_process_or_another_machine_is_kept(state):
     """What cannot be known to be dead is left its time."""
     for name, holder in (("a", process_holder()), ("b", "other~pid:[1]/1/1"), ("c", "1/2/3")):
-        state.acquire_lease(name, holder, 3600)
+        state.leases.acquire(name, holder, 3600)
         with pytest.raises(ConcurrencyError):
-            state.acquire_lease(name, "two", 60)
+            state.leases.acquire(name, "two", 60)
 
 
 def test_lease_that_could_not_be_given_back_is_taken_again(state, monkeypatch):
@@ -88,16 +88,16 @@ def test_lease_that_could_not_be_given_back_is_taken_again(state, monkeypatch):
     def away() -> None:
         raise UnavailableError("the database is away")
 
-    with monkeypatch.context() as patch, state.lease("x", None, 3600) as old:
+    with monkeypatch.context() as patch, state.leases.hold("x", None, 3600) as old:
         patch.setattr(state._database, "write", away)
         with pytest.raises(UnavailableError):
-            state.audit("e", "s", "a")
-    with state.lease("x", None, 3600) as new:
+            state.audit.append("e", "s", "a")
+    with state.leases.hold("x", None, 3600) as new:
         assert new.token == old.token + 1
         with pytest.raises(ConcurrencyError, match="lost"):
-            state.fence_check(old)
+            state.leases.check(old)
         with pytest.raises(ConcurrencyError, match="held by"):
-            state.acquire_lease("x", None, 60)
+            state.leases.acquire("x", None, 60)
 
 
 def test_process_without_a_known_start_is_not_declared_dead(monkeypatch):
@@ -108,13 +108,13 @@ def test_process_without_a_known_start_is_not_declared_dead(monkeypatch):
 
 def test_switching_the_champion_needs_the_newest_lease(state, clock):
     """Route and fence are checked in one transaction."""
-    old = state.acquire_lease("x", "one", 1)
+    old = state.leases.acquire("x", "one", 1)
     clock.move_to(clock.now() + timedelta(seconds=2))
-    new = state.acquire_lease("x", "two", 60)
+    new = state.leases.acquire("x", "two", 60)
     with pytest.raises(ConcurrencyError):
-        state.switch_champion("w", expected="base", release="r1", reason="", lease=old)
-    assert state.champion("w") == "base"
-    state.switch_champion("w", expected="base", release="r1", reason="", lease=new)
+        state.routes.switch_champion("w", expected="base", release="r1", reason="", lease=old)
+    assert state.routes.champion("w") == "base"
+    state.routes.switch_champion("w", expected="base", release="r1", reason="", lease=new)
     with pytest.raises(Exception, match="is r1, not base"):
-        state.switch_champion("w", expected="base", release="r2", reason="", lease=new)
-    assert [(route.route, route.release) for route in state.routes("w")] == [("champion", "r1")]
+        state.routes.switch_champion("w", expected="base", release="r2", reason="", lease=new)
+    assert [(route.route, route.release) for route in state.routes.of("w")] == [("champion", "r1")]

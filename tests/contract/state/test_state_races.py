@@ -68,36 +68,36 @@ def test_racing_processes_share_leases(living, url, repository):
     """Of two processes exactly one gets each lease, and their audit rows form one chain."""
     counts = race(repository, "leases", url, "one", "two")
     assert sum(counts) == 40
-    assert len({row.subject for row in living.audit_rows()}) == 40
-    assert living.verify_audit()[0] == 40
+    assert len({row.subject for row in living.audit.of()}) == 40
+    assert living.audit.verify()[0] == 40
 
 
 def test_racing_triggers_open_one_cycle(living, url, repository):
     """Two processes with different triggers open one cycle per workload between them."""
     assert sum(race(repository, "cycles", url, "drift", "volume")) == 25
-    assert len(living.open_cycles()) == 25
-    living.verify_audit()
+    assert len(living.cycles.list_open()) == 25
+    living.audit.verify()
 
 
 def test_same_trigger_in_two_processes_opens_one_cycle(living, url, repository):
     """Both are told that their cycle is open, and it is the same one."""
     assert race(repository, "cycles", url, "calendar", "calendar") == [25, 25]
-    assert len(living.open_cycles()) == 25
-    assert [row.event for row in living.audit_rows()] == ["cycle.opened"] * 25
+    assert len(living.cycles.list_open()) == 25
+    assert [row.event for row in living.audit.of()] == ["cycle.opened"] * 25
 
 
 def test_concurrent_appends_form_one_chain(living, url, repository):
     """Nobody extends the row that another one has extended, and nobody has to try again."""
     race(repository, "chain", url, "one", "two")
-    assert living.verify_audit()[0] == 100
-    assert [len(living.decisions(name)) for name in ("one", "two")] == [50, 50]
+    assert living.audit.verify()[0] == 100
+    assert [len(living.decisions.of(name)) for name in ("one", "two")] == [50, 50]
 
 
 def test_two_processes_bring_one_database_to_the_schema(url, repository, clock):
     """The second one waits, and finds the work done."""
     assert race(repository, "opening", url, "one", "two") == [1, 1]
     state = State.open(url, clock)
-    assert state.verify_audit() == (0, "0" * 64)
+    assert state.audit.verify() == (0, "0" * 64)
     state.close()
 
 
@@ -110,9 +110,9 @@ def test_stopped_holder_is_fenced_when_it_comes_back(living, url, repository):
         holder.send_signal(signal.SIGCONT)
         said, _ = holder.communicate("go\n", timeout=60)
         assert said.strip() == "ConcurrencyError"
-    assert living.champion("w") == "base"
-    living.switch_champion("w", expected="base", release="r-new", reason="", lease=lease)
-    assert living.champion("w") == "r-new"
+    assert living.routes.champion("w") == "base"
+    living.routes.switch_champion("w", expected="base", release="r-new", reason="", lease=lease)
+    assert living.routes.champion("w") == "r-new"
     assert lease.token == 2
 
 
@@ -122,7 +122,7 @@ def test_stopped_holder_that_nobody_replaced_may_go_on(living, url, repository):
         await_ready(holder)
         said, _ = holder.communicate("go\n", timeout=60)
         assert said.strip() == "switched"
-    assert living.champion("w") == "r-late"
+    assert living.routes.champion("w") == "r-late"
 
 
 @pytest.mark.services
@@ -132,12 +132,12 @@ def test_process_frozen_in_a_transaction_is_cut_off(postgres_url, repository):
     with process(repository, "frozen", postgres_url, "") as half:
         await_ready(half)
         half.send_signal(signal.SIGSTOP)
-        state.audit("mine", "x", "other", {})
+        state.audit.append("mine", "x", "other", {})
         half.send_signal(signal.SIGCONT)
         said, _ = half.communicate("go\n", timeout=60)
         assert said.strip() == "UnavailableError"
-    assert [row.event for row in state.audit_rows()] == ["mine"]
-    assert state.verify_audit()[0] == 1
+    assert [row.event for row in state.audit.of()] == ["mine"]
+    assert state.audit.verify()[0] == 1
     state.close()
 
 
@@ -145,7 +145,7 @@ def _acquire_when_expired(state: State, name: str):
     patience = Patience(30)
     while True:
         try:
-            return state.acquire_lease(name)
+            return state.leases.acquire(name)
         except ConcurrencyError:
             assert not patience.is_over
             time.sleep(0.1)

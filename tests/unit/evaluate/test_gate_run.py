@@ -29,11 +29,11 @@ def test_gate_keeps_every_case_and_the_report(world):
     assert found[("candidate", "golden")] == (90, 89)
     assert found[("base", "golden")] == found[("champion", "golden")] == (90, 30)
     assert len(found) == 4 * 3
-    attempt = world.state.attempt(world.workload.id, cycle.name)
+    attempt = world.state.cycles.attempt(world.workload.id, cycle.name)
     content = Path(attempt.facts["gate_report"]).read_bytes()
     assert hashlib.sha256(content).hexdigest() == report.digest == attempt.facts["gate_digest"]
     assert parse_report(content.decode()) == report
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "awaiting_approval"
 
 
 def test_the_figures_to_watch_are_numbers(world):
@@ -69,13 +69,13 @@ def test_standing_verdict_is_returned_without_measuring(world):
 def test_verdict_of_an_earlier_version_stands(world):
     """A report without the later rules is returned as it is, and can be approved and promoted."""
     cycle = world.judged("r1")
-    path = Path(world.state.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path = Path(world.state.cycles.attempt(world.workload.id, cycle.name).facts["gate_report"])
     old = json.loads(path.read_text())
     for rule in ("must_hold", "minimum_accuracy", "first_must_be_better"):
         del old["rules"][rule]
     path.write_text(canonical_json(old) + "\n")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    world.state.record_attempt(world.workload.id, cycle.name, cycle.attempt, gate_digest=digest)
+    world.state.attempts.add_facts(world.workload.id, cycle.name, cycle.attempt, gate_digest=digest)
     asked = len(world.server.shots_seen)
     assert world.gate(cycle, "r1").digest == digest
     assert len(world.server.shots_seen) == asked
@@ -99,7 +99,7 @@ def test_changed_report_or_champion_is_measured_anew(world):
 
     world.promoted("r1")
     cycle = world.judged("r2")
-    path = Path(world.state.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path = Path(world.state.cycles.attempt(world.workload.id, cycle.name).facts["gate_report"])
     path.write_text("edited")
     assert world.gate(cycle, "r2").subject.champion == "r1"
     rollback(
@@ -112,10 +112,10 @@ def test_worse_candidate_closes_the_cycle(world):
     """The reason of the failure is the reason of the status."""
     world.promoted("r1")
     cycle = world.judged("r2", wrong=[f"golden {n} scratch" for n in range(0, 90, 3)])
-    closed = world.state.get_cycle(world.workload.id, cycle.name)
+    closed = world.state.cycles.get(world.workload.id, cycle.name)
     assert closed.status == "gated_fail"
     assert "golden" in closed.status_reason
-    assert world.state.attempt(world.workload.id, cycle.name).outcome == "gated_fail"
+    assert world.state.cycles.attempt(world.workload.id, cycle.name).outcome == "gated_fail"
 
 
 def test_champion_is_the_comparator_and_base_an_arm_of_its_own(world):
@@ -162,8 +162,8 @@ def test_failed_measurement_leaves_nothing(world):
     with pytest.raises(UnavailableError):
         world.gate(cycle, "r1")
     assert world.lake.rows("SELECT * FROM evaluations") == []
-    assert "gate_digest" not in world.state.attempt(world.workload.id, cycle.name).facts
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "open"
+    assert "gate_digest" not in world.state.cycles.attempt(world.workload.id, cycle.name).facts
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "open"
 
 
 def test_no_golden_rows_is_a_failed_measurement(world):
@@ -188,9 +188,9 @@ def test_another_dataset_is_refused(world):
     world.promoted("r1")
     cycle = world.open_cycle()
     world.train(cycle, "r2")
-    other = world.state.get_release("r1").facts["dataset_folder"]
-    facts = world.state.get_release("r2").facts
-    world.state.change_release("r2", facts={**facts, "dataset_folder": other})
+    other = world.state.releases.get("r1").facts["dataset_folder"]
+    facts = world.state.releases.get("r2").facts
+    world.state.releases.change("r2", facts={**facts, "dataset_folder": other})
     with pytest.raises(IntegrityError, match="was trained on the snapshot"):
         world.gate(cycle, "r2")
 
@@ -200,7 +200,7 @@ def test_release_of_another_attempt_is_refused(world):
     from flywheel.evaluate.run import run_gate
 
     cycle = world.judged("r1")
-    second = world.state.new_attempt(world.workload.id, cycle.name, "again")
+    second = world.state.cycles.new_attempt(world.workload.id, cycle.name, "again")
     with pytest.raises(RefusedError, match="was not trained by attempt 2"):
         run_gate(
             world.lake,
@@ -210,7 +210,7 @@ def test_release_of_another_attempt_is_refused(world):
             cycle=cycle.name,
             attempt=second.number,
             candidate="r1",
-            dataset=Path(world.state.get_release("r1").facts["dataset_folder"]),
+            dataset=Path(world.state.releases.get("r1").facts["dataset_folder"]),
             codec=world.codec,
             folder=world.root,
         )
@@ -225,14 +225,16 @@ def test_an_attempt_that_was_replaced_while_it_was_measured_moves_nothing(world)
     def retry(*_):
         if not retried:
             retried.append(
-                world.state.new_attempt(world.workload.id, cycle.name, "more labels", actor="ann")
+                world.state.cycles.new_attempt(
+                    world.workload.id, cycle.name, "more labels", actor="ann"
+                )
             )
 
     with pytest.raises(RefusedError, match="was started meanwhile"):
         world.gate(cycle, "r1", on_progress=retry)
-    present = world.state.get_cycle(world.workload.id, cycle.name)
+    present = world.state.cycles.get(world.workload.id, cycle.name)
     assert (present.status, present.attempt) == ("open", 2)
-    assert "gate_report" not in world.state.attempt(world.workload.id, cycle.name, 1).facts
+    assert "gate_report" not in world.state.cycles.attempt(world.workload.id, cycle.name, 1).facts
     assert world.lake.rows("SELECT count(*) AS n FROM evaluations") == [{"n": 0}]
 
 
@@ -281,11 +283,11 @@ def test_case_that_a_person_named_is_held(world):
     """A candidate that is wrong on a named case fails, one that is right on it passes."""
     world.workload = make_workload(world.workload.id, gates={"must_hold": ["must_not_lose-1"]})
     good = world.judged("r1")
-    assert world.state.get_cycle(world.workload.id, good.name).status == "awaiting_approval"
-    world.state.set_cycle_status(world.workload.id, good.name, "rejected", "next one")
+    assert world.state.cycles.get(world.workload.id, good.name).status == "awaiting_approval"
+    world.state.cycles.set_status(world.workload.id, good.name, "rejected", "next one")
     world.clock.move_to(world.clock.now().replace(hour=9))
     bad = world.judged("r2", wrong=["must_not_lose 1 dent"])
-    closed = world.state.get_cycle(world.workload.id, bad.name)
+    closed = world.state.cycles.get(world.workload.id, bad.name)
     assert closed.status == "gated_fail"
     assert "must_not_lose-1" in closed.status_reason
 
@@ -295,7 +297,7 @@ def test_calibration_is_kept_with_the_release(world):
     cycle = world.open_cycle()
     world.train(cycle, "r1")
     report = world.gate(cycle, "r1")
-    kept = calibration_from_facts(world.state.get_release("r1").facts["calibration"])
+    kept = calibration_from_facts(world.state.releases.get("r1").facts["calibration"])
     # The fake is always 0.9 sure and always right.
     assert (kept.method, kept.cases) == ("platt", 60)
     assert 0.9 < kept(0.9) < 1.0

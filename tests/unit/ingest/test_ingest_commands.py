@@ -74,7 +74,7 @@ def test_verify_fails_where_an_adapter_was_changed(home, tmp_path):
     (folder / "adapter.safetensors").write_bytes(b"weights")
     digest = write_manifest(folder, {"base_digest": "b"})
     platform = open_platform()
-    opened = platform.state.open_cycle(
+    opened = platform.state.cycles.open(
         platform.workload("reports"),
         trigger="calendar",
         opened_by="anna",
@@ -83,7 +83,9 @@ def test_verify_fails_where_an_adapter_was_changed(home, tmp_path):
         snapshot={},
     )
     names = {"workload_id": "reports", "cycle": opened.name, "attempt": 1, "dataset_hash": "d"}
-    platform.state.record_release("reports-1", manifest_digest=digest, adapter=str(folder), **names)
+    platform.state.releases.record(
+        "reports-1", manifest_digest=digest, adapter=str(folder), **names
+    )
     assert "release reports-1: unchanged" in run_command(verify).stdout
     (folder / "adapter.safetensors").write_bytes(b"others!")
     bad = run_command(verify)

@@ -48,7 +48,7 @@ def failure_of(result):
 def test_the_form_opens_a_cycle_for_the_person_with_its_partition(world, run):
     """The page shows the partition and the decision at once."""
     result, instance = run()
-    [cycle] = world.state.open_cycles("parts")
+    [cycle] = world.state.cycles.list_open("parts")
     shown = instance.get_latest_materialization_event(dg.AssetKey(["parts", "trigger"]))
 
     assert result.success
@@ -63,11 +63,11 @@ def test_the_form_stops_and_retries(world, run):
     """Without a cycle's name the open one is meant, then the newest."""
     run()
     run(action="stop", asked_by="bo", reason="wrong labels")
-    stopped = world.state.cycles("parts")[-1]
+    stopped = world.state.cycles.of("parts")[-1]
     run(action="retry", asked_by="bo", reason="mended")
 
     assert stopped.status_reason == "stopped by bo: wrong labels"
-    assert world.state.attempt("parts", stopped.name).facts == {"requested_by": "bo"}
+    assert world.state.cycles.attempt("parts", stopped.name).facts == {"requested_by": "bo"}
 
 
 def test_a_refusal_says_what_to_do(run):
@@ -95,9 +95,9 @@ def test_a_cycle_that_a_person_ran_gets_its_partition_and_no_second_run(world):
         return [run.partition_key for run in runs], [p.partition_keys for p in partitions]
 
     at_first = asked()
-    with world.state.lease("cycle-steps:parts"):
+    with world.state.leases.hold("cycle-steps:parts"):
         meanwhile = asked()
-    world.state.set_cycle_status("parts", cycle.name, "awaiting_approval", "passed")
+    world.state.cycles.set_status("parts", cycle.name, "awaiting_approval", "passed")
 
     assert at_first == ([cycle.name], [[cycle.name]])
     assert meanwhile == asked() == ([], [[cycle.name]])

@@ -19,11 +19,11 @@ def world(tmp_path):
 
 def release(world, cycle):
     """Leave what training, gate and promotion leave."""
-    world.state.record_release(
+    world.state.releases.record(
         "parts.r1", workload_id="parts", cycle=cycle, attempt=1, manifest_digest="m",
         adapter="a", dataset_hash="d", facts={"model_version": "3"},
     )  # fmt: skip
-    world.state.record_attempt("parts", cycle, 1, run_id="abc", gate_report="/runs/gate.json")
+    world.state.attempts.add_facts("parts", cycle, 1, run_id="abc", gate_report="/runs/gate.json")
 
 
 def test_a_cycle_links_to_run_report_and_card(world):

@@ -48,7 +48,7 @@ def test_an_empty_list_is_shown_once(world, tick):
 def test_what_begins_to_wait_is_shown_and_sent_once(world, tick):
     """A count that changes renews the page; an alert is not repeated."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.set_cycle_status("parts", cycle.name, "inconclusive", "too few <cases>")
+    world.state.cycles.set_status("parts", cycle.name, "inconclusive", "too few <cases>")
     world.status = QueueStatus(10, 0, 12, 2, "x")
     [event] = tick().asset_events
     world.status = QueueStatus(10, 1, 12, 3, "y")

@@ -14,9 +14,9 @@ def test_approval_is_bound_to_its_evidence(world):
     """The row names candidate, gate report, champion, requester, channel and trust."""
     cycle = world.judged("r1")
     given = world.approve(cycle, actor="simulated:bob")
-    attempt = world.state.attempt(world.workload.id, cycle.name)
+    attempt = world.state.cycles.attempt(world.workload.id, cycle.name)
     assert given.release == "r1"
-    assert given.manifest_digest == world.state.get_release("r1").manifest_digest
+    assert given.manifest_digest == world.state.releases.get("r1").manifest_digest
     assert given.gate_digest == attempt.facts["gate_digest"]
     assert (given.champion, given.requested_by) == ("base", "ann")
     assert (given.channel, given.identity, given.simulated) == ("cli", "on_trust", True)
@@ -46,7 +46,7 @@ def test_requester_cannot_approve_but_the_owner_can(world):
 def test_who_asked_for_the_attempt_cannot_approve_it(world, actor):
     """Neither the opener of the cycle nor who retried it, however the name is written."""
     cycle = world.open_cycle(opened_by="carl")
-    world.state.new_attempt(world.workload.id, cycle.name, "dora: again", actor="dora")
+    world.state.cycles.new_attempt(world.workload.id, cycle.name, "dora: again", actor="dora")
     world.train(cycle, "r1")
     world.gate(cycle, "r1")
     with pytest.raises(RefusedError, match="asked for"):
@@ -78,7 +78,7 @@ def test_approval_expires(world):
     world.clock.move_to(world.clock.now() + timedelta(days=7))
     with pytest.raises(RefusedError, match="expired"):
         world.promote(cycle)
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "expired"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "expired"
     world.approve(cycle)
     assert world.promote(cycle).release == "r1"
 
@@ -93,22 +93,22 @@ def test_approval_counts_until_its_last_moment(world):
 def test_changed_adapter_cannot_be_approved(world):
     """What a person lets through is the adapter that was measured, byte for byte."""
     cycle = world.judged("r1")
-    adapter = Path(world.state.get_release("r1").adapter)
+    adapter = Path(world.state.releases.get("r1").adapter)
     (adapter / "adapter_model.safetensors").write_bytes(b"another adapter")
     with pytest.raises(IntegrityError):
         world.approve(cycle)
-    assert world.state.approvals(world.workload.id, cycle.name) == []
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
+    assert world.state.approvals.of(world.workload.id, cycle.name) == []
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "awaiting_approval"
 
 
 def test_edited_gate_report_voids(world):
     """A changed report file is found by its hash."""
     cycle = world.approved("r1")
-    path = Path(world.state.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path = Path(world.state.cycles.attempt(world.workload.id, cycle.name).facts["gate_report"])
     path.write_text(path.read_text().replace('"pass"', '"fail"', 1))
     with pytest.raises(IntegrityError, match="was changed"):
         world.promote(cycle)
-    assert "was changed" in world.state.approvals(world.workload.id, cycle.name)[0].void_reason
+    assert "was changed" in world.state.approvals.of(world.workload.id, cycle.name)[0].void_reason
     with pytest.raises(IntegrityError, match="was changed"):
         world.approve(cycle)
 
@@ -120,9 +120,9 @@ def test_new_gate_report_voids(world):
     world.gate(cycle, "r1", again=True)
     with pytest.raises(RefusedError, match="gate report is now"):
         valid_approval(world.state, world.workload.id, cycle.name)
-    voided = world.state.approvals(world.workload.id, cycle.name)[0]
+    voided = world.state.approvals.of(world.workload.id, cycle.name)[0]
     assert "gate report" in voided.void_reason
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "awaiting_approval"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "awaiting_approval"
 
 
 def test_repeated_gate_leaves_the_approval(world):
@@ -137,8 +137,8 @@ def test_new_attempt_voids(world):
     """An approval of attempt 1 does not count for attempt 2."""
     cycle = world.approved("r1")
     state, workload_id = world.state, world.workload.id
-    state.set_cycle_status(workload_id, cycle.name, "awaiting_approval", "look again")
-    state.new_attempt(workload_id, cycle.name, "more data")
+    state.cycles.set_status(workload_id, cycle.name, "awaiting_approval", "look again")
+    state.cycles.new_attempt(workload_id, cycle.name, "more data")
     world.train(cycle, "r2")
     world.gate(cycle, "r2")
     with pytest.raises(RefusedError, match="attempt is now 2"):
@@ -173,10 +173,10 @@ def test_rejection_is_recorded_and_voids(world):
     cycle = world.approved("r1")
     given = reject(world.state, world.workload.id, cycle.name, actor="ann", reason="too slow")
     assert given.verdict == "rejected"
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "rejected"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "rejected"
     with pytest.raises(RefusedError):
         world.promote(cycle)
-    row = world.state.audit_rows(f"{world.workload.id}/{cycle.name}")[-1]
+    row = world.state.audit.of(f"{world.workload.id}/{cycle.name}")[-1]
     assert (row.event, row.actor, row.details["reason"]) == ("approval.rejected", "ann", "too slow")
 
 

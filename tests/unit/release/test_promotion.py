@@ -10,7 +10,7 @@ from flywheel.release.promotion import HEAD_TAG, PROMOTION_STEPS, promotion_leas
 
 
 def _void_reason(world, cycle) -> str:
-    return world.state.approvals(world.workload.id, cycle.name)[-1].void_reason
+    return world.state.approvals.of(world.workload.id, cycle.name)[-1].void_reason
 
 
 def test_promotion_moves_route_alias_and_status(world):
@@ -20,24 +20,24 @@ def test_promotion_moves_route_alias_and_status(world):
     done = world.promote(cycle, on_step=steps.append)
     workload_id = world.workload.id
     assert tuple(steps) == PROMOTION_STEPS
-    assert world.state.champion(workload_id) == "r1"
+    assert world.state.routes.champion(workload_id) == "r1"
     assert (done.version, done.replaced) == ("1.0.0", "base")
     assert world.registry.aliases(workload_id) == {"champion": done.model_version}
-    assert world.state.get_cycle(workload_id, cycle.name).status == "promoted"
+    assert world.state.cycles.get(workload_id, cycle.name).status == "promoted"
     assert "r1" in world.server.loaded
-    rows = world.state.audit_rows(f"{workload_id}/{cycle.name}")
+    rows = world.state.audit.of(f"{workload_id}/{cycle.name}")
     events = [row.event for row in rows if not row.event.startswith("cycle.")]
     assert events == ["training.done", "gate.decided", "approval.approved", "promotion.done"]
-    world.state.verify_audit()
+    world.state.audit.verify()
 
 
 def test_promotion_twice_is_one_promotion(world):
     """A repeated promotion changes nothing and returns the same."""
     cycle = world.approved("r1")
     first = world.promote(cycle)
-    rows = len(world.state.audit_rows())
+    rows = len(world.state.audit.of())
     assert world.promote(cycle) == first
-    assert len(world.state.audit_rows()) == rows
+    assert len(world.state.audit.of()) == rows
 
 
 def test_second_promotion_keeps_the_first_as_previous(world):
@@ -47,7 +47,7 @@ def test_second_promotion_keeps_the_first_as_previous(world):
     world.approve(cycle)
     done = world.promote(cycle)
     aliases = world.registry.aliases(world.workload.id)
-    first = world.state.get_release("r1")
+    first = world.state.releases.get("r1")
     assert aliases == {"champion": done.model_version, "previous": first.facts["model_version"]}
     assert (done.version, done.replaced, first.status) == ("1.0.1", "r1", "retired")
 
@@ -72,11 +72,11 @@ def test_model_version_carries_card_changelog_and_tags(world):
 def test_changed_adapter_is_not_promoted(world):
     """One changed byte of the adapter stops the promotion."""
     cycle = world.approved("r1")
-    file = Path(world.state.get_release("r1").adapter) / "adapter_model.safetensors"
+    file = Path(world.state.releases.get("r1").adapter) / "adapter_model.safetensors"
     file.write_bytes(b"rx")
     with pytest.raises(IntegrityError):
         world.promote(cycle)
-    assert world.state.champion(world.workload.id) == "base"
+    assert world.state.routes.champion(world.workload.id) == "base"
     assert "not the file that was trained" in _void_reason(world, cycle)
     with pytest.raises(IntegrityError):
         world.approve(cycle)
@@ -87,7 +87,7 @@ def test_replaced_adapter_with_its_own_manifest_is_not_promoted(world):
     from flywheel.artifacts.adapter_folder import write_manifest
 
     cycle = world.approved("r1")
-    folder = Path(world.state.get_release("r1").adapter)
+    folder = Path(world.state.releases.get("r1").adapter)
     (folder / "adapter_model.safetensors").write_bytes(b"other")
     write_manifest(folder, {"release": "r1", "base_digest": "b" * 64})
     with pytest.raises(IntegrityError, match="not the one recorded"):
@@ -100,7 +100,7 @@ def test_failed_smoke_test_switches_nothing(world):
     world.server.replies["r1"] = lambda _: None
     with pytest.raises(IntegrityError, match="smoke test"):
         world.promote(cycle)
-    assert world.state.champion(world.workload.id) == "base"
+    assert world.state.routes.champion(world.workload.id) == "base"
     assert "r1" not in world.server.loaded
     assert world.registry.aliases(world.workload.id) == {}
 
@@ -116,7 +116,7 @@ def test_promotion_waits_for_the_lease(world):
     """While another live process changes the champion, a promotion is refused."""
     cycle = world.approved("r1")
     with (
-        world.state.lease(promotion_lease(world.workload.id), "another machine", 60),
+        world.state.leases.hold(promotion_lease(world.workload.id), "another machine", 60),
         pytest.raises(ConcurrencyError),
     ):
         world.promote(cycle)
@@ -137,7 +137,7 @@ def test_lost_lease_switches_nothing(world):
 
     with pytest.raises(ConcurrencyError, match="lost"):
         world.promote(cycle, on_step=take_over)
-    assert world.state.champion(world.workload.id) == "base"
+    assert world.state.routes.champion(world.workload.id) == "base"
 
 
 def test_approval_withdrawn_on_the_way_switches_nothing(world):
@@ -152,8 +152,8 @@ def test_approval_withdrawn_on_the_way_switches_nothing(world):
 
     with pytest.raises(RefusedError):
         world.promote(cycle, on_step=change_mind)
-    assert world.state.champion(world.workload.id) == "base"
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "rejected"
+    assert world.state.routes.champion(world.workload.id) == "base"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "rejected"
 
 
 def test_approval_that_expires_on_the_way_is_recorded_as_expired(world):
@@ -166,15 +166,15 @@ def test_approval_that_expires_on_the_way_is_recorded_as_expired(world):
 
     with pytest.raises(RefusedError, match="expired"):
         world.promote(cycle, on_step=wait)
-    assert world.state.champion(world.workload.id) == "base"
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "expired"
+    assert world.state.routes.champion(world.workload.id) == "base"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "expired"
     assert "expired" in _void_reason(world, cycle)
 
 
 def test_model_version_names_the_newest_audit_row_of_its_registration(world):
     """Registry and audit prove each other: the tag is the head that the audit had."""
     cycle = world.approved("r1")
-    newest = world.state.audit_rows()[-1]
+    newest = world.state.audit.of()[-1]
     done = world.promote(cycle)
     tags = world.registry.tags_of(world.workload.id, done.model_version)
     assert tags[HEAD_TAG] == f"{newest.seq}:{newest.hash}"
@@ -190,6 +190,6 @@ def test_restarted_server_gets_the_champion_back(world):
     assert load_champion(world.state, world.server, world.workload.id) == "r1"
     assert "r1" in world.server.loaded
     world.server.unload("r1")
-    (Path(world.state.get_release("r1").adapter) / "adapter_model.safetensors").write_bytes(b"x")
+    (Path(world.state.releases.get("r1").adapter) / "adapter_model.safetensors").write_bytes(b"x")
     with pytest.raises(IntegrityError):
         load_champion(world.state, world.server, world.workload.id)

@@ -33,7 +33,7 @@ def test_approve_records_the_name_on_trust(world, command):
     cycle = world.judged("r1")
     words = ("approve", world.workload.id, cycle.name, "--as", "bob", "--reason", "good figures")
     assert "bob approved r1" in command(release.app, *words).stdout
-    given = world.state.granted_approval(world.workload.id, cycle.name)
+    given = world.state.approvals.granted(world.workload.id, cycle.name)
     assert (given.actor, given.channel, given.identity) == ("bob", "cli", "on_trust")
 
 
@@ -50,7 +50,7 @@ def test_reject_closes_the_cycle(world, command):
     cycle = world.judged("r1")
     words = ("reject", world.workload.id, cycle.name, "--as", "ann", "--reason", "too few labels")
     command(release.app, *words)
-    assert world.state.get_cycle(world.workload.id, cycle.name).status == "rejected"
+    assert world.state.cycles.get(world.workload.id, cycle.name).status == "rejected"
 
 
 def test_gate_shows_table_and_picture(world, command):
@@ -68,7 +68,7 @@ def test_explain_tells_the_whole_story_in_order(world, command):
     from flywheel.release.rollback import rollback
 
     cycle = world.open_cycle()
-    world.state.record_decision(
+    world.state.decisions.record(
         world.workload.id, opens=True, reason="asked", numbers={"psi": 0.31}, cycle=cycle.name
     )
     world.train(cycle, "r1")

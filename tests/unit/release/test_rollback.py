@@ -24,13 +24,13 @@ def test_rollback_restores_route_alias_and_status(world):
     second = world.promoted("r2")
     world.server.unload("r1")
     done = take_back(world)
-    first = world.state.get_release("r1")
+    first = world.state.releases.get("r1")
     assert (done.withdrawn, done.champion) == ("r2", "r1")
-    assert world.state.champion(world.workload.id) == "r1"
+    assert world.state.routes.champion(world.workload.id) == "r1"
     assert world.registry.aliases(world.workload.id) == {"champion": first.facts["model_version"]}
-    assert (first.status, world.state.get_release("r2").status) == ("champion", "rolled_back")
+    assert (first.status, world.state.releases.get("r2").status) == ("champion", "rolled_back")
     assert "r1" in world.server.loaded
-    row = world.state.audit_rows(f"{world.workload.id}/{second.name}")[-1]
+    row = world.state.audit.of(f"{world.workload.id}/{second.name}")[-1]
     assert (row.event, row.actor, row.details["reason"]) == ("rollback.done", "eve", "complaints")
 
 
@@ -66,7 +66,7 @@ def test_version_goes_on_after_a_rollback(world):
     world.promoted("r2")
     take_back(world)
     world.promoted("r3")
-    release = world.state.get_release("r3")
+    release = world.state.releases.get("r3")
     assert (release.version, release.replaced) == ("1.0.2", "r1")
 
 
@@ -74,10 +74,10 @@ def test_damaged_older_release_is_not_brought_back(world):
     """A rollback to changed files is refused, and the champion stays."""
     world.promoted("r1")
     world.promoted("r2")
-    (Path(world.state.get_release("r1").adapter) / "adapter_model.safetensors").write_bytes(b"x")
+    (Path(world.state.releases.get("r1").adapter) / "adapter_model.safetensors").write_bytes(b"x")
     with pytest.raises(IntegrityError):
         take_back(world)
-    assert world.state.champion(world.workload.id) == "r2"
+    assert world.state.routes.champion(world.workload.id) == "r2"
 
 
 def test_rollback_needs_a_reason(world):

@@ -80,4 +80,4 @@ def test_switch_that_fails_leaves_the_old_release_loaded(world):
     with pytest.raises(Killed):
         world.promote(cycle, on_step=die)
     assert world.server.releases() == ("base", "r1", "r2")
-    assert world.state.champion(world.workload.id) == "r1"
+    assert world.state.routes.champion(world.workload.id) == "r1"

@@ -112,7 +112,7 @@ def test_an_audit_of_before_there_was_a_file_begins_one(tmp_path):
         ManualClock(datetime(2026, 3, 1, tzinfo=UTC)),
         home=tmp_path,
     )
-    state.audit("a", "b", "c")
+    state.audit.append("a", "b", "c")
     state.close()
     (tmp_path / "audit_heads.jsonl").unlink()
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection, connection:
@@ -122,6 +122,6 @@ def test_an_audit_of_before_there_was_a_file_begins_one(tmp_path):
         ManualClock(datetime(2026, 3, 1, tzinfo=UTC)),
         home=tmp_path,
     )
-    state.audit("d", "e", "f")
-    assert state.verify_audit()[0] == 2
+    state.audit.append("d", "e", "f")
+    assert state.audit.verify()[0] == 2
     state.close()

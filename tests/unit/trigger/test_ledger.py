@@ -36,7 +36,7 @@ def state(tmp_path: Path, workload) -> Iterator[State]:
     """Give a state in which the calendar opened a cycle on 1 April that was stopped."""
     clock = ManualClock(datetime(2026, 4, 1, tzinfo=UTC))
     state = State.open(f"sqlite:///{tmp_path / 'state.db'}", clock)
-    state.open_cycle(
+    state.cycles.open(
         workload,
         trigger="calendar",
         opened_by="system",
@@ -44,7 +44,7 @@ def state(tmp_path: Path, workload) -> Iterator[State]:
         watermark=clock.now(),
         snapshot={},
     )
-    state.set_cycle_status(workload.id, "2026Q2-1", "stopped", "test")
+    state.cycles.set_status(workload.id, "2026Q2-1", "stopped", "test")
     clock.move_to(NOW)
     yield state
     state.close()
@@ -201,15 +201,15 @@ def test_one_wrong_clock_opens_no_cycle(tmp_path, state, workload, year, others)
 def test_an_evaluation_writes_nothing(lake, state, workload):
     """Recording is the caller's, together with the cycle."""
     evaluate_trigger(lake, state, workload, now=NOW)
-    assert state.decisions(workload.id) == []
-    assert len(state.cycles(workload.id)) == 1
+    assert state.decisions.of(workload.id) == []
+    assert len(state.cycles.of(workload.id)) == 1
 
 
 def _opened(tmp_path, workload, at, name, *, trigger="calendar", ended="stopped"):
     """Open a state in which a cycle was opened at a moment and has ended."""
     clock = ManualClock(at)
     state = State.open(f"sqlite:///{tmp_path / name}.db", clock)
-    cycle = state.open_cycle(
+    cycle = state.cycles.open(
         workload,
         trigger=trigger,
         opened_by="system",
@@ -219,10 +219,10 @@ def _opened(tmp_path, workload, at, name, *, trigger="calendar", ended="stopped"
         trigger_key=trigger_key(state, workload, trigger, at),
     )
     if ended == "stopped":
-        state.set_cycle_status(workload.id, cycle.name, "stopped", "test")
+        state.cycles.set_status(workload.id, cycle.name, "stopped", "test")
     else:
         for status in ("training", "awaiting_approval", "approved", ended):
-            state.set_cycle_status(workload.id, cycle.name, status, "test")
+            state.cycles.set_status(workload.id, cycle.name, status, "test")
     return state
 
 
@@ -281,7 +281,7 @@ def test_verdicts_from_before_the_last_promotion_are_of_another_model(lake, stat
     """They compare with a reference that is no longer in use; one measured since counts."""
     promoted = NOW - timedelta(days=3)
     for name, status in (("r1", "champion"), ("r2", "candidate")):
-        state.record_release(
+        state.releases.record(
             name,
             workload_id=workload.id,
             cycle="2026Q2-1",
@@ -291,7 +291,7 @@ def test_verdicts_from_before_the_last_promotion_are_of_another_model(lake, stat
             dataset_hash="d",
         )
         if status == "champion":
-            state.change_release(name, status=status, promoted_at=promoted)
+            state.releases.change(name, status=status, promoted_at=promoted)
     _verdict(lake, date(2026, 6, 9), ["client"], measured_at=promoted - timedelta(seconds=1))
     assert gather_signals(lake, state, workload, now=NOW).drifted_windows is None
     _verdict(lake, date(2026, 6, 16), ["client"], measured_at=promoted)
@@ -308,7 +308,7 @@ def test_a_failed_calendar_cycle_does_not_use_up_its_period(tmp_path, lake, work
     decision = evaluate_trigger(lake, state, workload, now=NOW)
     assert decision.trigger == ("calendar" if again else None)
     if again:
-        second = state.open_cycle(
+        second = state.cycles.open(
             workload,
             trigger="calendar",
             opened_by="system",

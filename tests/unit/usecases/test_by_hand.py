@@ -20,8 +20,8 @@ def world(tmp_path):
 def test_the_person_is_recorded_as_the_one_who_asked(world):
     """Cycle, decision and audit name the person, with the numbers that the trigger would judge."""
     cycle = open_by_hand(world, "parts", **ANN)
-    [decision] = world.state.decisions("parts")
-    [row] = world.state.audit_rows(f"parts/{cycle.name}")
+    [decision] = world.state.decisions.of("parts")
+    [row] = world.state.audit.of(f"parts/{cycle.name}")
 
     assert (cycle.name, cycle.trigger, cycle.opened_by) == ("2026Q4-1", "manual", "Ann Li")
     assert (cycle.watermark, row.actor) == (START, "Ann Li")
@@ -37,7 +37,7 @@ def test_a_second_one_is_refused_with_what_to_do(world):
         open_by_hand(world, "parts", **ANN)
 
     assert f"flywheel cycle stop parts {first.name}" in refused.value.next_step
-    assert len(world.state.decisions("parts")) == 1
+    assert len(world.state.decisions.of("parts")) == 1
 
 
 def test_a_cycle_can_be_opened_in_the_cooldown_and_within_the_same_moment(world):
@@ -49,7 +49,7 @@ def test_a_cycle_can_be_opened_in_the_cooldown_and_within_the_same_moment(world)
     assert (stopped.name, stopped.status) == ("2026Q4-1", "stopped")
     assert stopped.status_reason == "stopped by Bo: wrong labels"
     assert (again.name, again.is_open) == ("2026Q4-2", True)
-    assert world.state.audit_rows("parts/2026Q4-1")[-1].actor == "Bo"
+    assert world.state.audit.of("parts/2026Q4-1")[-1].actor == "Bo"
 
 
 def test_who_asks_for_the_next_attempt_is_a_requester_too(world):
@@ -59,7 +59,7 @@ def test_who_asks_for_the_next_attempt_is_a_requester_too(world):
     attempt = retry_by_hand(world, "parts", None, person="Bo", reason="mended")
 
     assert (attempt.number, attempt.facts) == (2, {"requested_by": "Bo"})
-    present = world.state.get_cycle("parts", cycle.name)
+    present = world.state.cycles.get("parts", cycle.name)
     assert requesters(present, attempt) == ("Ann Li", "Bo")
 
 
@@ -69,7 +69,7 @@ def test_a_name_and_a_reason_are_needed(world, person, reason):
     with pytest.raises(RefusedError):
         open_by_hand(world, "parts", person=person, reason=reason)
 
-    assert world.state.cycles("parts") == []
+    assert world.state.cycles.of("parts") == []
 
 
 def test_without_a_base_model_no_cycle_is_opened(world, monkeypatch):
@@ -82,7 +82,7 @@ def test_without_a_base_model_no_cycle_is_opened(world, monkeypatch):
     with pytest.raises(NotFoundError, match="not built"):
         open_by_hand(world, "parts", **ANN)
 
-    assert world.state.cycles("parts") == []
+    assert world.state.cycles.of("parts") == []
 
 
 def test_the_present_cycle_is_the_open_one(world):

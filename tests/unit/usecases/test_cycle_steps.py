@@ -64,7 +64,7 @@ def test_one_step_can_be_repeated(world, steps):
 def test_a_second_process_is_refused(world, steps):
     """Two trainings into one folder would spoil both."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    with world.state.lease("cycle-steps:parts"), pytest.raises(ConcurrencyError):
+    with world.state.leases.hold("cycle-steps:parts"), pytest.raises(ConcurrencyError):
         run_steps(world, "parts", cycle.name)
 
     assert steps == []
@@ -73,7 +73,7 @@ def test_a_second_process_is_refused(world, steps):
 def test_a_candidate_that_waits_for_a_verdict_is_not_replaced(world, steps):
     """The gate may be repeated; another dataset or training takes a new attempt."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.set_cycle_status("parts", cycle.name, "awaiting_approval", "passed")
+    world.state.cycles.set_status("parts", cycle.name, "awaiting_approval", "passed")
     run_steps(world, "parts", cycle.name, ["gate"])
     with pytest.raises(RefusedError) as refused:
         run_steps(world, "parts", cycle.name)
@@ -90,7 +90,7 @@ def test_a_cycle_that_is_over_says_how_to_go_on(world, steps, statuses, command)
     """A failed one goes on with an attempt, a closed one with the next cycle."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
     for status in statuses:
-        world.state.set_cycle_status("parts", cycle.name, status, "why")
+        world.state.cycles.set_status("parts", cycle.name, status, "why")
     with pytest.raises(RefusedError) as refused:
         run_steps(world, "parts", cycle.name)
 

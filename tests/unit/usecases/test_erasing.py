@@ -91,7 +91,7 @@ def test_every_store_has_a_receipt(world):
     assert min(counts[name] for name in ("queue", "datasets", "lake", "models")) > 0
     kept = read_receipts(world.platform.state, world.anna)
     assert {name: one.count for name, (_, one) in kept.items()} == counts
-    audit = json.dumps([row.details for row in world.platform.state.audit_rows()])
+    audit = json.dumps([row.details for row in world.platform.state.audit.of()])
     assert ANNA not in audit
     assert "r1 learned from" in audit
     assert json.dumps(ANNA)[1:-1] not in audit

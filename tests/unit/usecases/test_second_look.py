@@ -77,7 +77,7 @@ def _undecided(made):
     cycle = made.open_cycle()
     facts = made.train(cycle, "r2", wrong=LOST).facts
     folder = facts["dataset_folder"]
-    made.state.record_attempt(made.workload.id, cycle.name, 1, dataset_folder=folder)
+    made.state.attempts.add_facts(made.workload.id, cycle.name, 1, dataset_folder=folder)
     report = made.gate(cycle, "r2")
     assert report.outcome == "inconclusive", report.reasons
     made.needed = report.cases_to_collect
@@ -98,7 +98,7 @@ def _platform(made, home):
 
 
 def _gate(made):
-    release = made.state.get_release("r2")
+    release = made.state.releases.get("r2")
     return run_gate(
         made.lake,
         made.state,
@@ -125,12 +125,12 @@ def judge_all(made, limit=None):
 
 
 def status(made):
-    return made.state.get_cycle(made.workload.id, made.cycle.name).status
+    return made.state.cycles.get(made.workload.id, made.cycle.name).status
 
 
 def test_undecided_gate_leaves_its_cycle_open(world):
     """It says how many cases would decide and until when it waits; no second cycle is opened."""
-    cycle = world.state.get_cycle(world.workload.id, world.cycle.name)
+    cycle = world.state.cycles.get(world.workload.id, world.cycle.name)
     assert cycle.status == "awaiting_judgments"
     assert cycle.is_open
     assert f"{world.needed} more cases" in cycle.status_reason
@@ -168,7 +168,7 @@ def test_judgments_decide_the_same_candidate(world):
     folder = world.root / "runs" / "r2"
     assert json.loads((folder / FIRST_LOOK_FILE).read_text())["outcome"] == "inconclusive"
     told = [
-        line for _, line in cycles_cli.story(world.state, world.state.get_cycle(workload, cycle))
+        line for _, line in cycles_cli.story(world.state, world.state.cycles.get(workload, cycle))
     ]
     for words in ("review.directed by ann", "gate_look=2", "gate_outcome=inconclusive"):
         assert any(words in line for line in told)
@@ -214,7 +214,7 @@ def test_time_that_is_up_ends_the_wait(world):
     assert close_expired_wait(world.platform, workload) is None
     world.clock.move_to(START + timedelta(days=15))
     assert close_expired_wait(world.platform, workload) == cycle
-    closed = world.state.get_cycle(workload, cycle)
+    closed = world.state.cycles.get(workload, cycle)
     assert closed.status == "inconclusive"
     assert "did not come" in closed.status_reason
 
@@ -289,9 +289,9 @@ def test_a_crash_of_a_draw_asks_nothing_twice_and_loses_nothing(world, monkeypat
     assert world.queue.status(world.workload).items == world.needed
     rows = world.lake.rows("SELECT count(DISTINCT item_id) AS items FROM review_items")
     assert rows == [{"items": world.needed}]
-    facts = world.state.attempt(workload, cycle).facts
+    facts = world.state.cycles.attempt(workload, cycle).facts
     assert facts["directed_batches"] == [again.batch_id]
-    drawn = [row for row in world.state.audit_rows() if row.event == "review.directed"]
+    drawn = [row for row in world.state.audit.of() if row.event == "review.directed"]
     assert [row.actor for row in drawn] == ["eve"]
     with pytest.raises(RefusedError, match="lacks nothing"):
         direct_review(world.platform, workload, cycle, actor="ann")

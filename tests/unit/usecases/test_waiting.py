@@ -33,18 +33,18 @@ def test_what_a_cycle_waits_for(world, statuses, kinds):
     """A verdict, or a decision after a failure; what runs or is decided waits for nobody."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
     for status in statuses:
-        world.state.set_cycle_status("parts", cycle.name, status, "why")
+        world.state.cycles.set_status("parts", cycle.name, status, "why")
 
-    assert [item.kind for item in waiting_cycles(world.state.cycles("parts"))] == kinds
+    assert [item.kind for item in waiting_cycles(world.state.cycles.of("parts"))] == kinds
 
 
 def test_a_failure_is_answered_by_the_next_cycle(world):
     """Only the newest cycle's failure waits for a decision."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.set_cycle_status("parts", cycle.name, "gated_fail", "worse")
+    world.state.cycles.set_status("parts", cycle.name, "gated_fail", "worse")
     open_by_hand(world, "parts", person="ann", reason="again")
 
-    assert waiting_cycles(world.state.cycles("parts")) == []
+    assert waiting_cycles(world.state.cycles.of("parts")) == []
 
 
 def test_a_queue_that_is_away_hides_nothing_else(world, monkeypatch):
@@ -54,7 +54,7 @@ def test_a_queue_that_is_away_hides_nothing_else(world, monkeypatch):
         raise UnavailableError("Label Studio is away", next_step="start it")
 
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.set_cycle_status("parts", cycle.name, "awaiting_approval", "passed")
+    world.state.cycles.set_status("parts", cycle.name, "awaiting_approval", "passed")
     monkeypatch.setattr(world.queue, "status", away)
     items = waiting_for_people(world)
 

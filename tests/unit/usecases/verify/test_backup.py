@@ -48,7 +48,7 @@ def open_home(monkeypatch):
 def _promote(platform):
     (workload,) = platform.workloads.values()
     server = FakeModelServer({"base": lambda _: "dent", "r1": right, "r2": right})
-    (cycle,) = [c for c in platform.state.cycles(workload.id) if c.status == "approved"]
+    (cycle,) = [c for c in platform.state.cycles.of(workload.id) if c.status == "approved"]
     return promote(
         platform.state,
         platform.lake,
@@ -91,7 +91,7 @@ def test_a_deployment_of_the_version_before_is_read_and_promotes(
     assert set(findings()) <= {f"base of {workload.id}"}
     shown = command("verify").stdout
     assert "2 readable and not verified: written before digests were kept" in shown
-    release = platform.state.get_release("r2")
+    release = platform.state.releases.get("r2")
     assert Path(release.adapter).is_relative_to(platform.home)
     assert _promote(platform).release == "r2"
 
@@ -107,7 +107,7 @@ def test_a_backup_while_rows_arrive_is_of_one_moment(platform, tmp_path, open_ho
             while not stop.is_set():
                 row = {"workload_id": ["w"], "correction_id": [f"n{number}"]}
                 writer.lake.append("corrections", pa.table(row))
-                writer.state.audit("test.row", f"w/{number}", "tests")
+                writer.state.audit.append("test.row", f"w/{number}", "tests")
                 number += 1
         except FlywheelError as error:
             failures.append(error)
@@ -148,7 +148,7 @@ def test_files_are_for_this_user_alone(platform, tmp_path, open_home):
     back_up(platform, tmp_path / "backup")
     fresh = open_home(tmp_path / "fresh")
     fresh.lake.append("corrections", pa.table({"workload_id": ["w"], "input": ["a text"]}))
-    fresh.state.audit("test.row", "w/1", "tests")
+    fresh.state.audit.append("test.row", "w/1", "tests")
     for top in (tmp_path / "backup", tmp_path / "fresh"):
         for path in [top, *top.rglob("*")]:
             mode = stat.S_IMODE(path.stat().st_mode)

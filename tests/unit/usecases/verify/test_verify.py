@@ -205,11 +205,11 @@ def test_lost_hashes_of_the_audit_are_found(findings, command, home, platform, d
     else:
         file.write_text(text)
     assert expected in findings()["audit"]
-    platform.state.audit("something.else", "workload/cycle", "ann")
+    platform.state.audit.append("something.else", "workload/cycle", "ann")
     assert findings()["audit"].startswith("BROKEN")
     command("audit", "accept", "--as", "ann", "--reason", "lost with a disk")
     assert "audit" not in findings()
-    [row] = [row for row in platform.state.audit_rows() if row.event == "audit.accepted"]
+    [row] = [row for row in platform.state.audit.of() if row.event == "audit.accepted"]
     assert (row.actor, row.details["reason"]) == ("ann", "lost with a disk")
 
 
@@ -241,7 +241,7 @@ def test_an_empty_task_file_is_found_by_its_name(findings, home):
 def _write_audit_again(home, platform):
     from flywheel.state import audit as module
 
-    rows = platform.state.audit_rows()
+    rows = platform.state.audit.of()
     platform.close()
     with closing(sqlite3.connect(home / "state.db")) as connection, connection:
         triggers = connection.execute(
