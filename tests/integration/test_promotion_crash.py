@@ -76,12 +76,20 @@ def test_promotion_killed_after_a_step_is_reconciled(world, fatal):
 
 
 @pytest.mark.parametrize(
-    "method", ["mark_release_step", "change_release", "set_cycle_status", "audit", "champion"]
+    ("store", "method"),
+    [
+        ("releases", "mark_step"),
+        ("releases", "change"),
+        ("cycles", "set_status"),
+        ("audit", "append"),
+        ("routes", "champion"),
+    ],
 )
-def test_promotion_killed_inside_the_switch_is_rolled_back(world, method):
+def test_promotion_killed_inside_the_switch_is_rolled_back(world, store, method):
     """Death between two statements of the switch takes all of them back."""
     cycle = world.approved("r2")
-    whole = getattr(world.state, method)
+    table = getattr(world.state, store)
+    whole = getattr(table, method)
     armed = []
 
     def die(*arguments, **named):
@@ -90,10 +98,10 @@ def test_promotion_killed_inside_the_switch_is_rolled_back(world, method):
             raise Killed
         return result
 
-    setattr(world.state, method, die)
+    setattr(table, method, die)
     with pytest.raises(Killed):
         world.promote(cycle, on_step=lambda step: armed.extend([step] * (step == "smoke_tested")))
-    setattr(world.state, method, whole)
+    setattr(table, method, whole)
     assert world.state.routes.champion(world.workload.id) == "r1"
     assert_whole(world, cycle)
     assert_promoted_once(world, cycle)

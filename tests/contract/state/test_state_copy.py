@@ -92,8 +92,9 @@ def test_copied_state_is_the_same_and_goes_on(world, target):
 
     state = State.open(target, world.clock, home=world.root)
     workload_id = world.workload.id
-    for ask in ("cycles", "releases", "approvals", "decisions", "routes"):
-        assert getattr(state, ask)(workload_id) == getattr(world.state, ask)(workload_id)
+    for store in ("cycles", "releases", "approvals", "decisions", "routes"):
+        rows = getattr(state, store).of(workload_id)
+        assert rows == getattr(world.state, store).of(workload_id)
     world.state.close()
     world.state = state
     world.promote(world.cycle)

@@ -26,7 +26,7 @@ def evaluate(broken):
     platform = SimpleNamespace(
         clock=ManualClock(END),
         queue=SimpleNamespace(status=status),
-        state=SimpleNamespace(pending_hints=dict),
+        state=SimpleNamespace(inbox=SimpleNamespace(pending=dict)),
         settings=SimpleNamespace(review_queue="local"),
     )
     jobs = [

@@ -26,23 +26,22 @@ def asked(monkeypatch):
 def platform(tmp_path, champion, releases):
     """Return a platform whose state knows these releases: (name, cycle, promotion)."""
     workload = classification()
+    rows = [
+        SimpleNamespace(
+            release=name,
+            cycle=cycle,
+            promoted_at=at,
+            dataset_hash=f"data-{name}",
+            facts={"dataset_folder": str(tmp_path / name)},
+        )
+        for name, cycle, at in releases
+    ]
+    opened = SimpleNamespace(snapshot=workload.model_dump(by_alias=True), attempt=1)
     state = SimpleNamespace(
-        get_cycle=lambda *_: SimpleNamespace(
-            snapshot=workload.model_dump(by_alias=True), attempt=1
-        ),
-        releases=lambda _: [
-            SimpleNamespace(
-                release=name,
-                cycle=cycle,
-                promoted_at=at,
-                dataset_hash=f"data-{name}",
-                facts={"dataset_folder": str(tmp_path / name)},
-            )
-            for name, cycle, at in releases
-        ],
-        champion=lambda _: champion,
-        attempt=lambda *_: SimpleNamespace(number=1),
-        record_attempt=lambda *_, **__: None,
+        cycles=SimpleNamespace(get=lambda *_: opened, attempt=lambda *_: SimpleNamespace(number=1)),
+        attempts=SimpleNamespace(add_facts=lambda *_, **__: None),
+        releases=SimpleNamespace(of=lambda _: rows),
+        routes=SimpleNamespace(champion=lambda _: champion),
     )
     return SimpleNamespace(
         lake=Lake(tmp_path / "lake"),

@@ -30,6 +30,6 @@ class NoNews:
 def test_an_evaluation_by_a_clock_that_was_ahead_does_not_hold_up_the_next(since_last, due):
     """Dated 2030, it would otherwise be the last one until then."""
     decision = SimpleNamespace(decided_at=NOW - since_last, numbers={"since": "2026-01-01"})
-    state = SimpleNamespace(decisions=lambda _: [decision])
+    state = SimpleNamespace(decisions=SimpleNamespace(of=lambda _: [decision]))
     platform = SimpleNamespace(state=state, clock=ManualClock(NOW), lake=NoNews())
     assert evaluation_is_due(platform, classification()) is due

@@ -18,7 +18,8 @@ def test_the_newest_cycle_is_the_one_that_opened_last(tmp_path):
         lake.append("corrections", pa.table(given | {"status": ["accepted"]}))
         member = {"workload_id": ["w"], "cycle": [name], "correction_id": [name]}
         lake.append("dataset_rows", pa.table(member | {"split": ["golden"]}))
-    state = SimpleNamespace(cycles=lambda _: [SimpleNamespace(name=name) for name in names])
+    rows = [SimpleNamespace(name=name) for name in names]
+    state = SimpleNamespace(cycles=SimpleNamespace(of=lambda _: rows))
     rows = golden_rows(SimpleNamespace(lake=lake, state=state), "w")
     assert rows == [{"output": '{"label": "of 2026Q2-10"}', "rows": 1}]
     lake.close()
