@@ -35,6 +35,7 @@ from flywheel.orchestration.keys import (
 )
 from flywheel.orchestration.resources import platform_resource
 from flywheel.orchestration.waiting_page import waiting_spec
+from flywheel.settings import restrict_files
 from flywheel.wiring import open_platform
 from flywheel.workload.folder import WorkloadProblem
 from flywheel.workload.model import Workload
@@ -176,6 +177,7 @@ def build_definitions(
 
 def _build() -> dg.Definitions:
     platform = open_platform()
+    restrict_files(platform.settings)  # every process of Dagster that runs code loads this module
     automation = Automation(
         runs=not platform.is_demo, sensor_seconds=platform.settings.sensor_seconds
     )

@@ -23,7 +23,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.ingest.seed import import_seed
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import bury_dead_runs
-from flywheel.settings import load_settings
+from flywheel.settings import load_settings, restrict_files
 from flywheel.simulation.traffic import labelled_seed, pretraining_texts
 from flywheel.wiring import DEMO_MARK, Platform, open_platform
 
@@ -55,7 +55,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
-    home = load_settings().home
+    settings = load_settings()
+    restrict_files(settings)
+    home = settings.home
     _claim(home, arguments.base)
     # The code location reads the workload files when it is imported: they must be there.
     from definitions import defs

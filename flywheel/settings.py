@@ -18,7 +18,14 @@ from pydantic_settings import (
 
 from flywheel.errors import ConfigurationError
 
-__all__ = ["CONNECTIONS", "Settings", "connection", "load_settings", "restrict_files"]
+__all__ = [
+    "CONNECTIONS",
+    "Settings",
+    "connection",
+    "load_settings",
+    "make_private",
+    "restrict_files",
+]
 
 # The file, in the folder of the services, that says how to reach what was started there.
 CONNECTIONS = "connections.toml"
@@ -325,9 +332,19 @@ def load_settings(**overrides: Any) -> Settings:
 def restrict_files(settings: Settings) -> None:
     """Let this process make files for its user alone (0600 in 0700), or for the group as well.
 
-    Nearly every file of a deployment holds people's texts, whatever library makes it.
+    Nearly every file of a deployment holds people's texts, whatever library makes it. It changes
+    the whole process, so only a program of Flywheel's own calls it, when it starts.
     """
     os.umask(0o027 if settings.group_access else 0o077)
+
+
+def make_private(folder: Path, settings: Settings) -> None:
+    """Make a folder that nobody else can enter, whatever the process's umask; one that is there stays.
+
+    A program that uses Flywheel as a library keeps its own umask: its files are hidden by the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o750 if settings.group_access else 0o700, exist_ok=True)
 
 
 def connection(settings: Settings, key: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.io.sqlite_file import can_write, copy_database
-from flywheel.settings import Settings, connection, load_settings, restrict_files
+from flywheel.settings import Settings, connection, load_settings, make_private
 from flywheel.workload.folder import WorkloadFolder, read_workload_folder
 from flywheel.workload.model import Workload, load_workload_of
 from flywheel.workload.taxonomy_record import TaxonomyRecords
@@ -58,7 +58,6 @@ class Platform:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self._servers: dict[Path, ModelServer] = {}
-        restrict_files(settings)
 
     def __repr__(self) -> str:
         """Say what this is, without opening anything: home, profile, adapters, workload files."""
@@ -122,6 +121,7 @@ class Platform:
         """The Delta tables."""
         from flywheel.lake.store import Lake
 
+        self._make_private(self.home, self.settings.lake)
         return Lake(self.settings.lake)
 
     @cached_property
@@ -134,8 +134,7 @@ class Platform:
         """Cycles, decisions, approvals, releases, leases, audit."""
         from flywheel.state import State
 
-        if can_write(self.home):
-            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_private(self.home)
         url, embedded = self.settings.state_database, self.settings.embedded_state
         return State.open(url, self.clock, before=embedded, home=self.home.absolute())
 
@@ -155,6 +154,7 @@ class Platform:
             )
         from flywheel.review.queues.local_queue import LocalReviewQueue
 
+        self._make_private(self.home, self.home / "queue")
         return LocalReviewQueue(self.home / "queue", self.clock)
 
     @cached_property
@@ -280,6 +280,12 @@ class Platform:
 
         return LocalModelServer(base)
 
+    def _make_private(self, *folders: Path) -> None:
+        # A home that may only be read is looked at as it is.
+        for folder in folders:
+            if can_write(folder):
+                make_private(folder, self.settings)
+
     def close(self) -> None:
         """Close every store that was opened."""
         for name in ("lake", "log", "state", "label_studio"):
@@ -348,8 +354,12 @@ def open_event_log(settings: Settings, clock: Clock) -> "EventLog":
         return KafkaEventLog(kafka_connection(settings))
     from flywheel.eventlog.sqlite_log import SqliteEventLog
 
-    restrict_files(settings)
-    return SqliteEventLog(settings.home / "log.db", clock=clock)
+    file = settings.home / "log.db"
+    if not file.exists() and can_write(file):
+        make_private(settings.home, settings)
+        # SQLite gives the files beside it the same mode.
+        file.touch(mode=0o640 if settings.group_access else 0o600)
+    return SqliteEventLog(file, clock=clock)
 
 
 def kafka_connection(settings: Settings) -> "KafkaConnection":

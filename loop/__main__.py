@@ -17,7 +17,7 @@ from flywheel.cli.applications import run_applications
 from flywheel.cli.program import run_program
 from flywheel.review.label_studio.provisioning import provision
 from flywheel.services import Services, start
-from flywheel.settings import load_settings
+from flywheel.settings import load_settings, restrict_files
 from flywheel.wiring import Platform
 from loop.embedded import Lived, embedded_dataset_hash
 from loop.stage import SIZES, WORKLOAD, Window, claim, set_stage, write_workload
@@ -59,6 +59,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     }
     sizes, window = SIZES[arguments.base], Window.before(datetime.now(UTC))
     later = datetime.now(UTC) + timedelta(hours=12)
+    restrict_files(load_settings(profile="embedded"))
     write_workload(folder / "home" / "workloads", arguments.base, sizes, window, later)
     teller = Teller(console)
     console.print(Text("One turn of the wheel on every service. People are simulated.", "bold"))

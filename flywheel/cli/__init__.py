@@ -7,6 +7,7 @@ command's own help says, 70 a fault of the program, 130 interrupted.
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["build_app", "main"]
@@ -15,8 +16,11 @@ _FAULT, _INTERRUPTED = 70, 130
 _DEBUG = "FLYWHEEL_DEBUG"
 
 
-def build_app() -> Any:
-    """Assemble the commands; the module of one is imported when it is called."""
+def build_app(*, owns_process: bool = False) -> Any:
+    """Assemble the commands; the module of one is imported when it is called.
+
+    ``owns_process``: the process is a program of Flywheel's, so that its umask may be set.
+    """
     import typer
 
     from flywheel.cli.catalog import CommandCatalog
@@ -52,6 +56,8 @@ def build_app() -> Any:
         ),
     ) -> None:
         """Settings come from FLYWHEEL_* variables and flywheel.toml."""
+        if owns_process:
+            _restrict_files()
         if debug:
             os.environ[_DEBUG] = "1"
         else:
@@ -68,7 +74,7 @@ def main() -> None:
     from flywheel.errors import FlywheelError
 
     try:
-        build_app()()
+        build_app(owns_process=True)()
     except FlywheelError as error:
         _print_error(type(error).__name__, error.message, error.next_step)
         sys.exit(1)
@@ -88,6 +94,16 @@ def main() -> None:
             "repeat the command as `flywheel --debug ...` and report the traceback",
         )
         sys.exit(_FAULT)
+
+
+def _restrict_files() -> None:
+    from flywheel.errors import ConfigurationError
+    from flywheel.settings import load_settings, restrict_files
+
+    os.umask(0o077)
+    # Settings that are wrong are told by the command that needs them.
+    with suppress(ConfigurationError):
+        restrict_files(load_settings())
 
 
 def _print_error(kind: str, message: str, next_step: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel.cli.console import echo
 from flywheel.errors import ConfigurationError
 from flywheel.usecases.asking import Reply, ask_texts, asked_release
 from flywheel.wiring import open_platform
@@ -53,7 +54,7 @@ def ask(
         for reply in ask_texts(codec, partial(server.answer, name), batch):
             number += 1
             failed = failed or reply.error is not None
-            typer.echo(_as_json(reply, name) if json_output else _as_line(reply, number))
+            echo(_as_json(reply, name) if json_output else _as_line(reply, number))
     if number == 0:
         raise ConfigurationError(
             "There is nothing to ask: stdin has no text.", next_step="give one text per line"
@@ -76,7 +77,6 @@ def _as_json(reply: Reply, release: str) -> str:
 
 
 def _as_line(reply: Reply, number: int) -> str:
-    # Written as JSON, a text that a model copied cannot move the terminal's cursor.
     if reply.error is not None:
         return f"{number}: no answer: {reply.error}"
     output = reply.output if isinstance(reply.output, str) else json.dumps(reply.output)

@@ -8,7 +8,7 @@ import typer
 
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
-from flywheel.settings import load_settings, restrict_files
+from flywheel.settings import load_settings
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ def restore(
     from flywheel.usecases.restore import restore as put_back
 
     settings = load_settings()
-    restrict_files(settings)
     done = put_back(source, home or settings.home, erasures=erasures)
     reports = _erase_again(done.home) if done.erased else []
     if json_output:

@@ -117,7 +117,7 @@ def explain(
 
 
 def _print_json(facts: dict[str, Any]) -> None:
-    typer.echo(json.dumps(facts, ensure_ascii=False))
+    typer.echo(json.dumps(facts))
 
 
 def _say_simulated(platform: Platform) -> None:

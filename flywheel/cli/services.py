@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.applications import APPLICATIONS
-from flywheel.cli.console import Console
+from flywheel.cli.console import Console, echo
 from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings, load_settings
 
@@ -162,7 +162,7 @@ def logs(
     for file in files:
         if len(files) > 1:
             _console.print(Text(file.name, style="bold"))
-        typer.echo(tail(file, lines))
+        echo(tail(file, lines))
 
 
 def _settings() -> Settings:

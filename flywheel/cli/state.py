@@ -6,7 +6,7 @@ import typer
 
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
-from flywheel.settings import load_settings
+from flywheel.settings import load_settings, make_private
 
 __all__ = ["app"]
 
@@ -26,7 +26,7 @@ def upgrade(json_output: JsonOption = False) -> None:
     from flywheel.state import State
 
     settings = load_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_private(settings.home, settings)
     state = State(settings.state_database, SystemClock(), home=settings.home.absolute())
     try:
         had, has = state.migrate()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from flywheel.cli.console import echo
 from flywheel.errors import ConfigurationError, FlywheelError
 from flywheel.settings import Settings
 from flywheel.wiring import Platform, open_platform
@@ -73,7 +74,7 @@ class _Workloads:
             try:
                 self._known = frozenset(self._platform.workloads)
             except FlywheelError as error:
-                typer.echo(f"workloads: {error}")
+                echo(f"workloads: {error}")
             self._read_at = time.monotonic()
         return self._known
 
@@ -87,4 +88,4 @@ def _renew(settings: Settings) -> None:
         if renew_token(settings.services):
             typer.echo("Label Studio's token was renewed")
     except FlywheelError as error:
-        typer.echo(f"Label Studio's token was not renewed: {error}")
+        echo(f"Label Studio's token was not renewed: {error}")

@@ -12,7 +12,7 @@ from flywheel.cli.console import Console
 from flywheel.cli.taxonomy import register
 from flywheel.errors import ConfigurationError
 from flywheel.io.delimited_file import read_table
-from flywheel.settings import load_settings, restrict_files
+from flywheel.settings import load_settings, make_private
 from flywheel.usecases.new_workload import DISCORDANCE, labels_in_csv, workload_text
 from flywheel.workload.model import load_workload, parse_workload
 from flywheel.workload.taxonomy_change import add_labels
@@ -50,7 +50,6 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
     from flywheel.drift.quality_promise import quality_promise
 
     settings = load_settings()
-    restrict_files(settings)  # it may be the first to make the home
     folder = settings.workload_folder
     path = folder / f"{workload_id}.yaml"
     if path.exists():
@@ -64,6 +63,7 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
     text = workload_text(
         workload_id, owner=owner, labels=labels, task=task, discordance=discordance
     )
+    make_private(settings.home, settings)  # it may be the first to need it
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     _console.print(Text(f"wrote {path} with {len(labels)} labels"))

@@ -1,14 +1,20 @@
 """`Spellings` and `show_invisible`: which spellings mean the same, and what the eye cannot see."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["Spellings", "label_key", "show_invisible", "trim"]
+__all__ = ["Spellings", "label_key", "show_controls", "show_invisible", "trim"]
 
 # Format characters (zero-width space and joiner, byte-order mark, direction marks), controls,
 # private and unassigned ones; a space other than the ordinary one looks like it.
 _UNSEEN = frozenset({"Cf", "Cc", "Co", "Cn", "Cs", "Zl", "Zp"})
 _SPACE = "Zs"
+# What moves the cursor, recolors or relinks (C0 and C1 controls), reverses the order of letters, or
+# cannot be encoded. A newline, a tab and the joiners of an emoji are of ordinary texts.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class Spellings:
@@ -52,6 +58,11 @@ def show_invisible(text: str, *, limit: int = 120) -> str:
     """Write a text on one line, each character that cannot be seen as its code, such as [U+00A0]."""
     shown = "".join(_shown(character) for character in text[:limit])
     return f"{shown}…" if len(text) > limit else shown
+
+
+def show_controls(text: str) -> str:
+    """Write each character that a terminal would obey as its code, such as [U+001B]; lines stay."""
+    return _CONTROLS.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
 def _shown(character: str) -> str:

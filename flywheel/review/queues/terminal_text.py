@@ -1,8 +1,8 @@
 """Text of the terminal: `plain` makes it harmless, `match_options` reads what was typed."""
 
-import unicodedata
 from collections.abc import Sequence
 
+from flywheel.io.spelling import show_controls
 from flywheel.ports.review_queue import AnnotationKind
 
 __all__ = ["Command", "NewCategory", "Undo", "match_options", "plain"]
@@ -35,11 +35,8 @@ def match_options(typed: str, options: Sequence[str]) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Replace control characters, which could write over what stands on the screen."""
-    return "".join(
-        character if character in "\n\t" or unicodedata.category(character)[0] != "C" else "\ufffd"
-        for character in text
-    )
+    """Show control characters as their codes: they could write over what stands on the screen."""
+    return show_controls(text)
 
 
 def _in_order(letters: str, text: str) -> bool:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from flywheel.cli.ask import app
 from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.usecases.asking import Reply
 from flywheel.wiring import Platform
 from tests.fakes.micro_base import classification, codec
 from tests.fakes.model_server import FakeModelServer
@@ -41,6 +42,14 @@ def test_answer_is_printed_with_confidence_and_time():
         "release: base",
         "1: seal paint  confidence 0.900  runner-up seal paint  10 ms",
     ]
+
+
+def test_answer_of_a_model_cannot_move_the_cursor(monkeypatch):
+    """A model may copy what a client wrote."""
+    reply = Reply("x", output="a\x1b[2J\u202eb", confidence=0.9, seconds=0.01)
+    monkeypatch.setattr("flywheel.cli.ask.ask_texts", lambda *_: [reply])
+    line = ask("x").stdout.splitlines()[1]
+    assert line.startswith("1: a[U+001B][2J[U+202E]b  confidence")
 
 
 def test_lines_of_stdin_are_answered_in_order():

@@ -1,8 +1,10 @@
 """From an undecided gate over a directed review to a verdict on the same candidate."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
@@ -299,3 +301,21 @@ def test_a_crash_of_a_draw_asks_nothing_twice_and_loses_nothing(world, monkeypat
 
 def _crash(*_, **__):
     raise KeyboardInterrupt
+
+
+def test_two_draws_at_once_ask_nobody_twice(world):
+    """One batch is written and sent, whichever process comes first."""
+    start = Barrier(2)
+
+    def draw():
+        start.wait()
+        return direct_review(world.platform, world.workload.id, world.cycle.name, actor="ann")
+
+    with ThreadPoolExecutor(2) as pool:
+        ended = [pool.submit(draw) for _ in range(2)]
+        errors = [one.exception() for one in ended if one.exception() is not None]
+    rows = world.lake.rows("SELECT inference_id FROM review_items WHERE slice = 'directed'")
+
+    assert all(isinstance(error, ConcurrencyError | RefusedError) for error in errors), errors
+    assert len(errors) < len(ended)
+    assert len(rows) == len({row["inference_id"] for row in rows}) == world.needed

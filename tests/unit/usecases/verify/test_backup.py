@@ -18,7 +18,7 @@ import pytest
 from flywheel.clock import ManualClock
 from flywheel.errors import FlywheelError, IntegrityError, NotFoundError, RefusedError
 from flywheel.release.promotion import promote
-from flywheel.settings import load_settings
+from flywheel.settings import load_settings, restrict_files
 from flywheel.usecases.backup import BASES, MANIFEST, back_up
 from flywheel.usecases.restore import restore
 from flywheel.wiring import Platform
@@ -43,6 +43,15 @@ def open_home(monkeypatch):
     yield run
     for platform in opened:
         platform.close()
+
+
+@pytest.fixture
+def program_umask():
+    """Set the umask as a program of Flywheel's own does."""
+    before = os.umask(0o022)
+    restrict_files(load_settings())
+    yield
+    os.umask(before)
 
 
 def _promote(platform):
@@ -143,8 +152,8 @@ def test_a_damaged_or_unfinished_backup_restores_nothing(platform, tmp_path):
         restore(tmp_path / "backup", tmp_path / "new")
 
 
-def test_files_are_for_this_user_alone(platform, tmp_path, open_home):
-    """Whatever library makes them, in a home and in a backup."""
+def test_files_are_for_this_user_alone(platform, tmp_path, open_home, program_umask):
+    """Whatever library makes them, in a home and in a backup, in a program of Flywheel's own."""
     back_up(platform, tmp_path / "backup")
     fresh = open_home(tmp_path / "fresh")
     fresh.lake.append("corrections", pa.table({"workload_id": ["w"], "input": ["a text"]}))
