@@ -1,5 +1,6 @@
 """`flywheel drift`: measure now, and say what changed and why."""
 
+from datetime import datetime
 from pathlib import Path
 
 import typer
@@ -45,6 +46,7 @@ def drift(
         return
     for report in reports:
         _console.print(Text(f"{report.current}", style="bold"), Text(report.reason))
+    _console.print(Text(_unmeasured(len(reports), workload.drift.windows, max(promoted))))
     _console.print(_table(reports[-1]))
     if html is not None:
         last = reports[-1]
@@ -57,6 +59,16 @@ def drift(
             columns=last.columns,
         )
         _console.print(f"Evidently's report: {html}")
+
+
+def _unmeasured(measured: int, windows: int, promoted_at: datetime) -> str:
+    # A drift counts after several windows in a row: a window that is left out must be named.
+    if measured >= windows:
+        return ""
+    return (
+        f"{measured} of the {windows} windows that a drift needs: the one before begins before the "
+        f"promotion of {promoted_at:%Y-%m-%d} and is not measured."
+    )
 
 
 def _table(report: DriftReport) -> Table:

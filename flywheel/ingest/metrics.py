@@ -90,6 +90,12 @@ class IngestMetrics:
         self._waiting = Gauge(f"{prefix}_waiting_records", "read, not landed", registry=registry)
         self._bytes = Gauge(f"{prefix}_waiting_bytes", "(as above)", registry=registry)
 
+        self._not_loaded = Gauge(
+            f"{prefix}_workload_files_not_loaded",
+            "workload files that do not load; new events of these workloads may be dead letters",
+            registry=registry,
+        )
+
     def landed(self, landing: Landing) -> None:
         """Count one batch."""
         report, topic = landing.report, landing.topic
@@ -115,6 +121,10 @@ class IngestMetrics:
         self._lag.clear()
         for partition, count in lags.items():
             self._lag.labels(partition.topic, str(partition.number)).set(count)
+
+    def not_loaded(self, files: int) -> None:
+        """Show how many workload files do not load at present."""
+        self._not_loaded.set(files)
 
     def waiting(self, records: int, size: int) -> None:
         """Show what was read and has not landed."""

@@ -138,6 +138,7 @@ class IngestService:
         self._look_at = time.monotonic() + _LOOK_SECONDS
         try:
             problems = self._problems()
+            self._metrics.not_loaded(len(problems))
             ingest.accept(self._workloads(), problems.keys())
             self._report(problems)
         except ConfigurationError as error:

@@ -13,14 +13,21 @@ from flywheel.errors import ConcurrencyError
 from flywheel.lake.erasure import erased_inferences
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.ports.review_queue import Annotation, ReviewQueue, SetAside
+from flywheel.ports.review_queue import Annotation, ReviewItem, ReviewQueue, SetAside
 from flywheel.review.merging.annotation_reading import reason_of
 from flywheel.review.merging.annotations import read_annotations
 from flywheel.review.merging.conflicts import conflicting_items
 from flywheel.review.merging.merge import SOURCE, adjudication_of, merge_annotations
 from flywheel.review.sampling.label_checks import choose_checks
 from flywheel.review.sampling.second_judgments import choose_second_judgments
-from flywheel.review.sampling.sent_items import SentItem, item_rows, period_of, read_sent, spending
+from flywheel.review.sampling.sent_items import (
+    SentItem,
+    item_rows,
+    period_of,
+    read_sent,
+    spending,
+    with_items,
+)
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.model import Workload
 
@@ -86,11 +93,11 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     if paid or again:
         times = {entry.item.inference_id: entry.event_time for entry in (*paid, *again)}
         asked = [adjudication_of(entry, now) for entry in paid]
-        items.append(item_rows([*asked, *(entry.item for entry in again)], times))
-        sent = read_sent(lake, workload.id)
-    checks = _check_labels(lake, workload, sent, now) if outcome.corrections else 0
-    if checks:
-        sent = read_sent(lake, workload.id)
+        asked += [entry.item for entry in again]
+        items.append(item_rows(asked, times))
+        sent = with_items(sent, asked, times)
+    checks = _check_labels(lake, workload, sent, now) if outcome.corrections else []
+    sent = with_items(sent, [item for item, _ in checks], _times(checks))
     _push_unanswered(queue, workload, sent, annotations)
     return MergeReport(
         annotations=seen,
@@ -100,7 +107,7 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         adjudications_waiting=len(disputed) - len(paid),
         unusable=outcome.unusable,
         unknown_items=outcome.unknown_items,
-        label_checks=checks,
+        label_checks=len(checks),
         second_judgments=len(again),
         set_aside=(*aside, *_unreadable(workload, annotations)),
     )
@@ -219,14 +226,23 @@ def _affordable(lake: Lake, workload: Workload, disputed: Iterable[SentItem]) ->
     return paid
 
 
-def _check_labels(lake: Lake, workload: Workload, sent: Sequence[SentItem], now: datetime) -> int:
+_Check = tuple[ReviewItem, datetime]
+
+
+def _check_labels(
+    lake: Lake, workload: Workload, sent: Sequence[SentItem], now: datetime
+) -> list[_Check]:
     # Once a day, when new answers came: the fit over all labels takes seconds.
     application, today = f"label-checks:{workload.id}", now.toordinal()
     if (lake.transaction("review_items", application) or 0) >= today:
-        return 0
+        return []
     checks = choose_checks(lake, workload, sent, now)
-    rows = item_rows([item for item, _ in checks], {i.inference_id: at for i, at in checks})
-    return len(checks) if lake.append("review_items", rows, once=(application, today)) else 0
+    rows = item_rows([item for item, _ in checks], _times(checks))
+    return checks if lake.append("review_items", rows, once=(application, today)) else []
+
+
+def _times(checks: Iterable[_Check]) -> dict[str, datetime]:
+    return {item.inference_id: at for item, at in checks}
 
 
 def _push_unanswered(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "read_batch",
     "read_sent",
     "spending",
+    "with_items",
 ]
 
 _SENT = """
@@ -143,6 +144,32 @@ def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
         drawn = row.pop("judgments_drawn")
         found.append(SentItem(_item(row), original, event_time, drawn))
     return found
+
+
+def with_items(
+    sent: Iterable[SentItem], items: Iterable[ReviewItem], event_times: Mapping[str, datetime]
+) -> list[SentItem]:
+    """Return what `read_sent` would read after ``items`` were written, without reading again.
+
+    Args:
+        sent: everything that was chosen before.
+        items: chosen since, about answers that were sent before; an item that was sent before
+            keeps its place and takes the larger number of judgments.
+        event_times: by inference id.
+    """
+    whole = {entry.item.item_id: entry for entry in sent}
+    outputs = {entry.item.inference_id: entry.original_output for entry in whole.values()}
+    for item in items:
+        before = whole.get(item.item_id)
+        if before is None:
+            original = outputs.get(item.inference_id, item.model_output)
+            at = event_times[item.inference_id]
+            whole[item.item_id] = SentItem(item, original, at, item.judgments)
+        else:
+            judgments = max(before.item.judgments, item.judgments)
+            raised = replace(before.item, judgments=judgments)
+            whole[item.item_id] = replace(before, item=raised)
+    return sorted(whole.values(), key=lambda entry: (-entry.item.priority, entry.item.item_id))
 
 
 def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from flywheel.ingest import Ingest
 from flywheel.ingest.health import Health
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.ingest.service import IngestService
+from flywheel.workload.folder import WorkloadProblem
 from tests.fakes.event_makers import make_workload
+
+NOT_LOADED = "flywheel_ingest_workload_files_not_loaded"
 
 
 @dataclass
@@ -41,12 +45,12 @@ class Follower:
             "open_ingest": self.plane.ingest,
             "workloads": lambda: [self.plane.workload],
             "linger_seconds": 0.05,
+            "metrics": IngestMetrics(),
         }
         return IngestService(
             **options | changes,
             stop=self.stop,
             say=self.say,
-            metrics=IngestMetrics(),
             health=self.health,
         ).run()
 
@@ -196,3 +200,27 @@ def test_workload_files_are_read_again(follower):
         report = follower.run(workloads=lambda: workloads() if answers else [added])
     assert len(follower.named("workloads_not_read")) == 1
     assert dict(report.landed) == {"reports": 1, "added": 1}
+
+
+def test_workload_files_that_do_not_load_are_a_figure(follower):
+    """A scraper sees how many there are now, and 0 once they are mended."""
+    problem = WorkloadProblem("broken", Path("broken.yaml"), ConfigurationError("no such field"))
+    answers = [{"broken": problem}, {}]
+    metrics, shown = IngestMetrics(), []
+
+    def problems() -> Any:
+        return answers.pop(0) if answers else {}
+
+    real = metrics.lagging
+
+    def lagging(lags: Any) -> None:
+        shown.append(metrics.registry.get_sample_value(NOT_LOADED))
+        if len(shown) == 2:
+            follower.stop.set()
+        real(lags)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flywheel.ingest.service._LOOK_SECONDS", 0.0)
+        patch.setattr(metrics, "lagging", lagging)
+        follower.run(problems=problems, metrics=metrics)
+    assert shown == [1, 0]

@@ -7,7 +7,7 @@ from flywheel.errors import ConcurrencyError, UnavailableError
 from flywheel.review.merging.annotations import read_annotations
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import sample_batch
-from flywheel.review.sampling.sent_items import spending
+from flywheel.review.sampling.sent_items import read_sent, spending
 from tests.fakes.review_world import (
     END,
     START,
@@ -459,3 +459,24 @@ def test_nobody_adjudicates_a_dispute_of_their_own(lake, queue, world):
     report = collect(lake, queue, workload, now=END)
     assert (report.unusable, report.verdicts["disputed"]) == (1, 1)
     assert latest(lake, workload, key)["status"] == "disputed"
+
+
+def test_what_was_sent_is_read_once(lake, queue, world, monkeypatch):
+    """A merge that asks a third person knows what a second reading would say."""
+    workload, tasks = world
+    queue.submit(workload, tasks["i00001"], "ann", "oil fault")
+    queue.submit(workload, tasks["i00001"], "ben", "heat fault")
+    reads, pushed = [], []
+
+    def read(*arguments):
+        reads.append(arguments)
+        return read_sent(*arguments)
+
+    monkeypatch.setattr("flywheel.review.merging.collect.read_sent", read)
+    monkeypatch.setattr(
+        "flywheel.review.merging.collect._push_unanswered",
+        lambda *arguments: pushed.extend(arguments[2]),
+    )
+    assert collect(lake, queue, workload, now=END).adjudications == 1
+    assert len(reads) == 1
+    assert pushed == read_sent(lake, workload.id)
