@@ -42,7 +42,7 @@ def test_a_library_leaves_the_umask_of_its_host_alone(home):
     """A host's other files stay as it wants them; what Flywheel makes is hidden all the same."""
     platform = open_platform()
     platform.log.create_topic("t", partitions=1)
-    platform.state.audit("test.row", "w/1", "tests")
+    platform.state.audit.append("test.row", "w/1", "tests")
     assert (platform.lake.root, platform.queue is not None) == (home / "lake", True)
     platform.close()
 

@@ -46,8 +46,8 @@ def test_one_of_two_opens_a_cycle(worlds):
 
     assert isinstance(refused, RefusedError)
     assert "2026Q4-1 of parts is still open" in refused.message
-    assert [cycle.name for cycle in worlds[0].state.cycles("parts")] == ["2026Q4-1"]
-    assert len(worlds[0].state.decisions("parts")) == 1
+    assert [cycle.name for cycle in worlds[0].state.cycles.of("parts")] == ["2026Q4-1"]
+    assert len(worlds[0].state.decisions.of("parts")) == 1
 
 
 def test_one_of_two_runs_the_steps(worlds, monkeypatch):
