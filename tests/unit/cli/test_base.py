@@ -79,7 +79,7 @@ def test_base_under_a_champion_is_not_exchanged(
     record.write_text('{"folder": "models/x", "digest": "b"}')
     run()  # nothing but the base answers yet
     monkeypatch.setattr(
-        "flywheel.state.routes.of.Routes.champion", lambda _routes, _workload: "parts.1"
+        "flywheel.state.routes.Routes.champion", lambda _routes, _workload: "parts.1"
     )
     with pytest.raises(RefusedError, match=r"parts\.1 answers"):
         run()

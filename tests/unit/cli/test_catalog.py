@@ -84,7 +84,7 @@ def test_a_fault_is_a_sentence_and_a_traceback_on_demand(monkeypatch, capsys):
     def broken() -> None:
         raise RuntimeError("the disk speaks Latin")
 
-    monkeypatch.setattr(cli, "build_app", lambda: broken)
+    monkeypatch.setattr(cli, "build_app", lambda **_: broken)
     monkeypatch.delenv("FLYWHEEL_DEBUG", raising=False)
     with pytest.raises(SystemExit) as ended:
         cli.main()
