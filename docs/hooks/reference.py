@@ -19,6 +19,7 @@ from flywheel.events.published import EventName, published_schema
 from flywheel.ingest.consume import Landing
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.ingest.report import IngestReport
+from flywheel.lake.meanings import column_meaning
 from flywheel.lake.tables import TABLES
 from flywheel.ports.event_log import Partition
 from flywheel.settings import Settings
@@ -40,12 +41,7 @@ def settings_page() -> str:
     """Return the page of the settings."""
     schema = Settings.model_json_schema()
     rows = (
-        (
-            f"`FLYWHEEL_{name.upper()}`",
-            _type(field, schema),
-            _default(field),
-            _meaning(field, schema),
-        )
+        _field_row(f"FLYWHEEL_{name.upper()}", field, schema, _default(field))
         for name, field in schema["properties"].items()
     )
     return _page(
@@ -61,12 +57,7 @@ def workload_page() -> str:
     """Return the page of the workload file's keys."""
     schema = Workload.model_json_schema(by_alias=True)
     rows = (
-        (
-            f"`{path}`",
-            _type(field, schema),
-            _default(field, required=required),
-            _meaning(field, schema),
-        )
+        _field_row(path, field, schema, _default(field, required=required))
         for path, field, required in _keys(schema, schema)
     )
     return _page(
@@ -100,12 +91,7 @@ def events_page() -> str:
         schema = published_schema(name)
         required = schema.get("required", ())
         rows = (
-            (
-                f"`{key}`",
-                _type(field, schema),
-                "yes" if key in required else "no",
-                _meaning(field, schema),
-            )
+            _field_row(key, field, schema, "yes" if key in required else "no")
             for key, field in schema["properties"].items()
         )
         parts += [
@@ -123,11 +109,14 @@ def lake_page() -> str:
     """Return the page of the lake's tables."""
     parts = []
     for table in TABLES.values():
-        rows = ((f"`{field.name}`", str(field.type)) for field in table.schema)
+        rows = (
+            (f"`{field.name}`", str(field.type), column_meaning(table.name, field.name))
+            for field in table.schema
+        )
         by = ", ".join(f"`{name}`" for name in table.partition_by) or "nothing"
         parts += [
             f"## {table.name}\n\n{table.description} Partitioned by {by}.\n",
-            _table(("Column", "Type"), rows),
+            _table(("Column", "Type", "Meaning"), rows),
         ]
     return _page(
         "Lake tables",
@@ -290,6 +279,10 @@ def _bounds(field: Schema) -> str:
         if key in field
     ]
     return "".join(f", {text}" for text in texts)
+
+
+def _field_row(name: str, field: Schema, schema: Schema, third: str) -> tuple[str, ...]:
+    return f"`{name}`", _type(field, schema), third, _meaning(field, schema)
 
 
 def _default(field: Schema, *, required: bool = False) -> str:

@@ -46,7 +46,8 @@ def drift(
         return
     for report in reports:
         _console.print(Text(f"{report.current}", style="bold"), Text(report.reason))
-    _console.print(Text(_unmeasured(len(reports), workload.drift.windows, max(promoted))))
+    if unmeasured := _unmeasured(len(reports), workload.drift.windows, max(promoted)):
+        _console.print(Text(unmeasured))
     _console.print(_table(reports[-1]))
     if html is not None:
         last = reports[-1]

@@ -9,20 +9,7 @@ from flywheel.lake.views import EXTRA_VIEWS
 
 __all__ = ["TABLE_MEANINGS", "column_meaning"]
 
-TABLE_MEANINGS = {
-    "inferences": "Every answer that a model gave in production, as landed; ids may repeat.",
-    "feedback": "What users said about an answer, joined to it by inference_id.",
-    "dead_letters": "Records of the log that broke the event contract, with the reason.",
-    "declared_gaps": "Offsets that the log lost, as an operator declared them.",
-    "review_items": "Answers that people were asked to review, and why each was chosen.",
-    "review_windows": "Each closed window of sampling and the answers it was drawn from.",
-    "annotations": "Every version of every judgment of a person.",
-    "corrections": "Accepted, disputed and withdrawn answers, in versions.",
-    "profiles": "Histograms per workload, day and column, from which drift is measured.",
-    "drift_reports": "The result of each measured drift window.",
-    "dataset_rows": "Which example is in which dataset snapshot and split.",
-    "evaluations": "Every case of every gate, per arm.",
-    "erasures": "Persons whose data is erased; readers leave their rows out.",
+TABLE_MEANINGS = {table.name: table.description for table in TABLES.values()} | {
     "first_inferences": "The first event of each inference_id: the one that counts.",
     "all_inferences": "All events, with a flag on those whose id came before.",
     "latest_corrections": "The current version of each correction.",

@@ -253,8 +253,8 @@ _ALL = [
     ),
     _table(
         "dataset_rows",
-        "Membership: which answer and correction is in which split of which snapshot, or "
-        "why it was left out.",
+        "Membership: which answer and correction is in which split of which dataset snapshot, "
+        "or why it was left out.",
         [
             ("workload_id", pa.string()),
             ("snapshot", pa.string()),

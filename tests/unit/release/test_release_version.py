@@ -6,26 +6,10 @@ import pytest
 
 from flywheel.release.markdown import escape
 from flywheel.release.version import newest_release, next_version
-from flywheel.state import Release
-from tests.fakes.release_world import START
+from tests.fakes.state_rows import RELEASE as PROMOTED
 
 FACTS = {"base_digest": "b", "task_digest": "t", "taxonomy_version": 2}
-RELEASE = Release(
-    release="r",
-    workload_id="w",
-    cycle="2026Q2-1",
-    attempt=1,
-    status="champion",
-    version="1.9.3",
-    replaced="base",
-    manifest_digest="m",
-    adapter="",
-    dataset_hash="d",
-    facts=FACTS,
-    steps={},
-    created_at=START,
-    promoted_at=START,
-)
+RELEASE = replace(PROMOTED, release="r", version="1.9.3", facts=FACTS)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from flywheel.release.rollback import rollback
 from flywheel.release.standing import Standing, cycle_standing, cycle_standings, release_of
 from flywheel.state import AuditRow, Cycle, Release
 from tests.fakes.release_world import START
+from tests.fakes.state_rows import RELEASE
 
 DAY = timedelta(days=1)
 CYCLE = Cycle(
@@ -27,22 +28,7 @@ CYCLE = Cycle(
     opened_at=START,
     changed_at=START,
 )
-R1 = Release(
-    release="r1",
-    workload_id="w",
-    cycle="2026Q2-1",
-    attempt=2,
-    status="champion",
-    version="1.0.0",
-    replaced="base",
-    manifest_digest="m",
-    adapter="",
-    dataset_hash="d",
-    facts={},
-    steps={},
-    created_at=START,
-    promoted_at=START,
-)
+R1 = replace(RELEASE, attempt=2)
 
 
 def successor(name: str, days: int | None, replaced: str = "r1") -> Release:

@@ -5,6 +5,7 @@ import pytest
 from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
 from flywheel.review.queues.local_queue import LocalReviewQueue
+from flywheel.review.sampling.sent_items import read_sent
 from tests.fakes.review_world import END
 
 
@@ -26,3 +27,20 @@ def lake(tmp_path):
 def queue(tmp_path, clock):
     """Return an empty queue."""
     return LocalReviewQueue(tmp_path / "queue", clock)
+
+
+@pytest.fixture
+def reads_and_pushes(monkeypatch):
+    """Record each reading of what was sent, and what a merge pushes after it."""
+    reads, pushed = [], []
+
+    def read(*arguments):
+        reads.append(arguments)
+        return read_sent(*arguments)
+
+    monkeypatch.setattr("flywheel.review.merging.collect.read_sent", read)
+    monkeypatch.setattr(
+        "flywheel.review.merging.collect._push_unanswered",
+        lambda *arguments: pushed.extend(arguments[2]),
+    )
+    return reads, pushed

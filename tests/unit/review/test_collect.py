@@ -461,22 +461,12 @@ def test_nobody_adjudicates_a_dispute_of_their_own(lake, queue, world):
     assert latest(lake, workload, key)["status"] == "disputed"
 
 
-def test_what_was_sent_is_read_once(lake, queue, world, monkeypatch):
+def test_what_was_sent_is_read_once(lake, queue, world, reads_and_pushes):
     """A merge that asks a third person knows what a second reading would say."""
     workload, tasks = world
     queue.submit(workload, tasks["i00001"], "ann", "oil fault")
     queue.submit(workload, tasks["i00001"], "ben", "heat fault")
-    reads, pushed = [], []
-
-    def read(*arguments):
-        reads.append(arguments)
-        return read_sent(*arguments)
-
-    monkeypatch.setattr("flywheel.review.merging.collect.read_sent", read)
-    monkeypatch.setattr(
-        "flywheel.review.merging.collect._push_unanswered",
-        lambda *arguments: pushed.extend(arguments[2]),
-    )
+    reads, pushed = reads_and_pushes
     assert collect(lake, queue, workload, now=END).adjudications == 1
     assert len(reads) == 1
     assert pushed == read_sent(lake, workload.id)

@@ -205,20 +205,10 @@ def correction_of(lake, check):
     return lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])
 
 
-def test_what_was_sent_is_read_once(lake, queue, doubt, monkeypatch):
+def test_what_was_sent_is_read_once(lake, queue, doubt, reads_and_pushes):
     """A merge that adds checks knows what a second reading would say, and does not read again."""
     workload = labeled(lake, queue)
-    reads, pushed = [], []
-
-    def read(*arguments):
-        reads.append(arguments)
-        return read_sent(*arguments)
-
-    monkeypatch.setattr("flywheel.review.merging.collect.read_sent", read)
-    monkeypatch.setattr(
-        "flywheel.review.merging.collect._push_unanswered",
-        lambda *arguments: pushed.extend(arguments[2]),
-    )
+    reads, pushed = reads_and_pushes
     assert collect(lake, queue, workload, now=END).label_checks == 4
     assert len(reads) == 1
     assert pushed == read_sent(lake, workload.id)
