@@ -48,6 +48,7 @@ from sensors.calendar import (
 )
 from sensors.days import whole_days_sensor
 from sensors.events import new_events_sensor
+from sensors.releases import reconcile_sensor, staged_releases_sensor
 from sensors.reviews import finished_reviews_sensor
 from sensors.trigger import trigger_sensor
 from sensors.waiting import failed_runs_sensor, waiting_sensor
@@ -76,8 +77,9 @@ _DIRECTED = (
     "safe to repeat."
 )
 _RELEASE = (
-    "promotes the approved candidate of a cycle. Started by granted_approvals_sensor after "
-    "`flywheel approve`; safe to repeat."
+    "promotes the approved candidate of a cycle, or moves its release on through shadow and canary. "
+    "Started by granted_approvals_sensor after `flywheel approve` and by staged_releases_sensor; "
+    "safe to repeat."
 )
 
 
@@ -147,6 +149,8 @@ def build_definitions(
         finished_reviews_sensor(workloads, review, automation),
         trigger_sensor(workloads, [*cycle, *gate], automation),
         granted_approvals_sensor(workloads, release, automation),
+        staged_releases_sensor(workloads, release, automation),
+        reconcile_sensor(workloads, automation),
     ]
     return dg.Definitions(
         assets=[

@@ -10,7 +10,13 @@ from flywheel.orchestration.decision_event import decision_event
 from flywheel.orchestration.keys import HAND_JOB, MAX_RUNTIME_TAG, cycle_partitions
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.usecases.by_hand import open_by_hand, retry_by_hand, stop_by_hand
+from flywheel.usecases.by_hand import (
+    last_decision,
+    named_cycle,
+    open_by_hand,
+    retry_by_hand,
+    stop_by_hand,
+)
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
@@ -68,16 +74,16 @@ def cycle_by_hand_job(workloads: Sequence[Workload]) -> dg.JobDefinition:
 
 
 def _act(context: dg.OpExecutionContext, platform: Platform, form: dict[str, Any]) -> str:
-    workload_id, cycle = form["workload"], form["cycle"].strip() or None
+    workload_id, name = form["workload"], form["cycle"].strip() or None
     who = {"person": form["asked_by"], "reason": form["reason"]}
     if form["action"] == "stop":
-        stopped = stop_by_hand(platform, workload_id, cycle, **who)
+        stopped = stop_by_hand(platform, named_cycle(platform, workload_id, name), **who)
         return f"Cycle {stopped.name} of {workload_id}: {stopped.status_reason}."
     if form["action"] == "open":
         name = open_by_hand(platform, workload_id, **who, channel="dagster").name
-        context.log_event(decision_event(platform, platform.state.decisions.of(workload_id)[-1]))
+        context.log_event(decision_event(platform, last_decision(platform, workload_id)))
     else:
-        name = retry_by_hand(platform, workload_id, cycle, **who).cycle
+        name = retry_by_hand(platform, named_cycle(platform, workload_id, name), **who).cycle
     # The sensor asks for it as well; here it is on the page at once.
     context.instance.add_dynamic_partitions(str(cycle_partitions(workload_id).name), [name])
     return (

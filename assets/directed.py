@@ -3,9 +3,10 @@
 import dagster as dg
 from pydantic import Field
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.orchestration.keys import asset_key, cycle_partitions
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.ownership import described
+from flywheel.orchestration.ownership import asset_defaults
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.state import SYSTEM
 from flywheel.usecases.second_look import direct_review
@@ -34,14 +35,14 @@ def directed_asset(workload: Workload) -> dg.AssetsDefinition:
             "repeat it where the budget did not pay for all. Once they are judged, the gate looks "
             "a second time at the same candidate."
         ),
-        **described(workload, "review", kinds={"deltalake"}),
+        **asset_defaults(workload, "review", kinds={"deltalake"}),
     )
     def directed_items(
         context: dg.AssetExecutionContext, config: DirectedReview, platform: PlatformParam
     ) -> dg.MaterializeResult:
         with dagster_outcomes():
             drawn = direct_review(
-                platform, workload.id, context.partition_key, actor=config.asked_by
+                platform, CycleRef(workload.id, context.partition_key), actor=config.asked_by
             )
         return dg.MaterializeResult(
             metadata={

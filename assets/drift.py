@@ -5,10 +5,17 @@ import dagster as dg
 from flywheel.orchestration.keys import PLATFORM, asset_key
 from flywheel.orchestration.links import workload_links
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.ownership import DAILY, described
-from flywheel.orchestration.presentation import defined, markdown_table, picture, simulated_date
+from flywheel.orchestration.ownership import DAILY, asset_defaults
+from flywheel.orchestration.presentation import (
+    defined,
+    markdown_table,
+    picture,
+    plain_text,
+    simulated_date,
+)
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.orchestration.webserver import report_address
+from flywheel.quality.window_coverage import WindowCoverage
 from flywheel.usecases.drift import refresh_recent_profiles, watch_drift
 from flywheel.usecases.figures import traffic_figures
 from flywheel.workload.model import Workload
@@ -28,7 +35,7 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
             "Mergeable histograms per day and column, from de-duplicated rows. A day is profiled "
             "when it is over, and again when late events have come for it."
         ),
-        **described(workload, "drift", kinds={"deltalake", "duckdb"}),
+        **asset_defaults(workload, "drift", kinds={"deltalake", "duckdb"}),
     )
     def profiles(platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
@@ -66,22 +73,25 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
             "Scores of the last windows against the reference fixed at the promotion, and what "
             "carries a shift: words, clients, answers. Under *Plots*, every score over time."
         ),
-        **described(workload, "drift", kinds={"duckdb"}),
+        **asset_defaults(workload, "drift", kinds={"duckdb"}),
     )
     def drift(platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
             look = watch_drift(platform, platform.workload(workload.id))
         report = look.newest
+        coverage = _coverage(look.coverage)
         if report is None:
             return dg.MaterializeResult(
-                metadata={"summary": look.reason}, check_results=[_check(None, look.reason)]
+                metadata={"summary": look.reason, **coverage},
+                check_results=[_check(None, look.reason)],
             )
         metadata: dict[str, dg.MetadataValue | str | float | int] = {
-            "summary": report.reason,
+            "summary": plain_text(report.reason),
             "verdict": report.verdict or "none",
             "columns": markdown_table(look.columns),
             "words": markdown_table(look.words),
             "windows": len(look.windows),
+            **coverage,
         }
         metadata |= workload_links(platform, workload.id) | simulated_date(platform)
         metadata |= {f"score {c.column}": c.score for c in report.columns if c.score is not None}
@@ -102,9 +112,20 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
             "[trigger_sensor](/locations/flywheel/sensors/trigger_sensor). A cycle that it opens "
             "is a new partition of `dataset`, `adapter`, `gate` and `release`."
         ),
-        **described(workload, "drift", kinds={"python"}),
+        **asset_defaults(workload, "drift", kinds={"python"}),
     )
     return [profiles, drift, trigger]
+
+
+def _coverage(coverage: WindowCoverage | None) -> dict[str, str | int]:
+    # Two windows in a row are needed: one that was answered by two releases is missing.
+    if coverage is None:
+        return {}
+    return {
+        "windows measured": coverage.measured,
+        "windows that a drift needs": coverage.needed,
+        "windows left out": coverage.sentence or "none",
+    }
 
 
 def _check(drifted: bool | None, reason: str) -> dg.AssetCheckResult:  # noqa: FBT001 - a verdict
@@ -112,5 +133,5 @@ def _check(drifted: bool | None, reason: str) -> dg.AssetCheckResult:  # noqa: F
         check_name="traffic_is_stable",
         passed=drifted is not True,
         severity=dg.AssetCheckSeverity.WARN,
-        description=reason,
+        description=plain_text(reason),
     )

@@ -6,7 +6,7 @@ from flywheel.orchestration.cycle_partition import require_cycle
 from flywheel.orchestration.keys import asset_key, cycle_partitions
 from flywheel.orchestration.links import cycle_links
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.ownership import described
+from flywheel.orchestration.ownership import asset_defaults
 from flywheel.orchestration.presentation import defined, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.usecases.cycle import judge_candidate
@@ -37,14 +37,14 @@ def gate_asset(workload: Workload) -> dg.AssetsDefinition:
             "Candidate against champion, case by case, on the golden set, the holdout and what must "
             "not be lost. Each partition is one cycle."
         ),
-        **described(workload, "evaluate", kinds={"deltalake"}),
+        **asset_defaults(workload, "evaluate", kinds={"deltalake"}),
     )
     def gate(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
         from flywheel.evaluate.render import gate_markdown, gate_picture
 
         with dagster_outcomes():
-            require_cycle(platform.state, workload.id, context.partition_key)
-            report = judge_candidate(platform, workload.id, context.partition_key)
+            cycle = require_cycle(platform, workload.id, context.partition_key)
+            report = judge_candidate(platform, cycle)
         return dg.MaterializeResult(
             metadata={
                 "summary": f"gate: {report.outcome}",
@@ -53,7 +53,7 @@ def gate_asset(workload: Workload) -> dg.AssetsDefinition:
                 "champion": report.subject.champion,
                 "report digest": report.digest,
                 **defined(report.figures()),
-                **cycle_links(platform, workload.id, context.partition_key),
+                **cycle_links(platform, cycle),
                 **simulated_date(platform),
                 "checks": dg.MetadataValue.md(gate_markdown(report)),
                 "differences": picture(gate_picture(report), "differences with intervals"),

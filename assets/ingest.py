@@ -9,8 +9,8 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY
 from flywheel.orchestration.presentation import markdown_table, simulated_date, table_facts
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.usecases.landing import land, maintain_lake, prove_ledger
-from flywheel.usecases.retired_topics import topics_beside_the_log
+from flywheel.usecases.landing import land, maintain_lake
+from flywheel.usecases.ledger import prove_ledger
 
 __all__ = ["landing", "ledger_balances", "maintenance"]
 
@@ -78,14 +78,13 @@ def landing(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.Ma
 def ledger_balances(platform: PlatformParam) -> dg.AssetCheckResult:
     """Prove that nothing was lost and nothing counted twice."""
     with dagster_outcomes():
-        ledger = prove_ledger(platform)
-        topics = topics_beside_the_log(platform)
-    unknown = [topic.sentence() for topic in topics if not topic.is_accounted_for]
+        proof = prove_ledger(platform)
     return dg.AssetCheckResult(
-        passed=ledger.balances and not unknown,
+        passed=proof.balances,
+        description=proof.sentence(),
         metadata={
-            "ledger": markdown_table([asdict(p) for p in ledger.partitions]),
-            "topics that the log does not know": unknown,
+            "ledger": markdown_table([asdict(partition) for partition in proof.ledger.partitions]),
+            "topics that the log does not know": [t.sentence() for t in proof.former_topics],
         },
     )
 

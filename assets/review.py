@@ -8,7 +8,7 @@ import dagster as dg
 from flywheel.orchestration.keys import PLATFORM, asset_key
 from flywheel.orchestration.links import label_studio_project, workload_links
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.ownership import DAILY, described
+from flywheel.orchestration.ownership import DAILY, asset_defaults
 from flywheel.orchestration.presentation import defined, markdown_table, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.review.sampling.batch_report import SamplingReport
@@ -37,7 +37,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             "flagged ones, and gold items (answers that people agreed on, asked again to measure the "
             "annotators)."
         ),
-        **described(workload, "review", kinds={"deltalake"}),
+        **asset_defaults(workload, "review", kinds={"deltalake"}),
     )
     def review_items(platform: PlatformParam) -> dg.MaterializeResult:
         with dagster_outcomes():
@@ -64,7 +64,7 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             "[finished_reviews_sensor](/locations/flywheel/sensors/finished_reviews_sensor) sees "
             "new judgments."
         ),
-        **described(workload, "review", kinds={"deltalake"}),
+        **asset_defaults(workload, "review", kinds={"deltalake"}),
     )
     def corrections(platform: PlatformParam) -> dg.MaterializeResult:
         now = platform.workload(workload.id)
@@ -74,11 +74,11 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             people = annotators(platform, now)
             figures = review_figures(platform, now)
             links = label_studio_project(platform, workload.id)
-        told = ", ".join(f"{n} {status}" for status, n in sorted(merged.corrections.items()))
+        summary = ", ".join(f"{n} {status}" for status, n in sorted(merged.corrections.items()))
         alpha = "undefined" if overall.alpha is None else f"{overall.alpha:.2f}"
         return dg.MaterializeResult(
             metadata={
-                "summary": f"{told or 'nothing new'}; alpha {alpha}",
+                "summary": f"{summary or 'nothing new'}; alpha {alpha}",
                 **_review_numbers(figures, overall.alpha),
                 **links,
                 **workload_links(platform, workload.id),
@@ -178,5 +178,6 @@ def _sampling_metadata(sampled: SamplingReport) -> dict[str, Any]:
         "judgments": sum(batch.judgments for batch in batches),
         "by slice": dict(by_slice),
         "candidates": sum(batch.candidates or 0 for batch in batches),
+        "answers of earlier releases": sum(batch.of_earlier_releases or 0 for batch in batches),
         "judgments left in the period": batches[-1].judgments_left,
     }

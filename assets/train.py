@@ -6,7 +6,7 @@ from flywheel.orchestration.cycle_partition import require_cycle
 from flywheel.orchestration.keys import asset_key, cycle_partitions
 from flywheel.orchestration.links import cycle_links
 from flywheel.orchestration.outcomes import dagster_outcomes
-from flywheel.orchestration.ownership import described
+from flywheel.orchestration.ownership import asset_defaults
 from flywheel.orchestration.presentation import markdown_table, picture, simulated_date
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.ports.train_launcher import TrainProgress
@@ -27,9 +27,9 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
         pool="gpu",
         description=(
             "The candidate: an adapter trained afresh from the base on the snapshot. One training "
-            "at a time (pool `gpu`); one that was killed goes on from its last checkpoint."
+            "at a time (pool `gpu`); a killed one resumes from its last checkpoint."
         ),
-        **described(workload, "train", kinds={"pytorch", "huggingface"}),
+        **asset_defaults(workload, "train", kinds={"pytorch", "huggingface"}),
     )
     def adapter(context: dg.AssetExecutionContext, platform: PlatformParam) -> dg.MaterializeResult:
         def tell(progress: TrainProgress) -> None:
@@ -43,20 +43,17 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
                 progress.memory_bytes / 1e9,
             )
 
-        cycle = context.partition_key
         with dagster_outcomes():
-            require_cycle(platform.state, workload.id, context.partition_key)
-            result = train_candidate(
-                platform, workload.id, cycle, on_progress=tell, on_notice=context.log.info
-            )
-            report = training_report(platform, workload.id, cycle)
+            cycle = require_cycle(platform, workload.id, context.partition_key)
+            result = train_candidate(platform, cycle, on_progress=tell, on_notice=context.log.info)
+            report = training_report(platform, cycle)
         return dg.MaterializeResult(
             metadata={
                 "summary": f"trained {result.release}",
                 "release": result.release,
                 "manifest digest": result.manifest_digest,
                 "dataset hash": result.dataset_hash,
-                **cycle_links(platform, workload.id, cycle),
+                **cycle_links(platform, cycle),
                 "resumed from step": result.resumed_from_step,
                 **_pictures(report),
                 "recipe": markdown_table(report.recipe),

@@ -4,6 +4,7 @@ import re
 
 import dagster as dg
 
+from flywheel.io.markdown import escape_markdown
 from flywheel.orchestration.keys import PLATFORM
 from flywheel.orchestration.presentation import markdown_table
 from flywheel.orchestration.resources import PlatformParam
@@ -20,7 +21,8 @@ def unloaded_workload(problem: WorkloadProblem) -> dg.AssetSpec:
         key=[_PLAIN.sub("_", problem.workload_id) or "_", "workload_file"],
         group_name="ingest",
         kinds={"yaml"},
-        description=f"This workload does not load, and nothing of it runs: {problem.error}",
+        description="This workload does not load, and nothing of it runs: "
+        + escape_markdown(problem.error),
         metadata={"file": str(problem.path), "next step": problem.error.next_step},
         tags={"workload": "not_loaded"},
     )

@@ -4,43 +4,55 @@ import importlib
 import os
 import platform
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.decisions import figures
+from bench.figure import Figure
 
 _MODULES = [
     "startup",
     "decode",
     "lake",
     "whole_path",
+    "history",
     "drift",
     "orchestration",
     "trainer",
     "serving",
+    "gateway",
 ]
 
 
 def main(names: list[str]) -> None:
-    """Measure the named benchmarks, or all of them; ``decisions`` names the simulated decisions."""
+    """Measure the named benchmarks, or all of them; ``decisions`` and ``canary`` are simulated."""
     console = Console()
     console.print(
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
-    if not names or "decisions" in names:
-        _decisions(console)
-    names = [name for name in names or _MODULES if name != "decisions"]
+    for title, simulate in _SIMULATED.items():
+        if not names or title in names:
+            _figures(console, title, simulate)
+    names = [name for name in names or _MODULES if name not in _SIMULATED]
     if names:
         _ratios(console, names)
 
 
-def _decisions(console: Console) -> None:
-    table = Table(title="decisions (seeded simulations)")
+def _canary() -> list[Figure]:
+    return importlib.import_module("bench.canary").measure()  # type: ignore[no-any-return]
+
+
+_SIMULATED: dict[str, Callable[[], list[Figure]]] = {"decisions": figures, "canary": _canary}
+
+
+def _figures(console: Console, title: str, simulate: Callable[[], list[Figure]]) -> None:
+    table = Table(title=f"{title} (seeded simulations)")
     for column in ("what", "before", "measured", "aim", ""):
         table.add_column(column, justify="left" if column == "what" else "right")
-    with console.status("simulating decisions"):
-        rows = figures()
+    with console.status(f"simulating {title}"):
+        rows = simulate()
     for row in rows:
         verdict = "[green]met[/green]" if row.met else "[yellow]short[/yellow]"
         table.add_row(row.name, row.before, row.measured, row.aim, verdict)

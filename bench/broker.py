@@ -10,6 +10,7 @@ from bench.events import make_events
 from flywheel.errors import TransientError
 from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.events import INFERENCES_TOPIC, event_id
+from flywheel.io.retry import RetryPolicy, retried
 from flywheel.services import Services, start
 from flywheel.settings import load_settings
 from flywheel.wiring import kafka_connection
@@ -19,7 +20,7 @@ __all__ = ["append_events", "kafka_settings", "open_log", "running_broker"]
 
 _TEMPLATES = 2_000
 _TOGETHER = 1_000
-_ATTEMPTS = 100
+_UNTIL_ACKNOWLEDGED = RetryPolicy(attempts=100, pause=0.5, longest_pause=0.5)
 
 
 @contextmanager
@@ -84,15 +85,7 @@ def append_events(
 
 def _append(log: KafkaEventLog, pairs: list[tuple[bytes, bytes]]) -> None:
     # As producers do: again until it is acknowledged, which may double what had arrived.
-    for attempt in range(_ATTEMPTS):
-        try:
-            log.append(INFERENCES_TOPIC, pairs)
-        except TransientError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(0.5)
-        else:
-            return
+    retried(lambda: log.append(INFERENCES_TOPIC, pairs), _UNTIL_ACKNOWLEDGED, TransientError)
 
 
 def _template(value: bytes) -> tuple[bytes, bytes, bytes]:

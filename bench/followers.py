@@ -6,16 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from http import HTTPStatus
 from pathlib import Path
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from flywheel.errors import UnavailableError
+from flywheel.io.http import HttpClient, HttpService
+from flywheel.services.supervisor.health import answers
 
 __all__ = ["Follower", "Usage", "processor_seconds"]
 
@@ -95,20 +94,18 @@ class Follower:
                 self._process.wait()
 
     def well(self) -> bool:
-        """Say whether it has joined and is healthy."""
+        """Return whether it has joined and is healthy."""
         try:
-            url = f"http://127.0.0.1:{self._port()}/healthz"
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                return bool(answer.status == HTTPStatus.OK)
-        except (UnavailableError, urllib.error.URLError):
+            return answers(f"http://127.0.0.1:{self._port()}/healthz")
+        except UnavailableError:
             return False
 
     def buckets(self, name: str) -> dict[float, float]:
         """Return a histogram of its metrics: counts up to each bound, over all labels."""
         found: dict[float, float] = {}
-        url = f"http://127.0.0.1:{self._port()}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            text = answer.read().decode()
+        url = f"http://127.0.0.1:{self._port()}"
+        with HttpClient(HttpService(url, self.name), seconds=10) as client:
+            text = client.send("GET", "/metrics").text
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == f"{name}_bucket":

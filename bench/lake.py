@@ -75,7 +75,7 @@ def _landings(root: Path, rows: pa.Table) -> list[Ratio]:
         pq.write_table(rows, path, compression="zstd", compression_level=1)
 
     def land(number: int) -> None:
-        lake.land("inferences", rows, moves=_moves(number, rows.num_rows))
+        lake.land("inferences", rows, offset_ranges=_moves(number, rows.num_rows))
 
     taken = in_turns({"lake": land, "parquet": write}, _LANDINGS)
     ratios = []
@@ -100,7 +100,7 @@ def _commits(root: Path, rows: pa.Table) -> Ratio:
     cost = []
     for number in range(_COMMITS):
         started = time.process_time()
-        lake.land("inferences", few, moves=_moves(number, _SMALL))
+        lake.land("inferences", few, offset_ranges=_moves(number, _SMALL))
         cost.append(time.process_time() - started)
         if number % _UPKEEP_EVERY == _UPKEEP_EVERY - 1:
             _pass_time(lake.root / "inferences" / "_delta_log", 3.0 * _UPKEEP_EVERY)

@@ -12,6 +12,7 @@ from typing import Any
 
 from flywheel.artifacts.adapter_folder import verify_adapter, write_manifest
 from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.references import Lineage
 from flywheel.basemodel import build_base
 from flywheel.clock import SystemClock
 from flywheel.errors import FlywheelError
@@ -72,13 +73,18 @@ class Plane:
         """Record a release as trained and judged."""
         self.state.releases.record(
             release,
-            workload_id=self.workload.id,
-            cycle=self.cycle.name,
+            cycle=self.cycle.ref,
             attempt=1,
             manifest_digest=verify_adapter(adapter),
             adapter=str(adapter),
             dataset_hash="0" * 64,
-            facts={"base_digest": self.base.digest},
+            lineage=Lineage(
+                dataset_folder=adapter.parent,
+                base_digest=self.base.digest,
+                task_digest="",
+                taxonomy_version=1,
+                run_id="",
+            ),
         )
 
     def swap(self, release: str, adapter: Path) -> None:

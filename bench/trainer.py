@@ -20,7 +20,7 @@ from flywheel.basemodel import build_base
 from flywheel.basemodel.tiny import TINY
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.settings import load_settings
-from flywheel.simulation.traffic import labelled_seed, pretraining_texts
+from flywheel.simulation.traffic import pretraining_texts, seed_labels_of
 from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.plan import TrainPlan, make_plan
 from flywheel.train.rows import TokenRow, tokenize_rows
@@ -75,8 +75,8 @@ class _Work:
         self.tokenizer = AutoTokenizer.from_pretrained(self.base.folder)
         surfaces = assign_surfaces(workload, self.base.surfaces, self.base.reserved)
         records = [
-            {"input": labelled.text, "output": labelled.output}
-            for labelled in labelled_seed(count=count, seed=0)
+            {"input": labeled.text, "output": labeled.output}
+            for labeled in seed_labels_of(count=count, seed=0)
         ]
         recipe = workload.training.model_copy(update={"epochs": 1, "checkpoint_steps": 10_000})
         codec = AnswerCodec(workload, surfaces)

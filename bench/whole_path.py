@@ -20,13 +20,14 @@ from bench.lake import in_turns
 from bench.ratio import Ratio
 from flywheel.clock import SystemClock
 from flywheel.eventlog.kafka_log import KafkaEventLog
-from flywheel.events import INFERENCES_TOPIC, TOPIC_PARTITIONS, EventContract
+from flywheel.events import INFERENCES_TOPIC, EventContract
 from flywheel.events.columns import AnswerTexts
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.arrow import Batch, arrange
 from flywheel.ingest.consume import BATCH_RECORDS
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import LogConsumer, LogRecord
+from flywheel.ports.topics import ensure_topic
 from flywheel.workload.model import Workload
 
 __all__ = ["WholePath", "measure"]
@@ -45,7 +46,7 @@ class WholePath:
         self._folder = folder
         self._workload: Workload = make_workload()
         self._log: KafkaEventLog = open_log(servers)
-        self._log.create_topic(INFERENCES_TOPIC, partitions=TOPIC_PARTITIONS)
+        ensure_topic(self._log, INFERENCES_TOPIC)
         append_events(self._log, self._workload, events)
         self._consumer: LogConsumer = self._log.consumer(INFERENCES_TOPIC, group="reading")
         self._records: list[list[LogRecord]] = []
@@ -93,8 +94,8 @@ class WholePath:
         at: dict[tuple[str, int], int] = {}
         for records, batch in zip(self._records, self._batches, strict=True):
             ends = {(r.partition.topic_id, r.partition.number): r.offset + 1 for r in records}
-            moves = {source: (at.get(source, 0), end) for source, end in ends.items()}
-            lake.land("inferences", batch.rows, moves=moves)
+            offset_ranges = {source: (at.get(source, 0), end) for source, end in ends.items()}
+            lake.land("inferences", batch.rows, offset_ranges=offset_ranges)
             at |= ends
 
     def whole(self, _: int) -> None:
@@ -104,11 +105,11 @@ class WholePath:
             pass
         ingest.close()
 
-    def ingest(self) -> Ingest:
+    def ingest(self) -> IngestConsumer:
         """Join a new group that lands in a new lake."""
         group = f"whole-{uuid.uuid4().hex[:8]}"
         lake = Lake(self._new_folder())
-        return Ingest(self._log, lake, [self._workload], SystemClock(), group=group)
+        return IngestConsumer(self._log, lake, [self._workload], SystemClock(), group=group)
 
     def by_hand(self, _: int) -> None:
         """Do what a data engineer would write."""

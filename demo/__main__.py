@@ -1,8 +1,8 @@
 """`make demo`: set the stage, play the story, sum it up."""
 
 import argparse
+import atexit
 import json
-import re
 import shutil
 import sys
 from datetime import timedelta
@@ -12,20 +12,25 @@ from rich.console import Console
 from rich.text import Text
 
 from demo.calendar import START
-from demo.progress import Progress
+from demo.clients import GatewayClients
+from demo.progress import AnnouncingLauncher, Progress, Stage
 from demo.runner import InProcessDagster
 from demo.story import Story
-from demo.summary import show, summarise
+from demo.summary import show, summarize
 from demo.world import SimulatedWorld
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.cli.program import run_program
 from flywheel.clock import ManualClock
-from flywheel.errors import ConfigurationError
-from flywheel.ingest.seed import import_seed
+from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.io.atomic import write_json, write_text
+from flywheel.io.yaml_text import YamlText
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
-from flywheel.orchestration.workers import bury_dead_runs
+from flywheel.orchestration.workers import fail_orphaned_runs
 from flywheel.settings import load_settings, restrict_files
-from flywheel.simulation.traffic import labelled_seed, pretraining_texts
-from flywheel.wiring import DEMO_MARK, Platform, open_platform
+from flywheel.simulation.traffic import pretraining_texts, seed_labels_of
+from flywheel.usecases.import_seed import import_rows
+from flywheel.wiring import DEMO_MARK, Platform, open_launcher
+from flywheel.workload.model import Workload
 
 WORKLOAD = "defect_reports"
 PER_DAY = 30
@@ -36,6 +41,14 @@ PRETRAINING_TEXTS = 6000
 RECIPES: dict[str, dict[str, float]] = {
     "tiny": {},
     "smollm2": {"epochs": 3, "learning_rate": 1e-3, "batch_size": 8, "timeout_seconds": 10800},
+}
+# The base answers too badly to be compared with. At 30 reports a day all are copied, and a stage
+# takes days.
+RELEASE: dict[str, object] = {
+    "first_release": "champion",
+    "shadow": {"days": 5, "share": 1.0, "minimum_pairs": 100},
+    "canary": [{"share": 0.5, "days": 5, "minimum_answers": 50}],
+    "guards": {"significance": 0.001},
 }
 EXAMPLES = Path(__file__).parent.parent / "deploy" / "workloads"
 
@@ -63,26 +76,29 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     from definitions import defs
 
     clock = ManualClock(START)
-    platform = open_platform(clock)
+    launcher = AnnouncingLauncher(open_launcher(settings))
+    platform = Platform(settings, clock, launcher=launcher)
+    atexit.register(platform.close)
     progress = Progress(console)
     console.print(
         Text("One workload, two quarters and a short third period. People are simulated.", "bold")
     )
     with open_instance(prepare_dagster_home(platform.settings)) as instance:
-        bury_dead_runs(instance)
+        fail_orphaned_runs(instance)
         dagster = InProcessDagster(defs, instance, platform)
         world = SimulatedWorld(platform, WORKLOAD, per_day=PER_DAY, seed=SEED)
         _set_stage(platform, progress)
-        Story(platform, clock, dagster, world, progress).play()
+        clients = GatewayClients(platform, clock, WORKLOAD, SEED)
+        Story(platform, clock, dagster, world, clients, launcher, progress).play()
         clock.move_to(clock.now() + timedelta(hours=1))
-        summary = summarise(platform, world, dagster, progress)
+        summary = summarize(platform, world, dagster, progress)
     _finish(home)
     show(summary, platform, console)
     return summary
 
 
 def _claim(home: Path, base: str) -> None:
-    """Make the demo's home: refuse someone's own, go on with a cut-off one, clear a finished one."""
+    """Make the demo's home: refuse a user's own, resume an interrupted one, clear a finished one."""
     mark = home / DEMO_MARK
     if home.exists() and any(home.iterdir()) and not mark.exists():
         raise ConfigurationError(
@@ -95,40 +111,46 @@ def _claim(home: Path, base: str) -> None:
             shutil.rmtree(home)
     (home / "workloads").mkdir(parents=True, exist_ok=True)
     if not mark.exists():
-        mark.write_text(json.dumps({"base": base, "finished": False}))
+        write_json(mark, {"base": base, "finished": False})
     copy = home / "workloads" / f"{WORKLOAD}.yaml"
     if not copy.exists():
         text = (EXAMPLES / f"{WORKLOAD}.yaml").read_text(encoding="utf-8")
-        copy.write_text(_on_base(text, base), encoding="utf-8")
+        write_text(copy, _on_base(text, base))
 
 
 def _on_base(text: str, base: str) -> str:
     """Write the workload file for another base model, its comments kept."""
-    for key, value in ({"base_model": base} | RECIPES[base]).items():
-        text, changed = re.subn(
-            rf"^( *{key}:) [^ \n]+", rf"\g<1> {value}", text, flags=re.MULTILINE
-        )
-        assert changed == 1, key
-    return text
+    document = YamlText(text, source=f"{WORKLOAD}.yaml")
+    document.put(document.root, "base_model", base)
+    for key, value in RECIPES[base].items():
+        document.put(document.root["training"], key, value)
+    document.put(document.root, "release", RELEASE)
+    return document.text()
+
+
+def _base(platform: Platform, workload: Workload, stage: Stage) -> BaseModel:
+    # One that is there is kept: with the labels that the owner adds later it would be another one.
+    try:
+        return platform.base(workload)
+    except NotFoundError:
+        texts = pretraining_texts(count=PRETRAINING_TEXTS, seed=SEED)
+        return platform.build_base(workload, texts, on_progress=stage.show)
 
 
 def _finish(home: Path) -> None:
     mark = home / DEMO_MARK
-    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"finished": True}))
+    write_json(mark, json.loads(mark.read_text()) | {"finished": True})
 
 
 def _set_stage(platform: Platform, progress: Progress) -> None:
     workload = platform.workload(WORKLOAD)
     with progress.stage("base") as stage:
-        texts = pretraining_texts(count=PRETRAINING_TEXTS, seed=SEED)
-        base = platform.build_base(workload, texts, on_progress=stage.show)
+        base = _base(platform, workload, stage)
         stage.tell(f"{base.name} {base.digest[:12]}")
     with progress.stage("seed") as stage:
-        rows = [(item.text, item.output) for item in labelled_seed(count=SEED_LABELS, seed=SEED)]
-        count = import_seed(
-            platform.lake, workload, rows, source_name="seed.csv", now=platform.clock.now()
-        )
-        stage.tell(f"{count} labelled reports")
+        rows = [(item.text, item.output) for item in seed_labels_of(count=SEED_LABELS, seed=SEED)]
+        count = import_rows(platform, workload, rows, source_name="seed.csv")
+        stage.tell(f"{count} labeled reports")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from flywheel.ports.train_launcher import (
     TrainProgress,
     TrainResult,
     TrainSpec,
-    unheard,
+    ignore_notice,
 )
 
 __all__ = ["AnnouncingLauncher", "Progress", "Stage"]
@@ -57,23 +57,25 @@ class Progress:
         with self.console.status(Text(f"{name} …")) as status:
             stage = Stage(lambda text: status.update(Text(f"{name}: {text}")))
             yield stage
-        taken = time.perf_counter() - started
-        self.seconds[name] += taken
+        seconds = time.perf_counter() - started
+        self.seconds[name] += seconds
         if not any(stage.told):
             return  # nothing was to be done
         line = Text(f"  {self.elapsed:6.1f} s  ", style="dim")
         line.append(f"{name:<10}", style="cyan")
-        line.append(f" {' · '.join(told for told in stage.told if told)}", style="default")
-        line.append(f"  ({taken:.1f} s)", style="dim")
+        line.append(
+            f" {' · '.join(line_part for line_part in stage.told if line_part)}", style="default"
+        )
+        line.append(f"  ({seconds:.1f} s)", style="dim")
         self.console.print(line)
 
 
 @dataclass
 class AnnouncingLauncher:
-    """A train launcher that also shows each step in the terminal."""
+    """A train launcher that also shows each step in the terminal, where ``show`` is set."""
 
     launcher: TrainLauncher
-    show: Callable[[str], None]
+    show: Callable[[str], None] = ignore_notice
 
     def run(
         self,
@@ -81,7 +83,7 @@ class AnnouncingLauncher:
         out: Path,
         *,
         on_progress: Callable[[TrainProgress], None],
-        on_notice: Callable[[str], None] = unheard,
+        on_notice: Callable[[str], None] = ignore_notice,
     ) -> TrainResult:
         """Run the trainer, and show and pass on its progress and notices."""
 

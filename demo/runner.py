@@ -47,12 +47,12 @@ class InProcessDagster:
     def tick(self, sensor: str) -> list[dg.ExecuteInProcessResult]:
         """Evaluate a sensor once and carry out what it returns.
 
-        A run key is honoured once, as the daemon does.
+        A run key is honored once, as the daemon does.
         """
         evaluated = self.evaluate(sensor)
-        for wanted in evaluated.dynamic_partitions_requests or ():
+        for partition_request in evaluated.dynamic_partitions_requests or ():
             self.instance.add_dynamic_partitions(
-                wanted.partitions_def_name, list(wanted.partition_keys)
+                partition_request.partitions_def_name, list(partition_request.partition_keys)
             )
         results = []
         for request in evaluated.run_requests or ():

@@ -1,32 +1,34 @@
 """The order of things in the demo: every stage through Dagster, every window once.
 
-What was done is read back from the stores, so that a demo that was killed goes on where it was.
+What was done is read back from the stores, so that a killed demo resumes where it was.
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from demo.calendar import START, WINDOWS, DemoWindow
-from demo.progress import AnnouncingLauncher, Progress, Stage
+from demo.clients import GatewayClients
+from demo.progress import AnnouncingLauncher, Progress
 from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.clock import ManualClock
 from flywheel.errors import IntegrityError
+from flywheel.io.atomic import write_json
 from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, review_job, sample_job
-from flywheel.release.approval import approve
 from flywheel.state import Cycle
 from flywheel.usecases.observe import proposed_labels
+from flywheel.usecases.release_path import release_path
+from flywheel.usecases.simulated_world import APPROVER, approve_as_owner
+from flywheel.usecases.taxonomy_edit import add_workload_labels
 from flywheel.wiring import Platform
-from flywheel.workload.taxonomy_change import add_labels
 
 __all__ = ["Story"]
 
-APPROVER = "simulated:mara"
 _PROPOSALS_FOR_A_LABEL = 3
 
 
@@ -38,6 +40,8 @@ class Story:
     clock: ManualClock
     dagster: InProcessDagster
     world: SimulatedWorld
+    clients: GatewayClients
+    launcher: AnnouncingLauncher
     progress: Progress
 
     def play(self) -> None:
@@ -49,8 +53,12 @@ class Story:
             if window.number == 0 or WINDOWS[window.number - 1].period != window.period:
                 self.progress.title(f"{window.period}")
             self.progress.title(window.title)
-            self._play(window)
-            self._note(window).write_text(json.dumps({"finished": self.clock.now().isoformat()}))
+            if self.clock.now() < window.end:
+                self._play(window)
+            else:
+                # Cut off in the cycle at its end: all that came before is done.
+                self._turn_wheel()
+            write_json(self._note(window), {"finished": self.clock.now().isoformat()})
         self.clock.move_to(max(WINDOWS[-1].end, self._newest_moment()))
         self._turn_wheel()
         with self.progress.stage("upkeep"):
@@ -61,14 +69,14 @@ class Story:
         # A cycle that was due or cut off comes first: the window's traffic is answered by whoever
         # is champion after it.
         self._turn_wheel()
+        self._watch_release()
         with self.progress.stage("traffic") as stage:
-            traffic = self.world.send_traffic(window)
+            traffic = self.world.send_traffic(window, self.clock.now())
             stage.tell(f"{traffic.events} messages, {traffic.feedback} feedback")
             stage.tell(f"{self.platform.state.routes.champion(self.world.workload_id)} answers")
         self.clock.move_to(window.end)
         with self.progress.stage("land") as stage:
-            for result in self.dagster.tick("new_events_sensor"):
-                self._must_succeed(result)
+            self._tick("new_events_sensor")
             stage.tell(self._told("landing"))
         with self.progress.stage("sample") as stage:
             self._run(sample_job(self.world.workload_id))
@@ -89,16 +97,49 @@ class Story:
         self._grow_taxonomy()
         self._turn_wheel()
 
+    def _watch_release(self) -> None:
+        """Let the release in shadow or canary prove itself on what clients ask the gateway."""
+        state, workload_id = self.platform.state, self.world.workload_id
+        while (stage := state.stages.current(workload_id)) is not None:
+            planned = release_path(self.platform, workload_id).stages[-1].planned
+            assert planned is not None
+            end = stage.began_at + timedelta(days=planned.days)
+            with self.progress.stage(stage.kind) as line:
+                self._tick("new_events_sensor")
+                requests = self.world.ask_gateway(
+                    self.clients, stage.began_at, end, is_shadowed=stage.kind == "shadow"
+                )
+                self.clock.move_to(max(end, self.clock.now()))
+                self._tick("new_events_sensor")
+                feedback = self.world.give_feedback(stage.began_at, end)
+                self._tick("new_events_sensor")
+                self._tick("staged_releases_sensor")
+                self._must_have_ended(stage.id)
+                line.tell(f"{requests} requests of the gateway, {feedback} feedback")
+                line.tell(*(look.reason for look in state.stages.looks(stage)[-1:]))
+            with self.progress.stage("release") as line:
+                line.tell(release_path(self.platform, workload_id).stages[-1].stage.reason)
+
+    def _must_have_ended(self, stage_id: int) -> None:
+        current = self.platform.state.stages.current(self.world.workload_id)
+        if current is not None and current.id == stage_id:
+            raise IntegrityError(
+                f"The {current.kind} of {current.release} is still not over after its days.",
+                next_step=f"look at `flywheel release show {self.world.workload_id}`",
+            )
+
     def _turn_wheel(self) -> None:
         """Evaluate the trigger and take an open cycle to its end."""
         workload_id = self.world.workload_id
         state = self.platform.state
         before = len(state.decisions.of(workload_id))
         with self.progress.stage("cycle") as stage:
-            self._announce(stage)
+            self.launcher.show = stage.show
             for result in self.dagster.tick("trigger_sensor"):
                 # A gate that says no fails its run: that is a result, not a fault.
-                if not self._was_judged(str(result.dagster_run.tags["dagster/partition"])):
+                if not self._was_judged(
+                    CycleRef(workload_id, result.dagster_run.tags["dagster/partition"])
+                ):
                     self._must_succeed(result)
                 stage.tell(self._told("gate"))
             stage.tell(*(d.reason for d in state.decisions.of(workload_id)[before:]))
@@ -106,42 +147,29 @@ class Story:
             if cycle.status == "awaiting_approval":
                 self._approve(cycle)
         with self.progress.stage("release") as stage:
-            for result in self.dagster.tick("granted_approvals_sensor"):
-                self._must_succeed(result)
-                stage.tell(f"champion {state.routes.champion(workload_id)}")
+            if self._tick("granted_approvals_sensor"):
+                stage.tell(*(f"{r.route} {r.release}" for r in state.routes.of(workload_id)))
 
-    def _announce(self, stage: Stage) -> None:
-        launcher = self.platform.launcher
-        inner = launcher.launcher if isinstance(launcher, AnnouncingLauncher) else launcher
-        self.platform.launcher = AnnouncingLauncher(inner, stage.show)
-
-    def _was_judged(self, cycle: str) -> bool:
-        status = self.platform.state.cycles.get(self.world.workload_id, cycle).status
+    def _was_judged(self, cycle: CycleRef) -> bool:
+        status = self.platform.state.cycles.get(cycle).status
         return status in {"gated_fail", "inconclusive", "awaiting_judgments"}
 
     def _approve(self, cycle: Cycle) -> None:
         with self.progress.stage("approve") as stage:
-            approve(
-                self.platform.state,
-                cycle.workload_id,
-                cycle.name,
-                actor=APPROVER,
-                reason="The gate passed and the gain is on the labels that people asked for.",
-                channel="demo",
-            )
+            approve_as_owner(self.platform, cycle.ref, channel="demo")
             stage.tell(f"{APPROVER} approves {cycle.name} (simulated)")
 
     def _grow_taxonomy(self) -> None:
         """Let the owner add the categories that several annotators asked for."""
         proposals = proposed_labels(self.platform, self.world.workload)
-        wanted = sorted(n for n, count in proposals.items() if count >= _PROPOSALS_FOR_A_LABEL)
-        if not wanted:
+        categories = sorted(n for n, count in proposals.items() if count >= _PROPOSALS_FOR_A_LABEL)
+        if not categories:
             return
         with self.progress.stage("taxonomy") as stage:
-            path = self.platform.settings.workload_folder / f"{self.world.workload_id}.yaml"
-            version = add_labels(path, wanted).taxonomy_version
+            settings, workload_id = self.platform.settings, self.world.workload_id
+            version = add_workload_labels(settings, workload_id, categories).taxonomy_version
             self._collect(force=True)
-            stage.tell(f"the owner (simulated) adds {', '.join(wanted)}: version {version}")
+            stage.tell(f"the owner (simulated) adds {', '.join(categories)}: version {version}")
 
     def _corrections(self) -> Counter[str]:
         rows = self.platform.lake.rows(
@@ -159,6 +187,12 @@ class Story:
     def _run(self, job: str) -> None:
         self._must_succeed(self.dagster.run(job))
 
+    def _tick(self, sensor: str) -> int:
+        results = self.dagster.tick(sensor)
+        for result in results:
+            self._must_succeed(result)
+        return len(results)
+
     def _must_succeed(self, result: dg.ExecuteInProcessResult) -> None:
         if result.success:
             return
@@ -166,7 +200,7 @@ class Story:
         message = "; ".join(str(e.step_failure_data.error_display_string) for e in failures)
         raise IntegrityError(
             f"The run {result.run_id} of {result.dagster_run.job_name} failed: {message[:2000]}",
-            next_step="start the demo again; it goes on where it was",
+            next_step="start the demo again; it resumes where it was",
         )
 
     def _told(self, asset: str) -> str:
@@ -178,7 +212,7 @@ class Story:
         return str(summary.value) if summary is not None else ""
 
     def _newest_moment(self) -> datetime:
-        # A demo that was cut off in a cycle goes on at the moment that cycle was opened.
+        # A demo interrupted in a cycle resumes at the moment that cycle was opened.
         state, workload_id = self.platform.state, self.world.workload_id
         moments = [decision.decided_at for decision in state.decisions.of(workload_id)]
         return max([START, *moments, *(c.changed_at for c in state.cycles.of(workload_id))])

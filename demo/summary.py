@@ -1,7 +1,6 @@
 """What the demo did, as data and as tables: every figure is read back from the stores."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,29 +10,31 @@ from rich.text import Text
 from demo.progress import Progress
 from demo.runner import InProcessDagster
 from demo.world import SimulatedWorld
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.evaluate.render import gate_table
-from flywheel.evaluate.report import parse_report
-from flywheel.quality.control_slice import control_accuracy
-from flywheel.usecases.landing import prove_ledger
+from flywheel.state import Cycle
+from flywheel.usecases.figures import control_figures
+from flywheel.usecases.ledger import prove_ledger
+from flywheel.usecases.release_path import StageStory, release_path
+from flywheel.usecases.verdict import read_gate
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
-__all__ = ["show", "summarise"]
+__all__ = ["show", "summarize"]
 
 _MONTH = timedelta(days=31)
 
 
-def summarise(
+def summarize(
     platform: Platform, world: SimulatedWorld, dagster: InProcessDagster, progress: Progress
 ) -> dict[str, Any]:
     """Collect the figures of the whole demo; timings are under ``seconds`` alone."""
     workload, state = world.workload, platform.state
-    ledger = prove_ledger(platform)
     return {
         "workload": workload.id,
         "base": platform.base(workload).name,
         "events": _counts(platform, workload.id),
-        "ledger balances": ledger.balances,
+        "ledger balances": prove_ledger(platform).balances,
         "dead letters": _pairs(
             platform, "select reason, count(*) n from dead_letters group by 1 order by 2 desc, 1"
         ),
@@ -51,6 +52,7 @@ def summarise(
             for d in state.decisions.of(workload.id)
         ],
         "cycles": [_cycle(platform, cycle) for cycle in state.cycles.of(workload.id)],
+        "stages": [_stage(story) for story in release_path(platform, workload.id).stages],
         "promotions": _promotions(platform, workload),
         "champion": state.routes.champion(workload.id),
         "seconds": _seconds(dagster, progress),
@@ -74,9 +76,15 @@ def show(summary: dict[str, Any], platform: Platform, console: Console) -> None:
         console.rule(f"cycle {cycle['cycle']}: {cycle['status']}")
         console.print(Text(f"opened by {cycle['trigger']}: {cycle['reason']}"))
         if cycle["gate"]:
-            console.print(gate_table(parse_report(Path(cycle["gate"]).read_text())))
+            reading = read_gate(platform, CycleRef(summary["workload"], cycle["cycle"]))
+            console.print(gate_table(reading.report))
         for approval in cycle["approvals"]:
             console.print(Text(approval))
+    console.rule("releases on their way to champion, by what clients asked the gateway")
+    table = Table("release", "stage", "from", "to", "answers", "outcome")
+    for stage in summary["stages"]:
+        table.add_row(*(str(value) for value in stage.values()))
+    console.print(table)
     console.rule("accuracy on the control slice (answers drawn at random, judged blind)")
     table = Table("promotion of", "on", "month before", "month after")
     for promotion in summary["promotions"]:
@@ -112,32 +120,50 @@ def _pairs(platform: Platform, sql: str) -> dict[str, int]:
     return {str(key): int(n) for key, n in (row.values() for row in platform.lake.rows(sql))}
 
 
-def _cycle(platform: Platform, cycle: Any) -> dict[str, Any]:
-    attempt = platform.state.cycles.attempt(cycle.workload_id, cycle.name, cycle.attempt)
+def _cycle(platform: Platform, cycle: Cycle) -> dict[str, Any]:
+    attempt = platform.state.cycles.attempt(cycle.ref, cycle.attempt)
+    dataset, candidate, gate = attempt.dataset, attempt.candidate, attempt.gate
     approvals = [
         f"{a.verdict} by {a.actor}{' (simulated)' if a.simulated else ''}: {a.reason}"
-        for a in platform.state.approvals.of(cycle.workload_id, cycle.name)
+        for a in platform.state.approvals.of_cycle(cycle.ref)
     ]
     return {
         "cycle": cycle.name,
         "trigger": cycle.trigger,
         "reason": cycle.reason,
         "status": cycle.status,
-        "release": attempt.facts.get("release"),
-        "dataset": attempt.facts.get("dataset_hash"),
-        "rows": attempt.facts.get("dataset_counts"),
-        "outcome": attempt.facts.get("gate_outcome"),
-        "gate": attempt.facts.get("gate_report"),
+        "release": None if candidate is None else candidate.release,
+        "dataset": None if dataset is None else dataset.hash,
+        "rows": None if dataset is None else dict(dataset.counts),
+        "outcome": None if gate is None else gate.outcome,
+        "gate": None if gate is None else str(gate.path),
         "approvals": approvals,
     }
 
 
+def _stage(story: StageStory) -> dict[str, Any]:
+    stage, figures = story.stage, story.looks[-1].figures
+    if stage.kind == "shadow":
+        answers = f"{figures['pairs']} pairs, {figures['agreement']:.0%} agree"
+    else:
+        of = figures["metrics"]["errors"]
+        answers = f"{of['candidate']['answers']} of its own, {of['champion']['answers']} beside it"
+    return {
+        "release": stage.release,
+        "stage": stage.kind if stage.kind == "shadow" else f"canary {stage.share:.0%}",
+        "from": f"{stage.began_at:%d %b}",
+        "to": f"{stage.ended_at:%d %b}" if stage.ended_at else "",
+        "answers": answers,
+        "outcome": stage.outcome or "under way",
+    }
+
+
 def _seconds(dagster: InProcessDagster, progress: Progress) -> dict[str, float]:
-    told = {name: round(value, 1) for name, value in progress.seconds.items()}
+    seconds = {name: round(value, 1) for name, value in progress.seconds.items()}
     jobs, steps = sum(dagster.seconds.values()), sum(dagster.step_seconds.values())
-    told["(of all: Dagster around the assets)"] = round(jobs - steps, 1)
-    told["total"] = round(progress.elapsed, 1)
-    return told
+    seconds["(of all: Dagster around the assets)"] = round(jobs - steps, 1)
+    seconds["total"] = round(progress.elapsed, 1)
+    return seconds
 
 
 def _two_columns(title: str, values: dict[str, Any]) -> Table:
@@ -151,12 +177,12 @@ def _promotions(platform: Platform, workload: Workload) -> list[dict[str, Any]]:
     """Compare the month before each promotion with the month after it, on the control slice."""
 
     def measured(start: datetime, end: datetime) -> dict[str, Any]:
-        found = control_accuracy(platform.lake, workload, start, end)
+        accuracy = control_figures(platform, workload, start, end)
         return {
-            "accuracy": found.accuracy,
-            "from": found.lower,
-            "to": found.upper,
-            "judged": found.judged,
+            "accuracy": accuracy.accuracy,
+            "from": accuracy.lower,
+            "to": accuracy.upper,
+            "judged": accuracy.judged,
         }
 
     return [

@@ -4,20 +4,21 @@ It alone knows the truth. Flywheel sees events in the log and judgments in the q
 """
 
 import json
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from demo.calendar import DemoWindow
+from demo.clients import GatewayClients
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
-from flywheel.ports.model_server import Answer
-from flywheel.release.serving import load_champion
-from flywheel.simulation.annotators import SimulatedAnnotators
-from flywheel.simulation.client import client_feedback, inference_event
+from flywheel.io.atomic import write_json
+from flywheel.ports.topics import ensure_topic
+from flywheel.simulation.client import client_feedback
 from flywheel.simulation.poison import poison, with_duplicates
-from flywheel.simulation.traffic import generate
+from flywheel.simulation.traffic import SimulatedCall, generate
 from flywheel.simulation.truth import SimulatedTruth
-from flywheel.usecases.cycle import codec_of
+from flywheel.usecases.simulated_world import answer_calls, simulated_people
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
@@ -46,67 +47,85 @@ class SimulatedWorld:
     workload_id: str
     per_day: float
     seed: int
-    truth: SimulatedTruth = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.truth = SimulatedTruth(self.platform.home, self.workload_id)
 
     @property
     def workload(self) -> Workload:
         """The workload as its file states it now."""
         return self.platform.workload(self.workload_id)
 
-    def send_traffic(self, window: DemoWindow) -> Traffic:
-        """Let the clients of a window ask the champion, and produce the events once."""
+    def send_traffic(self, window: DemoWindow, start: datetime) -> Traffic:
+        """Let the clients ask the champion from a moment in a window to its end, and produce once."""
         workload = self.workload
         calls = generate(
-            workload, start=window.start, end=window.end, per_day=self.per_day, seed=self.seed
+            workload, start=start, end=window.end, per_day=self.per_day, seed=self.seed
         )
-        self.truth.remember(calls)
-        release = load_champion(self.platform.state, self.platform.server(workload), workload.id)
-        answers = self._answer(workload, release, [call.text for call in calls])
-        base = self.platform.base(workload).name
-        encoded = [
-            encode(
-                inference_event(call, answer, workload=workload, release=release, base_model=base)
-            )
-            for call, answer in zip(calls, answers, strict=True)
-        ]
+        answered = answer_calls(self.platform, workload, calls)
+        encoded = [value for _, value in answered.messages]
         messages = with_duplicates(encoded, share=_DUPLICATE_SHARE, seed=self.seed + window.number)
         messages += poison(self.seed + window.number, _POISON_PER_WINDOW)
-        feedback = client_feedback(calls, answers, workload=workload, seed=self.seed)
-        self._produce_once(window, INFERENCES_TOPIC, [(_key(m), m) for m in messages])
-        self._produce_once(
-            window, FEEDBACK_TOPIC, [(e.inference_id.encode(), encode(e)) for e in feedback]
+        self._produce_once(f"{window.number}", INFERENCES_TOPIC, [(_key(m), m) for m in messages])
+        outputs = [answer.output for answer in answered.answers]
+        feedback = self._give_feedback(f"{window.number}", calls, outputs)
+        return Traffic(len(messages), feedback, answered.accuracy)
+
+    def ask_gateway(
+        self, clients: GatewayClients, start: datetime, end: datetime, *, is_shadowed: bool
+    ) -> int:
+        """Let the clients ask the gateway about a stage's reports; return how many were asked.
+
+        Those that a killed demo has already asked about are not asked about again.
+        """
+        workload = self.workload
+        calls = generate(workload, start=start, end=end, per_day=self.per_day, seed=self.seed)
+        SimulatedTruth(self.platform.home, workload.id).remember(calls)
+        landed = self._landed_since(start)
+        left = [call for call in calls if call.inference_id not in landed]
+        clients.ask(left, is_shadowed=is_shadowed)
+        return len(left)
+
+    def give_feedback(self, start: datetime, end: datetime) -> int:
+        """Let the clients say what they think of the landed answers of a stage, and count that."""
+        calls = generate(self.workload, start=start, end=end, per_day=self.per_day, seed=self.seed)
+        query = "select inference_id, output from answered_inferences where timestamp >= ?"
+        outputs = {
+            row["inference_id"]: json.loads(row["output"] or "null")
+            for row in self.platform.lake.rows(query, [start])
+        }
+        answered = [call for call in calls if call.inference_id in outputs]
+        return self._give_feedback(
+            f"{start:%Y-%m-%d}", answered, [outputs[call.inference_id] for call in answered]
         )
-        right = sum(a.output == c.truth for a, c in zip(answers, calls, strict=True))
-        return Traffic(len(messages), len(feedback), right / len(calls))
+
+    def _landed_since(self, start: datetime) -> set[str]:
+        query = "select inference_id from first_inferences where timestamp >= ?"
+        return {row["inference_id"] for row in self.platform.lake.rows(query, [start])}
+
+    def _give_feedback(
+        self, name: str, calls: Sequence[SimulatedCall], outputs: Sequence[Any]
+    ) -> int:
+        feedback = client_feedback(calls, outputs, workload=self.workload, seed=self.seed)
+        records = [(event.inference_id.encode(), encode(event)) for event in feedback]
+        self._produce_once(name, FEEDBACK_TOPIC, records)
+        return len(feedback)
 
     def annotate(self) -> int:
         """Let the annotators answer everything that is open, and count their judgments."""
-        people = SimulatedAnnotators(
-            self.platform.queue,
-            self.truth,
-            error_rate=_ERROR_RATE,
-            seed=self.seed,
+        people = simulated_people(
+            self.platform, self.workload_id, error_rate=_ERROR_RATE, seed=self.seed
         )
         return people.answer_open(self.workload)
 
-    def _answer(self, workload: Workload, release: str, inputs: list[str]) -> list[Answer]:
-        codec = codec_of(self.platform, workload)
-        return self.platform.server(workload).answer(release, codec, inputs)
-
     def _produce_once(
-        self, window: DemoWindow, topic: str, records: list[tuple[bytes | None, bytes]]
+        self, name: str, topic: str, records: Sequence[tuple[bytes | None, bytes]]
     ) -> None:
         # An append is all or nothing, so that the log's length before it tells a restarted demo
-        # whether this window was already produced.
+        # whether what has this name was already produced.
         log = self.platform.log
-        log.create_topic(topic, partitions=_PARTITIONS)
+        ensure_topic(log, topic, partitions=_PARTITIONS)
         length = sum(log.end_offsets(topic).values())
-        note = self.platform.home / "demo" / f"{topic}-{window.number}.json"
+        note = self.platform.home / "demo" / f"{topic}-{name}.json"
         if not note.exists():
-            _write(note, {"length_before": length, "records": len(records)})
+            write_json(note, {"length_before": length, "records": len(records)})
         if json.loads(note.read_text())["length_before"] == length:
             log.append(topic, records)
 
@@ -116,10 +135,3 @@ def _key(message: bytes) -> bytes | None:
         return str(json.loads(message)["inference_id"]).encode()
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value))
-    temporary.replace(path)

@@ -28,7 +28,7 @@ __all__ = [
     "open_platform",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Where each name is defined; the imports above say the same to type checkers and editors.
 _DEFINITIONS = {

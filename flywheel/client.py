@@ -7,29 +7,30 @@ that would become a dead letter is refused where it is sent.
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, Unpack
 
 from flywheel.clock import Clock, SystemClock
-from flywheel.errors import ConfigurationError, DataError, EventError, NotFoundError
+from flywheel.errors import ConfigurationError, DataError, EventError
 from flywheel.events import (
     FEEDBACK_TOPIC,
     INFERENCES_TOPIC,
-    TOPIC_PARTITIONS,
     FeedbackEvent,
     InferenceEvent,
     Reason,
     encode,
-    event_id,
 )
-from flywheel.events.call_event import CallFields, call_event, json_text
+from flywheel.events.call_event import CallFields, call_event, feedback_event
 from flywheel.events.check import check_feedback, check_inference
+from flywheel.events.masked import mask_event
 from flywheel.events.schema import FeedbackKind
 from flywheel.ports.event_log import EventLog
+from flywheel.ports.topics import ensure_topic
 from flywheel.settings import Settings, load_settings
 from flywheel.wiring import open_event_log, require_deployment
 from flywheel.workload.folder import read_workload_folder
 from flywheel.workload.model import Limits
+from flywheel.workload.privacy import PrivacyRules
 
 __all__ = ["CallFields", "FlywheelClient", "open_client"]
 
@@ -51,6 +52,7 @@ class FlywheelClient:
         hash_key: key of the hash that stands for a person.
         batch_size: how many events are sent together.
         clock: default: the machine's.
+        privacy: of each workload whose events are masked before they are sent.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class FlywheelClient:
         limits: Mapping[str, Limits] | None = None,
         batch_size: int = 1,
         clock: Clock | None = None,
+        privacy: Mapping[str, PrivacyRules] = MappingProxyType({}),
     ) -> None:
         if batch_size < 1:
             raise ConfigurationError(
@@ -70,6 +73,7 @@ class FlywheelClient:
         self._log = log
         self._client_id = client_id
         self._limits = limits
+        self._privacy = privacy
         self._hash_key = hash_key
         self._batch_size = batch_size
         self._clock: Clock = clock or SystemClock()
@@ -89,7 +93,7 @@ class FlywheelClient:
             raise ConfigurationError("The client is closed.", next_step="open another one")
         try:
             _check_numbers(event)
-            value = encode(event)
+            value = encode(mask_event(event, self._privacy.get(event.workload_id)))
             limits = self._limits_of(event.workload_id)
             check = check_inference if isinstance(event, InferenceEvent) else check_feedback
             check(value, event.workload_id, limits)
@@ -141,7 +145,7 @@ class FlywheelClient:
         value: Any,
         author: str,
     ) -> str:
-        """Send what somebody said about an answer and return its ``feedback_id``.
+        """Send feedback on an answer and return its ``feedback_id``.
 
         Args:
             workload_id: the workload of the answer.
@@ -151,16 +155,11 @@ class FlywheelClient:
             author: who said it.
         """
         moment = self._clock.now()
-        event = FeedbackEvent(
-            feedback_id=event_id(moment),
-            timestamp=moment,
-            workload_id=workload_id,
-            inference_id=inference_id,
-            kind=kind,
-            value=json_text("value", value),
-            author=author,
+        return self.send(
+            feedback_event(
+                workload_id, inference_id, kind=kind, value=value, author=author, moment=moment
+            )
         )
-        return self.send(event)
 
     def flush(self) -> int:
         """Send what waits and return how many events that were.
@@ -246,22 +245,15 @@ def open_client(
     limits |= {key: Limits() for key in folder.problems}
     log = open_event_log(chosen, SystemClock())
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
-        _require_topic(log, topic)
+        ensure_topic(log, topic)
     return FlywheelClient(
         log,
         client_id=client_id,
         hash_key=chosen.hash_key.get_secret_value(),
         limits=limits or None,
         batch_size=batch_size,
+        privacy={key: w.privacy for key, w in folder.workloads.items() if w.privacy is not None},
     )
-
-
-def _require_topic(log: EventLog, topic: str) -> None:
-    # Asked first: an application may write to a topic without being allowed to create it.
-    try:
-        log.topic(topic)
-    except NotFoundError:
-        log.create_topic(topic, partitions=TOPIC_PARTITIONS)
 
 
 def _append(log: EventLog, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[DataError]:

@@ -3,6 +3,7 @@
     FlywheelError
     ├── TransientError              may pass: try again
     │   ├── UnavailableError        a service or file system did not answer
+    │   │   └── HttpError           an HTTP call got no answer, or not the expected one
     │   ├── ConcurrencyError        another process holds the lease or won the race
     │   └── InterruptedWorkError    the work was cut off and can be resumed
     └── TerminalError               will not pass by itself: a person must act
@@ -33,6 +34,7 @@ __all__ = [
     "DataError",
     "EventError",
     "FlywheelError",
+    "HttpError",
     "IntegrityError",
     "InterruptedWorkError",
     "LeakageError",
@@ -69,6 +71,27 @@ class TransientError(FlywheelError):
 
 class UnavailableError(TransientError):
     """A service or file system did not answer."""
+
+
+class HttpError(UnavailableError):
+    """An HTTP call got no answer (``status`` is None) or not the expected one.
+
+    ``is_broken_off``: the connection ended before the answer did, so that the service may or may
+    not have carried out the call.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_step: str = "",
+        status: int | None = None,
+        is_broken_off: bool = False,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, next_step=next_step, **facts)
+        self.status = status
+        self.is_broken_off = is_broken_off
 
 
 class ConcurrencyError(TransientError):

@@ -26,15 +26,15 @@ def main() -> None:
     parser.add_argument("--reach", default="", help="host:port that it may connect to")
     parser.add_argument("--token-days", type=int, default=30, help="life of a token")
     parser.add_argument("--migrate-only", action="store_true", help="make the database and stop")
-    given = parser.parse_args()
-    _reach_only(given.reach)
+    options = parser.parse_args()
+    _reach_only(options.reach)
     _set_up()
     _migrate()
-    if given.migrate_only:
+    if options.migrate_only:
         return
     _make_account(os.environ["LABEL_STUDIO_USERNAME"], os.environ["LABEL_STUDIO_PASSWORD"])
-    _limit_tokens(given.token_days)
-    _serve(given.host, given.port)
+    _limit_tokens(options.token_days)
+    _serve(options.host, options.port)
 
 
 def _reach_only(place: str) -> None:

@@ -13,21 +13,26 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from flywheel.cli.applications import run_applications
 from flywheel.cli.program import run_program
-from flywheel.review.label_studio.provisioning import provision
-from flywheel.services import Services, start
+from flywheel.deployment.local_services import bring_up
+from flywheel.deployment.programs import run_applications
+from flywheel.services import Services
 from flywheel.settings import load_settings, restrict_files
+from flywheel.usecases.annotator_accounts import provision_projects
+from flywheel.usecases.keys import create_key
+from flywheel.usecases.simulated_world import APPROVER
 from flywheel.wiring import Platform
 from loop.embedded import Lived, embedded_dataset_hash
 from loop.stage import SIZES, WORKLOAD, Window, claim, set_stage, write_workload
-from loop.summary import show, summarise
+from loop.summary import show, summarize
 from loop.turn import Places, Turn
-from loop.waiting import Teller
+from loop.waiting import ProgressReporter
 
 PROJECT = Path(__file__).parent.parent
 SERVICES = ("kafka", "postgres", "mlflow", "label-studio", "ray")
-APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks")
+APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks", "gateway")
+# From before the programs start until the traffic has landed, on two idle cores.
+_START_SECONDS = 210
 
 
 def main() -> int:
@@ -55,25 +60,26 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     os.environ |= {
         "FLYWHEEL_HOME": str(folder / "home"),
         "FLYWHEEL_WORKLOADS": str(folder / "home" / "workloads"),
-        "FLYWHEEL_SENSOR_SECONDS": os.environ.get("FLYWHEEL_SENSOR_SECONDS", "3"),
+        "FLYWHEEL_SENSOR_SECONDS": os.environ.get("FLYWHEEL_SENSOR_SECONDS", "5"),
     }
     sizes, window = SIZES[arguments.base], Window.before(datetime.now(UTC))
     later = datetime.now(UTC) + timedelta(hours=12)
     restrict_files(load_settings(profile="embedded"))
     write_workload(folder / "home" / "workloads", arguments.base, sizes, window, later)
-    teller = Teller(console)
+    reporter = ProgressReporter(console)
     console.print(Text("One turn of the wheel on every service. People are simulated.", "bold"))
-    with teller.part("services") as tell:
-        services = start(
-            load_settings(profile="embedded"), SERVICES, ephemeral=True, on_progress=teller.show
+    with reporter.part("services") as tell:
+        services = bring_up(
+            load_settings(profile="embedded"), SERVICES, ephemeral=True, on_progress=reporter.show
         )
         tell(", ".join(services.names))
     with services:
-        _prepare(arguments.base, services, teller)
+        sample_at = _prepare(arguments.base, window, services, reporter)
         platform = Platform(load_settings(profile="services", services=services.folder))
         try:
-            places = _places(services, teller)
-            turn = Turn(platform, sizes, arguments.base, window, places, teller)
+            places = _places(services, reporter)
+            key = create_key(platform, "loop", person=APPROVER).key
+            turn = Turn(platform, sizes, arguments.base, window, places, reporter, key, sample_at)
             turn.play()
             summary = _sum_up(turn, platform)
         finally:
@@ -85,20 +91,29 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     return summary
 
 
-def _prepare(base: str, services: Services, teller: Teller) -> None:
+def _prepare(base: str, window: Window, services: Services, reporter: ProgressReporter) -> datetime:
     settings = load_settings(profile="services", services=services.folder)
-    with teller.part("base") as tell:
+    with reporter.part("base") as tell:
         platform = Platform(settings)
         tell(set_stage(platform, SIZES[base]))
-        teller.show("making the workload's project in Label Studio")
-        provision(platform.label_studio, platform.workload(WORKLOAD), platform.webhook_target)
+        reporter.show("making the workload's project in Label Studio")
+        for project in provision_projects(platform, [WORKLOAD]):
+            if project.error is not None:
+                raise project.error
         platform.close()
-    with teller.part("programs") as tell:
-        run_applications(services, settings, APPLICATIONS, project=PROJECT, on_progress=teller.show)
+    with reporter.part("programs") as tell:
+        # The daemon reads the file when it starts: what people review is chosen once they all run.
+        sample_at = datetime.now(UTC) + timedelta(seconds=_START_SECONDS)
+        sample_at = sample_at.replace(second=0, microsecond=0)  # a file states minutes
+        write_workload(settings.workload_folder, base, SIZES[base], window, sample_at)
+        run_applications(
+            services, settings, APPLICATIONS, project=PROJECT, on_progress=reporter.show
+        )
         tell(", ".join(services.plan.applications))
+    return sample_at
 
 
-def _places(services: Services, teller: Teller) -> Places:
+def _places(services: Services, reporter: ProgressReporter) -> Places:
     plan, logs = services.plan, services.layout.logs
     port = plan.applications["dagster-webserver"].ports[0]
     dagster = f"http://127.0.0.1:{port}"
@@ -108,24 +123,25 @@ def _places(services: Services, teller: Teller) -> Places:
         training=services.connections.ray_address or f"{dagster}/runs",
         mlflow=services.connections.mlflow_url or "MLflow",
         logs=str(logs),
+        gateway=f"http://127.0.0.1:{plan.applications['gateway'].ports[0]}",
     )
     for name, where in vars(places).items():
-        teller.console.print(Text(f"          {name}: {where}", style="dim"), soft_wrap=True)
+        reporter.console.print(Text(f"          {name}: {where}", style="dim"), soft_wrap=True)
     return places
 
 
 def _sum_up(turn: Turn, platform: Platform) -> dict[str, Any]:
     assert turn.sent is not None
-    with turn.teller.part("embedded") as tell, tempfile.TemporaryDirectory() as folder:
-        snapshot = platform.state.cycles.get(WORKLOAD, turn.facts["cycle"]).snapshot
-        facts = turn.facts
-        lived = Lived(turn.sizes, turn.sent, facts["chosen_at"], facts.get("by_hand"))
-        workload = turn.workload.model_validate(snapshot)
+    with turn.reporter.part("embedded") as tell, tempfile.TemporaryDirectory() as folder:
+        assert turn.cycle is not None
+        assert turn.chosen_at is not None
+        opened = platform.state.cycles.get(turn.cycle).opened
+        lived = Lived(turn.sizes, turn.sent, turn.chosen_at, turn.by_hand)
         embedded = embedded_dataset_hash(
-            Path(folder), platform, workload, lived, show=turn.teller.show
+            Path(folder), platform, opened, lived, show=turn.reporter.show
         )
         tell(f"dataset {embedded[:12]}")
-    return summarise(turn, platform, embedded)
+    return summarize(turn, platform, embedded)
 
 
 def _wait_for_signal() -> None:

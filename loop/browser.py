@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from flywheel.errors import IntegrityError
-from flywheel.review.label_studio.annotators import add_annotator
+from flywheel.ports.answer_desk import OpenItem
 from flywheel.review.label_studio.labeling_config import labeling_config
 from flywheel.review.label_studio.provisioning import require_project
 from flywheel.review.queues.label_studio_format import email_of
-from flywheel.review.queues.task_view import Task
 from flywheel.simulation.truth import SimulatedTruth
+from flywheel.usecases.annotator_accounts import add_account
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
@@ -59,18 +59,18 @@ def answer_one(
         workload: whose project is opened.
         chromium: path of the browser.
         picture: written just before the answer is submitted.
-        show: told what goes on.
+        show: receives progress lines.
     """
     from playwright.sync_api import Error, sync_playwright
 
     client = platform.label_studio
     project = require_project(client, workload)
-    account = add_annotator(client, email_of(PERSON))
+    account = add_account(platform, email_of(PERSON))
     if account is None:
         raise IntegrityError(
             f"{PERSON} has an account already.", next_step="start the loop with an empty folder"
         )
-    open_ = {task.input: task for task in platform.queue.open_tasks(workload.id, PERSON)}
+    open_ = {task.input: task for task in platform.desk.open_items(workload, PERSON)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
         page = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -105,15 +105,15 @@ def answer_one(
     return ByHand(task.item_id, output, bool(keys), picture)
 
 
-def _offered(page: "Page", open_: dict[str, Task]) -> Task:
+def _offered(page: "Page", open_: dict[str, OpenItem]) -> OpenItem:
     # The guide lies over the first item until it is closed.
     page.get_by_text("Labeling Instructions").wait_for()
     page.keyboard.press("Escape")
-    shown = page.locator(".flywheel-input")
-    shown.wait_for()
-    text = " ".join(shown.inner_text().split())
-    found = [task for asked, task in open_.items() if " ".join(asked.split()) in text]
-    if len(found) != 1:
+    input_locator = page.locator(".flywheel-input")
+    input_locator.wait_for()
+    text = " ".join(input_locator.inner_text().split())
+    matches = [task for input_text, task in open_.items() if " ".join(input_text.split()) in text]
+    if len(matches) != 1:
         raise IntegrityError(
             f"Label Studio's page shows {text!r}, which is not one of {len(open_)} open items.",
             next_step="look at Label Studio's log",
@@ -121,20 +121,20 @@ def _offered(page: "Page", open_: dict[str, Task]) -> Task:
     # What the model said is filled in a moment after the text is there.
     page.wait_for_function(
         "wanted => document.querySelectorAll('input:checked').length >= wanted",
-        arg=len(_fields(found[0].suggestion)),
+        arg=len(_fields(matches[0].suggestion)),
     )
-    return found[0]
+    return matches[0]
 
 
-def _keys(workload: Workload, shown: Any, wanted: Any) -> list[str]:
+def _keys(workload: Workload, suggestion: Any, answer: Any) -> list[str]:
     # What is filled in and right is left alone: its key would take it away.
-    before, after = _fields(shown), _fields(wanted)
+    before, after = _fields(suggestion), _fields(answer)
     root = ET.fromstring(labeling_config(workload))  # noqa: S314 - our own text
-    found = {}
+    keys = {}
     for group in root.iter("Choices"):
         for choice in group.iter("Choice"):
-            found[group.get("name"), choice.get("value")] = choice.get("hotkey")
-    chosen = [found[name, value] for name, value in after.items() if before.get(name) != value]
+            keys[group.get("name"), choice.get("value")] = choice.get("hotkey")
+    chosen = [keys[name, value] for name, value in after.items() if before.get(name) != value]
     return [key for key in chosen if key is not None]
 
 

@@ -1,30 +1,25 @@
-"""The application: it asks the champion, writes an event for each answer, and never stops.
+"""The application: an ordinary OpenAI client of the gateway that asks and never stops.
 
-Who answers is read from the route table before every request, as a gateway would; a request that
-failed is kept with its error, one that had to be sent twice is counted as such.
+A request that failed is kept with its error; the client repeats none, so that what it counts is
+what an application would see.
 """
 
-import random
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, groupby
+
+import openai
 
 from flywheel.errors import FlywheelError
-from flywheel.events import INFERENCES_TOPIC, encode, event_id
-from flywheel.ports.model_server import Answer
-from flywheel.release.serving import load_champion
-from flywheel.simulation.client import inference_event
+from flywheel.events import INFERENCES_TOPIC
+from flywheel.simulation.gateway_client import GatewayClient
 from flywheel.simulation.traffic import SimulatedCall
-from flywheel.simulation.truth import SimulatedTruth
-from flywheel.usecases.answering import ChampionClient
-from flywheel.usecases.cycle import codec_of
+from flywheel.usecases.simulated_world import answer_calls
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
-__all__ = ["AskingClient", "Sent", "Told", "produce"]
+__all__ = ["AskingClient", "Reply", "Sent", "produce"]
 
 _PRODUCERS = 3
 _BATCH = 16
@@ -32,11 +27,12 @@ _PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Told:
-    """One answer that the client got; ``error`` says what went wrong."""
+class Reply:
+    """One reply that the client got; ``error`` says what went wrong."""
 
-    release: str
-    attempts: int = 1
+    release: str = ""
+    route: str = ""
+    inference_id: str = ""
     error: str | None = None
 
 
@@ -48,17 +44,8 @@ class Sent:
 
 
 def produce(platform: Platform, workload: Workload, calls: Sequence[SimulatedCall]) -> Sent:
-    """Ask the champion each of the calls and let several producers send the events."""
-    SimulatedTruth(platform.home, workload.id).remember(calls)
-    server = platform.server(workload)
-    release = load_champion(platform.state, server, workload.id)
-    codec = codec_of(platform, workload)
-    answers = server.answer(release, codec, [call.text for call in calls])
-    base = platform.base(workload).name
-    messages = [
-        _message(workload, call, answer, release, base)
-        for call, answer in zip(calls, answers, strict=True)
-    ]
+    """Let the champion answer calls of the past, and several producers send their events."""
+    messages = answer_calls(platform, workload, calls).messages
     failed: list[BaseException] = []
 
     def send(share: Sequence[tuple[bytes, bytes]]) -> None:
@@ -83,12 +70,20 @@ def produce(platform: Platform, workload: Workload, calls: Sequence[SimulatedCal
 
 @dataclass
 class AskingClient:
-    """Ask one question after the other in a thread of its own, and capture every answer."""
+    """Ask one question after the other in a thread of its own, and keep every reply.
 
-    platform: Platform
-    workload: Workload
+    Args:
+        url: of the gateway.
+        key: of the client.
+        workload_id: the model that is asked.
+        calls: whose texts and reporters are sent, over and over.
+    """
+
+    url: str
+    key: str
+    workload_id: str
     calls: Sequence[SimulatedCall]
-    answers: list[Told] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -104,55 +99,31 @@ class AskingClient:
             self._thread.join()
 
     @property
-    def failures(self) -> list[Told]:
+    def failures(self) -> list[Reply]:
         """Requests without an answer."""
-        return [told for told in self.answers if told.error is not None]
+        return [reply for reply in self.replies if reply.error is not None]
 
-    def answered(self, release: str) -> int:
-        """Count the answers of one release."""
-        return sum(told.release == release and told.error is None for told in self.answers)
-
-    @property
-    def repeated(self) -> int:
-        """How many requests had to be sent more than once."""
-        return sum(told.attempts > 1 for told in self.answers)
+    def answered(self, release: str, route: str = "champion") -> int:
+        """Count the answers that one release gave on a route."""
+        return sum((reply.release, reply.route) == (release, route) for reply in self.replies)
 
     @property
-    def releases(self) -> list[tuple[str, int]]:
-        """Releases in the order in which they answered, with how many answers in a row."""
-        return [
-            (release, len(list(group)))
-            for release, group in groupby(self.answers, key=lambda told: told.release)
-        ]
+    def champions(self) -> list[str]:
+        """Champions in the order in which they answered."""
+        answers = [reply.release for reply in self.replies if reply.route == "champion"]
+        return [release for release, _ in groupby(answers)]
 
     def _run(self) -> None:
-        client, log = ChampionClient.of(self.platform, self.workload), self.platform.log
-        base = self.platform.base(self.workload).name
-        for call in self._endless():
-            if self._stop.is_set():
-                return
-            try:
-                served = client.ask([call.text])
-                [answer], release = served.answers, served.release
-                message = _message(self.workload, call, answer, release, base)
-                log.append(INFERENCES_TOPIC, [message])
-                told = Told(release, served.attempts, answer.error)
-            except FlywheelError as error:
-                release = self.platform.state.routes.champion(self.workload.id)
-                told = Told(release, error=str(error))
-            self.answers.append(told)
-            self._stop.wait(_PAUSE_SECONDS)
-
-    def _endless(self) -> Iterator[SimulatedCall]:
-        rng = random.Random(time.time_ns())  # noqa: S311 - ids of new requests, not a secret
-        while True:
-            for call in self.calls:
-                now = datetime.now(UTC)
-                yield replace(call, inference_id=event_id(now, rng), timestamp=now)
+        with GatewayClient.open(self.url, self.key, self.workload_id) as client:
+            for call in cycle(self.calls):
+                if self._stop.wait(_PAUSE_SECONDS):
+                    return
+                self.replies.append(_ask(client, call))
 
 
-def _message(
-    workload: Workload, call: SimulatedCall, answer: Answer, release: str, base: str
-) -> tuple[bytes, bytes]:
-    event = inference_event(call, answer, workload=workload, release=release, base_model=base)
-    return event.inference_id.encode(), encode(event)
+def _ask(client: GatewayClient, call: SimulatedCall) -> Reply:
+    try:
+        answer = client.ask(call)
+    except openai.OpenAIError as error:
+        return Reply(error=str(error))
+    return Reply(answer.release, answer.route, answer.inference_id)

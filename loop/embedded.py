@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.clock import ManualClock
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
+from flywheel.ports.topics import ensure_topic
 from flywheel.settings import load_settings
-from flywheel.simulation.annotators import SimulatedAnnotators
-from flywheel.simulation.truth import SimulatedTruth
-from flywheel.usecases.cycle import assemble_dataset
+from flywheel.usecases.cycle import assemble_dataset, open_cycle
 from flywheel.usecases.landing import land
 from flywheel.usecases.observe import collect_reviews, sample_reviews
+from flywheel.usecases.simulated_world import simulated_people
 from flywheel.wiring import Platform
-from flywheel.workload.model import Workload
 from loop.browser import PERSON, ByHand
 from loop.client import Sent
 from loop.stage import SEED, Sizes, seed_labels
@@ -37,17 +37,18 @@ class Lived:
 
 
 def embedded_dataset_hash(
-    home: Path, real: Platform, workload: Workload, lived: Lived, *, show: Callable[[str], None]
+    home: Path, real: Platform, opened: OpenedWorkload, lived: Lived, *, show: Callable[[str], None]
 ) -> str:
     """Land the same messages without a service, let the same people judge, return the hash.
 
     Args:
         home: an empty folder.
         real: the deployment on services, whose workload file and simulated truth are used.
-        workload: as the cycle was opened with.
+        opened: the cycle there, with its workload.
         lived: what happened there.
-        show: told what goes on.
+        show: receives progress lines.
     """
+    workload = opened.workload  # in that deployment its file says so now
     settings = load_settings(
         profile="embedded",
         home=home,
@@ -64,29 +65,22 @@ def embedded_dataset_hash(
     platform = Platform(settings, ManualClock(lived.chosen_at))
     try:
         show("landing the same events in an embedded deployment")
-        seed_labels(platform, workload, lived.sizes, lived.chosen_at)
+        seed_labels(platform, workload, lived.sizes)
         for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
-            platform.log.create_topic(topic, partitions=1)
+            ensure_topic(platform.log, topic, partitions=1)
         platform.log.append(INFERENCES_TOPIC, lived.sent.messages)
         land(platform)
         sample_reviews(platform, workload)
         show("judging the same answers in the embedded queue")
-        people = SimulatedAnnotators(
-            platform.queue, SimulatedTruth(real.home, workload.id), error_rate=0.0, seed=SEED
+        people = simulated_people(
+            platform, workload.id, error_rate=0.0, seed=SEED, truth_home=real.home
         )
         if lived.by_hand is not None:
             by_hand = lived.by_hand
-            platform.queue.submit(workload, by_hand.item_id, PERSON, by_hand.output)
+            platform.desk.submit(workload, by_hand.item_id, PERSON, by_hand.output)
         while people.answer_open(workload):
             collect_reviews(platform, workload)
-        cycle = platform.state.cycles.open(
-            workload,
-            trigger="volume",
-            opened_by="system",
-            reason="the same turn, embedded",
-            watermark=lived.chosen_at,
-            snapshot=workload.model_dump(mode="json", by_alias=True),
-        )
-        return assemble_dataset(platform, workload.id, cycle.name).hash
+        cycle = open_cycle(platform, workload, trigger="volume", reason="the same turn, embedded")
+        return assemble_dataset(platform, cycle.ref).hash
     finally:
         platform.close()

@@ -1,6 +1,5 @@
-"""The stage of the loop: its sizes, its workload file, its home and its labelled seed."""
+"""The stage of the loop: its sizes, its workload file, its home and its labeled seed."""
 
-import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from typing import Any
 import yaml
 
 from flywheel.errors import ConfigurationError, RefusedError
-from flywheel.ingest.seed import import_seed
-from flywheel.simulation.traffic import SimulatedCall, generate, labelled_seed, pretraining_texts
+from flywheel.io.atomic import write_json, write_text
+from flywheel.simulation.traffic import SimulatedCall, generate, pretraining_texts, seed_labels_of
+from flywheel.usecases.import_seed import import_rows
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 from flywheel.workload.periods import next_period_start, period_start
@@ -99,7 +99,7 @@ class Window:
 
 
 def claim(home: Path) -> None:
-    """Make the loop's home anew; someone's own deployment is refused."""
+    """Recreate the loop's home; a user's own deployment is refused."""
     mark = home / _MARK
     if home.exists() and any(home.iterdir()) and not mark.exists():
         raise ConfigurationError(
@@ -109,7 +109,7 @@ def claim(home: Path) -> None:
     if home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True)
-    mark.write_text(json.dumps({"made": datetime.now(UTC).isoformat()}))
+    write_json(mark, {"made": datetime.now(UTC).isoformat()})
 
 
 def write_workload(
@@ -140,22 +140,20 @@ def write_workload(
     raw |= {"base_model": base, "cadence": "yearly", "golden_size": sizes.golden}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{WORKLOAD}.yaml"
-    scratch = path.with_suffix(".part")
-    scratch.write_text(yaml.safe_dump(raw, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))
     return path
 
 
 def set_stage(platform: Platform, sizes: Sizes) -> str:
-    """Build the base model and import the labelled seed; return what was done in words."""
+    """Build the base model and import the labeled seed; return what was done in words."""
     workload = platform.workload(WORKLOAD)
     texts = pretraining_texts(count=sizes.pretraining_texts, seed=SEED)
     base = platform.build_base(workload, texts)
-    count = seed_labels(platform, workload, sizes, platform.clock.now())
-    return f"base {base.name} {base.digest[:12]}, {count} labelled reports"
+    count = seed_labels(platform, workload, sizes)
+    return f"base {base.name} {base.digest[:12]}, {count} labeled reports"
 
 
-def seed_labels(platform: Platform, workload: Workload, sizes: Sizes, now: datetime) -> int:
-    """Import the labelled seed."""
-    rows = [(item.text, item.output) for item in labelled_seed(count=sizes.seed_labels, seed=SEED)]
-    return import_seed(platform.lake, workload, rows, source_name="seed.csv", now=now)
+def seed_labels(platform: Platform, workload: Workload, sizes: Sizes) -> int:
+    """Import the labeled seed."""
+    rows = [(item.text, item.output) for item in seed_labels_of(count=sizes.seed_labels, seed=SEED)]
+    return import_rows(platform, workload, rows, source_name="seed.csv")

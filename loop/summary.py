@@ -1,5 +1,6 @@
 """What the loop did, as data and as lines; every figure is read back from the stores."""
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
@@ -7,28 +8,29 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.usecases.landing import prove_ledger
+from flywheel.usecases.ledger import prove_ledger
 from flywheel.wiring import Platform
 from loop.stage import WORKLOAD
 from loop.turn import Turn
 
-__all__ = ["show", "summarise"]
+__all__ = ["show", "summarize"]
 
 
-def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
+def summarize(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
     """Collect the figures; ``whole`` says whether everything is as it must be."""
     assert turn.client is not None
     state, client = platform.state, turn.client
-    ledger = prove_ledger(platform)
+    proof = prove_ledger(platform)
     [cycle] = state.cycles.of(WORKLOAD)
-    switched = [release for release, _ in client.releases]
+    replies = Counter(f"{r.release} as {r.route}" for r in client.replies if r.error is None)
     aliases = platform.registry.aliases(WORKLOAD)
-    version = state.releases.get(state.routes.champion(WORKLOAD)).facts["model_version"]
+    version = state.releases.get(state.routes.champion(WORKLOAD)).model_version
     facts = {
-        "ledger balances": ledger.balances,
+        "ledger balances": proof.balances,
         "the client had no failed request": not client.failures,
-        "the release in its answers changed once": switched == [BASE_RELEASE, turn.facts["champion"]],
-        "dataset as embedded": embedded == turn.facts["dataset_hash"],
+        "every answer that it got is in the lake": not turn.missing(),
+        "the champion in its answers changed once": client.champions == [BASE_RELEASE, turn.champion],
+        "dataset as embedded": embedded == turn.dataset_hash,
         "MLflow's champion is the route's": aliases.get("champion") == version,
         "the audit chain holds": bool(state.audit.verify()[0]),
     }  # fmt: skip
@@ -37,17 +39,16 @@ def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
         "cycle": cycle.name,
         "opened by": f"{cycle.trigger}: {cycle.reason}",
         "champion": state.routes.champion(WORKLOAD),
-        "dataset": turn.facts["dataset_hash"],
+        "dataset": turn.dataset_hash,
         "dataset embedded": embedded,
-        "events": {"landed": ledger.landed, "duplicates": ledger.duplicates},
+        "events": {"landed": proof.ledger.landed, "duplicates": proof.ledger.duplicates},
         "requests": {
-            "answered": len(client.answers) - len(client.failures),
+            "answered": len(client.replies) - len(client.failures),
             "failed": len(client.failures),
-            "repeated": client.repeated,
-            "by release": dict(client.releases),
+            "by route": dict(replies),
         },
-        "errors": [told.error for told in client.failures[:5]],
-        "answered in a browser": "by_hand" in turn.facts,
+        "errors": [reply.error for reply in client.failures[:5]],
+        "answered in a browser": turn.by_hand is not None,
         "adapters": {
             "queue": platform.settings.review_queue,
             "trainer": platform.settings.train_launcher,
@@ -56,7 +57,7 @@ def summarise(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
         },
         "facts": facts,
         "whole": all(facts.values()),
-        "seconds": {name: round(value, 1) for name, value in turn.teller.seconds.items()},
+        "seconds": {name: round(value, 1) for name, value in turn.reporter.seconds.items()},
     }
 
 
@@ -68,8 +69,8 @@ def show(summary: dict[str, Any], console: Console) -> None:
     console.print(
         Text(
             f"{summary['champion']} is champion. The client got {requests['answered']} answers "
-            f"meanwhile, {requests['failed']} failed, {requests['repeated']} were sent twice: "
-            + ", then ".join(f"{n} from {name}" for name, n in requests["by release"].items())
+            f"of the gateway meanwhile, {requests['failed']} requests failed: "
+            + ", ".join(f"{count} from {name}" for name, count in requests["by route"].items())
         )
     )
     table = Table(show_header=False)

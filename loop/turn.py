@@ -1,34 +1,36 @@
 """The order of things: what the loop does itself, and what it waits for the services to do.
 
-Nobody ticks a sensor and nobody starts a run here: Dagster's daemon does.
+No sensor is ticked and no run is started by hand: Dagster's daemon does both.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import IntegrityError
 from flywheel.simulation.traffic import SimulatedCall
-from flywheel.state import Cycle
-from flywheel.train.reporting import read_progress
-from flywheel.usecases.cycle import run_folder
+from flywheel.state import Attempt, Cycle
+from flywheel.usecases.figures import training_progress
+from flywheel.usecases.simulated_world import APPROVER, approve_as_owner
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
-from loop.browser import answer_one, find_chromium
+from loop.browser import ByHand, answer_one, find_chromium
 from loop.client import AskingClient, Sent, produce
-from loop.people import annotate, give_approval
+from loop.people import annotate
 from loop.stage import WORKLOAD, Sizes, Window, write_workload
-from loop.waiting import Teller
+from loop.waiting import ProgressReporter
 
 __all__ = ["Places", "Turn"]
 
 # Dagster's daemon looks at the workload files again once a minute, and asks its schedules then.
 _NOTICE_SECONDS = 150
+_SOON_SECONDS = 15
 _ANSWERS_AFTERWARDS = 10
 _TOLD_EVERY = 20
 _LONGEST_STAGE_SECONDS = 3 * 3600
+_LONGEST_RELEASE_SECONDS = 600
 _FAILED = frozenset({"stopped", "gated_fail", "inconclusive", "awaiting_judgments", "rejected"})
 
 
@@ -41,27 +43,38 @@ class Places:
     training: str
     mlflow: str
     logs: str
+    gateway: str
 
 
 @dataclass
 class Turn:
-    """One turn of the wheel; every figure of it is read back from the stores."""
+    """One turn of the wheel; every figure of it is read back from the stores.
+
+    ``sample_at`` is when the daemon chooses what people review, if the traffic has landed by then.
+    The last fields are filled as the turn goes on.
+    """
 
     platform: Platform
     sizes: Sizes
     base: str
     window: Window
     places: Places
-    teller: Teller
+    reporter: ProgressReporter
+    key: str
+    sample_at: datetime
     sent: Sent | None = None
     client: AskingClient | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    chosen_at: datetime | None = None
+    by_hand: ByHand | None = None
+    cycle: CycleRef | None = None
+    dataset_hash: str | None = None
+    champion: str | None = None
 
     def play(self) -> None:
         """Play the turn; the client asks from the first answer on until after the swap."""
         calls = self.window.calls(self.workload, self.sizes.events)
         self._traffic(calls)
-        self.client = AskingClient(self.platform, self.workload, calls)
+        self.client = AskingClient(self.places.gateway, self.key, WORKLOAD, calls)
         self.client.start()
         try:
             self._sample()
@@ -79,10 +92,10 @@ class Turn:
         return self.platform.workload(WORKLOAD)
 
     def _traffic(self, calls: list[SimulatedCall]) -> None:
-        with self.teller.part("traffic") as tell:
-            self.teller.show(f"the base model answers {len(calls)} reports")
+        with self.reporter.part("traffic") as tell:
+            self.reporter.show(f"the base model answers {len(calls)} reports")
             self.sent = produce(self.platform, self.workload, calls)
-            self.teller.wait(
+            self.reporter.wait(
                 lambda: self._landed() == len(calls),
                 f"{len(calls)} events in the lake",
                 where=self.places.logs,
@@ -91,29 +104,37 @@ class Turn:
             tell(f"{len(calls)} events of six days through Kafka into the lake")
 
     def _sample(self) -> None:
-        with self.teller.part("sample") as tell:
-            at = datetime.now(UTC) + timedelta(seconds=_NOTICE_SECONDS)
-            folder = self.platform.settings.workload_folder
-            write_workload(folder, self.base, self.sizes, self.window, at)
-            items = self.teller.wait(
+        with self.reporter.part("sample") as tell:
+            at = self._moment()
+            items = self.reporter.wait(
                 self._items,
                 f"the daily schedule to choose what people review, at {at:%H:%M} UTC",
                 where=f"{self.places.dagster}/automation",
                 seconds=_NOTICE_SECONDS + 300,
             )
-            self.teller.wait(
+            self.reporter.wait(
                 lambda: self.platform.queue.status(self.workload).items == items,
                 f"{items} items in the queue",
                 where=self.places.queue,
             )
             tell(f"the daemon's schedule chose {items} answers")
 
+    def _moment(self) -> datetime:
+        # On a busy machine the traffic may land after the moment that was planned.
+        now = datetime.now(UTC)
+        if self.sample_at > now + timedelta(seconds=_SOON_SECONDS):
+            return self.sample_at
+        at = now + timedelta(seconds=_NOTICE_SECONDS)
+        folder = self.platform.settings.workload_folder
+        write_workload(folder, self.base, self.sizes, self.window, at)
+        return at
+
     def _review(self) -> None:
-        with self.teller.part("review") as tell:
+        with self.reporter.part("review") as tell:
             judgments = self._in_browser(tell)
-            while (given := self._annotate(judgments)) or not self._judged():
-                judgments += given
-                self.teller.wait(
+            while (count := self._annotate(judgments)) or not self._judged():
+                judgments += count
+                self.reporter.wait(
                     self._collected,
                     "the sensor to collect what people said",
                     where=f"{self.places.dagster}/assets/{WORKLOAD}/corrections",
@@ -121,87 +142,92 @@ class Turn:
             tell(f"{judgments} judgments (simulated people)")
 
     def _annotate(self, before: int) -> int:
-        def show(given: int) -> None:
-            if given % _TOLD_EVERY == 1:
-                self.teller.show(f"{before + given} judgments given ({self.places.queue})")
+        def show(count: int) -> None:
+            if count % _TOLD_EVERY == 1:
+                self.reporter.show(f"{before + count} judgments given ({self.places.queue})")
 
         return annotate(self.platform, self.workload, show)
 
     def _in_browser(self, tell: Callable[[str], None]) -> int:
         chromium = find_chromium()
         if chromium is None:
-            tell("nobody answers in a browser: there is no Chromium on this machine")
+            tell("no browser review: there is no Chromium on this machine")
             return 0
         picture = self.platform.home / "annotator.png"
-        done = answer_one(self.platform, self.workload, chromium, picture, self.teller.show)
-        self.facts["by_hand"] = done
-        how = "corrected" if done.corrected else "confirmed"
-        tell(f"one item {how} in a browser by keyboard ({done.picture})")
+        done = answer_one(self.platform, self.workload, chromium, picture, self.reporter.show)
+        self.by_hand = done
+        outcome = "corrected" if done.corrected else "confirmed"
+        tell(f"one item {outcome} in a browser by keyboard ({done.picture})")
         return 1
 
     def _cycle(self) -> Cycle:
         place = f"{self.places.dagster}/assets/{WORKLOAD}/trigger"
-        with self.teller.part("trigger") as tell:
-            cycle = self.teller.wait(self._opened, "the trigger to open a cycle", where=place)
+        with self.reporter.part("trigger") as tell:
+            cycle = self.reporter.wait(self._opened, "the trigger to open a cycle", where=place)
             tell(cycle.reason)
-        for part, seen, where in (
+        for part, is_done, where in (
             ("dataset", self._has_dataset, f"{self.places.dagster}/assets/{WORKLOAD}/dataset"),
             ("train", self._is_trained, self.places.training),
             ("gate", self._is_judged, f"{self.places.dagster}/assets/{WORKLOAD}/gate"),
         ):
-            with self.teller.part(part) as tell:
-                told = self.teller.wait(
-                    partial(seen, cycle.name),
+            with self.reporter.part(part) as tell:
+                outcome = self.reporter.wait(
+                    partial(is_done, cycle.ref),
                     part,
                     where=where,
                     seconds=_LONGEST_STAGE_SECONDS,
-                    check=partial(self._must_go_on, cycle.name),
+                    check=partial(self._must_go_on, cycle.ref),
                 )
-                tell(told)
+                tell(outcome)
         return cycle
 
     def _approve(self, cycle: Cycle) -> None:
-        with self.teller.part("approve") as tell:
-            give_approval(self.platform, self.workload, cycle.name)
-            self.facts["approved_at"] = datetime.now(UTC)
-            tell(f"simulated:mara approves {cycle.name}, which the system had opened")
+        with self.reporter.part("approve") as tell:
+            approve_as_owner(self.platform, cycle.ref, channel="loop")
+            tell(f"{APPROVER} approves {cycle.name}, which the system had opened")
 
     def _swap(self, cycle: Cycle) -> None:
         assert self.client is not None
         client = self.client
-        with self.teller.part("swap") as tell:
-            champion = self.teller.wait(
-                lambda: self._promoted(cycle.name),
+        where = f"{self.places.dagster}/assets/{WORKLOAD}/release"
+        with self.reporter.part("swap") as tell:
+            champion = self.reporter.wait(
+                lambda: self._promoted(cycle.ref),
                 "the promotion",
-                where=f"{self.places.dagster}/assets/{WORKLOAD}/release",
-                check=partial(self._must_go_on, cycle.name),
+                where=where,
+                seconds=_LONGEST_RELEASE_SECONDS,
+                check=partial(self._must_go_on, cycle.ref),
             )
-            self.teller.wait(
+            self.reporter.wait(
                 lambda: client.answered(champion) >= _ANSWERS_AFTERWARDS,
                 "answers of the new release",
                 where=self.places.logs,
                 check=self._client_must_ask,
             )
             tell(f"{champion} answers")
-        self.facts |= {"champion": champion, "cycle": cycle.name}
+        self.champion, self.cycle = champion, cycle.ref
 
     def _settle(self) -> None:
-        with self.teller.part("settle") as tell:
-            assert self.client is not None
-            assert self.sent is not None
-            total = len(self.sent.messages) + len(self.client.answers) - len(self.client.failures)
-            self.teller.wait(
-                lambda: self._landed() == total,
-                "the client's last events in the lake",
+        with self.reporter.part("settle") as tell:
+            self.reporter.wait(
+                lambda: not self.missing(),
+                "the client's last answers in the lake",
                 where=self.places.logs,
                 seconds=120,
             )
-            tell(f"{total} events landed")
+            tell(f"{self._landed()} events landed")
+
+    def missing(self) -> set[str]:
+        """Return the ids of answers that the client got and the lake does not hold."""
+        assert self.client is not None
+        ids = {r.inference_id for r in self.client.replies if r.error is None}
+        rows = self.platform.lake.rows("select inference_id from first_inferences")
+        return ids - {row["inference_id"] for row in rows}
 
     # -- what the stores say -------------------------------------------------------------------
 
     def _landed(self) -> int:
-        rows = self.platform.lake.rows("select count(*) as n from first_inferences")
+        rows = self.platform.lake.rows("select count(*) as n from answered_inferences")
         return int(rows[0]["n"])
 
     def _items(self) -> int:
@@ -209,7 +235,7 @@ class Turn:
             "select count(distinct item_id) as n, max(chosen_at) as at from review_items "
             "where slice <> 'adjudication'"
         )
-        self.facts["chosen_at"] = rows[0]["at"]
+        self.chosen_at = rows[0]["at"]
         return int(rows[0]["n"])
 
     def _collected(self) -> bool:
@@ -225,40 +251,41 @@ class Turn:
         cycles = self.platform.state.cycles.of(WORKLOAD)
         return cycles[-1] if cycles else None
 
-    def _attempt(self, cycle: str) -> Mapping[str, Any]:
-        return self.platform.state.cycles.attempt(WORKLOAD, cycle).facts
+    def _attempt(self, cycle: CycleRef) -> Attempt:
+        return self.platform.state.cycles.attempt(cycle)
 
-    def _has_dataset(self, cycle: str) -> str:
-        facts = self._attempt(cycle)
-        if "dataset_hash" not in facts:
+    def _has_dataset(self, cycle: CycleRef) -> str:
+        dataset = self._attempt(cycle).dataset
+        if dataset is None:
             return ""
-        self.facts["dataset_hash"] = facts["dataset_hash"]
-        counts = ", ".join(f"{n} {split}" for split, n in facts["dataset_counts"].items())
-        return f"{facts['dataset_hash'][:12]}: {counts}"
+        self.dataset_hash = dataset.hash
+        counts = ", ".join(f"{n} {split}" for split, n in dataset.counts.items())
+        return f"{dataset.hash[:12]}: {counts}"
 
-    def _is_trained(self, cycle: str) -> str:
-        facts = self._attempt(cycle)
-        if "release" in facts:
-            return str(facts["release"])
-        number = self.platform.state.cycles.get(WORKLOAD, cycle).attempt
-        steps = read_progress(run_folder(self.platform, WORKLOAD, cycle, number))
+    def _is_trained(self, cycle: CycleRef) -> str:
+        candidate = self._attempt(cycle).candidate
+        if candidate is not None:
+            return candidate.release
+        steps = training_progress(self.platform, cycle)
         if steps:
-            self.teller.show(f"step {steps[-1].step} of {steps[-1].steps}, {self.places.training}")
+            self.reporter.show(
+                f"step {steps[-1].step} of {steps[-1].steps}, {self.places.training}"
+            )
         return ""
 
-    def _is_judged(self, cycle: str) -> str:
-        found = self.platform.state.cycles.get(WORKLOAD, cycle)
-        return found.status_reason if found.status == "awaiting_approval" else ""
+    def _is_judged(self, cycle: CycleRef) -> str:
+        cycle_now = self.platform.state.cycles.get(cycle)
+        return cycle_now.status_reason if cycle_now.status == "awaiting_approval" else ""
 
-    def _promoted(self, cycle: str) -> str:
-        promoted = self.platform.state.cycles.get(WORKLOAD, cycle).status == "promoted"
+    def _promoted(self, cycle: CycleRef) -> str:
+        promoted = self.platform.state.cycles.get(cycle).status == "promoted"
         return self.platform.state.routes.champion(WORKLOAD) if promoted else ""
 
-    def _must_go_on(self, cycle: str) -> None:
-        found = self.platform.state.cycles.get(WORKLOAD, cycle)
-        if found.status in _FAILED:
+    def _must_go_on(self, cycle: CycleRef) -> None:
+        cycle_now = self.platform.state.cycles.get(cycle)
+        if cycle_now.status in _FAILED:
             raise IntegrityError(
-                f"The cycle {cycle} is {found.status}: {found.status_reason}",
+                f"The cycle {cycle.name} is {cycle_now.status}: {cycle_now.status_reason}",
                 next_step=f"look at its run in Dagster ({self.places.dagster}) and its log",
             )
 
@@ -267,5 +294,5 @@ class Turn:
         if self.client.failures:
             raise IntegrityError(
                 f"A request of the client failed: {self.client.failures[0].error}",
-                next_step=f"look at the model server's log, {self.places.logs}",
+                next_step=f"look at the logs of gateway and model server, {self.places.logs}",
             )

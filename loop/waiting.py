@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.errors import UnavailableError
-from flywheel.io.patience import Patience
+from flywheel.io.patience import Patience, poll
 
-__all__ = ["Teller"]
+__all__ = ["ProgressReporter"]
 
 _T = TypeVar("_T")
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 
 
 @dataclass
-class Teller:
+class ProgressReporter:
     """Lines for a person, and the wall seconds of each part by its name."""
 
     console: Console
@@ -35,23 +35,23 @@ class Teller:
 
     @contextmanager
     def part(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Time a part; what is told inside becomes its line at the end."""
-        began, told = time.perf_counter(), list[str]()
+        """Time a part; what is reported inside becomes its line at the end."""
+        began, notes = time.perf_counter(), list[str]()
         with self.console.status(Text(f"{name} …")) as status:
             self._show = lambda text: status.update(Text(f"{name}: {text}"))
             try:
-                yield told.append
+                yield notes.append
             finally:
                 self._show = lambda _: None
-        taken = time.perf_counter() - began
-        self.seconds[name] = self.seconds.get(name, 0.0) + taken
+        seconds = time.perf_counter() - began
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
         line = Text(f"{self.elapsed:6.0f} s  ", style="dim")
         line.append(f"{name:<10}", style="cyan")
-        line.append(f" {' · '.join(told)}").append(f"  ({taken:.0f} s)", style="dim")
+        line.append(f" {' · '.join(notes)}").append(f"  ({seconds:.0f} s)", style="dim")
         self.console.print(line)
 
     def show(self, text: str) -> None:
-        """Show what goes on inside the present part."""
+        """Show progress inside the present part."""
         if text == self._shown:
             return
         self._shown = text
@@ -62,7 +62,7 @@ class Teller:
     def wait(
         self,
         condition: Callable[[], _T | None],
-        what: str,
+        goal: str,
         *,
         where: str,
         seconds: float = 600,
@@ -71,19 +71,16 @@ class Teller:
         """Wait until a condition holds and return what it returned.
 
         Args:
-            condition: asked twice a second.
-            what: is being waited for.
+            condition: asked once a second.
+            goal: is being waited for.
             where: a person can look meanwhile.
             seconds: until it is given up, on a machine that is not busy with anything else.
             check: raises where the condition can no longer come true.
         """
-        self.show(f"waiting for {what} ({where})")
-        patience = Patience(seconds)
-        while not (found := condition()):
-            check()
-            if patience.is_over:
-                raise UnavailableError(
-                    f"After {seconds:.0f} s still not: {what}.", next_step=f"look at {where}"
-                )
-            time.sleep(_POLL_SECONDS)
-        return found
+        self.show(f"waiting for {goal} ({where})")
+        answer = poll(condition, Patience(seconds), pause=_POLL_SECONDS, check=check)
+        if not answer:
+            raise UnavailableError(
+                f"After {seconds:.0f} s still not: {goal}.", next_step=f"look at {where}"
+            )
+        return answer

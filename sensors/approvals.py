@@ -8,6 +8,7 @@ import dagster as dg
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import partitions_name, release_job
 from flywheel.orchestration.resources import PlatformParam
+from flywheel.usecases.cycle_runs import approved_cycles
 from flywheel.workload.model import Workload
 
 __all__ = ["granted_approvals_sensor"]
@@ -29,19 +30,16 @@ def granted_approvals_sensor(
         requests = []
         for workload in workloads:
             partitions = context.instance.get_dynamic_partitions(partitions_name(workload))
-            for cycle in platform.state.cycles.list_open(workload.id):
-                approval = platform.state.approvals.granted(workload.id, cycle.name)
-                if cycle.status != "approved" or approval is None:
-                    continue
+            for approved in approved_cycles(platform, workload.id):
                 # A cycle that Dagster does not know (yet) must not block the others.
-                if cycle.name not in partitions:
-                    context.log.warning("%s has no partition yet", cycle.name)
+                if approved.cycle not in partitions:
+                    context.log.warning("%s has no partition yet", approved.cycle)
                     continue
                 requests.append(
                     dg.RunRequest(
                         job_name=release_job(workload.id),
-                        partition_key=cycle.name,
-                        run_key=f"{workload.id}:{cycle.name}:{approval.id}",
+                        partition_key=approved.cycle,
+                        run_key=f"{workload.id}:{approved.cycle}:{approved.approval_id}",
                     )
                 )
         if not requests:

@@ -28,14 +28,14 @@ def whole_days_sensor(
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
         requests = []
-        for known in workloads:
-            days = days_to_profile(platform, known)
-            if not days or in_flight(context.instance, observe_job(known.id)):
+        for workload in workloads:
+            days = days_to_profile(platform, workload)
+            if not days or in_flight(context.instance, observe_job(workload.id)):
                 continue
-            context.log.info("%s: %s days to profile", known.id, len(days))
-            told = (f"{day}={rows}" for day, rows in sorted(days.items()))
-            run_key = hourly_key(known.id, *told, now=platform.clock.now())
-            requests.append(dg.RunRequest(run_key=run_key, job_name=observe_job(known.id)))
+            context.log.info("%s: %s days to profile", workload.id, len(days))
+            days_and_rows = (f"{day}={rows}" for day, rows in sorted(days.items()))
+            run_key = hourly_key(workload.id, *days_and_rows, now=platform.clock.now())
+            requests.append(dg.RunRequest(run_key=run_key, job_name=observe_job(workload.id)))
         if not requests:
             return dg.SensorResult(skip_reason="Every whole day is profiled as it landed.")
         return dg.SensorResult(run_requests=requests)

@@ -1,4 +1,4 @@
-"""New events in the log start the landing job, unless somebody else is landing them."""
+"""New events in the log start the landing job, unless another process is landing them."""
 
 import json
 from collections.abc import Mapping
@@ -45,19 +45,23 @@ def new_events_sensor(automation: Automation) -> dg.SensorDefinition:
         before = json.loads(context.cursor) if context.cursor else None
         moved = before is not None and before["landed"] != landed
         landings = context.instance.get_runs_count(dg.RunsFilter(job_name=LANDING_JOB))
-        theirs = before is not None and moved and before["landings"] == landings
+        moved_by_others = before is not None and moved and before["landings"] == landings
         # What our own landing moved is shown by its own run.
-        shown = landed if before is None or (moved and not theirs) else before["shown"]
+        reported = landed if before is None or (moved and not moved_by_others) else before["shown"]
         at = now.timestamp() if before is None else before["shown_at"]
         events = []
-        if shown != landed and now.timestamp() - at >= _SHOWN_SECONDS:
-            events.append(_landing_event(landed, shown, waiting))
-            shown, at = landed, now.timestamp()
+        if reported != landed and now.timestamp() - at >= _SHOWN_SECONDS:
+            events.append(_landing_event(landed, reported, waiting))
+            reported, at = landed, now.timestamp()
         cursor = json.dumps(
-            {"landed": landed, "landings": landings, "shown": shown, "shown_at": at}
+            {"landed": landed, "landings": landings, "shown": reported, "shown_at": at}
         )
-        if not waiting or theirs:
-            who = "Another process is landing" if theirs else "Everything in the log has landed"
+        if not waiting or moved_by_others:
+            who = (
+                "Another process is landing"
+                if moved_by_others
+                else "Everything in the log has landed"
+            )
             return dg.SensorResult(
                 skip_reason=f"{who}; {waiting} records are unread.",
                 cursor=cursor,
@@ -71,9 +75,9 @@ def new_events_sensor(automation: Automation) -> dg.SensorDefinition:
 
 
 def _landing_event(
-    landed: Mapping[str, int], shown: Mapping[str, int], waiting: int
+    landed: Mapping[str, int], reported: Mapping[str, int], waiting: int
 ) -> dg.AssetMaterialization:
-    read = sum(at - shown.get(partition, 0) for partition, at in landed.items())
+    read = sum(at - reported.get(partition, 0) for partition, at in landed.items())
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey([PLATFORM, "landing"]),
         description="Landed by another process than Dagster's, seen by new_events_sensor.",

@@ -15,8 +15,8 @@ from flywheel.errors import TerminalError, UnavailableError
 from flywheel.orchestration.automation import Automation, hourly_key
 from flywheel.orchestration.keys import review_job
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.ports.review_queue import UNTOUCHED, QueueStatus
-from flywheel.state import PendingHints
+from flywheel.ports.review_queue import UNTOUCHED
+from flywheel.usecases.review_changes import ReviewChange, UnreadableQueue, review_changes
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
@@ -43,23 +43,23 @@ def finished_reviews_sensor(
         before: dict[str, str] = json.loads(context.cursor or "{}")
         now, keys = dict(before), {}
         failed: list[TerminalError] = []
-        hints = platform.state.inbox.pending()
-        for workload in workloads:
-            try:
-                status = platform.queue.status(workload)
-            except UnavailableError as error:
-                # The rest is as it was: the next tick sees the difference.
-                return dg.SensorResult(skip_reason=str(error), cursor=json.dumps(before))
-            except TerminalError as error:
+        try:
+            changes = list(review_changes(platform, workloads))
+        except UnavailableError as error:
+            # The rest is as it was: the next tick sees the difference.
+            return dg.SensorResult(skip_reason=str(error), cursor=json.dumps(before))
+        for change in changes:
+            if isinstance(change, UnreadableQueue):
                 # One workload's queue must not keep the judgments of the others from being taken.
-                context.log.exception("the queue of %s could not be asked", workload.id)
-                failed.append(error)
+                context.log.error(
+                    "the queue of %s could not be asked", change.workload_id, exc_info=change.error
+                )
+                failed.append(change.error)
                 continue
-            now[workload.id] = status.changed
-            changed = status.changed != before.get(workload.id, UNTOUCHED)
-            key = _run_key(platform, workload.id, status, hints.get(workload.id), changed)
+            now[change.workload_id] = change.queue.changed
+            key = _run_key(platform, change, before.get(change.workload_id, UNTOUCHED))
             if key is not None:
-                keys[workload.id] = key
+                keys[change.workload_id] = key
         if failed and len(failed) == len(workloads):
             raise failed[0]  # the tick shows it, and the next one tries again
         if not keys:
@@ -70,18 +70,13 @@ def finished_reviews_sensor(
     return sensor
 
 
-def _run_key(
-    platform: Platform,
-    workload_id: str,
-    status: QueueStatus,
-    hints: PendingHints | None,
-    changed: bool,  # noqa: FBT001 - one caller
-) -> str | None:
-    now = platform.clock.now()
-    if hints is not None:
+def _run_key(platform: Platform, change: ReviewChange, before: str) -> str | None:
+    now, workload_id, status = platform.clock.now(), change.workload_id, change.queue
+    if change.hints is not None:
         again = str(now.minute // _ASK_AGAIN_MINUTES)
-        return hourly_key(workload_id, "hint", str(hints.newest), again, status.changed, now=now)
-    if changed:
+        newest = str(change.hints.newest)
+        return hourly_key(workload_id, "hint", newest, again, status.changed, now=now)
+    if status.changed != before:
         return f"{workload_id}:{status.changed}"
     if status.items and platform.settings.review_queue == "label_studio":
         return hourly_key(workload_id, "look", now=now)

@@ -1,6 +1,5 @@
 """The trigger: evaluate it, and ask again for every cycle that the state holds open."""
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +9,18 @@ from flywheel.errors import FlywheelError
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.decision_event import decision_event
 from flywheel.orchestration.keys import asset_key, cycle_job, cycle_partitions, gate_job
+from flywheel.orchestration.presentation import plain_text
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.usecases.cycle_steps import is_run_by_hand
+from flywheel.usecases.cycle_runs import due_runs
 from flywheel.usecases.observe import decide, evaluation_is_due
-from flywheel.usecases.second_look import second_look
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
 if TYPE_CHECKING:
-    from flywheel.state import Cycle, Decision
+    from flywheel.state import Decision
 
 __all__ = ["open_cycle_requests", "trigger_sensor"]
 
-_log = logging.getLogger(__name__)
 _QUIET = (
     "No cycle is open; every trigger was evaluated within the hour, and nothing has been measured "
     "since."
@@ -60,9 +58,11 @@ def trigger_sensor(
             raise failed[0]  # the tick shows it, and the next one tries again
         requests, partitions = open_cycle_requests(platform, workloads)
         if not requests:
-            told = " ".join(f"{event.asset_key.path[0]}: {event.description}" for event in events)
+            message = " ".join(
+                f"{event.asset_key.path[0]}: {event.description}" for event in events
+            )
             return dg.SensorResult(
-                skip_reason=told or _QUIET,
+                skip_reason=message or _QUIET,
                 dynamic_partitions_requests=partitions,
                 asset_events=events,
             )
@@ -82,7 +82,7 @@ def _evaluate(platform: Platform, workload_id: str) -> "Decision | None":
 def _failure_event(workload: Workload, error: FlywheelError) -> dg.AssetObservation:
     return dg.AssetObservation(
         asset_key=asset_key(workload, "trigger"),
-        description=f"Not evaluated: {error.message}",
+        description=plain_text(f"Not evaluated: {error.message}"),
         metadata={
             "error": type(error).__name__,
             "next step": error.next_step or "see the message",
@@ -101,37 +101,17 @@ def open_cycle_requests(
     A cycle whose gate waited for judgments gets a run of its gate alone, once they are in.
     """
     requests, partitions = [], []
-    known = {workload.id for workload in workloads}
-    for cycle in platform.state.cycles.list_open():
-        if cycle.workload_id not in known:
+    for due in due_runs(platform, {workload.id for workload in workloads}):
+        partitions.append(cycle_partitions(due.workload_id).build_add_request([due.cycle]))
+        if due.purpose is None:
             continue
-        partitions.append(cycle_partitions(cycle.workload_id).build_add_request([cycle.name]))
-        asked = _run_of(platform, cycle)
-        if asked is None:
-            continue
-        if is_run_by_hand(platform.state, cycle.workload_id):
-            continue  # asked for once that process has ended and the cycle is still open
-        job, purpose = asked
+        is_look = due.purpose == "second look"
+        run_key = f"{due.workload_id}:{due.cycle}:{due.attempt}"
         requests.append(
             dg.RunRequest(
-                job_name=job,
-                partition_key=cycle.name,
-                run_key=f"{cycle.workload_id}:{cycle.name}:{cycle.attempt}{purpose}",
+                job_name=gate_job(due.workload_id) if is_look else cycle_job(due.workload_id),
+                partition_key=due.cycle,
+                run_key=f"{run_key}:second-look" if is_look else run_key,
             )
         )
     return requests, partitions
-
-
-def _run_of(platform: Platform, cycle: "Cycle") -> tuple[str, str] | None:
-    # The job that an open cycle needs now, and what its run key says besides the attempt.
-    if cycle.status in {"open", "training"}:
-        return cycle_job(cycle.workload_id), ""
-    if cycle.status != "awaiting_judgments":
-        return None
-    try:
-        look = second_look(platform, cycle.workload_id, cycle.name)
-    except FlywheelError:
-        # Its workload is evaluated in the same tick, which shows what is wrong; others go on.
-        _log.exception("cycle %s of %s", cycle.name, cycle.workload_id)
-        return None
-    return (gate_job(cycle.workload_id), ":second-look") if look and look.is_due else None

@@ -44,9 +44,9 @@ def waiting_sensor(automation: Automation) -> dg.SensorDefinition:
             if item.key not in before.get("keys", []):
                 context.log.info("waits for a person: %s, %s", item.workload_id, item.text)
         sent, problems = _send(platform, items, before.get("sent", []))
-        shown, keys = _digest(items, problems), [item.key for item in items]
-        cursor = json.dumps({"shown": shown, "keys": keys, "sent": sent})
-        if before.get("shown") == shown:
+        digest, keys = _digest(items, problems), [item.key for item in items]
+        cursor = json.dumps({"shown": digest, "keys": keys, "sent": sent})
+        if before.get("shown") == digest:
             return dg.SensorResult(skip_reason=f"{len(items)} as before.", cursor=cursor)
         event = waiting_event(platform, items, problems)
         return dg.SensorResult(skip_reason=event.description, cursor=cursor, asset_events=[event])
@@ -84,7 +84,7 @@ def failed_runs_sensor(automation: Automation) -> dg.SensorDefinition:
 def _send(
     platform: Platform, items: Sequence[WaitingItem], before: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    # Where nothing is set up nothing counts as sent: whoever sets it up gets what waits by then.
+    # Without a hook nothing counts as sent: once one is configured, it gets what waits by then.
     sent = [item.key for item in items if item.key in before]
     problems: list[str] = []
     for item in items if platform.alerts.sends else ():
@@ -101,8 +101,8 @@ def _send(
 
 def _reasons(context: dg.RunFailureSensorContext) -> Iterator[str]:
     for event in context.get_step_failure_events():
-        told = event.step_failure_data.user_failure_data
-        description = told.description if told is not None else None
+        failure = event.step_failure_data.user_failure_data
+        description = failure.description if failure is not None else None
         yield f"{event.step_key}: {description or event.message}"
 
 

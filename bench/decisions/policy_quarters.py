@@ -19,7 +19,7 @@ from flywheel.review.sampling.candidates import Candidate
 from flywheel.review.sampling.doubt import GivenAnswer, error_rates, most_doubtful
 from flywheel.review.sampling.draws import choose_items
 from flywheel.review.sampling.label_checks import allowed_checks
-from flywheel.simulation.labelled import LabelledRow
+from flywheel.simulation.labeled import LabeledRow
 from flywheel.workload.model import Workload
 
 __all__ = ["PolicyQuarters"]
@@ -39,10 +39,10 @@ class PolicyQuarters:
     asked: list[str]
     quarter: int = 0
     judgments: list[int] = field(default_factory=list)
-    _learned: list[LabelledRow] = field(default_factory=list)
-    _control: list[tuple[Example, LabelledRow]] = field(default_factory=list)
+    _learned: list[LabeledRow] = field(default_factory=list)
+    _control: list[tuple[Example, LabeledRow]] = field(default_factory=list)
 
-    def play(self, learner: TextLearner, rows: list[LabelledRow]) -> list[LabelledRow]:
+    def play(self, learner: TextLearner, rows: list[LabeledRow]) -> list[LabeledRow]:
         """Let people judge a quarter's answers; return all that is trained on at its end."""
         budget, spent = self.workload.review.budget, 0
         counts = JudgedTwice()
@@ -77,13 +77,14 @@ class PolicyQuarters:
         return [*self._learned, *self._released()]
 
     def _draw(
-        self, learner: TextLearner, rows: list[LabelledRow], budget: int, batch: int
+        self, learner: TextLearner, rows: list[LabeledRow], budget: int, batch: int
     ) -> list[ReviewItem]:
         items = choose_items(
             self.workload,
             self._candidates(learner, rows, batch),
             budget=budget,
             batch_id=f"{self.quarter}-{batch}",
+            period=str(self.quarter),
             seed=self.workload.seed,
             now=self._moment(batch),
             known_texts=self.asked,
@@ -98,7 +99,7 @@ class PolicyQuarters:
         return items
 
     def _candidates(
-        self, learner: TextLearner, rows: list[LabelledRow], batch: int
+        self, learner: TextLearner, rows: list[LabeledRow], batch: int
     ) -> list[Candidate]:
         outputs, confidence, margin = learner.answer(rows)
         return [
@@ -118,7 +119,7 @@ class PolicyQuarters:
     def _moment(self, batch: int) -> datetime:
         return _BEGIN + self.quarter * _QUARTER + (batch + 0.5) * _QUARTER / _BATCHES
 
-    def _released(self) -> list[LabelledRow]:
+    def _released(self) -> list[LabeledRow]:
         # At the end of a quarter: the last promotion was at its start, on the quarter before's items.
         promoted = _BEGIN + (self.quarter - 1) * _QUARTER
         first = self.quarter == 1
@@ -143,7 +144,7 @@ def _example(item: ReviewItem, moment: datetime) -> Example:
     return Example(name, name, name, name, None, name, name, "control", event_time=moment)
 
 
-def _judged_again(items: list[ReviewItem], rows: list[LabelledRow], most: int) -> int:
+def _judged_again(items: list[ReviewItem], rows: list[LabeledRow], most: int) -> int:
     single = [item for item in items if item.judgments == 1 and item.slice != "control"]
     given = [
         GivenAnswer(

@@ -1,6 +1,6 @@
 """Figures of the decision on questions: what judgments chosen by a strategy teach a plain learner.
 
-A labelled file is the traffic of four quarters. Each quarter a TF-IDF and logistic regression
+A labeled file is the traffic of four quarters. Each quarter a TF-IDF and logistic regression
 trained on the labels so far answers it, the shipped strategy or the whole shipped policy chooses
 the judgments, and the learner is trained afresh and measured on a test file that nothing else
 reads. Five labels a class are the seed, and as many judgments a quarter as the seed has labels.
@@ -14,12 +14,12 @@ from typing import Literal
 
 import numpy as np
 
-from bench.decisions.labelled_files import LABELLED_FILES, LabelledFile
+from bench.decisions.labeled_files import LABELED_FILES, LabeledFile
 from bench.decisions.policy_quarters import PolicyQuarters
 from bench.decisions.text_learner import Corpus, Numbers, TextLearner
 from bench.figure import Figure
 from flywheel.review.sampling.strategies import STRATEGIES, Answers
-from flywheel.simulation.labelled import LabelledRow, Split, split_labelled
+from flywheel.simulation.labeled import LabeledRow, Split, split_labeled
 from flywheel.simulation.spread import Spread, paired_difference, spread_of
 from flywheel.usecases.simulation_plan import SimulationPlan, simulated_workload
 from flywheel.workload.model import Workload
@@ -61,11 +61,11 @@ Accuracies = list[list[float]]
 
 
 def measure() -> list[Figure]:
-    """Return the accuracies and the points above random labelling, file by file."""
-    return [row for file in LABELLED_FILES for row in _rows_of(file)]
+    """Return the accuracies and the points above random labeling, file by file."""
+    return [row for file in LABELED_FILES for row in _rows_of(file)]
 
 
-def _rows_of(file: LabelledFile) -> list[Figure]:
+def _rows_of(file: LabeledFile) -> list[Figure]:
     if not file.present:
         missing = f"skipped: no data in {file.folder}"
         return [Figure(f"{file.name}: questions", "", missing, "measured", met=False)]
@@ -73,7 +73,7 @@ def _rows_of(file: LabelledFile) -> list[Figure]:
     corpus = Corpus([row.text for row in (*train, *test)])
     arms: dict[Arm, Accuracies] = {name: [] for name in _ARMS}
     for seed in _SEEDS:
-        split = split_labelled(
+        split = split_labeled(
             train, seed_per_label=_SEED_PER_LABEL, quarters=_QUARTERS, seed=seed, cap=None
         )
         for name, seeds in arms.items():
@@ -88,7 +88,7 @@ def _rows_of(file: LabelledFile) -> list[Figure]:
 
 
 def _new_labels_row(
-    name: str, corpus: Corpus, train: list[LabelledRow], test: list[LabelledRow], count: int
+    name: str, corpus: Corpus, train: list[LabeledRow], test: list[LabeledRow], count: int
 ) -> Figure:
     # Some labels appear in the second quarter: how well are they answered at its end?
     arms: dict[Arm, list[float]] = {"policy": [], "random": []}
@@ -96,7 +96,7 @@ def _new_labels_row(
         labels = sorted({row.label for row in train})
         new = set(random.Random(seed).sample(labels, count))  # noqa: S311
         old_rows = [row for row in train if row.label not in new]
-        split = split_labelled(
+        split = split_labeled(
             old_rows, seed_per_label=_SEED_PER_LABEL, quarters=_QUARTERS, seed=seed, cap=None
         )
         late = [row for row in train if row.label in new][::_QUARTERS]
@@ -111,7 +111,7 @@ def _new_labels_row(
             accuracies.append(stream.play(arm)[-1])
     means = {arm: spread_of(values).mean for arm, values in arms.items()}
     return Figure(
-        f"{name}: accuracy on labels that are new in quarter 2, the policy (random labelling)",
+        f"{name}: accuracy on labels that are new in quarter 2, the policy (random labeling)",
         _BEFORE_NEW.get(name, ""),
         f"{means['policy']:.3f} ({means['random']:.3f})",
         "above random",
@@ -164,7 +164,7 @@ def _mean(values: Sequence[float]) -> float:
 class _Stream:
     corpus: Corpus
     split: Split
-    test: list[LabelledRow]
+    test: list[LabeledRow]
     seed: int
 
     def play(self, arm: Arm) -> list[float]:
@@ -188,10 +188,10 @@ class _Stream:
         self,
         arm: StrategyName,
         learner: TextLearner,
-        rows: list[LabelledRow],
+        rows: list[LabeledRow],
         budget: int,
         seed: int,
-    ) -> list[LabelledRow]:
+    ) -> list[LabeledRow]:
         places, times = list(range(len(rows))), np.ones(len(rows))
         if arm != "random":
             places, times = _of_each_text_one(rows)
@@ -201,7 +201,7 @@ class _Stream:
         return [open_[place] for place in STRATEGIES[arm](answers, budget, seed)[:budget]]
 
 
-def _of_each_text_one(rows: list[LabelledRow]) -> tuple[list[int], Numbers]:
+def _of_each_text_one(rows: list[LabeledRow]) -> tuple[list[int], Numbers]:
     # As the product asks: one answer of every text, which counts for all of them.
     places: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):

@@ -82,6 +82,7 @@ def _asked_after_promotion(rule: str) -> list[ReviewItem]:
             _candidates(rule, left, start, answering),
             budget=_BUDGET,
             batch_id=f"{start:%Y%m%d}",
+            period="",
             seed=workload.seed,
             now=end,
             known_texts=_known() + tuple(item.input for item in asked),
@@ -200,7 +201,9 @@ def _small_batch_figures() -> list[Figure]:
     day = [a for a in _answers() if a.event_time < _BEGIN + 3 * _DAY]
     drawn: list[ReviewItem] = []
     for number in range(_DAILY_BATCHES):
-        drawn += choose_items(workload, day, budget=1, batch_id=f"day-{number}", seed=1, now=_BEGIN)
+        drawn += choose_items(
+            workload, day, budget=1, batch_id=f"day-{number}", period="", seed=1, now=_BEGIN
+        )
     control = sum(item.slice == "control" for item in drawn) / len(drawn)
     before, after = _last_window("before"), _last_window("windows")
     return [

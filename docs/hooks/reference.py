@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from prometheus_client import CollectorRegistry
 
 import flywheel
 from flywheel.cli.catalog import COMMANDS, load_command
 from flywheel.events.published import EventName, published_schema
+from flywheel.gateway.metrics import GatewayMetrics
 from flywheel.ingest.consume import Landing
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.ingest.report import IngestReport
@@ -129,22 +131,17 @@ def lake_page() -> str:
 
 
 def metrics_page() -> str:
-    """Return the page of the metrics of an ingest process."""
-    rows = (
-        (
-            f"`{metric.name}{'_total' if metric.type == 'counter' else ''}`",
-            metric.type,
-            ", ".join(f"`{label}`" for label in sorted(labels)),
-            metric.documentation,
-        )
-        for metric, labels in _metrics()
-    )
+    """Return the page of the metrics of an ingest process and of a gateway."""
+    header = ("Metric", "Type", "Labels", "Meaning")
     return _page(
         "Metrics",
-        "`flywheel ingest --follow` serves these at `/metrics` for Prometheus. They are of one "
-        "process and of the partitions that it reads now, so that the sum over a group's processes "
-        "is the whole. Figures of the process itself (`process_*`, `python_info`) come with them.",
-        _table(("Metric", "Type", "Labels", "Meaning"), rows),
+        "Figures of the process itself (`process_*`, `python_info`) come with each of them.",
+        "## Ingest\n\n`flywheel ingest --follow` serves these at `/metrics` for Prometheus. They are "
+        "of one process and of the partitions that it reads now, so that the sum over a group's "
+        "processes is the whole.\n",
+        _table(header, _metric_rows(_ingest_metrics())),
+        "## Gateway\n\n`flywheel gateway` serves these at `/metrics`.\n",
+        _table(header, _metric_rows(_gateway_metrics())),
     )
 
 
@@ -208,8 +205,8 @@ def _value(param: Any, context: Any) -> str:
     return ", ".join(text for text in (kind, "required" if param.required else default) if text)
 
 
-def _metrics() -> Iterable[tuple[Any, set[str]]]:
-    """Return every metric with the names of its labels, read off one sample of each."""
+def _ingest_metrics() -> CollectorRegistry:
+    """Return ingest's metrics with one sample of each, which names its labels."""
     metrics = IngestMetrics()
     report = IngestReport()
     report.landed["workload"] = 1
@@ -217,9 +214,32 @@ def _metrics() -> Iterable[tuple[Any, set[str]]]:
     metrics.landed(Landing("topic", report, np.zeros(1)))
     metrics.lagging({Partition("topic", "id", 0): 0})
     metrics.failed(ValueError())
-    for metric in metrics.registry.collect():
-        if metric.name.startswith("flywheel_"):
-            yield metric, {label for sample in metric.samples for label in sample.labels} - {"le"}
+    return metrics.registry
+
+
+def _gateway_metrics() -> CollectorRegistry:
+    """Return the gateway's metrics with one sample of each, which names its labels."""
+    metrics = GatewayMetrics()
+    metrics.requests.labels("workload", "200")
+    metrics.seconds.labels("workload", "champion", "release")
+    metrics.tokens.labels("workload", "in")
+    metrics.feedback.labels("workload")
+    metrics.fallbacks.labels("workload", "release")
+    metrics.shadows.labels("workload", "answered")
+    return metrics.registry
+
+
+def _metric_rows(registry: CollectorRegistry) -> Iterator[tuple[str, ...]]:
+    for metric in registry.collect():
+        if not metric.name.startswith("flywheel_"):
+            continue
+        labels = {label for sample in metric.samples for label in sample.labels} - {"le"}
+        yield (
+            f"`{metric.name}{'_total' if metric.type == 'counter' else ''}`",
+            metric.type,
+            ", ".join(f"`{label}`" for label in sorted(labels)),
+            metric.documentation,
+        )
 
 
 def _keys(part: Schema, schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema, bool]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import IntegrityError
+from flywheel.io.atomic import write_bytes
 
 __all__ = ["MANIFEST", "verify_adapter", "write_manifest"]
 
@@ -26,9 +27,7 @@ def write_manifest(folder: Path, lineage: Mapping[str, Any]) -> str:
             digest = hashlib.sha256(content).hexdigest()
             files.append({"path": name, "size": len(content), "sha256": digest})
     raw = json.dumps({**lineage, "files": files}, indent=1, sort_keys=True).encode()
-    part = folder / f".{MANIFEST}.part"
-    part.write_bytes(raw)
-    part.replace(folder / MANIFEST)
+    write_bytes(folder / MANIFEST, raw)
     return hashlib.sha256(raw).hexdigest()
 
 
@@ -49,8 +48,8 @@ def verify_adapter(folder: Path, *, base_digest: str | None = None) -> str:
             f"{folder} holds no readable manifest: {error}",
             next_step="restore the folder or train the adapter again",
         ) from error
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    odd = sorted((there - {MANIFEST}) ^ set(files))
+    actual_files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    odd = sorted((actual_files - {MANIFEST}) ^ set(files))
     if odd:
         raise IntegrityError(
             f"The files of {folder} are not those of its manifest: {', '.join(odd)}.",

@@ -6,14 +6,24 @@ the record inside carries a digest of the files, so that a damaged one is notice
 
 import hashlib
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from flywheel.artifacts.base_manifest import (
+    RECORD,
+    BaseManifest,
+    check_files,
+    digest_of,
+    read_file,
+    read_files,
+)
 from flywheel.errors import IntegrityError, NotFoundError
+from flywheel.io.atomic import place, write_json
 
 __all__ = [
     "RECORD",
@@ -24,12 +34,14 @@ __all__ = [
     "inputs_digest",
     "load_base",
     "own_precision",
+    "read_base",
     "tokenizer_digest",
 ]
 
-RECORD = "flywheel_base.json"
 Precision = Literal["float32", "bfloat16"]
+_AGAIN = "remove the folder and build it again with `flywheel base build`"
 _SMALL = 512
+_log = logging.getLogger(__name__)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
@@ -46,24 +58,26 @@ class BaseModel:
     digest: str
     surfaces: Mapping[str, str] = field(default_factory=dict)
     reserved: tuple[str, ...] = ()
+    manifest: BaseManifest | None = field(default=None, compare=False)
 
 
-def load_base(folder: Path, *, verify: bool = False) -> BaseModel:
-    """Read the record of a base model's folder, checking every file's hash if asked.
+def read_base(folder: Path) -> BaseModel:
+    """Read the record of a base model's folder, and look at no other file.
 
     Raises:
         NotFoundError: the folder holds no base model.
-        IntegrityError: its record is damaged, or a file is not as it was built.
+        IntegrityError: its record is damaged.
     """
-    again = "remove the folder and build it again with `flywheel base build`"
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        base = BaseModel(
+        manifest = BaseManifest.from_record(record) if "manifest" in record else None
+        return BaseModel(
             name=record["name"],
             folder=folder,
             digest=record["digest"],
             surfaces=record["surfaces"],
             reserved=tuple(record["reserved"]),
+            manifest=manifest,
         )
     except FileNotFoundError:
         raise NotFoundError(
@@ -71,11 +85,52 @@ def load_base(folder: Path, *, verify: bool = False) -> BaseModel:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"The record of the base model in {folder} is damaged: {error}", next_step=again
+            f"The record of the base model in {folder} is damaged: {error}", next_step=_AGAIN
         ) from error
-    if verify and files_digest(folder) != base.digest:
-        raise IntegrityError(f"The base model in {folder} is not as it was built.", next_step=again)
+
+
+def load_base(folder: Path, *, verify: bool = False) -> BaseModel:
+    """Read a base model's record, and check its files against the manifest.
+
+    What was checked before is read again only where it changed, or with ``verify``, which writes
+    nothing. A base of an earlier version gets its manifest at first sight.
+
+    Raises:
+        NotFoundError: the folder holds no base model.
+        IntegrityError: its record is damaged, or a file is not as it was built.
+    """
+    base = read_base(folder)
+    if base.manifest is None:
+        base = _with_manifest(base, writes=not verify)
+    assert base.manifest is not None
+    if digest_of(base.manifest.files) != base.digest:
+        raise IntegrityError(
+            f"The record of the base model in {folder} is damaged: its digest is not that of its "
+            "files.",
+            next_step=_AGAIN,
+        )
+    check_files(folder, base.manifest, whole=verify)
     return base
+
+
+def _with_manifest(base: BaseModel, *, writes: bool) -> BaseModel:
+    files = read_files(base.folder)
+    if digest_of(files) != base.digest:
+        raise IntegrityError(
+            f"The base model in {base.folder} is not as it was built.", next_step=_AGAIN
+        )
+    path = base.folder / RECORD
+    record = json.loads(path.read_text(encoding="utf-8"))
+    manifest = BaseManifest(str(record.get("source", base.name)), None, None, files)
+    if not writes:
+        return replace(base, manifest=manifest)
+    try:
+        write_json(path, record | {"manifest": manifest.to_record()}, indent=1, ensure_ascii=False)
+        outcome = "it has one now"
+    except OSError as error:
+        outcome = f"none can be written there ({error})"
+    _log.warning("The base model in %s came without a manifest: %s.", base.folder, outcome)
+    return replace(base, manifest=manifest)
 
 
 def own_precision(folder: Path) -> Precision:
@@ -95,13 +150,13 @@ def inputs_digest(**inputs: Any) -> str:
 
 def files_digest(folder: Path) -> str:
     """Digest names and contents of a folder's files, the record left out."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != RECORD)
-    return _digest(folder, paths)
+    return digest_of(read_files(folder))
 
 
 def tokenizer_digest(folder: Path) -> str:
     """Digest the tokenizer's files alone."""
-    return _digest(folder, [folder / n for n in _TOKENIZER_FILES if (folder / n).is_file()])
+    names = [name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+    return digest_of(read_file(folder, name) for name in names)
 
 
 def cached_folder(
@@ -111,7 +166,8 @@ def cached_folder(
 ) -> BaseModel:
     """Return the base in ``cache / folder_name``, made by ``make`` if it is not there yet.
 
-    ``make`` fills an empty folder and returns the record's own fields. The folder appears under
+    ``make`` fills an empty folder and returns the record's own fields, of which ``source``,
+    ``revision`` and ``license`` become part of the manifest. The folder appears under
     its name only when it is complete; of two processes that build it at once, one is kept.
     """
     target = cache / folder_name
@@ -121,22 +177,17 @@ def cached_folder(
     work = Path(tempfile.mkdtemp(prefix=f".{folder_name}-", dir=cache))
     try:
         fields = make(work)
-        record = {"surfaces": {}, "reserved": [], **fields, "digest": files_digest(work)}
-        (work / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), "utf-8")
+        files = read_files(work)
+        record = {"surfaces": {}, "reserved": [], **fields, "digest": digest_of(files)}
+        origin, revision = str(fields.get("source", fields["name"])), fields.get("revision")
+        manifest = BaseManifest(origin, revision, fields.get("license"), files)
+        record["manifest"] = manifest.to_record()
+        write_json(work / RECORD, record, indent=1, ensure_ascii=False)
         try:
-            work.replace(target)
+            place(work, target)
         except OSError:  # another process was first
             if not (target / RECORD).is_file():
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return load_base(target)
-
-
-def _digest(folder: Path, paths: list[Path]) -> str:
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()

@@ -42,7 +42,7 @@ def unservable(config: Mapping[str, Any], weights: Iterable[str]) -> list[str]:
         "its rank differs by module (rank_pattern)": config.get("rank_pattern"),
     }
     broken |= {f"it uses {field}": config.get(field) for field in _NOT_KNOWN}
-    problems = [text for text, found in broken.items() if found]
+    problems = [text for text, is_broken in broken.items() if is_broken]
     problems += [
         f"it trains {name}"
         for name in weights

@@ -121,10 +121,10 @@ def verify_snapshot(folder: Path) -> Snapshot:
     """
     snapshot = open_snapshot(folder)
     files = {split: _content(folder, split) for split in SPLITS}
-    found = content_hash(files, snapshot.taxonomy_version)
-    if (found, snapshot.hash) != (snapshot.content, folder.name):
+    actual_hash = content_hash(files, snapshot.taxonomy_version)
+    if (actual_hash, snapshot.hash) != (snapshot.content, folder.name):
         raise IntegrityError(
-            f"The snapshot {folder} holds rows with the hash {found}.", next_step=_RESTORE
+            f"The snapshot {folder} holds rows with the hash {actual_hash}.", next_step=_RESTORE
         )
     return snapshot
 
@@ -150,7 +150,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
-            f"There is no dataset snapshot in {folder}.", next_step="check the folder"
+            f"There is not a dataset snapshot in {folder}.", next_step="check the folder"
         ) from None
     except ValueError as error:
         raise IntegrityError(

@@ -26,7 +26,7 @@ def build_base(
     Args:
         name: ``tiny``, ``smollm2``, a folder with a Hugging Face model, or a hub name.
         workload: whose labels and prompt the tiny base is made for; the others ignore it.
-        texts: unlabelled inputs that the tiny base is pre-trained on; the others ignore them.
+        texts: unlabeled inputs that the tiny base is pre-trained on; the others ignore them.
         cache: folder that holds the built bases.
         seed: of every random choice.
         on_progress: told one line at a time.

@@ -36,6 +36,11 @@ def check_tiny_fits(workload: Workload) -> str | None:
         "set base_model: smollm2 (or a hub name) in the workload file and run "
         f"`flywheel base build smollm2 --workload {workload.id}`"
     )
+    if not isinstance(workload.prompt, str):
+        raise ConfigurationError(
+            f"prompt: the base model tiny has no chat template, and {workload.id} has a chat.",
+            next_step="write prompt as one text in the workload file (`prompt: |-`), or " + way_out,
+        )
     if not label_surfaces(workload) and not answer_segments(workload):
         raise ConfigurationError(
             f"The base model tiny cannot do {workload.id}: it chooses between labels, and this "

@@ -13,8 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flywheel.artifacts.base_folder import RECORD, BaseModel, files_digest, load_base
+from flywheel.artifacts.base_folder import (
+    RECORD,
+    BaseModel,
+    files_digest,
+    load_base,
+    read_base,
+)
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
+from flywheel.io.atomic import place, write_json
 from flywheel.workload.model import Workload
 
 __all__ = ["HomeBases"]
@@ -45,10 +52,7 @@ class HomeBases:
             "digest": base.digest,
             "requested": workload.base_model,
         }
-        file = self._folder / f"{workload.id}.json"
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(record), encoding="utf-8")
-        part.replace(file)
+        write_json(self._folder / f"{workload.id}.json", record)
         return load_base(target)
 
     def recorded_digest(self, workload: Workload) -> str | None:
@@ -93,7 +97,7 @@ class HomeBases:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(record["digest"], str) and isinstance(record["folder"], str):
                 return record
-            problem = "its digest or its folder is no text"
+            problem = "its digest or its folder is not text"
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -106,19 +110,19 @@ class HomeBases:
 
     def _matches(self, record: dict[str, Any]) -> Iterator[BaseModel]:
         # A path in a record of an earlier version is absolute; its home or cache may have moved.
-        places = (
+        patterns = (
             (Path(os.path.normpath(self._folder / record["folder"])),),
             (self._folder / "models").glob("*"),
             self._cache.glob("*"),
         )
-        for folder in (folder for place in places for folder in place):
+        for folder in (folder for folders in patterns for folder in folders):
             if (folder / RECORD).is_file():
                 try:
-                    base = load_base(folder)
+                    base = read_base(folder)
                 except IntegrityError:
                     continue  # another base that is damaged does not hide this one
                 if base.digest == record["digest"]:
-                    yield base
+                    yield load_base(folder)  # one that was changed is no reason to take another
 
 
 def _place(source: Path, target: Path) -> None:
@@ -127,7 +131,7 @@ def _place(source: Path, target: Path) -> None:
     try:
         shutil.copytree(source, work, copy_function=_link, dirs_exist_ok=True)
         try:
-            work.replace(target)
+            place(work, target)
         except OSError:  # another process was first
             if not (target / RECORD).is_file():
                 raise

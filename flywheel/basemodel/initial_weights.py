@@ -2,7 +2,7 @@
 
 Word vectors of the input come from packaged static vectors. The first layer's attention starts
 uniform with values passed through, so that every position holds the mean vector of what it has
-read; a bag of words is a strong feature when labels are few. Pre-training and adapters go on from
+read; a bag of words is a strong feature when labels are few. Pre-training and adapters start from
 there. Attention weights, scales and signs are ordinary Llama parameters.
 """
 
@@ -20,8 +20,8 @@ __all__ = ["ANSWER_NORM", "Shape", "build_model", "round_to_nf4"]
 
 ANSWER_NORM = 1.7
 _SPARE_CHANNELS = 16
-_CONSTANT = 2.0  # keeps the normalisation from wiping out how much a word matters
-_CONSTANT_READ = 10.0  # about what the last normalisation makes of the constant
+_CONSTANT = 2.0  # keeps the normalization from wiping out how much a word matters
+_CONSTANT_READ = 10.0  # about what the last normalization makes of the constant
 _MEAN_GAIN = 1.0
 _QUIET = 0.02  # so that random layers do not talk over what the words say
 
@@ -118,11 +118,11 @@ def _token_vectors(
     (template,) = prompt_ids(tokenizer, [fixed])
     silent = sorted({*template, *answers} | set(np.flatnonzero(~raw.any(1))))
     seen, counts = counts, np.where(np.isin(np.arange(size), silent), 0, counts)
-    centre = (counts @ raw / max(counts.sum(), 1)).astype(np.float32)
-    means = np.stack([raw[row].mean(axis=0) if row else centre for row in rows]) - centre
+    center = (counts @ raw / max(counts.sum(), 1)).astype(np.float32)
+    means = np.stack([raw[row].mean(axis=0) if row else center for row in rows]) - center
     axes = np.linalg.svd(means[:20_000], full_matrices=False)[2][:width].T
-    scale = 1.0 / max(float(np.linalg.norm((raw - centre)[counts > 0], axis=1).mean()), 1e-6)
-    semantic = ((raw - centre) @ axes * scale).astype(np.float32)
+    scale = 1.0 / max(float(np.linalg.norm((raw - center)[counts > 0], axis=1).mean()), 1e-6)
+    semantic = ((raw - center) @ axes * scale).astype(np.float32)
     semantic[silent] = 0
 
     inputs = np.zeros((size, hidden), np.float32)
@@ -143,15 +143,15 @@ def _answer_rows(
     # The orthogonal rows that lie nearest to the vectors of the answers' own words (Löwdin's
     # symmetric orthogonalisation); a spare answer starts from a random direction.
     raw = words.embed(list(meanings.values()))
-    known = raw.any(axis=1)
+    has_vector = raw.any(axis=1)
     rows = random.normal(0, 1, (len(meanings), hidden))
     rows[:, hidden - 1] = 0  # how frequent an answer is, is not for the base to say
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    if known.any():
-        meant = (raw[known] - raw[known].mean(axis=0)) @ axes
-        norms = np.maximum(np.linalg.norm(meant, axis=1, keepdims=True), 1e-6)
-        rows[known] *= 0.05
-        rows[np.flatnonzero(known), : axes.shape[1]] += meant / norms
+    if has_vector.any():
+        projected = (raw[has_vector] - raw[has_vector].mean(axis=0)) @ axes
+        norms = np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-6)
+        rows[has_vector] *= 0.05
+        rows[np.flatnonzero(has_vector), : axes.shape[1]] += projected / norms
     if len(rows) <= hidden:
         left, _, right = np.linalg.svd(rows, full_matrices=False)
         rows = left @ right

@@ -1,4 +1,4 @@
-"""Pre-training of the tiny base on unlabelled prompts: next token, without forgetting the words.
+"""Pre-training of the tiny base on unlabeled prompts: next token, without forgetting the words.
 
 At the prompt's end, where an answer will start, the untrained model holds the mean of the input's
 word vectors, which is what an adapter needs most. Next-token training alone washes it out within
@@ -48,7 +48,7 @@ def pretrain(
 
     rows = [np.asarray(row) for row in prompt_ids(tokenizer, prompts)]
     answer_ids = torch.tensor(tokenizer.convert_tokens_to_ids(list(answers)), dtype=torch.long)
-    kept = model.lm_head.weight.detach()[answer_ids].clone()
+    answer_vectors = model.lm_head.weight.detach()[answer_ids].clone()
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=0.0)
     decay = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=schedule.learning_rate, total_steps=max(schedule.steps, 1), pct_start=0.1
@@ -64,7 +64,7 @@ def pretrain(
         optimizer.step()
         decay.step()
         with torch.no_grad():
-            model.lm_head.weight[answer_ids] = kept
+            model.lm_head.weight[answer_ids] = answer_vectors
         if time.perf_counter() - reported > _REPORT_SECONDS or step == schedule.steps:
             reported = time.perf_counter()
             on_progress(
@@ -86,11 +86,11 @@ def _batch(rows: Sequence[Any], size: int, random: np.random.Generator) -> _Batc
     chosen = [rows[i] for i in random.choice(len(rows), size=min(size, len(rows)), replace=False)]
     longest = max(len(row) for row in chosen)
     tokens = np.zeros((len(chosen), longest), np.int64)
-    present = np.zeros((len(chosen), longest), np.int64)
+    attention = np.zeros((len(chosen), longest), np.int64)
     for place, row in enumerate(chosen):
         tokens[place, : len(row)] = row
-        present[place, : len(row)] = 1
-    return _Batch(torch.from_numpy(tokens), torch.from_numpy(present))
+        attention[place, : len(row)] = 1
+    return _Batch(torch.from_numpy(tokens), torch.from_numpy(attention))
 
 
 def _loss(model: Any, untrained: Any, batch: _Batch, random: np.random.Generator) -> Any:
@@ -106,5 +106,5 @@ def _loss(model: Any, untrained: Any, batch: _Batch, random: np.random.Generator
     with torch.no_grad():
         before = untrained(input_ids=batch.tokens, attention_mask=batch.present).last_hidden_state
     ends = torch.arange(len(hidden)), batch.present.sum(dim=1) - 1
-    kept = torch.nn.functional.cosine_similarity(hidden[ends], before[ends], dim=1).mean()
-    return following + _HOLD * (1 - kept)
+    similarity = torch.nn.functional.cosine_similarity(hidden[ends], before[ends], dim=1).mean()
+    return following + _HOLD * (1 - similarity)

@@ -21,10 +21,10 @@ def label_surfaces(workload: Workload) -> dict[str, str]:
     return {label.id: f"[{label.id}]" for label in labels}
 
 
-def reserved_surfaces(count: int, taken: Mapping[str, str]) -> tuple[str, ...]:
+def reserved_surfaces(count: int, used: Mapping[str, str]) -> tuple[str, ...]:
     """Name ``count`` spare surfaces that no label bears."""
     names = (f"[label_{number}]" for number in itertools.count())
-    free = (name for name in names if name not in set(taken.values()))
+    free = (name for name in names if name not in set(used.values()))
     return tuple(itertools.islice(free, count))
 
 

@@ -1,4 +1,4 @@
-"""The tiny base: a small Llama built on the spot for one workload, from unlabelled text.
+"""The tiny base: a small Llama built on the spot for one workload, from unlabeled text.
 
 Labels, and spare labels for later, have tokens of their own whose output rows are orthogonal and
 large: an adapter on the frozen base could not tell small random rows apart.
@@ -15,6 +15,7 @@ from flywheel.artifacts.base_folder import BaseModel, cached_folder, inputs_dige
 from flywheel.basemodel import initial_weights, pretrain, surfaces, tokenizer, vectors
 from flywheel.basemodel.fit import check_tiny_fits
 from flywheel.errors import DataError
+from flywheel.workload.chat_prompt import user_template
 from flywheel.workload.model import Workload
 from flywheel.workload.prompt import render_prompt
 
@@ -54,7 +55,7 @@ def build_tiny(
 ) -> BaseModel:
     """Build the tiny base of a workload, or find it in the cache.
 
-    Only texts, label names and descriptions go in: no labelled example.
+    Only texts, label names and descriptions go in: no labeled example.
 
     Raises:
         ConfigurationError: the task has neither labels nor listed values.
@@ -67,12 +68,12 @@ def build_tiny(
     if len(texts) < _FEWEST_TEXTS:
         raise DataError(
             f"The tiny base needs at least {_FEWEST_TEXTS} different texts and got {len(texts)}.",
-            next_step="import the workload's records or labelled texts first (`flywheel import`, then "
-            "`flywheel ingest`), or give unlabelled inputs with --texts FILE",
+            next_step="import the workload's records or labeled texts first (`flywheel import`, then "
+            "`flywheel ingest`), or give unlabeled inputs with --texts FILE",
         )
     inputs = inputs_digest(
         workload=workload.id,
-        prompt=workload.prompt,
+        prompt=user_template(workload.prompt),
         labels=[label.model_dump() for label in workload.taxonomy.labels]
         if workload.taxonomy
         else [],
@@ -114,6 +115,7 @@ def _make(
         vocabulary=size.vocabulary,
     )
     fast.model_max_length = size.positions
+    on_progress("initial weights from word vectors")
     model = initial_weights.build_model(
         fast,
         initial_weights.Shape(
@@ -137,10 +139,17 @@ def _make(
         answers=list(meanings),
         on_progress=on_progress,
     )
+    on_progress("rounding the weights to NF4 and saving")
     initial_weights.round_to_nf4(model)
     model.save_pretrained(folder)
     tokenizer.save_tokenizer(fast, folder)
-    return {"name": "tiny", "surfaces": labels, "reserved": list(reserved), "seed": seed}
+    return {
+        "name": "tiny",
+        "surfaces": labels,
+        "reserved": list(reserved),
+        "seed": seed,
+        "source": f"built here for {workload.id} from {len(texts):,} of its texts",
+    }
 
 
 def _labels(workload: Workload) -> Sequence[Any]:

@@ -21,7 +21,7 @@ def train_tokenizer(
     """Train a tokenizer and return it in transformers' form.
 
     Args:
-        texts: unlabelled inputs as they come in prompts; their words get tokens first.
+        texts: unlabeled inputs as they come in prompts; their words get tokens first.
         words: other words of the language, most frequent first, for what is left of the
             vocabulary: new words in later texts then fall apart less.
         answers: texts that become one token each.

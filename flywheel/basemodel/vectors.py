@@ -56,8 +56,8 @@ class WordVectors:
     def words(self, limit: int) -> list[str]:
         """List the whole words among the pieces, most frequent first."""
         pieces = sorted(self.tokenizer.get_vocab().items(), key=lambda item: item[1])
-        whole = (piece[1:] for piece, _ in pieces if piece.startswith("▁") and len(piece) > 3)  # noqa: PLR2004 - shorter ones are fragments
-        return [f" {word}" for word in whole if word.isalpha() and word.isascii()][:limit]
+        candidates = (piece[1:] for piece, _ in pieces if piece.startswith("▁") and len(piece) > 3)  # noqa: PLR2004 - shorter ones are fragments
+        return [f" {word}" for word in candidates if word.isalpha() and word.isascii()][:limit]
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Average the vectors of each text's pieces; a text without letters gives zeros."""

@@ -4,16 +4,19 @@ Exit codes: 0 done, 1 refused or failed with a reason, 2 a wrong command line, 3
 command's own help says, 70 a fault of the program, 130 interrupted.
 """
 
+import errno
 import logging
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["build_app", "main"]
 
 _FAULT, _INTERRUPTED = 70, 130
 _DEBUG = "FLYWHEEL_DEBUG"
+# What the machine says, and not the program: a full disk, a folder that may not be written.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def build_app(*, owns_process: bool = False) -> Any:
@@ -39,8 +42,8 @@ def build_app(*, owns_process: bool = False) -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    def show_version(asked: bool) -> None:
-        if asked:
+    def show_version(requested: bool) -> None:
+        if requested:
             from importlib.metadata import version
 
             typer.echo(f"flywheel {version('flywheel-slm')}")
@@ -84,16 +87,29 @@ def main() -> None:
         # The reader has seen enough (`flywheel ... | head`): nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
-        # The edge of the program: what nobody expected is told to a person, and shown on demand.
-        if os.environ.get(_DEBUG):
-            raise
+    except OSError as error:
+        if error.errno not in _DISK or os.environ.get(_DEBUG):
+            _end_with_fault(error)
         _print_error(
-            "fault",
-            f"{type(error).__name__}: {error}",
-            "repeat the command as `flywheel --debug ...` and report the traceback",
+            "StorageError",
+            str(error),
+            "free space or mend the permissions; it is safe to repeat the command",
         )
-        sys.exit(_FAULT)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the edge of the program
+        # The edge of the program: an unexpected error is one line for a person, and a traceback on demand.
+        _end_with_fault(error)
+
+
+def _end_with_fault(error: Exception) -> NoReturn:
+    if os.environ.get(_DEBUG):
+        raise error
+    _print_error(
+        "fault",
+        f"{type(error).__name__}: {error}",
+        "repeat the command as `flywheel --debug ...` and report the traceback",
+    )
+    sys.exit(_FAULT)
 
 
 def _restrict_files() -> None:
@@ -101,7 +117,7 @@ def _restrict_files() -> None:
     from flywheel.settings import load_settings, restrict_files
 
     os.umask(0o077)
-    # Settings that are wrong are told by the command that needs them.
+    # Wrong settings are reported by the command that needs them.
     with suppress(ConfigurationError):
         restrict_files(load_settings())
 

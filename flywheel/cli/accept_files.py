@@ -1,4 +1,4 @@
-"""`flywheel accept-files`: go on with files of the lake whose digests were lost."""
+"""`flywheel accept-files`: accept files of the lake whose digests were lost."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -16,8 +17,9 @@ _console = Console()
 
 @app.command(name="accept-files")
 def accept_files(
-    person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
     reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+    name: NameOption = None,
+    token: TokenOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Accept files of the lake as they are, where their digests were lost; recorded in the audit.
@@ -27,7 +29,9 @@ def accept_files(
     """
     from flywheel.usecases.acceptance import accept_files as accept
 
-    accepted = accept(open_platform(existing=True), person=person, reason=reason)
+    platform = open_platform(existing=True)
+    person = person_who_acts(platform, name, token, "administer")
+    accepted = accept(platform, person=person, reason=reason)
     if json_output:
         print_facts({"accepted_files": accepted})
         return

@@ -21,11 +21,11 @@ def add(
     emails: list[str] = typer.Argument(help="e-mail addresses"), json_output: JsonOption = False
 ) -> None:
     """Make accounts and print each one's password once; it is kept nowhere."""
-    from flywheel.review.label_studio.annotators import add_annotator
+    from flywheel.usecases.annotator_accounts import add_account, login_page
 
-    client = open_platform(existing=True).label_studio
+    platform = open_platform(existing=True)
     for email in emails:
-        made = add_annotator(client, email)
+        made = add_account(platform, email)
         if json_output:
             # A line each, at once: a later address that fails takes no password with it.
             facts = {"email": email, "password": None} if made is None else asdict(made)
@@ -35,15 +35,15 @@ def add(
             _console.print(Text(f"{email}: has an account already."))
             continue
         # Whole, to be copied.
-        typer.echo(f"{made.email}: password {made.password}, at {client.url}/user/login/")
+        typer.echo(f"{made.email}: password {made.password}, at {login_page(platform)}")
 
 
 @app.command(name="list")
 def list_(json_output: JsonOption = False) -> None:
     """Show who has an account."""
-    from flywheel.review.label_studio.annotators import list_annotators
+    from flywheel.usecases.annotator_accounts import list_accounts
 
-    people = list_annotators(open_platform(existing=True).label_studio)
+    people = list_accounts(open_platform(existing=True))
     if json_output:
         print_facts(people)
         return

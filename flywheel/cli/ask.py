@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import islice
 from typing import Annotated
 
@@ -12,13 +11,13 @@ import typer
 
 from flywheel.cli.console import echo
 from flywheel.errors import ConfigurationError
-from flywheel.usecases.asking import Reply, ask_texts, asked_release
+from flywheel.usecases.asking import Reply, open_answerer
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
 app = typer.Typer()
-_LINES = 64  # answered at a time: enough for a full batch, few enough to see that it goes on
+_LINES = 64  # answered at a time: enough for a full batch, few enough to show progress
 
 
 @app.command()
@@ -38,20 +37,15 @@ def ask(
 
     Nothing is recorded, so that it may be tried at will. Exit code 1: a text has no answer.
     """
-    from flywheel.usecases.cycle import codec_of
-
     platform = open_platform(existing=True)
-    owner = platform.workload(workload)
-    codec = codec_of(platform, owner)
-    name = asked_release(platform, owner, release)
-    server = platform.server(owner)
+    name, answer = open_answerer(platform, platform.workload(workload), release)
     if not json_output:
         typer.echo(f"release: {name}")
     failed = False
     number = 0
     inputs = _inputs(texts)
     while batch := list(islice(inputs, _LINES)):
-        for reply in ask_texts(codec, partial(server.answer, name), batch):
+        for reply in answer(batch):
             number += 1
             failed = failed or reply.error is not None
             echo(_as_json(reply, name) if json_output else _as_line(reply, number))

@@ -1,12 +1,13 @@
 """`flywheel audit`: the audit's newest hash, to be noted elsewhere and compared later."""
 
-import json
 from typing import Annotated
 
 import typer
 
+from flywheel.cli.console import echo
 from flywheel.cli.facts import JsonOption, print_facts
-from flywheel.errors import ConfigurationError, IntegrityError
+from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
+from flywheel.usecases.audit import audit_head, check_audit
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -21,15 +22,18 @@ def audit() -> None:
 
 @app.command()
 def head(
-    json_output: bool = typer.Option(False, "--json", help="print it as JSON"),
+    json_output: JsonOption = False,
 ) -> None:
     """Print number and hash of the newest audit row, as NUMBER:HASH.
 
-    Note it where nobody who can write the database can write: `flywheel audit check` then shows
+    Note it where no writer of the database can write: `flywheel audit check` then shows
     whether the audit was written again since.
     """
-    rows, newest = open_platform(existing=True).state.audit.verify()
-    typer.echo(json.dumps({"seq": rows, "hash": newest}) if json_output else f"{rows}:{newest}")
+    newest = audit_head(open_platform(existing=True))
+    if json_output:
+        print_facts(newest)
+    else:
+        typer.echo(f"{newest.seq}:{newest.hash}")
 
 
 @app.command()
@@ -38,31 +42,65 @@ def check(
     json_output: JsonOption = False,
 ) -> None:
     """Check that the audit still holds a row that was noted earlier; exit code 1: it does not."""
-    number, _, row_hash = noted.strip().partition(":")
-    if not number.isdecimal() or not row_hash:
-        raise ConfigurationError(
-            f"{noted!r} is no NUMBER:HASH.", next_step="give what `flywheel audit head` printed"
-        )
-    state = open_platform(existing=True).state
-    chain = [(row.seq, row.hash) for row in state.audit.of()]
-    if (int(number), row_hash) not in chain:
-        rows, newest = chain[-1] if chain else (0, "")
-        raise IntegrityError(
-            f"The audit has {rows} rows, newest {newest[:12]}, and none is {number} with that "
-            "hash: it was written again or cut off.",
-            next_step="restore the state database from a backup and compare the rows",
-        )
-    rows, _ = state.audit.verify()
+    done = check_audit(open_platform(existing=True), noted)
     if json_output:
-        print_facts({"seq": int(number), "hash": row_hash, "later_rows": rows - int(number)})
+        print_facts(done)
         return
-    typer.echo(f"row {number} is as noted; {rows - int(number)} rows came after it")
+    typer.echo(f"row {done.seq} is as noted; {done.later_rows} rows came after it")
+
+
+@app.command()
+def verify(
+    publish: Annotated[
+        bool,
+        typer.Option("--publish", help="give the head to FLYWHEEL_AUDIT_COMMAND, if it is good"),
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Find a changed, removed or re-chained row; exit code 1: something is not as it was.
+
+    Compares the chain with itself, with the file of its hashes, with MLflow's tags, and with
+    approvals, releases and routes.
+    """
+    from flywheel.usecases.audit_trail import publish_head, verify_audit
+
+    platform = open_platform(existing=True)
+    done = verify_audit(platform)
+    published = publish_head(platform) if publish and done.good else None
+    if json_output:
+        print_facts({"good": done.good, "verification": done, "published": published})
+    else:
+        for subject, text in done.findings.items():
+            echo(f"{subject}: {text}")
+        if published is not None:
+            echo(f"published: {published.seq}:{published.hash}")
+    if not done.good:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_command(
+    text: Annotated[str, typer.Option(help="in event, subject or person; default: all")] = "",
+    page: Annotated[int, typer.Option(min=1, help="pages of 50, newest first")] = 1,
+    json_output: JsonOption = False,
+) -> None:
+    """List the audit's rows, newest first."""
+    from flywheel.usecases.desk.audit_page import read_audit
+
+    shown = read_audit(open_platform(existing=True), text=text, page=page)
+    if json_output:
+        print_facts(shown)
+        return
+    for line in shown.lines:
+        echo(f"{line.seq:>6}  {line.at:%Y-%m-%d %H:%M}  {line.event}  {line.subject}  {line.actor}")
+    echo(f"page {shown.page} of {shown.pages}, {shown.total} rows")
 
 
 @app.command()
 def accept(
-    person: Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")],
     reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+    name: NameOption = None,
+    token: TokenOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Go on from the audit as it is, where the file of its hashes was lost or damaged.
@@ -71,7 +109,9 @@ def accept(
     """
     from flywheel.usecases.acceptance import accept_audit
 
-    head, former = accept_audit(open_platform(existing=True), person=person, reason=reason)
+    platform = open_platform(existing=True)
+    person = person_who_acts(platform, name, token, "administer")
+    head, former = accept_audit(platform, person=person, reason=reason)
     if json_output:
         print_facts({"head": head, "former_file": former})
         return

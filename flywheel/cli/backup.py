@@ -29,9 +29,9 @@ def backup(
 ) -> None:
     """Copy state, log, lake, queue, datasets, adapters, bases, MLflow and workloads into a folder.
 
-    Everything may go on meanwhile. What is not in it is printed; the folder holds people's texts.
+    Everything may keep running meanwhile. What is not in it is printed; the folder holds people's texts.
     """
-    from flywheel.usecases.backup import back_up
+    from flywheel.deployment.backup import back_up
 
     done = back_up(open_platform(existing=True), target)
     if json_output:
@@ -58,7 +58,7 @@ def restore(
 
     Persons who were erased since the backup are erased again.
     """
-    from flywheel.usecases.restore import restore as put_back
+    from flywheel.deployment.restore import restore as put_back
 
     settings = load_settings()
     done = put_back(source, home or settings.home, erasures=erasures)

@@ -1,19 +1,16 @@
-"""`flywheel base`: build the base model that a workload's adapters stand on."""
+"""`flywheel base build | list | show | verify`: the base models that adapters stand on."""
 
-import csv
 import os
 from pathlib import Path
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from flywheel.artifacts.base_folder import BaseModel
-from flywheel.cli.console import Console
+from flywheel.cli.console import Console, echo
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.progress import ProgressLines
-from flywheel.errors import ConfigurationError, RefusedError
-from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.wiring import Platform, open_platform
-from flywheel.workload.model import Workload
+from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
@@ -31,11 +28,11 @@ def build(
     name: str | None = typer.Argument(
         None,
         help="tiny, smollm2, a folder, or a hub name such as owner/model; default: base_model of "
-        "the workload file, which it must agree with",
+        "the workload file, which it must agree with; or that of one of its tiers",
     ),
     workload: str = typer.Option(..., "--workload", "-w", help="workload whose adapters it gets"),
     texts: Path | None = typer.Option(
-        None, help="CSV with unlabelled inputs for tiny; default: the workload's texts in the lake"
+        None, help="CSV with unlabeled inputs for tiny; default: the workload's texts in the lake"
     ),
     text_column: str = typer.Option("text", help="its column with the inputs"),
     replace: bool = typer.Option(
@@ -47,91 +44,96 @@ def build(
 
     The model is placed into the deployment's home. Safe to run again.
     """
+    from flywheel.usecases.base_model import TextFile, build_workload_base
+
     platform = open_platform(existing=True)
-    chosen = platform.workload(workload)
-    name = name or chosen.base_model
-    _check_name(platform, chosen, name)
-    if name == "tiny":
-        _check_tiny(chosen, Console(stderr=json_output))
-    inputs: list[str] = []
-    if texts is not None:
-        inputs = _read_texts(texts, text_column)
-    elif name == "tiny":
-        inputs = _lake_texts(platform, chosen)
-        Console(stderr=json_output).print(
-            f"{len(inputs):,} different texts of {chosen.id} are in the lake."
-        )
     _hide_bars()
     # Lines beside the facts in JSON go to standard error.
-    with ProgressLines(Console(stderr=json_output)) as lines:
-        lines.show(f"building {name}")
-        model = platform.build_base(
-            chosen,
-            inputs,
+    beside = Console(stderr=json_output)
+    with ProgressLines(beside) as lines:
+        model = build_workload_base(
+            platform,
+            platform.workload(workload),
+            name,
+            texts=None if texts is None else TextFile(texts, text_column),
+            replace=replace,
+            on_notice=lambda line: beside.print(_notice(line), soft_wrap=True),
             on_progress=lines.show,
-            check=lambda built: None if replace else _check_champion(platform, chosen, built),
         )
     if json_output:
         print_facts(model)
         return
-    _console.print(
-        f"[bold]{model.name}[/bold] {model.digest[:16]} in {model.folder}", soft_wrap=True
-    )
+    where = Text.assemble((model.name, "bold"), f" {model.digest[:16]} in {model.folder}")
+    _console.print(where, soft_wrap=True)
+
+
+@app.command("list")
+def list_command(json_output: JsonOption = False) -> None:
+    """List the base model of every workload: where it came from, and whether it can be used."""
+    from flywheel.usecases.bases import list_bases
+
+    bases = list_bases(open_platform(existing=True))
+    if json_output:
+        print_facts(bases)
+        return
+    table = Table("workload", "base", "digest", "origin", "license", "MB", "state")
+    for one in bases:
+        facts = (one.digest or "")[:16], one.origin or "", one.license or "not stated"
+        size = f"{one.bytes / 1e6:,.1f}"
+        cells = (*facts, size) if one.digest else ("", "", "", "")
+        table.add_row(one.workload_id, one.name, *cells, Text(one.problem or "usable"))
+    _console.print(table)
+
+
+@app.command()
+def show(
+    workload: str = typer.Argument(metavar="WORKLOAD", help="whose base model is meant"),
+    json_output: JsonOption = False,
+) -> None:
+    """Show a workload's base model: origin, revision, license, and the sha256 of every file."""
+    from flywheel.usecases.bases import base_of
+
+    platform = open_platform(existing=True)
+    base = base_of(platform, platform.workload(workload))
+    if json_output:
+        print_facts(base)
+        return
+    echo(f"{base.name} {base.digest} in {base.folder}")
+    echo(f"origin: {base.origin}")
+    echo(f"revision: {base.revision or 'not stated'}")
+    echo(f"license: {base.license or 'not stated'}")
+    for file in base.files:
+        echo(f"{file.sha256}  {file.size:>14,}  {file.path}")
+
+
+@app.command()
+def verify(
+    workload: str | None = typer.Argument(None, metavar="WORKLOAD", help="default: all of them"),
+    json_output: JsonOption = False,
+) -> None:
+    """Read every byte of the base models again and compare it with their manifests.
+
+    A model that was changed by one byte does not train, judge or serve. Exit code 1: one was, or is
+    not there.
+    """
+    from flywheel.usecases.bases import verify_bases
+
+    bases = verify_bases(open_platform(existing=True), workload)
+    if json_output:
+        print_facts(bases)
+    else:
+        for one in bases:
+            echo(
+                f"{one.workload_id}: {one.problem or f'{one.name}, {len(one.files)} files unchanged'}"
+            )
+    if any(one.problem for one in bases):
+        raise typer.Exit(1)
+
+
+def _notice(line: str) -> Text:
+    return Text(line, style="yellow" if line.startswith("note:") else "")
 
 
 def _hide_bars() -> None:
     # Bars of files being written would stand between the command's lines.
     os.environ.setdefault("TQDM_DISABLE", "1")
-
-
-def _check_name(platform: Platform, workload: Workload, name: str) -> None:
-    if name != workload.base_model:
-        file = platform.settings.workload_folder / f"{workload.id}.yaml"
-        raise ConfigurationError(
-            f"The file of {workload.id} names the base model {workload.base_model}, not {name}.",
-            next_step=f"write base_model: {name} into {file}, or build {workload.base_model}",
-        )
-
-
-def _check_tiny(workload: Workload, console: Console) -> None:
-    from flywheel.basemodel.fit import check_tiny_fits
-
-    shortcoming = check_tiny_fits(workload)
-    if shortcoming is not None:
-        console.print(f"note: {shortcoming}", markup=False, style="yellow", soft_wrap=True)
-
-
-def _check_champion(platform: Platform, workload: Workload, built: BaseModel) -> None:
-    # A tiny base is named by its texts: with more of them, the same command makes another one.
-    if platform.bases.recorded_digest(workload) in {None, built.digest}:
-        return
-    champion = platform.state.routes.champion(workload.id)
-    if champion != BASE_RELEASE:
-        raise RefusedError(
-            f"{champion} answers for {workload.id} and stands on the present base; on this other "
-            f"one ({built.digest[:16]}) it could not be served.",
-            next_step="keep the present base; to start afresh, roll back to the release base and "
-            "add --replace",
-        )
-
-
-def _lake_texts(platform: Platform, workload: Workload) -> list[str]:
-    from flywheel.usecases.base_texts import base_texts
-
-    return base_texts(platform.lake, workload.id)
-
-
-def _read_texts(path: Path, column: str) -> list[str]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            if column not in (rows.fieldnames or ()):
-                raise ConfigurationError(
-                    f"{path} has no column {column!r}.",
-                    next_step=f"choose one with --text-column: {', '.join(rows.fieldnames or ())}",
-                )
-            return [row[column] for row in rows if row[column]]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error}", next_step="give a CSV file in UTF-8"
-        ) from error

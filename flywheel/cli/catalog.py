@@ -33,7 +33,18 @@ COMMANDS: dict[str, Entry] = {
     "import": Entry(
         "importing",
         _TRAFFIC,
-        "Import a labelled CSV as the seed, or a log of model calls as events.",
+        "Import a labeled CSV as the seed, or a log of model calls as events.",
+    ),
+    "gateway": Entry(
+        "gateway",
+        _TRAFFIC,
+        "Serve the workloads over OpenAI's HTTP interface, until SIGTERM or Ctrl-C.",
+    ),
+    "keys": Entry("keys", _TRAFFIC, "Keys with which applications reach the gateway.", group=True),
+    "usage": Entry(
+        "usage",
+        _TRAFFIC,
+        "Sum calls and tokens of the gateway by client and workload, over days in UTC.",
     ),
     "topics": Entry("topics", _TRAFFIC, "Topics of the event log.", group=True),
     "schema": Entry("schema", _TRAFFIC, "Print the JSON Schema (draft 2020-12) of an event."),
@@ -61,6 +72,7 @@ COMMANDS: dict[str, Entry] = {
     "dataset": Entry(
         "dataset", _CYCLE, "Look at dataset snapshots and where rows went.", group=True
     ),
+    "labels": Entry("labels", _CYCLE, "What more judgments would bring.", group=True),
     "drift": Entry(
         "drift",
         _CYCLE,
@@ -68,9 +80,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "cycle": Entry("cycle", _CYCLE, "Open, run, retry and stop a cycle by hand.", group=True),
     "cycles": Entry("cycles", _CYCLE, "List the cycles of a workload, and who answers now."),
-    "explain": Entry(
-        "cycles", _CYCLE, "Tell everything that the ledger knows of one cycle, in order."
-    ),
+    "explain": Entry("cycles", _CYCLE, "Show everything recorded about one cycle, in order."),
     "gate": Entry(
         "release",
         _CYCLE,
@@ -83,13 +93,35 @@ COMMANDS: dict[str, Entry] = {
     "promote": Entry(
         "release",
         _CYCLE,
-        "Make the approved candidate of a cycle the champion; repeat it after a crash.",
+        "Promote the approved candidate of a cycle, or begin its first stage; repeat it after a crash.",
     ),
-    "rollback": Entry("release", _CYCLE, "Put the champion before back in its place."),
+    "release": Entry(
+        "release_path",
+        _CYCLE,
+        "A release between approval and champion: show, advance, reconcile.",
+        group=True,
+    ),
+    "rollback": Entry(
+        "release",
+        _CYCLE,
+        "Withdraw the release in shadow or canary; without one, put the former champion back.",
+    ),
+    "desk": Entry(
+        "desk",
+        _CYCLE,
+        "Serve the release desk for this deployment's people, until SIGTERM or Ctrl-C.",
+        group=True,
+    ),
+    "people": Entry(
+        "people",
+        _CYCLE,
+        "People who read and decide at the release desk, and their tokens.",
+        group=True,
+    ),
     "aliases": Entry(
         "release",
         _CYCLE,
-        "Make MLflow's aliases say what the route table says, where somebody moved them.",
+        "Set MLflow's aliases to what the route table says, where they were moved by hand.",
     ),
     "serving": Entry(
         "release",
@@ -149,15 +181,25 @@ COMMANDS: dict[str, Entry] = {
         _DEPLOYMENT,
         "Accept in writing that a release serves on though it learned from an erased person.",
     ),
+    "audit-workloads": Entry(
+        "audit_workloads",
+        _WORKLOAD,
+        "List the tasks in logs of model calls: volume, tokens, time, spend, and which to tune first.",
+    ),
+    "roi": Entry(
+        "roi",
+        _WORKLOAD,
+        "Show what a workload costs and saves: answers, labels, cycles, break-even, 24 months.",
+    ),
     "simulate": Entry(
         "simulation",
         _WORKLOAD,
-        "Replay a labelled CSV as traffic, correct within a budget, train, measure, repeat.",
+        "Replay a labeled CSV as traffic, correct within a budget, train, measure, repeat.",
     ),
     "up": Entry(
         "interface",
         _DEPLOYMENT,
-        "Start Dagster's web interface and daemon, and MLflow's pages, on this deployment.",
+        "Start Dagster's web interface and daemon, MLflow's pages and the gateway, on this deployment.",
     ),
     "down": Entry("interface", _DEPLOYMENT, "Stop what `flywheel up` started."),
     "services": Entry(

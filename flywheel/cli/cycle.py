@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
 from flywheel.cli.order import IN_ORDER
 from flywheel.cli.progress import ProgressLines
 from flywheel.errors import RefusedError
@@ -29,7 +31,6 @@ CycleArgument = Annotated[
     str | None,
     typer.Argument(help="name of the cycle; default: the open one, else the newest"),
 ]
-Name = Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")]
 Reason = Annotated[str, typer.Option("--reason", help="why, in a sentence")]
 
 
@@ -43,7 +44,11 @@ class StepOption(StrEnum):
 
 @app.command("open")
 def open_cycle(
-    workload: WorkloadArgument, name: Name, reason: Reason, json_output: JsonOption = False
+    workload: WorkloadArgument,
+    reason: Reason,
+    name: NameOption = None,
+    token: TokenOption = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Open a cycle now, as the trigger would; who asks for it cannot approve it.
 
@@ -52,59 +57,65 @@ def open_cycle(
     from flywheel.usecases.by_hand import open_by_hand
 
     platform = open_platform(existing=True)
-    cycle = open_by_hand(platform, workload, person=name, reason=reason)
+    person = person_who_acts(platform, name, token, "request")
+    cycle = open_by_hand(platform, workload, person=person, reason=reason)
     if json_output:
         print_facts(cycle)
         return
     _say(
         f"Cycle {cycle.name} of {workload} is open, asked for by {cycle.opened_by}, who cannot "
-        f"approve it.\n{_next_run(platform, workload, cycle.name)}"
+        f"approve it.\n{_next_run(platform, cycle.ref)}"
     )
 
 
 @app.command()
 def retry(
     workload: WorkloadArgument,
-    name: Name,
     reason: Reason,
     cycle: CycleArgument = None,
+    name: NameOption = None,
+    token: TokenOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Start the next attempt of a cycle that failed or hangs; who asks cannot approve it.
 
     It reads everything that people have accepted by now.
     """
-    from flywheel.usecases.by_hand import retry_by_hand
+    from flywheel.usecases.by_hand import named_cycle, retry_by_hand
 
     platform = open_platform(existing=True)
-    attempt = retry_by_hand(platform, workload, cycle, person=name, reason=reason)
+    chosen = named_cycle(platform, workload, cycle)
+    person = person_who_acts(platform, name, token, "request")
+    attempt = retry_by_hand(platform, chosen, person=person, reason=reason)
     if json_output:
         print_facts(attempt)
         return
     _say(
         f"Attempt {attempt.number} of cycle {attempt.cycle} of {workload} is open, asked for by "
-        f"{attempt.facts['requested_by']}, who cannot approve it.\n"
-        f"{_next_run(platform, workload, attempt.cycle)}"
+        f"{attempt.requested_by}, who cannot approve it.\n"
+        f"{_next_run(platform, attempt.cycle_ref)}"
     )
 
 
 @app.command()
 def stop(
     workload: WorkloadArgument,
-    name: Name,
     reason: Reason,
     cycle: CycleArgument = None,
+    name: NameOption = None,
+    token: TokenOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Stop a cycle without a verdict, so that another can be opened; it can be retried later.
 
     A run that is under way ends at its next step.
     """
-    from flywheel.usecases.by_hand import stop_by_hand
+    from flywheel.usecases.by_hand import named_cycle, stop_by_hand
 
-    stopped = stop_by_hand(
-        open_platform(existing=True), workload, cycle, person=name, reason=reason
-    )
+    platform = open_platform(existing=True)
+    chosen = named_cycle(platform, workload, cycle)
+    person = person_who_acts(platform, name, token, "request")
+    stopped = stop_by_hand(platform, chosen, person=person, reason=reason)
     if json_output:
         print_facts(stopped)
         return
@@ -119,7 +130,7 @@ def run(
         StepOption | None, typer.Option(help="run this step alone; default: all, in order")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="let the gate measure anew where its verdict stands")
+        bool, typer.Option("--again", help="measure again although the gate has a verdict")
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -129,29 +140,27 @@ def run(
     A training that was interrupted continues from its last checkpoint. Exit code 1: an error;
     3: the gate did not pass.
     """
-    from flywheel.usecases.by_hand import present_cycle
+    from flywheel.usecases.by_hand import named_cycle
     from flywheel.usecases.cycle_steps import STEPS, run_steps
 
     platform = open_platform(existing=True)
-    name = cycle or present_cycle(platform, workload).name
-    _refuse_beside_dagster(platform, workload, name)
+    chosen = named_cycle(platform, workload, cycle)
+    _refuse_beside_dagster(platform, chosen)
     steps = STEPS if step is None else (step.value,)
     with ProgressLines(Console(soft_wrap=True, stderr=json_output)) as lines:
-        run_steps(
+        current = run_steps(
             platform,
-            workload,
-            name,
+            chosen,
             steps,
             again=again,
             on_step=lines.end_step,
             on_progress=lines.show,
         )
-    present = platform.state.cycles.get(workload, name)
-    undecided = "gate" in steps and present.status in {"gated_fail", "inconclusive"}
+    undecided = "gate" in steps and current.status in {"gated_fail", "inconclusive"}
     if json_output:
-        print_facts(present)
+        print_facts(current)
     else:
-        _say_outcome(present)
+        _say_outcome(current)
     if undecided:
         raise typer.Exit(3)
 
@@ -168,23 +177,23 @@ def _say_outcome(cycle: "Cycle") -> None:
         _say(f"next: flywheel gate {workload} {name} shows why")
 
 
-def _refuse_beside_dagster(platform: Platform, workload: str, cycle: str) -> None:
+def _refuse_beside_dagster(platform: Platform, cycle: CycleRef) -> None:
     if not (platform.home / "dagster" / "dagster.yaml").exists():
         return
     from flywheel.orchestration.cycle_runs import cycle_run_under_way
 
-    run_id = cycle_run_under_way(platform.settings, workload, cycle)
+    run_id = cycle_run_under_way(platform.settings, cycle)
     if run_id is not None:
         raise RefusedError(
-            f"Dagster runs cycle {cycle} of {workload} already (run {run_id}).",
+            f"Dagster runs cycle {cycle.name} of {cycle.workload_id} already (run {run_id}).",
             next_step="follow it there (`flywheel up` shows the address), or end that run first",
         )
 
 
-def _next_run(platform: Platform, workload: str, cycle: str) -> str:
+def _next_run(platform: Platform, cycle: CycleRef) -> str:
     seconds = platform.settings.sensor_seconds
     return (
-        f"next: flywheel cycle run {workload} {cycle} (where `flywheel up` runs, Dagster starts it "
+        f"next: flywheel cycle run {cycle.workload_id} {cycle.name} (where `flywheel up` runs, Dagster starts it "
         f"within about {seconds} s)"
     )
 

@@ -1,16 +1,17 @@
 """`flywheel dataset`: look at a cycle's snapshot, and find where a row went."""
 
 import json
-from pathlib import Path
+from collections.abc import Sequence
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.artifacts.snapshot import SPLITS, Snapshot
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
-from flywheel.errors import NotFoundError
-from flywheel.wiring import Platform, open_platform
+from flywheel.usecases.datasets import list_snapshots, show_snapshot, snapshots_with
+from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
@@ -24,39 +25,29 @@ def show(
     workload_id: str = _WORKLOAD,
     snapshot: str = typer.Argument("", help="hash, or its beginning; default: list them all"),
     rows: int = typer.Option(0, min=0, help="show this many rows of every split"),
-    json_output: bool = typer.Option(False, "--json", help="for machines"),
+    json_output: JsonOption = False,
 ) -> None:
     """Show a snapshot, every file checked against its manifest; without a hash, list them."""
-    from flywheel.artifacts.snapshot import SPLITS, read_rows, verify_snapshot
-
     platform = open_platform(existing=True)
-    platform.workload(workload_id)
-    folders = _folders(platform, workload_id)
     if not snapshot:
-        _list(folders)
+        _list(list_snapshots(platform, workload_id), as_json=json_output)
         return
-    found = [folder for folder in folders if folder.name.startswith(snapshot)]
-    if len(found) != 1:
-        raise NotFoundError(
-            f"{len(found)} snapshots of {workload_id} begin with {snapshot!r}.",
-            next_step=f"list them with `flywheel dataset show {workload_id}`",
-        )
-    checked = verify_snapshot(found[0])
-    manifest = json.loads((found[0] / "manifest.json").read_text(encoding="utf-8"))
+    verified = show_snapshot(platform, workload_id, snapshot)
+    checked = verified.snapshot
     if json_output:
-        typer.echo(json.dumps(manifest | {"folder": str(checked.folder)}))
+        print_facts(verified.manifest | {"folder": str(checked.folder)})
         return
     _console.print(Text(f"{checked.folder}\nhash verified, cycle {checked.cycle}"))
     table = Table("split", "rows")
     for split in SPLITS:
-        table.add_row(split, str(checked.counts[split]))
+        table.add_row(split, str(checked.counts.get(split, 0)))
     for reason, count in checked.exclusions.items():
         table.add_row(f"left out: {reason}", str(count))
     for reason, count in checked.preference.get("exclusions", {}).items():
         table.add_row(f"no pair: {reason}", str(count))
     _console.print(table)
     for split in SPLITS:
-        for row in read_rows(found[0], split)[:rows]:
+        for row in verified.rows(split)[:rows]:
             _console.print(Text(f"{split}: {json.dumps(row, ensure_ascii=True)}"))
 
 
@@ -68,45 +59,37 @@ def where(
     json_output: JsonOption = False,
 ) -> None:
     """Tell which snapshots saw an inference or a subject."""
-    from flywheel.dataset.lineage import (
-        snapshots_with_inference,
-        snapshots_with_subject,
-    )
-
     if (inference is None) == (subject is None):
         raise typer.BadParameter("give either --inference or --subject")
-    lake = open_platform(existing=True).lake
-    if inference is not None:
-        found = snapshots_with_inference(lake, workload_id, inference)
-    else:
-        found = snapshots_with_subject(lake, workload_id, str(subject))
+    memberships = snapshots_with(
+        open_platform(existing=True), workload_id, inference_id=inference, subject_id=subject
+    )
     if json_output:
-        print_facts(list(found))
+        print_facts(list(memberships))
         return
     table = Table()
     for column in ("snapshot", "cycle", "split", "inference", "reason"):
         table.add_column(column, overflow="fold")
-    for row in found:
+    for row in memberships:
         cells = (row.snapshot[:12], row.cycle, row.split, row.inference_id, row.reason or "")
         table.add_row(*(Text(cell) for cell in cells))
     _console.print(table)
 
 
-def _folders(platform: Platform, workload_id: str) -> list[Path]:
-    folder = platform.home / "datasets" / workload_id
-    return sorted(path.parent for path in folder.glob("[0-9a-f]*/manifest.json"))
-
-
-def _list(folders: list[Path]) -> None:
-    from flywheel.artifacts.snapshot import SPLITS, open_snapshot
-
+def _list(snapshots: Sequence[Snapshot], *, as_json: bool) -> None:
+    if as_json:
+        listed = [
+            {"snapshot": one.hash, "cycle": one.cycle, "counts": dict(one.counts)}
+            for one in snapshots
+        ]
+        print_facts(listed)
+        return
     table = Table()
     for column in ("snapshot", "cycle"):
         table.add_column(column, no_wrap=True)
     for split in SPLITS:
         table.add_column(split.replace("_", " "))
-    for folder in folders:
-        snapshot = open_snapshot(folder)
-        counts = [str(snapshot.counts[split]) for split in SPLITS]
+    for snapshot in snapshots:
+        counts = [str(snapshot.counts.get(split, 0)) for split in SPLITS]
         table.add_row(snapshot.hash[:12], snapshot.cycle, *counts)
     _console.print(table)

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
 
-__all__ = ["direct", "tell_second_looks"]
+__all__ = ["direct", "show_second_looks"]
 
 _console = Console()
 
@@ -30,7 +31,7 @@ def direct(
     from flywheel.wiring import open_platform
 
     platform = open_platform(existing=True)
-    drawn = direct_review(platform, workload_id, cycle, actor=person)
+    drawn = direct_review(platform, CycleRef(workload_id, cycle), actor=person)
     if json_output:
         print_facts(drawn)
         return
@@ -48,25 +49,22 @@ def direct(
             markup=False,
             highlight=False,
         )
-    tell_second_looks(platform, workload_id)
+    show_second_looks(platform, workload_id)
 
 
-def tell_second_looks(platform: "Platform", workload_id: str) -> None:
+def show_second_looks(platform: "Platform", workload_id: str) -> None:
     """Say of every cycle that waits for judgments how far it is, and what to do next."""
-    from flywheel.usecases.second_look import second_look
+    from flywheel.usecases.second_look import second_looks
 
-    for cycle in platform.state.cycles.list_open(workload_id):
-        look = second_look(platform, workload_id, cycle.name)
-        if look is None:
-            continue
-        text = f"{cycle.name}: {look.sentence}."
+    for cycle, look in second_looks(platform, workload_id).items():
+        text = f"{cycle}: {look.sentence}."
         if look.is_due:
             text += (
-                f"\nnext: flywheel gate {workload_id} {cycle.name} --second-look "
+                f"\nnext: flywheel gate {workload_id} {cycle} --second-look "
                 "(or Dagster's gate job does it)"
             )
         elif look.asked < look.needed and not look.is_over:
-            text += f"\nnext: flywheel review direct {workload_id} {cycle.name} --as NAME"
+            text += f"\nnext: flywheel review direct {workload_id} {cycle} --as NAME"
         elif not look.is_over:
             text += f"\nnext: people answer, then flywheel review pull {workload_id}"
         _console.print(text, markup=False, highlight=False)

@@ -1,17 +1,19 @@
 """`flywheel drift`: measure now, and say what changed and why."""
 
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
-from flywheel.drift.evidently_report import write_evidently_report
-from flywheel.drift.observe import observe_drift
-from flywheel.drift.report import DriftReport
+from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.usecases.drift import keeps_verdicts, measure_drift, write_drift_page
 from flywheel.wiring import open_platform
+
+if TYPE_CHECKING:
+    from flywheel.drift.report import DriftReport
 
 __all__ = ["app"]
 
@@ -22,57 +24,39 @@ _console = Console()
 @app.command()
 def drift(
     workload_id: str = typer.Argument(metavar="WORKLOAD"),
-    json_output: bool = typer.Option(False, "--json", help="for machines"),
+    json_output: JsonOption = False,
     html: Path | None = typer.Option(None, help="write Evidently's report on a sample here"),
 ) -> None:
     """Profile new days, compare the last windows with the reference and name the cause."""
     platform = open_platform(existing=True)
     workload = platform.workload(workload_id)
-    promoted = [r.promoted_at for r in platform.state.releases.of(workload_id) if r.promoted_at]
-    reports = observe_drift(
-        platform.lake,
-        workload,
-        promoted_at=max(promoted, default=None),
-        now=platform.clock.now(),
-        release=platform.state.routes.champion(workload_id),
-    )
+    measured = measure_drift(platform, workload)
+    reports, coverage = measured.reports, measured.coverage
     if json_output:
-        _console.print_json(data=[report.to_dict() for report in reports])
+        facts = {
+            "reports": [report.to_dict() for report in reports],
+            "coverage": None if coverage is None else coverage.to_dict(),
+        }
+        print_facts(facts)
         return
-    if not reports:
-        _console.print(
-            "No whole window lies between a promotion, which fixes the reference, and now."
-        )
+    if coverage is None:
+        _console.print("No release was promoted yet, and a promotion fixes the reference.")
         return
     for report in reports:
         _console.print(Text(f"{report.current}", style="bold"), Text(report.reason))
-    if unmeasured := _unmeasured(len(reports), workload.drift.windows, max(promoted)):
-        _console.print(Text(unmeasured))
+    if not keeps_verdicts(platform):
+        _console.print("The home is read-only: these verdicts are shown, and not kept.")
+    if not coverage.complete:
+        _console.print(Text(f"{coverage.sentence}."))
+    if not reports:
+        return
     _console.print(_table(reports[-1]))
     if html is not None:
-        last = reports[-1]
-        write_evidently_report(
-            platform.lake,
-            workload,
-            reference=last.reference,
-            current=last.current,
-            path=html,
-            columns=last.columns,
-        )
-        _console.print(f"Evidently's report: {html}")
+        write_drift_page(platform, workload, reports[-1], html)
+        _console.print(f"Evidently's report: {html}", markup=False)
 
 
-def _unmeasured(measured: int, windows: int, promoted_at: datetime) -> str:
-    # A drift counts after several windows in a row: a window that is left out must be named.
-    if measured >= windows:
-        return ""
-    return (
-        f"{measured} of the {windows} windows that a drift needs: the one before begins before the "
-        f"promotion of {promoted_at:%Y-%m-%d} and is not measured."
-    )
-
-
-def _table(report: DriftReport) -> Table:
+def _table(report: "DriftReport") -> Table:
     table = Table(title=f"{report.current} against {report.reference}")
     for name in ("column", "method", "score", "threshold", "by chance", "change", ""):
         table.add_column(name, justify="right" if name not in ("column", "method", "") else "left")

@@ -1,6 +1,5 @@
 """`flywheel erase`, `erasures`, `accept-erasure`: the right to be forgotten, with a receipt per store."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -9,14 +8,14 @@ import typer
 
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
-from flywheel.wiring import Platform, open_platform
+from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
+from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
 app = typer.Typer()
 _console = Console()
 
-Name = Annotated[str, typer.Option("--as", help="your name, as the audit will have it")]
 Reason = Annotated[str, typer.Option("--reason", help="why, in a sentence")]
 
 
@@ -34,7 +33,7 @@ def erase(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="count what would go, and change nothing")
     ] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="print the receipts as JSON")] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Remove a person from every store, with a receipt of each that `verify` checks later.
 
@@ -50,7 +49,7 @@ def erase(
     else:
         report = remove(platform, subject, actor=actor, reason=reason, workload_id=workload)
     if json_output:
-        typer.echo(json.dumps(asdict(report) | {"complete": report.complete, "dry_run": dry_run}))
+        print_facts(asdict(report) | {"complete": report.complete, "dry_run": dry_run})
     else:
         _print_receipts([asdict(one) for one in report.receipts])
         verb = "would be erased" if dry_run else "is erased"
@@ -61,60 +60,55 @@ def erase(
 
 @app.command()
 def erasures(
-    json_output: Annotated[bool, typer.Option("--json", help="print the list as JSON")] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """List erasures with their receipts, and the releases that wait for their owners' decision."""
-    from flywheel.usecases.erasing.receipts import read_receipts, trained_releases
+    from flywheel.usecases.erasing.listing import list_erasures
 
-    platform = open_platform(existing=True)
-    people = _people(platform)
-    receipts = {
-        subject: [asdict(one) for _, one in read_receipts(platform.state, subject).values()]
-        for subject in people
-    }
-    trained = trained_releases(platform.state)
+    listed = list_erasures(open_platform(existing=True))
     if json_output:
-        releases = [asdict(one) | {"waits": one.waits} for one in trained]
-        typer.echo(json.dumps({"erasures": receipts, "releases": releases}))
+        people = {
+            subject: [asdict(one) for one in person.receipts]
+            for subject, person in listed.people.items()
+        }
+        releases = [asdict(one) | {"waits": one.waits} for one in listed.releases]
+        print_facts({"erasures": people, "releases": releases})
         return
-    for subject, asked in people.items():
-        _say(f"{subject}: asked for by {asked['requested_by']} on {asked['requested_at']:%Y-%m-%d}")
-        _print_receipts(receipts[subject])
-    for one in trained:
+    for person in listed.people.values():
+        requests = f"asked for by {person.requested_by} on {person.requested_at:%Y-%m-%d}"
+        _say(f"{person.subject_id}: {requests}")
+        _print_receipts([asdict(one) for one in person.receipts])
+    for one in listed.releases:
         if one.waits:
-            how = "retrain, or `flywheel accept-erasure`"
+            remedy = "retrain, or `flywheel accept-erasure`"
         elif one.accepted_by:
-            how = f"accepted by {one.accepted_by}: {one.accepted_because}"
+            remedy = f"accepted by {one.accepted_by}: {one.accepted_because}"
         else:
-            how = "does not serve"
-        _say(f"{one.workload_id} {one.release}: learned from {one.rows} of their rows; {how}")
-    if not people:
-        _say("nobody was erased")
+            remedy = "does not serve"
+        _say(f"{one.workload_id} {one.release}: learned from {one.rows} of their rows; {remedy}")
+    if not listed.people:
+        _say("no one was erased")
 
 
 @app.command(name="accept-erasure")
 def accept_erasure(
     workload: Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")],
     release: Annotated[str, typer.Argument(help="name of the release", metavar="RELEASE")],
-    actor: Name,
     reason: Reason,
+    name: NameOption = None,
+    token: TokenOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Accept in writing that a release serves on though it learned from an erased person."""
-    from flywheel.usecases.erasing.receipts import accept_release
+    from flywheel.usecases.erasing.listing import accept_trained_release
 
-    done = accept_release(
-        open_platform(existing=True).state, workload, release, actor=actor, reason=reason
-    )
+    platform = open_platform(existing=True)
+    person = person_who_acts(platform, name, token, "decide")
+    done = accept_trained_release(platform, workload, release, actor=person, reason=reason)
     if json_output:
         print_facts(done)
         return
     _say(f"{release} of {workload}: accepted by {done.accepted_by}")
-
-
-def _people(platform: Platform) -> dict[str, dict[str, object]]:
-    rows = platform.lake.rows("SELECT * FROM stored.erasures ORDER BY requested_at")
-    return {row["subject_id"]: row for row in rows}
 
 
 def _print_receipts(receipts: Iterable[dict[str, Any]]) -> None:

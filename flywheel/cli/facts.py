@@ -1,12 +1,10 @@
 """`JsonOption` and `print_facts`: the facts of a command as one JSON value on standard output."""
 
-import json
-from dataclasses import asdict, is_dataclass
-from datetime import date
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from flywheel.io.plain_json import to_json
 
 __all__ = ["JsonOption", "print_facts"]
 
@@ -18,14 +16,4 @@ def print_facts(facts: Any) -> None:
 
     Times are ISO 8601, paths are text.
     """
-    typer.echo(json.dumps(facts, default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    typer.echo(to_json(facts))

@@ -1,105 +1,37 @@
-"""`import_log`: the part of `flywheel import` that takes a log of model calls."""
+"""`show_log_import`: what `flywheel import` prints of a log of model calls."""
 
-import json
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
-from flywheel.errors import ConfigurationError, EventError
-from flywheel.events import EventContract
-from flywheel.events.foreign import FORMATS, read_moment
-from flywheel.ingest.import_events import ImportOptions, batch_requests
-from flywheel.ingest.import_lines import read_lines
-from flywheel.ingest.import_records import import_records
-from flywheel.ingest.import_report import ImportReport, LineGroup
+from flywheel.cli.facts import print_facts
+from flywheel.events.reasons import Reason
 from flywheel.io.spelling import show_invisible
-from flywheel.wiring import Platform
+from flywheel.usecases.import_log import LogImport
 from flywheel.workload.model import Workload
 
-__all__ = ["LogChoices", "import_log"]
+if TYPE_CHECKING:
+    from flywheel.ingest.import_report import ImportReport, LineGroup
+
+__all__ = ["show_log_import"]
 
 _console = Console(highlight=False)
 _ANSWERS = ("parsed", "refused", "unparseable", "failed")
 
 
-@dataclass(frozen=True)
-class LogChoices:
-    """Options of the command for a log, as they were typed."""
-
-    format_name: str | None
-    client: str
-    subject: str | None
-    requests: Path | None
-    timezone: str
-    time: str | None
-
-
-def import_log(
-    platform: Platform, workload: Workload, file: Path, choices: LogChoices, *, as_json: bool
-) -> bool:
-    """Import a log, print the report, and return whether anything in it was good.
-
-    Raises:
-        ConfigurationError: an option is not what it must be.
-    """
-    now = platform.clock.now()
-    options = _options(choices, platform.settings.hash_key.get_secret_value())
-    report = import_records(
-        platform.log,
-        platform.lake,
-        workload,
-        file,
-        options=options,
-        contract=EventContract(platform.workloads.values()),
-        now=now,
-    )
+def show_log_import(done: LogImport, workload: Workload, file: Path, *, as_json: bool) -> None:
+    """Print what became of the records of a log."""
     if as_json:
-        typer.echo(json.dumps(report.figures()))
-    else:
-        _show(report, workload, file, options.time or now)
-    return not report.nothing_good and report.broken_off is None
+        print_facts(done.report.figures())
+        return
+    _show(done.report, workload, file, done.time)
 
 
-def _options(choices: LogChoices, hash_key: str) -> ImportOptions:
-    if choices.format_name is not None and choices.format_name not in FORMATS:
-        raise ConfigurationError(
-            f"There is no format {choices.format_name!r}.",
-            next_step=f"choose csv, {', '.join(FORMATS)}, or auto",
-        )
-    zone: tzinfo
-    try:
-        zone = ZoneInfo(choices.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigurationError(
-            f"There is no time zone {choices.timezone!r}.",
-            next_step="name it as in the IANA database, for example Europe/Berlin",
-        ) from None
-    time: datetime | None = None
-    if choices.time is not None:
-        try:
-            time, _ = read_moment(choices.time, zone)
-        except EventError as error:
-            raise ConfigurationError(
-                f"--time: {error.message}", next_step="write for example --time 2026-03-01T12:00"
-            ) from error
-    return ImportOptions(
-        client_id=choices.client,
-        format_name=choices.format_name,
-        zone=zone,
-        time=time,
-        subject_path=choices.subject,
-        hash_key=hash_key,
-        requests=batch_requests(read_lines(choices.requests)) if choices.requests else {},
-    )
-
-
-def _show(report: ImportReport, workload: Workload, file: Path, time: datetime) -> None:
+def _show(report: "ImportReport", workload: Workload, file: Path, time: datetime) -> None:
     formats = ", ".join(f"{name} {count:,}" for name, count in sorted(report.formats.items()))
     _print(f"{report.lines:,} records of {file.name} for {workload.id} ({formats or 'none read'})")
     table = Table.grid(padding=(0, 2))
@@ -107,22 +39,28 @@ def _show(report: ImportReport, workload: Workload, file: Path, time: datetime) 
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     for name in _ANSWERS:
-        group = report.answers.get(name, LineGroup())
-        table.add_row(name, f"{group.count:,}", _lines(group, shown=name != "parsed"))
+        group = report.answers.get(name)
+        if group is None:
+            table.add_row(name, "0", "")
+        else:
+            table.add_row(name, f"{group.count:,}", _lines(group, with_example=name != "parsed"))
     if report.imported_before.count:
         before = report.imported_before
         table.add_row("imported before", f"{before.count:,}", _lines(before))
     for reason, group in sorted(report.dead.items()):
-        table.add_row(f"dead: {reason}", f"{group.count:,}", _lines(group, shown=True))
+        table.add_row(f"dead: {reason}", f"{group.count:,}", _lines(group, with_example=True))
     _console.print(table)
+    if report.masked:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.masked.items()))
+        _print(f"note: masked before they were kept: {counts}.")
     for note in _notes(report, time):
         _print(note)
 
 
-def _notes(report: ImportReport, time: datetime) -> list[str]:
+def _notes(report: "ImportReport", time: datetime) -> list[str]:
     notes = []
-    unread = report.answers.get("unparseable", LineGroup()).count
-    if unread > report.answers.get("parsed", LineGroup()).count:
+    counts = {name: group.count for name, group in report.answers.items()}
+    if counts.get("unparseable", 0) > counts.get("parsed", 0):
         notes.append(
             "note: most answers are not the workload's: compare its labels or schema with the "
             "example above before you call the model bad."
@@ -143,6 +81,11 @@ def _notes(report: ImportReport, time: datetime) -> list[str]:
         )
     if report.broken_off is not None:
         notes.append(f"broken off: {report.broken_off}")
+    if Reason.UNKNOWN_WORKLOAD in report.dead:
+        notes.append(
+            f"note: {_where(report.dead[Reason.UNKNOWN_WORKLOAD])} another workload's id; "
+            "--source-workload ID takes the records of ID for those of --workload."
+        )
     if report.unreadable:
         notes.append(
             "Dead letters: `flywheel ingest`, then `flywheel dlq groups`; repair them with "
@@ -155,18 +98,20 @@ def _notes(report: ImportReport, time: datetime) -> list[str]:
     return notes
 
 
-def _where(group: LineGroup) -> str:
+def _where(group: "LineGroup") -> str:
     has = "has" if group.count == 1 else "have"
     return f"{group.count:,} ({_lines(group)}) {has}"
 
 
-def _lines(group: LineGroup, *, shown: bool = False) -> str:
+def _lines(group: "LineGroup", *, with_example: bool = False) -> str:
     if not group.count:
         return ""
     more = ", …" if group.count > len(group.lines) else ""
-    said = f"{'line' if group.count == 1 else 'lines'} {', '.join(map(str, group.lines))}{more}"
+    numbers = f"{'line' if group.count == 1 else 'lines'} {', '.join(map(str, group.lines))}{more}"
     return (
-        f"{said}: {show_invisible(group.example, limit=200)}" if shown and group.example else said
+        f"{numbers}: {show_invisible(group.example, limit=200)}"
+        if with_example and group.example
+        else numbers
     )
 
 

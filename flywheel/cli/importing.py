@@ -1,4 +1,4 @@
-"""`flywheel import`: labelled examples as the seed, logs of any platform as events."""
+"""`flywheel import`: labeled examples as the seed, logs of any platform as events."""
 
 from pathlib import Path
 
@@ -18,7 +18,8 @@ _LOGS = {".jsonl", ".ndjson", ".json"}
 @app.command("import")
 def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a file may leave open
     file: Path = typer.Argument(
-        help="labelled .csv or .tsv, or a log as .jsonl, .ndjson or .json; .gz and .zst too"
+        help="labeled .csv or .tsv, or a log as .jsonl, .ndjson, .json or a platform's .csv; .gz "
+        "and .zst too"
     ),
     workload: str = typer.Option(..., "--workload", "-w", help="whose they are"),
     format_name: str = typer.Option(
@@ -34,7 +35,7 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
     ),
     answer: str | None = typer.Option(
         None,
-        help="labelled CSV or JSONL: column or key that holds the whole answer, for an extraction "
+        help="labeled CSV or JSONL: column or key that holds the whole answer, for an extraction "
         "as JSON",
     ),
     separator: str | None = typer.Option(
@@ -49,41 +50,64 @@ def import_command(  # noqa: PLR0913, PLR0917 - one option for each thing that a
         help="column, or path in a record (metadata.customer), of the person; stored hashed; a "
         "record without it becomes a dead letter",
     ),
+    source_workload: str | None = typer.Option(
+        None,
+        help="log: the workload id that the records name, where it is not --workload; those of "
+        "other ids become dead letters",
+    ),
     requests: Path | None = typer.Option(None, help="batch output: the batch's input file"),
     timezone: str = typer.Option("UTC", help="log: of times without a zone"),
     time: str | None = typer.Option(None, help="log: ISO time of records that have none"),
     json_output: bool = typer.Option(False, "--json", help="print the report as JSON"),
 ) -> None:
-    """Import a labelled CSV as the seed, or a log of model calls as events.
+    """Import a labeled CSV as the seed, or a log of model calls as events.
 
-    A CSV holds labelled examples; a JSONL file does with --answer. A cell of a list or a group of
-    fields is JSON; an empty cell of an optional field is left out of the answer.
+    A CSV holds labeled examples, unless its columns are those of a platform's log or --format
+    names one; a JSONL file does with --answer. A cell of a list or a group of fields is JSON; an
+    empty cell of an optional field is left out of the answer.
     Safe to run again: rows and calls that were imported before, from whatever file, count once.
     Exits with 1 where nothing in the file was good.
     """
-    from flywheel.cli.import_log import LogChoices, import_log
-    from flywheel.cli.import_seed import SeedChoices, import_labelled
+    from flywheel.cli.import_log import show_log_import
+    from flywheel.cli.import_seed import show_seed_import
+    from flywheel.usecases.import_log import LogChoices, import_log
+    from flywheel.usecases.import_seed import SeedChoices, import_labeled
 
     kind = format_name.casefold()
     platform = open_platform(existing=True)
     owner = platform.workload(workload)
-    if answer is not None or kind == "csv" or (kind == "auto" and suffix_of(file) in _TABLES):
+    stated = answer is not None or kind == "csv"
+    if stated or (kind == "auto" and _is_labeled(file, named=label is not None or bool(field))):
         columns = dict(_field(entry) for entry in field)
         choices = SeedChoices(
             text, label, columns, subject, separator, skip_bad=skip_bad, answer=answer
         )
-        good = import_labelled(platform, owner, file, choices, as_json=json_output)
-    elif kind == "auto" and suffix_of(file) not in _LOGS:
+        rows = import_labeled(platform, owner, file, choices)
+        show_seed_import(rows, owner, as_json=json_output)
+        is_good = rows.is_good
+    elif kind == "auto" and suffix_of(file) not in _LOGS | _TABLES:
         raise ConfigurationError(
             f"{file.name} is neither CSV nor JSONL by its name.",
             next_step="say what it is with --format, for example --format csv or --format openai",
         )
     else:
         named = None if kind == "auto" else kind
-        log_choices = LogChoices(named, client, subject, requests, timezone, time)
-        good = import_log(platform, owner, file, log_choices, as_json=json_output)
-    if not good:
+        log_choices = LogChoices(named, client, subject, source_workload, requests, timezone, time)
+        calls = import_log(platform, owner, file, log_choices)
+        show_log_import(calls, owner, file, as_json=json_output)
+        is_good = calls.is_good
+    if not is_good:
         raise typer.Exit(1)
+
+
+def _is_labeled(file: Path, *, named: bool) -> bool:
+    # A table is labeled where its label is named, or its columns are not those of a log.
+    from flywheel.events.foreign import is_log_table
+    from flywheel.io.delimited_file import read_table
+
+    if suffix_of(file) not in _TABLES:
+        return False
+    return named or not is_log_table(read_table(file, ()).columns)
 
 
 def _field(entry: str) -> tuple[str, str]:

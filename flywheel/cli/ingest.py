@@ -1,6 +1,5 @@
 """`flywheel ingest`: move events from the log into the lake."""
 
-import json
 import signal
 import sys
 import threading
@@ -11,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.usecases.landing import follow_log, land
 from flywheel.wiring import Platform, open_platform
 
 if TYPE_CHECKING:
-    from flywheel.ingest.consume import Ingest
     from flywheel.ingest.report import IngestReport
 
 __all__ = ["app"]
@@ -27,71 +27,25 @@ _console = Console()
 def ingest(
     maximum: int = typer.Option(1_000_000, min=1, help="most records to read"),
     follow: bool = typer.Option(
-        False, "--follow", help="go on until SIGTERM or Ctrl-C; log lines go to stderr"
+        False, "--follow", help="run until SIGTERM or Ctrl-C; log lines go to stderr"
     ),
-    json_output: bool = typer.Option(False, "--json", help="for machines"),
+    json_output: JsonOption = False,
 ) -> None:
     """Land what the log holds; with --follow, also what arrives."""
     # As a service it may be started before anything is there.
     platform = open_platform(existing=not follow)
-    report = _follow(platform) if follow else _once(platform, maximum)
+    report = _follow(platform) if follow else land(platform, maximum=maximum)
     if json_output:
-        typer.echo(json.dumps(report.figures()))
+        print_facts(report.figures())
     else:
         _console.print(_table(report))
 
 
-def _open(platform: Platform) -> "Ingest":
-    from flywheel.ingest.consume import Ingest
-
-    folder = platform.workload_folder
-    return Ingest(
-        platform.log,
-        platform.lake,
-        list(folder.workloads.values()),
-        platform.clock,
-        not_loaded=folder.problems.keys(),
-    )
-
-
-def _once(platform: Platform, maximum: int) -> "IngestReport":
-    consumer = _open(platform)
-    try:
-        return consumer.run_once(maximum)
-    finally:
-        consumer.close()
-
-
 def _follow(platform: Platform) -> "IngestReport":
-    from flywheel.ingest.endpoint import serving
-    from flywheel.ingest.health import Health
-    from flywheel.ingest.log_lines import json_lines
-    from flywheel.ingest.metrics import IngestMetrics
-    from flywheel.ingest.service import IngestService
-
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    settings, say = platform.settings, json_lines(sys.stderr, platform.clock)
-    metrics, health = IngestMetrics(), Health()
-    service = IngestService(
-        lambda: _open(platform),
-        workloads=lambda: list(platform.workloads.values()),
-        problems=lambda: platform.workload_folder.problems,
-        stop=stop,
-        say=say,
-        metrics=metrics,
-        health=health,
-        linger_seconds=settings.ingest_linger_seconds,
-    )
-    with serving(
-        settings.metrics_port,
-        complaint=health.complaint,
-        registry=metrics.registry,
-        host=settings.metrics_host,
-    ) as port:
-        say("serving", port=port, linger_seconds=settings.ingest_linger_seconds)
-        return service.run()
+    return follow_log(platform, stop=stop, lines=sys.stderr)
 
 
 def _table(report: "IngestReport") -> Table:
@@ -104,7 +58,7 @@ def _table(report: "IngestReport") -> Table:
         "feedback": report.feedback,
         "dead letters": report.dead_letters,
     }
-    for what, counts in groups.items():
+    for group, counts in groups.items():
         for which, count in sorted(counts.items()):
-            table.add_row(what, Text(which), f"{count:,}")
+            table.add_row(group, Text(which), f"{count:,}")
     return table

@@ -13,7 +13,7 @@ TURN = (
     ("flywheel cycle open W --as NAME --reason TEXT", "do not wait for the trigger"),
     ("flywheel cycle run W", "dataset, training and gate, with progress"),
     ("flywheel gate W C", "read the evidence"),
-    ("flywheel approve W C --as ANOTHER --reason TEXT", "somebody who did not ask for it"),
+    ("flywheel approve W C --as ANOTHER --reason TEXT", "someone who did not request it"),
     ("flywheel promote W C", "the candidate answers from now on"),
     ("flywheel rollback W --as NAME --reason TEXT", "if it was a mistake"),
 )

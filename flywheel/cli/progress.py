@@ -60,17 +60,17 @@ class ProgressLines:
             self._watch.join()
         self._bar.stop()
 
-    def show(self, what: str, done: int = 0, total: int = 0) -> None:
+    def show(self, step: str, done: int = 0, total: int = 0) -> None:
         """Show what is done, of how much; a total of 0 is not known."""
-        self._bar.update(self._task, description=what, completed=done, total=total or None)
+        self._bar.update(self._task, description=step, completed=done, total=total or None)
         if self._console.is_terminal:
             return
         tenth = done * _PERCENT // total if total else 0
-        kind = what.split(",", maxsplit=1)[0]
+        kind = step.split(",", maxsplit=1)[0]
         with self._lock:
             if kind != self._last[0]:
                 self._begun_at = self._clock()
-            self._line = f"  {what}" + (f": {done} of {total}" if total else "")
+            self._line = f"  {step}" + (f": {done} of {total}" if total else "")
             if (kind, tenth) != self._last:
                 self._last = (kind, tenth)
                 self._print(self._line)

@@ -1,5 +1,6 @@
 """`flywheel registry copy`: bring runs and model versions to another MLflow."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -28,24 +29,22 @@ def copy(
     json_output: JsonOption = False,
 ) -> None:
     """Copy every workload's runs, model versions and aliases to the MLflow of the settings."""
-    from flywheel.release.registry import MlflowRegistry
-    from flywheel.release.registry_copy import copy_registry
+    from flywheel.deployment.moves import move_registry
 
-    platform = open_platform(existing=True)
-    artifacts = platform.home / "mlflow" / "artifacts"
-    old = MlflowRegistry(source or platform.settings.embedded_mlflow, artifacts)
-    new = platform.registry
-    if not json_output:
-        _console.print(f"{old.place.name} -> {new.place.name}", markup=False)
-    versions: dict[str, dict[str, str | None]] = {}
-    for workload_id in platform.workloads:
-        versions[workload_id] = copy_registry(platform.state, old, new, workload_id)
-        if json_output:
-            continue
-        for release, version in versions[workload_id].items():
-            told = f"version {version}" if version else "never registered"
-            _console.print(f"  {release}: {told}", markup=False)
+    def show(_workload_id: str, versions: Mapping[str, str | None]) -> None:
+        for release, version in versions.items():
+            if not json_output:
+                text = f"version {version}" if version else "never registered"
+                _console.print(f"  {release}: {text}", markup=False)
+
+    def show_places(old: str, new: str) -> None:
+        if not json_output:
+            _console.print(f"{old} -> {new}", markup=False)
+
+    done = move_registry(
+        open_platform(existing=True), source=source, on_begin=show_places, on_workload=show
+    )
     if json_output:
-        print_facts({"source": old.place.name, "target": new.place.name, "versions": versions})
+        print_facts(done)
         return
     _console.print("every file was read back and is the same; the source is as it was")

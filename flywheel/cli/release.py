@@ -1,12 +1,16 @@
-"""`flywheel gate | approve | reject | promote | rollback | aliases | serving`: a candidate's way to the front."""
+"""`flywheel gate | approve | reject | promote | rollback | aliases | serving`: a candidate's way to champion."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
+from flywheel.io.atomic import write_bytes
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -16,7 +20,6 @@ _console = Console()
 
 WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
 CycleArgument = Annotated[str, typer.Argument(help="name of the cycle", metavar="CYCLE")]
-Name = Annotated[str, typer.Option("--as", help="your name; taken on trust, and recorded so")]
 Reason = Annotated[str, typer.Option("--reason", help="why, in a sentence")]
 
 
@@ -28,38 +31,37 @@ def gate(
     second_look: Annotated[
         bool, typer.Option("--second-look", help="first decide it, once its judgments are in")
     ] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Show the gate report of a cycle: checks, arms, and why it ended as it did."""
-    from flywheel.cli.directed import tell_second_looks
+    from flywheel.cli.directed import show_second_looks
     from flywheel.evaluate.render import (
         arms_table,
         fields_table,
         gate_picture,
         gate_table,
     )
-    from flywheel.evaluate.report import parse_report
-    from flywheel.release.evidence import read_gate_text
+    from flywheel.usecases.verdict import read_gate
 
     platform = open_platform(existing=True)
     if second_look:
         from flywheel.usecases.second_look import take_second_look
 
-        take_second_look(platform, workload, cycle)
-    text = read_gate_text(platform.state.cycles.attempt(workload, cycle))
+        take_second_look(platform, CycleRef(workload, cycle))
+    reading = read_gate(platform, CycleRef(workload, cycle))
     if json_output:
-        typer.echo(text)
+        print_facts(json.loads(reading.text))
         return
-    report = parse_report(text)
+    report = reading.report
     _console.print(gate_table(report), arms_table(report))
     fields = fields_table(report)
     if fields is not None:
         _console.print(fields)
     for note in report.notes:
         _console.print(f"note: {note}", markup=False)
-    tell_second_looks(platform, workload)
+    show_second_looks(platform, workload)
     if picture is not None:
-        picture.write_bytes(gate_picture(report))
+        write_bytes(picture, gate_picture(report))
         _console.print(f"picture: {picture}", markup=False)
 
 
@@ -67,20 +69,23 @@ def gate(
 def approve(
     workload: WorkloadArgument,
     cycle: CycleArgument,
-    name: Name,
     reason: Reason,
+    name: NameOption = None,
+    token: TokenOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Let a candidate through; the one who asked for the cycle cannot."""
-    from flywheel.release.approval import approve as run
+    from flywheel.usecases.verdict import approve_candidate
 
-    given = run(open_platform(existing=True).state, workload, cycle, actor=name, reason=reason)
+    platform = open_platform(existing=True)
+    person = person_who_acts(platform, name, token, "decide")
+    approval = approve_candidate(platform, CycleRef(workload, cycle), actor=person, reason=reason)
     if json_output:
-        print_facts(given)
+        print_facts(approval)
         return
     _console.print(
-        f"{given.actor} approved {given.release} in place of {given.champion}, until "
-        f"{given.expires_at:%Y-%m-%d %H:%M} UTC.\n"
+        f"{approval.actor} approved {approval.release} in place of {approval.champion}, until "
+        f"{approval.expires_at:%Y-%m-%d %H:%M} UTC.\n"
         f"next: flywheel promote {workload} {cycle} (or Dagster's release job does it)",
         markup=False,
     )
@@ -90,25 +95,28 @@ def approve(
 def reject(
     workload: WorkloadArgument,
     cycle: CycleArgument,
-    name: Name,
     reason: Reason,
+    name: NameOption = None,
+    token: TokenOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Close a cycle without promotion."""
-    from flywheel.release.approval import reject as run
+    from flywheel.usecases.verdict import reject_candidate
 
-    given = run(open_platform(existing=True).state, workload, cycle, actor=name, reason=reason)
+    platform = open_platform(existing=True)
+    person = person_who_acts(platform, name, token, "decide")
+    rejection = reject_candidate(platform, CycleRef(workload, cycle), actor=person, reason=reason)
     if json_output:
-        print_facts(given)
+        print_facts(rejection)
         return
-    _console.print(f"{given.actor} rejected {given.release}.", markup=False)
+    _console.print(f"{rejection.actor} rejected {rejection.release}.", markup=False)
 
 
 @app.command()
 def promote(
     workload: WorkloadArgument, cycle: CycleArgument, json_output: JsonOption = False
 ) -> None:
-    """Make the approved candidate of a cycle the champion; repeat it after a crash."""
+    """Promote the approved candidate of a cycle, or begin its first stage; repeat it after a crash."""
     from flywheel.usecases.release import promote_cycle
 
     def show_step(step: str) -> None:
@@ -117,59 +125,76 @@ def promote(
 
     done = promote_cycle(
         open_platform(existing=True),
-        workload,
-        cycle,
+        CycleRef(workload, cycle),
         on_step=show_step,
     )
     if json_output:
         print_facts(done)
         return
-    _console.print(
-        f"{done.release} is champion of {workload}, version {done.version}, in place of "
-        f"{done.replaced}; approved by {done.approved_by}.",
-        markup=False,
-    )
+    if done.stage is None:
+        text = (
+            f"{done.release} is champion of {workload}, version {done.version}, in place of "
+            f"{done.replaced}; approved by {done.approved_by}."
+        )
+    else:
+        text = (
+            f"{done.release}, version {done.version}, is in {done.stage.kind} of {workload} with "
+            f"{done.stage.share:.0%}; {done.replaced} answers on; approved by {done.approved_by}.\n"
+            f"next: flywheel release show {workload} (Dagster's sensor looks at it, or flywheel "
+            f"release advance {workload})"
+        )
+    _console.print(text, markup=False)
+    if done.alias_problem:
+        _console.print(f"MLflow's aliases do not follow: {done.alias_problem}", markup=False)
 
 
 @app.command()
 def rollback(
     workload: WorkloadArgument,
-    name: Name,
     reason: Reason,
+    name: NameOption = None,
+    token: TokenOption = None,
     expected: Annotated[
-        str | None, typer.Option("--from", help="refuse unless this release is the champion")
+        str | None,
+        typer.Option(
+            "--from",
+            help="refuse unless this release is the champion, or in shadow or canary; names which "
+            "of both is meant",
+        ),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Put the champion before back in its place."""
+    """Withdraw the release in shadow or canary; without one, put the former champion back."""
     from flywheel.usecases.release import roll_back
 
-    done = roll_back(
-        open_platform(existing=True), workload, actor=name, reason=reason, expected=expected
-    )
+    platform = open_platform(existing=True)
+    person = person_who_acts(platform, name, token, "decide")
+    done = roll_back(platform, workload, actor=person, reason=reason, expected=expected)
     if json_output:
         print_facts(done)
         return
-    _console.print(f"{done.withdrawn} is withdrawn; {done.champion} answers again.", markup=False)
+    where = f" from the {done.stage}" if done.stage else ""
+    again = "answers on" if done.stage else "answers again"
+    _console.print(f"{done.withdrawn} is withdrawn{where}; {done.champion} {again}.", markup=False)
     if not done.aliased:
         _console.print(
-            "MLflow did not answer, so its aliases still name the withdrawn release.\n"
-            f"next: flywheel aliases {workload}, once it is back",
+            f"MLflow's aliases still name the withdrawn release: {done.alias_problem}\n"
+            f"next: flywheel aliases {workload}, once that is mended",
             markup=False,
         )
 
 
 @app.command()
 def aliases(workload: WorkloadArgument, json_output: JsonOption = False) -> None:
-    """Make MLflow's aliases say what the route table says, where somebody moved them."""
+    """Set MLflow's aliases to what the route table says, where they were moved by hand."""
     from flywheel.usecases.release import repair_aliases
 
-    present = repair_aliases(open_platform(existing=True), workload)
+    versions = repair_aliases(open_platform(existing=True), workload)
     if json_output:
-        print_facts(dict(present))
+        print_facts(dict(versions))
         return
-    told = ", ".join(f"{alias} is version {version}" for alias, version in present.items())
-    _console.print(told or "no alias: the base itself answers", markup=False)
+    summary = ", ".join(f"{alias} is version {version}" for alias, version in versions.items())
+    _console.print(summary or "no alias: the base itself answers", markup=False)
 
 
 @app.command()
@@ -177,12 +202,10 @@ def serving(workload: WorkloadArgument, json_output: JsonOption = False) -> None
     """Load what the route table names into the model server, and unload what nothing needs."""
     from flywheel.usecases.release import reconcile_server
 
-    platform = open_platform(existing=True)
-    loaded, unloaded = reconcile_server(platform, workload)
+    done = reconcile_server(open_platform(existing=True), workload)
     if json_output:
-        champion = platform.state.routes.champion(workload)
-        print_facts({"champion": champion, "loaded": loaded, "unloaded": unloaded})
+        print_facts(done)
         return
-    for verb, names in (("loaded", loaded), ("unloaded", unloaded)):
+    for verb, names in (("loaded", done.loaded), ("unloaded", done.unloaded)):
         _console.print(f"{verb}: {', '.join(names) or 'nothing'}", markup=False)
-    _console.print(f"{platform.state.routes.champion(workload)} answers.", markup=False)
+    _console.print(f"{done.champion} answers.", markup=False)

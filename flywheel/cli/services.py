@@ -1,10 +1,9 @@
 """`flywheel services`: bring up what a deployment stands on, look at it, take it down."""
 
-import json
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -13,10 +12,22 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from flywheel.cli.applications import APPLICATIONS
 from flywheel.cli.console import Console, echo
+from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.deployment.local_services import (
+    ServiceRows,
+    bring_up,
+    choose_programs,
+    embedded_settings,
+    last_lines,
+    log_files,
+    service_rows,
+    take_down,
+    user_managed,
+)
+from flywheel.deployment.programs import prepare_deployment
 from flywheel.errors import ConfigurationError
-from flywheel.settings import Settings, load_settings
+from flywheel.settings import load_settings
 
 if TYPE_CHECKING:
     from flywheel.services import Services
@@ -30,7 +41,7 @@ app = typer.Typer(
 _console = Console()
 _NAMES = typer.Argument(
     None,
-    help="kafka, postgres, mlflow, label-studio, ray, vllm, dagster, ingest, webhooks; none: all",
+    help="kafka, postgres, mlflow, label-studio, ray, vllm, dagster, ingest, webhooks, gateway, desk; none: all",
 )
 
 
@@ -43,17 +54,17 @@ def up(
     ),
 ) -> None:
     """Start what does not run yet, and wait until each serves."""
-    from flywheel.services import SERVICES
-
-    wanted = set(names or _everything(SERVICES))
-    unknown = sorted(wanted - {*SERVICES, *APPLICATIONS})
-    if unknown:
-        raise ConfigurationError(
-            f"There is no service {', '.join(unknown)}.",
-            next_step=f"choose some of: {', '.join((*SERVICES, *APPLICATIONS))}",
+    settings = embedded_settings()
+    requested = choose_programs(settings, names or (), on_notice=_console.print)
+    if not ephemeral:
+        for name, keys in user_managed(settings, requested).items():
+            variables = ", ".join(f"FLYWHEEL_{key.upper()}" for key in keys)
+            _console.print(f"{name}: yours ({variables}), left alone.")
+    with _progress() as say:
+        services = bring_up(
+            settings, requested, brokers=brokers, ephemeral=ephemeral, on_progress=say
         )
-    services = _bring_up(wanted, brokers=brokers, ephemeral=ephemeral)
-    _show(services)
+    _show(service_rows(settings.model_copy(update={"services": services.folder})))
     _say_where(services)
     if ephemeral:
         with services:
@@ -61,47 +72,9 @@ def up(
             _wait_for_signal()
 
 
-def _everything(services: Collection[str]) -> Collection[str]:
-    from flywheel.cli.applications import built_bases
-
-    settings = _settings()
-    if settings.vllm_url is None and not built_bases(settings):
-        _console.print("vllm: left out, since no base model was built yet.")
-        return {*services, *APPLICATIONS} - {"vllm"}
-    return {*services, *APPLICATIONS}
-
-
-def _bring_up(wanted: Collection[str], *, brokers: int, ephemeral: bool) -> "Services":
-    from flywheel.cli.applications import run_applications
-    from flywheel.services import SERVICES, start
-    from flywheel.services.connections import extend_connections
-
-    settings = _settings()
-    if not ephemeral:
-        _say_own(settings, wanted)
-    with _progress() as say:
-        services = start(
-            settings,
-            [name for name in SERVICES if name in wanted],
-            ephemeral=ephemeral,
-            brokers=brokers,
-            on_progress=say,
-        )
-        applications = [name for name in APPLICATIONS if name in wanted]
-        if settings.vllm_url is not None and not ephemeral and "vllm" in wanted:
-            applications.remove("vllm")
-            extend_connections({"model_server": "vllm"}, services.folder)
-        if applications:
-            now = load_settings(profile="services", services=services.folder)
-            run_applications(services, now, applications, on_progress=say)
-    return services
-
-
 @app.command()
 def prepare() -> None:
     """Make topics, schema and Dagster's folder where the settings say, and start nothing."""
-    from flywheel.cli.applications import prepare_deployment
-
     prepare_deployment(load_settings(), lambda line: _console.print(Text(line)))
     _console.print("Topics, schema and Dagster's folder are there.")
 
@@ -109,36 +82,27 @@ def prepare() -> None:
 @app.command()
 def down(names: list[str] | None = _NAMES) -> None:
     """Stop the named services, or all; no process and no port is left."""
-    from flywheel.services import Services, stop
-
-    folder = _settings().services.absolute()
-    services = Services(folder)
+    done = take_down(embedded_settings(), names or ())
+    for name in done.programs:
+        _console.print(f"{name} is down.")
     if names:
-        for name in _programs(services, names):
-            services.stop(name)
-            _console.print(f"{name} is down.")
         return
-    ended = stop(folder)
-    if ended:
-        _console.print(f"Ended {ended} processes that had outlived their supervisor.")
-    _console.print("All services are down. Their data stays in", Text(str(folder)))
+    if done.ended:
+        _console.print(f"Ended {done.ended} processes that had outlived their supervisor.")
+    _console.print("All services are down. Their data stays in", Text(str(done.folder)))
 
 
 @app.command()
-def status(json_output: bool = typer.Option(False, "--json", help="for machines")) -> None:
+def status(json_output: JsonOption = False) -> None:
     """Show each program: state, process, port, memory, age and log."""
-    from flywheel.services import Services
-    from flywheel.services.supervisor.status import orphans, statuses
-
-    services = Services(_settings().services)
+    services = service_rows(embedded_settings())
     if json_output:
-        typer.echo(json.dumps([asdict(row) for row in statuses(services)]))
+        print_facts([asdict(row) for row in services.rows])
         return
     _show(services)
-    left = orphans(services)
-    if left:
+    if services.orphans:
         raise ConfigurationError(
-            f"The supervisor has died, and what it ran still does: {', '.join(left)}.",
+            f"The supervisor has died, and what it ran still does: {', '.join(services.orphans)}.",
             next_step="run `flywheel services down`, which ends them, and then `up` again",
         )
 
@@ -147,14 +111,10 @@ def status(json_output: bool = typer.Option(False, "--json", help="for machines"
 def logs(
     names: list[str] | None = _NAMES,
     lines: int = typer.Option(40, "-n", "--lines", min=0, help="how many of the last lines"),
-    follow: bool = typer.Option(False, "--follow", "-f", help="go on until Ctrl-C"),
+    follow: bool = typer.Option(False, "--follow", "-f", help="follow until Ctrl-C"),
 ) -> None:
     """Print the logs."""
-    from flywheel.services import Services
-    from flywheel.services.supervisor.supervision import tail
-
-    services = Services(_settings().services)
-    files = [services.log(name) for name in _programs(services, names or [])]
+    files = log_files(embedded_settings(), names or ())
     if follow:
         command = ["tail", "-n", str(lines), "-F", *(str(file) for file in files)]
         subprocess.run(command, check=False)  # noqa: S603 - our own files
@@ -162,37 +122,7 @@ def logs(
     for file in files:
         if len(files) > 1:
             _console.print(Text(file.name, style="bold"))
-        echo(tail(file, lines))
-
-
-def _settings() -> Settings:
-    # As if nothing were started: what is left are the addresses that somebody gave on purpose.
-    return load_settings(profile="embedded", event_log="sqlite")
-
-
-def _programs(services: "Services", names: Collection[str]) -> list[str]:
-    """Return the programs of the named services: kafka may be three, dagster is two."""
-    known = services.names
-    chosen = [
-        program
-        for program in known
-        if not names or any(program == name or program.startswith(f"{name}-") for name in names)
-    ]
-    if not chosen:
-        raise ConfigurationError(
-            f"No such service was started: {', '.join(names)}.",
-            next_step=f"choose some of: {', '.join(known) or 'none was started yet'}",
-        )
-    return chosen
-
-
-def _say_own(settings: Settings, wanted: Collection[str]) -> None:
-    from flywheel.services.catalog import own
-
-    for name, keys in own(settings).items():
-        if name in wanted:
-            given = ", ".join(f"FLYWHEEL_{key.upper()}" for key in keys)
-            _console.print(f"{name}: yours ({given}), left alone.")
+        echo(last_lines(file, lines))
 
 
 def _say_where(services: "Services") -> None:
@@ -207,11 +137,17 @@ def _say_where(services: "Services") -> None:
     if "dagster-webserver" in plan.applications:
         port = plan.applications["dagster-webserver"].ports[0]
         _console.print(f"Dagster: http://127.0.0.1:{port}")
+    if "gateway" in plan.applications:
+        port = plan.applications["gateway"].ports[0]
+        _console.print(f"Gateway: http://127.0.0.1:{port}/v1 (keys: `flywheel keys create`)")
+    if "desk" in plan.applications:
+        port = plan.applications["desk"].ports[0]
+        _console.print(f"Release desk: http://127.0.0.1:{port} (people: `flywheel people add`)")
     _console.print("To use them:", Text(f"export FLYWHEEL_PROFILE=services{_folder(services)}"))
 
 
 def _folder(services: "Services") -> str:
-    same = load_settings(profile="embedded", event_log="sqlite").services.absolute()
+    same = embedded_settings().services.absolute()
     return "" if same == services.folder else f" FLYWHEEL_SERVICES={services.folder}"
 
 
@@ -227,17 +163,15 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield say
 
 
-def _show(services: "Services") -> None:
-    from flywheel.services.supervisor.status import statuses
-
-    table = Table(title=str(services.folder), caption=str(services.log("PROGRAM")))
+def _show(services: ServiceRows) -> None:
+    table = Table(title=str(services.folder), caption=str(services.log))
     for column in ("program", "state", "pid", "port", "MiB", "up"):
         table.add_column(column, no_wrap=True)
-    for row in statuses(services):
-        colour = "green" if row.state == "running" else "red"
+    for row in services.rows:
+        color = "green" if row.state == "running" else "red"
         table.add_row(
             row.name,
-            Text(row.state, style=colour),
+            Text(row.state, style=color),
             str(row.pid or ""),
             _ports(row.ports),
             str(row.memory_mb or ""),

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.io.spelling import show_controls
 from flywheel.ports.review_queue import SetAside
-from flywheel.review.queues.terminal_text import plain
 
 __all__ = ["show_set_aside"]
 
@@ -27,7 +27,7 @@ def show_set_aside(console: Console, aside: Sequence[SetAside], where: str) -> N
     for one in aside[:_MOST]:
         author = f" by {one.author}" if one.author else ""
         item = f" on {one.item_id}" if one.item_id and one.item_id not in one.id else ""
-        line = plain(f"  {one.id}{author}{item}: {one.reason}").replace("\n", " ")
+        line = show_controls(f"  {one.id}{author}{item}: {one.reason}").replace("\n", " ")
         console.print(Text(line), soft_wrap=True)
     if len(aside) > _MOST:
         console.print(f"  and {len(aside) - _MOST} more: `flywheel review status --json`")

@@ -6,7 +6,7 @@ import typer
 
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
-from flywheel.settings import load_settings, make_private
+from flywheel.settings import load_settings
 
 __all__ = ["app"]
 
@@ -22,21 +22,16 @@ def state() -> None:
 @app.command()
 def upgrade(json_output: JsonOption = False) -> None:
     """Bring the state's schema to this version of Flywheel; nothing happens where it is so."""
-    from flywheel.clock import SystemClock
-    from flywheel.state import State
+    from flywheel.deployment.moves import upgrade_state
 
-    settings = load_settings()
-    make_private(settings.home, settings)
-    state = State(settings.state_database, SystemClock(), home=settings.home.absolute())
-    try:
-        had, has = state.migrate()
-    finally:
-        state.close()
+    done = upgrade_state(load_settings())
     if json_output:
-        print_facts({"database": state.place, "had": had, "has": has})
+        print_facts(done)
         return
-    change = f"schema {has}, as before" if had == has else f"schema {had or 'none'} -> {has}"
-    _console.print(f"{state.place}: {change}", markup=False)
+    change = f"schema {done.has}, as before"
+    if done.had != done.has:
+        change = f"schema {done.had or 'none'} -> {done.has}"
+    _console.print(f"{done.database}: {change}", markup=False)
 
 
 @app.command()
@@ -56,10 +51,9 @@ def copy(
     json_output: JsonOption = False,
 ) -> None:
     """Copy the whole state into an empty database, such as the embedded one into PostgreSQL."""
-    from flywheel.state.copy import copy_state
+    from flywheel.deployment.moves import move_state
 
-    settings = load_settings()
-    done = copy_state(source or settings.embedded_state, target or settings.state_database)
+    done = move_state(load_settings(), source=source, target=target)
     if json_output:
         print_facts(done)
         return

@@ -6,21 +6,18 @@ import typer
 from rich.text import Text
 
 from flywheel.cli.console import Console
-from flywheel.errors import ConfigurationError
-from flywheel.review.queues.terminal_text import plain
-from flywheel.usecases.taxonomy import TaxonomyPreview, preview_change
+from flywheel.io.spelling import show_controls
+from flywheel.usecases.taxonomy import TaxonomyPreview
+from flywheel.usecases.taxonomy_edit import apply_edit, plan_edit
 from flywheel.wiring import open_platform
-from flywheel.workload.model import Workload, load_named_workload, parse_workload
 from flywheel.workload.taxonomy import Taxonomy
-from flywheel.workload.taxonomy_change import write_taxonomy
 from flywheel.workload.taxonomy_edits import (
     merge_labels,
     rename_label,
     retire_labels,
     split_label,
-    with_lost_label,
 )
-from flywheel.workload.taxonomy_losses import TaxonomyLoss, taxonomy_losses
+from flywheel.workload.taxonomy_losses import TaxonomyLoss
 
 __all__ = ["register"]
 
@@ -43,7 +40,7 @@ def rename(
     yes: bool = _YES,
     dry_run: bool = _DRY_RUN,
 ) -> None:
-    """Give a label another name; judgments under the former name go on counting."""
+    """Rename a label; judgments under the former name keep counting."""
     _change(workload_id, [old], lambda t: rename_label(t, old, new), yes=yes, dry_run=dry_run)
 
 
@@ -94,36 +91,19 @@ def _change(
     dry_run: bool,
 ) -> None:
     platform = open_platform(existing=True)
-    path = platform.settings.workload_folder / f"{workload_id}.yaml"
-    # As the file is: it may hold the very edit that this command makes good.
-    workload = load_named_workload(path)
-    if workload.taxonomy is None:
-        raise ConfigurationError(
-            f"{workload_id} has no taxonomy.", next_step="add `taxonomy` to its file first"
-        )
-    in_force = platform.taxonomies.of(workload_id) or workload.taxonomy
-    changed = edit(with_lost_label(workload.taxonomy, in_force, names))
-    left = taxonomy_losses(workload_id, in_force, changed)
-    _show(
-        preview_change(platform, _under(workload, in_force), _under(workload, changed)),
-        f"{workload_id}: taxonomy version {in_force.version} → {changed.version}",
-    )
+    planned = plan_edit(platform, workload_id, names, edit)
+    versions = f"{planned.before} → {planned.taxonomy.version}"
+    _show(planned.preview, f"{workload_id}: taxonomy version {versions}")
     if dry_run:
         _console.print("nothing was changed (--dry-run)")
         return
     if not yes and not typer.confirm("Change the workload file?"):
         raise typer.Exit(1)
-    workload = write_taxonomy(path, changed)
-    _console.print(Text(f"wrote {path}"))
-    if left:
-        _report_left(left)
+    loads = apply_edit(platform, planned)
+    _console.print(Text(f"wrote {planned.path}"))
+    if not loads:
+        _report_left(planned.losses)
         raise typer.Exit(1)
-    platform.taxonomies.check(workload)
-
-
-def _under(workload: Workload, taxonomy: Taxonomy) -> Workload:
-    raw = workload.model_dump(mode="json", by_alias=True)
-    return parse_workload(raw | {"taxonomy": taxonomy.model_dump()}, source=workload.id)
 
 
 def _show(preview: TaxonomyPreview, title: str) -> None:
@@ -133,10 +113,10 @@ def _show(preview: TaxonomyPreview, title: str) -> None:
         "golden set": preview.golden,
         f"queue ({preview.waiting} items not answered), answers shown": preview.queue,
     }
-    for what, effects in parts.items():
-        _console.print(f"  {what}: {'' if effects else 'no change'}")
+    for part, effects in parts.items():
+        _console.print(f"  {part}: {'' if effects else 'no change'}")
         for effect, rows in effects.items():
-            _console.print(Text(plain(f"    {rows:>5}  {effect}")), soft_wrap=True)
+            _console.print(Text(show_controls(f"    {rows:>5}  {effect}")), soft_wrap=True)
     for cycle in preview.cycles:
         _console.print(
             f"  open cycle {cycle}: keeps the taxonomy that it opened with; the next has the new one"
@@ -148,4 +128,4 @@ def _show(preview: TaxonomyPreview, title: str) -> None:
 def _report_left(left: Sequence[TaxonomyLoss]) -> None:
     _console.print(Text("the file is still refused:", style="yellow"))
     for loss in left:
-        _console.print(Text(plain(f"  {loss.what}: {loss.command}")), soft_wrap=True)
+        _console.print(Text(show_controls(f"  {loss.what}: {loss.command}")), soft_wrap=True)

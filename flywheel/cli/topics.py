@@ -1,6 +1,5 @@
 """`flywheel topics`: the topics that the project declares, made and compared."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -31,22 +30,22 @@ _LABELS = {
 
 @app.command("apply")
 def apply_command(
-    json_output: bool = typer.Option(False, "--json", help="for machines"),
+    json_output: JsonOption = False,
 ) -> None:
     """Make the topics that are missing; tell, and leave alone, what differs (exit code 1)."""
-    from flywheel.eventlog.topics import apply_topics
+    from flywheel.usecases.topics import make_topics
 
-    _report(apply_topics(open_platform().log), json_output=json_output)
+    _report(make_topics(open_platform()), json_output=json_output)
 
 
 @app.command("show")
 def show_command(
-    json_output: bool = typer.Option(False, "--json", help="for machines"),
+    json_output: JsonOption = False,
 ) -> None:
     """Compare the topics with what is declared; exit code 1 where one differs or is missing."""
-    from flywheel.eventlog.topics import compare_topics
+    from flywheel.usecases.topics import compare_log_topics
 
-    _report(compare_topics(open_platform(existing=True).log), json_output=json_output)
+    _report(compare_log_topics(open_platform(existing=True)), json_output=json_output)
 
 
 @app.command("retire")
@@ -68,12 +67,12 @@ def retire_command(
 
 def _report(states: "Sequence[TopicState]", *, json_output: bool) -> None:
     if json_output:
-        kept = [asdict(s) | {"state": _state(s), "differences": s.differences} for s in states]
-        typer.echo(json.dumps(kept))
+        rows = [asdict(s) | {"state": _state(s), "differences": s.differences} for s in states]
+        print_facts(rows)
     else:
         _console.print(_table(states))
-    good = all(state.found is not None and not state.differences for state in states)
-    if not good:
+    all_match = all(state.found is not None and not state.differences for state in states)
+    if not all_match:
         if not json_output:
             _console.print(
                 "Nothing was changed. Change the topic with Kafka's own tools (kafka-configs, "
@@ -95,9 +94,9 @@ def _table(states: "Sequence[TopicState]") -> Table:
     for column in ("topic", "state", "setting", "declared", "found"):
         table.add_column(column)
     for state in states:
-        found = {} if state.found is None else asdict(state.found)
+        actual = {} if state.found is None else asdict(state.found)
         for row, (name, declared) in enumerate(asdict(state.declared).items()):
-            value = found.get(name)
+            value = actual.get(name)
             style = "red" if name in state.differences else ""
             table.add_row(
                 Text("" if row else state.name),

@@ -1,6 +1,5 @@
 """`flywheel verify`: prove the ledger, the audit, and every file that a decision rests on."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _console = Console()
 
 @app.command()
 def verify(
-    json_output: bool = typer.Option(False, "--json", help="print the findings as JSON"),
+    json_output: JsonOption = False,
 ) -> None:
     """Prove that nothing was lost, nothing counts twice and nothing was changed.
 
@@ -38,12 +38,12 @@ def verify(
         ledger = asdict(done.ledger) if done.ledger else {}
         ledger["balances"] = done.findings["ledger"].startswith("balances")
         findings = dict(done.findings)
-        typer.echo(json.dumps({"good": done.good, "findings": findings, "ledger": ledger}))
+        print_facts({"good": done.good, "findings": findings, "ledger": ledger})
     else:
         if done.ledger is not None:
             _show(done.ledger)
-        for what, text in done.findings.items():
-            _console.print(Text(f"{what}: {text}"), soft_wrap=True)
+        for subject, text in done.findings.items():
+            _console.print(Text(f"{subject}: {text}"), soft_wrap=True)
     if not done.good:
         raise typer.Exit(1)
 

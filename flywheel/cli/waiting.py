@@ -1,12 +1,12 @@
-"""`flywheel waiting`: what waits for a person, with the command that goes on."""
+"""`flywheel waiting`: what waits for a person, with the command that continues it."""
 
-import json
 from dataclasses import asdict
 
 import typer
 from rich.text import Text
 
 from flywheel.cli.console import Console
+from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
@@ -17,7 +17,7 @@ _console = Console(soft_wrap=True, highlight=False)
 
 @app.command()
 def waiting(
-    json_output: bool = typer.Option(False, "--json", help="as JSON, one list"),
+    json_output: JsonOption = False,
 ) -> None:
     """List what waits for a person: approvals, failed gates, reviews, disputes, dead letters.
 
@@ -27,7 +27,7 @@ def waiting(
 
     items = waiting_for_people(open_platform(existing=True))
     if json_output:
-        typer.echo(json.dumps([asdict(item) for item in items], default=str))
+        print_facts([asdict(item) for item in items])
         return
     if not items:
         _console.print("Nothing waits for a person.")

@@ -88,13 +88,13 @@ def assemble(
     """
     earlier = earlier or Earlier()
     fixed = fixed or {}
-    held = fixed.keys() | set(workload.gates.must_hold)
+    protected_ids = fixed.keys() | set(workload.gates.must_hold)
     threshold = workload.review.near_duplicate
     frozen = list(golden or ())
     golden_ids = {example.inference_id for example in frozen}
     left = sorted(examples, key=lambda example: (example.input_hash, example.correction_id))
-    must_not_lose = [e for e in left if e.inference_id in held]
-    left = [e for e in left if e.inference_id not in golden_ids | held]
+    must_not_lose = [e for e in left if e.inference_id in protected_ids]
+    left = [e for e in left if e.inference_id not in golden_ids | protected_ids]
     figures = {e.correction_id: figures_of(e, windows) for e in left}
     resting = [e for e in left if figures[e.correction_id]]
     left = [e for e in left if not figures[e.correction_id]]
@@ -133,14 +133,14 @@ def check_leakage(
     """
     train = assembly.train
     evaluation = assembly.evaluation
-    found = _leaked(train, evaluation, threshold) | _seen_before(train, earlier)
-    found |= {e.correction_id for e in train if figures_of(e, windows)}
-    found |= {e.correction_id for e in train} & {e.correction_id for e in evaluation}
-    if found:
+    leaked_ids = _leaked(train, evaluation, threshold) | _seen_before(train, earlier)
+    leaked_ids |= {e.correction_id for e in train if figures_of(e, windows)}
+    leaked_ids |= {e.correction_id for e in train} & {e.correction_id for e in evaluation}
+    if leaked_ids:
         raise LeakageError(
-            f"{len(found)} training rows overlap an evaluation set.",
+            f"{len(leaked_ids)} training rows overlap an evaluation set.",
             next_step="this is a fault of the dataset stage: report it with the ids",
-            correction_ids=sorted(found),
+            correction_ids=sorted(leaked_ids),
         )
 
 
@@ -182,8 +182,8 @@ def _leaked(
 ) -> set[str]:
     ids = {example.inference_id for example in evaluation}
     hashes = {example.input_hash for example in evaluation}
-    known = [(example.correction_id, example.input) for example in evaluation]
-    matches = closest_matches([example.input for example in examples], known, threshold)
+    evaluation_texts = [(example.correction_id, example.input) for example in evaluation]
+    matches = closest_matches([example.input for example in examples], evaluation_texts, threshold)
     return {
         example.correction_id
         for example, match in zip(examples, matches, strict=True)
@@ -216,15 +216,15 @@ def _without_duplicates(
     ordered = sorted(
         examples, key=lambda e: (e.rejected is None, not e.seed, e.input_hash, e.correction_id)
     )
-    known: dict[str, NearDuplicates] = {}
-    kept = []
+    index_by_slice: dict[str, NearDuplicates] = {}
+    unique = []
     for example in ordered:
-        index = known.setdefault(example.key, NearDuplicates(threshold))
+        index = index_by_slice.setdefault(example.key, NearDuplicates(threshold))
         match = index.find(example.input)
         if match is not None:
             reason = "duplicate" if match.similarity == 1 else "near_duplicate"
             excluded.append(Excluded(example, reason))
             continue
         index.add(example.correction_id, example.input)
-        kept.append(example)
-    return sorted(kept, key=lambda e: (e.input_hash, e.correction_id))
+        unique.append(example)
+    return sorted(unique, key=lambda e: (e.input_hash, e.correction_id))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import EVALUATION_SPLITS, Snapshot, open_snapshot
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage, in_force
 from flywheel.dataset.control_windows import control_windows, describe_control
@@ -41,9 +43,8 @@ class Champion:
 
 def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
     lake: Lake,
-    workload: Workload,
+    opened: OpenedWorkload,
     *,
-    cycle: str,
     home: Path,
     now: datetime,
     golden_from: Path | None = None,
@@ -56,8 +57,8 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
 
     Args:
         lake: corrections are read from it and membership is written to it.
-        workload: its taxonomy, sizes and thresholds decide.
-        cycle: name of the cycle, kept in membership and manifest.
+        opened: the cycle, kept in membership and manifest, and its workload, whose taxonomy, sizes
+            and thresholds decide.
         home: folder that holds ``datasets/``.
         now: noted in the manifest.
         golden_from: snapshot folder of a promoted release, whose golden set is frozen; None before
@@ -72,6 +73,7 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
             written.
         LeakageError: training and evaluation overlap after all.
     """
+    workload = opened.workload
     mapping = AnswerMapping(workload)
     examples, unusable = read_examples(lake, workload.id, mapping, hash_key)
     golden: list[Example] | None = None
@@ -113,15 +115,14 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
             workload, mapping, workload.training.preference, assembly.train, disputes
         )
     snapshot = write_snapshot(
-        workload,
+        opened,
         mapping,
         assembly,
-        cycle=cycle,
         home=home,
         sources=sources,
         preference=preference,
     )
-    _write_membership(lake, workload.id, cycle, snapshot.hash, assembly, preference)
+    _write_membership(lake, opened.cycle, snapshot.hash, assembly, preference)
     return snapshot
 
 
@@ -157,18 +158,18 @@ def _calibrated_on(lake: Lake, workload_id: str, champion: Champion | None) -> f
 
 
 def _check_size(workload: Workload, assembly: Assembly) -> None:
-    good = {example.correction_id for example in [*assembly.train, *assembly.evaluation]}
-    enough = len(good) >= workload.minimum_examples
+    usable_ids = {example.correction_id for example in [*assembly.train, *assembly.evaluation]}
+    enough = len(usable_ids) >= workload.minimum_examples
     if enough and assembly.train and assembly.golden:
         return
     reasons = Counter(excluded.reason for excluded in assembly.excluded)
     left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     raise TooFewExamplesError(
-        f"There are {len(good)} good examples ({len(assembly.train)} to train on, "
+        f"There are {len(usable_ids)} good examples ({len(assembly.train)} to train on, "
         f"{len(assembly.golden)} golden, {len(assembly.holdout)} holdout), {workload.id} asks for "
         f"{workload.minimum_examples}; left out: {left_out or 'none'}.",
-        next_step="let people review more, import more labelled rows, or lower `minimum_examples`",
-        good=len(good),
+        next_step="let people review more, import more labeled rows, or lower `minimum_examples`",
+        good=len(usable_ids),
         wanted=workload.minimum_examples,
         train=len(assembly.train),
         golden=len(assembly.golden),
@@ -178,17 +179,16 @@ def _check_size(workload: Workload, assembly: Assembly) -> None:
 
 def _write_membership(
     lake: Lake,
-    workload_id: str,
-    cycle: str,
+    cycle: CycleRef,
     snapshot: str,
     assembly: Assembly,
     preference: Preference | None,
 ) -> None:
     def row(example: Example, split: str, reason: str | None) -> dict[str, Any]:
         return {
-            "workload_id": workload_id,
+            "workload_id": cycle.workload_id,
             "snapshot": snapshot,
-            "cycle": cycle,
+            "cycle": cycle.name,
             "split": split,
             "inference_id": example.inference_id,
             "correction_id": example.correction_id,
@@ -210,5 +210,5 @@ def _write_membership(
             row(left_out.example, NO_PAIR, left_out.reason) for left_out in preference.excluded
         ]
     table = pa.Table.from_pylist(rows, schema=TABLES["dataset_rows"].schema)
-    where = {"workload_id": workload_id, "snapshot": snapshot, "cycle": cycle}
+    where = {"workload_id": cycle.workload_id, "snapshot": snapshot, "cycle": cycle.name}
     lake.replace("dataset_rows", table, where=where)

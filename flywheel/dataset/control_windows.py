@@ -1,6 +1,6 @@
 """`FigureWindow`: which figure rests on a control item, and until when.
 
-A control item trains nobody while a figure rests on it, and is released into training once none
+A control item is not trained on while a figure rests on it, and is released into training once none
 does: an answer that people paid for is worth learning from when it measures nothing any more. On
 directed items, which were drawn for the second look of a gate, the holdout alone rests. Pure:
 who was promoted when, and which rows a calibration was fitted on, is gathered by `build`.
@@ -47,7 +47,7 @@ class FigureWindow:
     inference_ids: AbstractSet[str] | None = None
 
     def covers(self, example: Example) -> bool:
-        """Say whether the figure rests on this item."""
+        """Return whether the figure rests on this item."""
         if example.slice == "directed" and self.figure != "holdout":
             return False
         if self.inference_ids is not None:
@@ -91,7 +91,7 @@ def figures_of(example: Example, windows: Iterable[FigureWindow]) -> tuple[Contr
 
 
 def released(example: Example, windows: Iterable[FigureWindow]) -> bool:
-    """Say whether this is a control or directed item on which no figure rests any more."""
+    """Return whether this is a control or directed item on which no figure rests any more."""
     return example.measures and not figures_of(example, windows)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.dataset.examples import read_examples
 from flywheel.lake.store import Lake
 from flywheel.workload.label_mapping import AnswerMapping
-from flywheel.workload.model import Workload
 
 __all__ = ["DirectedCases", "directed_cases"]
 
@@ -27,7 +27,7 @@ QUALIFY row_number() OVER (PARTITION BY item.item_id ORDER BY item.chosen_at) = 
 class DirectedCases:
     """How far a directed review is.
 
-    ``rows`` have an accepted answer and are cases for a gate; ``waiting`` items nobody has judged.
+    ``rows`` have an accepted answer and are cases for a gate; ``waiting`` items have not been judged.
     The others were judged, and people could not tell or named a category that there is not.
     """
 
@@ -37,11 +37,12 @@ class DirectedCases:
 
 
 def directed_cases(
-    lake: Lake, workload: Workload, batches: Sequence[str], *, hash_key: str
+    lake: Lake, opened: OpenedWorkload, batches: Sequence[str], *, hash_key: str
 ) -> DirectedCases:
-    """Read what people judged of these batches, in the labels of the workload's taxonomy."""
+    """Read what people judged of these batches, in the labels that the cycle was opened with."""
     if not batches:
         return DirectedCases(0, 0, [])
+    workload = opened.workload
     items = lake.rows(_ITEMS, {"workload": workload.id, "batches": list(batches)})
     examples, _ = read_examples(lake, workload.id, AnswerMapping(workload), hash_key)
     ids = {row["item_id"] for row in items}

@@ -1,6 +1,6 @@
 """Items that people disagreed about, whether the dispute was settled since or not.
 
-A settled answer is good enough to be learnt; it is no clear preference.
+A settled answer is good enough to be learnt; it is not a clear preference.
 """
 
 from flywheel.dataset.preference import Disputes

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.artifacts.snapshot import MANIFEST, SPLITS, content_hash, verify_snapshot
+from flywheel.io.atomic import place, write_bytes, write_text
 
 __all__ = ["count_rows", "erase_rows", "finish_erasing"]
 
@@ -28,7 +29,7 @@ def erase_rows(folder: Path, ids: Collection[str], now: datetime) -> int:
     """Take the rows with these inference or correction ids out; return how many there were.
 
     Raises:
-        IntegrityError: the snapshot was changed by somebody else; nothing is written.
+        IntegrityError: the snapshot was changed by another process; nothing is written.
     """
     if not count_rows(folder, ids):
         return 0
@@ -53,7 +54,7 @@ def finish_erasing(datasets: Path) -> None:
     for ready in datasets.glob("*/.*.erased"):
         folder = _folder_of(ready)
         if not folder.exists():
-            ready.rename(folder)
+            place(ready, folder)
         shutil.rmtree(ready, ignore_errors=True)
     for former in datasets.glob("*/.*.before-erasing"):
         shutil.rmtree(former)
@@ -68,15 +69,15 @@ def _swap(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> No
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(folder, part)
     for split, content in files.items():
-        (part / f"{split}.jsonl").write_bytes(content)
+        write_bytes(part / f"{split}.jsonl", content, durable=False)
     text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
-    (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    write_text(part / MANIFEST, text + "\n", durable=False)  # `place` brings all to the disk
     ready = folder.with_name(f".{folder.name}.erased")
     shutil.rmtree(ready, ignore_errors=True)
-    part.rename(ready)
+    place(part, ready)
     former = folder.with_name(f".{folder.name}.before-erasing")
-    folder.rename(former)
-    ready.rename(folder)
+    place(folder, former)
+    place(ready, folder)
     shutil.rmtree(former)
 
 

@@ -56,7 +56,7 @@ def example_from(
     mapping: AnswerMapping, row: Mapping[str, Any], hash_key: str
 ) -> Example | Excluded:
     """Read one row; an answer that the present taxonomy or schema refuses is set aside."""
-    present = mapping.present(row["output"])
+    current_output = mapping.present(row["output"])
     original = row.get("original_output")
     rejected = None
     if original is not None and mapping.key(original) != mapping.key(row["output"]):
@@ -65,8 +65,8 @@ def example_from(
         inference_id=row["inference_id"],
         correction_id=row["correction_id"],
         input=row["input"],
-        output=present.output,
-        label_id=present.label_id,
+        output=current_output.output,
+        label_id=current_output.label_id,
         key=mapping.key(row["output"]),
         input_hash=input_hash(row["input"], hash_key),
         slice=row.get("slice") or "",
@@ -75,9 +75,9 @@ def example_from(
         subject_id=row.get("subject_id"),
         event_time=row.get("event_time"),
     )
-    if present.usable:
+    if current_output.usable:
         return example
-    return Excluded(example, "label_retired" if present.label_id else "not_in_schema")
+    return Excluded(example, "label_retired" if current_output.label_id else "not_in_schema")
 
 
 def read_examples(
@@ -91,10 +91,10 @@ def read_examples(
     return _sort_out(example_from(mapping, row, hash_key) for row in rows)
 
 
-def _sort_out(found: Iterable[Example | Excluded]) -> tuple[list[Example], list[Excluded]]:
+def _sort_out(results: Iterable[Example | Excluded]) -> tuple[list[Example], list[Excluded]]:
     examples: list[Example] = []
     excluded: list[Excluded] = []
-    for one in found:
+    for one in results:
         if isinstance(one, Excluded):
             excluded.append(one)
         else:

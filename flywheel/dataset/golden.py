@@ -34,7 +34,7 @@ def choose_golden(
     Every label gives in proportion to its number, rare ones more, and none more than half of its
     examples, so that each can still be learnt. Within a label the draw is by hash; what an
     unpromoted cycle had in its golden set comes first, since it must not be trained on, then the
-    labelled seed, which was not chosen for being difficult.
+    labeled seed, which was not chosen for being difficult.
     """
     strata: dict[str, list[Example]] = defaultdict(list)
     for example in pool:
@@ -43,8 +43,8 @@ def choose_golden(
         rows.sort(key=lambda row: (row.inference_id not in earlier, not row.seed, row.input_hash))
     counts = {label: len(rows) for label, rows in strata.items()}
     again = {label: sum(row.inference_id in earlier for row in strata[label]) for label in counts}
-    taken = golden_counts(workload.golden_size, counts, again)
-    return [row for label, rows in strata.items() for row in rows[: taken[label]]]
+    counts_to_draw = golden_counts(workload.golden_size, counts, again)
+    return [row for label, rows in strata.items() for row in rows[: counts_to_draw[label]]]
 
 
 def golden_counts(
@@ -58,8 +58,8 @@ def golden_counts(
         again: how many of them were in an earlier golden set.
     """
     room = {label: count // 2 for label, count in counts.items()}
-    taken = {label: min(again.get(label, 0), room[label]) for label in room}
-    return share_out(counts, room, taken, min(size, sum(room.values())))
+    shares = {label: min(again.get(label, 0), room[label]) for label in room}
+    return share_out(counts, room, shares, min(size, sum(room.values())))
 
 
 def carry_golden(
@@ -84,16 +84,16 @@ def carry_golden(
             f"The lake does not know all golden rows of {folder}.",
             next_step="build that dataset again, which writes its membership",
         )
-    kept: list[Example] = []
+    carried: list[Example] = []
     excluded: list[Excluded] = []
     for row in rows:
         member = membership[row["inference_id"]]
         if member["erased"]:
             continue
-        known = {"slice": "golden", "subject_id": member["subject_id"]}
-        found = example_from(mapping, row | known, hash_key)
-        if isinstance(found, Excluded):
-            excluded.append(found)
+        member_fields = {"slice": "golden", "subject_id": member["subject_id"]}
+        example = example_from(mapping, row | member_fields, hash_key)
+        if isinstance(example, Excluded):
+            excluded.append(example)
         else:
-            kept.append(found)
-    return kept, excluded
+            carried.append(example)
+    return carried, excluded

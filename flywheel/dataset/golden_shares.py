@@ -11,7 +11,7 @@ _MOST_FOR_RARE = 0.5
 
 
 def share_out(
-    counts: Mapping[str, int], room: Mapping[str, int], taken: Mapping[str, int], size: int
+    counts: Mapping[str, int], room: Mapping[str, int], drawn: Mapping[str, int], size: int
 ) -> dict[str, int]:
     """Return how many cases each label gives to a golden set of ``size``.
 
@@ -21,10 +21,10 @@ def share_out(
     Args:
         counts: examples by label.
         room: how many of them may be taken.
-        taken: how many are in the set already.
+        drawn: how many are in the set already.
         size: of the set; more than is taken, at most all the room.
     """
-    shares = dict(taken)
+    shares = dict(drawn)
     free = size - sum(shares.values())
     lifted = int(size * _MOST_FOR_RARE)
     for number in range(free):

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from flywheel.dataset.examples import Example, Excluded
-from flywheel.similarity.normal_form import normalise
+from flywheel.similarity.normal_form import normalize
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import ClassificationTask, PreferenceRecipe, Workload
 
@@ -43,7 +43,7 @@ class Preference:
     length_difference: float = 0.0
     length_difference_before: float = 0.0
 
-    def described(self) -> dict[str, Any]:
+    def to_facts(self) -> dict[str, Any]:
         """Return what a manifest says about the pairs."""
         reasons = Counter(one.reason for one in self.excluded)
         return {
@@ -74,11 +74,13 @@ def choose_pairs(
         else:
             excluded.append(Excluded(example, reason))
     before = _lengths(mapping, pairs)
-    kept = _balanced(mapping, pairs, recipe.length_bias)
-    names = {example.correction_id for example in kept}
+    balanced = _balanced(mapping, pairs, recipe.length_bias)
+    names = {example.correction_id for example in balanced}
     excluded += [Excluded(e, "length_bias") for e in pairs if e.correction_id not in names]
-    chosen, rejected = _lengths(mapping, kept)
-    return Preference(kept, excluded, chosen, rejected, _share(chosen, rejected), _share(*before))
+    chosen, rejected = _lengths(mapping, balanced)
+    return Preference(
+        balanced, excluded, chosen, rejected, _share(chosen, rejected), _share(*before)
+    )
 
 
 def edited(
@@ -86,18 +88,18 @@ def edited(
 ) -> tuple[int, int]:
     """Count the fields that differ at all, and those that differ by more than spelling.
 
-    Case, punctuation and white space are no difference. A label, a number or a value of a list
+    Case, punctuation and white space are not a difference. A label, a number or a value of a list
     differs or not; a free text must differ by ``minimum_characters``.
     """
     if isinstance(workload.task, ClassificationTask):
-        different = int(normalise(str(chosen)) != normalise(str(rejected)))
+        different = int(normalize(str(chosen)) != normalize(str(rejected)))
         return different, different
     properties: Mapping[str, Any] = workload.task.json_schema["properties"]
     some = enough = 0
     for name in sorted({*chosen, *rejected}):
         left, right = chosen.get(name), rejected.get(name)
         if isinstance(left, str) and isinstance(right, str):
-            left, right = normalise(left), normalise(right)
+            left, right = normalize(left), normalize(right)
         if left == right:
             continue
         some += 1
@@ -150,11 +152,11 @@ def _changes(left: Any, right: Any) -> int:
 def _balanced(mapping: AnswerMapping, pairs: list[Example], bound: float) -> list[Example]:
     # The pair that adds most to the longer side goes first, until the rest is within the bound.
     surplus = {example.correction_id: _surplus(mapping, example) for example in pairs}
-    kept = sorted(pairs, key=lambda e: (surplus[e.correction_id], e.correction_id))
-    while kept and _share(*_lengths(mapping, kept)) > bound:
-        chosen, rejected = _lengths(mapping, kept)
-        kept.pop(-1 if chosen > rejected else 0)
-    return sorted(kept, key=lambda e: (e.inference_id, e.correction_id))
+    ordered = sorted(pairs, key=lambda e: (surplus[e.correction_id], e.correction_id))
+    while ordered and _share(*_lengths(mapping, ordered)) > bound:
+        chosen, rejected = _lengths(mapping, ordered)
+        ordered.pop(-1 if chosen > rejected else 0)
+    return sorted(ordered, key=lambda e: (e.inference_id, e.correction_id))
 
 
 def _surplus(mapping: AnswerMapping, example: Example) -> int:

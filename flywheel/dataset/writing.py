@@ -10,23 +10,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import MANIFEST, SPLITS, Snapshot, content_hash, verify_snapshot
 from flywheel.dataset.assembly import Assembly
 from flywheel.dataset.examples import Example
 from flywheel.dataset.preference import Preference
+from flywheel.io.atomic import place, write_bytes, write_text
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
-from flywheel.workload.prompt import render_prompt
+from flywheel.workload.prompt import stored_prompt
 
 __all__ = ["write_snapshot"]
 
 
 def write_snapshot(
-    workload: Workload,
+    opened: OpenedWorkload,
     mapping: AnswerMapping,
     assembly: Assembly,
     *,
-    cycle: str,
     home: Path,
     sources: Mapping[str, Any],
     preference: Preference | None = None,
@@ -36,6 +37,7 @@ def write_snapshot(
     Without ``preference`` every training row with a replaced answer is a preference row, which
     nobody trains on.
     """
+    workload = opened.workload
     files = {
         split: _lines(_rows(workload, mapping, split, getattr(assembly, split)))
         for split in SPLITS
@@ -57,11 +59,11 @@ def write_snapshot(
             "taxonomy_version": workload.taxonomy_version,
             "workload_id": workload.id,
             "workload_revision": workload.revision,
-            "cycle": cycle,
+            "cycle": opened.cycle.name,
             "sources": dict(sources),
         }
         if preference is not None:
-            manifest["preference"] = preference.described()
+            manifest["preference"] = preference.to_facts()
         _write(folder, files, manifest)
     return verify_snapshot(folder)
 
@@ -69,25 +71,39 @@ def write_snapshot(
 def _rows(
     workload: Workload, mapping: AnswerMapping, split: str, examples: Iterable[Example]
 ) -> list[dict[str, Any]]:
+    def write(output: Any) -> str:
+        return mapping.text(mapping.present(output).output)
+
+    # As TRL reads them: text, or the turns of a chat with the answer as a turn of its own.
+    is_chat = not isinstance(workload.prompt, str)
     rows = []
     for example in sorted(examples, key=lambda e: (e.inference_id, e.correction_id)):
-        prompt, answer = render_prompt(workload, example.input).text, mapping.text(example.output)
+        prompt = stored_prompt(workload, example.input, write)
+        answer = mapping.text(example.output)
         row: dict[str, Any] = {
             "inference_id": example.inference_id,
             "correction_id": example.correction_id,
         }
         if split == "preference":
-            row |= {"prompt": prompt, "chosen": answer, "rejected": example.rejected}
+            chosen, rejected = (
+                _turn(answer, is_chat=is_chat),
+                _turn(example.rejected, is_chat=is_chat),
+            )
+            row |= {"prompt": prompt, "chosen": chosen, "rejected": rejected}
         else:
             row |= {
                 "input": example.input,
                 "prompt": prompt,
-                "completion": answer,
+                "completion": _turn(answer, is_chat=is_chat),
                 "output": example.output,
                 "label_id": example.label_id,
             }
         rows.append(row)
     return rows
+
+
+def _turn(answer: str | None, *, is_chat: bool) -> Any:
+    return [{"role": "assistant", "content": answer}] if is_chat else answer
 
 
 def _must_not_lose_rows(
@@ -114,11 +130,11 @@ def _write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for split, content in files.items():
-        (part / f"{split}.jsonl").write_bytes(content)
+        write_bytes(part / f"{split}.jsonl", content, durable=False)
     text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
-    (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    write_text(part / MANIFEST, text + "\n", durable=False)  # `place` brings all to the disk
     try:
-        part.rename(folder)
+        place(part, folder)
     except OSError:
         # Another process was first; the caller verifies what is there.
         shutil.rmtree(part, ignore_errors=True)

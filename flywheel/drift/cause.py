@@ -53,16 +53,16 @@ def word_shifts(old: Profile, new: Profile) -> tuple[tuple[WordShift, ...], tupl
     weighs a large lift by how many texts it rests on.
     """
     counts = [p.columns.get("vocabulary", Histogram("term", {})).counts for p in (old, new)]
-    found: list[tuple[float, WordShift]] = []
+    candidates: list[tuple[float, WordShift]] = []
     for word in set(counts[0]) | set(counts[1]):
         before, now = counts[0].get(word, 0), counts[1].get(word, 0)
         if word == OTHER_TERM or max(before, now) < _FEWEST_TEXTS:
             continue
         ratio = _likelihood_ratio(before, old.texts, now, new.texts)
         if ratio >= _RATIO:
-            found.append((ratio, _word_shift(word, before, old.texts, now, new.texts)))
-    found.sort(key=lambda item: (-item[0], item[1].word))
-    shifts = [shift for _, shift in found]
+            candidates.append((ratio, _word_shift(word, before, old.texts, now, new.texts)))
+    candidates.sort(key=lambda item: (-item[0], item[1].word))
+    shifts = [shift for _, shift in candidates]
     return (
         tuple(shift for shift in shifts if shift.lift > 1)[:_WORDS],
         tuple(shift for shift in shifts if shift.lift < 1)[:_WORDS],
@@ -121,7 +121,7 @@ def _clients_of(
         return {}, 0
     rows = lake.rows(
         """
-        SELECT coalesce(client_id, '(none)') AS client, count(*) AS texts FROM first_inferences
+        SELECT coalesce(client_id, '(none)') AS client, count(*) AS texts FROM answered_inferences
         WHERE workload_id = $workload AND day >= $start AND day < $end
           AND list_has_any(WORDS, $words)
         GROUP BY client ORDER BY client

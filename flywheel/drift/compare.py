@@ -46,7 +46,7 @@ _ROLES: dict[str, Role] = {
     "latency_ms": "service",
     "errors": "service",
 }
-# Answers of another release are no drift of the traffic.
+# Answers of another release are not drift of the traffic.
 _SAME_RELEASE = 0.9
 _FEWEST_PARTS = 3
 
@@ -212,8 +212,8 @@ def _between_parts(cells: Cells, name: str, parts: Sequence[Profile], method: Me
         return 0.0
     total = sum(vectors[1:], vectors[0])
     # The last run of days may be shorter than a window, and further off for that reason alone.
-    whole = [v for v in vectors if v.sum() >= total.sum() / len(vectors) / 2]
-    return max((_score(method, total - vector, vector) for vector in whole), default=0.0)
+    full_parts = [v for v in vectors if v.sum() >= total.sum() / len(vectors) / 2]
+    return max((_score(method, total - vector, vector) for vector in full_parts), default=0.0)
 
 
 def _histogram(profile: Profile, name: str) -> Histogram:

@@ -11,6 +11,7 @@ from flywheel.drift.profile import category_columns
 from flywheel.drift.report import ColumnDrift
 from flywheel.drift.window import Window
 from flywheel.errors import MeasurementError
+from flywheel.io.atomic import write_text
 from flywheel.lake.store import Lake
 from flywheel.workload.model import Workload
 
@@ -49,10 +50,7 @@ def write_evidently_report(
         # Its dependencies warn of their own future; nothing of that is ours to change.
         warnings.simplefilter("ignore")
         html = _render(workload, old, new, columns)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(html, encoding="utf-8")
-    draft.replace(path)
+    write_text(path, html)
     return path
 
 
@@ -61,7 +59,7 @@ def _sample(lake: Lake, workload: Workload, window: Window) -> Any:
     chosen = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
     table = lake.query(
         f"""
-        SELECT {chosen} FROM first_inferences
+        SELECT {chosen} FROM answered_inferences
         WHERE workload_id = $workload AND day >= $start AND day < $end
         ORDER BY md5(inference_id) LIMIT {SAMPLE_ROWS}
         """,  # noqa: S608 - expressions of this package

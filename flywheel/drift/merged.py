@@ -52,7 +52,7 @@ def read_parts(lake: Lake, workload: Workload, window: Window, *, days: int) -> 
     parts: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         parts.setdefault(row["part"], []).append(row)
-    return {part: _profile(found) for part, found in parts.items()}
+    return {part: _profile(table) for part, table in parts.items()}
 
 
 def merge(*profiles: Profile) -> Profile:

@@ -51,8 +51,8 @@ def _draw_scores(axes: Any, reports: Sequence[DriftReport]) -> None:
     axes.set_yscale("symlog", linthresh=2)
     axes.set_ylim(bottom=0)
     axes.axhline(1.0, color="black", linestyle="--", linewidth=1)
-    shown = range(0, len(labels), max(1, len(labels) // 6))
-    axes.set_xticks(list(shown), [labels[position] for position in shown])
+    label_positions = range(0, len(labels), max(1, len(labels) // 6))
+    axes.set_xticks(list(label_positions), [labels[position] for position in label_positions])
     axes.set_title("score or change / threshold, by end of window", fontsize=9)
     axes.tick_params(labelsize=8)
     if names:
@@ -72,7 +72,7 @@ def _draw_words(axes: Any, report: DriftReport) -> None:
         axes.set_yticks([])
         return
     shifts = [word.current_share - word.reference_share for word in words]
-    colours = [_RISEN if shift > 0 else _FALLEN for shift in shifts]
-    axes.barh(range(len(words)), shifts, color=colours)
+    colors = [_RISEN if shift > 0 else _FALLEN for shift in shifts]
+    axes.barh(range(len(words)), shifts, color=colors)
     # A word comes from the traffic: a dollar sign in it must not start a formula.
     axes.set_yticks(range(len(words)), [w.word.replace("$", r"\$") for w in words])

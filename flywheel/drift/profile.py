@@ -84,6 +84,7 @@ def stale_days(lake: Lake, workload: Workload, window: Window) -> dict[date, int
         WHERE seen.landed IS DISTINCT FROM known.landed ORDER BY day
         """,
         {"workload": workload.id, "start": window.start, "end": window.end},
+        event_days=window.days,
     )
     return {row["day"]: row["landed"] for row in stale}
 
@@ -140,55 +141,56 @@ def _histograms(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Tabl
     keys = [f"CAST({key} AS VARCHAR)" for key in keys] + list(categories.values())
     keys.append("CASE WHEN error IS NOT NULL THEN coalesce(client_id, '(none)') END")
     positions = range(len(columns))
-    which = " ".join(f"WHEN grouping(k{i}) = 0 THEN {i}" for i in positions)
+    group_number = " ".join(f"WHEN grouping(k{i}) = 0 THEN {i}" for i in positions)
     key = " ".join(f"WHEN grouping(k{i}) = 0 THEN k{i}" for i in positions)
     total = " ".join(f"WHEN grouping(k{i}) = 0 THEN sum(n{i})" for i in range(len(BINS)))
     sql = f"""
         WITH events AS (
             SELECT *, {", ".join(f"{value} AS n{i}" for i, value in enumerate(numbers))}
-            FROM first_inferences WHERE {_CHOSEN}),
+            FROM answered_inferences WHERE {_CHOSEN}),
         keyed AS (
             SELECT day, n0, n1, n2, {", ".join(f"{key} AS k{i}" for i, key in enumerate(keys))}
             FROM events)
-        SELECT day, CASE {which} ELSE {len(columns)} END AS position,
+        SELECT day, CASE {group_number} ELSE {len(columns)} END AS position,
                CASE {key} ELSE '' END AS key,
                count(*) AS count, CAST(CASE {total} END AS DOUBLE) AS total
         FROM keyed
         GROUP BY GROUPING SETS ({", ".join(f"(day, k{i})" for i in positions)}, (day))
         HAVING key IS NOT NULL ORDER BY day, position, key
     """  # noqa: S608 - expressions come from this module and the checked workload file
-    found = lake.query(sql, {"workload": workload.id, "days": list(days)})
-    position = found["position"].combine_chunks()
+    table = lake.query(sql, {"workload": workload.id, "days": list(days)}, event_days=days)
+    position = table["position"].combine_chunks()
     names = pa.array([*columns, "events"])
     kinds = pa.array(
         ["numeric"] * len(BINS) + ["category"] * (len(columns) - len(BINS)) + ["total"]
     )
-    return _table(workload, found, column=names.take(position), kind=kinds.take(position))
+    return _table(workload, table, column=names.take(position), kind=kinds.take(position))
 
 
 def _landed(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Table:
     # Rows with their duplicates. Counted before the events are looked at: a row that lands in
     # between makes the day stale once more, never the other way round.
-    found = lake.query(
+    table = lake.query(
         f"""
         SELECT day, '' AS key, count(*) AS count FROM inferences WHERE {_CHOSEN}
         GROUP BY day ORDER BY day
         """,  # noqa: S608 - `_CHOSEN` is a constant
         {"workload": workload.id, "days": list(days)},
+        event_days=days,
     )
-    names = (pa.array([text] * len(found), pa.string()) for text in ("landed", "total"))
-    return _table(workload, found, column=next(names), kind=next(names))
+    names = (pa.array([text] * len(table), pa.string()) for text in ("landed", "total"))
+    return _table(workload, table, column=next(names), kind=next(names))
 
 
 def _vocabulary(lake: Lake, workload: Workload, landed: pa.Table) -> pa.Table:
     # A word counts once in a text. The row of kind `total` says how many texts were looked at.
     rates = [2 ** max(0, ceil(log2(n / _TEXTS_A_DAY))) for n in landed["count"].to_pylist()]
-    found = lake.query(
+    table = lake.query(
         f"""
         WITH rates AS (SELECT unnest(CAST($days AS DATE[])) AS day,
                               unnest(CAST($rates AS UBIGINT[])) AS rate),
         texts AS (
-            SELECT day, input FROM first_inferences JOIN rates USING (day) WHERE {_CHOSEN}
+            SELECT day, input FROM answered_inferences JOIN rates USING (day) WHERE {_CHOSEN}
             AND CASE WHEN rate = 1 THEN true ELSE md5_number_lower(inference_id) % rate = 0 END),
         words AS (SELECT day, unnest(list_distinct({WORDS})) AS key FROM texts),
         counted AS (SELECT day, key, count(*) AS count FROM words GROUP BY day, key),
@@ -207,21 +209,24 @@ def _vocabulary(lake: Lake, workload: Workload, landed: pa.Table) -> pa.Table:
             "terms": _TERMS_A_DAY,
             "other": OTHER_TERM,
         },
+        event_days=landed["day"].to_pylist(),
     )
-    column = pa.array(["vocabulary"] * found.num_rows, pa.string())
-    return _table(workload, found, column=column, kind=found["kind"])
+    column = pa.array(["vocabulary"] * table.num_rows, pa.string())
+    return _table(workload, table, column=column, kind=table["kind"])
 
 
-def _table(workload: Workload, found: pa.Table, *, column: pa.Array, kind: pa.Array) -> pa.Table:
-    known = set(found.column_names)
+def _table(workload: Workload, rows: pa.Table, *, column: pa.Array, kind: pa.Array) -> pa.Table:
+    column_names = set(rows.column_names)
     return pa.table(
         {
-            "workload_id": pa.array([workload.id] * found.num_rows, pa.string()),
-            "day": found["day"],
+            "workload_id": pa.array([workload.id] * rows.num_rows, pa.string()),
+            "day": rows["day"],
             "column": column,
             "kind": kind,
-            "key": found["key"],
-            "count": found["count"],
-            "total": found["total"] if "total" in known else pa.nulls(len(found), pa.float64()),
+            "key": rows["key"],
+            "count": rows["count"],
+            "total": rows["total"]
+            if "total" in column_names
+            else pa.nulls(len(rows), pa.float64()),
         }
     )

@@ -2,7 +2,7 @@
 
 A control chart over all judged answers since the promotion: for every day on which accuracy could
 have changed, a generalized likelihood ratio compares what came before with what came after, and
-the largest counts. Its limit is calibrated for a look every day, so that nobody has to choose a
+the largest counts. Its limit is calibrated for a look every day, so that no one has to choose a
 window in advance and no item is thrown away.
 """
 
@@ -71,8 +71,8 @@ def fall_statistic(
     sizes = np.asarray(size_before, np.float64), np.asarray(size_after, np.float64)
     shares = np.asarray(share_before, np.float64), np.asarray(share_after, np.float64)
     fell = (shares[0] > shares[1]) & (sizes[0] > 0) & (sizes[1] > 0)
-    present = np.where(fell, sizes[0], 1.0), np.where(fell, sizes[1], 1.0)
-    ratio = fall_ratio(present[0], shares[0], present[1], shares[1], _entropy)
+    exposures = np.where(fell, sizes[0], 1.0), np.where(fell, sizes[1], 1.0)
+    ratio = fall_ratio(exposures[0], shares[0], exposures[1], shares[1], _entropy)
     return np.where(fell, np.sqrt(2 * np.maximum(ratio, 0.0)), 0.0)
 
 

@@ -44,25 +44,26 @@ class QualityPromise:
 
     @property
     def holds(self) -> bool:
-        """Say whether the fall that counts is seen within its period."""
+        """Return whether the fall that counts is seen within its period."""
         return self.smallest is not None and self.smallest <= self.drop
 
     @property
     def sentence(self) -> str:
         """Say what can be seen, and what to change where that is less than the settings promise."""
-        seen = (
-            "no fall at all is" if self.smallest is None else f"falls from {self.smallest:.2f} are"
+        detectable = (
+            "no fall" if self.smallest is None else f"a fall of {self.smallest:.2f} or more"
         )
         text = (
-            f"{self.items:.0f} control items a {self.period}: of an accuracy of {self.level:.2f}, "
-            f"{seen} seen by its end"
+            f"{self.items:.0f} control items a {self.period} (inputs drawn at random, from whose "
+            f"review the accuracy in production is measured) show {detectable} by its end, where the "
+            f"accuracy is {self.level:.2f}"
         )
         if self.holds:
             return text
-        when = "never seen" if self.days is None else f"seen after {self.days} days"
+        detection = "never seen" if self.days is None else f"seen after {self.days} days"
         needed = "No number of items" if self.items_needed is None else str(self.items_needed)
         return (
-            f"{text}; a fall of {self.drop:g} (drift.quality_drop) is {when}. {needed} a "
+            f"{text}; a fall of {self.drop:g} (drift.quality_drop) is {detection}. {needed} a "
             f"{self.period} would show it in time: raise review.budget or the control slice "
             "(review.shares.control or review.control_drop), or raise drift.quality_drop"
         )

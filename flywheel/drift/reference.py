@@ -1,16 +1,17 @@
 """Which windows production is compared with: fixed at promotion, moved by nothing else.
 
-Training rows are no reference: they were chosen because they were unusual, and would alarm for
+Training rows are not a reference: they were chosen because they were unusual, and would alarm for
 ever.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from flywheel.drift.window import Window
+from flywheel.quality.window_coverage import first_whole_day
 from flywheel.workload.model import Workload
 
-__all__ = ["References", "first_whole_day", "reference_windows"]
+__all__ = ["References", "reference_windows"]
 
 _WINDOWS = 4
 
@@ -48,10 +49,3 @@ def reference_windows(
     if answers.end <= Window.ending(until, judged).start:
         return References(answers, answers)
     return References(before, None)
-
-
-def first_whole_day(promoted_at: datetime) -> date:
-    """Return the first UTC day that the promoted release answered alone."""
-    moment = promoted_at.astimezone(UTC)
-    # The day of the promotion itself was answered by two releases.
-    return moment.date() + timedelta(days=1 if moment.time() != datetime.min.time() else 0)

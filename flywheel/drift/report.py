@@ -43,7 +43,7 @@ class ShareChange:
 
     @property
     def counts(self) -> bool:
-        """Say whether the change is beyond chance and as large as its threshold."""
+        """Return whether the change is beyond chance and as large as its threshold."""
         return abs(self.size) > self.chance and abs(self.size) >= self.threshold
 
 
@@ -150,7 +150,7 @@ class DriftReport:
 
     @property
     def drifted(self) -> bool | None:
-        """Say whether input or answers drifted; None without a verdict."""
+        """Return whether input or answers drifted; None without a verdict."""
         return None if self.verdict is None else bool(self.drifted_columns)
 
     @property

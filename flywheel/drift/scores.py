@@ -74,9 +74,9 @@ def confidence_cells(reference: Histogram, current: Histogram) -> Cells:
         for h in (reference, current)
         for key in h.counts
     }
-    used = sorted(set(cell_of.values()))
-    names = tuple(f"{bins[0] + cell * width:.4g}" for cell in used)
-    return Cells(names, {key: used.index(cell) for key, cell in cell_of.items()})
+    cell_indices = sorted(set(cell_of.values()))
+    names = tuple(f"{bins[0] + cell * width:.4g}" for cell in cell_indices)
+    return Cells(names, {key: cell_indices.index(cell) for key, cell in cell_of.items()})
 
 
 def psi(reference: NDArray[np.float64], current: NDArray[np.float64]) -> float:
@@ -111,17 +111,17 @@ def chance(
 
 def _quantile_cells(reference: Mapping[str, int], current: Mapping[str, int]) -> Cells:
     bins = sorted({int(key) for key in (*reference, *current)})
-    wanted = sum(reference.values()) / _QUANTILE_CELLS
+    target_mass = sum(reference.values()) / _QUANTILE_CELLS
     groups: list[list[int]] = [[]]
-    held = 0
+    cell_mass = 0
     for position, number in enumerate(bins):
         groups[-1].append(number)
-        held += reference.get(str(number), 0)
-        if held >= wanted and position < len(bins) - 1:
+        cell_mass += reference.get(str(number), 0)
+        if cell_mass >= target_mass and position < len(bins) - 1:
             groups.append([])
-            held = 0
-    # A thin rest joins its neighbour, but values beyond everything in the reference do not.
-    if len(groups) > 1 and 0 < held < wanted / 2:
+            cell_mass = 0
+    # A thin rest joins its neighbor, but values beyond everything in the reference do not.
+    if len(groups) > 1 and 0 < cell_mass < target_mass / 2:
         groups[-2] += groups.pop()
     return Cells(
         tuple(f"{group[0]}-{group[-1]}" for group in groups),

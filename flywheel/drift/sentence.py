@@ -1,6 +1,6 @@
 """Say in a few sentences what drifted, because of what, and whether quality moved with it.
 
-Names from the traffic are put in quotes and stay text; whoever shows them escapes them.
+Names from the traffic are put in quotes and stay text; the page that shows them escapes them.
 """
 
 from collections.abc import Sequence
@@ -67,11 +67,11 @@ def _drift(column: ColumnDrift) -> str:
     change = column.change
     if change is not None and change.counts:
         before, now = f"{change.reference_share:.1%}", f"{change.current_share:.1%}"
-        what = f"new or risen words in {now} of the texts, {before} before"
+        description = f"new or risen words in {now} of the texts, {before} before"
         if change.name:
-            what = f"{_name(change.name)} {before} to {now}"
+            description = f"{_name(change.name)} {before} to {now}"
         return (
-            f"{column.column} {what} (95 % interval of the change {change.low:+.1%} to {change.high:+.1%}; "
+            f"{column.column} {description} (95 % interval of the change {change.low:+.1%} to {change.high:+.1%}; "
             f"{change.threshold:.1%} counts, chance {change.chance:.1%})"
         )
     method = "PSI" if column.method == "psi" else "Jensen-Shannon"

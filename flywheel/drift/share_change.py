@@ -66,7 +66,7 @@ def risen_words_change(sample: TextSample, *, threshold: float, seed: int) -> Sh
     """Return how many more texts hold risen words than in the reference, as shares.
 
     Which words have risen is chosen on the same texts; chance repeats the choice on texts that are
-    dealt out anew, and on each part of the reference against the others.
+    dealt out again, and on each part of the reference against the others.
     """
     old, new = _holding(sample, sample.current)
     if new - old < threshold:  # chance is the costly part, and matters only beyond the threshold
@@ -134,8 +134,8 @@ def _between_text_parts(sample: TextSample) -> float:
     if len(numbers) < _FEWEST_PARTS:
         return 0.0
     reference = _only(sample, old)
-    whole = numbers[counts >= counts.mean() / 2]
-    return max((_excess(reference, reference.part == number) for number in whole), default=0.0)
+    full_parts = numbers[counts >= counts.mean() / 2]
+    return max((_excess(reference, reference.part == number) for number in full_parts), default=0.0)
 
 
 def _only(sample: TextSample, texts: NDArray[np.bool_]) -> TextSample:

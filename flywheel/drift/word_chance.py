@@ -1,6 +1,6 @@
 """`TextSample`: the words of two windows, and how far they are apart by chance.
 
-Chance deals whole texts out anew (a permutation test): the words of one text come together, so
+Chance deals whole texts out again (a permutation test): the words of one text come together, so
 that drawing single words would make chance look smaller than it is.
 """
 
@@ -26,7 +26,7 @@ Numbers = NDArray[np.int64]
 _SAMPLE = """
 WITH chosen AS (
     SELECT day >= $start AND day < $end AS current, input, day, inference_id
-    FROM first_inferences WHERE workload_id = $workload AND input IS NOT NULL
+    FROM answered_inferences WHERE workload_id = $workload AND input IS NOT NULL
       AND (day >= $old_start AND day < $old_end OR day >= $start AND day < $end)
       AND md5_number_lower(inference_id)
           % CASE WHEN day >= $start AND day < $end THEN $rate ELSE $old_rate END = 0),
@@ -77,7 +77,7 @@ def read_texts(
         days: length of the parts.
         sizes: number of events of both windows.
     """
-    found = lake.query(
+    table = lake.query(
         _SAMPLE,
         {
             "workload": workload.id,
@@ -91,11 +91,11 @@ def read_texts(
             "rate": _rate(sizes[1]),
         },
     )
-    sides = np.asarray(found["current"].to_numpy(), np.bool_)
+    sides = np.asarray(table["current"].to_numpy(), np.bool_)
     if sides.all() or not sides.any():
         return None
-    parts = np.asarray(found["part"].to_numpy(), np.int64)
-    return sample_of(found["words"].to_pylist(), sides, parts, sizes)
+    parts = np.asarray(table["part"].to_numpy(), np.int64)
+    return sample_of(table["words"].to_pylist(), sides, parts, sizes)
 
 
 def _rate(size: int) -> int:

@@ -7,11 +7,11 @@ merit, and no label can fall.
 from collections.abc import Mapping
 from statistics import NormalDist
 
+from flywheel.artifacts.gate_report import GateCheck, Outcome
 from flywheel.evaluate.compare import interval_of
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import binomial_chances, holm_adjusted, number_of_tests
 from flywheel.evaluate.non_inferiority import cases_to_decide
-from flywheel.evaluate.report import GateCheck, Outcome
 from flywheel.workload.model import GateRules
 
 __all__ = ["check_absolute", "wilson_interval"]

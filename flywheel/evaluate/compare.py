@@ -1,5 +1,6 @@
 """Compares two arms by their counts: interval, test, and what so many cases can show."""
 
+from flywheel.artifacts.gate_report import Comparison
 from flywheel.evaluate.evidence import PairedAccuracy
 from flywheel.evaluate.paired import (
     PairedCounts,
@@ -8,7 +9,6 @@ from flywheel.evaluate.paired import (
     mcnemar_exact,
     tango_interval,
 )
-from flywheel.evaluate.report import Comparison
 from flywheel.workload.model import GateRules
 
 __all__ = ["compare", "interval_of"]

@@ -6,10 +6,10 @@ have the same exact test as the labels (`floors`), corrected for their number.
 
 from collections.abc import Mapping
 
+from flywheel.artifacts.gate_report import GateCheck
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import binomial_chances
 from flywheel.evaluate.floors import fall_checks, judge_labels
-from flywheel.evaluate.report import GateCheck
 from flywheel.workload.model import GateRules
 
 __all__ = ["check_fields"]

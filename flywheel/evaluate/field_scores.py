@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from flywheel.artifacts.arm_metrics import FieldScore
 from flywheel.workload.answer_paths import field_paths, field_values, item_fields
 from flywheel.workload.answer_values import plain_numbers
 
-__all__ = ["FieldCounts", "FieldScore", "count_fields", "score_fields"]
+__all__ = ["FieldCounts", "count_fields", "score_fields"]
 
 
 class FieldCounts(NamedTuple):
@@ -32,28 +32,17 @@ class FieldCounts(NamedTuple):
         return self.expected == self.given == self.matched
 
 
-class FieldScore(BaseModel):
-    """One field over all cases of a suite; a figure without values is None."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    expected: int
-    given: int
-    matched: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-
-def count_fields(schema: Mapping[str, Any], expected: Any, given: Any) -> dict[str, FieldCounts]:
+def count_fields(schema: Mapping[str, Any], expected: Any, output: Any) -> dict[str, FieldCounts]:
     """Count every field of one case; an answer that is None gave nothing.
 
     A list counts its items, any other field is one value; null counts as nothing.
     """
-    wanted, found = field_values(schema, expected), field_values(schema, given)
-    counts = {path: _count(wanted[path], found[path]) for path in field_paths(schema)}
+    expected_values, output_values = field_values(schema, expected), field_values(schema, output)
+    counts = {
+        path: _count(expected_values[path], output_values[path]) for path in field_paths(schema)
+    }
     for path, names in item_fields(schema).items():
-        pairs = _paired(wanted[path], found[path], names)
+        pairs = _paired(expected_values[path], output_values[path], names)
         for name in names:
             counts[f"{path}[].{name}"] = _column(
                 [(one.get(name), two.get(name)) for one, two in pairs]
@@ -72,21 +61,21 @@ def score_fields(cases: Iterable[Mapping[str, FieldCounts]]) -> dict[str, FieldS
     return {path: _score(*total) for path, total in totals.items()}
 
 
-def _score(expected: int, given: int, matched: int) -> FieldScore:
+def _score(expected: int, returned: int, matched: int) -> FieldScore:
     return FieldScore(
         expected=expected,
-        given=given,
+        given=returned,
         matched=matched,
-        precision=matched / given if given else None,
+        precision=matched / returned if returned else None,
         recall=matched / expected if expected else None,
-        f1=2 * matched / (expected + given) if expected + given else None,
+        f1=2 * matched / (expected + returned) if expected + returned else None,
     )
 
 
-def _count(expected: Any, given: Any) -> FieldCounts:
-    wanted, found = _values(expected), _values(given)
-    same = Counter(map(_key, wanted)) & Counter(map(_key, found))
-    return FieldCounts(len(wanted), len(found), same.total())
+def _count(expected: Any, output: Any) -> FieldCounts:
+    expected_values, output_values = _values(expected), _values(output)
+    same = Counter(map(_key, expected_values)) & Counter(map(_key, output_values))
+    return FieldCounts(len(expected_values), len(output_values), same.total())
 
 
 def _values(value: Any) -> list[Any]:
@@ -108,15 +97,19 @@ def _column(pairs: Sequence[tuple[Any, Any]]) -> FieldCounts:
 
 
 def _paired(
-    expected: Any, given: Any, names: Sequence[str]
+    expected: Any, output: Any, names: Sequence[str]
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     # The assignment with most equal fields; what has no partner stands beside an empty item.
-    wanted, found = _items(expected), _items(given)
-    likeness = np.array([[_likeness(one, two, names) for two in found] for one in wanted])
-    rows, places = _assigned(likeness) if wanted and found else ([], [])
-    pairs = [(wanted[row], found[place]) for row, place in zip(rows, places, strict=True)]
-    pairs += [(one, {}) for row, one in enumerate(wanted) if row not in set(rows)]
-    return pairs + [({}, two) for place, two in enumerate(found) if place not in set(places)]
+    expected_items, output_items = _items(expected), _items(output)
+    likeness = np.array(
+        [[_likeness(one, two, names) for two in output_items] for one in expected_items]
+    )
+    rows, places = _assigned(likeness) if expected_items and output_items else ([], [])
+    pairs = [
+        (expected_items[row], output_items[place]) for row, place in zip(rows, places, strict=True)
+    ]
+    pairs += [(one, {}) for row, one in enumerate(expected_items) if row not in set(rows)]
+    return pairs + [({}, two) for place, two in enumerate(output_items) if place not in set(places)]
 
 
 def _items(value: Any) -> list[Mapping[str, Any]]:

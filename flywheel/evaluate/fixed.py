@@ -11,10 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from flywheel.artifacts.gate_report import GateCheck, Outcome
 from flywheel.artifacts.snapshot import FixedCase
 from flywheel.evaluate.evidence import FixedGroup, GateEvidence
 from flywheel.evaluate.exact_tests import binomial_chances
-from flywheel.evaluate.report import GateCheck, Outcome
 from flywheel.workload.model import GateRules
 
 __all__ = ["chance_of_loss", "check_fixed", "loss_p_value"]
@@ -48,7 +48,7 @@ def _churn(evidence: GateEvidence) -> float:
 
 
 def chance_of_loss(case: FixedCase, churn: float) -> float:
-    """Return the chance that an equally good model, trained anew, loses a case that was fixed.
+    """Return the chance that an equally good model, trained from scratch, loses a case that was fixed.
 
     It starts from the churn of all cases and moves towards the case's own record: promoted
     releases that held it, and those that lost it.

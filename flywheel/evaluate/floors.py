@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from flywheel.artifacts.gate_report import GateCheck
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import holm_adjusted, number_of_tests
-from flywheel.evaluate.report import GateCheck
 from flywheel.workload.model import GateRules
 
 __all__ = ["LabelFloors", "check_labels", "fall_checks", "fall_p_value", "judge_labels"]
@@ -69,7 +69,7 @@ def _tail(cases: int, discordance: float, floor: float) -> tuple[float, ...]:
 def judge_labels(rules: GateRules, labels: Mapping[str, PairedAccuracy]) -> LabelFloors:
     """Test every label that could be shown to fall, and count what the others lack.
 
-    A label of which even the loss of every right answer would show nothing is no hypothesis, so
+    A label of which even the loss of every right answer would show nothing is not a hypothesis, so
     that the many small labels of a long taxonomy do not hide the fall of a larger one.
     """
     discordance = _discordance_of_others(labels)
@@ -131,7 +131,7 @@ def fall_checks(
     fell = [name for name, p_value in adjusted.items() if p_value <= rules.significance]
     verdict = f"{len(fell)} fell by more" if fell else "none fell by more"
     smallest = min(adjusted.values())
-    whole = GateCheck(
+    overall = GateCheck(
         name=f"{kind}_floors",
         outcome="fail" if fell else "pass",
         value=smallest,
@@ -140,7 +140,7 @@ def fall_checks(
         f"-{rules.slice_floor:.0%}: {verdict} (smallest p-value, corrected for the number "
         f"of {kind}s: {smallest:.2g})",
     )
-    return [whole, *(_fallen(rules, name, pairs[name], kind) for name in fell)]
+    return [overall, *(_fallen(rules, name, pairs[name], kind) for name in fell)]
 
 
 def _fallen(rules: GateRules, name: str, pair: PairedAccuracy, kind: str) -> GateCheck:

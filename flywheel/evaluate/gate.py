@@ -9,15 +9,8 @@ inconclusive.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from flywheel.evaluate.absolute import check_absolute
-from flywheel.evaluate.compare import compare
-from flywheel.evaluate.evidence import GateEvidence, collect_evidence
-from flywheel.evaluate.field_floors import check_fields
-from flywheel.evaluate.fixed import check_fixed
-from flywheel.evaluate.floors import check_labels
-from flywheel.evaluate.metrics import ArmMetrics, measure
-from flywheel.evaluate.non_inferiority import check_non_inferiority
-from flywheel.evaluate.report import (
+from flywheel.artifacts.arm_metrics import ArmMetrics
+from flywheel.artifacts.gate_report import (
     Comparison,
     GateCheck,
     GateReport,
@@ -25,6 +18,15 @@ from flywheel.evaluate.report import (
     NewLabel,
     Outcome,
 )
+from flywheel.evaluate.absolute import check_absolute
+from flywheel.evaluate.compare import compare
+from flywheel.evaluate.effect import check_effect
+from flywheel.evaluate.evidence import GateEvidence, collect_evidence
+from flywheel.evaluate.field_floors import check_fields
+from flywheel.evaluate.fixed import check_fixed
+from flywheel.evaluate.floors import check_labels
+from flywheel.evaluate.metrics import measure
+from flywheel.evaluate.non_inferiority import check_non_inferiority
 from flywheel.evaluate.second_look import cases_to_collect, first_look_significance
 from flywheel.evaluate.suites import CaseResult
 from flywheel.ports.model_server import BASE_RELEASE
@@ -65,10 +67,13 @@ def decide_gate(
     first = subject.champion == BASE_RELEASE
     evidence = collect_evidence(cases, first=first, new_label_ids=new_label_ids)
     checks, more_notes = decide_checks(rules, evidence)
+    without_effect = check_effect(cases)
+    if without_effect is not None:
+        checks.append(without_effect)
     collect = _cases_to_collect(rules, evidence, checks)
     if collect is not None and most_to_collect is not None and collect > most_to_collect:
         more_notes.append(
-            f"nobody is asked the {collect} cases: a whole period's budget pays for "
+            f"the {collect} cases are not requested: a whole period's budget pays for "
             f"{most_to_collect} judgments (review.budget)"
         )
         collect = None
@@ -184,10 +189,10 @@ def _new_labels(cases: Cases, new_label_ids: Collection[str]) -> tuple[NewLabel,
         NewLabel(
             label=label,
             suite=suite,
-            cases=len(found),
-            candidate_right=sum(case.correct for case in found),
+            cases=len(group),
+            candidate_right=sum(case.correct for case in group),
         )
-        for (label, suite), found in sorted(groups.items())
+        for (label, suite), group in sorted(groups.items())
     )
 
 
@@ -196,6 +201,6 @@ def _sum_up(cases: Cases) -> tuple[ArmMetrics, ...]:
     for case in cases:
         groups.setdefault((case.suite, case.arm, case.release), []).append(case)
     return tuple(
-        measure(found, suite=suite, arm=arm, release=release)
-        for (suite, arm, release), found in groups.items()
+        measure(group, suite=suite, arm=arm, release=release)
+        for (suite, arm, release), group in groups.items()
     )

@@ -4,58 +4,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from flywheel.evaluate.field_scores import FieldScore, score_fields
+from flywheel.artifacts.arm_metrics import ArmMetrics, LabelMetrics
+from flywheel.evaluate.field_scores import score_fields
 from flywheel.evaluate.suites import CaseResult
 from flywheel.quality.calibration import CalibrationError, expected_calibration_error
 
 __all__ = [
-    "ArmMetrics",
-    "LabelMetrics",
     "calibration_error",
     "macro_f1",
     "measure",
     "percentile",
 ]
-
-
-class LabelMetrics(BaseModel):
-    """One label: how many cases have it, and how many of those are right as a whole."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cases: int
-    accuracy: float
-    f1: float
-
-
-class ArmMetrics(BaseModel):
-    """One arm on one suite; shares are in [0, 1], times in seconds.
-
-    ``fields`` are shares of cases whose field of the top level is right, ``field_scores`` precision,
-    recall and F1 by the path of a field.
-
-    ``calibration_error`` is right on average and may fall below 0; reports of version 0.1 have it
-    without its interval, and with the part that chance adds.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    suite: str
-    arm: str
-    release: str
-    cases: int
-    exact_match: float | None
-    macro_f1: float | None
-    schema_validity: float | None
-    calibration_error: float | None
-    calibration_interval: tuple[float, float] | None = None
-    seconds_p50: float | None
-    seconds_p95: float | None
-    labels: dict[str, LabelMetrics]
-    fields: dict[str, float]
-    field_scores: dict[str, FieldScore] = {}
 
 
 def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) -> ArmMetrics:

@@ -6,10 +6,10 @@ shown to be worse on it. What they leave undecided is decided by a second look, 
 beside them.
 """
 
+from flywheel.artifacts.gate_report import GateCheck, Outcome
 from flywheel.evaluate.compare import interval_of
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.paired import cases_for_margin
-from flywheel.evaluate.report import GateCheck, Outcome
 from flywheel.evaluate.second_look import (
     cases_to_collect,
     combined_interval,
@@ -19,7 +19,7 @@ from flywheel.workload.model import GateRules
 
 __all__ = ["cases_to_decide", "check_non_inferiority"]
 
-# More than so many times the cases that there are is no plan.
+# More than so many times the available cases is not a plan.
 _MOST_TIMES = 20
 
 

@@ -96,7 +96,7 @@ def _null_variance(gained: float, lost: float, delta: float) -> float:
 
 
 def _solve(counts: PairedCounts, *, target: float, low: float, high: float) -> float:
-    # The score falls as the difference grows: 60 halvings are more than a float can tell apart.
+    # The score falls as the difference grows: 60 halvings are more than a float can distinguish.
     for _ in range(60):
         middle = (low + high) / 2
         if paired_score(counts, middle) > target:

@@ -7,15 +7,16 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from flywheel.evaluate.metrics import ArmMetrics
-from flywheel.evaluate.report import Comparison, GateReport
+from flywheel.artifacts.arm_metrics import ArmMetrics
+from flywheel.artifacts.gate_report import Comparison, GateReport
+from flywheel.io.markdown import escape_markdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["arms_table", "fields_table", "gate_markdown", "gate_picture", "gate_table"]
 
-_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+_COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MOST_SLICES = 24
 _FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1")
 
@@ -25,15 +26,15 @@ def gate_table(report: GateReport) -> Table:
     subject = report.subject
     table = Table(
         title=f"Gate of {subject.workload_id} {subject.cycle}: "
-        f"[{_COLOURS[report.outcome]}]{report.outcome}[/]",
+        f"[{_COLORS[report.outcome]}]{report.outcome}[/]",
         caption=f"{subject.candidate} against {subject.champion}",
     )
     for column in ("check", "measured", "limit", "outcome", "in words"):
         table.add_column(column, overflow="fold")
     for check in report.checks:
-        colour = _COLOURS[check.outcome]
+        color = _COLORS[check.outcome]
         measured = "not measured" if check.value is None else f"{check.value:.3f}"
-        outcome = f"[{colour}]{check.outcome}[/]"
+        outcome = f"[{color}]{check.outcome}[/]"
         name, reason = _plain(check.name), _plain(check.reason)
         table.add_row(name, measured, f"{check.limit:.3f}", outcome, reason)
     return table
@@ -91,8 +92,8 @@ def _field_rows(report: GateReport) -> list[list[str]]:
                 (old.recall, new.recall),
                 (old.f1, new.f1),
             )
-            shown = [f"{_figure(before)}→{_figure(after)}" for before, after in figures]
-            rows.append([suite, path, str(new.expected), *shown])
+            cells = [f"{_figure(before)}→{_figure(after)}" for before, after in figures]
+            rows.append([suite, path, str(new.expected), *cells])
     return rows
 
 
@@ -107,8 +108,8 @@ def _calibration(arm: ArmMetrics) -> str:
     distance cannot be negative; the value shown is cut alike. The report in JSON holds the estimate
     as it is.
 
-    Source: estimates of variance components that fall below 0 are set to 0 in the same way (Searle,
-    Casella and McCulloch (1992), Variance Components).
+    Statistics programs show unbiased estimates of variances below 0 as 0 in the same way (R's VCA,
+    ``anovaVCA`` with its default ``NegVC = FALSE``; SAS PROC NESTED).
     """
     if arm.calibration_error is None:
         return "-"
@@ -123,14 +124,14 @@ def gate_markdown(report: GateReport) -> str:
     """Write the checks as a Markdown table, untrusted label names escaped."""
     lines = [f"**{report.outcome}**", "", "| check | outcome | in words |", "| --- | --- | --- |"]
     lines += [
-        f"| {_escaped(check.name)} | {check.outcome} | {_escaped(check.reason)} |"
+        f"| {escape_markdown(check.name)} | {check.outcome} | {escape_markdown(check.reason)} |"
         for check in report.checks
     ]
-    lines += ["", *(f"- {_escaped(note)}" for note in report.notes)]
+    lines += ["", *(f"- {escape_markdown(note)}" for note in report.notes)]
     rows = _field_rows(report)
     if rows:
         lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 4]
-        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
+        lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in rows]
     return "\n".join(lines)
 
 
@@ -140,15 +141,15 @@ def gate_picture(report: GateReport) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = list(report.comparisons[:_MOST_SLICES])
-    figure = Figure(figsize=(7, 1.2 + 0.3 * len(shown)), dpi=90, layout="constrained")
+    comparisons = list(report.comparisons[:_MOST_SLICES])
+    figure = Figure(figsize=(7, 1.2 + 0.3 * len(comparisons)), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for row, comparison in enumerate(shown):
+    for row, comparison in enumerate(comparisons):
         _draw(axes, row, comparison)
     axes.axvline(0, color="0.6", linewidth=0.8)
-    names = [f"{item.label or item.suite} (n={item.cases})" for item in shown]
-    axes.set_yticks(range(len(shown)), names, parse_math=False)
+    names = [f"{item.label or item.suite} (n={item.cases})" for item in comparisons]
+    axes.set_yticks(range(len(comparisons)), names, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("accuracy of the candidate minus the champion's; red: the margin")
     subject = report.subject
@@ -159,17 +160,11 @@ def gate_picture(report: GateReport) -> bytes:
 
 
 def _draw(axes: "Axes", row: int, item: Comparison) -> None:
-    colour = "tab:blue" if item.label is None else "0.35"
-    axes.plot([item.lower, item.upper], [row, row], color=colour, linewidth=2)
-    axes.plot([item.difference], [row], marker="o", color=colour)
+    color = "tab:blue" if item.label is None else "0.35"
+    axes.plot([item.lower, item.upper], [row, row], color=color, linewidth=2)
+    axes.plot([item.difference], [row], marker="o", color=color)
     axes.plot([-item.margin, -item.margin], [row - 0.4, row + 0.4], color="tab:red")
 
 
 def _plain(text: str) -> str:
     return escape(text)  # Rich reads square brackets as markup
-
-
-def _escaped(text: str) -> str:
-    for character in "\\`*_{}[]<>|#!~":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("\n", " ")

@@ -3,20 +3,20 @@
 Whether anything is promoted is decided elsewhere, from the report's file and its digest.
 """
 
-import hashlib
-import shutil
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.gate_file import write_gate_report
+from flywheel.artifacts.gate_report import GateReport, GateSubject
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows, verify_snapshot
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.evaluate.arms import Progress, Rows, measure_arms, plan_arms
 from flywheel.evaluate.gate import decide_gate
-from flywheel.evaluate.report import GateReport, GateSubject, parse_report
 from flywheel.evaluate.suites import CaseResult, Suite
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
@@ -26,10 +26,7 @@ from flywheel.state import OPEN_STATUSES, CycleStatus, State
 from flywheel.workload.answers import AnswerCodec, canonical_json
 from flywheel.workload.model import Workload
 
-__all__ = ["FIRST_LOOK_FILE", "GATE_FILE", "run_gate"]
-
-GATE_FILE = "gate.json"
-FIRST_LOOK_FILE = "gate-first-look.json"
+__all__ = ["run_gate"]
 
 _SUITES: tuple[Suite, ...] = ("golden", "holdout", "must_not_lose")
 _STATUS: dict[str, CycleStatus] = {
@@ -43,9 +40,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     lake: Lake,
     state: State,
     server: ModelServer,
-    workload: Workload,
+    opened: OpenedWorkload,
     *,
-    cycle: str,
     attempt: int,
     candidate: str,
     dataset: Path,
@@ -66,8 +62,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         lake: keeps every case.
         state: knows the candidate (``record_release``), the champion and the cycle.
         server: serves the workload's base.
-        workload: as the cycle's snapshot has it.
-        cycle: name of the cycle.
+        opened: the cycle, with the workload whose rules hold for it.
         attempt: number of the attempt.
         candidate: release name.
         dataset: snapshot folder.
@@ -76,7 +71,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         directed: cases that were collected since an undecided first look, for the second look;
             None: this is a first look, or a verdict stands.
         shots: worked examples of the few-shot arm.
-        again: measure anew even where a verdict stands.
+        again: measure again even where a verdict exists.
         on_progress: told what was measured, how many answers are done, of how many.
 
     Raises:
@@ -85,13 +80,14 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         IntegrityError: the snapshot was changed, or the candidate was trained on another one.
         MeasurementError: something could not be measured; nothing is written.
     """
-    subject = _subject_of(state, workload, cycle, attempt, candidate)
+    workload, cycle = opened.workload, opened.cycle
+    subject = _subject_of(state, opened, attempt, candidate)
     standing = _standing_report(state, subject, workload)
     if directed is not None:
         _require_first_look(standing, subject)
     elif standing is not None and not again:
         return standing
-    _require_open(state, workload.id, cycle)
+    _require_open(state, cycle)
     _require_dataset(dataset, subject)
     _load(state, server, candidate, subject.champion)
     suites: dict[Suite, Rows] = {suite: read_rows(dataset, suite) for suite in _SUITES}
@@ -112,8 +108,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         measured_at=state.clock.now(),
     )
     _require_present_attempt(state, subject)
-    _require_open(state, workload.id, cycle)
-    keep = {"workload_id": workload.id, "cycle": cycle, "attempt": attempt}
+    _require_open(state, cycle)
+    keep = {"workload_id": workload.id, "cycle": cycle.name, "attempt": attempt}
     lake.replace("evaluations", _table(cases, report), where=keep)
     _record(state, report, folder, calibration)
     if report.outcome != "pass":
@@ -121,9 +117,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     return report
 
 
-def _subject_of(
-    state: State, workload: Workload, cycle: str, attempt: int, candidate: str
-) -> GateSubject:
+def _subject_of(state: State, opened: OpenedWorkload, attempt: int, candidate: str) -> GateSubject:
+    workload, cycle = opened.workload, opened.cycle.name
     release = state.releases.get(candidate)
     if (release.workload_id, release.cycle, release.attempt) != (workload.id, cycle, attempt):
         raise RefusedError(
@@ -142,11 +137,11 @@ def _subject_of(
     )
 
 
-def _require_open(state: State, workload_id: str, cycle: str) -> None:
-    status = state.cycles.get(workload_id, cycle).status
-    if status not in {*OPEN_STATUSES, "expired"}:
+def _require_open(state: State, cycle: CycleRef) -> None:
+    status = state.cycles.get(cycle).status
+    if status not in {*OPEN_STATUSES, "expired"} - {"releasing"}:
         raise RefusedError(
-            f"Cycle {cycle} of {workload_id} is {status}: its gate is closed.",
+            f"Cycle {cycle.name} of {cycle.workload_id} is {status}: its gate is closed.",
             next_step="start a new attempt where the cycle failed, else open the next cycle",
         )
 
@@ -161,24 +156,26 @@ def _require_first_look(standing: GateReport | None, subject: GateSubject) -> No
 
 
 def _require_dataset(dataset: Path, subject: GateSubject) -> None:
-    found = verify_snapshot(dataset).hash
-    if found != subject.dataset_hash:
+    snapshot_hash = verify_snapshot(dataset).hash
+    if snapshot_hash != subject.dataset_hash:
         raise IntegrityError(
             f"{subject.candidate} was trained on the snapshot {subject.dataset_hash[:12]}, "
-            f"not on {found[:12]}.",
+            f"not on {snapshot_hash[:12]}.",
             next_step="judge it on its own snapshot: another one may hold its training rows",
         )
 
 
 def _standing_report(state: State, subject: GateSubject, workload: Workload) -> GateReport | None:
-    facts = state.cycles.attempt(subject.workload_id, subject.cycle, subject.attempt).facts
-    path = Path(facts.get("gate_report", ""))
-    if not path.is_file():
+    attempt = state.cycles.attempt(subject.cycle_ref, subject.attempt)
+    gate = attempt.gate
+    if gate is None:
         return None
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != facts["gate_digest"]:
-        return None
-    report = parse_report(content.decode())
+    try:
+        report = gate.read()
+    except IntegrityError:
+        return None  # a file that is missing or was changed is measured again
+    if report.digest != gate.digest:
+        return None  # it says more than this version reads
     return report if (report.subject, report.rules) == (subject, workload.gates) else None
 
 
@@ -192,70 +189,53 @@ def _new_label_ids(state: State, workload: Workload, champion: str) -> frozenset
     # The base was never taught any label by its name alone, so that none is new to it.
     if workload.taxonomy is None or champion == BASE_RELEASE:
         return frozenset()
-    known = int(state.releases.get(champion).facts["taxonomy_version"])
-    return frozenset(label.id for label in workload.taxonomy.active if label.added > known)
+    champion_version = state.releases.get(champion).lineage.taxonomy_version
+    return frozenset(
+        label.id for label in workload.taxonomy.active if label.added > champion_version
+    )
 
 
 def _calibrated(cases: Sequence[CaseResult]) -> Calibration:
     # The holdout comes from the control slice: judged, not trained on by this candidate, and not
     # chosen by confidence.
-    held = [
+    judged = [
         case
         for case in cases
         if (case.arm, case.suite) == ("candidate", "holdout") and case.confidence is not None
     ]
     return fit_calibration(
-        [float(case.confidence or 0.0) for case in held], [case.correct for case in held]
+        [float(case.confidence or 0.0) for case in judged], [case.correct for case in judged]
     )
 
 
 def _require_present_attempt(state: State, subject: GateSubject) -> None:
     # Measuring takes minutes, in which a person may have started another attempt: its cycle is not
     # to be moved by what was found about this one.
-    present = state.cycles.get(subject.workload_id, subject.cycle).attempt
-    if present != subject.attempt:
+    current_attempt = state.cycles.get(subject.cycle_ref).attempt
+    if current_attempt != subject.attempt:
         raise RefusedError(
-            f"Attempt {present} of cycle {subject.cycle} was started meanwhile; what was measured "
+            f"Attempt {current_attempt} of cycle {subject.cycle} was started meanwhile; what was measured "
             f"about attempt {subject.attempt} is not kept.",
-            next_step=f"run the steps of attempt {present}",
+            next_step=f"run the steps of attempt {current_attempt}",
         )
 
 
 def _record(state: State, report: GateReport, folder: Path, calibration: Calibration) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = (folder / GATE_FILE).absolute()
-    if report.look > 1:  # what the first look showed stays beside it
-        shutil.copyfile(path, path.with_name(FIRST_LOOK_FILE))
-    scratch = path.with_suffix(".part")
-    scratch.write_text(report.to_json(), encoding="utf-8")
-    scratch.replace(path)
+    gate = write_gate_report(report, folder)
     subject = report.subject
-    facts: dict[str, Any] = {"gate_report": str(path)}
-    facts |= {"gate_digest": report.digest, "gate_outcome": report.outcome}
-    facts |= {"gate_look": report.look} | _waiting(report)
     with state.transaction():
         _require_present_attempt(state, subject)
-        state.attempts.add_facts(subject.workload_id, subject.cycle, subject.attempt, **facts)
-        known = state.releases.get(subject.candidate).facts
-        state.releases.change(
-            subject.candidate, facts={**known, "calibration": calibration.facts()}
-        )
+        state.attempts.record(subject.cycle_ref, subject.attempt, gate)
+        state.releases.calibrate(subject.candidate, calibration.facts())
         reason = "; ".join(report.reasons)
         status = _STATUS[report.outcome]
-        if report.cases_to_collect is not None:
+        if gate.judgments_until is not None:
             status = "awaiting_judgments"
-            reason += f"; waits until {facts['judgments_until']:.10} for `flywheel review direct`"
-        state.cycles.set_status(subject.workload_id, subject.cycle, status, reason)
-        details = {**facts, "candidate": subject.candidate, "champion": subject.champion}
-        where = f"{subject.workload_id}/{subject.cycle}"
+            reason += f"; waits until {gate.judgments_until:%Y-%m-%d} for `flywheel review direct`"
+        state.cycles.set_status(subject.cycle_ref, status, reason)
+        details = {**gate.to_facts(), "candidate": subject.candidate, "champion": subject.champion}
+        where = str(subject.cycle_ref)
         state.audit.append("gate.decided", where, "system", {**details, "attempt": subject.attempt})
-
-
-def _waiting(report: GateReport) -> dict[str, Any]:
-    if report.cases_to_collect is None:
-        return {}
-    until = report.measured_at + timedelta(days=report.rules.judgment_days)
-    return {"cases_to_collect": report.cases_to_collect, "judgments_until": until.isoformat()}
 
 
 def _table(cases: Sequence[CaseResult], report: GateReport) -> pa.Table:

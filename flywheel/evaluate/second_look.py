@@ -30,9 +30,9 @@ __all__ = [
 
 # The first look decides most gates, and keeps nearly all of its power.
 FIRST_LOOK_SHARE = 0.8
-# With fewer new cases their score is no normal number.
+# With fewer new cases their score is not normally distributed.
 FEWEST_CASES = 20
-# More than so many times the cases that there are is no plan.
+# More than so many times the available cases is not a plan.
 _MOST_TIMES = 20
 _WEIGHT = math.sqrt(0.5)
 _HALVINGS = 60

@@ -83,7 +83,7 @@ def evaluate_arm(  # noqa: PLR0913 - names what is measured
 
     Raises:
         MeasurementError: the server answered another number of cases than it was asked, or a
-            confidence or time that is no such thing.
+            invalid confidence or time.
         UnavailableError: the server is away; nothing is counted.
     """
     cases: list[CaseResult] = []
@@ -106,12 +106,12 @@ def choose_shots(rows: Sequence[Mapping[str, Any]], *, count: int, seed: int) ->
     """Pick worked examples from training rows, as many different labels as there is room for."""
     shuffled = sorted(rows, key=lambda row: str(row["inference_id"]))
     random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible by seed, no secret
-    seen: set[object] = set()
+    used_keys: set[object] = set()
     fresh: list[Mapping[str, Any]] = []
     again: list[Mapping[str, Any]] = []
     for row in shuffled:
-        (again if row.get("label_id") in seen else fresh).append(row)
-        seen.add(row.get("label_id"))
+        (again if row.get("label_id") in used_keys else fresh).append(row)
+        used_keys.add(row.get("label_id"))
     chosen = [*fresh, *again][:count]
     return tuple(Shot(input=str(row["input"]), output=row["output"]) for row in chosen)
 
@@ -179,8 +179,10 @@ def _counts(workload: Workload, expected: Any, output: Any) -> dict[str, FieldCo
 def _by_field(expected: Any, output: Any) -> dict[str, bool]:
     if not isinstance(expected, Mapping):
         return {}
-    given = output if isinstance(output, Mapping) else {}
-    return {key: key in given and same_answer(given[key], value) for key, value in expected.items()}
+    fields = output if isinstance(output, Mapping) else {}
+    return {
+        key: key in fields and same_answer(fields[key], value) for key, value in expected.items()
+    }
 
 
 def _check_numbers(answer: Answer, release: str) -> None:

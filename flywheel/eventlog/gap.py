@@ -15,7 +15,9 @@ def gap_error(partition: Partition, position: int, first: int, end: int) -> LogG
         first: oldest offset that the log still holds.
         end: offset that the next record will get.
     """
-    held = f"holds offsets {first} to {end - 1}" if end > first else f"is empty, at offset {end}"
+    contents = (
+        f"holds offsets {first} to {end - 1}" if end > first else f"is empty, at offset {end}"
+    )
     if position < first:
         missing = f"offsets {position} to {first - 1} are gone before they were read"
         next_step = (
@@ -26,11 +28,11 @@ def gap_error(partition: Partition, position: int, first: int, end: int) -> LogG
         missing = f"{position} is next to be read, which it has not reached"
         next_step = (
             "the log was cut off or restored from an older copy: what it gets now would be taken "
-            "for what was read already. Make the topic anew (`kafka-topics --delete`, then "
+            "for what was read already. Recreate the topic (`kafka-topics --delete`, then "
             "`flywheel topics apply`), and it is read from its start under its new id"
         )
     return LogGapError(
-        f"Partition {partition.number} of {partition.topic} {held}, but {missing}.",
+        f"Partition {partition.number} of {partition.topic} {contents}, but {missing}.",
         next_step=next_step,
         topic=partition.topic,
         topic_id=partition.topic_id,

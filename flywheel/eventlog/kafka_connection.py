@@ -82,7 +82,7 @@ class KafkaConnection:
             )
 
     def options(self) -> dict[str, Any]:
-        """Return what every client is told."""
+        """Return the settings that every client shares."""
         password = self.password and _Masked(self.password.get_secret_value())
         wait = int(self.timeout_seconds * 1000)
         return {
@@ -200,7 +200,7 @@ def _addresses(servers: str) -> list[tuple[str, int]]:
         return [(host, port) for host, port, _ in collect_hosts(servers, randomize=False)]
     except ValueError as error:
         raise ConfigurationError(
-            f"{servers!r} is no list of brokers.",
+            f"{servers!r} is not a list of brokers.",
             next_step="set FLYWHEEL_KAFKA_SERVERS to host:port, separated by commas",
         ) from error
 

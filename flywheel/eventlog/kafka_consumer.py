@@ -2,7 +2,7 @@
 
 The client moves partitions about inside its poll; here the group is driven by `assignment` and by
 `poll`, and what has come over rests until it is looked at, so that ingest can seek to the lake's
-position before a record is fetched. Kafka's committed offset decides only where nobody seeks.
+position before a record is fetched. Kafka's committed offset decides only without a seek.
 """
 
 import time
@@ -54,7 +54,7 @@ class KafkaLogConsumer:
         try:
             self._enter()
         except BaseException:
-            # Left alone, it would go on telling the group that it lives.
+            # Left alone, it would keep sending heartbeats to the group.
             self.close()
             raise
 
@@ -72,9 +72,9 @@ class KafkaLogConsumer:
         at_least = 0.0  # what was fetched meanwhile is there without waiting
         while True:
             self._wake()
-            found = self._round(min(max(deadline - now, at_least), _ROUND_SECONDS), maximum)
-            if found:
-                return self._hand_out(found)
+            records = self._round(min(max(deadline - now, at_least), _ROUND_SECONDS), maximum)
+            if records:
+                return self._hand_out(records)
             at_least = _DRIVE_SECONDS
             now = time.monotonic()
             if not self._settled:
@@ -119,7 +119,7 @@ class KafkaLogConsumer:
             self._client.close(autocommit=False, timeout_ms=int(_LEAVE_SECONDS * 1000))
 
     def _keep_joinings(self) -> None:
-        # A joining goes on while nobody waits for it, but the client begins it anew if it has ended
+        # A join continues in the background, but the client restarts it if it has ended
         # by the time that someone does: members that work between two polls would ask each other to
         # join again for ever. So what the group answered is kept until it is used.
         coordinator = self._client._coordinator  # noqa: SLF001 - there is no public way
@@ -161,7 +161,7 @@ class KafkaLogConsumer:
 
         with translated(self._what):
             try:
-                found: Mapping[Any, list[Any]] = self._client.poll(
+                batches: Mapping[Any, list[Any]] = self._client.poll(
                     timeout_ms=int(seconds * 1000), max_records=maximum
                 )
             except NoOffsetForPartitionError as error:
@@ -174,10 +174,10 @@ class KafkaLogConsumer:
                 self._stop({place: self._position(place) for place in error.divergent_offsets})
                 return {}
         self._driven_at = time.monotonic()
-        return found
+        return batches
 
     def _begin(self, places: Iterable[Any]) -> None:
-        # A partition that nobody has read yet.
+        # A partition that has not been read yet.
         numbers = [place.partition for place in places]
         firsts = self._topics.offsets_of(self._topic.name, numbers, "first")
         self._topics.require_same(self._topic, numbers)
@@ -195,17 +195,17 @@ class KafkaLogConsumer:
             if position is not None and not first <= position <= end:
                 raise gap_error(self._partition(place), position, first, end)
 
-    def _hand_out(self, found: Mapping[Any, list[Any]]) -> list[LogRecord]:
+    def _hand_out(self, batches: Mapping[Any, list[Any]]) -> list[LogRecord]:
         # Asked after the fetch: what the topic still is now, it was when it was read.
         try:
-            self._topics.require_same(self._topic, {place.partition for place in found})
+            self._topics.require_same(self._topic, {place.partition for place in batches})
         except TransientError:
-            for place, raw in found.items():
+            for place, raw in batches.items():
                 with suppress(ValueError):  # it has moved on meanwhile
                     self._client.seek(place, raw[0].offset)
             raise
         records: list[LogRecord] = []
-        for place, raw in found.items():
+        for place, raw in batches.items():
             partition = self._partition(place)
             stamp, appended_at = -1, _EPOCH
             for one in raw:

@@ -33,7 +33,7 @@ _MEANINGS: Sequence[tuple[type[FlywheelError], str, frozenset[str]]] = (
     ),
     (
         ConcurrencyError,
-        "poll again to join the group; what was read lands once, whoever lands it",
+        "poll again to join the group; what was read lands once, whichever process lands it",
         frozenset({"CommitFailedError", "RebalanceInProgressError", "IllegalGenerationError"})
         | {"UnknownMemberIdError", "FencedMemberEpochError", "StaleMemberEpochError"}
         | {"MemberIdRequiredError", "TopicAlreadyExistsError"},
@@ -63,7 +63,7 @@ _MEANINGS: Sequence[tuple[type[FlywheelError], str, frozenset[str]]] = (
     ),
     (
         UnavailableError,
-        "try again; if it goes on, look at the broker's log",
+        "try again; if it persists, look at the broker's log",
         frozenset({"RetriableError", "BrokerNotAvailableError", "UnknownBrokerIdError"})
         | {"UnknownError", "KafkaProtocolError", "QuotaViolationError"}
         # What a producer may lose with its broker; the records are sent again by a new one.
@@ -74,33 +74,33 @@ _MEANINGS: Sequence[tuple[type[FlywheelError], str, frozenset[str]]] = (
 _OTHERWISE = (ConfigurationError, "correct the setting, or see what the broker's log says")
 
 
-def translate(error: Exception, what: str) -> FlywheelError:
+def translate(error: Exception, operation: str) -> FlywheelError:
     """Return our error for one of Kafka's.
 
     Args:
         error: what the client raised.
-        what: what was tried, as in "reading flywheel.feedback".
+        operation: what was tried, as in "reading flywheel.feedback".
     """
     ancestors = {kind.__name__ for kind in type(error).__mro__}
     meaning = next(
         ((kind, step) for kind, step, names in _MEANINGS if names & ancestors), _OTHERWISE
     )
-    return meaning[0](f"Kafka, {what}: {error}", next_step=meaning[1])
+    return meaning[0](f"Kafka, {operation}: {error}", next_step=meaning[1])
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(operation: str) -> Iterator[None]:
     """Raise our errors for Kafka's in the block."""
     from kafka.errors import KafkaError
 
     try:
         yield
     except KafkaError as error:
-        raise translate(error, what) from error
+        raise translate(error, operation) from error
     except OSError as error:
         raise UnavailableError(
-            f"Kafka, {what}: {error}", next_step="look whether the broker can be reached"
+            f"Kafka, {operation}: {error}", next_step="look whether the broker can be reached"
         ) from error
     except RuntimeError as error:
         # The client's loop ends so when it is closed meanwhile, or finds no controller.
-        raise UnavailableError(f"Kafka, {what}: {error}", next_step="try again") from error
+        raise UnavailableError(f"Kafka, {operation}: {error}", next_step="try again") from error

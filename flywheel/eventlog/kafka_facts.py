@@ -36,7 +36,7 @@ def inspect_kafka(connection: KafkaConnection, topics: Collection[str]) -> Kafka
         with translated("looking at the cluster"):
             cluster = client.describe_cluster()
             first = cluster["brokers"][0]["broker_id"]
-            found = [
+            facts = [
                 topic
                 for topic in client.describe_topics()
                 if topic["name"] in topics and not topic.get("error_code")
@@ -48,8 +48,8 @@ def inspect_kafka(connection: KafkaConnection, topics: Collection[str]) -> Kafka
         version=tuple(version),
         brokers=len(cluster["brokers"]),
         may_create_topics="CREATE" in (cluster["authorized_operations"] or ()),
-        partitions={topic["name"]: len(topic["partitions"]) for topic in found},
-        missing_rights={topic["name"]: _missing(topic) for topic in found if _missing(topic)},
+        partitions={topic["name"]: len(topic["partitions"]) for topic in facts},
+        missing_rights={topic["name"]: _missing(topic) for topic in facts if _missing(topic)},
     )
 
 

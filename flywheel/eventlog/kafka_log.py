@@ -95,8 +95,8 @@ class KafkaEventLog:
 
     def consumer(self, topic: str, *, group: str) -> LogConsumer:
         """Join a group; its partitions are shared out among its members."""
-        found = self._topics.get(topic)
-        consumer = KafkaLogConsumer(self._connection, self._topics, found, f"{group}.{topic}")
+        cached = self._topics.get(topic)
+        consumer = KafkaLogConsumer(self._connection, self._topics, cached, f"{group}.{topic}")
         self._consumers.append(consumer)
         return consumer
 
@@ -109,13 +109,13 @@ class KafkaEventLog:
         self._topics.close()
 
     def _send(self, topic: str, pairs: Sequence[Pair]) -> None:
-        what = f"appending to {topic}"
+        operation = f"appending to {topic}"
         with self._lock:
             if self._producer is None:
                 self._producer = self._connection.producer()
             producer = self._producer
         try:
-            with translated(what):
+            with translated(operation):
                 sent = [producer.send(topic, value, key=key) for key, value in pairs]
                 # The client gives up by itself, record by record, a little earlier.
                 producer.flush(self._connection.timeout_seconds + _CLOSE_SECONDS)
@@ -135,7 +135,7 @@ class KafkaEventLog:
             return
         try:
             producer.close(timeout=_CLOSE_SECONDS)
-        except Exception:  # noqa: BLE001 - nobody waits for what is left in it
+        except Exception:  # noqa: BLE001 - nothing waits for what is left in it
             # Its own destructor would wait for the same again.
             producer._sender.force_close()  # noqa: SLF001
             producer._closed = True  # noqa: SLF001

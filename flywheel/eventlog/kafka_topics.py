@@ -1,11 +1,10 @@
 """Topics of a Kafka cluster: their ids, partitions, offsets and limits.
 
 The topic's own id decides which records are whose: a topic that is deleted and made again under its
-name starts at zero, and the client, which fetches by name, would go on reading without a word.
+name starts at zero, and the client, which fetches by name, would keep reading without an error.
 """
 
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -13,16 +12,21 @@ from typing import Any, TypeVar
 from flywheel.errors import ConfigurationError, NotFoundError, TransientError, UnavailableError
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_errors import translated
+from flywheel.io.patience import Deadline, poll
+from flywheel.io.retry import BROKER, RetryPolicy, retried
 from flywheel.ports.event_log import Partition, Topic, TopicSettings
 
 __all__ = ["KafkaTopics"]
 
-_ATTEMPTS = 10
-_TRIES = 3
+_REMADE = RetryPolicy(attempts=10)
 _ANY = -1  # no broker in particular
 _WAIT_SECONDS = 0.2
 
 Answer = TypeVar("Answer")
+
+
+class _RemadeError(UnavailableError):
+    """Between two questions a topic was deleted and made again."""
 
 
 class KafkaTopics:
@@ -36,27 +40,27 @@ class KafkaTopics:
 
     def find(self, name: str) -> Topic | None:
         """Describe a topic, None where there is none."""
-        found = self._describe(name)
-        return None if found is None else Topic(name, found["topic_id"], len(found["partitions"]))
+        topic = self._describe(name)
+        return None if topic is None else Topic(name, topic["topic_id"], len(topic["partitions"]))
 
     def get(self, name: str) -> Topic:
         """Describe a topic; NotFoundError where there is none."""
-        found = self.find(name)
-        if found is None:
+        topic = self.find(name)
+        if topic is None:
             raise NotFoundError(
                 f"There is no topic {name!r}.", next_step="make it with `flywheel topics apply`"
             )
-        return found
+        return topic
 
     def create(self, name: str, settings: TopicSettings) -> Topic:
         """Make a topic, or return the one that is there; afterwards every broker knows it."""
-        found = self._agreed(name)
-        if found is not None:
-            return found
-        wanted = {"num_partitions": settings.partitions, "configs": _configs(settings)}
+        topic = self._agreed(name)
+        if topic is not None:
+            return topic
+        request = {"num_partitions": settings.partitions, "configs": _configs(settings)}
         answer = self._ask(
             f"making topic {name}",
-            lambda client: client.create_topics({name: wanted}, raise_errors=False),
+            lambda client: client.create_topics({name: request}, raise_errors=False),
         )
         code = answer["topics"][0]["error_code"]
         if code:
@@ -80,9 +84,8 @@ class KafkaTopics:
         self.get(name)
         with suppress(NotFoundError):  # another process was quicker
             self._ask(f"deleting topic {name}", lambda client: client.delete_topics([name]))
-        deadline = time.monotonic() + self._connection.timeout_seconds
-        while self._agreed(name) is not None and time.monotonic() < deadline:
-            time.sleep(_WAIT_SECONDS)
+        limit = Deadline(self._connection.timeout_seconds)
+        poll(lambda: self._agreed(name) is None, limit, pause=_WAIT_SECONDS)
 
     def settings(self, name: str) -> TopicSettings:
         """Return what a topic was made with."""
@@ -90,11 +93,11 @@ class KafkaTopics:
 
         topic = self.get(name)
         resource = ConfigResource(ConfigResourceType.TOPIC, name)
-        found = self._ask(
+        configs = self._ask(
             f"describing {name}",
             lambda client: client.describe_configs([resource], config_filter="all"),
         )["topic"][name]
-        value = {key: entry["value"] for key, entry in found.items()}
+        value = {key: entry["value"] for key, entry in configs.items()}
         retention = int(value["retention.ms"])
         return TopicSettings(
             partitions=topic.partitions,
@@ -106,32 +109,34 @@ class KafkaTopics:
 
     def offsets(self, name: str, which: str) -> dict[Partition, int]:
         """Return the earliest or latest committed offset of each partition, of one topic id."""
-        for _ in range(_ATTEMPTS):
-            topic = self.get(name)
-            found = self.offsets_of(name, range(topic.partitions), which)
-            again = self.find(name)
-            if again is not None and again.topic_id == topic.topic_id:
-                return {
-                    Partition(name, topic.topic_id, number): offset
-                    for number, offset in sorted(found.items())
-                }
-        raise UnavailableError(
-            f"Topic {name} is made again and again.", next_step="try again when it stays"
-        )
+        return retried(lambda: self._offsets_once(name, which), _REMADE, _RemadeError)
+
+    def _offsets_once(self, name: str, which: str) -> dict[Partition, int]:
+        topic = self.get(name)
+        offsets = self.offsets_of(name, range(topic.partitions), which)
+        again = self.find(name)
+        if again is None or again.topic_id != topic.topic_id:
+            raise _RemadeError(
+                f"Topic {name} is made again and again.", next_step="try again when it stays"
+            )
+        return {
+            Partition(name, topic.topic_id, number): offset
+            for number, offset in sorted(offsets.items())
+        }
 
     def offsets_of(self, name: str, numbers: Iterable[int], which: str) -> dict[int, int]:
         """Return offsets by the topic's name; the caller knows that it is the one meant."""
         from kafka import IsolationLevel, OffsetSpec, TopicPartition
 
         spec = OffsetSpec.EARLIEST if which == "first" else OffsetSpec.LATEST
-        wanted = {TopicPartition(name, number): spec for number in numbers}
-        found = self._ask(
+        specs = {TopicPartition(name, number): spec for number in numbers}
+        offsets = self._ask(
             f"reading the offsets of {name}",
             lambda client: client.list_partition_offsets(
-                wanted, isolation_level=IsolationLevel.READ_COMMITTED
+                specs, isolation_level=IsolationLevel.READ_COMMITTED
             ),
         )
-        return {place.partition: answer.offset for place, answer in found.items()}
+        return {place.partition: answer.offset for place, answer in offsets.items()}
 
     def require_same(self, topic: Topic, numbers: Collection[int] = ()) -> None:
         """Raise NotFoundError unless the topic is, after all that was read so far, still the same.
@@ -141,23 +146,23 @@ class KafkaTopics:
         """
         # Taken out first: a leader that does not answer need not be one for long.
         asking = set(self._leaders.pop(topic.name, frozenset({_ANY})))
-        asked: set[int] = set()
+        asked_nodes: set[int] = set()
         leaders: set[int] = set()
         while asking:
             for node in asking:
-                found = self._describe(topic.name, node)
-                if found is None or found["topic_id"] != topic.topic_id:
+                description = self._describe(topic.name, node)
+                if description is None or description["topic_id"] != topic.topic_id:
                     raise NotFoundError(
                         f"Topic {topic.name} was deleted while it was read.",
                         next_step="join again to read the topic of that name",
                     )
                 leaders |= {
                     part["leader_id"]
-                    for part in found["partitions"]
+                    for part in description["partitions"]
                     if part["partition_index"] in numbers and part["leader_id"] != _ANY
                 }
-            asked |= asking
-            asking = leaders - asked
+            asked_nodes |= asking
+            asking = leaders - asked_nodes
         self._leaders[topic.name] = frozenset(leaders or {_ANY})
 
     def close(self) -> None:
@@ -171,21 +176,22 @@ class KafkaTopics:
     def _agreed(self, name: str) -> Topic | None:
         # Brokers learn of topics one after the other, and any of them may be asked next: one that
         # is behind would say that a new topic is not there, or that a deleted one still is.
-        deadline = time.monotonic() + self._connection.timeout_seconds
-        while True:
-            found = {}
-            for node in self._brokers():
-                with suppress(TransientError):  # it died; it learns all before it serves again
-                    found[node] = self._describe(name, node)
-            ids = {None if one is None else one["topic_id"] for one in found.values()}
-            if len(ids) == 1:
-                return self.find(name)
-            if time.monotonic() > deadline:
-                raise UnavailableError(
-                    f"The brokers do not agree on topic {name}.",
-                    next_step="look whether each of them runs, and at its log",
-                )
-            time.sleep(_WAIT_SECONDS)
+        limit = Deadline(self._connection.timeout_seconds)
+        if not poll(lambda: len(self._ids(name)) == 1, limit, pause=_WAIT_SECONDS):
+            raise UnavailableError(
+                f"The brokers do not agree on topic {name}.",
+                next_step="look whether each of them runs, and at its log",
+            )
+        return self.find(name)
+
+    def _ids(self, name: str) -> set[Any]:
+        # The topic's id on each broker that answers; None where it is not there.
+        ids = set()
+        for node in self._brokers():
+            with suppress(TransientError):  # it died; it learns all before it serves again
+                description = self._describe(name, node)
+                ids.add(None if description is None else description["topic_id"])
+        return ids
 
     def _brokers(self) -> list[int]:
         answer = self._ask("asking for its brokers", lambda client: client.describe_cluster())
@@ -208,32 +214,28 @@ class KafkaTopics:
             async def send() -> Any:
                 return await manager.send(request, node_id=None if node == _ANY else node)
 
-            (found,) = manager.run(send).to_dict()["topics"]
-            error = for_code(found["error_code"])
+            (description,) = manager.run(send).to_dict()["topics"]
+            error = for_code(description["error_code"])
             if error is UnknownTopicOrPartitionError:
                 return None
             if error is not NoError:
                 raise error(name)
-            return dict(found)
+            return dict(description)
 
         # One broker in particular is asked once: a dead one does not answer the second time.
         asking = self._ask if node == _ANY else self._ask_once
         return asking(f"describing {name}", ask)
 
-    def _ask(self, what: str, question: Callable[[Any], Answer]) -> Answer:
+    def _ask(self, operation: str, question: Callable[[Any], Answer]) -> Answer:
         # A broker that has just gone is known for a while yet: another one may answer.
-        for _ in range(_TRIES - 1):
-            with suppress(TransientError):
-                return self._ask_once(what, question)
-            time.sleep(_WAIT_SECONDS)
-        return self._ask_once(what, question)
+        return retried(lambda: self._ask_once(operation, question), BROKER, TransientError)
 
-    def _ask_once(self, what: str, question: Callable[[Any], Answer]) -> Answer:
+    def _ask_once(self, operation: str, question: Callable[[Any], Answer]) -> Answer:
         try:
-            with translated(what):
+            with translated(operation):
                 return question(self._open())
         except TransientError:
-            # The client may know only brokers that are no more.
+            # The client may know only brokers that no longer exist.
             self.close()
             raise
 
@@ -251,10 +253,10 @@ def _configs(settings: TopicSettings) -> Mapping[str, str]:
             next_step="give a positive number",
         )
     retention = settings.retention_seconds
-    found = {
+    configs = {
         "retention.ms": None if retention is None else str(retention * 1000),
         "max.message.bytes": None if settings.record_bytes is None else str(settings.record_bytes),
         "cleanup.policy": settings.cleanup,
         "message.timestamp.type": settings.record_time,
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in configs.items() if value is not None}

@@ -173,23 +173,23 @@ class SqliteConsumer:
         self, members: list[str], committed: dict[int, int], firsts: dict[int, int]
     ) -> None:
         rank = members.index(self.member_id)
-        mine = tuple(
+        assigned = tuple(
             Partition(self._topic.name, self._topic.topic_id, number)
             for number in range(self._topic.partitions)
             if number % len(members) == rank
         )
         # A partition that has just come over starts where its group said it was.
-        kept = {
+        positions = {
             partition: self._positions[partition]
-            for partition in mine
+            for partition in assigned
             if partition in self._positions
         }
-        for partition in mine:
+        for partition in assigned:
             number = partition.number
-            kept.setdefault(partition, committed.get(number, firsts[number]))
-        self._positions = kept
-        if set(mine) != set(self._assigned):
-            self._assigned = mine
+            positions.setdefault(partition, committed.get(number, firsts[number]))
+        self._positions = positions
+        if set(assigned) != set(self._assigned):
+            self._assigned = assigned
 
 
 def _process_is_gone(member_id: str) -> bool:

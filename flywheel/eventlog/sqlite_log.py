@@ -60,9 +60,9 @@ class SqliteEventLog:
                 next_step="give a positive number",
             )
         with self._lock, writing(self._connection, self.path) as connection:
-            found = _find(connection, name)
-            if found is not None:
-                return found[1]
+            existing = _find(connection, name)
+            if existing is not None:
+                return existing[1]
             topic_id = uuid.uuid4().hex
             key = connection.execute(
                 "INSERT INTO topics (topic_id, name, partitions) VALUES (?, ?, ?)",
@@ -95,7 +95,7 @@ class SqliteEventLog:
             return
         now = (self._clock.now() - _EPOCH) // timedelta(microseconds=1)
         with self._lock, writing(self._connection, self.path) as connection:
-            key, found = _get(connection, topic)
+            key, existing = _get(connection, topic)
             ends = dict(
                 connection.execute(
                     "SELECT number, end_offset FROM partitions WHERE topic_key = ?", (key,)
@@ -103,7 +103,7 @@ class SqliteEventLog:
             )
             rows = []
             for record_key, value in records:
-                number = self._partition(record_key, found.partitions)
+                number = self._partition(record_key, existing.partitions)
                 rows.append((key, number, ends[number], now, record_key, value))
                 ends[number] += 1
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -149,15 +149,15 @@ class SqliteEventLog:
             )
 
     def erase(self, topic: str, is_theirs: Callable[[LogRecord], bool]) -> int:
-        """Empty the records that are a person's, and write the file anew without them."""
+        """Empty the records that are a person's, and rewrite the file without them."""
         erased = 0
         for partition, first, end in self._bounds(topic):
             at = first
             while at < end:
                 records = self.read(partition, at, maximum=_READ_AT_ONCE)
-                theirs = [one.offset for one in records if is_theirs(one)]
-                erased += len(theirs)
-                self._empty(partition, theirs)
+                offsets = [one.offset for one in records if is_theirs(one)]
+                erased += len(offsets)
+                self._empty(partition, offsets)
                 at = records[-1].offset + 1 if records else end
         with self._lock:
             write_anew(self._connection, self.path)
@@ -190,14 +190,14 @@ class SqliteEventLog:
 
     def _bounds(self, topic: str) -> list[tuple[Partition, int, int]]:
         with self._lock, reading(self._connection, self.path) as connection:
-            key, found = _get(connection, topic)
+            key, existing = _get(connection, topic)
             rows = connection.execute(
                 "SELECT number, first_offset, end_offset FROM partitions WHERE topic_key = ? "
                 "ORDER BY number",
                 (key,),
             ).fetchall()
         return [
-            (Partition(topic, found.topic_id, number), first, end) for number, first, end in rows
+            (Partition(topic, existing.topic_id, number), first, end) for number, first, end in rows
         ]
 
     def _partition(self, key: bytes | None, partitions: int) -> int:
@@ -215,7 +215,7 @@ def _find(connection: sqlite3.Connection, name: str) -> tuple[int, Topic] | None
 
 
 def _get(connection: sqlite3.Connection, name: str) -> tuple[int, Topic]:
-    found = _find(connection, name)
-    if found is None:
+    existing = _find(connection, name)
+    if existing is None:
         raise NotFoundError(f"There is no topic {name!r}.", next_step="create it first")
-    return found
+    return existing

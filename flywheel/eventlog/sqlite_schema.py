@@ -115,7 +115,7 @@ def reading(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Conn
 
 
 def write_anew(connection: sqlite3.Connection, path: Path) -> None:
-    """Write the file anew, so that no free page and no write-ahead log holds what was removed.
+    """Rewrite the file, so that no free page and no write-ahead log holds what was removed.
 
     Raises:
         UnavailableError: another process reads at this moment; run it again.
@@ -127,7 +127,7 @@ def write_anew(connection: sqlite3.Connection, path: Path) -> None:
         raise _translated(error, path) from error
     if busy:
         raise UnavailableError(
-            f"The event log {path} is read at this moment, and cannot be written anew.",
+            f"The event log {path} is being read, and cannot be rewritten now.",
             next_step="try again in a moment",
         )
 

@@ -1,6 +1,6 @@
 """The topics that the project declares, and how a log's own compare with them.
 
-What is missing is made. A difference on a topic that is there is told and left alone: more
+A missing topic is created. A difference on an existing topic is reported, never changed: more
 partitions move keys, a shorter retention deletes, and either may have been someone's intention.
 """
 
@@ -35,10 +35,10 @@ class TopicState:
         """Declared and found value of each setting that is not as declared."""
         if self.found is None:
             return {}
-        declared, found = asdict(self.declared), asdict(self.found)
+        declared, actual = asdict(self.declared), asdict(self.found)
         return {
             name: (declared[name], value)
-            for name, value in found.items()
+            for name, value in actual.items()
             if value is not None and value != declared[name]
         }
 
@@ -49,13 +49,13 @@ def apply_topics(
     """Make the topics that are missing, and compare all of them with what is declared."""
     missing = {state.name for state in compare_topics(log, declared) if state.found is None}
     for name in missing:
-        wanted = declared[name]
+        expected = declared[name]
         limits = {
             key: value
             for key in ("retention_seconds", "record_bytes")
-            if (value := getattr(wanted, key)) is not None
+            if (value := getattr(expected, key)) is not None
         }
-        log.create_topic(name, partitions=wanted.partitions, **limits)
+        log.create_topic(name, partitions=expected.partitions, **limits)
     return [
         TopicState(s.name, s.declared, s.found, s.topic_id, made=s.name in missing)
         for s in compare_topics(log, declared)
@@ -67,11 +67,11 @@ def compare_topics(
 ) -> list[TopicState]:
     """Compare the log's topics with what is declared, and change nothing."""
     states = []
-    for name, wanted in declared.items():
+    for name, expected in declared.items():
         try:
-            topic_id, found = log.topic(name).topic_id, log.topic_settings(name)
+            topic_id, actual = log.topic(name).topic_id, log.topic_settings(name)
         except NotFoundError:
-            states.append(TopicState(name, wanted, None, None))
+            states.append(TopicState(name, expected, None, None))
         else:
-            states.append(TopicState(name, wanted, found, topic_id))
+            states.append(TopicState(name, expected, actual, topic_id))
     return states

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from flywheel.workload.answers import canonical_json
+from flywheel.workload.chat_prompt import instructions_of
 from flywheel.workload.model import Workload
 
 __all__ = ["chat_request", "chat_response", "raw_json"]
@@ -22,7 +23,7 @@ def chat_request(workload: Workload, text: str, *, model: str) -> Raw:
 
     The workload's instructions are the system message, the text alone is the user message.
     """
-    instructions = workload.prompt.replace("{input}", "").strip()
+    instructions = instructions_of(workload.prompt)
     system = [{"role": "system", "content": instructions}] if instructions else []
     messages = [*system, {"role": "user", "content": text}]
     return raw_json(

@@ -1,4 +1,4 @@
-"""`call_event`: the InferenceEvent of a model call, from what an application holds of it."""
+"""`call_event` and `feedback_event`: the events of a call, from what an application holds of it."""
 
 import json
 from datetime import datetime
@@ -10,9 +10,9 @@ from flywheel.errors import EventError
 from flywheel.events.foreign.subjects import hash_subject, hide_subject
 from flywheel.events.ids import event_id
 from flywheel.events.reasons import Reason
-from flywheel.events.schema import InferenceEvent, Route, Usage
+from flywheel.events.schema import FeedbackEvent, FeedbackKind, InferenceEvent, Route, Usage
 
-__all__ = ["CallFields", "call_event", "json_text"]
+__all__ = ["CallFields", "call_event", "feedback_event", "json_text"]
 
 
 class CallFields(TypedDict, total=False):
@@ -36,6 +36,7 @@ class CallFields(TypedDict, total=False):
     margin: float
     latency_ms: float
     error: str
+    shadow_of: str
 
 
 def call_event(
@@ -60,11 +61,11 @@ def call_event(
     Raises:
         EventError: a part cannot be written as JSON, or the usage holds no counts.
     """
-    asked, answered = _plain(request), _plain(response)
+    plain_request, plain_response = _plain(request), _plain(response)
     subject = fields.get("subject")
     hashed = None if subject is None else hash_subject(subject, hash_key)
-    if subject is not None and hashed is not None and isinstance(asked, dict):
-        asked = hide_subject(asked, subject, hashed)
+    if subject is not None and hashed is not None and isinstance(plain_request, dict):
+        plain_request = hide_subject(plain_request, subject, hashed)
     moment = fields["timestamp"]
     return InferenceEvent(
         inference_id=fields.get("inference_id") or event_id(moment),
@@ -78,14 +79,36 @@ def call_event(
         route=fields.get("route"),
         release=fields.get("release"),
         base_model=fields.get("base_model"),
-        request=json_text("request", asked),
-        response=json_text("response", answered),
+        request=json_text("request", plain_request),
+        response=json_text("response", plain_response),
         output=json_text("output", output),
         confidence=fields.get("confidence"),
         margin=fields.get("margin"),
         latency_ms=fields.get("latency_ms"),
-        usage=_usage(answered),
+        usage=_usage(plain_response),
         error=fields.get("error"),
+        shadow_of=fields.get("shadow_of"),
+    )
+
+
+def feedback_event(
+    workload_id: str,
+    inference_id: str,
+    *,
+    kind: FeedbackKind,
+    value: Any,
+    author: str,
+    moment: datetime,
+) -> FeedbackEvent:
+    """Build the event of what someone said about an answer; EventError: the value is not JSON."""
+    return FeedbackEvent(
+        feedback_id=event_id(moment),
+        timestamp=moment,
+        workload_id=workload_id,
+        inference_id=inference_id,
+        kind=kind,
+        value=json_text("value", value),
+        author=author,
     )
 
 

@@ -80,8 +80,10 @@ class EventContract:
         limits = {workload.id: workload.limits for workload in workloads}
         self.not_loaded = frozenset(not_loaded)
         if before is not None:
-            kept = {key: before.limits[key] for key in self.not_loaded if key in before.limits}
-            limits = kept | limits
+            earlier_limits = {
+                key: before.limits[key] for key in self.not_loaded if key in before.limits
+            }
+            limits = earlier_limits | limits
         self._judge_by(limits)
 
     @classmethod
@@ -206,7 +208,7 @@ def _without_id(value: bytes, error: msgspec.ValidationError) -> InferenceEvent:
     set_aside = decode_set_aside(value)
     if set_aside is not None:
         raise rejection_of(set_aside)
-    # NVIDIA's record is told by what it lacks: none of the keys that only our event has.
+    # NVIDIA's record is recognized by what it lacks: the keys that only our event has.
     keys = _DECODE_KEYS(value).keys() if value.lstrip()[:1] == b"{" else set()
     if "request" not in keys or keys & _V1_KEYS:
         raise error

@@ -34,7 +34,7 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _INFERENCE_TEXTS = (
     "inference_id", "schema_version", "timestamp", "workload_id", "workload_revision",
     "client_id", "subject_id", "trace_id", "conversation_id", "route", "release", "base_model", "confidence",
-    "margin", "latency_ms", "error",
+    "margin", "latency_ms", "error", "shadow_of",
 )  # fmt: skip
 _FEEDBACK_TEXTS = (
     "feedback_id", "schema_version", "timestamp", "workload_id", "inference_id", "kind", "author",
@@ -99,6 +99,7 @@ def inference_columns(
     plain = _are_objects([event.request for event in decoded.events])
     plain = plain and _are_objects([event.response for event in decoded.events])
     printable = _are_printable([event.inference_id for event in decoded.events])
+    printable &= _are_printable([event.shadow_of or "" for event in decoded.events])
 
     def look(event: InferenceEvent) -> None:
         # The appends come last, and together: an event lands whole or not at all.
@@ -107,7 +108,8 @@ def inference_columns(
             _check_texts(event)
         if not printable:
             _check_printable("inference_id", event.inference_id)
-        text = _input_of(event.request)
+            _check_printable("shadow_of", event.shadow_of or "")
+        text = input_of(event.request)
         if "\0" in text:
             raise EventError(Reason.WRONG_VALUE, "the input holds the character U+0000")
         if len(text) > longest[event.workload_id]:
@@ -151,7 +153,7 @@ def _keep(
     decoded: Decoded[Event], look: Callable[[Event], None], parts: Sequence[str]
 ) -> list[Event]:
     # Keeps the events that `look` has no complaint about; `parts` are the texts that stayed raw.
-    kept: list[Event] = []
+    valid: list[Event] = []
     indices: list[int] = []
     getters = [attrgetter(part) for part in parts]
     deep = any(any_too_deep(list(map(part, decoded.events))) for part in getters)
@@ -165,15 +167,15 @@ def _keep(
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             decoded.reject(index, explain(error, b"".join(part(event) for part in getters)))
         else:
-            kept.append(event)
+            valid.append(event)
             indices.append(index)
-    decoded.events, decoded.indices = kept, indices
-    return kept
+    decoded.events, decoded.indices = valid, indices
+    return valid
 
 
 def _check_moment(moment: datetime) -> None:
     if not _FIRST_MOMENT <= moment < _LAST_MOMENT:
-        raise EventError(Reason.BAD_TIMESTAMP, f"{moment.year} is no year to be in")
+        raise EventError(Reason.BAD_TIMESTAMP, f"{moment.year} is not a plausible year")
 
 
 def _are_printable(texts: Sequence[str]) -> bool:
@@ -215,7 +217,8 @@ def _check_depth(texts: Sequence[bytes]) -> None:
         raise EventError(Reason.TOO_DEEP, "nested too deep")
 
 
-def _input_of(request: msgspec.Raw) -> str:
+def input_of(request: msgspec.Raw) -> str:
+    """Return the text of a chat request's last user message; EventError where there is none."""
     try:
         messages = _DECODE_TEXTS(request).messages
     except (msgspec.DecodeError, UnicodeDecodeError):

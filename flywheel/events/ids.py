@@ -44,15 +44,17 @@ def call_id(
         workload_id: whose call it is.
         request: JSON of the chat request.
         response: JSON of the chat response.
-        moment: event time; None where nobody knows it.
+        moment: event time; None where it is unknown.
     """
-    asked, answered = _parsed(request), _parsed(response)
-    identity = answered.get("id") if isinstance(answered, dict) else None
+    parsed_request, parsed_response = _parsed(request), _parsed(response)
+    identity = parsed_response.get("id") if isinstance(parsed_response, dict) else None
     if isinstance(identity, (str, int)) and str(identity).strip():
-        text = _canonical(_last_user_content(asked))
+        text = _canonical(_last_user_content(parsed_request))
         return derived_id("call", workload_id, "response", str(identity).strip(), text)
     when = moment.isoformat() if isinstance(moment, datetime) else moment or ""
-    digest = hashlib.sha256(f"{_canonical(asked)}\x1f{_canonical(answered)}".encode()).hexdigest()
+    digest = hashlib.sha256(
+        f"{_canonical(parsed_request)}\x1f{_canonical(parsed_response)}".encode()
+    ).hexdigest()
     return derived_id("call", workload_id, "digest", digest, when)
 
 

@@ -23,6 +23,7 @@ _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 class Reason(StrEnum):
     """Reason code of a dead letter."""
 
+    BAD_CSV = "bad_csv"
     BAD_JSON = "bad_json"
     BAD_UTF8 = "bad_utf8"
     BAD_TIMESTAMP = "bad_timestamp"
@@ -58,7 +59,7 @@ def explain(error: Exception, value: bytes) -> EventError:
 
 
 def any_too_deep(values: Sequence[msgspec.Raw]) -> bool:
-    """Say whether one of many JSON texts may nest deeper than allowed.
+    """Return whether one of many JSON texts may nest deeper than allowed.
 
     Quick and cautious: a text with so many opening brackets within its length may be flat.
     """
@@ -78,7 +79,7 @@ def _may_be_deep(values: Sequence[msgspec.Raw]) -> bool:
 
 
 def too_deep(value: bytes) -> bool:
-    """Say whether JSON nests deeper than allowed, without recursion."""
+    """Return whether JSON nests deeper than allowed, without recursion."""
     if value.count(b"[") + value.count(b"{") <= MAXIMUM_DEPTH:
         return False
     depth = 0
@@ -125,14 +126,14 @@ def _syntax_reason(value: bytes) -> Reason:
         text = value.decode()
     except UnicodeDecodeError:
         return Reason.BAD_UTF8
-    found: list[str] = []
+    problems: list[str] = []
     try:
-        json.loads(text, parse_constant=found.append)
+        json.loads(text, parse_constant=problems.append)
     except RecursionError:
         return Reason.TOO_DEEP
     except ValueError:
         return Reason.BAD_JSON
-    return Reason.NOT_FINITE if found else Reason.BAD_JSON
+    return Reason.NOT_FINITE if problems else Reason.BAD_JSON
 
 
 def _first_line(error: Exception) -> str:

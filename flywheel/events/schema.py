@@ -28,7 +28,7 @@ INFERENCES_TOPIC = "flywheel.inferences"
 FEEDBACK_TOPIC = "flywheel.feedback"
 TOPIC_PARTITIONS = 4
 
-Route = Literal["champion", "canary", "shadow", "fallback"]
+Route = Literal["champion", "canary", "shadow", "fallback", "escalation"]
 FeedbackKind = Literal["boolean", "float", "comment", "demonstration"]
 MAXIMUM_COMMENT = 10_000  # characters: more is not a remark on one answer
 # Ids and authors become keys, file names and columns that people read. Ingest refuses every
@@ -114,7 +114,7 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``output`` is the parsed answer as JSON text, ``null`` where the answer could not be parsed.
     ``margin`` is the answer's probability less that of the runner-up (for an extraction that of the
     least sure field), where the model server reports one. ``conversation_id`` names the dialog that
-    the call is part of.
+    the call is part of. ``shadow_of`` says that a caller received another answer than this one.
     What a producer cannot know (an imported log has no route) it states as null.
     """
 
@@ -137,7 +137,11 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         Route | None, Meta(description="why this release answered; null where it is not known")
     ]
     release: Annotated[
-        str | None, Meta(description="release that answered: the name of an adapter, or base")
+        str | None,
+        Meta(
+            description="release that answered: the name of an adapter, base, or for the route "
+            "escalation the name of a tier"
+        ),
     ]
     base_model: Annotated[str | None, Meta(description="base model under the adapter")]
     request: _Request
@@ -158,6 +162,13 @@ class InferenceEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: Annotated[str | None, Meta(description="what went wrong, where there is no answer")] = (
         None
     )
+    shadow_of: Annotated[
+        _Id | None,
+        Meta(
+            description="inference_id of what the caller received instead of this: set on the copy "
+            "that a shadow answered, and on an attempt that was followed by another answer"
+        ),
+    ] = None
 
 
 class FeedbackEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -22,9 +22,9 @@ _SHOWN_OF_TOO_LARGE = 4_000
 
 
 class SetAsideLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One line with the reason why it is no event, and what is needed to read it again.
+    """One line with the reason why it is not an event, and what is needed to read it again.
 
-    ``line`` is its text, ``line_base64`` its bytes where they are no text; of a line that is too
+    ``line`` is its text, ``line_base64`` its bytes where they are not text; of a line that is too
     large for the log only the beginning is there. ``subject_id`` is the hashed person, where the
     line could be read so far, so that an erasure finds it; the last ones are the import's options.
     """
@@ -40,6 +40,7 @@ class SetAsideLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     subject_id: str | None = None
     format_name: str | None = None
     subject_path: str | None = None
+    source_workload: str | None = None
     zone: str = "UTC"
     time: datetime | None = None
 
@@ -89,8 +90,8 @@ def decode_set_aside(value: bytes) -> SetAsideLine | None:
 
 def rejection_of(line: SetAsideLine) -> EventError:
     """Return the error that the dead letter shows."""
-    known = line.reason in set(Reason)
-    reason = Reason(line.reason) if known else Reason.WRONG_VALUE
+    is_reason = line.reason in set(Reason)
+    reason = Reason(line.reason) if is_reason else Reason.WRONG_VALUE
     return EventError(reason, f"{line.file} line {line.number}: {line.error}"[:500])
 
 

@@ -7,12 +7,12 @@ that an import set aside.
 
 import json
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from flywheel.events.set_aside import decode_set_aside
+from flywheel.io.folding import subject_key
 
 __all__ = ["SubjectSpellings"]
 
@@ -35,13 +35,13 @@ class SubjectSpellings:
     """
 
     def __init__(self, subjects: Collection[str], inference_ids: Collection[str] = ()) -> None:
-        self._ids = {_folded(one) for one in (*subjects, *inference_ids) if one}
+        self._ids = {subject_key(one) for one in (*subjects, *inference_ids) if one}
         longer = sorted(one for one in self._ids if len(one) >= _SHORTEST_WORD)
         words = "|".join(re.escape(one) for one in longer)
         self._word = re.compile(rf"(?<![\w-])(?:{words})(?![\w-])") if longer else None
 
     def are_in(self, value: bytes) -> bool:
-        """Say whether the bytes name the person."""
+        """Return whether the bytes name the person."""
         return any(self._names(text) for text in _readings(value))
 
     def _names(self, text: str) -> bool:
@@ -56,12 +56,12 @@ class SubjectSpellings:
         if isinstance(leaf, bool) or leaf is None:
             return False
         if isinstance(leaf, str):
-            return _folded(leaf) in self._ids
-        return bool(_PERSON_KEY.search(key)) and _folded(str(leaf)) in self._ids
+            return subject_key(leaf) in self._ids
+        return bool(_PERSON_KEY.search(key)) and subject_key(str(leaf)) in self._ids
 
     def _is_word_of(self, text: str) -> bool:
         return self._word is not None and any(
-            self._word.search(_folded(form)) for form in _unescaped(text)
+            self._word.search(subject_key(form)) for form in _unescaped(text)
         )
 
 
@@ -115,7 +115,3 @@ def _inner_json(value: Any) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold().strip()

@@ -24,7 +24,7 @@ from flywheel.lake.store import Lake
 from flywheel.ports.event_log import EventLog, LogRecord, Partition
 from flywheel.workload.model import Workload
 
-__all__ = ["BATCH_RECORDS", "STEPS", "Ingest", "Landing"]
+__all__ = ["BATCH_RECORDS", "STEPS", "IngestConsumer", "Landing"]
 
 STEPS = ("read", "dead_letters_written", "rows_committed", "offsets_committed")
 BATCH_RECORDS = 20_000
@@ -44,7 +44,7 @@ class Landing:
     ages: np.ndarray
 
 
-class Ingest:
+class IngestConsumer:
     """One ingest process over both topics."""
 
     def __init__(
@@ -164,7 +164,7 @@ class Ingest:
         return unread
 
     def lag(self) -> int:
-        """Count the records that the log holds beyond the lake's positions, whoever reads them."""
+        """Count the records that the log holds beyond the lake's positions, whichever process reads them."""
         unread = 0
         for topic in self._readers:
             for partition, end in self._log.end_offsets(topic).items():
@@ -192,7 +192,12 @@ class Ingest:
             rejected = dead_letters(records, batch.rejections, now=now)
             write_dead_letters(self._lake, rejected)
         self._on_step("dead_letters_written")
-        self._lake.land(table_of(topic), batch.rows, moves=reader.moves(), holes=reader.holes())
+        self._lake.land(
+            table_of(topic),
+            batch.rows,
+            offset_ranges=reader.offset_ranges(),
+            empty_offsets=reader.empty_offsets(),
+        )
         self._on_step("rows_committed")
         reader.advance()
         self._on_step("offsets_committed")

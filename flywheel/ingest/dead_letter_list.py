@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.set_aside import decode_set_aside
 from flywheel.ingest.deadletters import STILL_DEAD, DeadLetterId
+from flywheel.io.atomic import creating
 from flywheel.lake.store import Lake
 from flywheel.workload.answer_values import read_json
 
@@ -116,28 +116,31 @@ def export_dead_letters(lake: Lake, chosen: DeadLetterFilter, path: Path) -> int
     """Write dead letters as JSON lines that can be repaired and replayed, and return how many.
 
     A line has ``id``, ``topic``, ``reason``, ``error`` and ``record``: what is to be repaired, as
-    JSON where it is JSON, else as text; bytes that are no text are in ``record_base64``. Only the
+    JSON where it is JSON, else as text; bytes that are not text are in ``record_base64``. Only the
     owner of the file may read it.
 
     Raises:
         ConfigurationError: the file is there already.
     """
+    count = 0
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with creating(path) as file:
+            for row in _whole(lake, chosen):
+                file.write(_line(row))
+                count += 1
     except FileExistsError:
         raise ConfigurationError(
             f"{path} is there already.", next_step="name another file, or remove it"
         ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}") from error
-    count = 0
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        for row in _whole(lake, chosen):
-            key = str(DeadLetterId(row["topic_id"], row["partition"], row["offset"]))
-            shown = {"id": key} | {name: row[name] for name in ("topic", "reason", "error")}
-            file.write(json.dumps(shown | _record(row["raw"] or b""), ensure_ascii=False) + "\n")
-            count += 1
     return count
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    key = str(DeadLetterId(row["topic_id"], row["partition"], row["offset"]))
+    record = {"id": key} | {name: row[name] for name in ("topic", "reason", "error")}
+    return json.dumps(record | _record(row["raw"] or b""), ensure_ascii=False).encode() + b"\n"
 
 
 def content_of(raw: bytes) -> bytes:

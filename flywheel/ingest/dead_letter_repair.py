@@ -33,7 +33,7 @@ class Repairs:
         now: datetime,
         repaired: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Take what a file of repaired letters holds, by id; without one, letters are read anew.
+        """Take what a file of repaired letters holds, by id; without one, letters are read again.
 
         Args:
             workloads: by id.
@@ -73,7 +73,7 @@ class Repairs:
 
     def _maker(self, workload: Workload, line: SetAsideLine) -> EventMaker:
         chosen = (line.client_id, line.format_name, line.subject_path, line.zone, line.time)
-        key = (workload.id, *chosen)
+        key = (workload.id, line.source_workload, *chosen)
         if key not in self._makers:
             try:
                 zone = ZoneInfo(line.zone)
@@ -87,6 +87,7 @@ class Repairs:
                 zone=zone,
                 time=line.time,
                 subject_path=line.subject_path,
+                source_workload=line.source_workload,
                 hash_key=self._hash_key,
             )
             self._makers[key] = EventMaker(workload, options, self._now)
@@ -109,9 +110,9 @@ def read_repaired(path: Path) -> dict[str, bytes]:
         except DataError as error:
             problems.append(f"line {line.number}: {error.message}")
     if problems:
-        shown = problems[:20] + ([f"and {len(problems) - 20:,} more"] if problems[20:] else [])
+        listed = problems[:20] + ([f"and {len(problems) - 20:,} more"] if problems[20:] else [])
         raise DataError(
-            f"{path.name} is not as `flywheel dlq export` writes it:\n  " + "\n  ".join(shown),
+            f"{path.name} is not as `flywheel dlq export` writes it:\n  " + "\n  ".join(listed),
             next_step="correct these lines; nothing was replayed",
         )
     return repaired

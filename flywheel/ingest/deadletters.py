@@ -85,15 +85,19 @@ def write_dead_letters(lake: Lake, rows: pa.Table) -> int:
     """Write the dead letters whose positions are not there yet, and return how many."""
 
     def missing() -> pa.Table:
-        known = lake.query(
+        stored = lake.query(
             f"SELECT {_POSITION} FROM stored.dead_letters "  # noqa: S608 - constant columns
             'WHERE list_contains(?, topic_id) AND "offset" >= ?',
             [rows["topic_id"].unique().to_pylist(), pc.min(rows["offset"]).as_py()],
         )
-        seen = set(zip(*(known[name].to_pylist() for name in known.column_names), strict=True))
+        stored_keys = set(
+            zip(*(stored[name].to_pylist() for name in stored.column_names), strict=True)
+        )
         names = ("topic_id", "partition", "offset")
         positions = zip(*(rows[name].to_pylist() for name in names), strict=True)
-        return rows.filter(pa.array([position not in seen for position in positions], pa.bool_()))
+        return rows.filter(
+            pa.array([position not in stored_keys for position in positions], pa.bool_())
+        )
 
     return lake.retry(lambda: lake.append_computed("dead_letters", _APPLICATION, missing))
 
@@ -133,10 +137,10 @@ def replay(
     report = ReplayReport()
     for row in lake.rows("SELECT DISTINCT topic FROM stored.dead_letters ORDER BY topic"):
         ids = None if letters is None else [str(letter) for letter in letters]
-        wanted = _Wanted(row["topic"], reason, ids, repair)
+        selection = _Wanted(row["topic"], reason, ids, repair)
         after: _Position | None = ("", -1, -1)
         while after is not None:
-            after = _replay_round(lake, contract, wanted, after, report, now=now)
+            after = _replay_round(lake, contract, selection, after, report, now=now)
     return report
 
 
@@ -154,13 +158,13 @@ class _Wanted:
 def _replay_round(
     lake: Lake,
     contract: EventContract,
-    wanted: _Wanted,
+    selection: _Wanted,
     after: _Position,
     report: ReplayReport,
     *,
     now: datetime,
 ) -> _Position | None:
-    table = table_of(wanted.topic)
+    table = table_of(selection.topic)
     last: _Position | None = None
     landed: Counter[str] = Counter()
     dead: Counter[str] = Counter()
@@ -169,7 +173,7 @@ def _replay_round(
         nonlocal last
         landed.clear()
         dead.clear()
-        records = _still_dead(lake, wanted, after)
+        records = _still_dead(lake, selection, after)
         last = _position_of(records[-1]) if records else None
         # What ingest has not passed yet (it stopped half-way) it will read again itself.
         ends = {one: _end(lake, table, one) for one in {record.partition for record in records}}
@@ -195,7 +199,7 @@ def _end(lake: Lake, table: str, partition: Partition) -> int:
     return lake.position(table, partition.topic_id, partition.number) or 0
 
 
-def _still_dead(lake: Lake, wanted: _Wanted, after: _Position) -> Sequence[LogRecord]:
+def _still_dead(lake: Lake, selection: _Wanted, after: _Position) -> Sequence[LogRecord]:
     rows = lake.rows(
         f"SELECT * FROM ({STILL_DEAD}) WHERE topic = $topic AND raw IS NOT NULL "  # noqa: S608 - constant columns
         f"AND ({_POSITION}) > ($topic_id, $partition, $offset) "
@@ -204,12 +208,12 @@ def _still_dead(lake: Lake, wanted: _Wanted, after: _Position) -> Sequence[LogRe
         'list_contains($letters, concat_ws(\':\', topic_id, "partition", "offset"))) '
         f"ORDER BY {_POSITION} LIMIT {_ROUND}",
         {
-            "topic": wanted.topic,
+            "topic": selection.topic,
             "topic_id": after[0],
             "partition": after[1],
             "offset": after[2],
-            "reason": wanted.reason,
-            "letters": wanted.letters,
+            "reason": selection.reason,
+            "letters": selection.letters,
         },
     )
     return [
@@ -217,7 +221,7 @@ def _still_dead(lake: Lake, wanted: _Wanted, after: _Position) -> Sequence[LogRe
             Partition(row["topic"], row["topic_id"], row["partition"]),
             row["offset"],
             row["key"],
-            wanted.repair(
+            selection.repair(
                 str(DeadLetterId(row["topic_id"], row["partition"], row["offset"])), row["raw"]
             ),
             row["first_seen"],

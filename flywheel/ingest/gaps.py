@@ -1,4 +1,4 @@
-"""Gaps: offsets that the log lost for good, declared by an operator so that ingest can go on."""
+"""Gaps: offsets that the log lost for good, declared by an operator so that ingest can continue."""
 
 from datetime import datetime
 
@@ -31,27 +31,27 @@ def declare_gap(
         RefusedError: nothing is missing there.
     """
     firsts = log.first_offsets(topic)
-    found = next((one for one in firsts if one.number == partition), None)
+    first = next((one for one in firsts if one.number == partition), None)
     table = table_of(topic)
-    at = 0 if found is None else lake.position(table, found.topic_id, partition) or 0
-    if found is None or firsts[found] <= at:
+    at = 0 if first is None else lake.position(table, first.topic_id, partition) or 0
+    if first is None or firsts[first] <= at:
         raise RefusedError(
             f"Nothing is missing in partition {partition} of {topic}.",
             next_step="declare a gap only where ingest stopped for one",
         )
     row = {
         "topic": [topic],
-        "topic_id": [found.topic_id],
+        "topic_id": [first.topic_id],
         "partition": [partition],
         "first_offset": [at],
-        "next_offset": [firsts[found]],
+        "next_offset": [firsts[first]],
         "declared_by": [declared_by],
         "reason": [reason],
         "declared_at": [now],
     }
     # The row first: cut off in between, the same call completes it.
-    source = source_id(found.topic_id, partition)
-    lake.append("declared_gaps", pa.table(row), once=(source, firsts[found]))
-    moves = {(found.topic_id, partition): (at, firsts[found])}
-    lake.land(table, pa.table({}), moves=moves)
-    return firsts[found] - at
+    source = source_id(first.topic_id, partition)
+    lake.append("declared_gaps", pa.table(row), once=(source, firsts[first]))
+    offset_ranges = {(first.topic_id, partition): (at, firsts[first])}
+    lake.land(table, pa.table({}), offset_ranges=offset_ranges)
+    return firsts[first] - at

@@ -10,7 +10,7 @@ _STUCK_SECONDS = 60.0
 
 
 class Health:
-    """Well while the loop turns and its work succeeds; ill after repeated failures or when stuck.
+    """Healthy while the loop runs and its work succeeds; unhealthy after repeated failures or when stuck.
 
     A round that merely polled does not make up for a failure: only a landing does, or having
     nothing to land.
@@ -23,10 +23,10 @@ class Health:
         stuck_seconds: float = _STUCK_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start ill, until the first round.
+        """Start unhealthy, until the first round.
 
         Args:
-            failures: failures in a row from which the process counts as ill.
+            failures: failures in a row from which the process counts as unhealthy.
             stuck_seconds: time without a finished round from which it counts as stuck.
             monotonic: seconds that never go back.
         """
@@ -37,22 +37,22 @@ class Health:
         self._turned_at: float | None = None
         self._reason = ""
 
-    def turned(self) -> None:
-        """Take note that the loop finished a round, whatever came of it."""
+    def mark_round(self) -> None:
+        """Record that the loop finished a round, whatever its result."""
         self._turned_at = self._monotonic()
 
     def succeeded(self) -> None:
-        """Take note that something landed, or that there was nothing to land."""
+        """Record that something landed, or that there was nothing to land."""
         self.failures = 0
-        self.turned()
+        self.mark_round()
 
     def failed(self, reason: str) -> None:
-        """Take note of a failure that will be tried again."""
+        """Record a failure that will be retried."""
         self._reason = reason
         self.failures += 1
-        self.turned()
+        self.mark_round()
 
-    def complaint(self) -> str | None:
+    def problem(self) -> str | None:
         """Return why the process is not well, None when it is."""
         if self.failures >= self._allowed:
             return f"{self.failures} failures in a row, the last: {self._reason}"

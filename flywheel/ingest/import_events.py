@@ -36,7 +36,8 @@ class ImportOptions:
     """What a person says about a file.
 
     ``client_id`` stands where a record names none; ``zone`` is that of times without one; ``time``
-    is taken where a record has none; ``subject_path`` is where a record names the person.
+    is taken where a record has none; ``subject_path`` is where a record names the person;
+    ``source_workload`` is the id that the records themselves give to the workload.
     ``requests`` are those of a batch, by ``custom_id``.
     """
 
@@ -45,13 +46,14 @@ class ImportOptions:
     zone: tzinfo = UTC
     time: datetime | None = None
     subject_path: str | None = None
+    source_workload: str | None = None
     hash_key: str = ""
     requests: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MadeEvent:
-    """An event, what its answer says, and what had to be assumed about its time."""
+    """An event, what its answer says, what had to be assumed about its time, and what was masked."""
 
     inference_id: str
     value: bytes
@@ -59,6 +61,7 @@ class MadeEvent:
     format: str
     has_time: bool
     has_zone: bool
+    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 class EventMaker:
@@ -74,7 +77,7 @@ class EventMaker:
         """Make the event of a record.
 
         Raises:
-            EventError: it is no call, or lacks what a call must have.
+            EventError: it is not a call, or lacks what a call must have.
         """
         if line.problem is not None:
             raise line.problem
@@ -84,7 +87,8 @@ class EventMaker:
         options = self._options
         call = read_call(line.value, format_name=options.format_name, requests=options.requests)
         moment, has_zone = self._moment(call)
-        subject = call.subject or find_subject(line.value, options.subject_path)
+        subject = None if options.subject_path else call.subject
+        subject = subject or find_subject(line.value, options.subject_path)
         try:
             return self._made(line, call, moment, subject, has_zone=has_zone)
         except UnicodeEncodeError:
@@ -93,7 +97,7 @@ class EventMaker:
             ) from None
 
     def subject_id(self, record: Any) -> str | None:
-        """Return the hashed person of a record that is no event, where it names one."""
+        """Return the hashed person of a record that is not an event, where it names one."""
         try:
             subject = find_subject(record, self._options.subject_path)
         except EventError:
@@ -137,12 +141,14 @@ class EventMaker:
         options, stated = self._options, call.event_fields
         request, response = self._exact(line, call)
         workload_id = call.workload_id or self._workload.id
+        if workload_id == options.source_workload:
+            workload_id = self._workload.id
         inference_id = stated.get("inference_id") or call_id(
             workload_id, bytes(request), bytes(response), moment
         )
         if not isinstance(inference_id, str) or len(inference_id) > _ID_CHARACTERS:
             raise EventError(
-                Reason.MISSING_ID, "the inference_id is no text of 1 to 200 characters"
+                Reason.MISSING_ID, "the inference_id is not text of 1 to 200 characters"
             )
         subject_id = stated.get("subject_id")
         if subject is not None and subject_id is None:
@@ -180,6 +186,7 @@ class EventMaker:
             "base_model": stated.get("base_model") or call.model,
             "confidence": stated.get("confidence"),
             "margin": stated.get("margin"),
+            "shadow_of": stated.get("shadow_of"),
             "latency_ms": call.latency_ms,
             "usage": _usage(call.response),
             "error": call.error,

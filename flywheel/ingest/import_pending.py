@@ -49,13 +49,13 @@ def _read(
     keys: set[bytes],
 ) -> None:
     deadline = time.monotonic() + _SECONDS
-    seen: set[Partition] = set()
+    partitions: set[Partition] = set()
     while left and len(keys) < _MOST_RECORDS and time.monotonic() < deadline:
-        for partition in set(consumer.assignment()) - seen:
+        for partition in set(consumer.assignment()) - partitions:
             consumer.seek(partition, starts.get(partition, 0))
-            seen.add(partition)
+            partitions.add(partition)
         records = consumer.poll(maximum=_POLLED, timeout_seconds=1.0)
-        if not records and seen >= left.keys():
+        if not records and partitions >= left.keys():
             return
         for record in records:
             if record.key is not None:

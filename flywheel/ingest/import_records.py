@@ -1,6 +1,6 @@
 """`import_records`: a file of another log, line by line, into the log.
 
-No line ends an import: what is no event goes into the log with its reason and becomes a dead
+No line ends an import: what is not an event goes into the log with its reason and becomes a dead
 letter. A call counts once, from whatever file it comes: what the lake holds is not appended again,
 and what waits in the log has the same id.
 """
@@ -16,7 +16,6 @@ from typing import Any
 from flywheel.errors import DataError, EventError, IntegrityError
 from flywheel.events import (
     INFERENCES_TOPIC,
-    TOPIC_PARTITIONS,
     EventContract,
     Reason,
     decode_inferences,
@@ -26,10 +25,12 @@ from flywheel.events.columns import AnswerTexts, inference_columns
 from flywheel.events.set_aside import SetAsideLine, encode_set_aside
 from flywheel.ingest.import_events import EventMaker, ImportOptions, MadeEvent
 from flywheel.ingest.import_lines import FileLine, read_lines
+from flywheel.ingest.import_masking import mask_made
 from flywheel.ingest.import_pending import pending_keys
 from flywheel.ingest.import_report import ImportReport, LineGroup
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import RECORD_BYTES, EventLog
+from flywheel.ports.topics import ensure_topic
 from flywheel.workload.model import Workload
 
 __all__ = ["import_records"]
@@ -74,7 +75,7 @@ def import_records(
         DataError: it has no lines.
         IntegrityError: a line is in none or in two groups of the report: a fault of the program.
     """
-    log.create_topic(INFERENCES_TOPIC, partitions=TOPIC_PARTITIONS)
+    ensure_topic(log, INFERENCES_TOPIC)
     lines = read_lines(path)
     work = _Import(log, lake, workload, path, options, contract, now)
     broken_off: str | None = None
@@ -134,13 +135,15 @@ class _Import:
         before = self._in_lake("inferences", "inference_id", ids)
         set_aside = [self._set_aside(one.line, one.error) for one in made if one.error is not None]
         # A line that was set aside before is a dead letter already.
-        there = self._in_lake("dead_letters", "key", [key for key, _ in set_aside]) | self._there
+        stored_keys = (
+            self._in_lake("dead_letters", "key", [key for key, _ in set_aside]) | self._there
+        )
         values: list[tuple[bytes | None, bytes]] = []
         for key, value in set_aside:
-            if key not in there:
-                there.add(key)
+            if key not in stored_keys:
+                stored_keys.add(key)
                 values.append((key, value))
-        self._there |= there
+        self._there |= stored_keys
         for one in made:
             self.report.lines += 1
             if one.line.dropped:
@@ -151,7 +154,7 @@ class _Import:
 
     def _make(self, line: FileLine) -> _Line:
         try:
-            return _Line(line, self._maker.make(line))
+            return _Line(line, mask_made(self._maker.make(line), self._workload))
         except EventError as error:
             return _Line(line, error=error)
         except Exception as error:  # noqa: BLE001 - a reader's own fault must not end the import
@@ -192,6 +195,8 @@ class _Import:
         self._there.add(key)
         group = report.answers.setdefault(made.answer.kind, LineGroup())
         group.add(line.number, made.answer.detail)
+        for kind, count in made.masked.items():
+            report.masked[kind] = report.masked.get(kind, 0) + count
         if not made.has_time:
             report.without_time.add(line.number)
         if not made.has_zone:
@@ -211,6 +216,7 @@ class _Import:
             subject_id=self._maker.subject_id(line.value),
             format_name=self._options.format_name,
             subject_path=self._options.subject_path,
+            source_workload=self._options.source_workload,
             zone=str(self._options.zone),
             time=self._options.time,
         )

@@ -30,7 +30,8 @@ class ImportReport:
 
     ``answers`` are the new events by what their answer says (parsed, refused, unparseable, failed);
     ``dead`` are the lines that become dead letters, by reason; ``imported_before`` are calls that
-    the lake holds or the file brought already. The other groups say what was assumed.
+    the lake holds or the file brought already. ``masked`` counts personal data by kind in the new
+    events. The other groups say what was assumed.
     """
 
     lines: int = 0
@@ -41,6 +42,7 @@ class ImportReport:
     without_zone: LineGroup = field(default_factory=LineGroup)
     numbers_dropped: LineGroup = field(default_factory=LineGroup)
     formats: dict[str, int] = field(default_factory=dict)
+    masked: dict[str, int] = field(default_factory=dict)
     broken_off: str | None = None
 
     @property
@@ -73,5 +75,6 @@ class ImportReport:
             "answers": {name: vars(group) for name, group in self.answers.items()},
             "dead": {name: vars(group) for name, group in self.dead.items()},
             "formats": self.formats,
+            "masked": self.masked,
             "broken_off": self.broken_off,
         } | {name: vars(getattr(self, name)) for name in groups}

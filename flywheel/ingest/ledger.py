@@ -15,9 +15,10 @@ from flywheel.errors import IntegrityError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest.arrow import table_of
 from flywheel.lake.store import Lake, holes_id
+from flywheel.lake.views import LATER_EVENTS
 from flywheel.ports.event_log import EventLog, Partition
 
-__all__ = ["Ledger", "PartitionBalance", "prove", "require_balance"]
+__all__ = ["Ledger", "PartitionBalance", "count_ids", "prove", "require_balance"]
 
 _COUNTS = """
 WITH landed AS (
@@ -40,15 +41,23 @@ SELECT "partition", coalesce(landed, 0) AS landed, coalesce(positions, 0) AS pos
 FROM landed FULL JOIN dead USING ("partition") FULL JOIN gaps USING ("partition")
 """
 
-_IDS = """
+# Which events repeat an id was found file by file; here all ids are counted again, from the rows.
+_EVENT_IDS = f"""
+SELECT (SELECT count(*) FROM stored.inferences) AS landed,
+    (SELECT count(*) FROM stored.inferences AS i SEMI JOIN {LATER_EVENTS} AS later
+     ON later.topic_id = i.topic_id AND later."partition" = i."partition"
+     AND later."offset" = i."offset") AS duplicates,
+    (SELECT count(*) FROM (SELECT DISTINCT workload_id, inference_id FROM stored.inferences))
+        AS distinct_ids
+"""  # noqa: S608 - a constant name
+_FEEDBACK_IDS = """
 SELECT count(*) AS landed,
     count(*) FILTER (WHERE turn > 1) AS duplicates,
-    count(*) FILTER (WHERE turn = 1) AS firsts,
-    count(DISTINCT (workload_id, {id})) AS distinct_ids
-FROM (SELECT workload_id, {id}, row_number() OVER (
-          PARTITION BY workload_id, {id}
+    count(DISTINCT (workload_id, feedback_id)) AS distinct_ids
+FROM (SELECT workload_id, feedback_id, row_number() OVER (
+          PARTITION BY workload_id, feedback_id
           ORDER BY landed_at, topic_id, "partition", "offset") AS turn
-      FROM stored.{table})
+      FROM stored.feedback)
 """
 
 
@@ -77,7 +86,7 @@ class PartitionBalance:
 
     @property
     def balances(self) -> bool:
-        """Say whether every offset is accounted for exactly once."""
+        """Return whether every offset is accounted for exactly once."""
         return self.difference == 0 and self.twice == 0 and self.lag >= 0
 
 
@@ -92,7 +101,7 @@ class Ledger:
 
     @property
     def balances(self) -> bool:
-        """Say whether both equations hold."""
+        """Return whether both equations hold."""
         return (
             all(partition.balances for partition in self.partitions)
             and self.distinct_ids == self.landed - self.duplicates
@@ -108,7 +117,7 @@ def prove(
 ) -> Ledger:
     """Count both sides; ingest and producers may run meanwhile."""
     balances = [balance for topic in topics for balance in _topic(log, lake, topic)]
-    ids = [_ids(lake, table_of(topic)) for topic in topics]
+    ids = [count_ids(lake, table_of(topic)) for topic in topics]
     return Ledger(
         tuple(balances),
         landed=sum(row["landed"] for row in ids),
@@ -137,18 +146,18 @@ def _topic(log: EventLog, lake: Lake, topic: str) -> list[PartitionBalance]:
     table = table_of(topic)
     # Positions and rows must be of one snapshot, and the ends not older than the positions.
     with lake.lock:
-        found = _positions(lake, table, log.end_offsets(topic))
-        topic_id = next(iter(found)).topic_id
-        rows = _counts(lake, table, topic_id, found)
-        while found != (now := _positions(lake, table, found)):
-            found = now
-            rows = _counts(lake, table, topic_id, found)
+        positions = _positions(lake, table, log.end_offsets(topic))
+        topic_id = next(iter(positions)).topic_id
+        rows = _counts(lake, table, topic_id, positions)
+        while positions != (now := _positions(lake, table, positions)):
+            positions = now
+            rows = _counts(lake, table, topic_id, positions)
     ends = log.end_offsets(topic)
-    if not found.keys() <= ends.keys():  # the topic was made anew meanwhile
+    if not positions.keys() <= ends.keys():  # the topic was recreated meanwhile
         return _topic(log, lake, topic)
     return [
-        _balance(partition, ends[partition], found[partition], rows.get(partition.number))
-        for partition in sorted(found)
+        _balance(partition, ends[partition], positions[partition], rows.get(partition.number))
+        for partition in sorted(positions)
     ]
 
 
@@ -171,9 +180,9 @@ def _positions(
 
 
 def _counts(
-    lake: Lake, table: str, topic_id: str, found: Mapping[Partition, _Standing]
+    lake: Lake, table: str, topic_id: str, by_partition: Mapping[Partition, _Standing]
 ) -> dict[int, dict[str, int]]:
-    positions = [standing.position for standing in found.values()]
+    positions = [standing.position for standing in by_partition.values()]
     rows = lake.rows(_COUNTS.format(table=table), {"topic_id": topic_id, "positions": positions})
     return {row["partition"]: row for row in rows}
 
@@ -196,6 +205,6 @@ def _balance(
     )
 
 
-def _ids(lake: Lake, table: str) -> dict[str, int]:
-    identity = "inference_id" if table == "inferences" else "feedback_id"
-    return lake.rows(_IDS.format(table=table, id=identity))[0]
+def count_ids(lake: Lake, table: str) -> dict[str, int]:
+    """Count the rows of a table of events, its distinct ids and the rows that repeat one."""
+    return lake.rows(_EVENT_IDS if table == "inferences" else _FEEDBACK_IDS)[0]

@@ -33,9 +33,9 @@ class _Freshness(Collector):
     def observe(self, topic: str, ages: np.ndarray) -> None:
         # A producer's clock may be ahead: what comes from the future is as fresh as can be.
         ages = np.maximum(ages, 0.0)
-        found = np.bincount(np.searchsorted(_AGES, ages), minlength=len(_AGES) + 1)
+        counts = np.bincount(np.searchsorted(_AGES, ages), minlength=len(_AGES) + 1)
         before = self._counts.get(topic)
-        self._counts[topic] = found if before is None else before + found
+        self._counts[topic] = counts if before is None else before + counts
         self._sums[topic] = self._sums.get(topic, 0.0) + float(ages.sum())
 
     def collect(self) -> Iterable[Metric]:

@@ -12,10 +12,10 @@ from itertools import groupby
 from operator import attrgetter
 
 from flywheel.errors import NotFoundError, TransientError
-from flywheel.events import TOPIC_PARTITIONS
 from flywheel.ingest.arrow import table_of
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import EventLog, LogConsumer, LogRecord, Partition
+from flywheel.ports.topics import ensure_topic
 
 __all__ = ["BATCH_BYTES", "TopicReader"]
 
@@ -73,13 +73,13 @@ class TopicReader:
             return self._fetch(self._consumer, maximum, timeout_seconds)
 
     def full(self, maximum: int) -> bool:
-        """Say whether as many records or bytes wait as one batch may have."""
+        """Return whether as many records or bytes wait as one batch may have."""
         return len(self._waiting) >= maximum or self._waiting_bytes >= BATCH_BYTES
 
     def take(self) -> list[LogRecord]:
         """Return what waits; land it, or let `forgetting_on_failure` read it again."""
-        taken, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        return taken
+        records, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        return records
 
     @property
     def waiting(self) -> int:
@@ -101,7 +101,7 @@ class TopicReader:
         """Where the lake stands in each partition that this member reads."""
         return dict(self._landed)
 
-    def moves(self) -> dict[tuple[str, int], tuple[int, int]]:
+    def offset_ranges(self) -> dict[tuple[str, int], tuple[int, int]]:
         """Return, per source, the position read from and the next to read."""
         return {
             (partition.topic_id, partition.number): (start, self._expected[partition])
@@ -109,7 +109,7 @@ class TopicReader:
             if self._expected[partition] != start
         }
 
-    def holes(self) -> dict[tuple[str, int], int]:
+    def empty_offsets(self) -> dict[tuple[str, int], int]:
         """Return, per source, how many offsets of the move hold no record.
 
         Transaction markers, aborted transactions and compaction leave such. The log was asked for
@@ -118,7 +118,7 @@ class TopicReader:
         return {(part.topic_id, part.number): count for part, count in self._holes.items()}
 
     def advance(self) -> None:
-        """Take note that what was read has landed, and tell the group as a courtesy."""
+        """Record that what was read has landed, and commit it to the group as a courtesy."""
         self._landed = dict(self._expected)
         self._holes.clear()
         if self._consumer is not None:
@@ -141,7 +141,7 @@ class TopicReader:
             consumer.close()
 
     def _join(self) -> LogConsumer:
-        self._log.create_topic(self._topic, partitions=TOPIC_PARTITIONS)
+        ensure_topic(self._log, self._topic)
         self._forget()
         return self._log.consumer(self._topic, group=self._group)
 
@@ -152,9 +152,9 @@ class TopicReader:
         self.take()
 
     def _fetch(self, consumer: LogConsumer, maximum: int, timeout_seconds: float) -> int:
-        gone = self._follow_assignment(consumer)
-        if gone:
-            self._waiting = [record for record in self._waiting if record.partition not in gone]
+        revoked = self._follow_assignment(consumer)
+        if revoked:
+            self._waiting = [record for record in self._waiting if record.partition not in revoked]
             self._waiting_bytes = sum(len(record.value) for record in self._waiting)
         came = consumer.poll(
             maximum=min(_POLL_RECORDS, maximum - len(self._waiting)),
@@ -170,8 +170,8 @@ class TopicReader:
     def _follow_assignment(self, consumer: LogConsumer) -> set[Partition]:
         # Returns the partitions of which nothing that was gathered counts any more.
         assigned = set(consumer.assignment())
-        gone = set(self._landed) - assigned
-        for partition in gone:
+        revoked = set(self._landed) - assigned
+        for partition in revoked:
             del self._landed[partition], self._expected[partition]
             self._holes.pop(partition, None)
         for partition in assigned - set(self._landed):
@@ -179,32 +179,32 @@ class TopicReader:
             at = self._lake.position(table, partition.topic_id, partition.number) or 0
             self._landed[partition] = self._expected[partition] = at
             consumer.seek(partition, at)
-        return gone
+        return revoked
 
     def _in_turn(self, consumer: LogConsumer, records: list[LogRecord]) -> list[LogRecord]:
         runs: dict[Partition, list[LogRecord]] = {}
         for partition, group in groupby(records, key=attrgetter("partition")):
             runs.setdefault(partition, []).extend(group)
-        kept: list[LogRecord] = []
+        accepted: list[LogRecord] = []
         for partition, run in runs.items():
             first, last = run[0].offset, run[-1].offset
             if self._expected.get(partition) == first and last - first == len(run) - 1:
                 self._expected[partition] = last + 1
-                kept += run
+                accepted += run
             else:
-                kept += self._one_by_one(consumer, partition, run)
-        return kept
+                accepted += self._one_by_one(consumer, partition, run)
+        return accepted
 
     def _one_by_one(
         self, consumer: LogConsumer, partition: Partition, records: list[LogRecord]
     ) -> list[LogRecord]:
-        kept: list[LogRecord] = []
+        accepted: list[LogRecord] = []
         for record in records:
             offset, expected = record.offset, self._expected.get(partition)
             if expected is None or offset < expected:
                 continue
             if offset > expected:
-                if not kept and self._asked_again.get(partition) != expected:
+                if not accepted and self._asked_again.get(partition) != expected:
                     # Asked from the very place, a log that lost records raises; one that has a
                     # hole there by nature gives the same answer, which is accepted. What one poll
                     # leaves out between two records is a hole anyway.
@@ -213,5 +213,5 @@ class TopicReader:
                     break
                 self._holes[partition] = self._holes.get(partition, 0) + offset - expected
             self._expected[partition] = offset + 1
-            kept.append(record)
-        return kept
+            accepted.append(record)
+        return accepted

@@ -1,4 +1,4 @@
-"""Labelled examples that a workload starts from: accepted corrections of slice ``seed``."""
+"""Labeled examples that a workload starts from: accepted corrections of slice ``seed``."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def import_seed(
     now: datetime,
     subject_ids: Sequence[str | None] | None = None,
 ) -> int:
-    """Write labelled examples as accepted corrections and return how many were new.
+    """Write labeled examples as accepted corrections and return how many were new.
 
     The same rows again add nothing.
 
@@ -89,13 +89,13 @@ def _checked(workload: Workload, rows: Sequence[tuple[str, Any]]) -> list[tuple[
     problems: dict[str, str] = {}
     for number, (text, output) in enumerate(rows, 1):
         _check_text(workload, text, number)
-        present = mapping.present(output)  # in today's label names
-        if present.problem is None:
-            pairs.append((text, canonical_json(present.output)))
+        current_output = mapping.present(output)  # in today's label names
+        if current_output.problem is None:
+            pairs.append((text, canonical_json(current_output.output)))
             continue
-        given = canonical_json(output)
-        unknown[given] = unknown.get(given, 0) + 1
-        problems.setdefault(given, f"row {number}: {present.problem}")
+        original = canonical_json(output)
+        unknown[original] = unknown.get(original, 0) + 1
+        problems.setdefault(original, f"row {number}: {current_output.problem}")
     if unknown:
         lines = [
             f"  {value} ({count} rows), {problems[value]}"

@@ -1,4 +1,4 @@
-"""`check_seed`: which labelled rows a workload can start from, and what is wrong with the others.
+"""`check_seed`: which labeled rows a workload can start from, and what is wrong with the others.
 
 A pure decision over the rows of one file and the seed that is there already.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flywheel.ingest.labelled_file import LabelledRow
+from flywheel.ingest.labeled_file import LabeledRow
 from flywheel.io.delimited_file import TableProblem
 from flywheel.io.spelling import Spellings, show_invisible
 from flywheel.workload.answer_values import answer_validator, explain
@@ -24,13 +24,13 @@ _SHOWN_LINES = 8
 
 @dataclass
 class SeedCheck:
-    """What a labelled file brings.
+    """What a labeled file brings.
 
     ``new`` are usable rows with their answers in present label names; ``respelled`` are the lines
     on which a label was spelled otherwise, by spelling and label.
     """
 
-    new: list[LabelledRow] = field(default_factory=list)
+    new: list[LabeledRow] = field(default_factory=list)
     problems: list[TableProblem] = field(default_factory=list)
     respelled: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     repeated: int = 0
@@ -43,18 +43,18 @@ def text_key(text: str) -> str:
 
 
 def check_seed(
-    workload: Workload, rows: Sequence[LabelledRow], present: Mapping[str, str]
+    workload: Workload, rows: Sequence[LabeledRow], stored_answers: Mapping[str, str]
 ) -> SeedCheck:
     """Sort rows into new ones, those that are there already, and problems.
 
     Args:
         workload: whose taxonomy, schema and limits the rows must keep.
         rows: as the file has them.
-        present: answers (JSON) of the seed that the workload has, by `text_key`.
+        stored_answers: answers (JSON) of the seed that the workload has, by `text_key`.
     """
     check = SeedCheck()
     answers = _Answers(workload)
-    usable: dict[str, list[LabelledRow]] = {}
+    usable: dict[str, list[LabeledRow]] = {}
     for row in rows:
         problem = _text_problem(workload, row.text)
         if problem is None:
@@ -62,13 +62,18 @@ def check_seed(
         if problem is not None:
             check.problems.append(TableProblem(row.line, problem))
             continue
-        given, taken = workload.label_of(row.output), workload.label_of(output)
-        if given != taken and given is not None and taken is not None and not answers.bore(given):
-            check.respelled[given, taken].append(row.line)
-        accepted = LabelledRow(row.line, row.text, output, row.subject)
+        spelling, label = workload.label_of(row.output), workload.label_of(output)
+        if (
+            spelling != label
+            and spelling is not None
+            and label is not None
+            and not answers.bore(spelling)
+        ):
+            check.respelled[spelling, label].append(row.line)
+        accepted = LabeledRow(row.line, row.text, output, row.subject)
         usable.setdefault(text_key(row.text), []).append(accepted)
     for key, alike in usable.items():
-        _sort(check, workload, alike, present.get(key))
+        _sort(check, workload, alike, stored_answers.get(key))
     check.problems.sort(key=lambda problem: problem.line)
     check.new.sort(key=lambda row: row.line)
     return check
@@ -83,30 +88,31 @@ def explain_problems(problems: Sequence[TableProblem]) -> list[str]:
 
 
 def _places(lines: Sequence[int]) -> str:
-    shown = ", ".join(f"{line:,}" for line in lines[:_SHOWN_LINES])
+    numbers = ", ".join(f"{line:,}" for line in lines[:_SHOWN_LINES])
     more = f" and {len(lines) - _SHOWN_LINES:,} more" if len(lines) > _SHOWN_LINES else ""
-    return f"{'line' if len(lines) == 1 else 'lines'} {shown}{more}"
+    return f"{'line' if len(lines) == 1 else 'lines'} {numbers}{more}"
 
 
 def _sort(
-    check: SeedCheck, workload: Workload, alike: Sequence[LabelledRow], before: str | None
+    check: SeedCheck, workload: Workload, alike: Sequence[LabeledRow], before: str | None
 ) -> None:
     # Rows of one text: of two answers neither is known to be right.
     answers = {canonical_json(row.output): row for row in reversed(alike)}
     if len(answers) > 1:
-        said = " and ".join(
+        conflicting = " and ".join(
             f"{_shown(workload, row.output)} (line {row.line:,})"
             for row in sorted(answers.values(), key=lambda row: row.line)
         )
         check.problems += [
-            TableProblem(row.line, f"one text with different answers: {said}") for row in alike
+            TableProblem(row.line, f"one text with different answers: {conflicting}")
+            for row in alike
         ]
         return
-    (given,) = answers
+    (answer,) = answers
     if before is None:
         check.new.append(alike[0])
         check.repeated += len(alike) - 1
-    elif before == given:
+    elif before == answer:
         check.imported_before += 1
         check.repeated += len(alike) - 1
     else:
@@ -119,8 +125,8 @@ def _sort(
 
 def _shown(workload: Workload, output: Any) -> str:
     label = workload.label_of(output)
-    whole = isinstance(output, str) or len(output) == 1
-    return repr(show_invisible(label if label and whole else canonical_json(output)))
+    show_all = isinstance(output, str) or len(output) == 1
+    return repr(show_invisible(label if label and show_all else canonical_json(output)))
 
 
 def _text_problem(workload: Workload, text: str) -> str | None:
@@ -161,23 +167,23 @@ class _Answers:
     def _read(self, output: Any) -> tuple[Any, str | None]:
         taxonomy = self._workload.taxonomy
         if taxonomy is not None:
-            given = self._workload.label_of(output)
-            if not given:
+            spelling = self._workload.label_of(output)
+            if not spelling:
                 return None, "no label"
-            name = self._spellings.find(given)
+            name = self._spellings.find(spelling)
             label = taxonomy.find(name) if name is not None else None
             if label is None:
-                return None, self._unknown(given)
-            present = taxonomy.resolve(label.id)
-            if present is None:
-                return None, f"{show_invisible(given)!r} is a label that was retired or split"
-            output = self._workload.with_label(output, present.name)
+                return None, self._unknown(spelling)
+            current_label = taxonomy.resolve(label.id)
+            if current_label is None:
+                return None, f"{show_invisible(spelling)!r} is a label that was retired or split"
+            output = self._workload.with_label(output, current_label.name)
         error = next(iter(self._validator.iter_errors(output)), None)
         if error is not None:
             return None, explain(error)
         return output, None
 
-    def _unknown(self, given: str) -> str:
-        near = difflib.get_close_matches(given, sorted(self._names), n=1)
+    def _unknown(self, spelling: str) -> str:
+        near = difflib.get_close_matches(spelling, sorted(self._names), n=1)
         hint = f"; is {near[0]!r} meant?" if near else ""
-        return f"{show_invisible(given)!r} is not a label of {self._workload.id}{hint}"
+        return f"{show_invisible(spelling)!r} is not a label of {self._workload.id}{hint}"

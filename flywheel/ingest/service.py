@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from flywheel.errors import ConcurrencyError, ConfigurationError, TransientError
 from flywheel.ingest.arrow import warm_up
-from flywheel.ingest.consume import BATCH_RECORDS, Ingest
+from flywheel.ingest.consume import BATCH_RECORDS, IngestConsumer
 from flywheel.ingest.health import Health
 from flywheel.ingest.log_lines import Say
 from flywheel.ingest.metrics import IngestMetrics
@@ -35,7 +35,7 @@ class IngestService:
 
     def __init__(  # noqa: PLR0913 - each is a part that tests and the command line choose
         self,
-        open_ingest: Callable[[], Ingest],
+        open_ingest: Callable[[], IngestConsumer],
         *,
         workloads: Callable[[], Iterable[Workload]],
         stop: threading.Event,
@@ -69,7 +69,7 @@ class IngestService:
         self._batch_records = batch_records
         self._problems = problems
         self._reported: frozenset[str] = frozenset()
-        self._ingest: Ingest | None = None
+        self._ingest: IngestConsumer | None = None
         self._total = IngestReport()
         self._look_at = 0.0
 
@@ -108,9 +108,9 @@ class IngestService:
         self._metrics.waiting(*waiting)
         if not came and not waiting[0]:
             self._health.succeeded()
-        self._health.turned()
+        self._health.mark_round()
 
-    def _land(self, ingest: Ingest, topic: str) -> None:
+    def _land(self, ingest: IngestConsumer, topic: str) -> None:
         try:
             landing = ingest.land(topic)
         except ConcurrencyError:
@@ -131,7 +131,7 @@ class IngestService:
             commit_seconds=round(report.commit_seconds, 4),
         )
 
-    def _look_around(self, ingest: Ingest) -> None:
+    def _look_around(self, ingest: IngestConsumer) -> None:
         # What costs a request or reads files is done every few seconds only.
         if time.monotonic() < self._look_at:
             return

@@ -1,6 +1,6 @@
 """`unknown_topics`: rows in the lake whose topic the event log does not know (any more).
 
-A log that was lost, or made anew, produced nothing as far as it knows: against it every account
+A log that was lost, or recreated, produced nothing as far as it knows: against it every account
 balances. What had landed from the former log shows in the lake. A person who replaced a topic on
 purpose retires it (`flywheel topics retire`), with the counts of that moment.
 """
@@ -25,7 +25,7 @@ class UnknownTopic:
 
     @property
     def is_accounted_for(self) -> bool:
-        """Say whether a person retired the topic, with exactly these rows."""
+        """Return whether a person retired the topic, with exactly these rows."""
         return self.rows == self.retired
 
     def sentence(self) -> str:
@@ -39,22 +39,22 @@ class UnknownTopic:
             )
         return (
             f"{self.rows:,} rows are of topic {self.topic_id}, which the log does not know: it was "
-            f"lost or made anew (if on purpose: `flywheel topics retire {self.topic_id}`)"
+            f"lost or recreated (if on purpose: `flywheel topics retire {self.topic_id}`)"
         )
 
 
 def unknown_topics(
-    lake: Lake, known: Collection[str], retired: Mapping[str, int]
+    lake: Lake, declared: Collection[str], retired: Mapping[str, int]
 ) -> list[UnknownTopic]:
     """Return the topics with rows in the lake that are not in the log, and what became of them.
 
     Args:
         lake: where rows landed.
-        known: ids of the topics that the log has now.
+        declared: ids of the topics that the log has now.
         retired: rows of each topic that a person retired.
     """
-    counts = {key: rows for key, rows in topic_counts(lake).items() if key not in known}
-    counts |= {key: 0 for key in retired if key not in counts and key not in known}
+    counts = {key: rows for key, rows in topic_counts(lake).items() if key not in declared}
+    counts |= {key: 0 for key in retired if key not in counts and key not in declared}
     return [UnknownTopic(key, rows, retired.get(key)) for key, rows in sorted(counts.items())]
 
 

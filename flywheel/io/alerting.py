@@ -4,10 +4,7 @@ Who calls decides what is worth one and writes it into its own log; nothing is s
 an address nor a recipient is set.
 """
 
-import json
 import smtplib
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from email.message import EmailMessage
@@ -15,6 +12,8 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.io.http import HttpClient, HttpService
+from flywheel.io.spelling import show_controls
 from flywheel.settings import Settings
 
 __all__ = ["Alert", "AlertFormat", "AlertSender", "sender_of", "slack_payload"]
@@ -22,6 +21,8 @@ __all__ = ["Alert", "AlertFormat", "AlertSender", "sender_of", "slack_payload"]
 AlertFormat = Literal["json", "slack"]
 _SECONDS = 10.0
 _TITLE, _TEXT = 150, 2_900  # a header and a section of Slack's blocks hold no more
+_NEXT = 600
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SENDER = "flywheel@localhost"
 
 
@@ -80,9 +81,10 @@ class AlertSender:
     def _message(self, alert: Alert) -> EmailMessage:
         message = EmailMessage()
         # A header holds one line; what came from outside must not begin another.
-        message["Subject"] = " ".join(f"[flywheel] {alert.title}".split())
+        message["Subject"] = " ".join(f"[flywheel] {_shown(alert.title, _TITLE)}".split())
         message["From"], message["To"] = self.sender, ", ".join(self.recipients)
-        lines = [alert.text, f"next: {alert.next_step}" if alert.next_step else "", alert.url or ""]
+        next_step = f"next: {_shown(alert.next_step)}" if alert.next_step else ""
+        lines = [_shown(alert.text), next_step, alert.url or ""]
         message.set_content("\n\n".join(line for line in lines if line))
         return message
 
@@ -101,15 +103,13 @@ def sender_of(settings: Settings) -> AlertSender:
 
 def slack_payload(alert: Alert) -> dict[str, Any]:
     """Return an alert as Slack's incoming webhooks take it, with its markup escaped."""
-    lines = [_escaped(alert.text)]
-    if alert.next_step:
-        lines.append(f"next: {_escaped(alert.next_step)}")
-    if alert.url:
-        lines.append(f"<{alert.url}|open it>")
-    body = "\n".join(lines)[:_TEXT]
-    header = {"type": "plain_text", "text": alert.title[:_TITLE]}
+    end = [f"next: {_escaped(alert.next_step, _NEXT)}"] if alert.next_step else []
+    end += [f"<{alert.url}|open it>"] if alert.url else []
+    # A long text gives way to the link below it.
+    body = "\n".join([_escaped(alert.text, _TEXT - len("\n".join(end)) - 1), *end])
+    header = {"type": "plain_text", "text": _shown(alert.title, _TITLE)}
     return {
-        "text": f"{_escaped(alert.title)}: {_escaped(alert.text)}"[:_TEXT],
+        "text": _escaped(f"{alert.title}: {alert.text}", _TEXT),
         "blocks": [
             {"type": "header", "text": header},
             {"type": "section", "text": {"type": "mrkdwn", "text": body}},
@@ -117,8 +117,20 @@ def slack_payload(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _escaped(text: str, limit: int) -> str:
+    # Cut between characters, not inside of what one is written as.
+    parts, length = [], 0
+    for character in _shown(text, limit):
+        part = _ENTITIES.get(character, character)
+        length += len(part)
+        if length > limit:
+            break
+        parts.append(part)
+    return "".join(parts)
+
+
+def _shown(text: str, limit: int = _TEXT) -> str:
+    return show_controls(text[:limit])[:limit]
 
 
 def _post(url: str, payload: dict[str, Any]) -> None:
@@ -126,20 +138,17 @@ def _post(url: str, payload: dict[str, Any]) -> None:
         raise ConfigurationError(
             "FLYWHEEL_ALERT_URL is not an http or https address.", next_step="correct it"
         )
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+    # The path of such an address is its secret: only the host is named.
+    service = HttpService(
         url,
-        data=json.dumps(payload).encode(),
-        headers={"Content-Type": "application/json"},
+        "The webhook for alerts",
+        next_step="check FLYWHEEL_ALERT_URL; it is sent again at the next look",
+        hide_path=True,
     )
-    try:
-        with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310 - (as above)
-            pass
-    except (OSError, ValueError) as error:
-        # The address may hold a secret: only the host is named.
-        raise UnavailableError(
-            f"The alerts' webhook at {urlsplit(url).hostname} did not take an alert: {error}",
-            next_step="check FLYWHEEL_ALERT_URL; it is sent again at the next look",
-        ) from error
+    with HttpClient(service, seconds=_SECONDS) as client:
+        answer = client.send("POST", body=payload)
+    if not answer.is_success:
+        raise answer.failure()
 
 
 def _mail(message: EmailMessage, smtp_url: str) -> None:

@@ -133,7 +133,7 @@ def read_text(path: Path) -> str:
         raise NotFoundError(f"There is no file {path}.", next_step="check the path") from None
     except (EOFError, zlib.error, OSError) as error:
         raise DataError(
-            f"{path} cannot be read: {error}", next_step="give a whole file that you may read"
+            f"{path} cannot be read: {error}", next_step="give a complete file that you may read"
         ) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -147,13 +147,13 @@ def _header(
     path: Path, text: str, required: Sequence[str], separator: str | None
 ) -> tuple[int, list[str], str]:
     guesses = "\t,;|" if suffix_of(path) == ".tsv" else ",;\t|"
-    found: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     lines: dict[str, int] = {}
     for guess in [separator] if separator else guesses:
-        lines[guess], found[guess] = _first_record(text, guess)
+        lines[guess], columns[guess] = _first_record(text, guess)
     # Where none has all columns, the one that splits the header into most is what was meant.
-    best = max(found, key=lambda one: (set(required) <= set(found[one]), len(found[one])))
-    header = found[best]
+    best = max(columns, key=lambda one: (set(required) <= set(columns[one]), len(columns[one])))
+    header = columns[best]
     twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
         places = ", ".join(
@@ -167,10 +167,10 @@ def _header(
         )
     missing = [name for name in required if name not in header]
     if missing:
-        shown = ", ".join(show_invisible(name) for name in header if name)
+        names = ", ".join(show_invisible(name) for name in header if name)
         raise DataError(
             f"{path.name} has no column {', '.join(map(repr, missing))}.",
-            next_step=f"its columns are: {shown}" if shown else "it has no columns: it is empty",
+            next_step=f"its columns are: {names}" if names else "it has no columns: it is empty",
         )
     return lines[best], header, best
 

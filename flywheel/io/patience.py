@@ -1,4 +1,4 @@
-"""`Patience`: a time limit that a busy machine extends, for waits on programs of this machine.
+"""`poll`: ask until a limit; `Patience`: a limit that a busy machine extends, for its own programs.
 
 A limit in plain seconds fails a healthy start on a machine that is busy with something else. Here
 a second in which some process had to wait for a processor counts for less, down to a fifth, so
@@ -7,9 +7,13 @@ that the limit is still reached. Linux measures that wait as pressure stall info
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["Patience"]
+__all__ = ["Deadline", "Patience", "poll"]
+
+Result = TypeVar("Result")
 
 _PRESSURE = Path("/proc/pressure/cpu")
 _LEAST = 0.2
@@ -49,3 +53,42 @@ class Patience:
         self._spent += max(_LEAST * passed, passed - waited)
         self._at, self._stalled = at, stalled
         return self._spent
+
+
+class Deadline:
+    """A limit in plain seconds, for waits on other machines."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the limit has been reached."""
+        return time.monotonic() > self._end
+
+
+def poll(
+    condition: Callable[[], Result],
+    limit: Patience | Deadline,
+    *,
+    pause: float,
+    longest_pause: float | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Result:
+    """Ask a condition until its answer is true or the limit is reached, and return the last answer.
+
+    Args:
+        condition: asked at least once.
+        limit: when to give up.
+        pause: seconds between two questions.
+        longest_pause: where the pauses end that grow by half each time; None: they do not grow.
+        check: raises where the condition can no longer come true.
+    """
+    while not (answer := condition()):
+        check()
+        if limit.is_over:
+            break
+        time.sleep(pause)
+        if longest_pause is not None:
+            pause = min(1.5 * pause, longest_pause)
+    return answer

@@ -4,12 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["Spellings", "label_key", "show_controls", "show_invisible", "trim"]
+from flywheel.io.folding import UNSEEN, label_key
 
-# Format characters (zero-width space and joiner, byte-order mark, direction marks), controls,
-# private and unassigned ones; a space other than the ordinary one looks like it.
-_UNSEEN = frozenset({"Cf", "Cc", "Co", "Cn", "Cs", "Zl", "Zp"})
-_SPACE = "Zs"
+__all__ = ["Spellings", "show_controls", "show_invisible", "trim"]
+
+_SPACE = "Zs"  # a space other than the ordinary one looks like it
 # What moves the cursor, recolors or relinks (C0 and C1 controls), reverses the order of letters, or
 # cannot be encoded. A newline, a tab and the joiners of an emoji are of ordinary texts.
 _CONTROLS = re.compile(
@@ -44,32 +43,22 @@ def trim(text: str) -> str:
     return text[start:end]
 
 
-def label_key(name: str) -> str:
-    """Return a key that two spellings of one label share: case, blanks and invisible characters.
-
-    Compatibility forms (full-width letters, ligatures) fold too; the words themselves do not.
-    """
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    seen = "".join(c for c in folded if c.isspace() or unicodedata.category(c) not in _UNSEEN)
-    return " ".join(seen.split())
-
-
 def show_invisible(text: str, *, limit: int = 120) -> str:
     """Write a text on one line, each character that cannot be seen as its code, such as [U+00A0]."""
-    shown = "".join(_shown(character) for character in text[:limit])
-    return f"{shown}…" if len(text) > limit else shown
+    visible = "".join(_shown(character) for character in text[:limit])
+    return f"{visible}…" if len(text) > limit else visible
 
 
 def show_controls(text: str) -> str:
     """Write each character that a terminal would obey as its code, such as [U+001B]; lines stay."""
-    return _CONTROLS.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+    return _CONTROLS.sub(lambda match: f"[U+{ord(match[0]):04X}]", text)
 
 
 def _shown(character: str) -> str:
     if character in "\n\r\t":
         return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[character]
     category = unicodedata.category(character)
-    if category in _UNSEEN or (category == _SPACE and character != " "):
+    if category in UNSEEN or (category == _SPACE and character != " "):
         return f"[U+{ord(character):04X}]"
     return character
 

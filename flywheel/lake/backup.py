@@ -1,4 +1,4 @@
-"""`copy_lake`: copy every table at one version each, while writers go on."""
+"""`copy_lake`: copy every table at one version each, while writers continue."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from flywheel.errors import StorageError, UnavailableError
+from flywheel.io.retry import RetryPolicy, retried
 from flywheel.io.sqlite_file import copy_database
 from flywheel.lake.digests import DIGESTS_FILE, relative_path
 from flywheel.lake.store import Lake
@@ -14,7 +15,7 @@ from flywheel.lake.tables import TABLES
 
 __all__ = ["copy_lake"]
 
-_ATTEMPTS = 5
+_REWRITTEN = RetryPolicy(attempts=5)
 
 
 def copy_lake(lake: Lake, target: Path) -> None:
@@ -32,29 +33,33 @@ def copy_lake(lake: Lake, target: Path) -> None:
 
 
 def _copy_table(source: Path, target: Path) -> None:
-    for _ in range(_ATTEMPTS):
-        shutil.rmtree(target, ignore_errors=True)
-        try:
-            delta = DeltaTable(source)
-            version, files = int(delta.version()), sorted(delta.file_uris())
-            _copy_files(source, target, [relative_path(source, uri) for uri in files])
-            _copy_log(source / "_delta_log", target / "_delta_log", version)
-            copied = DeltaTable(target)
-        except (DeltaError, FileNotFoundError) as error:
-            failure: Exception = error
-            continue  # maintenance removed log entries in between
-        if (int(copied.version()), len(copied.file_uris())) == (version, len(files)):
-            return
-        failure = StorageError(f"the copy is at version {copied.version()}, not {version}")
-    if isinstance(failure, StorageError):
+    try:
+        # Maintenance may remove log entries in between.
+        retried(
+            lambda: _copy_once(source, target),
+            _REWRITTEN,
+            (DeltaError, FileNotFoundError, UnavailableError),
+        )
+    except (DeltaError, FileNotFoundError) as error:
+        raise StorageError(
+            f"The lake table {source.name} cannot be copied in {_REWRITTEN.attempts} attempts: {error}",
+            next_step="see `flywheel verify`; restore what is damaged before a new backup",
+        ) from error
+
+
+def _copy_once(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    delta = DeltaTable(source)
+    version, files = int(delta.version()), sorted(delta.file_uris())
+    _copy_files(source, target, [relative_path(source, uri) for uri in files])
+    _copy_log(source / "_delta_log", target / "_delta_log", version)
+    copied = DeltaTable(target)
+    if (int(copied.version()), len(copied.file_uris())) != (version, len(files)):
         raise UnavailableError(
-            f"The lake table {source.name} changes while it is copied: {failure.message}",
+            f"The lake table {source.name} changes while it is copied: the copy is at version "
+            f"{copied.version()}, not {version}.",
             next_step="back up again when maintenance has ended",
         )
-    raise StorageError(
-        f"The lake table {source.name} cannot be copied: {failure}",
-        next_step="see `flywheel verify`; restore what is damaged before a new backup",
-    ) from failure
 
 
 def _copy_files(source: Path, target: Path, names: list[str]) -> None:

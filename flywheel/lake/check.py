@@ -74,17 +74,17 @@ def check_table(lake: Lake, name: str) -> TableCheck | None:
     if with_digests > 1:
         problems.append("its digests are gone: nothing tells whether its files were changed")
     if recorded is not None and recorded[0] != identity:
-        problems.append("the table was made anew, and what it held before is gone")
+        problems.append("the table was recreated, and what it held before is gone")
     elif recorded is not None and recorded[1] > version:
         problems.append(f"the table is at version {version}, and {recorded[1]} was written")
-    # Read after the files were listed: whoever appends meanwhile records a digest as well.
-    known = lake.digests.of(name)
-    undigested = [path for path in files if path not in known]
-    problems += _differences(files, known)
+    # Read after the files were listed: a writer that appends meanwhile also records a digest.
+    digests = lake.digests.of(name)
+    undigested = [path for path in files if path not in digests]
+    problems += _differences(files, digests)
     if complete:
         problems += _lost(undigested, _unrecorded(handle.folder, recorded, version))
     problems += [text for path in undigested if (text := _unreadable(path, files[path]))]
-    later = sum(known[path].later for path in files if path in known)
+    later = sum(digests[path].later for path in files if path in digests)
     return TableCheck(name, len(files), later, len(undigested), tuple(problems))
 
 
@@ -104,30 +104,30 @@ def accept_files(lake: Lake, name: str) -> int:
 
 
 def require_unchanged(lake: Lake, names: Sequence[str]) -> None:
-    """Refuse to go on where a table's files are not what was written.
+    """Raise where a table's files are not what was written.
 
     Raises:
         IntegrityError: a file is missing or has other content.
     """
     for name in names:
-        found = check_table(lake, name)
-        if found is not None and found.problems:
+        problems = check_table(lake, name)
+        if problems is not None and problems.problems:
             raise IntegrityError(
-                f"The lake table {name} is not as it was written: {found.sentence()}",
+                f"The lake table {name} is not as it was written: {problems.sentence()}",
                 next_step="restore it from a backup (`flywheel restore`); nothing is built of it",
             )
 
 
 def damaged_files(handle: TableHandle, lake: Lake, paths: Sequence[str]) -> list[str]:
     """Return what differs among some files of a table; hold the lake's lock."""
-    files, known = handle.files(), lake.digests.of(handle.table.name)
-    there = {path: files[path] for path in paths if path in files}
-    lost = [path for path in there if path not in known] if handle.is_complete else []
-    return _differences(there, known) + _lost(lost, frozenset())
+    files, digests = handle.files(), lake.digests.of(handle.table.name)
+    listed_files = {path: files[path] for path in paths if path in files}
+    lost = [path for path in listed_files if path not in digests] if handle.is_complete else []
+    return _differences(listed_files, digests) + _lost(lost, frozenset())
 
 
 def _unrecorded(folder: Path, recorded: tuple[str, int] | None, version: int) -> frozenset[str]:
-    # The files of commits that nobody has recorded yet: a process ended, or is about to do it.
+    # The files of commits that are not recorded yet: a process ended, or is about to record them.
     if recorded is None:
         return frozenset()
     changes = [commit_files(folder, one) for one in range(recorded[1] + 1, version + 1)]
@@ -146,9 +146,11 @@ def _lost(undigested: Sequence[str], unrecorded: frozenset[str]) -> list[str]:
     return [sentence]
 
 
-def _differences(files: dict[str, Path], known: dict[str, FileDigest]) -> list[str]:
-    found = {path: known[path].difference(file) for path, file in files.items() if path in known}
-    return [f"{path} {text}" for path, text in found.items() if text is not None]
+def _differences(files: dict[str, Path], digests: dict[str, FileDigest]) -> list[str]:
+    differences = {
+        path: digests[path].difference(file) for path, file in files.items() if path in digests
+    }
+    return [f"{path} {text}" for path, text in differences.items() if text is not None]
 
 
 def _unreadable(name: str, path: Path) -> str | None:

@@ -1,7 +1,7 @@
 """`FileDigests`: what every data file of the lake contained when it was written.
 
 Delta's log names files and does not say what is in them, so a flipped bit is another value and
-nobody notices. Beside the tables lies one small SQLite file: path, size and sha256 of each data
+it goes unnoticed. Beside the tables lies one small SQLite file: path, size and sha256 of each data
 file, written right after the commit that added it. `Lake` records, `check` compares.
 """
 
@@ -160,11 +160,12 @@ class FileDigests:
             return
         added, removed = changes
         digests = {path: replace(digest_of(folder / path), later=later) for path in added}
-        known = self.of(table) if removed else {}
+        recorded = self.of(table) if removed else {}
         damaged = {
             path: finding
             for path in removed
-            if (finding := _replaced(known.get(path), folder / path, complete=complete)) is not None
+            if (finding := _replaced(recorded.get(path), folder / path, complete=complete))
+            is not None
         }
         with self._writing() as connection:
             self._add(connection, table, version, digests)
@@ -185,11 +186,11 @@ class FileDigests:
 
     def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, Path]) -> int:
         """Record files that have no digest yet, as they are now; return how many."""
-        known = self.of(table)
+        recorded = self.of(table)
         digests = {
             name: FileDigest(now.size, now.sha256, later=True)
             for name, path in files.items()
-            if name not in known
+            if name not in recorded
             for now in [digest_of(path)]
         }
         with self._writing() as connection:

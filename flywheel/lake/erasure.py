@@ -24,7 +24,7 @@ __all__ = [
 # Topic id, partition and offset of a row.
 Position = tuple[str, int, int]
 
-# Calls of erased persons; membership tells of those whose other rows are gone already.
+# Calls of erased persons; membership names those whose other rows are gone already.
 ERASED_IDS = """
     SELECT DISTINCT r.workload_id, r.inference_id FROM (
         SELECT workload_id, inference_id, subject_id FROM stored.inferences
@@ -43,7 +43,7 @@ _EMPTIED: dict[str, tuple[str, ...]] = {
     ),
     "feedback": ("value", "author"),
 }
-_DELETED = ("evaluations", "review_items", "corrections")
+_DELETED = ("evaluations", "shadow_pairs", "review_items", "corrections")
 _AT_ONCE = 500
 
 

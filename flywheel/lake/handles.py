@@ -4,7 +4,7 @@ The cost of an append grows with the commits that a handle has seen, hence the r
 the entries in the log's folder, hence their short life: a checkpoint holds all that they told.
 """
 
-import fcntl
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +28,8 @@ from deltalake.exceptions import (
 )
 
 from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
+from flywheel.io.lock import exclusive
+from flywheel.io.sqlite_file import can_write
 from flywheel.lake.digests import FileDigests, relative_path
 from flywheel.lake.tables import LakeTable
 
@@ -44,6 +46,7 @@ _DIGESTS_KEPT = "flywheel.digests"
 _COMPLETE = "flywheel.digests"
 _NEWEST_COMMITS = 100
 _LOG_IS_GONE = "Invalid table version"
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _FULL = ("No space left on device", "Disk quota exceeded")
 
 
@@ -91,6 +94,7 @@ class TableHandle:
         delta = self.refresh()
         if delta is not None:
             return delta
+        self.require_writable()
         try:
             self._delta = DeltaTable.create(
                 self.folder,
@@ -118,10 +122,23 @@ class TableHandle:
         Delta lets two compactions (also an update beside one) replace the same files, and their
         rows are there twice. Appends need no such turn. The lock ends with the process.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with (self.folder.parent / f".{self.table.name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        self.require_writable()
+        with exclusive(self.folder.parent / f".{self.table.name}.lock"):
             yield
+
+    @property
+    def can_write(self) -> bool:
+        """Whether this process may write the table, or make it."""
+        return can_write(self.folder / "_delta_log" / "commit")
+
+    def require_writable(self) -> None:
+        """Raise StorageError where this process may not write the table, before Delta tries."""
+        if not self.can_write:
+            raise StorageError(
+                f"{self.table.name} of the lake may not be written: {self.folder} is read-only for "
+                "this process.",
+                next_step="look at the mount and the permissions; commands that only look work",
+            )
 
     def append(self, rows: pa.Table, transactions: Sequence[tuple[str, int]]) -> None:
         """Commit rows through the present snapshot, with application transactions if given."""
@@ -134,6 +151,7 @@ class TableHandle:
 
     def change(self, action: Callable[[DeltaTable], None]) -> None:
         """Run one committing action on the present snapshot; a lost race is a ConcurrencyError."""
+        self.require_writable()
         delta = self.present()
         before = delta.version()
         with suppress(StorageError, OSError):
@@ -161,7 +179,7 @@ class TableHandle:
 
     def _record_earlier(self) -> None:
         # What a process committed that ended before it recorded, while the log still names it. A
-        # table that has files and no record has lost its digests: nothing is made up for it.
+        # table that has files and no record has lost its digests: none are invented for it.
         delta, name = self.present(), self.table.name
         identity, version = str(delta.metadata().id), int(delta.version())
         recorded = self._digests.tables().get(name)
@@ -215,18 +233,19 @@ class TableHandle:
                 f"The disk of {self.table.name} is full.",
                 next_step=f"free space under {self.folder}; it is safe to try again",
             )
+        message = " ".join(_COLORS.sub("", str(error)).split())  # Delta draws trees, in colors
         return StorageError(
-            f"Writing to {self.table.name} failed: {error}",
+            f"Writing to {self.table.name} failed: {message}",
             next_step="look for a missing permission or a damaged disk, then run it again",
         )
 
     def _write(self, rows: pa.Table, marks: list[Transaction] | None, **options: Any) -> None:
         def write(delta: DeltaTable) -> None:
-            known = {field.name for field in delta.schema().fields}
+            column_names = {field.name for field in delta.schema().fields}
             write_deltalake(
                 delta,
                 rows,
-                schema_mode="merge" if set(rows.column_names) - known else None,
+                schema_mode="merge" if set(rows.column_names) - column_names else None,
                 writer_properties=self._writer,
                 commit_properties=CommitProperties(
                     custom_metadata={_DIGESTS_KEPT: "true"}, app_transactions=marks
@@ -252,9 +271,9 @@ class TableHandle:
 
     def configure(self) -> None:
         """Give a table that was made earlier the settings that it would be made with now."""
-        wanted = _configuration(self.table)
-        found = self.present().metadata().configuration
-        missing = {key: value for key, value in wanted.items() if found.get(key) != value}
+        expected = _configuration(self.table)
+        actual = self.present().metadata().configuration
+        missing = {key: value for key, value in expected.items() if actual.get(key) != value}
         if missing:
             self.change(lambda delta: delta.alter.set_table_properties(missing))
 

@@ -53,7 +53,7 @@ class MaintenanceReport:
 def maintain(
     lake: Lake, *, now: datetime, retention_hours: int = MINIMUM_RETENTION_HOURS
 ) -> MaintenanceReport:
-    """Look after every table that exists.
+    """Compact, checkpoint and vacuum every table that exists.
 
     Args:
         lake: the lake.
@@ -96,17 +96,26 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
                 handle.change(lambda delta: _compact(lake, handle, delta, today))
 
     lake.retry(compact)
-    with lake.lock:
-        handle.refresh()
-        handle.configure()
-        handle.checkpoint()
-        removed: list[str] = []
-        handle.change(lambda delta: removed.extend(_vacuum(delta, retention_hours)))
+    lake.retry(lambda: _configure(handle))
+    removed = lake.retry(lambda: _remove_old_files(handle, retention_hours))
     lake.retry(lambda: _complete_digests(handle))
     with lake.lock:
         handle.refresh()
         delta = handle.present()
         return TableUpkeep(name, delta.version(), before, len(delta.file_uris()), len(removed))
+
+
+def _configure(handle: TableHandle) -> None:
+    handle.refresh()
+    handle.configure()
+    handle.checkpoint()
+
+
+def _remove_old_files(handle: TableHandle, retention_hours: int) -> list[str]:
+    removed: list[str] = []
+    handle.refresh()
+    handle.change(lambda delta: removed.extend(_vacuum(delta, retention_hours)))
+    return removed
 
 
 def _complete_digests(handle: TableHandle) -> None:
@@ -117,7 +126,7 @@ def _complete_digests(handle: TableHandle) -> None:
 
 def _vacuum(delta: DeltaTable, retention_hours: int) -> list[str]:
     # Full: a checkpoint has forgotten which files were removed long ago, and files that a killed
-    # process never committed were in no log. Both are told by their age on disk.
+    # process never committed were in no log. Both are recognized by their age on disk.
     removed: list[str] = delta.vacuum(
         retention_hours, dry_run=False, full=True, post_commithook_properties=NO_HOOKS
     )
@@ -130,8 +139,8 @@ def _compact(lake: Lake, handle: TableHandle, delta: DeltaTable, today: date) ->
         days = _days_to_compact(actions["partition.day"].to_pylist(), today)
         if days:
             names = [unquote(path) for path in actions["path"].to_pylist()]
-            kept = [day in days for day in actions["partition.day"].to_pylist()]
-            _require_undamaged(lake, handle, list(compress(names, kept)))
+            is_selected = [day in days for day in actions["partition.day"].to_pylist()]
+            _require_undamaged(lake, handle, list(compress(names, is_selected)))
             delta.optimize.compact(
                 partition_filters=[("day", "in", [day.isoformat() for day in days])],
                 post_commithook_properties=NO_HOOKS,

@@ -11,10 +11,11 @@ __all__ = ["TABLE_MEANINGS", "column_meaning"]
 
 TABLE_MEANINGS = {table.name: table.description for table in TABLES.values()} | {
     "first_inferences": "The first event of each inference_id: the one that counts.",
+    "answered_inferences": "The first events of answers that callers received: no shadows.",
     "all_inferences": "All events, with a flag on those whose id came before.",
     "latest_corrections": "The current version of each correction.",
     "latest_annotations": "The current version of each judgment.",
-    "label_checks": "Review items that check labels which nobody disputed.",
+    "label_checks": "Review items that check undisputed labels.",
 }
 
 _COLUMNS = {
@@ -46,6 +47,19 @@ _COLUMNS = {
     "prompt_tokens": "tokens of the prompt",
     "completion_tokens": "tokens of the answer",
     "error": "error text",
+    "shadow_of": "id of what the caller received instead of this answer; null where it was this one",
+    "shadow_id": "id of the answer of the shadow",
+    "champion": "release whose answer the caller received",
+    "candidate": "release that answered the copy",
+    "champion_output": "answer that the caller received, as canonical JSON",
+    "candidate_output": "answer of the shadow, as canonical JSON",
+    "same_answer": "both answers are there and equal",
+    "champion_error": "error of the answer that the caller received",
+    "candidate_error": "error of the answer of the shadow",
+    "champion_confidence": "confidence of the answer that the caller received",
+    "candidate_confidence": "confidence of the answer of the shadow",
+    "champion_latency_ms": "milliseconds to the answer that the caller received",
+    "candidate_latency_ms": "milliseconds to the answer of the shadow",
     "feedback_id": "id of the feedback",
     "kind": "boolean, float, comment or demonstration",
     "value": "what was said, as JSON",
@@ -59,7 +73,9 @@ _COLUMNS = {
     "declared_by": "operator who declared the gap",
     "declared_at": "when the gap was declared",
     "batch_id": "batch of review items",
+    "batch_kind": "window, directed (for a gate) or labels (checks of labels)",
     "item_id": "review item",
+    "disputed_item_id": "item whose dispute or label an adjudication decides",
     "slice": "why the item is in the batch: control, uncertain, gold, adjudication ...",
     "score": "value that the item was ranked by",
     "inclusion_probability": "probability with which the item was drawn",
@@ -139,6 +155,9 @@ _OF_ONE_TABLE = {
     ("profiles", "kind"): "numeric, category, term or total",
     ("profiles", "key"): "histogram bin, value or word",
     ("review_items", "reason"): "why the item was chosen, in words",
+    ("review_items", "period"): "period whose budget pays for the item",
+    ("review_items", "cycle"): "cycle whose gate a directed item decides",
+    ("review_items", "attempt"): "attempt of that cycle",
 }
 
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 
 import duckdb
 
-from flywheel.errors import DataError
+from flywheel.errors import DataError, StorageError
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import EXTRA_VIEWS
 
-__all__ = ["no_table", "query_error", "require_queries", "view_names"]
+__all__ = ["no_table", "query_error", "read_error", "require_queries", "view_names"]
 
 # SHOW, DESCRIBE and SUMMARIZE are SELECT statements; a PIVOT is several.
 _QUERIES = (
@@ -22,6 +22,14 @@ _NO_TABLE = re.compile(r"Table with name (.+?) does not exist")
 _NO_COLUMN = re.compile(
     r"Referenced column \"(.+?)\" not found|does not have a column named \"(.+?)\""
 )
+
+
+def read_error(error: duckdb.IOException) -> StorageError:
+    """Return the error of a file of the lake that could not be read."""
+    return StorageError(
+        f"The lake could not be read: {error}",
+        next_step="run it again; if it fails again, check the disk",
+    )
 
 
 def view_names() -> list[str]:
@@ -65,7 +73,7 @@ def require_queries(statements: Sequence[duckdb.Statement]) -> None:
 
 
 def no_table(name: str) -> DataError:
-    """Return the error of a name that is no table or view of the lake."""
+    """Return the error of a name that is not a table or view of the lake."""
     return DataError(
         f"There is no table {name!r} in the lake.",
         next_step=f"{_closest(name, view_names())}the lake has {', '.join(view_names())}",

@@ -38,13 +38,13 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 
-def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
-    if column.type == wanted:
+def _cast(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    if column.type == target:
         return column
-    if pa.types.is_timestamp(wanted) and pa.types.is_timestamp(column.type) and not column.type.tz:
+    if pa.types.is_timestamp(target) and pa.types.is_timestamp(column.type) and not column.type.tz:
         # A naive time would be taken for UTC in silence.
         raise pa.ArrowInvalid("times must carry a time zone")
-    return column.cast(wanted)
+    return column.cast(target)
 
 
 def equality(table: LakeTable, where: Mapping[str, object]) -> str:

@@ -6,8 +6,8 @@ with the rows, through the handle that read it, so that of two racing writers on
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -15,18 +15,19 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from flywheel.errors import ConcurrencyError, DataError, StorageError
+from flywheel.errors import ConcurrencyError, DataError
+from flywheel.io.retry import CONTENTION, retried
+from flywheel.lake import catalog
 from flywheel.lake.digests import FileDigests
+from flywheel.lake.event_days import days_of_files
 from flywheel.lake.handles import TableHandle
-from flywheel.lake.meanings import TABLE_MEANINGS, column_meaning
-from flywheel.lake.query_errors import no_table, query_error, require_queries, view_names
+from flywheel.lake.query_errors import query_error, read_error, require_queries
+from flywheel.lake.query_views import LakeViews
 from flywheel.lake.rows import conform, equality, require_equal
 from flywheel.lake.tables import TABLES
-from flywheel.lake.views import EXTRA_VIEWS, needed_tables, reader_view, stored_view
 
 __all__ = ["Lake", "holes_id", "source_id"]
 
-_ATTEMPTS = 8
 Result = TypeVar("Result")
 _WORD = re.compile(r"\w+")
 
@@ -52,8 +53,7 @@ class Lake:
             name: TableHandle(table, self.root / name, self.digests)
             for name, table in TABLES.items()
         }
-        self._duck: duckdb.DuckDBPyConnection | None = None
-        self._shown: dict[str, object] = {}
+        self._views = LakeViews(self.root, self._handles)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -87,8 +87,8 @@ class Lake:
         table: str,
         rows: pa.Table,
         *,
-        moves: Mapping[tuple[str, int], tuple[int, int]],
-        holes: Mapping[tuple[str, int], int] = MappingProxyType({}),
+        offset_ranges: Mapping[tuple[str, int], tuple[int, int]],
+        empty_offsets: Mapping[tuple[str, int], int] = MappingProxyType({}),
     ) -> None:
         """Commit rows and move the positions of their sources, all in one commit.
 
@@ -97,8 +97,8 @@ class Lake:
         Args:
             table: name of a lake table.
             rows: the valid rows among the offsets that were read.
-            moves: per topic id and partition, the position read from and the next to read.
-            holes: how many offsets in between hold no record, where there are such.
+            offset_ranges: per topic id and partition, the position read from and the next to read.
+            empty_offsets: how many offsets in between hold no record, where there are such.
 
         Raises:
             ConcurrencyError: a position is not (any more) where it was read from; nothing is
@@ -108,9 +108,14 @@ class Lake:
         ready = conform(handle.table, rows)
         with self._lock:
             delta = handle.ready()
-            at = {source: delta.transaction_version(source_id(*source)) or 0 for source in moves}
+            at = {
+                source: delta.transaction_version(source_id(*source)) or 0
+                for source in offset_ranges
+            }
             moved = {
-                source: at[source] for source, (start, _) in moves.items() if at[source] != start
+                source: at[source]
+                for source, (start, _) in offset_ranges.items()
+                if at[source] != start
             }
             if moved:
                 raise ConcurrencyError(
@@ -118,8 +123,8 @@ class Lake:
                     next_step="read the position again and retry",
                     positions=moved,
                 )
-            marks = [(source_id(*source), end) for source, (_, end) in moves.items()]
-            for source, count in holes.items():
+            marks = [(source_id(*source), end) for source, (_, end) in offset_ranges.items()]
+            for source, count in empty_offsets.items():
                 before = delta.transaction_version(holes_id(*source)) or 0
                 marks.append((holes_id(*source), before + count))
             handle.append(ready, marks)
@@ -161,11 +166,17 @@ class Lake:
 
     def retry(self, action: Callable[[], Result]) -> Result:
         """Run an action that may be repeated until no other writer comes between."""
-        for _ in range(_ATTEMPTS - 1):
-            with suppress(ConcurrencyError), self._lock:
+
+        def attempt() -> Result:
+            with self._lock:
                 return action()
+
+        return retried(attempt, CONTENTION, ConcurrencyError)
+
+    def can_write(self, table: str) -> bool:
+        """Return whether this process may write a table: a read-only home can still be looked at."""
         with self._lock:
-            return action()
+            return self._handle(table).can_write
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -180,7 +191,13 @@ class Lake:
             version = delta.transaction_version(application) if delta is not None else None
         return None if version is None else int(version)
 
-    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+    def query(
+        self,
+        sql: str,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        event_days: Collection[date] | None = None,
+    ) -> pa.Table:
         """Run SQL over the newest state of the tables it names; times come back in UTC.
 
         The result is an Arrow table: ``to_pandas()`` and ``to_pylist()`` turn it into others.
@@ -188,33 +205,58 @@ class Lake:
         Args:
             sql: DuckDB's SQL; `tables` lists what it may read.
             params: values for ``?`` or ``$name``.
+            event_days: days (``day``) of the events that the query asks for: files of others are
+                not opened, however long the history is. None: any.
 
         Raises:
             DataError: the query is wrong; the error lists the tables or columns there are.
         """
         words = set(_WORD.findall(sql.lower()))
         with self._lock:
-            connection = self._connection()
-            self._show(connection, needed_tables(words))
-            cursor = connection.cursor()
+            cursor = self._views.cursor(words, event_days)
         try:
             require_queries(cursor.extract_statements(sql))
             return cursor.sql(sql, params=params).to_arrow_table()
         except duckdb.IOException as error:
-            raise StorageError(
-                f"The lake could not be read: {error}",
-                next_step="run it again; if it fails again, check the disk",
-            ) from error
+            raise read_error(error) from error
         except duckdb.Error as error:
             raise query_error(error, words) from error
         finally:
             cursor.close()
 
     def rows(
-        self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+        self,
+        sql: str,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        event_days: Collection[date] | None = None,
     ) -> list[dict[str, Any]]:
-        """Run SQL and return one dict per row."""
-        return list(self.query(sql, params).to_pylist())
+        """Run SQL and return one dict per row; the arguments are those of `query`."""
+        return list(self.query(sql, params, event_days=event_days).to_pylist())
+
+    def event_days(
+        self,
+        workload_id: str,
+        since: date,
+        *,
+        ids: Sequence[str] = (),
+        landed_after: Mapping[str, int] | None = None,
+    ) -> set[date]:
+        """Return days of a workload's events, for `query`; a few more than needed are possible.
+
+        Args:
+            workload_id: whose events.
+            since: every day from here on.
+            ids: and the days that hold one of these inference ids.
+            landed_after: and those that hold an event beyond these offsets, by topic id and
+                partition (``topic/partition``), or of another partition; None: no others.
+        """
+        with self._lock:
+            delta = self._handle("inferences").refresh()
+            if delta is None:
+                return set()
+            folders = self._views.folders_with(workload_id, ids) if ids else set()
+            return days_of_files(delta, workload_id, since, folders, landed_after)
 
     def tables(self) -> pa.Table:
         """List the tables and views: ``name``, ``kind``, ``rows`` and ``meaning``.
@@ -222,19 +264,7 @@ class Lake:
         Rows of erased persons are not counted; those of a view are not counted at all, since some
         views read the whole history.
         """
-        counts = " UNION ALL ".join(
-            f"SELECT '{name}' AS name, count(*) AS rows FROM {name}"  # noqa: S608 - declared names
-            for name in TABLES
-        )
-        rows = {row["name"]: row["rows"] for row in self.rows(counts)}
-        return pa.table(
-            {
-                "name": view_names(),
-                "kind": ["table" if name in TABLES else "view" for name in view_names()],
-                "rows": pa.array([rows.get(name) for name in view_names()], pa.int64()),
-                "meaning": [TABLE_MEANINGS[name] for name in view_names()],
-            }
-        )
+        return catalog.tables(self.rows)
 
     def describe(self, name: str) -> pa.Table:
         """Describe a table or view: ``column``, ``type`` (of DuckDB) and ``meaning`` of each column.
@@ -242,17 +272,7 @@ class Lake:
         Raises:
             DataError: there is no such table or view.
         """
-        if name not in view_names():
-            raise no_table(name)
-        columns = self.rows(f"DESCRIBE {name}")
-        names = [row["column_name"] for row in columns]
-        return pa.table(
-            {
-                "column": names,
-                "type": [row["column_type"] for row in columns],
-                "meaning": [column_meaning(name, column) for column in names],
-            }
-        )
+        return catalog.describe(self.rows, name)
 
     def handle(self, table: str) -> TableHandle:
         """Return a table's handle for maintenance; hold `lock` while using it."""
@@ -266,10 +286,7 @@ class Lake:
     def close(self) -> None:
         """Release DuckDB and the open tables."""
         with self._lock:
-            if self._duck is not None:
-                self._duck.close()
-                self._duck = None
-            self._shown.clear()
+            self._views.close()
             self.digests.close()
             for handle in self._handles.values():
                 handle.forget()
@@ -282,35 +299,3 @@ class Lake:
                 f"There is no lake table {table!r}.",
                 next_step=f"use one of {', '.join(TABLES)}",
             ) from None
-
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        if self._duck is None:
-            self._duck = duckdb.connect(":memory:")
-            self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
-            # A Delta file never changes under its name, so that its footer is read once.
-            self._duck.execute("SET GLOBAL parquet_metadata_cache = true")
-            self._duck.execute("CREATE SCHEMA stored")
-        return self._duck
-
-    def _show(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
-        # A view is written again only when its table has a new version, or when the first erasure
-        # arrives. The stored ones come first, since readers' views reach into several of them.
-        for name in tables:
-            delta = self._handles[name].refresh()
-            version = None if delta is None else delta.version()
-            if self._shown.get(f"stored.{name}", -1) != version:
-                files = [] if delta is None else sorted(delta.file_uris())
-                written = [] if delta is None else [field.name for field in delta.schema().fields]
-                sql = stored_view(TABLES[name], files, written)
-                connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
-                self._shown[f"stored.{name}"] = version
-        erased = self._shown["stored.erasures"] is not None
-        for name in tables:
-            if self._shown.get(name) != erased:
-                sql = reader_view(TABLES[name], anyone_erased=erased)
-                connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
-                self._shown[name] = erased
-        for name, (sources, sql) in EXTRA_VIEWS.items():
-            if name not in self._shown and set(sources) <= set(tables):
-                connection.execute(f"CREATE VIEW {name} AS {sql}")
-                self._shown[name] = True

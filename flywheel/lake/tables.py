@@ -1,8 +1,11 @@
 """The lake's tables: columns, partitioning, and which of them hold a person's text."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
+
+from flywheel.lake.earlier_rows import EARLIER_REVIEW_ITEMS
 
 __all__ = ["TABLES", "LakeTable"]
 
@@ -16,7 +19,8 @@ class LakeTable:
     """One Delta table and what its rows are.
 
     ``statistics`` are the narrow columns that data skipping may use; ``distinct`` are those whose
-    values hardly repeat, so that a dictionary of them would be built and thrown away.
+    values hardly repeat, so that a dictionary of them would be built and thrown away. ``earlier``
+    holds SQL for columns that rows of earlier versions lack.
     """
 
     name: str
@@ -25,6 +29,7 @@ class LakeTable:
     partition_by: tuple[str, ...] = ("workload_id",)
     statistics: tuple[str, ...] = ()
     distinct: tuple[str, ...] = ()
+    earlier: Mapping[str, str] = field(default_factory=dict)
 
 
 def _table(
@@ -35,8 +40,12 @@ def _table(
     partition_by: tuple[str, ...] = ("workload_id",),
     statistics: tuple[str, ...] = (),
     distinct: tuple[str, ...] = (),
+    earlier: Mapping[str, str] | None = None,
 ) -> LakeTable:
-    return LakeTable(name, description, pa.schema(columns), partition_by, statistics, distinct)
+    schema = pa.schema(columns)
+    return LakeTable(
+        name, description, schema, partition_by, statistics, distinct, dict(earlier or {})
+    )
 
 
 # Values that depend on the workload (answers, feedback) are JSON text; `input` is the text that
@@ -71,6 +80,7 @@ _ALL = [
             ("prompt_tokens", pa.int64()),
             ("completion_tokens", pa.int64()),
             ("error", pa.string()),
+            ("shadow_of", pa.string()),
         ],
         partition_by=("workload_id", "day"),
         statistics=("timestamp", "topic_id", "partition", "offset"),
@@ -123,6 +133,34 @@ _ALL = [
         partition_by=(),
     ),
     _table(
+        "shadow_pairs",
+        "One row per answer that a shadow release answered as well. `day` is that of the answer "
+        "that the caller received; an answer that failed or broke the schema is null.",
+        [
+            ("workload_id", pa.string()),
+            ("day", pa.date32()),
+            ("inference_id", pa.string()),
+            ("shadow_id", pa.string()),
+            ("champion", pa.string()),
+            ("candidate", pa.string()),
+            ("subject_id", pa.string()),
+            ("event_time", _TIME),
+            ("input", pa.string()),
+            ("champion_output", pa.string()),
+            ("candidate_output", pa.string()),
+            ("same_answer", pa.bool_()),
+            ("champion_error", pa.string()),
+            ("candidate_error", pa.string()),
+            ("champion_confidence", pa.float64()),
+            ("candidate_confidence", pa.float64()),
+            ("champion_latency_ms", pa.float64()),
+            ("candidate_latency_ms", pa.float64()),
+        ],
+        partition_by=("workload_id", "day"),
+        statistics=("event_time",),
+        distinct=("inference_id", "shadow_id", "input"),
+    ),
+    _table(
         "review_items",
         "One row per item that was sent to people: why it was chosen, and with which probability.",
         [
@@ -143,7 +181,13 @@ _ALL = [
             ("subject_id", pa.string()),
             ("event_time", _TIME),
             ("chosen_at", _TIME),
+            ("period", pa.string()),
+            ("batch_kind", pa.string()),
+            ("disputed_item_id", pa.string()),
+            ("cycle", pa.string()),
+            ("attempt", pa.int32()),
         ],
+        earlier=EARLIER_REVIEW_ITEMS,
     ),
     _table(
         "review_windows",

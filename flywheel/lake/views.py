@@ -12,41 +12,45 @@ import pyarrow as pa
 
 from flywheel.lake.tables import TABLES, LakeTable
 
-__all__ = ["EXTRA_VIEWS", "label_checks_batch", "needed_tables", "reader_view", "stored_view"]
+__all__ = [
+    "ANSWERED",
+    "EXTRA_VIEWS",
+    "LATER_EVENTS",
+    "label_checks_batch",
+    "may_leave_out_days",
+    "needed_tables",
+    "needs_later_events",
+    "reader_view",
+    "stored_view",
+]
 
-# Label checks are adjudications of labels that nobody disputed, in batches of their own.
+# Label checks are adjudications of undisputed labels, in batches of their own.
 _LABEL_CHECKS = "-labels"
 
-# A second event with the same id may land days later and carry another day, so that the whole
-# history is looked at; but only by hash, and only what comes again is put in order. Filters and
-# columns of the query itself reach the files.
-_LATER = """
-    WITH again AS MATERIALIZED (
-        SELECT hash(workload_id, inference_id) AS id FROM inferences GROUP BY id HAVING count(*) > 1
-    ), later AS MATERIALIZED (
-        SELECT topic_id, "partition", "offset" FROM (
-            SELECT topic_id, "partition", "offset", row_number() OVER (
-                PARTITION BY workload_id, inference_id
-                ORDER BY landed_at, topic_id, "partition", "offset") AS turn
-            FROM inferences WHERE hash(workload_id, inference_id) IN (SELECT id FROM again))
-        WHERE turn > 1
-    )
-"""
+# Positions of the events whose id came before, in all of history: `LaterEvents` finds them once per
+# data file, so that filters and columns of a query are all that decides which files it reads.
+LATER_EVENTS = "stored.later_events"
 _POSITION = """
     later.topic_id = i.topic_id AND later."partition" = i."partition" AND later."offset" = i."offset"
 """
+_FIRST = f"SELECT i.* FROM inferences AS i ANTI JOIN {LATER_EVENTS} AS later ON {_POSITION}"
+
+# What a caller received: not the copy that a shadow answered, not an attempt that failed before
+# another release answered.
+ANSWERED = "shadow_of IS NULL AND route IS DISTINCT FROM 'shadow'"
 
 # Name -> (tables it reads, query).
 EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
     "first_inferences": (
         ("inferences",),
-        f"{_LATER} SELECT i.* FROM inferences AS i ANTI JOIN later ON {_POSITION}",
+        _FIRST,
     ),
+    "answered_inferences": (("inferences",), f"{_FIRST} WHERE {ANSWERED}"),
     "all_inferences": (
         ("inferences",),
         (
-            f"{_LATER} SELECT i.*, EXISTS (SELECT 1 FROM later WHERE {_POSITION}) AS duplicate "
-            "FROM inferences AS i"
+            f"SELECT i.*, EXISTS (SELECT 1 FROM {LATER_EVENTS} AS later WHERE {_POSITION}) "
+            "AS duplicate FROM inferences AS i"
         ),
     ),
     "latest_corrections": (
@@ -65,17 +69,19 @@ EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "label_checks": (
         ("review_items",),
-        (
-            "SELECT * FROM review_items WHERE slice = 'adjudication' "
-            f"AND ends_with(batch_id, '{_LABEL_CHECKS}')"
-        ),
+        ("SELECT * FROM review_items WHERE slice = 'adjudication' AND batch_kind = 'labels'"),
     ),
 }
+
+# Words of a query that needs the positions to be complete.
+_BY_POSITION = frozenset(
+    {"first_inferences", "answered_inferences", "all_inferences", "later_events"}
+)
 
 # Texts about a person that carry no subject of their own are found through the inference.
 _LINKED = ("feedback", "annotations")
 
-# Membership holds no text, and must go on telling which snapshots saw an erased person.
+# Membership holds no text, and must keep naming the snapshots that saw an erased person.
 _WITHOUT_TEXT = ("erasures", "dataset_rows")
 
 
@@ -84,14 +90,25 @@ def label_checks_batch(period: str) -> str:
     return f"{period}{_LABEL_CHECKS}"
 
 
-def needed_tables(words: Collection[str]) -> list[str]:
+def needs_later_events(words: Collection[str]) -> bool:
+    """Return whether a query over these words asks which events came later."""
+    return not _BY_POSITION.isdisjoint(words)
+
+
+def needed_tables(words: Collection[str], *, anyone_erased: bool) -> list[str]:
     """Name the tables that a query over these words may read."""
     named = set(words)
-    wanted = {table for name in named & set(EXTRA_VIEWS) for table in EXTRA_VIEWS[name][0]}
-    wanted |= named & set(TABLES)
-    if wanted & set(_LINKED):
-        wanted.add("inferences")
-    return sorted(wanted | {"erasures"})
+    tables = {table for name in named & set(EXTRA_VIEWS) for table in EXTRA_VIEWS[name][0]}
+    tables |= named & set(TABLES)
+    if (anyone_erased and tables & set(_LINKED)) or needs_later_events(words):
+        tables.add("inferences")
+    return sorted(tables | {"erasures"})
+
+
+def may_leave_out_days(words: Collection[str], *, anyone_erased: bool) -> bool:
+    """Return whether a query over these words reads events through readers' views alone."""
+    named = set(words)
+    return "stored" not in named and not (anyone_erased and named & set(_LINKED))
 
 
 def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str] = ()) -> str:
@@ -100,17 +117,13 @@ def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str]
     Args:
         table: what readers expect.
         files: its data files; none give no row.
-        written: columns that the table on disk has; a younger one is null.
+        written: columns that the table on disk has; a younger one is null, or what the table says
+            of earlier rows.
     """
-    known = set(written) if files else set()
-    columns = ", ".join(
-        f'"{field.name}"'
-        if field.name in known
-        else f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"'
-        for field in table.schema
-    )
     if not files:
+        columns = ", ".join(_null(field) for field in table.schema)
         return f"SELECT {columns} WHERE false"
+    columns = ", ".join(_column(table, field, written) for field in table.schema)
     quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
     options = "union_by_name = true, hive_partitioning = false"
     if table.partition_by:
@@ -118,12 +131,35 @@ def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str]
             f"'{name}': {_sql_type(table.schema.field(name).type)}" for name in table.partition_by
         )
         options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{types}}}"
-    return f"SELECT {columns} FROM read_parquet([{quoted}], {options})"
+    source = f"read_parquet([{quoted}], {options})"
+    if table.earlier:
+        # The table may have a column that none of its files has: an empty append brought it, or
+        # the rows that had it were removed.
+        younger = ", ".join(_null(table.schema.field(name)) for name in table.earlier)
+        source = f"(SELECT * FROM {source} UNION ALL BY NAME SELECT {younger} WHERE false)"
+    return f"SELECT {columns} FROM {source}"
 
 
-def reader_view(table: LakeTable, *, anyone_erased: bool) -> str:
-    """Write the query that leaves out the subjects named in ``erasures``."""
-    base = f"SELECT * FROM stored.{table.name} AS kept"
+def _column(table: LakeTable, field: pa.Field, written: Collection[str]) -> str:
+    if field.name in table.earlier:
+        return f'coalesce("{field.name}", {table.earlier[field.name]}) AS "{field.name}"'
+    return f'"{field.name}"' if field.name in written else _null(field)
+
+
+def _null(field: pa.Field) -> str:
+    return f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"'
+
+
+def reader_view(table: LakeTable, *, anyone_erased: bool, rows: str = "") -> str:
+    """Write the query that leaves out the subjects named in ``erasures``.
+
+    Args:
+        table: what readers expect.
+        anyone_erased: whether there are such subjects.
+        rows: query over what is stored, by default all of it.
+    """
+    source = f"({rows})" if rows else f"stored.{table.name}"
+    base = f"SELECT * FROM {source} AS kept"
     if not anyone_erased or table.name in _WITHOUT_TEXT:
         return base
     if "subject_id" in table.schema.names:

@@ -18,19 +18,19 @@ UNFINISHED = [
 
 @dataclass(frozen=True)
 class Automation:
-    """Whether sensors and schedules run until somebody switches them in the UI, and how often."""
+    """Whether sensors and schedules run unless switched off in the UI, and how often."""
 
     runs: bool = True
     sensor_seconds: int = 30
 
     @property
     def sensor_status(self) -> dg.DefaultSensorStatus:
-        """State of a sensor that nobody has switched."""
+        """Default state of a sensor."""
         return dg.DefaultSensorStatus.RUNNING if self.runs else dg.DefaultSensorStatus.STOPPED
 
     @property
     def schedule_status(self) -> dg.DefaultScheduleStatus:
-        """State of a schedule that nobody has switched."""
+        """Default state of a schedule."""
         return dg.DefaultScheduleStatus.RUNNING if self.runs else dg.DefaultScheduleStatus.STOPPED
 
 
@@ -39,10 +39,10 @@ def hourly_key(*facts: str, now: datetime) -> str:
 
     Dagster remembers a run key for ever, also of a run that failed.
     """
-    told = "\n".join((*facts, f"{now:%Y-%m-%dT%H}"))
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    identity = "\n".join((*facts, f"{now:%Y-%m-%dT%H}"))
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def in_flight(instance: dg.DagsterInstance, job: str) -> bool:
-    """Say whether a run of a job is queued or under way."""
+    """Return whether a run of a job is queued or under way."""
     return instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=UNFINISHED)) > 0

@@ -4,23 +4,25 @@ Dagster's page offers "Add a partition" for any name. A cycle is opened by the t
 person, with a reason; its partition follows.
 """
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import NotFoundError
 from flywheel.orchestration.keys import HAND_JOB, partitions_name
-from flywheel.state import State
+from flywheel.usecases.cycle_runs import cycle_names
+from flywheel.wiring import Platform
 
 __all__ = ["require_cycle"]
 
 
-def require_cycle(state: State, workload_id: str, partition: str) -> None:
-    """Refuse a partition that is not a cycle.
+def require_cycle(platform: Platform, workload_id: str, partition: str) -> CycleRef:
+    """Return the cycle of a partition; refuse a partition that is none.
 
     Raises:
-        NotFoundError: nobody opened a cycle of this name; says which there are and how one is
+        NotFoundError: no cycle has this name; lists those that exist and how one is
             opened.
     """
-    cycles = [cycle.name for cycle in state.cycles.of(workload_id)]
+    cycles = cycle_names(platform, workload_id)
     if partition in cycles:
-        return
+        return CycleRef(workload_id, partition)
     newest = ", ".join(cycles[:-4:-1]) or "none yet"
     raise NotFoundError(
         f"The partition {partition!r} is not a cycle of {workload_id}; adding a partition in "

@@ -1,5 +1,6 @@
 """`cycle_run_under_way`: the run of Dagster's that works on a cycle at this moment."""
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import worker_is_alive
 from flywheel.settings import Settings
@@ -7,7 +8,7 @@ from flywheel.settings import Settings
 __all__ = ["cycle_run_under_way"]
 
 
-def cycle_run_under_way(settings: Settings, workload_id: str, cycle: str) -> str | None:
+def cycle_run_under_way(settings: Settings, cycle: CycleRef) -> str | None:
     """Return the id of a queued or running run of a cycle's job, None where there is none.
 
     A run whose process has died does not count.
@@ -17,13 +18,13 @@ def cycle_run_under_way(settings: Settings, workload_id: str, cycle: str) -> str
     from flywheel.orchestration.automation import UNFINISHED
     from flywheel.orchestration.keys import cycle_job
 
-    wanted = dg.RunsFilter(
-        job_name=cycle_job(workload_id),
+    runs_filter = dg.RunsFilter(
+        job_name=cycle_job(cycle.workload_id),
         statuses=UNFINISHED,
-        tags={"dagster/partition": cycle},
+        tags={"dagster/partition": cycle.name},
     )
     with open_instance(prepare_dagster_home(settings)) as instance:
-        for run in instance.get_runs(wanted):
+        for run in instance.get_runs(runs_filter):
             if worker_is_alive(instance, run.run_id) is not False:
                 return run.run_id
     return None

@@ -10,7 +10,7 @@ import dagster as dg
 
 from flywheel.orchestration.keys import asset_key
 from flywheel.orchestration.links import workload_links
-from flywheel.orchestration.presentation import simulated_date
+from flywheel.orchestration.presentation import plain_text, simulated_date
 from flywheel.state import Decision
 from flywheel.wiring import Platform
 
@@ -21,6 +21,7 @@ _PLOTTED = {
     "corrections_threshold": "new corrections that open a cycle",
     "drifted_windows": "drifted windows in a row",
     "windows": "drifted windows that open a cycle",
+    "windows_measured": "windows that hold only answers of the present release",
     "quality_drop": "fall of accuracy on the control slice",
     "quality_threshold": "fall of accuracy that opens a cycle",
 }
@@ -29,19 +30,20 @@ _PLOTTED = {
 def decision_event(platform: Platform, decision: Decision) -> dg.AssetMaterialization:
     """Return the event that shows a decision on the asset ``trigger`` of its workload."""
     plotted: dict[str, Any] = {
-        shown: decision.numbers[name]
-        for name, shown in _PLOTTED.items()
+        title: decision.numbers[name]
+        for name, title in _PLOTTED.items()
         if isinstance(decision.numbers.get(name), int | float)
     }
     return dg.AssetMaterialization(
         asset_key=asset_key(decision.workload_id, "trigger"),
-        description=decision.reason,
+        description=plain_text(decision.reason),
         metadata={
             "opens a cycle": decision.opens,
             "trigger": decision.trigger or "none",
             "cycle": decision.cycle or "none",
-            "reason": decision.reason,
+            "reason": plain_text(decision.reason),
             **plotted,
+            "windows left out": decision.numbers.get("windows_left_out") or "none",
             "numbers": dg.MetadataValue.json(decision.numbers),
             **workload_links(platform, decision.workload_id),
             **simulated_date(platform),

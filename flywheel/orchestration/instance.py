@@ -1,6 +1,6 @@
 """The folder and storage of Dagster for one deployment, and the programs that run on it.
 
-Whoever starts them asks `prepare_dagster_home` for folder and environment, opens the storage once
+The starter asks `prepare_dagster_home` for folder and environment, opens the storage once
 with `open_instance`, and asks `dagster_programs` for the commands; all is the same for a laptop and
 for a supervisor.
 """
@@ -18,7 +18,9 @@ import yaml
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, StorageError
+from flywheel.io.atomic import write_text
+from flywheel.io.sqlite_file import can_write
 from flywheel.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def prepare_dagster_home(settings: Settings) -> DagsterHome:
     """Make ``<home>/dagster`` with its ``dagster.yaml``; an edited file stays.
 
     Raises:
-        ConfigurationError: ``dagster_url`` is no PostgreSQL URL.
+        ConfigurationError: ``dagster_url`` is not a PostgreSQL URL.
     """
     folder = (settings.home / "dagster").absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,8 +77,8 @@ def prepare_dagster_home(settings: Settings) -> DagsterHome:
     }
     if settings.dagster_url is not None:
         environment[_URL_VARIABLE] = _postgres_url(settings.dagster_url.get_secret_value())
-    wanted = _configuration(postgres=settings.dagster_url is not None)
-    note = _write(folder / "dagster.yaml", wanted)
+    expected = _configuration(postgres=settings.dagster_url is not None)
+    note = _write(folder / "dagster.yaml", expected)
     return DagsterHome(folder, environment, note)
 
 
@@ -104,16 +106,24 @@ def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
     """Open Dagster's storage, making it where it is missing, and set the pools' limits.
 
     Do this once before the programs start: two that make the storage at the same moment break it.
-    A limit that somebody changed stays.
+    A limit that was changed by hand stays.
+
+    Raises:
+        StorageError: the home may only be read.
     """
+    if not can_write(home.folder / "history"):
+        raise StorageError(
+            f"Dagster's storage in {home.folder} may not be written.",
+            next_step="look at the mount and the permissions; commands that only look work",
+        )
     import dagster as dg
 
     with _url_in_environment(home), dg.DagsterInstance.from_config(str(home.folder)) as instance:
         storage = instance.event_log_storage
         if storage.supports_global_concurrency_limits:
-            known = storage.get_concurrency_keys()
+            limited_pools = storage.get_concurrency_keys()
             for pool, limit in POOLS.items():
-                if pool not in known:
+                if pool not in limited_pools:
                     storage.set_concurrency_slots(pool, limit)
         yield instance
 
@@ -133,9 +143,9 @@ def _url_in_environment(home: DagsterHome) -> "Iterator[None]":
             os.environ[_URL_VARIABLE] = before
 
 
-def _postgres_url(given: str) -> str:
+def _postgres_url(text: str) -> str:
     try:
-        url = make_url(given)
+        url = make_url(text)
     except ArgumentError as error:
         raise _no_postgres() from error
     if url.get_backend_name() not in {"postgresql", "postgres"}:
@@ -147,13 +157,21 @@ def _postgres_url(given: str) -> str:
 
 def _no_postgres() -> ConfigurationError:
     return ConfigurationError(
-        f"{_URL_VARIABLE} is no PostgreSQL URL.",
+        f"{_URL_VARIABLE} is not a PostgreSQL URL.",
         next_step="give postgresql://USER:PASSWORD@HOST:PORT/NAME, or leave it out for SQLite",
     )
 
 
 def _configuration(*, postgres: bool) -> dict[str, Any]:
-    storage = {"storage": {"postgres": {"postgres_url": {"env": _URL_VARIABLE}}}}
+    storage = {
+        "storage": {
+            "custom": {
+                "module": "flywheel.orchestration.storage",
+                "class": "PooledPostgresStorage",
+                "config": {"postgres_url": {"env": _URL_VARIABLE}},
+            }
+        }
+    }
     return (storage if postgres else {}) | {
         "run_coordinator": {
             "module": "dagster.core.run_coordinator",
@@ -192,29 +210,29 @@ def _configuration(*, postgres: bool) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, wanted: dict[str, Any]) -> str | None:
+def _write(path: Path, expected: dict[str, Any]) -> str | None:
     if path.exists():
         header, _, body = path.read_text(encoding="utf-8").partition("\n")
-        present = yaml.safe_load(body) or {}
+        current = yaml.safe_load(body) or {}
         if not header.startswith("#") or _digest(body) not in header:
-            return _differences(path, header + "\n" + body, wanted)
-        if present == wanted:
+            return _differences(path, header + "\n" + body, expected)
+        if current == expected:
             return None
-    body = yaml.safe_dump(wanted, sort_keys=False)
-    temporary = path.with_suffix(".new")
-    temporary.write_text(_HEADER.format(digest=_digest(body)) + body, encoding="utf-8")
-    temporary.replace(path)
+    body = yaml.safe_dump(expected, sort_keys=False)
+    write_text(path, _HEADER.format(digest=_digest(body)) + body)
     return None
 
 
-def _differences(path: Path, text: str, wanted: dict[str, Any]) -> str | None:
+def _differences(path: Path, text: str, expected: dict[str, Any]) -> str | None:
     try:
-        present = yaml.safe_load(text) or {}
+        current = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ConfigurationError(
             f"{path} is not readable YAML: {error}", next_step="correct it, or delete it"
         ) from error
-    names = sorted(name for name in {*present, *wanted} if present.get(name) != wanted.get(name))
+    names = sorted(
+        name for name in {*current, *expected} if current.get(name) != expected.get(name)
+    )
     if not names:
         return None
     return (

@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.orchestration.presentation import mlflow_link
-from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.release.standing import release_of
+from flywheel.usecases.places import champion_version, cycle_places, project_page
 from flywheel.wiring import Platform
 
 __all__ = ["cycle_links", "label_studio_project", "workload_links"]
@@ -21,27 +21,20 @@ def workload_links(platform: Platform, workload_id: str) -> dict[str, Any]:
     if platform.settings.review_queue == "label_studio":
         url = str(platform.settings.label_studio_url).rstrip("/")
         links["Label Studio"] = dg.MetadataValue.url(f"{url}/projects")
-    champion = platform.state.routes.champion(workload_id)
-    if champion == BASE_RELEASE:
-        return links
-    version = platform.state.releases.get(champion).facts.get("model_version")
+    version = champion_version(platform, workload_id)
     return links | _card(platform, workload_id, version, "model card of the champion")
 
 
-def cycle_links(platform: Platform, workload_id: str, cycle: str) -> dict[str, Any]:
+def cycle_links(platform: Platform, cycle: CycleRef) -> dict[str, Any]:
     """Link to what a cycle has left so far: training run, gate report, model card, project."""
+    workload_id = cycle.workload_id
     links = workload_links(platform, workload_id)
-    facts = platform.state.cycles.attempt(workload_id, cycle).facts
-    if "run_id" in facts:
-        links |= mlflow_link(platform, f"runs/{facts['run_id']}", "MLflow run")
-    if "gate_report" in facts:
-        links["gate report"] = dg.MetadataValue.path(str(facts["gate_report"]))
-    release = release_of(
-        platform.state.cycles.get(workload_id, cycle), platform.state.releases.of(workload_id)
-    )
-    if release is not None:
-        links |= _card(platform, workload_id, release.facts.get("model_version"), "model card")
-    return links
+    places = cycle_places(platform, cycle)
+    if places.run_id is not None:
+        links |= mlflow_link(platform, f"runs/{places.run_id}", "MLflow run")
+    if places.gate_report is not None:
+        links["gate report"] = dg.MetadataValue.path(places.gate_report)
+    return links | _card(platform, workload_id, places.model_version, "model card")
 
 
 def label_studio_project(platform: Platform, workload_id: str) -> dict[str, Any]:
@@ -52,16 +45,14 @@ def label_studio_project(platform: Platform, workload_id: str) -> dict[str, Any]
     """
     if platform.settings.review_queue != "label_studio":
         return {}
-    from flywheel.review.label_studio.provisioning import find_project
-
-    project = find_project(platform.label_studio, platform.workload(workload_id))
-    if project is None:
+    url = project_page(platform, workload_id)
+    if url is None:
         return {"Label Studio project": f"none yet: `flywheel review provision {workload_id}`"}
-    return {"Label Studio project": dg.MetadataValue.url(project.url)}
+    return {"Label Studio project": dg.MetadataValue.url(url)}
 
 
 def _card(
-    platform: Platform, workload_id: str, version: object, name: str
+    platform: Platform, workload_id: str, version: str | None, name: str
 ) -> dict[str, dg.UrlMetadataValue]:
     # MLflow shows the card as the version's description.
     return (

@@ -8,7 +8,7 @@ import dagster as dg
 
 from flywheel.workload.model import Workload
 
-__all__ = ["DAILY", "Description", "described"]
+__all__ = ["DAILY", "Description", "asset_defaults"]
 
 # What a schedule makes every day; an hour is left for the run itself.
 DAILY = dg.FreshnessPolicy.time_window(
@@ -27,7 +27,7 @@ class Description(TypedDict):
     tags: dict[str, str]
 
 
-def described(workload: Workload, stage: str, *, kinds: set[str]) -> Description:
+def asset_defaults(workload: Workload, stage: str, *, kinds: set[str]) -> Description:
     """Return the arguments that every asset of a workload shares.
 
     The group is the workload, then the stage, so that Dagster's sorted list keeps a workload's

@@ -7,25 +7,30 @@ from typing import Any
 import dagster as dg
 
 from flywheel.clock import SystemClock
+from flywheel.io.markdown import escape_markdown
+from flywheel.io.spelling import show_controls
+from flywheel.usecases.figures import table_rows
 from flywheel.wiring import Platform
 
 __all__ = [
     "defined",
-    "escape_markdown",
     "markdown_table",
     "mlflow_link",
     "picture",
+    "plain_text",
     "simulated_date",
     "table_facts",
 ]
 
 _PICTURE_LIMIT = 100_000
-_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+!|~$"} | {"<": "&lt;", ">": "&gt;"})
+# A client may send a word of a megabyte.
+_CELL, _TEXT = 500, 2_000
 
 
-def escape_markdown(value: object) -> str:
-    """Write a value so that Markdown and HTML show it as it is, on one line."""
-    return " ".join(str(value).replace("&", "&amp;").translate(_SPECIAL).split())
+def plain_text(value: object, *, limit: int = _TEXT) -> str:
+    """Write a value with its control and direction characters as codes, its end cut off."""
+    text = str(value)
+    return show_controls(text if len(text) <= limit else f"{text[:limit]}…")
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]], limit: int = 50) -> dg.MarkdownMetadataValue:
@@ -37,7 +42,9 @@ def markdown_table(rows: Sequence[Mapping[str, Any]], limit: int = 50) -> dg.Mar
         "| " + " | ".join(escape_markdown(c) for c in columns) + " |",
         "| " + " | ".join("---" for _ in columns) + " |",
         *(
-            "| " + " | ".join(escape_markdown(_shown(row.get(c))) for c in columns) + " |"
+            "| "
+            + " | ".join(escape_markdown(_shown(row.get(c)), limit=_CELL) for c in columns)
+            + " |"
             for row in rows[:limit]
         ),
     ]
@@ -56,11 +63,10 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
 
 def table_facts(platform: Platform, table: str) -> dict[str, Any]:
     """Name a lake table, its place and its rows, under the keys that Dagster shows apart."""
-    counted = platform.lake.rows(f"select count(*) as n from {table}")  # noqa: S608 - our own name
     return {
         "dagster/table_name": table,
         "dagster/uri": str((platform.settings.lake / table).absolute()),
-        "dagster/row_count": counted[0]["n"],
+        "dagster/row_count": table_rows(platform, table),
     }
 
 

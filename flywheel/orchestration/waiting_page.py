@@ -24,9 +24,9 @@ def waiting_spec() -> dg.AssetSpec:
         owners=["team:data-engineering"],
         kinds={"python"},
         description=(
-            "What does not go on before a person has done something, of all workloads, with the "
-            "command: approvals, failed gates, reviews, adjudications, new categories, dead "
-            "letters. Kept up to date by [waiting_sensor](/locations/flywheel/sensors/"
+            "What waits for a person, of all workloads, with the "
+            "command: approvals, failed gates, reviews, adjudications, new categories, "
+            "answers and queue files that were set aside, dead letters. Kept up to date by [waiting_sensor](/locations/flywheel/sensors/"
             "waiting_sensor); the same list is printed by `flywheel waiting`. Under *Plots*, how "
             "many of each over time."
         ),

@@ -7,12 +7,12 @@ import psutil
 if TYPE_CHECKING:
     import dagster as dg
 
-__all__ = ["bury_dead_runs", "worker_is_alive"]
+__all__ = ["fail_orphaned_runs", "worker_is_alive"]
 
 _CLOCK_SECONDS = 2.0
 
 
-def bury_dead_runs(instance: "dg.DagsterInstance") -> list[str]:
+def fail_orphaned_runs(instance: "dg.DagsterInstance") -> list[str]:
     """Report the runs that a killed process left behind as failed, and free their pool slots.
 
     Without it a killed training would hold the pool ``gpu`` for ever, and the next one would wait
@@ -35,22 +35,22 @@ def bury_dead_runs(instance: "dg.DagsterInstance") -> list[str]:
 
 
 def worker_is_alive(instance: "dg.DagsterInstance", run_id: str) -> bool | None:
-    """Say whether the process that executes a run lives on this machine; None where none began."""
+    """Return whether the process that executes a run lives on this machine; None where none began."""
     import dagster as dg
 
-    told = None
+    process_facts = None
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         metadata = entry.get_dagster_event().engine_event_data.metadata
         if "pid" in metadata:
-            told = int(str(metadata["pid"].value)), entry.timestamp
-    if told is None:
+            process_facts = int(str(metadata["pid"].value)), entry.timestamp
+    if process_facts is None:
         return None
     try:
-        process = psutil.Process(told[0])
+        process = psutil.Process(process_facts[0])
         # A process that began later has got the number of the dead one.
         return (
             process.status() != psutil.STATUS_ZOMBIE
-            and process.create_time() <= told[1] + _CLOCK_SECONDS
+            and process.create_time() <= process_facts[1] + _CLOCK_SECONDS
         )
     except psutil.NoSuchProcess:
         return False

@@ -91,7 +91,7 @@ class LogConsumer(Protocol):
         Called by ingest, again and again: this is also what keeps the member in its group. Of each
         partition the records are in order, and an offset left out between two holds no record.
         Without a timeout, it returns nothing only where the log held nothing. In a rebalance it may wait
-        longer than it was told to, and return records of a partition that has just come over.
+        longer than requested, and return records of a partition that has just come over.
 
         Raises:
             LogGapError: the log no longer holds (or never reached) the position; nothing is
@@ -198,7 +198,7 @@ class EventLog(Protocol):
         ...
 
     def consumer(self, topic: str, *, group: str) -> LogConsumer:
-        """Join a group; called once per ingest process and topic, and anew for a topic made anew."""
+        """Join a group; called once per ingest process and topic, and again for a recreated topic."""
         ...
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ class Answer:
     """What a model answered.
 
     ``confidence`` is the probability of the answer among the allowed answers: the product of its
-    steps' probabilities renormalised under the mask, in [0, 1]. ``margin`` is that probability less
+    steps' probabilities renormalized under the mask, in [0, 1]. ``margin`` is that probability less
     the runner-up's, in [0, 1], for an extraction that of the least sure field; None where a server
     does not know it. ``output`` is None where the text breaks the schema, and ``error`` then says
     how.
@@ -60,7 +60,7 @@ class ModelServer(Protocol):
         ...
 
     def unload(self, release: str) -> None:
-        """Forget a retired release; an unknown name is no error."""
+        """Forget a retired release; an unknown name is not an error."""
         ...
 
     def releases(self) -> tuple[str, ...]:

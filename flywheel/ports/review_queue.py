@@ -11,6 +11,7 @@ __all__ = [
     "UNTOUCHED",
     "Annotation",
     "AnnotationKind",
+    "BatchKind",
     "Pull",
     "QueueStatus",
     "ReviewItem",
@@ -21,8 +22,9 @@ __all__ = [
 
 UNTOUCHED = "0-0"
 ReviewSlice = Literal[
-    "control", "directed", "uncertain", "novel", "flagged", "gold", "adjudication"
+    "control", "directed", "disagreement", "uncertain", "novel", "flagged", "gold", "adjudication"
 ]
+BatchKind = Literal["window", "directed", "labels"]
 AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped", "unreadable"]
 
 
@@ -30,7 +32,16 @@ AnnotationKind = Literal["answer", "cant_tell", "new_category", "skipped", "unre
 class ReviewItem:
     """One question to people, and why it is asked.
 
-    ``model_output`` is None on control, directed and gold items: the annotator must not see it.
+    ``model_output`` is None on control, directed, disagreement and gold items: the annotator must not
+    see it.
+
+    Attributes:
+        slice: what the item is for, or why it was drawn; ids are names and say nothing.
+        period: period whose budget pays for it.
+        batch_kind: drawn from a window of traffic, for a gate, or to check accepted labels.
+        disputed_item_id: item whose dispute or label an adjudication decides, otherwise None.
+        cycle: cycle whose gate a directed batch decides, otherwise None.
+        attempt: attempt of that cycle.
     """
 
     item_id: str
@@ -49,11 +60,16 @@ class ReviewItem:
     priority: float
     subject_id: str | None
     chosen_at: datetime
+    period: str
+    batch_kind: BatchKind = "window"
+    disputed_item_id: str | None = None
+    cycle: str | None = None
+    attempt: int | None = None
 
     @property
     def measures(self) -> bool:
         """Whether it is judged blind, to measure the model, a candidate or who answers."""
-        return self.slice in ("control", "directed", "gold")
+        return self.slice in ("control", "directed", "disagreement", "gold")
 
     @property
     def makes_correction(self) -> bool:
@@ -67,7 +83,7 @@ class Annotation:
 
     ``output`` is the parsed answer for kind ``answer``; ``proposed_label`` the name a person wrote
     for kind ``new_category``. ``raw`` is the queue's own record, unchanged. One of kind
-    ``unreadable`` holds no answer and is no judgment: it is kept, and shown with its reason.
+    ``unreadable`` holds no answer and is not a judgment: it is kept, and shown with its reason.
     """
 
     annotation_id: str
@@ -126,7 +142,7 @@ class QueueStatus:
 
 
 class ReviewQueue(Protocol):
-    """Take items, give back every version of every annotation.
+    """Accept items and return every version of every annotation.
 
     ``name`` tells the adapters apart where something is kept about one of them, a cursor say.
     """
@@ -148,7 +164,7 @@ class ReviewQueue(Protocol):
     def pull(self, workload: Workload, cursor: str | None) -> Pull:
         """Return each annotation version seen since ``cursor`` (None: all), deletions included.
 
-        Called by the annotations asset; the same version may come again. A deletion is told of an
+        Called by the annotations asset; the same version may come again. A deletion is reported for an
         annotation that a pull has brought before; without a cursor none is missed.
         """
         ...

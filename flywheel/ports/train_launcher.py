@@ -18,7 +18,7 @@ __all__ = [
     "TrainProgress",
     "TrainResult",
     "TrainSpec",
-    "unheard",
+    "ignore_notice",
 ]
 
 EXIT_BAD_SPEC = 64
@@ -80,8 +80,8 @@ class TrainResult(BaseModel):
     details: dict[str, Any] = {}
 
 
-def unheard(notice: str) -> None:
-    """Take a notice that nobody waits for."""
+def ignore_notice(notice: str) -> None:
+    """Ignore a notice."""
 
 
 class TrainLauncher(Protocol):
@@ -93,13 +93,13 @@ class TrainLauncher(Protocol):
         out: Path,
         *,
         on_progress: Callable[[TrainProgress], None],
-        on_notice: Callable[[str], None] = unheard,
+        on_notice: Callable[[str], None] = ignore_notice,
     ) -> TrainResult:
         """Run ``python -m flywheel.train`` on ``spec`` and return its verified result.
 
         Called by the training asset. ``out`` may hold the remains of an earlier try: a finished
         result for the same spec is verified and returned, a complete checkpoint is resumed from.
-        ``on_notice`` is told in a sentence what a person who waits wants to know: where it runs,
+        ``on_notice`` receives a sentence for the person who waits: where it runs,
         what it waits for, that it was started again. InterruptedWorkError and UnavailableError mean
         try again; OutOfMemoryError, DataError and TrainingError that a person must act. A success
         whose manifest does not verify is an IntegrityError.

@@ -44,9 +44,8 @@ SELECT coalesce(release, '') AS release, day,
        count(*) FILTER (NOT failed) AS parsed, count(*) FILTER (failed) AS failed
 FROM (SELECT release, CAST("timestamp" AT TIME ZONE 'UTC' AS DATE) AS day,
              error IS NOT NULL OR output IS NULL OR output = 'null' AS failed
-      FROM first_inferences
-      WHERE workload_id = $workload AND "timestamp" >= $start AND "timestamp" < $end
-        AND coalesce(route, 'champion') <> 'shadow')
+      FROM answered_inferences
+      WHERE workload_id = $workload AND "timestamp" >= $start AND "timestamp" < $end)
 GROUP BY ALL ORDER BY release, day
 """
 
@@ -135,7 +134,7 @@ def control_days(
         lake: answers, control items and corrections.
         workload: whose answers.
         start: first moment.
-        end: first moment that is no longer meant.
+        end: first moment after the period.
         release: only answers of this release, and those whose release is not known (imported
             logs may not say it); None for all.
     """
@@ -205,11 +204,11 @@ def _estimate(
     if not judged and failed and not parsed:
         return ControlAccuracy(0.0, 0.0, 0.0, *counts, "every answer failed", **extra)
     if not judged:
-        reason = "nobody has judged the control items yet" if cases else "no control item was drawn"
+        reason = "no control item has been judged yet" if cases else "no control item was drawn"
         return ControlAccuracy(None, None, None, *counts, reason, **extra)
-    whole = sum(weight for weight, _ in judged)
-    share = sum(weight for weight, right in judged if right) / whole
-    effective = effective_number(whole, sum(weight**2 for weight, _ in judged))
+    total_weight = sum(weight for weight, _ in judged)
+    share = sum(weight for weight, right in judged if right) / total_weight
+    effective = effective_number(total_weight, sum(weight**2 for weight, _ in judged))
     lower, upper = wilson_interval(share, effective, confidence)
     usable = parsed / (parsed + failed) if parsed else 1.0
     return ControlAccuracy(share * usable, lower * usable, upper * usable, *counts, **extra)

@@ -16,8 +16,8 @@ def checked_adapter(release: Release) -> Path:
         IntegrityError: a file was changed, or the manifest is not the recorded one.
     """
     folder = Path(release.adapter)
-    found = verify_adapter(folder, base_digest=release.facts["base_digest"])
-    if found != release.manifest_digest:
+    manifest = verify_adapter(folder, base_digest=release.lineage.base_digest)
+    if manifest != release.manifest_digest:
         raise IntegrityError(
             f"The adapter in {folder} is not the one recorded as {release.release}.",
             next_step="restore the folder from a backup, or train in a new attempt",

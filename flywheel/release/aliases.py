@@ -1,65 +1,106 @@
 """MLflow's aliases as a projection of the route table, synced again at every occasion."""
 
-from flywheel.errors import ConcurrencyError, NotFoundError
+from flywheel.errors import ConcurrencyError, NotFoundError, UnavailableError
 from flywheel.release.registry import MlflowRegistry
 from flywheel.state import State
 
-__all__ = ["ALIASES", "alias_differences", "sync_aliases"]
+__all__ = ["ALIASES", "alias_differences", "follow_aliases", "sync_aliases"]
 
-ALIASES = ("champion", "previous")
+ALIASES = ("champion", "previous", "canary", "shadow")
 _ROUNDS = 3
 
 
 def sync_aliases(state: State, registry: MlflowRegistry, workload_id: str) -> dict[str, str]:
-    """Make ``champion`` and ``previous`` say what the route table says, and return them.
+    """Make ``ALIASES`` say what the route table says, and return them.
 
-    An alias whose release is the base itself is taken away. Call it under the workload's lease.
+    An alias whose release is the base itself, or that no route has, is taken away. Call it under
+    the workload's lease.
 
     Raises:
-        NotFoundError: MLflow lacks a version that the state says was registered.
-        ConcurrencyError: the champion changed again and again meanwhile.
+        NotFoundError: MLflow lacks a version that the state says was registered; the other aliases
+            are set.
+        ConcurrencyError: the routes changed again and again meanwhile.
     """
     for _ in range(_ROUNDS):
-        champion = state.routes.champion(workload_id)
-        wanted = _wanted(state, registry, workload_id)
+        routes = _routes(state, workload_id)
+        expected, missing = _expected(state, registry, workload_id)
         for alias in ALIASES:
-            registry.set_alias(workload_id, alias, wanted.get(alias))
+            registry.set_alias(workload_id, alias, expected.get(alias))
         # MLflow knows no fencing tokens: one who was frozen here and lost the lease would write
         # what was so then. It looks again, and mends what it wrote.
-        if state.routes.champion(workload_id) == champion:
-            return wanted
+        if _routes(state, workload_id) != routes:
+            continue
+        if missing:
+            raise NotFoundError(
+                f"MLflow has no model version of {', '.join(missing)}.",
+                next_step="the state says it was registered: bring it from where it was with "
+                "`flywheel registry copy`, or restore MLflow's database",
+            )
+        return expected
     raise ConcurrencyError(
-        f"The champion of {workload_id} changes while its aliases are set.", next_step="try again"
+        f"The routes of {workload_id} change while its aliases are set.", next_step="try again"
     )
+
+
+def follow_aliases(state: State, registry: MlflowRegistry, workload_id: str) -> str:
+    """Sync the aliases after a switch that counts without them; return why they do not follow.
+
+    An empty text means that they do. Who answers is decided by the route table: a registry that is
+    away or lost a version fails nothing, and a repeat of what went before would go too far.
+    """
+    try:
+        sync_aliases(state, registry, workload_id)
+    except (UnavailableError, NotFoundError) as error:
+        return error.message
+    return ""
 
 
 def alias_differences(
     state: State, registry: MlflowRegistry, workload_id: str
 ) -> dict[str, tuple[str | None, str | None]]:
-    """Return the aliases that somebody moved: the version each should name, and does name."""
-    wanted = _wanted(state, registry, workload_id)
-    present = registry.aliases(workload_id)
+    """Return the aliases that were moved by hand: the version each should name, and does name.
+
+    Raises:
+        NotFoundError: MLflow lacks a version that the state says was registered.
+    """
+    expected, missing = _expected(state, registry, workload_id)
+    if missing:
+        raise NotFoundError(
+            f"MLflow has no model version of {', '.join(missing)}.",
+            next_step="bring it from where it was with `flywheel registry copy`, or restore "
+            "MLflow's database",
+        )
+    actual = registry.aliases(workload_id)
     return {
-        alias: (wanted.get(alias), present.get(alias))
+        alias: (expected.get(alias), actual.get(alias))
         for alias in ALIASES
-        if wanted.get(alias) != present.get(alias)
+        if expected.get(alias) != actual.get(alias)
     }
 
 
-def _wanted(state: State, registry: MlflowRegistry, workload_id: str) -> dict[str, str]:
-    known = {release.release: release for release in state.releases.of(workload_id)}
-    champion = known.get(state.routes.champion(workload_id))
-    previous = known.get(champion.replaced or "") if champion else None
-    wanted = {}
-    for alias, release in zip(ALIASES, (champion, previous), strict=True):
+def _routes(state: State, workload_id: str) -> dict[str, str]:
+    return {route.route: route.release for route in state.routes.of(workload_id)}
+
+
+def _expected(
+    state: State, registry: MlflowRegistry, workload_id: str
+) -> tuple[dict[str, str], list[str]]:
+    releases = {release.release: release for release in state.releases.of(workload_id)}
+    routes = _routes(state, workload_id)
+    champion = releases.get(state.routes.champion(workload_id))
+    named = {
+        "champion": champion,
+        "previous": releases.get(champion.replaced or "") if champion else None,
+        "canary": releases.get(routes.get("canary", "")),
+        "shadow": releases.get(routes.get("shadow", "")),
+    }
+    expected, missing = {}, []
+    for alias, release in named.items():
         if release is None:
             continue
         version = registry.version_of(workload_id, release.release)
         if version is None:
-            raise NotFoundError(
-                f"MLflow has no model version of {release.release}.",
-                next_step="the state says it was registered: bring it from where it was with "
-                "`flywheel registry copy`, or restore MLflow's database",
-            )
-        wanted[alias] = version
-    return wanted
+            missing.append(release.release)
+        else:
+            expected[alias] = version
+    return expected, missing

@@ -1,4 +1,4 @@
-"""`audit_differences`: what releases, approvals, gate verdicts and the champion say against the audit.
+"""`audit_differences`: what releases, stages, approvals, gates and routes say against the audit.
 
 A row of those tables can be changed with one SQL statement; the audit row that was written in the
 same transaction cannot, without breaking the chain. Pure functions over rows.
@@ -7,13 +7,23 @@ same transaction cannot, without breaking the chain. Pure functions over rows.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from flywheel.artifacts.gate_file import GateReportRef
+from flywheel.artifacts.references import CandidateRef
 from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.state import Approval, Attempt, AuditRow, Release
+from flywheel.state import Approval, Attempt, AuditRow, Release, Route, Stage
 
 __all__ = ["audit_differences", "audited_champion"]
 
 _Verdict = tuple[str, ...]
-_COMPARED = ("release", "manifest_digest", "gate_digest", "champion", "requested_by", "reason")
+_COMPARED = (
+    "release",
+    "manifest_digest",
+    "gate_digest",
+    "champion",
+    "requested_by",
+    "reason",
+    "identity",
+)
 
 
 def audit_differences(
@@ -23,15 +33,18 @@ def audit_differences(
     releases: Sequence[Release],
     approvals: Sequence[Approval],
     attempts: Sequence[Attempt],
-    champion: str,
+    stages: Sequence[Stage],
+    routes: Sequence[Route],
 ) -> list[str]:
     """Return one sentence for each row of a workload that the audit does not say so of."""
     rows = [row for row in audit if row.subject.startswith(f"{workload_id}/")]
-    expected = audited_champion(rows)
-    found = [*_releases(rows, releases), *_verdicts(rows, approvals), *_gates(rows, attempts)]
-    if champion != expected:
-        found.append(f"the champion is {champion}, the audit says {expected}")
-    return found
+    return [
+        *_releases(rows, releases),
+        *_verdicts(rows, approvals),
+        *_gates(rows, attempts),
+        *_stages(rows, stages),
+        *_routes(rows, routes),
+    ]
 
 
 def audited_champion(rows: Sequence[AuditRow]) -> str:
@@ -45,8 +58,62 @@ def audited_champion(rows: Sequence[AuditRow]) -> str:
     return champion
 
 
+def _routes(rows: Sequence[AuditRow], routes: Sequence[Route]) -> Iterator[str]:
+    named = {route.route: route.release for route in routes}
+    champion, expected = named.pop("champion", BASE_RELEASE), audited_champion(rows)
+    if champion != expected:
+        yield f"the champion is {champion}, the audit says {expected}"
+    entry = _current_entry(rows)
+    staged = {} if entry is None else {entry.details["kind"]: entry.details["release"]}
+    for route in sorted({*named, *staged}):
+        has, due = named.get(route, "nobody"), staged.get(route, "nobody")
+        if has != due:
+            yield f"the {route} is {has}, the audit says {due}"
+    weights = {route.route: route.weight for route in routes}
+    if entry is not None and weights.get(entry.details["kind"]) not in {
+        None,
+        entry.details["share"],
+    }:
+        kind = entry.details["kind"]
+        yield f"the {kind} has {weights[kind]:g}, the audit says {entry.details['share']:g}"
+
+
+def _current_entry(rows: Sequence[AuditRow]) -> AuditRow | None:
+    # A stage ends with the next one, a promotion or a withdrawal.
+    entry = None
+    for row in rows:
+        if row.event == "release.stage_began":
+            entry = row
+        elif row.event in {"release.withdrawn", "promotion.done"}:
+            entry = None
+    return entry
+
+
+def _stages(rows: Sequence[AuditRow], stages: Sequence[Stage]) -> Iterator[str]:
+    entries = [row.details for row in rows if row.event == "release.stage_began"]
+    audited = {tuple(str(facts[name]) for name in _STAGE_FACTS) for facts in entries}
+    stored = {
+        (stage.release, stage.champion, str(stage.number), stage.kind, str(stage.share)): stage
+        for stage in stages
+    }
+    for key in sorted(audited - stored.keys()):
+        yield f"stage {key[2]} of release {key[0]} is gone or was changed"
+    for key in sorted(stored.keys() - audited):
+        yield f"stage {key[2]} of release {key[0]} is not in the audit"
+    entry = _current_entry(rows)
+    current = None if entry is None else (entry.details["release"], entry.details["stage"])
+    for stage in stages:
+        if (stage.ended_at is None) != ((stage.release, stage.number) == current):
+            side = "has not ended" if stage.ended_at is None else "has ended"
+            yield f"stage {stage.number} of release {stage.release} {side}, against the audit"
+
+
+_STAGE_FACTS = ("release", "champion", "stage", "kind", "share")
+
+
 def _releases(rows: Sequence[AuditRow], releases: Sequence[Release]) -> Iterator[str]:
-    trained = {r.details["release"]: r.details for r in rows if r.event == "training.done"}
+    candidates = [CandidateRef.from_facts(r.details) for r in rows if r.event == "training.done"]
+    trained = {one.release: one for one in candidates if one is not None}
     promoted = {r.details["release"]: r.details for r in rows if r.event == "promotion.done"}
     stored = {release.release: release for release in releases}
     for name in trained:
@@ -57,8 +124,8 @@ def _releases(rows: Sequence[AuditRow], releases: Sequence[Release]) -> Iterator
         if training is None:
             yield f"release {name} has no training in the audit"
         elif (release.manifest_digest, release.dataset_hash) != (
-            training["manifest_digest"],
-            training["dataset_hash"],
+            training.manifest_digest,
+            training.dataset_hash,
         ):
             yield f"release {name} has another adapter or dataset than its training"
         promotion = promoted.get(name)
@@ -103,18 +170,19 @@ def _stored(approval: Approval) -> _Verdict:
 
 def _gates(rows: Sequence[AuditRow], attempts: Sequence[Attempt]) -> Iterator[str]:
     decided = {
-        (row.subject.partition("/")[2], int(row.details["attempt"])): row.details
+        (row.subject.partition("/")[2], int(row.details["attempt"])): (
+            GateReportRef.from_facts(row.details)
+        )
         for row in rows
         if row.event == "gate.decided"
     }
     for attempt in attempts:
-        verdict = decided.get((attempt.cycle, attempt.number))
-        digest = attempt.facts.get("gate_digest")
+        audited = decided.get((attempt.cycle, attempt.number))
+        gate = attempt.gate
         where = f"attempt {attempt.number} of cycle {attempt.cycle}"
-        if verdict is None and digest is not None:
+        if audited is None and gate is not None:
             yield f"{where} has a gate verdict that is not in the audit"
-        elif verdict is not None and (digest, attempt.facts.get("gate_outcome")) != (
-            verdict["gate_digest"],
-            verdict["gate_outcome"],
+        elif audited is not None and (
+            gate is None or (gate.digest, gate.outcome) != (audited.digest, audited.outcome)
         ):
             yield f"{where} has another gate verdict than the audit"

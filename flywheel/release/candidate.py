@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.references import CandidateRef, Lineage
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
 from flywheel.release.registry import MlflowRegistry
 from flywheel.state import Release, State
@@ -37,34 +39,35 @@ def record_candidate(
     """
     run_id = registry.log_training(spec, result, out / result.adapter, progress)
     with state.transaction():
-        known = [
+        recorded = [
             item for item in state.releases.of(spec.workload.id) if item.release == spec.release
         ]
         release = state.releases.record(
             spec.release,
-            workload_id=spec.workload.id,
-            cycle=spec.cycle,
+            cycle=CycleRef(spec.workload.id, spec.cycle),
             attempt=spec.attempt,
             manifest_digest=result.manifest_digest,
             adapter=str((out / result.adapter).absolute()),
             dataset_hash=spec.dataset_hash,
-            facts={
-                "dataset_folder": str(spec.dataset_folder.absolute()),
-                "base_digest": spec.base_digest,
-                "task_digest": task_digest(spec.workload),
-                "taxonomy_version": spec.workload.taxonomy_version,
-                "run_id": run_id,
-                "metrics": result.metrics,
-            },
+            lineage=Lineage(
+                dataset_folder=spec.dataset_folder.absolute(),
+                base_digest=spec.base_digest,
+                task_digest=task_digest(spec.workload),
+                taxonomy_version=spec.workload.taxonomy_version,
+                run_id=run_id,
+                metrics=result.metrics,
+            ),
         )
-        facts = {"release": spec.release, "manifest_digest": result.manifest_digest}
-        facts |= {"dataset_hash": spec.dataset_hash, "run_id": run_id}
-        state.attempts.add_facts(spec.workload.id, spec.cycle, spec.attempt, **facts)
-        if not known:
-            details = {**facts, "attempt": spec.attempt, "metrics": result.metrics}
-            state.audit.append(
-                "training.done", f"{spec.workload.id}/{spec.cycle}", "system", details
-            )
+        candidate = CandidateRef(
+            release=spec.release,
+            manifest_digest=result.manifest_digest,
+            dataset_hash=spec.dataset_hash,
+            run_id=run_id,
+        )
+        state.attempts.record(release.cycle_ref, spec.attempt, candidate)
+        if not recorded:
+            details = {**candidate.to_facts(), "attempt": spec.attempt, "metrics": result.metrics}
+            state.audit.append("training.done", str(release.cycle_ref), "system", details)
     return release
 
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from flywheel.artifacts.opened_workload import OpenedWorkload
+from flywheel.io.markdown import escape_markdown
 from flywheel.lake.store import Lake
-from flywheel.release.markdown import escape
-from flywheel.workload.model import Workload
 
 __all__ = ["Changelog", "describe_changes"]
 
@@ -38,32 +38,33 @@ class Changelog:
             "| --- | --- | ---: |",
         ]
         lines += [
-            f"| {escape(label)} | {escape(source)} | {count} |"
+            f"| {escape_markdown(label)} | {escape_markdown(source)} | {count} |"
             for (label, source), count in sorted(self.added.items())
         ]
         return "\n".join(lines)
 
 
 def describe_changes(
-    lake: Lake, workload: Workload, snapshot: str, previous: str | None
+    lake: Lake, opened: OpenedWorkload, snapshot: str, previous: str | None
 ) -> Changelog:
     """Compare the training rows of two snapshots.
 
     Args:
         lake: holds the membership of every snapshot.
-        workload: gives the labels their names.
+        opened: gives the labels their names.
         snapshot: hash of the new snapshot.
         previous: hash of the champion's snapshot, None for the first release.
     """
+    workload = opened.workload
     now = lake.rows(_TRAINING_ROWS, [workload.id, snapshot])
     before = lake.rows(_TRAINING_ROWS, [workload.id, previous]) if previous else []
-    known = {row["inference_id"] for row in before}
-    present = {row["inference_id"] for row in now}
+    ids_before = {row["inference_id"] for row in before}
+    ids_now = {row["inference_id"] for row in now}
     labels = workload.taxonomy.labels if workload.taxonomy else ()
     names = {label.id: label.name for label in labels}
     added = Counter(
         (names.get(row["label_id"], row["label_id"] or "-"), row["source"])
         for row in now
-        if row["inference_id"] not in known
+        if row["inference_id"] not in ids_before
     )
-    return Changelog(len(present), dict(added), len(known - present), previous)
+    return Changelog(len(ids_now), dict(added), len(ids_before - ids_now), previous)

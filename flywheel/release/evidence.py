@@ -1,54 +1,46 @@
-"""Reads a gate report's file back and says whether it still proves what was recorded.
+"""`candidate_of`, `gate_of` and `require_pass`: what an attempt left, or a refusal that says what is missing."""
 
-The file is read as plain JSON: this stage relies on its digest, outcome and names alone.
-"""
-
-import hashlib
-import json
-from pathlib import Path
-from typing import Any
-
-from flywheel.errors import IntegrityError, RefusedError
+from flywheel.artifacts.gate_file import GateReportRef
+from flywheel.artifacts.gate_report import GateReport
+from flywheel.artifacts.references import CandidateRef
+from flywheel.errors import RefusedError
 from flywheel.state import Attempt
 
-__all__ = ["read_gate_text", "require_pass"]
+__all__ = ["candidate_of", "gate_of", "require_pass"]
 
 
-def read_gate_text(attempt: Attempt) -> str:
-    """Return the text of an attempt's gate report after checking its hash.
-
-    Raises:
-        RefusedError: the gate was not run.
-        IntegrityError: the file is missing or was changed.
-    """
-    if "gate_report" not in attempt.facts:
+def gate_of(attempt: Attempt) -> GateReportRef:
+    """Return the reference to an attempt's gate report; refuse where the gate was not run."""
+    if attempt.gate is None:
         raise RefusedError(
             f"Attempt {attempt.number} of cycle {attempt.cycle} was not gated.",
             next_step="run the cycle's gate first",
         )
-    path = Path(attempt.facts["gate_report"])
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise IntegrityError(
-            f"The gate report {path} cannot be read: {error.strerror}",
-            next_step="run the gate again",
-        ) from error
-    if hashlib.sha256(content).hexdigest() != attempt.facts["gate_digest"]:
-        raise IntegrityError(
-            f"The gate report {path} was changed after the decision.",
-            next_step="run the gate again",
-        )
-    return content.decode()
+    return attempt.gate
 
 
-def require_pass(attempt: Attempt) -> dict[str, Any]:
-    """Return the gate report of an attempt that passed; refuse every other outcome."""
-    report: dict[str, Any] = json.loads(read_gate_text(attempt))
-    if report["outcome"] != "pass":
+def candidate_of(attempt: Attempt) -> CandidateRef:
+    """Return the release that an attempt trained; refuse where it did not train yet."""
+    if attempt.candidate is None:
         raise RefusedError(
-            f"The gate of cycle {attempt.cycle} ended {report['outcome']}: "
-            + "; ".join(report["reasons"]),
+            f"Attempt {attempt.number} of cycle {attempt.cycle} has not trained a release.",
+            next_step="run the cycle's training first",
+        )
+    return attempt.candidate
+
+
+def require_pass(attempt: Attempt) -> GateReport:
+    """Return the gate report of an attempt that passed; refuse every other outcome.
+
+    Raises:
+        RefusedError: the gate was not run, or did not pass.
+        IntegrityError: the file is missing or was changed.
+    """
+    report = gate_of(attempt).read()
+    if report.outcome != "pass":
+        raise RefusedError(
+            f"The gate of cycle {attempt.cycle} ended {report.outcome}: "
+            + "; ".join(report.reasons),
             next_step="start a new attempt with more data, or stop the cycle",
         )
     return report

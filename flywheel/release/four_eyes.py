@@ -1,32 +1,52 @@
-"""`requesters` and `require_person`: who asked for a candidate, and whether two names are one person.
+"""`Actor`, `requesters` and `require_person`: who acts, who asked, and whether both are one person.
 
-The rule that they serve: nobody approves what they asked for themselves. A cycle that the system
+The rule that they serve: no one approves their own request. A cycle that the system
 opened counts as its workload owner's; a new attempt that a person asked for is that person's too.
 """
 
-import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from flywheel.errors import RefusedError
+from flywheel.io.folding import person_key
 from flywheel.state import SYSTEM, Attempt, Cycle
-from flywheel.workload.model import Workload, parse_workload
 
-__all__ = ["SIMULATED", "cycle_workload", "is_same_person", "requesters", "require_person"]
+__all__ = ["SIMULATED", "Actor", "actor_of", "is_same_person", "requesters", "require_person"]
 
 SIMULATED = "simulated:"
-# Letters and marks that are drawn as nothing: joiner, fillers, variation selectors.
-_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
-    chr(code) for code in range(0xFE00, 0xFE10)
-}
 _LONGEST_NAME = 90  # two of them fit into the column of an approval
 
 
+@dataclass(frozen=True)
+class Actor:
+    """A person who acts; ``verified``: by a token or a provider, not by the name alone.
+
+    ``email`` is the other name under which the person may have asked for something.
+    """
+
+    name: str
+    identity: Literal["on_trust", "verified"] = "on_trust"
+    email: str | None = None
+
+    def is_one_of(self, names: Iterable[str]) -> bool:
+        """Return whether one of the names is this person's."""
+        own = [self.name] if self.email is None else [self.name, self.email]
+        return any(is_same_person(name, one) for name in names for one in own)
+
+
+def actor_of(person: "str | Actor") -> Actor:
+    """Return who acts; a plain name is taken on trust."""
+    return Actor(person) if isinstance(person, str) else person
+
+
 def requesters(cycle: Cycle, attempt: Attempt) -> tuple[str, ...]:
-    """Return who asked for the cycle and, where it is somebody else, for this attempt of it."""
-    opener = cycle_workload(cycle).owner if cycle.opened_by == SYSTEM else cycle.opened_by
-    retried = attempt.facts.get("requested_by")
+    """Return who requested the cycle and, where it is another person, this attempt of it."""
+    opener = cycle.opened.workload.owner if cycle.opened_by == SYSTEM else cycle.opened_by
+    retried = attempt.requested_by
     if retried is None or is_same_person(retried, opener):
         return (opener,)
-    return (opener, str(retried))
+    return (opener, retried)
 
 
 def is_same_person(one: str, other: str) -> bool:
@@ -34,7 +54,7 @@ def is_same_person(one: str, other: str) -> bool:
     return _key(one) == _key(other)
 
 
-def require_person(name: str, reason: str, *, what: str) -> tuple[str, str]:
+def require_person(name: str, reason: str, *, action: str) -> tuple[str, str]:
     """Return a person's name and reason, trimmed.
 
     Raises:
@@ -43,7 +63,7 @@ def require_person(name: str, reason: str, *, what: str) -> tuple[str, str]:
     person, why = " ".join(name.split()), reason.strip()
     if not _key(person) or not why:
         raise RefusedError(
-            f"{what} needs a name and a reason.",
+            f"{action} needs a name and a reason.",
             next_step='give both, as in `--as mara --reason "enough new labels"`',
         )
     if _key(person) == SYSTEM or len(person) > _LONGEST_NAME:
@@ -54,17 +74,5 @@ def require_person(name: str, reason: str, *, what: str) -> tuple[str, str]:
     return person, why
 
 
-def cycle_workload(cycle: Cycle) -> Workload:
-    """Return the workload as it was when the cycle opened."""
-    return parse_workload(cycle.snapshot, source=f"the snapshot of cycle {cycle.name}")
-
-
 def _key(name: str) -> str:
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    visible = "".join(c for c in plain if not _is_unseen(c))
-    return " ".join(visible.strip().removeprefix(SIMULATED).split())
-
-
-def _is_unseen(character: str) -> bool:
-    unprinted = unicodedata.category(character) in {"Cc", "Cf"} and not character.isspace()
-    return unprinted or character in _UNSEEN
+    return person_key(name).removeprefix(SIMULATED).strip()

@@ -8,7 +8,6 @@ operations are repeated instead, each of which first looks for what an earlier t
 import logging
 import os
 import sqlite3
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +21,7 @@ from flywheel.errors import (
     StorageError,
     UnavailableError,
 )
+from flywheel.io.retry import AWAY, retried
 from flywheel.io.sqlite_file import use_write_ahead_log
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _PASSING = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEE
 _REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
 _AGAIN = (
     "see that the server runs (`flywheel services status`), then give the same command again: it "
-    "goes on where it stopped"
+    "resumes where it stopped"
 )
 
 
@@ -94,16 +94,12 @@ class MlflowPlace:
         Raises:
             UnavailableError: it stayed away; the operation can be given again later.
         """
-        deadline, pause = time.monotonic() + _PATIENCE_SECONDS, 0.5
-        while True:
-            try:
-                with self.translated():
-                    return operation()
-            except UnavailableError:
-                if time.monotonic() + pause > deadline:
-                    raise
-            time.sleep(pause)
-            pause *= 2
+
+        def attempt() -> _Result:
+            with self.translated():
+                return operation()
+
+        return retried(attempt, AWAY.within(_PATIENCE_SECONDS), UnavailableError)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -118,38 +114,38 @@ class MlflowPlace:
             raise self._file_failure(error) from error
 
     def _failure(self, error: "MlflowException") -> FlywheelError:
-        said, code = self._masked(error), str(error.error_code)
+        message, code = self._masked(error), str(error.error_code)
         # What MLflow's client cannot say better, such as a refused connection, is an internal error.
         if code in _PASSING or (self.is_remote and code == "INTERNAL_ERROR"):
             return UnavailableError(
-                f"MLflow did not answer ({self.name}): {said}", next_step=_AGAIN
+                f"MLflow did not answer ({self.name}): {message}", next_step=_AGAIN
             )
         if code in _REFUSED:
-            return self._refused(said)
+            return self._refused(message)
         return StorageError(
-            f"MLflow refused ({self.name}): {said}",
+            f"MLflow refused ({self.name}): {message}",
             next_step="look at the MLflow database and its folder",
         )
 
     def _file_failure(self, error: OSError) -> FlywheelError:
         # Raised by requests for a file that the server did not take or give.
         status = getattr(getattr(error, "response", None), "status_code", None)
-        said = self._masked(error)
+        message = self._masked(error)
         if status in {401, 403}:
-            return self._refused(said)
+            return self._refused(message)
         if status is not None and status < 500 and status not in {408, 429}:  # noqa: PLR2004
             return StorageError(
-                f"MLflow did not take or give a file ({self.name}): {said}",
+                f"MLflow did not take or give a file ({self.name}): {message}",
                 next_step="look at the server's artifact store (--serve-artifacts)",
             )
         return UnavailableError(
-            f"A file could not be brought to MLflow or back ({self.name}): {said}",
+            f"A file could not be brought to MLflow or back ({self.name}): {message}",
             next_step=_AGAIN,
         )
 
-    def _refused(self, said: str) -> ConfigurationError:
+    def _refused(self, message: str) -> ConfigurationError:
         return ConfigurationError(
-            f"MLflow does not let Flywheel in ({self.name}): {said}",
+            f"MLflow does not let Flywheel in ({self.name}): {message}",
             next_step="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
             "MLFLOW_TRACKING_TOKEN, in the environment; the server must allow its host name",
         )

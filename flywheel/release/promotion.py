@@ -1,44 +1,60 @@
-"""Promotes an approved candidate step by step, so that a crash anywhere is mended by a repeat.
+"""`promote`: an approved candidate becomes the champion, or enters its first stage, step by step.
 
-Who answers changes in exactly one SQL transaction; the steps before it change nothing that anyone
-sees, the step after it only lets MLflow's aliases follow. Nothing is taken from an earlier check:
-gate report, adapter, approval and champion are verified here again.
+A crash anywhere is mended by a repeat. Who answers changes in exactly one SQL transaction; the
+steps before it change nothing that anyone sees, the step after it only lets MLflow's aliases
+follow. Nothing is taken from an earlier check: gate report, adapter, approval and champion are
+verified here again. What follows a stage is in `advance`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.artifacts.snapshot import read_rows
-from flywheel.errors import IntegrityError, RefusedError
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
+from flywheel.errors import IntegrityError, NotFoundError, RefusedError
 from flywheel.lake.store import Lake
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
 from flywheel.release.adapter_files import checked_adapter
 from flywheel.release.aliases import sync_aliases
-from flywheel.release.approval import cycle_workload, valid_approval, void
+from flywheel.release.approval import valid_approval, void
+from flywheel.release.card_facts import read_card_facts
+from flywheel.release.champion_switch import switch_champion
 from flywheel.release.changelog import describe_changes
-from flywheel.release.evidence import require_pass
-from flywheel.release.model_card import write_model_card
+from flywheel.release.evidence import candidate_of, require_pass
+from flywheel.release.model_card import shorten_card, write_model_card
 from flywheel.release.registry import MlflowRegistry
+from flywheel.release.sbom import SBOM_FILE, BillOfMaterials, write_sbom
 from flywheel.release.serving import swap, unload_retired
+from flywheel.release.smoke_test import smoke_test
+from flywheel.release.staging import enter_stage, plan_of
 from flywheel.release.version import newest_release, next_version
-from flywheel.state import Approval, Cycle, Lease, Release, State
+from flywheel.state import Approval, Cycle, Lease, Release, Stage, State
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import Workload
 
-__all__ = ["HEAD_TAG", "PROMOTION_STEPS", "Promotion", "promote", "promotion_lease"]
+__all__ = [
+    "HEAD_TAG",
+    "PROMOTION_STEPS",
+    "STAGING_STEPS",
+    "Promotion",
+    "promote",
+    "promotion_lease",
+]
 
 # Tag of a model version: number and hash of the newest audit row when it was registered.
 HEAD_TAG = "flywheel.audit_head"
 
 PROMOTION_STEPS = ("verified", "registered", "smoke_tested", "switched", "aliased")
+STAGING_STEPS = ("verified", "registered", "smoke_tested", "staged", "aliased")
 _LEASE_SECONDS = 600.0
-_SMOKE_CASES = 5
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A finished promotion."""
+    """A promotion; ``stage`` is where the release is on its way, None once it is champion.
+
+    ``alias_problem`` says why MLflow's aliases do not follow; empty where they do.
+    """
 
     workload_id: str
     cycle: str
@@ -47,6 +63,8 @@ class Promotion:
     replaced: str
     model_version: str
     approved_by: str
+    stage: Stage | None = None
+    alias_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,60 +88,90 @@ def promote(  # noqa: PLR0913 - everything that must agree
     lake: Lake,
     server: ModelServer,
     registry: MlflowRegistry,
-    workload_id: str,
-    cycle: str,
+    cycle: CycleRef,
     *,
     codec: AnswerCodec,
     drain_seconds: float = 0.0,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Promotion:
-    """Make the approved candidate of a cycle the champion; repeat it after a crash.
+    """Promote the approved candidate of a cycle; repeat it after a crash.
+
+    It becomes the champion, or enters its first stage where the workload has a section `release`.
+    While it is in a stage, and afterwards, a repeat changes nothing.
 
     Args:
         state: the truth about who answers.
         lake: holds the membership of datasets, for the changelog.
         server: answers the smoke test and serves afterwards.
         registry: gets the model version and the aliases.
-        workload_id: whose cycle it is.
-        cycle: its name.
+        cycle: whose candidate it is.
         codec: how answers are written for the base model.
         drain_seconds: how long the replaced release stays loaded after the switch.
-        on_step: told each of ``PROMOTION_STEPS`` once it is done.
+        on_step: gets each of ``PROMOTION_STEPS``, or ``STAGING_STEPS``, once it is done.
 
     Raises:
         RefusedError: gate, approval or champion do not allow it.
         IntegrityError: a file was changed, or the candidate does not answer as it must.
         ConcurrencyError: another process changes the champion right now.
     """
-    with state.leases.hold(promotion_lease(workload_id), None, _LEASE_SECONDS) as lease:
-        present = state.cycles.get(workload_id, cycle)
-        if present.status != "promoted":
-            _bring_to_front(_Tools(state, lake, server, registry, codec, on_step), present, lease)
-        release = _release_of(state, present)
+    with state.leases.hold(promotion_lease(cycle.workload_id), None, _LEASE_SECONDS) as lease:
+        cycle_now = state.cycles.get(cycle)
+        if cycle_now.status not in {"promoted", "releasing", "rolled_back"}:
+            _bring_to_front(_Tools(state, lake, server, registry, codec, on_step), cycle_now, lease)
+        release = _release_of(state, cycle_now)
         if release.status == "rolled_back":
             raise RefusedError(
                 f"{release.release} was rolled back and is not promoted again.",
                 next_step="open the next cycle",
             )
-        sync_aliases(state, registry, workload_id)
-        if "aliased" not in release.steps:
-            release = state.releases.mark_step(release.release, "aliased")
-            on_step("aliased")
-    unload_retired(state, server, workload_id, drain_seconds=drain_seconds)
+        stage = state.stages.current(cycle.workload_id)
+        if stage is not None and stage.release != release.release:
+            stage = None  # of a later cycle: this one was promoted before
+        problem = _follow(state, registry, release, stage, on_step)
+    unload_retired(state, server, cycle.workload_id, drain_seconds=drain_seconds)
+    return _promotion(release, stage, problem)
+
+
+def _follow(
+    state: State,
+    registry: MlflowRegistry,
+    release: Release,
+    stage: Stage | None,
+    on_step: Callable[[str], None],
+) -> str:
+    # A version that was deleted stops no promotion: who answers is decided, and a repeat changes
+    # nothing. A registry that is away is asked again by the repeat.
+    try:
+        sync_aliases(state, registry, release.workload_id)
+    except NotFoundError as error:
+        return error.message
+    if stage is None and "aliased" in release.steps:
+        return ""
+    if stage is None:
+        state.releases.mark_step(release.release, "aliased")
+    on_step("aliased")
+    return ""
+
+
+def _promotion(release: Release, stage: Stage | None, alias_problem: str) -> Promotion:
+    assert release.model_version is not None  # its steps left both
+    assert release.approved_by is not None
     return Promotion(
-        workload_id=workload_id,
-        cycle=cycle,
+        workload_id=release.workload_id,
+        cycle=release.cycle,
         release=release.release,
         version=str(release.version),
-        replaced=str(release.replaced),
-        model_version=release.facts["model_version"],
-        approved_by=release.facts["approved_by"],
+        replaced=str(release.replaced) if stage is None else stage.champion,
+        model_version=release.model_version,
+        approved_by=release.approved_by,
+        stage=stage,
+        alias_problem=alias_problem,
     )
 
 
 def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
     state = tools.state
-    approval = valid_approval(state, cycle.workload_id, cycle.name)
+    approval = valid_approval(state, cycle.ref)
     release = state.releases.get(approval.release)
     try:
         adapter = checked_adapter(release)
@@ -138,7 +186,11 @@ def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
     state.leases.renew(lease, _LEASE_SECONDS)
 
     def check() -> None:
-        _smoke_test(tools.server, release, tools.codec)
+        try:
+            smoke_test(tools.server, release, tools.codec)
+        except IntegrityError:
+            tools.server.unload(release.release)
+            raise
         state.releases.mark_step(release.release, "smoke_tested")
         tools.on_step("smoke_tested")
 
@@ -149,12 +201,12 @@ def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
         check=check,
         switch=lambda: _switch(state, cycle, release, lease),
     )
-    tools.on_step("switched")
+    tools.on_step("switched" if state.stages.current(cycle.workload_id) is None else "staged")
 
 
 def _release_of(state: State, cycle: Cycle) -> Release:
-    facts = state.cycles.attempt(cycle.workload_id, cycle.name).facts
-    return state.releases.get(facts["release"])
+    attempt = state.cycles.attempt(cycle.ref)
+    return state.releases.get(candidate_of(attempt).release)
 
 
 def _number(state: State, release: Release) -> Release:
@@ -163,7 +215,7 @@ def _number(state: State, release: Release) -> Release:
         return release
     with state.transaction():
         newest = newest_release(state.releases.of(release.workload_id))
-        version = next_version(newest, release.facts)
+        version = next_version(newest, release.lineage)
         return state.releases.change(release.release, status="promoting", version=version)
 
 
@@ -171,25 +223,31 @@ def _register(
     tools: _Tools, cycle: Cycle, release: Release, approval: Approval, adapter: Path
 ) -> str:
     state = tools.state
-    workload = cycle_workload(cycle)
+    opened = cycle.opened
     previous = None
     if approval.champion != BASE_RELEASE:
         previous = state.releases.get(approval.champion).dataset_hash
-    changes = describe_changes(tools.lake, workload, release.dataset_hash, previous)
-    report = require_pass(state.cycles.attempt(cycle.workload_id, cycle.name))
-    card = write_model_card(workload, release, str(release.version), report, approval, changes)
+    changes = describe_changes(tools.lake, opened, release.dataset_hash, previous)
+    report = require_pass(state.cycles.attempt(cycle.ref))
+    facts, version = read_card_facts(tools.lake, opened, release), str(release.version)
+    card = write_model_card(opened, release, version, report, approval, changes, facts)
+    bill = BillOfMaterials(opened, release, version, report, approval, facts)
     return tools.registry.register(
         cycle.workload_id,
         release=release.release,
-        run_id=release.facts["run_id"],
+        run_id=release.lineage.run_id,
         adapter=adapter,
-        texts={"model_card.md": card, "CHANGELOG.md": changes.to_markdown()},
-        tags={**_tags(workload, release, approval), HEAD_TAG: _audit_head(state)},
-        description=card,
+        texts={
+            "model_card.md": card,
+            SBOM_FILE: write_sbom(bill, adapter),
+            "CHANGELOG.md": changes.to_markdown(),
+        },
+        tags={**_tags(opened, release, approval), HEAD_TAG: _audit_head(state)},
+        description=shorten_card(card),
     )
 
 
-def _tags(workload: Workload, release: Release, approval: Approval) -> dict[str, str]:
+def _tags(opened: OpenedWorkload, release: Release, approval: Approval) -> dict[str, str]:
     return {
         "flywheel.version": str(release.version),
         "flywheel.cycle": release.cycle,
@@ -197,7 +255,7 @@ def _tags(workload: Workload, release: Release, approval: Approval) -> dict[str,
         "flywheel.manifest_digest": release.manifest_digest,
         "flywheel.dataset_hash": release.dataset_hash,
         "flywheel.gate_digest": approval.gate_digest,
-        "flywheel.taxonomy_version": str(workload.taxonomy_version),
+        "flywheel.taxonomy_version": str(opened.workload.taxonomy_version),
         "flywheel.approved_by": approval.actor,
         "flywheel.approver_simulated": str(approval.simulated).lower(),
     }
@@ -208,58 +266,18 @@ def _audit_head(state: State) -> str:
     return f"{newest.seq}:{newest.hash}"
 
 
-def _smoke_test(server: ModelServer, release: Release, codec: AnswerCodec) -> None:
-    golden = read_rows(Path(release.facts["dataset_folder"]), "golden")
-    inputs = [str(row["input"]) for row in golden[:_SMOKE_CASES]]
-    answers = server.answer(release.release, codec, inputs)
-    broken = [answer for answer in answers if answer.error is not None or answer.output is None]
-    if len(answers) != len(inputs) or broken or not inputs:
-        server.unload(release.release)
-        raise IntegrityError(
-            f"{release.release} failed its smoke test: {len(answers) - len(broken)} of "
-            f"{len(inputs)} answers are valid.",
-            next_step="nothing was switched; look at the model server, then promote again",
-        )
-
-
 def _switch(state: State, cycle: Cycle, release: Release, lease: Lease) -> None:
     # Everything that a person could ask about later changes in this one transaction. The approval
     # is looked at once more, since the steps before took time.
     try:
         with state.transaction():
-            approval = valid_approval(state, cycle.workload_id, cycle.name)
-            state.routes.switch_champion(
-                cycle.workload_id,
-                expected=approval.champion,
-                release=release.release,
-                reason=f"promotion of cycle {cycle.name}",
-                lease=lease,
-            )
-            _settle(state, cycle, release, approval)
+            approval = valid_approval(state, cycle.ref)
+            plan = plan_of(state, release, at=state.clock.now())
+            if plan:
+                enter_stage(state, release, plan[0], approval, lease)
+            else:
+                switch_champion(state, release, approval, lease)
     except RefusedError:
         # The transaction took the voiding of the approval back with it: do it again outside.
-        valid_approval(state, cycle.workload_id, cycle.name)
+        valid_approval(state, cycle.ref)
         raise
-
-
-def _settle(state: State, cycle: Cycle, release: Release, approval: Approval) -> None:
-    now = state.clock.now()
-    state.releases.change(
-        release.release, status="champion", promoted_at=now, replaced=approval.champion
-    )
-    state.releases.mark_step(release.release, "switched", approved_by=approval.actor)
-    if approval.champion != BASE_RELEASE:
-        state.releases.change(approval.champion, status="retired")
-    reason = f"{release.release} is champion, version {release.version}"
-    state.cycles.set_status(cycle.workload_id, cycle.name, "promoted", reason)
-    details = {
-        "release": release.release,
-        "version": release.version,
-        "replaced": approval.champion,
-        "manifest_digest": release.manifest_digest,
-        "gate_digest": approval.gate_digest,
-        "approval": approval.id,
-        "approved_by": approval.actor,
-        "approver_simulated": approval.simulated,
-    }
-    state.audit.append("promotion.done", f"{cycle.workload_id}/{cycle.name}", "system", details)

@@ -4,6 +4,8 @@ Everything here can be repeated: a run and a model version are found again by th
 Adapters are plain artifacts, never pickled models.
 """
 
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -46,7 +48,7 @@ class MlflowRegistry:
         """Log one training with its parameters, curve, lineage and manifest; return the run id.
 
         Raises:
-            UnavailableError: MLflow is away; given again, it goes on where it stopped.
+            UnavailableError: MLflow is away; given again, it resumes where it stopped.
             IntegrityError: MLflow's copy of the manifest is not the manifest.
         """
         return self.place.patiently(lambda: self._log_training(spec, result, adapter, progress))
@@ -76,14 +78,14 @@ class MlflowRegistry:
             description: Markdown shown beside the version.
 
         Raises:
-            UnavailableError: MLflow is away; given again, it goes on where it stopped.
+            UnavailableError: MLflow is away; given again, it resumes where it stopped.
             IntegrityError: MLflow's copy of a file is not what was sent.
         """
 
         def once() -> str:
-            known = self._version_of(workload_id, release)
-            if known is not None:
-                return known
+            existing = self._version_of(workload_id, release)
+            if existing is not None:
+                return existing
             upload_adapter(self.client, run_id, adapter, texts)
             self.make_model(workload_id)
             self.client.create_model_version(
@@ -110,6 +112,10 @@ class MlflowRegistry:
             lambda: dict(self.client.get_model_version(workload_id, version).tags)
         )
 
+    def written_texts(self, workload_id: str, run_id: str) -> dict[str, str]:
+        """Return what MLflow shows of a run and its versions in words: files, descriptions, tags."""
+        return self.place.patiently(lambda: self._written_texts(workload_id, run_id))
+
     def aliases(self, workload_id: str) -> dict[str, str]:
         """Return the aliases of a workload's model and the versions they point at."""
         return self.place.patiently(lambda: self._aliases(workload_id))
@@ -118,8 +124,8 @@ class MlflowRegistry:
         """Point an alias at a version, or take it away; call under the workload's lease."""
 
         def once() -> None:
-            present = self._aliases(workload_id).get(alias)
-            if present == version:
+            current = self._aliases(workload_id).get(alias)
+            if current == version:
                 return
             if version is None:
                 self.client.delete_registered_model_alias(workload_id, alias)
@@ -135,6 +141,20 @@ class MlflowRegistry:
             relocate_artifacts(Path(self.place.uri.removeprefix("sqlite:///")), self._artifacts)
         return self.place.connect()
 
+    def _written_texts(self, workload_id: str, run_id: str) -> dict[str, str]:
+        values = self.client.get_run(run_id).data
+        texts = {"tags and parameters": json.dumps([values.tags, values.params])}
+        for version in self.client.search_model_versions(f"name='{workload_id}'"):
+            if version.run_id == run_id:
+                shown = [version.description or "", json.dumps(dict(version.tags))]
+                texts[f"version {version.version}"] = "\n".join(shown)
+        with tempfile.TemporaryDirectory(prefix="flywheel-texts-") as folder:
+            for file in self.client.list_artifacts(run_id):  # the adapter lies in a folder
+                if not file.is_dir:
+                    copy = self.client.download_artifacts(run_id, file.path, folder)
+                    texts[file.path] = Path(copy).read_text(encoding="utf-8", errors="replace")
+        return texts
+
     def _aliases(self, workload_id: str) -> dict[str, str]:
         if not self.client.search_registered_models(f"name='{workload_id}'"):
             return {}
@@ -148,14 +168,14 @@ class MlflowRegistry:
         # A request that timed out may be carried out all the same, and then be made again: the
         # lowest number counts, in whatever order they are found.
         versions = self.client.search_model_versions(f"name='{workload_id}'")
-        mine = [int(v.version) for v in versions if v.tags.get(RELEASE_TAG) == release]
-        return [str(number) for number in sorted(mine)]
+        numbers = [int(v.version) for v in versions if v.tags.get(RELEASE_TAG) == release]
+        return [str(number) for number in sorted(numbers)]
 
     def experiment(self, name: str) -> str:
         """Return the id of a workload's experiment, which is made the first time."""
-        known = self.client.get_experiment_by_name(name)
-        if known is not None:
-            return str(known.experiment_id)
+        existing = self.client.get_experiment_by_name(name)
+        if existing is not None:
+            return str(existing.experiment_id)
         # A server hands out places of its own, which every client can reach.
         location = None if self.place.is_remote else (self._artifacts / name).as_uri()
         return str(self.client.create_experiment(name, artifact_location=location))
@@ -167,20 +187,20 @@ class MlflowRegistry:
 
     def runs_of(self, workload_id: str, release: str) -> list[Any]:
         """Return the runs of a release, the one that counts first, doubles behind it."""
-        found = self.client.search_runs(
+        runs = self.client.search_runs(
             [self.experiment(workload_id)],
             f"tags.`{RELEASE_TAG}` = '{release}'",
             order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
         )
-        return sorted(found, key=lambda run: run.info.status != "FINISHED")
+        return sorted(runs, key=lambda run: run.info.status != "FINISHED")
 
     def _log_training(
         self, spec: TrainSpec, result: TrainResult, adapter: Path, progress: Sequence[TrainProgress]
     ) -> str:
-        known = self.runs_of(spec.workload.id, spec.release)
+        existing = self.runs_of(spec.workload.id, spec.release)
         run = (
-            known[0]
-            if known
+            existing[0]
+            if existing
             else self.client.create_run(
                 self.experiment(spec.workload.id),
                 run_name=spec.release,
@@ -192,7 +212,7 @@ class MlflowRegistry:
             self._log_values(run_id, spec, result, progress)
             upload_file(self.client, run_id, adapter / MANIFEST)
             self.client.set_terminated(run_id)
-        for double in known[1:]:
+        for double in existing[1:]:
             self.client.delete_run(double.info.run_id)
         return run_id
 
@@ -215,11 +235,11 @@ class MlflowRegistry:
 
 
 def _curve(point: TrainProgress) -> dict[str, float]:
-    # The losses of two stages are no one curve.
+    # The losses of two stages are not one curve.
     loss = "loss" if point.stage == "sft" else f"{point.stage}_loss"
-    told = {loss: point.loss, "tokens_per_second": point.tokens_per_second}
-    told["memory_bytes"] = float(point.memory_bytes)
-    return told | {f"rewards_{name}": value for name, value in point.rewards.items()}
+    metrics = {loss: point.loss, "tokens_per_second": point.tokens_per_second}
+    metrics["memory_bytes"] = float(point.memory_bytes)
+    return metrics | {f"rewards_{name}": value for name, value in point.rewards.items()}
 
 
 def _lineage(spec: TrainSpec, result: TrainResult) -> dict[str, str]:

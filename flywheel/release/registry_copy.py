@@ -1,10 +1,11 @@
 """Bring a workload's runs and model versions to another MLflow, such as from a file to a server.
 
 The old place stays as it is. Everything is found again by the release's name, so that a copy which
-was cut off goes on where it stopped; the state learns of each release when it is whole.
+was cut off resumes where it stopped; the state learns of each release when it is whole.
 """
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ def copy_registry(
 
     Raises:
         ConfigurationError: both places are the same.
-        UnavailableError: a place is away; the same call goes on where it stopped.
+        UnavailableError: a place is away; the same call resumes where it stopped.
         IntegrityError: a file did not arrive as it was.
     """
     if old.place.uri == new.place.uri:
@@ -52,10 +53,10 @@ def copy_registry(
     copied: dict[str, str | None] = {}
     with state.leases.hold(promotion_lease(workload_id), None, 3600.0):
         for release in state.releases.of(workload_id):
-            found = old.place.patiently(partial(old.runs_of, workload_id, release.release))
-            if not found:
+            runs = old.place.patiently(partial(old.runs_of, workload_id, release.release))
+            if not runs:
                 continue
-            run_id = new.place.patiently(partial(_run, old, new, release, found[0]))
+            run_id = new.place.patiently(partial(_run, old, new, release, runs[0]))
             version = new.place.patiently(partial(_version, old, new, release, run_id))
             _tell(state, release, run_id, version, new)
             copied[release.release] = version
@@ -64,11 +65,11 @@ def copy_registry(
 
 
 def _run(old: MlflowRegistry, new: MlflowRegistry, release: Release, source: "Run") -> str:
-    known = new.runs_of(release.workload_id, release.release)
-    if known and known[0].info.status == "FINISHED":
-        return str(known[0].info.run_id)
+    existing = new.runs_of(release.workload_id, release.release)
+    if existing and existing[0].info.status == "FINISHED":
+        return str(existing[0].info.run_id)
     tags = {name: value for name, value in source.data.tags.items() if name.startswith(_OURS)}
-    run = known[0] if known else None
+    run = existing[0] if existing else None
     run = run or new.client.create_run(
         new.experiment(release.workload_id),
         start_time=source.info.start_time,
@@ -96,10 +97,10 @@ def _values(old: MlflowRegistry, new: MlflowRegistry, source: "Run", run_id: str
 
 
 def _version(old: MlflowRegistry, new: MlflowRegistry, release: Release, run_id: str) -> str | None:
-    known = new.version_of(release.workload_id, release.release)
+    existing = new.version_of(release.workload_id, release.release)
     number = old.version_of(release.workload_id, release.release)
-    if known is not None or number is None:
-        return known
+    if existing is not None or number is None:
+        return existing
     version = old.client.get_model_version(release.workload_id, number)
     new.make_model(release.workload_id)
     new.client.create_model_version(
@@ -115,12 +116,15 @@ def _version(old: MlflowRegistry, new: MlflowRegistry, release: Release, run_id:
 def _tell(
     state: State, release: Release, run_id: str, version: str | None, new: MlflowRegistry
 ) -> None:
-    facts = {"run_id": run_id} | ({"model_version": version} if version else {})
-    if facts.items() <= release.facts.items():
+    if release.lineage.run_id == run_id and version in {None, release.model_version}:
         return
+    lineage = replace(release.lineage, run_id=run_id)
     with state.transaction():
-        state.releases.change(release.release, facts={**release.facts, **facts})
-        state.attempts.add_facts(release.workload_id, release.cycle, release.attempt, run_id=run_id)
-        details = {**facts, "release": release.release, "registry": new.place.name}
-        subject = f"{release.workload_id}/{release.cycle}"
-        state.audit.append("registry.copied", subject, "system", details)
+        state.releases.move(release.release, lineage, version)
+        candidate = state.attempts.get(release.cycle_ref, release.attempt).candidate
+        if candidate is not None and candidate.release == release.release:
+            moved = replace(candidate, run_id=run_id)
+            state.attempts.record(release.cycle_ref, release.attempt, moved)
+        details = {"run_id": run_id} | ({"model_version": version} if version else {})
+        details |= {"release": release.release, "registry": new.place.name}
+        state.audit.append("registry.copied", str(release.cycle_ref), "system", details)

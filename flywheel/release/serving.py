@@ -14,7 +14,7 @@ from flywheel.ports.model_server import BASE_RELEASE, ModelServer
 from flywheel.release.adapter_files import checked_adapter
 from flywheel.state import Release, State
 
-__all__ = ["load_champion", "load_routed", "swap", "unload_retired"]
+__all__ = ["load_champion", "load_release", "load_routed", "swap", "unload_retired"]
 
 
 def swap(
@@ -47,7 +47,7 @@ def unload_retired(
 ) -> list[str]:
     """Unload what no route and no open cycle of a workload needs, and return its names.
 
-    A server that is away is no error: what it would have unloaded goes at the next call.
+    An unavailable server is not an error: what it would have unloaded goes at the next call.
 
     Args:
         state: knows routes, releases and cycles.
@@ -80,9 +80,19 @@ def load_champion(state: State, server: ModelServer, workload_id: str) -> str:
         UnavailableError: the server is away.
     """
     champion = state.routes.champion(workload_id)
-    if champion != BASE_RELEASE and champion not in server.releases():
-        server.load(champion, checked_adapter(state.releases.get(champion)))
+    load_release(state, server, champion)
     return champion
+
+
+def load_release(state: State, server: ModelServer, name: str) -> None:
+    """Load a release where the server does not have it.
+
+    Raises:
+        IntegrityError: its adapter was changed; it is not served then.
+        UnavailableError: the server is away.
+    """
+    if name != BASE_RELEASE and name not in server.releases():
+        server.load(name, checked_adapter(state.releases.get(name)))
 
 
 def load_routed(state: State, server: ModelServer, workload_id: str) -> list[str]:
@@ -104,4 +114,4 @@ def _needed(state: State, release: Release) -> bool:
     if release.release in routed:
         return True
     candidate = release.status in {"candidate", "promoting"}
-    return candidate and state.cycles.get(release.workload_id, release.cycle).is_open
+    return candidate and state.cycles.get(release.cycle_ref).is_open

@@ -28,14 +28,14 @@ def upload_adapter(
     """Bring an adapter folder and texts beside it to a run and verify them there.
 
     Raises:
-        IntegrityError: what MLflow gives back is not what it was given.
+        IntegrityError: what MLflow returns is not what was sent.
     """
     client.log_artifacts(run_id, str(adapter), "adapter")
     for name, text in texts.items():
         client.log_text(run_id, text, name)
-    wanted = {f"adapter/{name}": digest for name, digest in _digests(adapter).items()}
-    wanted |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    _verify(client, run_id, wanted)
+    expected = {f"adapter/{name}": digest for name, digest in _digests(adapter).items()}
+    expected |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    _verify(client, run_id, expected)
 
 
 def upload_run(client: "MlflowClient", run_id: str, folder: Path) -> None:
@@ -49,13 +49,13 @@ def _digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
 
 
-def _verify(client: "MlflowClient", run_id: str, wanted: Mapping[str, str]) -> None:
+def _verify(client: "MlflowClient", run_id: str, expected: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory(prefix="flywheel-uploads-") as folder:
-        for path, digest in wanted.items():
+        for path, digest in expected.items():
             if _digest(Path(client.download_artifacts(run_id, path, folder))) != digest:
                 raise IntegrityError(
                     f"MLflow's copy of {path} in run {run_id} is not what was sent.",
-                    next_step="give the command again: it sends the files anew; if it stays so, "
+                    next_step="run the command again: it sends the files again; if that fails too, "
                     "look at the server's artifact store",
                 )
 

@@ -6,9 +6,9 @@ The first promotion is 1.0.0, and every promotion counts on from the highest ver
 also after a rollback: a version is never given twice.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from flywheel.artifacts.references import Lineage
 from flywheel.state import Release
 
 __all__ = ["newest_release", "next_version"]
@@ -20,20 +20,20 @@ def newest_release(releases: Sequence[Release]) -> Release | None:
     return max(versioned, key=lambda release: _parts(str(release.version)), default=None)
 
 
-def next_version(newest: Release | None, facts: Mapping[str, Any]) -> str:
-    """Return the version for a candidate with these facts.
+def next_version(newest: Release | None, candidate: Lineage) -> str:
+    """Return the version for a candidate of this lineage.
 
     Args:
         newest: the release with the highest version so far.
-        facts: the candidate's ``base_digest``, ``task_digest`` and ``taxonomy_version``.
+        candidate: its base, task and taxonomy decide.
     """
     if newest is None:
         return "1.0.0"
     major, minor, patch = _parts(str(newest.version))
-    before = newest.facts
-    if any(facts[key] != before[key] for key in ("base_digest", "task_digest")):
+    before = newest.lineage
+    if (candidate.base_digest, candidate.task_digest) != (before.base_digest, before.task_digest):
         return f"{major + 1}.0.0"
-    if facts["taxonomy_version"] != before["taxonomy_version"]:
+    if candidate.taxonomy_version != before.taxonomy_version:
         return f"{major}.{minor + 1}.0"
     return f"{major}.{minor}.{patch + 1}"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from flywheel.artifacts.output_scores import output_scores
 from flywheel.serve.margin import Step
 from flywheel.serve.mask import AnswerMask, MaskNode
 
@@ -61,8 +62,8 @@ class _Cache:
         ids = torch.tensor([[*row, *[_PAD] * (longest - len(row))] for row in tokens])
         lengths = torch.tensor([len(row) for row in tokens])
         columns = torch.arange(longest)
-        present = (columns[None, :] < lengths[:, None]).long()
-        self._seen = torch.cat([self._seen, present], dim=1)
+        attention = (columns[None, :] < lengths[:, None]).long()
+        self._seen = torch.cat([self._seen, attention], dim=1)
         hidden = self._model.model(
             input_ids=ids,
             attention_mask=self._seen,
@@ -119,7 +120,7 @@ def decode_batch(
         for row in rows:
             row.length += len(row.pending)
             row.pending = []
-        _choose(rows, hidden, model.lm_head, mask, end)
+        _choose(rows, hidden, model, mask, end)
     return answers
 
 
@@ -143,7 +144,7 @@ def _take(row: _Row, token: int, step: Step, mask: AnswerMask, end: int) -> None
     row.node = mask.after(row.node, token)
 
 
-def _choose(rows: Sequence[_Row], hidden: Any, head: Any, mask: AnswerMask, end: int) -> None:
+def _choose(rows: Sequence[_Row], hidden: Any, model: Any, mask: AnswerMask, end: int) -> None:
     # Rows that stand at the same point of the mask are decided together, and only the tokens
     # that are allowed there are scored: the rest of the vocabulary is most of a small model.
     import torch
@@ -153,8 +154,9 @@ def _choose(rows: Sequence[_Row], hidden: Any, head: Any, mask: AnswerMask, end:
         together.setdefault(row.node.path, []).append(index)
     for indices in together.values():
         allowed = rows[indices[0]].node.allowed
-        weight = head.weight[torch.from_numpy(allowed)].float()
-        scores = hidden[torch.tensor(indices)].float() @ weight.T
+        weight = model.lm_head.weight[torch.from_numpy(allowed)].float()
+        products = hidden[torch.tensor(indices)].float() @ weight.T
+        scores = output_scores(model.config, products)
         chances = torch.log_softmax(scores.double(), dim=1)
         best_chances, best = chances.max(dim=1)
         others = chances.scatter(1, best[:, None], -math.inf).max(dim=1).values

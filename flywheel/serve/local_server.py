@@ -4,6 +4,7 @@ The prompt comes from ``flywheel.workload.prompt``, the mask from ``mask``, the 
 module loads, batches and reads answers back.
 """
 
+import math
 import threading
 import time
 import warnings
@@ -16,12 +17,13 @@ from flywheel.artifacts.adapter_folder import verify_adapter
 from flywheel.artifacts.base_folder import Precision, own_precision
 from flywheel.errors import IntegrityError, NotFoundError, RefusedError
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
+from flywheel.serve.adapter_effect import check_effect
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import load_model
 from flywheel.serve.mask import AnswerMask
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.workload.answers import AnswerCodec, canonical_json
-from flywheel.workload.prompt import prompt_ids, render_prompt
+from flywheel.workload.prompt import input_ids
 
 __all__ = ["LocalModelServer"]
 
@@ -45,6 +47,8 @@ class LocalModelServer:
         self._base_digest, self._model = loaded.digest, loaded.model
         self._tokenizer, self._ll_tokenizer = loaded.tokenizer, loaded.ll_tokenizer
         self._positions = int(self._model.config.max_position_embeddings)
+        self._modules = {name for name, _ in self._model.named_modules()}
+        self._window = _window(self._model)
         self._peft: Any = None
         self._contents: dict[str, str] = {}
         self._masks: dict[str, AnswerMask] = {}
@@ -57,19 +61,20 @@ class LocalModelServer:
                     "The name base belongs to the base model.", next_step="choose another name"
                 )
             content = verify_adapter(adapter, base_digest=self._base_digest)
-            known = self._contents.get(release)
-            if known == content:
+            loaded = self._contents.get(release)
+            if loaded == content:
                 return
-            if known is not None:
+            if loaded is not None:
                 raise RefusedError(
                     f"The release {release} is loaded with other content.",
                     next_step="give a new adapter a new name",
                 )
+            check_effect(adapter, self._modules)
             self._attach(release, adapter)
             self._contents[release] = content
 
     def unload(self, release: str) -> None:
-        """Forget a retired release; an unknown name is no error."""
+        """Forget a retired release; an unknown name is not an error."""
         with self._lock:
             if self._contents.pop(release, None) is None:
                 return
@@ -98,14 +103,15 @@ class LocalModelServer:
         """
         if not inputs:
             return []
-        prompts = [render_prompt(codec.workload, text, shots, codec) for text in inputs]
-        answers: list[Answer | None] = [None] * len(prompts)
+        answers: list[Answer | None] = [None] * len(inputs)
         with self._lock, self._active(release) as model:
-            ids = prompt_ids(self._tokenizer, prompts)
+            ids = input_ids(self._tokenizer, codec, inputs, shots)
             limit = codec.workload.limits.answer_tokens
             check_fit(ids, positions=self._positions, answer_tokens=limit)
-            head, head_tokens = self._shared_head(model, ids)
-            for batch in _batches(ids):
+            # A window counts the columns of a batch, padding among them: beyond it, rows are alone.
+            fits = max(map(len, ids)) + limit <= self._window
+            head, head_tokens = self._shared_head(model, ids) if fits else (None, 0)
+            for batch in _batches(ids, rows=_BATCH_ROWS if fits else 1):
                 started = time.perf_counter()
                 decoded = decode_batch(
                     model,
@@ -195,13 +201,20 @@ class LocalModelServer:
         return self._masks[key]
 
 
-def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+def _window(model: Any) -> float:
+    # Tokens that the layer with the shortest sight looks back; without end for most models.
+    from transformers import DynamicCache
+
+    layers: Any = DynamicCache(config=model.config).layers
+    windows = [layer.sliding_window for layer in layers if getattr(layer, "is_sliding", False)]
+    return float(min(windows, default=math.inf))
+
+
+def _batches(ids: Sequence[Sequence[int]], *, rows: int) -> Iterator[list[int]]:
     # Rows of like length go together: little padding, and memory that does not depend on order.
     batch: list[int] = []
     for index in sorted(range(len(ids)), key=lambda i: (len(ids[i]), i)):
-        if batch and (
-            len(batch) == _BATCH_ROWS or (len(batch) + 1) * len(ids[index]) > _BATCH_TOKENS
-        ):
+        if batch and (len(batch) == rows or (len(batch) + 1) * len(ids[index]) > _BATCH_TOKENS):
             yield batch
             batch = []
         batch.append(index)

@@ -55,20 +55,20 @@ class AnswerMask:
 
     def after(self, node: MaskNode, token: int) -> MaskNode:
         """Step from ``node`` over an allowed token."""
-        known = node.next.get(token)
-        if known is not None:
-            return known
+        successor = node.next.get(token)
+        if successor is not None:
+            return successor
         matcher = node.matcher.deep_copy()
         if not matcher.consume_token(token):
             msg = f"token {token} is not allowed after {node.path}: {matcher.get_error()}"
             raise AssertionError(msg)
-        found = self._node((*node.path, token), matcher)
+        created = self._node((*node.path, token), matcher)
         # Answers with free text walk ever new paths: forget them before they fill the memory.
         if self._count > _REMEMBERED:
             self.root.next.clear()
             self._count = 0
-        node.next[token] = found
-        return found
+        node.next[token] = created
+        return created
 
     def _node(self, path: tuple[int, ...], matcher: Any) -> MaskNode:
         from llguidance.numpy import (

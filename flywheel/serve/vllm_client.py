@@ -1,9 +1,11 @@
-"""HTTP to one vLLM, its failures translated: away, wrong token, or an answer with a status."""
+"""`VllmClient`: calls to one vLLM; its failures become an unavailable service or a wrong token."""
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.io.http import HttpClient, HttpService
 
 __all__ = ["VllmClient", "error_message"]
 
@@ -24,25 +26,25 @@ class VllmClient:
     def __init__(
         self, url: str, token: str | None, *, connections: int, timeout_seconds: float
     ) -> None:
-        import urllib3
-
         self.url = url.rstrip("/")
-        self._library = urllib3
-        headers = {"Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            block=True,
-            headers=headers,
-            retries=False,
-            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=timeout_seconds),
+        service = HttpService(
+            self.url,
+            "vLLM",
+            next_step="start it (`flywheel services up vllm`), or correct FLYWHEEL_VLLM_URL",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            repeatable=True,
+        )
+        self._http = HttpClient(
+            service,
+            seconds=timeout_seconds,
+            connect_seconds=_CONNECT_SECONDS,
+            connections=connections,
         )
 
     def get(self, path: str) -> Any:
         """Return the JSON of a path; anything but success is UnavailableError."""
         status, payload = self.send("GET", path)
-        if status != 200:  # noqa: PLR2004 - HTTP's number for success
+        if status != HTTPStatus.OK:
             raise UnavailableError(
                 f"vLLM at {self.url} answered {path} with {status}: {error_message(payload)}",
                 next_step="look at `flywheel services logs vllm`",
@@ -56,49 +58,26 @@ class VllmClient:
             UnavailableError: vLLM does not answer, or breaks off.
             ConfigurationError: it refuses the token.
         """
-        status, content = self._exchange(method, path, body)
-        if status in {401, 403}:
+        answer = self._http.send(method, path, body)
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise ConfigurationError(
                 f"vLLM at {self.url} refuses the token.",
                 next_step="set FLYWHEEL_VLLM_TOKEN to vLLM's --api-key",
             )
         try:
-            return status, json.loads(content)
+            return answer.status, json.loads(answer.content)
         except ValueError:
-            return status, content.decode(errors="replace")
+            return answer.status, answer.text
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._pool.clear()
-
-    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
-        errors = self._library.exceptions
-        raw = None if body is None else json.dumps(body).encode()
-        for last in (False, True):
-            try:
-                response = self._pool.request(method, self.url + path, body=raw)
-            except errors.ProtocolError as error:
-                # A kept connection that the server closed a moment ago looks like this. Every
-                # request here may be made twice, so it is made once more on a fresh connection.
-                if last:
-                    raise self._away(error) from error
-            except errors.HTTPError as error:
-                raise self._away(error) from error
-            else:
-                return response.status, response.data
-        raise AssertionError  # pragma: no cover - the loop returns or raises
-
-    def _away(self, error: Exception) -> UnavailableError:
-        return UnavailableError(
-            f"vLLM does not answer at {self.url}: {type(error).__name__}.",
-            next_step="start it (`flywheel services up vllm`), or correct FLYWHEEL_VLLM_URL",
-        )
+        """Close the connections."""
+        self._http.close()
 
 
 def error_message(payload: Any) -> str:
     """Return what an error answer says, shortened."""
-    said = payload
+    message = payload
     if isinstance(payload, dict):
         error = payload.get("error", payload)
-        said = error.get("message", error) if isinstance(error, dict) else error
-    return str(said)[:_MOST_SAID]
+        message = error.get("message", error) if isinstance(error, dict) else error
+    return str(message)[:_MOST_SAID]

@@ -19,7 +19,7 @@ class VllmFacts:
     closed: bool
 
     def serves(self, digest: str) -> bool:
-        """Say whether this is the vLLM of a base model."""
+        """Return whether this is the vLLM of a base model."""
         return base_alias(digest) in self.bases
 
 
@@ -30,23 +30,23 @@ def inspect_vllm(url: str, token: str | None, *, timeout_seconds: float) -> Vllm
         UnavailableError: it does not answer.
         ConfigurationError: it refuses the token.
     """
-    ours = VllmClient(url, token, connections=1, timeout_seconds=timeout_seconds)
+    client = VllmClient(url, token, connections=1, timeout_seconds=timeout_seconds)
     stranger = VllmClient(url, None, connections=1, timeout_seconds=timeout_seconds)
     try:
-        cards = ours.get("/v1/models")["data"]
+        cards = client.get("/v1/models")["data"]
         return VllmFacts(
-            version=str(ours.get("/version")["version"]),
+            version=str(client.get("/version")["version"]),
             bases=tuple(card["id"] for card in cards if card.get("parent") is None),
             adapters=tuple(card["id"] for card in cards if card.get("parent") is not None),
             closed=_turned_away(stranger),
         )
     finally:
-        ours.close()
+        client.close()
         stranger.close()
 
 
 def _turned_away(stranger: VllmClient) -> bool:
-    # Where the door is open, the empty request is refused for its content instead.
+    # Without authentication, the empty request is refused for its content instead.
     try:
         stranger.send("POST", "/adapters", {})
     except ConfigurationError:

@@ -8,7 +8,7 @@ log-probabilities are those after the mask: confidence has one meaning.
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from flywheel.errors import (
     UnavailableError,
 )
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot, base_alias
+from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
 from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
 from flywheel.workload.answers import AnswerCodec, canonical_json
 from flywheel.workload.model import ClassificationTask
-from flywheel.workload.prompt import prompt_ids, render_prompt
+from flywheel.workload.prompt import input_ids
 
 __all__ = ["VllmModelServer"]
 
@@ -40,7 +41,7 @@ _OK, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR = 200, 400, 404, 500
 
 
 class VllmModelServer:
-    """Serve one base model and adapters on it from a vLLM that somebody started.
+    """Serve one base model and adapters on it from a running vLLM.
 
     Args:
         base: folder of the base model that vLLM serves; its tokenizer renders the prompts.
@@ -48,6 +49,7 @@ class VllmModelServer:
         token: vLLM's ``--api-key``.
         in_flight: most requests at a time, of 16 prompts each.
         timeout_seconds: longest wait for one of them.
+        adapters_at_once: how many adapters it holds; None: not known here, and not checked.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class VllmModelServer:
         *,
         in_flight: int = 4,
         timeout_seconds: float = 300.0,
+        adapters_at_once: int | None = None,
     ) -> None:
         from transformers import AutoTokenizer
 
-        self._digest = load_base(base).digest
+        loaded = load_base(base)
+        self._digest, self._modules = loaded.digest, weight_names(loaded)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(base)
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
         self._positions = int(config["max_position_embeddings"])
@@ -69,6 +73,7 @@ class VllmModelServer:
             url, token, connections=in_flight + 1, timeout_seconds=timeout_seconds
         )
         self._requests = ThreadPoolExecutor(in_flight, thread_name_prefix="vllm")
+        self._adapters_at_once = adapters_at_once
         self._loading = threading.Lock()
         self._tokenizing = threading.Lock()  # a fast tokenizer is not to be entered twice
         # Never forgotten: a name that was used for one content is not used for another.
@@ -83,19 +88,22 @@ class VllmModelServer:
         with self._loading:
             content = verify_adapter(adapter, base_digest=self._digest)
             check_adapter(adapter)
-            root = self._adapters().get(release)
-            known = self._contents.get(release) or (_content(root) if root else None)
-            if known not in {None, content} or (root and known is None):
+            check_effect(adapter, self._modules)
+            adapters = self._adapters()
+            root = adapters.get(release)
+            loaded = self._contents.get(release) or (_content(root) if root else None)
+            if loaded not in {None, content} or (root and loaded is None):
                 raise RefusedError(
                     f"The release {release} is loaded with other content.",
                     next_step="give a new adapter a new name",
                 )
             if root is None:
+                self._require_room(release, adapters)
                 self._attach(release, adapter)
             self._contents[release] = content
 
     def unload(self, release: str) -> None:
-        """Forget a retired release; an unknown name is no error."""
+        """Forget a retired release; an unknown name is not an error."""
         body = {"lora_name": release}
         status, payload = self._client.send("POST", "/v1/unload_lora_adapter", body)
         if status not in {_OK, _NOT_FOUND}:
@@ -123,9 +131,8 @@ class VllmModelServer:
         """
         if not inputs:
             return []
-        prompts = [render_prompt(codec.workload, text, shots, codec) for text in inputs]
         with self._tokenizing:
-            ids = prompt_ids(self._tokenizer, prompts)
+            ids = input_ids(self._tokenizer, codec, inputs, shots)
         limit = codec.workload.limits.answer_tokens
         check_fit(ids, positions=self._positions, answer_tokens=limit)
         common = _completion(self._model(release), limit) | _constraint(codec)
@@ -155,6 +162,16 @@ class VllmModelServer:
             )
         return {card["id"]: card["root"] for card in cards if card.get("parent") is not None}
 
+    def _require_room(self, release: str, adapters: Collection[str]) -> None:
+        most = self._adapters_at_once
+        if most is not None and len(adapters) >= most:
+            raise RefusedError(
+                f"vLLM at {self._client.url} holds {len(adapters)} of {most} adapters "
+                f"({', '.join(sorted(adapters))}): {release} does not fit.",
+                next_step="unload what nothing needs with `flywheel serving`, or start vLLM with a "
+                "larger --max-loras (--max-cpu-loras) and set FLYWHEEL_VLLM_MAX_LORAS to it",
+            )
+
     def _attach(self, release: str, adapter: Path) -> None:
         body = {"lora_name": release, "lora_path": str(adapter.absolute())}
         status, payload = self._client.send("POST", "/v1/load_lora_adapter", body)
@@ -163,7 +180,7 @@ class VllmModelServer:
             raise IntegrityError(
                 f"vLLM cannot serve the adapter in {adapter}: {error_message(payload)}",
                 next_step="train it again as plain LoRA on the linear layers; a rank above the "
-                "server's needs a vLLM that is started anew",
+                "server's needs a restarted vLLM",
             )
         end = [[self._tokenizer.eos_token_id]]
         try:
@@ -215,7 +232,7 @@ class VllmModelServer:
     def _missing(self, release: str) -> NotFoundError | UnavailableError:
         if release in self._contents:
             return UnavailableError(
-                f"vLLM no longer has {release}: it was restarted, or somebody unloaded it.",
+                f"vLLM no longer has {release}: it was restarted, or the release was unloaded.",
                 next_step="load it again",
             )
         return NotFoundError(

@@ -3,6 +3,7 @@
 from flywheel.services.application import Application
 from flywheel.services.catalog import SERVICES
 from flywheel.services.connections import Connections
-from flywheel.services.supervisor.control import Services, start, stop
+from flywheel.services.supervisor.control import Services, start
+from flywheel.services.supervisor.shutdown import stop
 
 __all__ = ["SERVICES", "Application", "Connections", "Services", "start", "stop"]

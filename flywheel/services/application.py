@@ -1,6 +1,6 @@
 """A program of Flywheel's own that runs beside the services: Dagster's two, and ingest.
 
-What it is told comes from the caller; it is kept in the plan, so that it can be started again.
+Its arguments come from the caller and are kept in the plan, so that it can be restarted.
 """
 
 import os

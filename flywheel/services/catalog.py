@@ -1,6 +1,6 @@
 """From a plan to the programs it stands for, and from names to the ports they get."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError
@@ -37,9 +37,11 @@ _PORTS = {
     "dagster-webserver": "dagster_port",
     "ingest": "metrics_port",
     "webhooks": "webhook_port",
+    "gateway": "gateway_port",
+    "desk": "desk_port",
     "vllm": "vllm_port",
 }
-# Each service with the settings that name somebody's own: with all of them it is not started.
+# Each service with the settings that name a user-managed one: with all of them it is not started.
 _OWN = {
     "kafka": ("kafka_servers",),
     "postgres": ("state_url", "mlflow_url", "dagster_url"),
@@ -53,7 +55,7 @@ _CONTROLLER = 10
 
 
 def own(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Return the services that are somebody's own, with the settings that say so."""
+    """Return the user-managed services, with the settings that say so."""
     return {
         name: keys
         for name, keys in _OWN.items()
@@ -84,22 +86,22 @@ def needed(names: Collection[str]) -> set[str]:
 
 def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: int) -> Plan:
     """Return the plan with the named services in it; what has its ports keeps them."""
-    wanted: dict[str, int] = {}
-    present = [name for name in plan.ports if service_of(name) == "kafka"]
+    port_counts: dict[str, int] = {}
+    running_brokers = [name for name in plan.ports if service_of(name) == "kafka"]
     if "kafka" in names:
-        wanted |= dict.fromkeys(present or kafka.broker_names(brokers), 2)
-    wanted |= {name: 1 for name in ("postgres", "mlflow") if name in names}
+        port_counts |= dict.fromkeys(running_brokers or kafka.broker_names(brokers), 2)
+    port_counts |= {name: 1 for name in ("postgres", "mlflow") if name in names}
     # The second is the receiver's: its address must be known where the webhooks are made.
-    wanted |= {"label-studio": 2} if "label-studio" in names else {}
-    wanted |= ray.PORTS if "ray" in names else {}
+    port_counts |= {"label-studio": 2} if "label-studio" in names else {}
+    port_counts |= ray.PORTS if "ray" in names else {}
     ports = {}
-    taken = {port for each in plan.ports.values() for port in each}
-    for name, count in wanted.items():
+    used_ports = {port for each in plan.ports.values() for port in each}
+    for name, count in port_counts.items():
         if not plan.ephemeral:
             ports[name] = _fixed(name, count, settings)
         elif name not in plan.ports:
-            ports[name] = free_ports(count, taken=taken)
-            taken |= set(ports[name])
+            ports[name] = free_ports(count, used=used_ports)
+            used_ports |= set(ports[name])
     return plan.with_ports(ports)
 
 
@@ -116,32 +118,42 @@ def _fixed(name: str, count: int, settings: Settings) -> tuple[int, ...]:
 
 def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
     """Return every program of the plan."""
-    found: list[Program] = []
+    catalog: list[Program] = []
     cluster = _brokers(layout, plan)
     if cluster.ports:
-        found += kafka.programs(cluster)
+        catalog += kafka.programs(cluster)
     server = postgres_server(layout, plan)
     if server is not None:
-        found.append(postgres.program(server))
+        catalog.append(postgres.program(server))
     if server is not None and "mlflow" in plan.ports:
-        found.append(mlflow.program(_mlflow(layout, plan, server)))
+        catalog.append(mlflow.program(_mlflow(layout, plan, server)))
     if "label-studio" in plan.ports:
-        found.append(label_studio.program(label_studio_server(layout, plan)))
+        catalog.append(label_studio.program(label_studio_server(layout, plan)))
     if ray.HEAD in plan.ports:
-        found += ray.programs(_ray(layout, plan))
-    found += [application.program(app) for app in plan.applications.values()]
-    return {program.name: program for program in found}
+        catalog += ray.programs(_ray(layout, plan))
+    catalog += [application.program(app) for app in plan.applications.values()]
+    return {program.name: program for program in catalog}
 
 
-def prepare(layout: Layout, plan: Plan, names: Collection[str]) -> None:
-    """Make the data folders of the named programs, and check those that are there."""
+def prepare(
+    layout: Layout,
+    plan: Plan,
+    names: Collection[str],
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Make the data folders of the named programs, and check those that are there.
+
+    What is installed the first time takes minutes: ``on_progress`` is called before it.
+    """
     server = postgres_server(layout, plan)
     if "postgres" in names and server is not None:
+        on_progress("preparing postgres")
         postgres.prepare(server)
     if any(service_of(name) == "kafka" for name in names):
+        on_progress("preparing kafka")
         kafka.prepare(_brokers(layout, plan))
     if "label-studio" in names:
-        label_studio.prepare(label_studio_server(layout, plan))
+        label_studio.prepare(label_studio_server(layout, plan), on_progress)
     if set(ray.PORTS) <= set(names):
         layout.make_private(layout.short_folder("ray"))
         ray.prepare(_ray(layout, plan))
@@ -171,15 +183,16 @@ def publish(applications: Iterable[Application], folder: Path) -> None:
 
 
 def _served(applications: Iterable[Application]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     for each in applications:
         if each.name == vllm.NAME:
-            found |= {
+            addresses |= {
                 "vllm_url": vllm.url(each),
                 "vllm_token": vllm.token(each),
+                "vllm_max_loras": str(vllm.adapters_at_once(each)),
                 "model_server": "vllm",
             }
-    return found
+    return addresses
 
 
 def postgres_server(layout: Layout, plan: Plan) -> postgres.Server | None:

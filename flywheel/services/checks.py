@@ -32,9 +32,11 @@ def require_no_leftovers(folder: Path) -> None:
     Raises:
         ConfigurationError: The processes, named.
     """
-    found = leftovers.find(folder)
-    if found:
-        named = ", ".join(sorted(f"{process.name()} (pid {process.pid})" for process in found)[:8])
+    processes = leftovers.find(folder)
+    if processes:
+        named = ", ".join(
+            sorted(f"{process.name()} (pid {process.pid})" for process in processes)[:8]
+        )
         raise ConfigurationError(
             f"The supervisor of {folder} has died, and what it ran still does: {named}.",
             next_step="run `flywheel services down`, which ends them, and then `up` again",

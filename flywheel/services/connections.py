@@ -1,12 +1,12 @@
 """Where clients find what was started: the lowest source of settings under profile = services."""
 
 import json
-import os
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from flywheel.io.atomic import write_text
 from flywheel.settings import CONNECTIONS
 
 __all__ = ["Connections", "extend_connections", "write_connections"]
@@ -35,12 +35,13 @@ class Connections:
     train_launcher: str | None = None
     vllm_url: str | None = None
     vllm_token: str | None = None
+    vllm_max_loras: str | None = None
     model_server: str | None = None
 
-    def without(self, given: Collection[str]) -> "Connections":
-        """Return those that nobody gave the address of: somebody's own service is left alone."""
+    def without(self, keys: Collection[str]) -> "Connections":
+        """Drop the entries whose address the user configured; user-managed services are left alone."""
         addresses = set(asdict(self)) - _CHOICES
-        return replace(self, **dict.fromkeys(addresses & set(given)))
+        return replace(self, **dict.fromkeys(addresses & set(keys)))
 
     def settings(self) -> dict[str, str]:
         """Return the settings that a client of these services needs."""
@@ -52,8 +53,8 @@ def extend_connections(more: Mapping[str, str], folder: Path) -> None:
     if not more:
         return
     file = folder / CONNECTIONS
-    known = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    write_connections(Connections(**{**known, **more}), folder)
+    existing = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    write_connections(Connections(**{**existing, **more}), folder)
 
 
 def write_connections(connections: Connections, folder: Path) -> Path:
@@ -61,10 +62,5 @@ def write_connections(connections: Connections, folder: Path) -> Path:
     # A JSON string is a TOML string as well.
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in connections.settings().items()]
     file = folder / CONNECTIONS
-    scratch = file.with_suffix(".part")
-    scratch.unlink(missing_ok=True)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        output.writelines(lines)
-    scratch.replace(file)
+    write_text(file, "".join(lines), private=True)
     return file

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError
+from flywheel.io.atomic import place
 
 __all__ = ["check_jars", "coordinates", "find_java", "install_jars", "kafka_version"]
 
@@ -81,8 +82,8 @@ def _java_version(java: Path) -> int:
         )
     except OSError:
         return 0
-    found = re.search(r'version "(\d+)', done.stderr)
-    return int(found[1]) if found else 0
+    match = re.search(r'version "(\d+)', done.stderr)
+    return int(match[1]) if match else 0
 
 
 def install_jars(cache_folder: Path) -> Path:
@@ -110,7 +111,7 @@ def install_jars(cache_folder: Path) -> Path:
             )
         check_jars(jars)
         try:
-            jars.rename(target)
+            place(jars, target)
         except OSError:
             # Another process was quicker; its folder is as good.
             if not target.is_dir():
@@ -166,17 +167,17 @@ def _fetch_with_jgo(jars: Path) -> None:
         ) from error
     # One by one, what Kafka asks for first: resolved together, the versions that log4j manages
     # would be taken for Kafka's own jars as well.
-    found: dict[tuple[str, str], Path] = {}
+    fetched: dict[tuple[str, str], Path] = {}
     try:
         for coordinate in coordinates():
             for artifact in jgo.resolve(coordinate):
                 key = (artifact.groupId, artifact.artifactId)
-                if key not in found:
-                    found[key] = Path(artifact.resolve())
+                if key not in fetched:
+                    fetched[key] = Path(artifact.resolve())
     except Exception as error:
         # jgo raises whatever its parts raise; there is no base class to name.
         raise UnavailableError(
             f"jgo could not fetch Kafka: {error}", next_step="look at the network and try again"
         ) from error
-    for jar in found.values():
+    for jar in fetched.values():
         shutil.copy2(jar, jars / jar.name)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from flywheel.errors import StorageError, UnavailableError
+from flywheel.io.atomic import write_text
 from flywheel.services.java import find_java, install_jars, kafka_version
 from flywheel.services.supervisor.network import HOST, port_is_open
 from flywheel.services.supervisor.program import Program
@@ -56,20 +57,20 @@ def broker_names(count: int) -> list[str]:
 
 
 def servers(brokers: Brokers) -> str:
-    """Return what a client is told: host:port, separated by commas."""
+    """Return the bootstrap servers for clients: host:port, separated by commas."""
     return ",".join(f"{HOST}:{client}" for client, _ in brokers.ports)
 
 
 def programs(brokers: Brokers) -> list[Program]:
     """Describe the cluster's brokers to the supervisor."""
     jars = install_jars(brokers.cache)
-    found = []
+    all_programs = []
     for name, ports in zip(broker_names(len(brokers.ports)), brokers.ports, strict=True):
         folder = brokers.folder / name
         command = [str(find_java()), f"-Xmx{brokers.memory_mb}m", *_JVM]
         command.append(f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}")
         command += ["-cp", str(jars / "*"), "kafka.Kafka", str(folder / "server.properties")]
-        found.append(
+        all_programs.append(
             Program(
                 name=name,
                 command=tuple(command),
@@ -77,7 +78,7 @@ def programs(brokers: Brokers) -> list[Program]:
                 ready=partial(ready, servers(brokers), len(brokers.ports), ports[0]),
             )
         )
-    return found
+    return all_programs
 
 
 def prepare(brokers: Brokers) -> None:
@@ -90,12 +91,12 @@ def prepare(brokers: Brokers) -> None:
     for number, name in enumerate(broker_names(len(brokers.ports)), start=1):
         folder = brokers.folder / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / "log4j2.properties").write_text(_LOGGING)
+        write_text(folder / "log4j2.properties", _LOGGING)
         properties = folder / "server.properties"
-        properties.write_text(_server_properties(brokers, number, folder / "data"))
+        write_text(properties, _server_properties(brokers, number, folder / "data"))
         if not is_formatted(folder / "data", brokers.cluster_id):
             _format(jars, properties, brokers.cluster_id)
-            (folder / "data" / "kafka.version").write_text(kafka_version())
+            write_text(folder / "data" / "kafka.version", kafka_version())
 
 
 def _server_properties(brokers: Brokers, number: int, data: Path) -> str:
@@ -129,7 +130,7 @@ def _server_properties(brokers: Brokers, number: int, data: Path) -> str:
 
 
 def is_formatted(data: Path, cluster_id: str) -> bool:
-    """Tell whether a data folder is this cluster's; an empty one is nobody's.
+    """Return whether a data folder is this cluster's; an empty one belongs to none.
 
     Raises:
         StorageError: It belongs to another cluster or to a newer Kafka.
@@ -137,11 +138,11 @@ def is_formatted(data: Path, cluster_id: str) -> bool:
     meta = data / "meta.properties"
     if not meta.exists():
         return False
-    found = dict(line.split("=", 1) for line in meta.read_text().splitlines() if "=" in line)
-    if found.get("version") != "1" or found.get("cluster.id") != cluster_id:
+    properties = dict(line.split("=", 1) for line in meta.read_text().splitlines() if "=" in line)
+    if properties.get("version") != "1" or properties.get("cluster.id") != cluster_id:
         raise StorageError(
-            f"{data} holds the data of another Kafka: cluster {found.get('cluster.id')}, "
-            f"format {found.get('version')}, where cluster {cluster_id}, format 1 is expected.",
+            f"{data} holds the data of another Kafka: cluster {properties.get('cluster.id')}, "
+            f"format {properties.get('version')}, where cluster {cluster_id}, format 1 is expected.",
             next_step=f"move {data} away (its topics go with it), or start that Kafka with its "
             "own configuration and set FLYWHEEL_KAFKA_SERVERS",
         )
@@ -173,7 +174,7 @@ def _format(jars: Path, properties: Path, cluster_id: str) -> None:
 
 
 def ready(bootstrap: str, count: int, port: int) -> bool:
-    """Tell whether the broker listens and the whole cluster is in its own view."""
+    """Return whether the broker listens and the whole cluster is in its own view."""
     if not port_is_open(port):
         return False
     from kafka.admin import KafkaAdminClient

@@ -1,21 +1,22 @@
-"""Label Studio in an environment of its own: database and files in the set, sign-up off, mute.
+"""Label Studio in an environment of its own: database and files in the set, sign-up off, no telemetry.
 
 Its database is SQLite in a write-ahead log: the PostgreSQL that comes out of a wheel lacks the
 extension (``pg_trgm``) that Label Studio's migrations ask for. They take half a minute, so an
 empty migrated database is kept in the cache and copied.
 """
 
-import fcntl
 import ipaddress
 import os
-import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from flywheel.errors import StorageError, UnavailableError
+from flywheel.io.atomic import copy_file
+from flywheel.io.lock import exclusive
 from flywheel.services.label_studio_account import Account, ensure_token
 from flywheel.services.supervisor.environments import environment_programs, install_environment
 from flywheel.services.supervisor.health import answers
@@ -40,7 +41,7 @@ _TOKEN, _WEBHOOK_SECRET, _PASSWORD, _KEY = (
     "label_studio_token", "label_studio_webhook", "label_studio_password", "label_studio_key",
 )  # fmt: skip
 _DATABASE = "label_studio.sqlite3"
-_MIGRATE_SECONDS = 600
+_MIGRATE_SECONDS = 1_800  # alone half a minute; beside other work much longer
 # What Label Studio itself refuses to connect to unless told otherwise; see its core/utils/io.py.
 _BANNED = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
@@ -107,16 +108,13 @@ def program(server: Server) -> Program:
     )
 
 
-def prepare(server: Server) -> None:
+def prepare(server: Server, on_progress: Callable[[str], None] = lambda _: None) -> None:
     """Install the server and make its database, where they are missing."""
     server.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    install_environment(NAME, server.cache)
+    install_environment(NAME, server.cache, on_progress)
     database = server.folder / _DATABASE
     if not database.exists():
-        scratch = database.with_suffix(".part")
-        shutil.copyfile(_template(server.cache), scratch)
-        scratch.chmod(0o600)
-        scratch.rename(database)
+        copy_file(_template(server.cache, on_progress), database, private=True)
 
 
 def renew_token(server: Server) -> str:
@@ -131,14 +129,16 @@ def _command(cache: Path) -> list[str]:
     return [str(environment_programs(NAME, cache) / "python"), "-I", str(script)]
 
 
-def _template(cache: Path) -> Path:
+def _template(cache: Path, on_progress: Callable[[str], None]) -> Path:
     """Return an empty database of this version, which is made the first time."""
     environment = environment_programs(NAME, cache).parent
     template = environment.with_suffix(".sqlite3")
     try:
-        with environment.with_suffix(".lock").open("w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+        with exclusive(environment.with_suffix(".lock")):
             if not template.exists():
+                on_progress(
+                    f"making the database of {NAME}, once: a minute, more on a busy machine"
+                )
                 _make_template(cache, template)
     except OSError as error:
         raise StorageError(
@@ -151,23 +151,27 @@ def _template(cache: Path) -> Path:
 def _make_template(cache: Path, template: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="flywheel-label-studio-") as folder:
         environment = os.environ | _environment(Path(folder)) | {"SECRET_KEY": "none"}
-        done = subprocess.run(  # noqa: S603 - our own script
-            [*_command(cache), "--port", "0", "--migrate-only"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            timeout=_MIGRATE_SECONDS,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own script
+                [*_command(cache), "--port", "0", "--migrate-only"],
+                capture_output=True,
+                text=True,
+                check=False,
+                env=environment,
+                timeout=_MIGRATE_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(
+                f"Label Studio's database was not made within {_MIGRATE_SECONDS / 60:.0f} minutes.",
+                next_step="run the command again when the machine has less to do",
+            ) from error
         made = Path(folder) / _DATABASE
         if done.returncode != 0 or not made.exists():
             raise UnavailableError(
                 f"Label Studio's database could not be made:\n{done.stderr[-2000:]}",
                 next_step="read the lines above",
             )
-        scratch = template.with_suffix(".part")
-        shutil.copyfile(made, scratch)
-        scratch.replace(template)
+        copy_file(made, template)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -201,12 +205,12 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _all_but(address: str) -> list[str]:
-    kept = ipaddress.ip_network(address)
-    found = []
+    excluded = ipaddress.ip_network(address)
+    networks = []
     for text in _BANNED:
         network = ipaddress.ip_network(text)
-        if network.version == kept.version and kept.subnet_of(network):  # type: ignore[arg-type]
-            found += [str(part) for part in network.address_exclude(kept)]  # type: ignore[arg-type]
+        if network.version == excluded.version and excluded.subnet_of(network):  # type: ignore[arg-type]
+            networks += [str(part) for part in network.address_exclude(excluded)]  # type: ignore[arg-type]
         else:
-            found.append(text)
-    return found
+            networks.append(text)
+    return networks

@@ -4,19 +4,17 @@ Label Studio gives tokens to a signed-in session alone, one valid token an accou
 """
 
 import base64
-import http.client
-import http.cookiejar
 import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.errors import ConfigurationError
+from flywheel.io.http import HttpAnswer, HttpClient, HttpService
 from flywheel.services.supervisor.passwords import keep
 
 __all__ = ["Account", "Session", "ends_at", "ensure_token", "is_young", "sign_in"]
@@ -37,77 +35,44 @@ class Account:
 
 
 class Session:
-    """A browser's session with a Label Studio on this machine: cookies, and no redirect taken."""
+    """A browser's session with a Label Studio on this machine, which keeps cookies.
+
+    Redirects are not followed: the status of the answer says whether a form was accepted.
+    """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._cookies = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}),
-            urllib.request.HTTPCookieProcessor(self._cookies),
-            _NoRedirect(),
+        service = HttpService(
+            url.rstrip("/"),
+            "Label Studio",
+            next_step="start it (`flywheel services up label-studio`), or read its log "
+            "(`flywheel services logs label-studio`)",
         )
+        self._http = HttpClient(service, seconds=_SECONDS, most_bytes=_MOST_BYTES)
 
-    def call(self, method: str, path: str, body: Any = None, *, form: bool = False) -> "Answer":
-        """Send a JSON body or a form and return status and text.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, form: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
+        """Send a JSON body or a form and return the answer.
 
         Raises:
             UnavailableError: nothing answers there.
         """
-        headers = {"Referer": self.url, "X-CSRFToken": self.cookie("csrftoken")}
-        data = None
-        if body is not None:
-            encoded = urllib.parse.urlencode(body) if form else json.dumps(body)
-            headers["Content-Type"] = f"application/{'x-www-form-urlencoded' if form else 'json'}"
-            data = encoded.encode()
-        request = urllib.request.Request(  # noqa: S310 - a loopback URL of ours
-            f"{self.url}{path}", data=data, headers=headers, method=method
-        )
-        try:
-            with self._opener.open(request, timeout=_SECONDS) as response:
-                return Answer(response.status, response.read(_MOST_BYTES).decode())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, error.read(_MOST_BYTES).decode(errors="replace"))
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            raise UnavailableError(
-                f"Label Studio does not answer at {self.url}: {error}",
-                next_step="start it (`flywheel services up label-studio`)",
-            ) from error
+        headers = {"Referer": self._http.service.url, "X-CSRFToken": self.cookie("csrftoken")}
+        return self._http.send(method, path, body, form=form, headers=headers)
 
     def cookie(self, name: str) -> str:
         """Return a cookie's value; empty when there is none."""
-        return next((each.value or "" for each in self._cookies if each.name == name), "")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status and text of an answer."""
-
-    status: int
-    text: str
-
-    def require(self, *statuses: int) -> Any:
-        """Return the parsed body of an expected answer.
-
-        Raises:
-            UnavailableError: it is another answer.
-        """
-        if self.status in statuses:
-            return json.loads(self.text) if self.text else None
-        raise UnavailableError(
-            f"Label Studio answered {self.status}: {self.text[:300]}",
-            next_step="look at `flywheel services logs label-studio`",
-        )
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Take no redirect: the status of the answer tells whether a form was accepted."""
+        return self._http.cookie(name)
 
 
 def sign_in(account: Account) -> Session:
-    """Return a signed-in session.
+    """Return a signed-in session; who asks for it closes it.
 
     Raises:
         UnavailableError: Label Studio does not answer.
@@ -115,17 +80,12 @@ def sign_in(account: Account) -> Session:
     """
     session = Session(account.url)
     session.call("GET", "/user/login/")
-    answer = session.call(
-        "POST",
-        "/user/login/",
-        {
-            "email": account.email,
-            "password": account.password,
-            "csrfmiddlewaretoken": session.cookie("csrftoken"),
-        },
-        form=True,
-    )
-    if answer.status != http.HTTPStatus.FOUND:
+    form = {
+        "email": account.email,
+        "password": account.password,
+        "csrfmiddlewaretoken": session.cookie("csrftoken"),
+    }
+    if session.call("POST", "/user/login/", form=form).status != HTTPStatus.FOUND:
         raise ConfigurationError(
             f"Label Studio at {account.url} does not take the password of {account.email}.",
             next_step="stop and start it (`flywheel services down label-studio`, then `up`), which "
@@ -147,19 +107,20 @@ def ensure_token(account: Account, folder: Path, name: str) -> str:
         ConfigurationError: It does not take the password.
     """
     file = folder / name
-    kept = file.read_text() if file.exists() else None
-    if kept is not None and is_young(kept) and _is_taken(account.url, kept):
-        return kept
-    session = sign_in(account)
-    for old in session.call("GET", "/api/token/").require(200):
-        session.call("POST", "/api/token/blacklist/", {"refresh": old["token"]}).require(204, 404)
-    token = str(session.call("POST", "/api/token/", {}).require(201)["token"])
+    stored = file.read_text() if file.exists() else None
+    if stored is not None and is_young(stored) and _is_taken(account.url, stored):
+        return stored
+    with sign_in(account) as session:
+        for old in session.call("GET", "/api/token/").require(200):
+            body = {"refresh": old["token"]}
+            session.call("POST", "/api/token/blacklist/", body).require(204, 404)
+        token = str(session.call("POST", "/api/token/", {}).require(201)["token"])
     keep(folder, name, token)
     return token
 
 
 def is_young(token: str) -> bool:
-    """Tell whether a token is in the first two thirds of its life, by what it says of itself."""
+    """Return whether a token is in the first two thirds of its life, by what it says of itself."""
     begin, end = _claim(token, "iat"), _claim(token, "exp")
     if begin is None or end is None:
         return False
@@ -185,7 +146,6 @@ def _claim(token: str, name: str) -> float | None:
 
 
 def _is_taken(url: str, token: str) -> bool:
-    return (
-        Session(url).call("POST", "/api/token/refresh/", {"refresh": token}).status
-        == http.HTTPStatus.OK
-    )
+    with Session(url) as session:
+        answer = session.call("POST", "/api/token/refresh/", {"refresh": token})
+    return answer.status == HTTPStatus.OK

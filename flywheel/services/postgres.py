@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.errors import ConfigurationError, StorageError, UnavailableError
+from flywheel.io.atomic import place, write_text
 from flywheel.services.supervisor.network import HOST
 from flywheel.services.supervisor.passwords import made_once
 from flywheel.services.supervisor.program import Program
@@ -50,8 +51,8 @@ def _run_as() -> str | None:
     """Return the user that PostgreSQL runs as when we are root, which it refuses to be."""
     if os.getuid() != 0:
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in known else "nobody"
+    user_names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in user_names else "nobody"
 
 
 def _binaries() -> Path:
@@ -67,7 +68,7 @@ def _binaries() -> Path:
 
 
 def _passable(path: Path) -> bool:
-    """Tell whether any user may walk down to the path."""
+    """Return whether any user may walk down to the path."""
     parents = [parent for parent in path.absolute().parents if parent.exists()]
     return all(parent.stat().st_mode & 0o001 for parent in parents)
 
@@ -92,7 +93,7 @@ def _install(server: Server) -> Path:
         scratch = target.with_suffix(".part")
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.copytree(source, scratch, symlinks=True)
-        scratch.rename(target)
+        place(scratch, target, durable=server.durable)
     return target
 
 
@@ -154,31 +155,30 @@ def prepare(server: Server) -> None:
     data = data_folder(server.folder)
     version = data / "PG_VERSION"
     if version.exists():
-        found = version.read_text().strip()
-        if found != _VERSION:
+        data_version = version.read_text().strip()
+        if data_version != _VERSION:
             raise StorageError(
-                f"{data} was made by PostgreSQL {found}, and this is {_VERSION}.",
-                next_step=f"dump it with version {found} and restore it, or use `pg_upgrade`, or "
-                f"move {data} away to begin anew",
+                f"{data} was made by PostgreSQL {data_version}, and this is {_VERSION}.",
+                next_step=f"dump it with version {data_version} and restore it, or use `pg_upgrade`, or "
+                f"move {data} away to start from scratch",
             )
         return
     _make_passable(data.parent)
     user = _run_as()
     if user is not None:
         shutil.chown(data.parent, user)
-    _initialise(server, data, user)
+    _initialize(server, data, user)
 
 
-def _initialise(server: Server, data: Path, user: str | None) -> None:
+def _initialize(server: Server, data: Path, user: str | None) -> None:
     shutil.rmtree(data, ignore_errors=True)
-    word = data.parent / "superuser"
-    word.write_text(password(server, _SUPERUSER))
-    word.chmod(0o600)
+    password_file = data.parent / "superuser"
+    write_text(password_file, password(server, _SUPERUSER), private=True, durable=False)
     if user is not None:
-        shutil.chown(word, user)
+        shutil.chown(password_file, user)
     command = [
         str(_install(server) / "bin" / "initdb"), "--pgdata", str(data),
-        "--username", _SUPERUSER, "--pwfile", str(word), "--auth", "scram-sha-256",
+        "--username", _SUPERUSER, "--pwfile", str(password_file), "--auth", "scram-sha-256",
         "--encoding", "UTF8", "--locale", "C", "--no-instructions",
         *([] if server.durable else ["--no-sync"]),
     ]  # fmt: skip
@@ -193,7 +193,7 @@ def _initialise(server: Server, data: Path, user: str | None) -> None:
             extra_groups=[] if user else None,
         )
     finally:
-        word.unlink()
+        password_file.unlink()
     if done.returncode != 0:
         shutil.rmtree(data, ignore_errors=True)
         raise UnavailableError(
@@ -228,7 +228,7 @@ def _ready(server: Server) -> bool:
                 f"PostgreSQL on port {server.port} does not take the password in "
                 f"{server.secrets / _SUPERUSER}.",
                 next_step="put the file back that the data folder was made with, or move "
-                f"{data_folder(server.folder)} away to begin anew",
+                f"{data_folder(server.folder)} away to start from scratch",
             ) from error
         return False
     return True

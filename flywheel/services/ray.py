@@ -1,20 +1,19 @@
 """A Ray cluster on this machine: a head that runs no job, and a worker that trains.
 
-Both listen on loopback alone and want a token, for whoever reaches them may run any program.
+Both listen on loopback alone and require a token, since anyone who reaches them may run any program.
 """
 
 import json
 import os
 import shutil
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import flywheel
+from flywheel.services.supervisor.health import answers
 from flywheel.services.supervisor.network import HOST
 from flywheel.services.supervisor.passwords import made_once
 from flywheel.services.supervisor.program import Program
@@ -49,7 +48,6 @@ PORTS = {HEAD: len(_HEAD_PORTS) + len(_NODE_PORTS) + 1, WORKER: len(_NODE_PORTS)
 _WORKER_OFFSET = 20
 # Nothing is passed between jobs through Ray's store; this is the least that it takes.
 _STORE_BYTES = 80_000_000
-_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def programs(cluster: Cluster) -> list[Program]:
         *("--resources", json.dumps({_TRAINER: max(1, _graphics_cards())})),
         *_numbered(_NODE_PORTS, cluster.worker_ports),
     ]
-    kept = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(_jobs(cluster))}
+    persistence = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(_jobs(cluster))}
     return [
         _program(
             cluster,
@@ -117,7 +115,7 @@ def programs(cluster: Cluster) -> list[Program]:
             head,
             ports=cluster.head_ports,
             agent=head_ports[first + _AGENT],
-            environment={**kept, "DASHBOARD_METRIC_PORT": str(metrics)},
+            environment={**persistence, "DASHBOARD_METRIC_PORT": str(metrics)},
         ),
         _program(
             cluster,
@@ -194,15 +192,7 @@ def _graphics_cards() -> int:
 
 
 def _answers(cluster: Cluster, address: str) -> bool:
-    request = urllib.request.Request(  # noqa: S310 - what we started
-        address, headers={"Authorization": f"Bearer {_token(cluster)}"}
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=_SECONDS):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
+    return answers(address, headers={"Authorization": f"Bearer {_token(cluster)}"})
 
 
 def _numbered(flags: tuple[str, ...], ports: "list[int] | tuple[int, ...]") -> list[str]:

@@ -2,7 +2,7 @@
 
 Ray takes 127.0.0.1 for a mistake and listens on every interface instead, except on other systems
 than Linux, where it allows no second node. A head and a worker on one machine want both. Ray's
-client server, which nobody here uses, is left out.
+client server, which is unused here, is left out.
 """
 
 import os

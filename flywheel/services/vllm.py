@@ -19,11 +19,13 @@ from flywheel.services.application import Application
 from flywheel.services.supervisor import process_group as family
 from flywheel.services.supervisor.environments import install_environment
 from flywheel.services.supervisor.network import HOST
+from flywheel.workload.chat_prompt import prompt_length
 from flywheel.workload.model import Workload
 
 __all__ = [
     "NAME",
     "ServingNeeds",
+    "adapters_at_once",
     "has_gpu",
     "serving_needs",
     "token",
@@ -50,22 +52,23 @@ class ServingNeeds:
 
 
 def serving_needs(workloads: Collection[Workload]) -> ServingNeeds:
-    """Return what is needed for champion and candidate of each workload, and one that leaves.
+    """Return what is needed for champion, canary and candidate of each workload, and one that leaves.
 
     A character is taken for a token, so that the context is enough for any text; the base's own
     context bounds it.
     """
     return ServingNeeds(
         rank=serving_rank(max(workload.training.rank for workload in workloads)),
-        adapters=2 * len(workloads) + 1,
+        adapters=3 * len(workloads) + 1,
         context=max(
-            _PROMPTS * (len(w.prompt) + w.limits.input_characters + w.limits.answer_tokens)
+            _PROMPTS
+            * (prompt_length(w.prompt) + w.limits.input_characters + w.limits.answer_tokens)
             for w in workloads
         ),
     )
 
 
-def vllm_application(  # noqa: PLR0913 - what one program is told
+def vllm_application(  # noqa: PLR0913 - the arguments of one program
     base: Path,
     needs: ServingNeeds,
     *,
@@ -81,7 +84,7 @@ def vllm_application(  # noqa: PLR0913 - what one program is told
     Args:
         base: Folder of the base model.
         needs: What its workloads ask for.
-        folder: Where the program works; its files and compiled kernels go there.
+        folder: Where the program works and its files go.
         port: On loopback.
         token: What every client must bring.
         cache: Folder of the environments.
@@ -102,7 +105,7 @@ def vllm_application(  # noqa: PLR0913 - what one program is told
         name=NAME,
         command=tuple(command),
         directory=str(folder),
-        environment=_environment(programs, folder, token, gpu=gpu),
+        environment=_environment(programs, token, gpu=gpu),
         health_url=f"http://{HOST}:{port}/health",
         ports=(port,),
         start_seconds=_START_SECONDS,
@@ -110,7 +113,7 @@ def vllm_application(  # noqa: PLR0913 - what one program is told
 
 
 def has_gpu() -> bool:
-    """Tell whether this machine has an NVIDIA GPU that processes can open."""
+    """Return whether this machine has an NVIDIA GPU that processes can open."""
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
@@ -122,6 +125,12 @@ def url(application: Application) -> str:
 def token(application: Application) -> str:
     """Return what a client of the server must bring."""
     return application.environment[_TOKEN]
+
+
+def adapters_at_once(application: Application) -> int:
+    """Return how many adapters a server holds; with one more it would push another one out."""
+    command = application.command
+    return int(command[command.index("--max-cpu-loras") + 1])
 
 
 def _model_arguments(base: Path, needs: ServingNeeds) -> list[str]:
@@ -145,7 +154,7 @@ def _model_arguments(base: Path, needs: ServingNeeds) -> list[str]:
     ]  # fmt: skip
 
 
-def _environment(programs: Path, folder: Path, token: str, *, gpu: bool) -> dict[str, str]:
+def _environment(programs: Path, token: str, *, gpu: bool) -> dict[str, str]:
     if not (_DOOR / "vllm_door.py").is_file():
         raise ConfigurationError(
             f"{_DOOR / 'vllm_door.py'} is missing: vLLM would stand open.",
@@ -160,7 +169,9 @@ def _environment(programs: Path, folder: Path, token: str, *, gpu: bool) -> dict
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
-        "VLLM_CACHE_ROOT": str(folder / "cache"),
+        # What a version finds out about model classes, and kernels that it compiled, serve every
+        # start: looking at the classes alone takes ten seconds of a core.
+        "VLLM_CACHE_ROOT": str(programs.parent / "cache"),
         # A start compiles what it imports once, and not at every start.
         "PYTHONDONTWRITEBYTECODE": "",
         # Longer than our clients keep a connection unused.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from flywheel.similarity.normal_form import normalise
+from flywheel.similarity.normal_form import normalize
 
 __all__ = ["Match", "NearDuplicates", "closest_matches", "shingles"]
 
@@ -25,7 +25,7 @@ class Match:
 
 def shingles(text: str) -> frozenset[str]:
     """Return the character shingles of a text's normal form."""
-    padded = f" {normalise(text)} "
+    padded = f" {normalize(text)} "
     return frozenset(padded[at : at + _WIDTH] for at in range(max(1, len(padded) - _WIDTH + 1)))
 
 
@@ -44,7 +44,7 @@ class NearDuplicates:
 
     def add(self, key: str, text: str) -> None:
         """Remember a text under its key; of equal texts the first key stands for all."""
-        normal = normalise(text)
+        normal = normalize(text)
         if normal in self._exact:
             return
         self._exact[normal] = key
@@ -54,22 +54,22 @@ class NearDuplicates:
 
     def find(self, text: str) -> Match | None:
         """Return the closest known text at or above the threshold, or None."""
-        exact = self._exact.get(normalise(text))
+        exact = self._exact.get(normalize(text))
         if exact is not None:
             return Match(exact, 1.0)
         parts, digest = _fingerprint(text)
         best: Match | None = None
         for number in sorted(self._index.query(digest)):
-            key, known = self._known[number]
-            common = len(parts & known)
-            similarity = common / (len(parts) + len(known) - common)
+            key, indexed_text = self._known[number]
+            common = len(parts & indexed_text)
+            similarity = common / (len(parts) + len(indexed_text) - common)
             if similarity >= self._threshold and (best is None or similarity > best.similarity):
                 best = Match(key, similarity)
         return best
 
 
 def closest_matches(
-    texts: Sequence[str], known: Sequence[tuple[str, str]], threshold: float
+    texts: Sequence[str], references: Sequence[tuple[str, str]], threshold: float
 ) -> list[Match | None]:
     """Find for each text the closest of ``known`` at or above the threshold, missing none.
 
@@ -79,15 +79,15 @@ def closest_matches(
     import numpy as np
     from scipy.sparse import csr_matrix
 
-    if not texts or not known:
+    if not texts or not references:
         return [None] * len(texts)
     vocabulary: dict[str, int] = {}
-    right = _matrix([text for _, text in known], vocabulary, csr_matrix)
+    right = _matrix([text for _, text in references], vocabulary, csr_matrix)
     left = _matrix(list(texts), vocabulary, csr_matrix)
     right.resize((right.shape[0], len(vocabulary)))
     left.resize((left.shape[0], len(vocabulary)))
     sizes = np.asarray(right.sum(axis=1)).ravel()
-    found: list[Match | None] = []
+    matches: list[Match | None] = []
     for start in range(0, left.shape[0], _BLOCK):
         block = left[start : start + _BLOCK]
         common = (block @ right.T).toarray()
@@ -96,8 +96,10 @@ def closest_matches(
         for row in scores:
             at = int(row.argmax())
             similarity = float(row[at])
-            found.append(Match(known[at][0], similarity) if similarity >= threshold else None)
-    return found
+            matches.append(
+                Match(references[at][0], similarity) if similarity >= threshold else None
+            )
+    return matches
 
 
 # What is known is asked about again with every batch of a long-lived process.

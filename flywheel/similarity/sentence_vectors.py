@@ -26,14 +26,14 @@ def encode_sentences(texts: Sequence[str]) -> Vectors:
     return np.asarray(vectors / np.where(length == 0, 1, length), dtype=np.float32)
 
 
-def nearest_similarity(vectors: Vectors, known: Vectors) -> npt.NDArray[np.float64]:
+def nearest_similarity(vectors: Vectors, references: Vectors) -> npt.NDArray[np.float64]:
     """Return each vector's cosine with the nearest of ``known``, rounded to four digits.
 
     The rounding keeps an order by similarity the same however the texts were batched.
     """
     nearest = np.full(len(vectors), -1.0)
-    for start in range(0, len(known), _BLOCK):
-        block = vectors @ known[start : start + _BLOCK].T
+    for start in range(0, len(references), _BLOCK):
+        block = vectors @ references[start : start + _BLOCK].T
         nearest = np.maximum(nearest, block.max(axis=1))
     return np.round(nearest, 4)
 

@@ -1,4 +1,4 @@
-"""Simulated annotators: they know the truth, err at a known rate, and say that they are simulated.
+"""`SimulatedAnnotators`: they know the truth, err at a set rate, and are marked as simulated.
 
 Used by the demo and by tests in place of people; a judgment depends only on the seed, the
 annotator and the item, not on the order in which items are answered.
@@ -6,13 +6,14 @@ annotator and the item, not on the order in which items are answered.
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from flywheel.errors import ConfigurationError, NotFoundError
-from flywheel.ports.review_queue import Annotation, AnnotationKind
+from flywheel.ports.answer_desk import AnswerDesk, OpenItem
+from flywheel.ports.review_queue import AnnotationKind
 from flywheel.workload.model import ClassificationTask, Workload
 
-__all__ = ["ANNOTATORS", "OpenTask", "SimulatedAnnotators", "TaskQueue"]
+__all__ = ["ANNOTATORS", "SimulatedAnnotators"]
 
 ANNOTATORS = ("simulated:ana", "simulated:ben", "simulated:chi", "simulated:dov")
 _PREFIX = "simulated:"
@@ -24,57 +25,11 @@ _OTHER_FIELD = 0.5
 _ADJUDICATION = 0.25
 
 
-class OpenTask(Protocol):
-    """What an annotator sees of an item."""
-
-    @property
-    def item_id(self) -> str:
-        """Name of the item."""
-        ...
-
-    @property
-    def inference_id(self) -> str:
-        """The answer that is judged."""
-        ...
-
-    @property
-    def suggestion(self) -> Any:
-        """The model's answer, None where it is hidden."""
-        ...
-
-    @property
-    def slice(self) -> str:
-        """Why the item is in the queue."""
-        ...
-
-
-class TaskQueue(Protocol):
-    """The side of a review queue that faces people."""
-
-    def open_tasks(self, workload_id: str, annotator: str) -> Sequence[OpenTask]:
-        """Return what this person can still judge."""
-        ...
-
-    def submit(
-        self,
-        workload: Workload,
-        item_id: str,
-        annotator: str,
-        output: Any = None,
-        *,
-        kind: AnnotationKind = "answer",
-        proposed_label: str | None = None,
-        seconds: float | None = None,
-    ) -> Annotation:
-        """Store a judgment."""
-        ...
-
-
 class SimulatedAnnotators:
-    """A few simulated people who work through a review queue.
+    """A few simulated people who work at an answer desk.
 
     Args:
-        queue: where the tasks are.
+        desk: where the items are.
         truth: true answers by inference_id, see ``SimulatedTruth``.
         error_rate: share of judgments that get the label wrong.
         names: each begins with ``simulated:``.
@@ -83,7 +38,7 @@ class SimulatedAnnotators:
 
     def __init__(
         self,
-        queue: TaskQueue,
+        desk: AnswerDesk,
         truth: Mapping[str, Any],
         *,
         error_rate: float = 0.03,
@@ -96,7 +51,7 @@ class SimulatedAnnotators:
                 f"Simulated annotators need names that say so, not {', '.join(strange) or 'none'}.",
                 next_step=f"begin each name with {_PREFIX}",
             )
-        self._queue = queue
+        self._desk = desk
         self._truth = truth
         self._error_rate = error_rate
         self._names = tuple(names)
@@ -108,27 +63,27 @@ class SimulatedAnnotators:
         Each item has an annotator it goes to first; the others follow where it wants more
         judgments or where an earlier one may not adjudicate.
         """
-        given = 0
+        answer_count = 0
         for turn in range(len(self._names)):
             waiting = 0
             for place, annotator in enumerate(self._names):
-                tasks = self._queue.open_tasks(workload.id, annotator)
+                tasks = self._desk.open_items(workload, annotator)
                 waiting += len(tasks)
                 for task in tasks:
                     if (self._first(task.item_id) + turn) % len(self._names) != place:
                         continue
-                    if limit is not None and given >= limit:
-                        return given
+                    if limit is not None and answer_count >= limit:
+                        return answer_count
                     self._judge(workload, task, annotator)
-                    given += 1
+                    answer_count += 1
             if not waiting:
                 break
-        return given
+        return answer_count
 
     def _first(self, item_id: str) -> int:
         return random.Random(f"{self._seed}:{item_id}").randrange(len(self._names))  # noqa: S311
 
-    def _judge(self, workload: Workload, task: OpenTask, annotator: str) -> None:
+    def _judge(self, workload: Workload, task: OpenItem, annotator: str) -> None:
         if task.inference_id not in self._truth:
             raise NotFoundError(
                 f"The simulation knows no truth for {task.inference_id}.",
@@ -138,7 +93,7 @@ class SimulatedAnnotators:
         rate = self._error_rate * (_ADJUDICATION if task.slice == "adjudication" else 1)
         seconds = round(rng.uniform(4, 25), 1)
         output, kind, proposed = self._opinion(rng, workload, task, rate)
-        self._queue.submit(
+        self._desk.submit(
             workload,
             task.item_id,
             annotator,
@@ -149,7 +104,7 @@ class SimulatedAnnotators:
         )
 
     def _opinion(
-        self, rng: random.Random, workload: Workload, task: OpenTask, rate: float
+        self, rng: random.Random, workload: Workload, task: OpenItem, rate: float
     ) -> tuple[Any, AnnotationKind, str | None]:
         truth = _with_other_fields(rng, workload, self._truth[task.inference_id], rate)
         if rng.random() < _CANT_TELL_SHARE:
@@ -173,9 +128,9 @@ def _active_name(workload: Workload, name: str) -> str | None:
     return heir.name if heir else None
 
 
-def _wrong_label(rng: random.Random, workload: Workload, shown: Any, right: str | None) -> str:
+def _wrong_label(rng: random.Random, workload: Workload, suggestion: Any, right: str | None) -> str:
     assert workload.taxonomy is not None  # as above
-    suggested = workload.label_of(shown)
+    suggested = workload.label_of(suggestion)
     others = [name for name in workload.taxonomy.names if name != right]
     if suggested in others and rng.random() < _ANCHORING:
         return str(suggested)

@@ -75,7 +75,7 @@ def inference_event(
 
 def client_feedback(
     calls: Sequence[SimulatedCall],
-    answers: Sequence[Answer],
+    outputs: Sequence[Any],
     *,
     workload: Workload,
     seed: int,
@@ -85,18 +85,18 @@ def client_feedback(
 
     Args:
         calls: what was asked.
-        answers: what the model answered, in the same order.
+        outputs: the parsed answers, in the same order; None where one could not be parsed.
         workload: whose label decides whether an answer is clearly wrong.
         seed: same seed, same feedback, however the calls are cut into batches.
         share: share of the clearly wrong answers that someone complains about.
     """
-    if len(calls) != len(answers):
-        raise DataError(f"{len(calls)} calls came with {len(answers)} answers.")
+    if len(calls) != len(outputs):
+        raise DataError(f"{len(calls)} calls came with {len(outputs)} answers.")
     events = []
-    for call, answer in zip(calls, answers, strict=True):
+    for call, output in zip(calls, outputs, strict=True):
         rng = random.Random(f"feedback:{seed}:{call.inference_id}")  # noqa: S311 - a simulation
-        said = _reaction(rng, call, answer, workload, share)
-        if said is None:
+        reaction = _reaction(rng, call, output, workload, share)
+        if reaction is None:
             continue
         moment = call.timestamp + timedelta(minutes=round(rng.uniform(3, 2 * 24 * 60)))
         events.append(
@@ -105,8 +105,8 @@ def client_feedback(
                 timestamp=moment,
                 workload_id=workload.id,
                 inference_id=call.inference_id,
-                kind=said[0],
-                value=raw_json(said[1]),
+                kind=reaction[0],
+                value=raw_json(reaction[1]),
                 author=f"simulated:{call.client_id}",
             )
         )
@@ -114,10 +114,10 @@ def client_feedback(
 
 
 def _reaction(
-    rng: random.Random, call: SimulatedCall, answer: Answer, workload: Workload, share: float
+    rng: random.Random, call: SimulatedCall, output: Any, workload: Workload, share: float
 ) -> tuple[Any, Any] | None:
     dice = rng.random()
-    if workload.label_of(answer.output) == workload.label_of(call.truth):
+    if workload.label_of(output) == workload.label_of(call.truth):
         if dice < _MISTAKEN_THUMB_SHARE:
             return "boolean", False
         return ("boolean", True) if dice < _THUMB_UP_SHARE else None

@@ -70,8 +70,10 @@ def compose(rng: random.Random, mixture: Mixture, *, category: str | None = None
         truth = rng.choice((one, other))
         return _write(rng, symptom, truth, "pumps", phrases.PARTS, phrases.MACHINES)
     chosen = category or rng.choices(CATEGORIES, weights=_frequencies())[0]
-    known = {**symptoms.SYMPTOMS, **symptoms.NEW_LINE_SYMPTOMS}[chosen]
-    return _write(rng, rng.choice(known), chosen, "pumps", phrases.PARTS, phrases.MACHINES)
+    symptoms_by_label = {**symptoms.SYMPTOMS, **symptoms.NEW_LINE_SYMPTOMS}[chosen]
+    return _write(
+        rng, rng.choice(symptoms_by_label), chosen, "pumps", phrases.PARTS, phrases.MACHINES
+    )
 
 
 def _frequencies() -> list[float]:

@@ -1,7 +1,7 @@
 """Messages that a real topic brings sooner or later: broken, foreign, oversized, twice.
 
 Each must become a dead letter (or, for a repeated one, a flagged duplicate) without harm to its
-neighbours.
+neighbors.
 """
 
 import json

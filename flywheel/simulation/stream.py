@@ -1,10 +1,10 @@
-"""A labelled file replayed as traffic: synthetic times, texts in the file's shuffled order."""
+"""A labeled file replayed as traffic: synthetic times, texts in the file's shuffled order."""
 
 import random
 from datetime import UTC, datetime
 
 from flywheel.events import event_id
-from flywheel.simulation.labelled import LabelledRow
+from flywheel.simulation.labeled import LabeledRow
 from flywheel.simulation.traffic import SimulatedCall
 from flywheel.workload.periods import next_period_start
 
@@ -23,7 +23,7 @@ def quarter_bounds(number: int) -> tuple[datetime, datetime]:
     return start, next_period_start("quarterly", start)
 
 
-def replayed_calls(rows: list[LabelledRow], *, quarter: int, seed: int) -> list[SimulatedCall]:
+def replayed_calls(rows: list[LabeledRow], *, quarter: int, seed: int) -> list[SimulatedCall]:
     """Spread the rows of one quarter evenly over it; the same seed gives the same ids."""
     start, end = quarter_bounds(quarter)
     rng = random.Random(f"replay:{seed}:{quarter}")  # noqa: S311 - reproducible, not secret

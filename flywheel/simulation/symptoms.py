@@ -289,7 +289,7 @@ NEW_LINE_SYMPTOMS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Reports from which nobody could tell the category for sure; the truth is a coin toss.
+# Reports whose category is ambiguous; the truth is a coin toss.
 AMBIGUOUS: tuple[tuple[str, str, str], ...] = (
     ("mark on the {p} surface, see photo", "surface scratch", "dent"),
     ("{p} edge looks bad", "burr", "dent"),

@@ -21,11 +21,11 @@ from flywheel.workload.model import Workload
 __all__ = [
     "DEMO_DRIFT",
     "DriftSchedule",
-    "LabelledText",
+    "LabeledText",
     "SimulatedCall",
     "generate",
-    "labelled_seed",
     "pretraining_texts",
+    "seed_labels_of",
 ]
 
 _NEW_LINE_SITE = "plant-brno"
@@ -48,8 +48,8 @@ class SimulatedCall:
 
 
 @dataclass(frozen=True)
-class LabelledText:
-    """One row of a labelled file."""
+class LabeledText:
+    """One row of a labeled file."""
 
     text: str
     output: dict[str, Any]
@@ -92,7 +92,7 @@ def generate(
     Args:
         workload: whose traffic it is; its id is part of the randomness.
         start: first moment, UTC.
-        end: first moment that is no longer meant.
+        end: first moment after the period.
         per_day: mean number of reports a day (a day varies by a tenth).
         seed: same seed, same reports.
         drift: when the world changes; None for a world that stays.
@@ -105,8 +105,8 @@ def generate(
     return [call for call in calls if start <= call.timestamp < end]
 
 
-def labelled_seed(*, count: int, seed: int) -> list[LabelledText]:
-    """Return the labelled file that the first cycle starts from, balanced over the categories.
+def seed_labels_of(*, count: int, seed: int) -> list[LabeledText]:
+    """Return the labeled file that the first cycle starts from, balanced over the categories.
 
     It knows the first product line only, as a file written last year would.
     """
@@ -114,11 +114,11 @@ def labelled_seed(*, count: int, seed: int) -> list[LabelledText]:
     order = [CATEGORIES[number % len(CATEGORIES)] for number in range(count)]
     rng.shuffle(order)
     reports = (compose(rng, Mixture(), category=category) for category in order)
-    return [LabelledText(report.text, _output(report)) for report in reports]
+    return [LabeledText(report.text, _output(report)) for report in reports]
 
 
 def pretraining_texts(*, count: int, seed: int) -> list[str]:
-    """Return unlabelled reports from before the new product line, for the tiny base model."""
+    """Return unlabeled reports from before the new product line, for the tiny base model."""
     rng = random.Random(f"pretraining:{seed}")  # noqa: S311
     return [compose(rng, Mixture()).text for _ in range(count)]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flywheel.errors import IntegrityError
+from flywheel.io.atomic import write_text
 from flywheel.workload.answers import canonical_json
 
 __all__ = ["SimulatedTruth"]
@@ -56,7 +57,7 @@ def _read(path: Path) -> Iterator[tuple[str, Any]]:
     if lines.pop():
         # A process killed while writing leaves half a line: it is cut off, and the calls it
         # belonged to are generated and remembered again.
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_text(path, "".join(f"{line}\n" for line in lines))
     for number, line in enumerate(lines, start=1):
         try:
             inference_id, truth = json.loads(line)

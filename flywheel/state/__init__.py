@@ -7,13 +7,15 @@ training or promotion is left to the stages.
 from flywheel.state.approvals import Approval
 from flywheel.state.attempts import Attempt
 from flywheel.state.audit import AuditRow
-from flywheel.state.cycles import OPEN_STATUSES, SYSTEM, Cycle, CycleStatus
+from flywheel.state.cycle_status import OPEN_STATUSES, SYSTEM, CycleStatus
+from flywheel.state.cycles import Cycle
 from flywheel.state.decisions import Decision
 from flywheel.state.facade import State
 from flywheel.state.inbox import PendingHints
 from flywheel.state.leases import Lease, process_holder
 from flywheel.state.releases import Release, ReleaseStatus
 from flywheel.state.routes import Route
+from flywheel.state.stages import Stage, StageKind, StageLook
 
 __all__ = [
     "OPEN_STATUSES",
@@ -29,6 +31,9 @@ __all__ = [
     "Release",
     "ReleaseStatus",
     "Route",
+    "Stage",
+    "StageKind",
+    "StageLook",
     "State",
     "process_holder",
 ]

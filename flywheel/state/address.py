@@ -38,7 +38,7 @@ def parse_address(url: str) -> StateAddress:
     """Read the URL of a state database, SQLite or PostgreSQL.
 
     Raises:
-        ConfigurationError: it is no such URL, or what it names cannot hold a state.
+        ConfigurationError: it is not such a URL, or what it names cannot hold a state.
     """
     try:
         parsed = make_url(url)

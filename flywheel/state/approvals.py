@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.clock import Clock
 from flywheel.state.database import Database
 from flywheel.state.schema import approvals
@@ -37,6 +38,11 @@ class Approval:
     voided_at: datetime | None
     void_reason: str
 
+    @property
+    def cycle_ref(self) -> CycleRef:
+        """The cycle whose candidate it is on."""
+        return CycleRef(self.workload_id, self.cycle)
+
 
 class Approvals:
     """Append to and read the table ``approvals``; the only change to a row is its voiding."""
@@ -64,27 +70,32 @@ class Approvals:
 
     def void(self, approval_id: int, reason: str) -> None:
         """Say that a verdict no longer counts, and why; the first reason stays."""
-        mine = (approvals.c.id == approval_id) & approvals.c.voided_at.is_(None)
+        condition = (approvals.c.id == approval_id) & approvals.c.voided_at.is_(None)
         values = {"voided_at": self._clock.now(), "void_reason": reason}
         with self._database.write() as connection:
-            connection.execute(update(approvals).where(mine).values(**values))
+            connection.execute(update(approvals).where(condition).values(**values))
 
-    def of(self, workload_id: str, cycle: str | None = None) -> list[Approval]:
-        """List the verdicts on a workload or on one of its cycles, oldest first."""
-        mine: ColumnElement[bool] = approvals.c.workload_id == workload_id
-        if cycle is not None:
-            mine &= approvals.c.cycle == cycle
+    def of(self, workload_id: str) -> list[Approval]:
+        """List the verdicts on a workload's cycles, oldest first."""
+        return self._list(approvals.c.workload_id == workload_id)
+
+    def of_cycle(self, cycle: CycleRef) -> list[Approval]:
+        """List the verdicts on one cycle, oldest first."""
+        condition = approvals.c.workload_id == cycle.workload_id
+        return self._list(condition & (approvals.c.cycle == cycle.name))
+
+    def _list(self, condition: ColumnElement[bool]) -> list[Approval]:
         with self._database.read() as connection:
             rows = connection.execute(
-                select(approvals).where(mine).order_by(approvals.c.id)
+                select(approvals).where(condition).order_by(approvals.c.id)
             ).mappings()
             return [Approval(**row) for row in rows]
 
-    def granted(self, workload_id: str, cycle: str) -> Approval | None:
+    def granted(self, cycle: CycleRef) -> Approval | None:
         """Return the newest approval of a cycle that was not voided; it may have expired."""
         standing = [
             approval
-            for approval in self.of(workload_id, cycle)
+            for approval in self.of_cycle(cycle)
             if approval.verdict == "approved" and approval.voided_at is None
         ]
         return standing[-1] if standing else None

@@ -1,4 +1,7 @@
-"""Attempts of a cycle, each with the facts it left: release, digests, paths, gate outcome."""
+"""`Attempts` and `Attempt`: the tries of a cycle, each with the artifacts that it left.
+
+The artifacts are one column of JSON; a row is read through the typed properties of `Attempt`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.gate_file import GateReportRef
+from flywheel.artifacts.label_forecast import LabelForecast
+from flywheel.artifacts.references import CandidateRef, DirectedReview, Recordable, SnapshotRef
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError
 from flywheel.state.database import Database
@@ -14,10 +21,15 @@ from flywheel.state.schema import attempts
 
 __all__ = ["Attempt", "Attempts"]
 
+_REQUESTED_BY = "requested_by"
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try of a cycle; ``outcome`` is the status in which it ended."""
+    """One try of a cycle; ``outcome`` is the status in which it ended.
+
+    ``facts`` is the column of JSON behind the properties, to be shown to people as it is.
+    """
 
     workload_id: str
     cycle: str
@@ -26,7 +38,43 @@ class Attempt:
     started_at: datetime
     ended_at: datetime | None
     outcome: str | None
-    facts: dict[str, Any]
+    facts: Mapping[str, object]
+
+    @property
+    def cycle_ref(self) -> CycleRef:
+        """The cycle that it is a try of."""
+        return CycleRef(self.workload_id, self.cycle)
+
+    @property
+    def requested_by(self) -> str | None:
+        """The person who asked for a further attempt; None where the system did."""
+        person = self.facts.get(_REQUESTED_BY)
+        return None if person is None else str(person)
+
+    @property
+    def dataset(self) -> SnapshotRef | None:
+        """The snapshot; None before it was built."""
+        return SnapshotRef.from_facts(self.facts)
+
+    @property
+    def candidate(self) -> CandidateRef | None:
+        """The release that was trained; None before that."""
+        return CandidateRef.from_facts(self.facts)
+
+    @property
+    def gate(self) -> GateReportRef | None:
+        """The gate's report and outcome; None before it ran."""
+        return GateReportRef.from_facts(self.facts)
+
+    @property
+    def label_forecast(self) -> LabelForecast | None:
+        """What further labels were expected to bring; None where that was not computed."""
+        return LabelForecast.from_facts(self.facts)
+
+    @property
+    def directed(self) -> DirectedReview:
+        """The batches drawn for a second look of the gate."""
+        return DirectedReview.from_facts(self.facts)
 
 
 class Attempts:
@@ -38,57 +86,57 @@ class Attempts:
 
     def start(
         self,
-        workload_id: str,
-        cycle: str,
+        cycle: CycleRef,
         number: int,
         reason: str,
-        facts: Mapping[str, Any] | None = None,
+        requested_by: str | None = None,
     ) -> Attempt:
         """Begin an attempt; called by ``Cycles`` in its own transaction."""
         row = {
-            "workload_id": workload_id,
-            "cycle": cycle,
+            "workload_id": cycle.workload_id,
+            "cycle": cycle.name,
             "attempt": number,
             "reason": reason,
             "started_at": self._clock.now(),
-            "facts": dict(facts or {}),
+            "facts": {} if requested_by is None else {_REQUESTED_BY: requested_by},
         }
         with self._database.write() as connection:
             connection.execute(insert(attempts).values(**row))
-            return self.get(workload_id, cycle, number)
+            return self.get(cycle, number)
 
-    def end(self, workload_id: str, cycle: str, number: int, outcome: str | None) -> None:
+    def end(self, cycle: CycleRef, number: int, outcome: str | None) -> None:
         """Say how an attempt ended; None opens it again."""
         values = {"ended_at": self._clock.now() if outcome else None, "outcome": outcome}
         with self._database.write() as connection:
-            mine = _key(workload_id, cycle, number)
-            connection.execute(update(attempts).where(*mine).values(**values))
+            condition = _key(cycle, number)
+            connection.execute(update(attempts).where(*condition).values(**values))
 
-    def add_facts(self, workload_id: str, cycle: str, attempt: int, **facts: Any) -> Attempt:
-        """Add facts to an attempt; a fact given again replaces the former one."""
+    def record(self, cycle: CycleRef, number: int, artifact: Recordable) -> Attempt:
+        """Keep an artifact with an attempt; a later one of its kind replaces the former."""
         with self._database.write() as connection:
-            present = self.get(workload_id, cycle, attempt)
-            statement = update(attempts).where(*_key(workload_id, cycle, attempt))
-            merged = self._database.paths.stored_facts({**present.facts, **facts})
+            current = self.get(cycle, number)
+            statement = update(attempts).where(*_key(cycle, number))
+            facts = {**current.facts, **artifact.to_facts()}
+            merged = self._database.paths.stored_facts(facts)
             connection.execute(statement.values(facts=merged))
-            return self.get(workload_id, cycle, attempt)
+            return self.get(cycle, number)
 
-    def get(self, workload_id: str, cycle: str, number: int) -> Attempt:
+    def get(self, cycle: CycleRef, number: int) -> Attempt:
         """Return one attempt; an unknown one raises NotFoundError."""
-        query = select(attempts).where(*_key(workload_id, cycle, number))
+        query = select(attempts).where(*_key(cycle, number))
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
         if row is None:
             raise NotFoundError(
-                f"Cycle {cycle} of {workload_id} has no attempt {number}.",
-                next_step=f"see `flywheel explain {workload_id} {cycle}`",
+                f"Cycle {cycle.name} of {cycle.workload_id} has no attempt {number}.",
+                next_step=f"see `flywheel explain {cycle.workload_id} {cycle.name}`",
             )
         return self._attempt_of(dict(row))
 
-    def of(self, workload_id: str, cycle: str) -> list[Attempt]:
+    def of(self, cycle: CycleRef) -> list[Attempt]:
         """List the attempts of a cycle, first to last."""
-        mine = (attempts.c.workload_id == workload_id, attempts.c.cycle == cycle)
-        query = select(attempts).where(*mine).order_by(attempts.c.attempt)
+        condition = (attempts.c.workload_id == cycle.workload_id, attempts.c.cycle == cycle.name)
+        query = select(attempts).where(*condition).order_by(attempts.c.attempt)
         with self._database.read() as connection:
             return [self._attempt_of(dict(row)) for row in connection.execute(query).mappings()]
 
@@ -97,9 +145,9 @@ class Attempts:
         return Attempt(number=row.pop("attempt"), **row)
 
 
-def _key(workload_id: str, cycle: str, number: int) -> tuple[ColumnElement[bool], ...]:
+def _key(cycle: CycleRef, number: int) -> tuple[ColumnElement[bool], ...]:
     return (
-        attempts.c.workload_id == workload_id,
-        attempts.c.cycle == cycle,
+        attempts.c.workload_id == cycle.workload_id,
+        attempts.c.cycle == cycle.name,
         attempts.c.attempt == number,
     )

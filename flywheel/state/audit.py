@@ -85,7 +85,7 @@ class Audit:
         actor: str,
         details: str,
     ) -> AuditRow:
-        # One transaction writes at a time, so nobody extends the same row.
+        # One transaction writes at a time, so no two extend the same row.
         values: dict[str, Any] = {
             "seq": 1 if last is None else last[0] + 1,
             "at": self._clock.now(),
@@ -121,16 +121,23 @@ class Audit:
             self._compare(self._heads, heads, chain)
         return len(chain), chain[len(chain)] if chain else _GENESIS
 
+    def without_head(self) -> int:
+        """Count the newest rows whose hash is not in the file: what a crash leaves, or a cut."""
+        if self._heads is None or not self._database.address.is_sqlite:
+            return 0
+        heads = self._heads.read()
+        return sum(seq not in heads for seq in self._chain())
+
     def keep_heads(self) -> Path | None:
         """Write the hashes of the chain into the file again; return where the former file is now.
 
         Raises:
             IntegrityError: the chain itself is broken.
         """
-        return None if self._heads is None else self._heads.replace(self._chain())
+        return None if self._heads is None else self._heads.rewrite(self._chain())
 
     def has_heads(self) -> bool:
-        """Say whether the hashes of the chain are in a file already."""
+        """Return whether the hashes of the chain are in a file already."""
         return self._heads is not None and self._heads.path.exists()
 
     def _compare(
@@ -145,7 +152,7 @@ class Audit:
             raise IntegrityError(
                 f"The audit is not the one that {file.path} remembers: {'; '.join(differences)}.",
                 next_step="restore state database and file from a backup and compare the rows; "
-                "`flywheel audit accept` goes on from the audit as it is",
+                "`flywheel audit accept` continues from the audit as it is",
             )
 
     def _chain(self) -> dict[int, str]:
@@ -155,17 +162,18 @@ class Audit:
             for row in connection.execute(query).mappings():
                 values: dict[str, Any] = dict(row)
                 count += 1
-                told = values.pop("hash")
-                if (values["seq"], values["previous_hash"]) != (count, previous) or told != _hash(
-                    values
-                ):
+                recorded_hash = values.pop("hash")
+                if (values["seq"], values["previous_hash"]) != (
+                    count,
+                    previous,
+                ) or recorded_hash != _hash(values):
                     raise IntegrityError(
                         f"The audit is broken at row {values['seq']}: it was changed, or rows "
                         "before it were removed.",
                         next_step="restore the state database from a backup and compare the rows",
                         seq=values["seq"],
                     )
-                previous = chain[count] = told
+                previous = chain[count] = recorded_hash
         return chain
 
 

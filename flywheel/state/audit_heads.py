@@ -1,18 +1,20 @@
 """`AuditHeads`: the hash of every audit row, kept in a file outside the database.
 
-Whoever can write the database can write the whole chain again, and it is unbroken again. The file
+A writer of the database can rewrite the whole chain, and it is unbroken again. The file
 holds what the chain was: one line per row, added after its transaction. A copy of the newest line
 (`flywheel audit head`) noted elsewhere proves both.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 from flywheel.errors import IntegrityError, StorageError
+from flywheel.io.atomic import copy_file, write_text
+from flywheel.io.lock import exclusive
 
 __all__ = ["UNWRITTEN_ROWS", "AuditHeads"]
 
@@ -41,8 +43,7 @@ class AuditHeads:
         """
         seq = rows[-1][0]
         try:
-            with self.path.open("a+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            with self._lock(), self.path.open("a+b") as file:
                 last = _end_of(file)
                 new = [row for row in rows if row[0] > last]
                 is_new = last == 0 and len(rows) > _FIRST_ROWS
@@ -57,19 +58,20 @@ class AuditHeads:
                 "without this line",
             ) from error
 
-    def replace(self, chain: Mapping[int, str]) -> Path | None:
-        """Write the file again from a chain; return where the former file is now, if there was one.
+    def rewrite(self, chain: Mapping[int, str]) -> Path | None:
+        """Write the file again from a chain; return where the former lines are now, if there was one.
 
         Raises:
             StorageError: the file cannot be written.
         """
         former = None
         try:
-            if self.path.exists():
-                earlier = len(list(self.path.parent.glob(f"{self.path.name}.before-*")))
-                former = self.path.with_name(f"{self.path.name}.before-{earlier + 1}")
-                self.path.rename(former)
-            self.path.write_text("".join(map(_line, sorted(chain.items()))), encoding="utf-8")
+            with self._lock():
+                if self.path.exists():
+                    earlier = len(list(self.path.parent.glob(f"{self.path.name}.before-*")))
+                    former = self.path.with_name(f"{self.path.name}.before-{earlier + 1}")
+                    copy_file(self.path, former)
+                write_text(self.path, "".join(map(_line, sorted(chain.items()))))
         except OSError as error:
             raise StorageError(
                 f"{self.path} could not be written: {error.strerror}",
@@ -93,8 +95,8 @@ class AuditHeads:
             ) from error
         heads: dict[int, str] = {}
         # A crash may cut off the last line, and then its end is missing; any other is damage.
-        whole, _, _ = text.rpartition("\n")
-        for number, line in enumerate(whole.splitlines(), start=1):
+        complete_lines, _, _ = text.rpartition("\n")
+        for number, line in enumerate(complete_lines.splitlines(), start=1):
             try:
                 row = json.loads(line)
                 seq, row_hash = int(row["seq"]), str(row["hash"])
@@ -114,12 +116,12 @@ class AuditHeads:
         """
         changed = [seq for seq, row_hash in heads.items() if chain.get(seq, row_hash) != row_hash]
         missing = [seq for seq in heads if seq not in chain]
-        found = []
+        differences = []
         if changed:
-            found.append(f"row {min(changed)} and what follows were written again")
+            differences.append(f"row {min(changed)} and what follows were written again")
         if missing:
-            found.append(f"rows {min(missing)} to {max(missing)} were cut off")
-        return found
+            differences.append(f"rows {min(missing)} to {max(missing)} were cut off")
+        return differences
 
     @staticmethod
     def missing(heads: Mapping[int, str], chain: Mapping[int, str]) -> str | None:
@@ -136,8 +138,12 @@ class AuditHeads:
             return None
         return f"rows {min(lacking)} to {max(lacking)} are not in it"
 
-    def _damaged(self, what: str) -> IntegrityError:
-        return IntegrityError(f"{self.path}: {what}.", next_step="restore it from a backup")
+    def _lock(self) -> AbstractContextManager[None]:
+        # Beside the file, which may be replaced while somebody waits to add a line.
+        return exclusive(self.path.with_name(f"{self.path.name}.lock"))
+
+    def _damaged(self, problem: str) -> IntegrityError:
+        return IntegrityError(f"{self.path}: {problem}.", next_step="restore it from a backup")
 
 
 def _line(row: tuple[int, str]) -> str:

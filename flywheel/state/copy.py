@@ -1,6 +1,6 @@
 """Copy a whole state into an empty database, such as the embedded one into PostgreSQL.
 
-Nobody else writes to either database meanwhile, and the target has all of it or nothing.
+No other process writes to either database meanwhile, and the target has all of it or nothing.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ def copy_state(source_url: str, target_url: str, *, clock: Clock | None = None) 
     try:
         _require_copyable(source)
         target.migrate()
-        # Held to the end, so that nobody writes what the copy would lack.
+        # Held to the end, so that nothing is written that the copy would lack.
         with source.write() as old, target.write() as new:
             _require_idle(old, clock or SystemClock())
             _require_empty(new, target.address.place)
@@ -87,8 +87,8 @@ def _require_two(source_url: str, target_url: str) -> None:
 
 
 def _require_copyable(source: Database) -> None:
-    there = not source.address.is_sqlite or source.address.file.is_file()
-    revision = source.revision() if there else None
+    exists = not source.address.is_sqlite or source.address.file.is_file()
+    revision = source.revision() if exists else None
     if revision is None:
         raise NotFoundError(
             f"There is no state in the {source.address.place}.",
@@ -112,8 +112,8 @@ def _require_idle(connection: Connection, clock: Clock) -> None:
 
 
 def _require_empty(connection: Connection, place: str) -> None:
-    found = {table.name: _count(connection, table) for table in metadata.sorted_tables}
-    filled = [f"{count} {name}" for name, count in found.items() if count]
+    counts = {table.name: _count(connection, table) for table in metadata.sorted_tables}
+    filled = [f"{count} {name}" for name, count in counts.items() if count]
     if filled:
         raise RefusedError(
             f"The {place} holds a state already: {', '.join(filled)}.",
@@ -162,8 +162,8 @@ def _verified_audit(database: Database) -> tuple[int, str]:
     return Audit(database, SystemClock()).verify()
 
 
-def _not_the_same(what: str) -> IntegrityError:
+def _not_the_same(subject: str) -> IntegrityError:
     return IntegrityError(
-        f"The copy of {what} is not the same as the source; nothing was kept.",
+        f"The copy of {subject} is not the same as the source; nothing was kept.",
         next_step="copy again; if it stays so, look at the database's encoding and version",
     )

@@ -3,75 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError, RefusedError
 from flywheel.state.attempts import Attempt, Attempts
 from flywheel.state.audit import Audit
+from flywheel.state.cycle_status import (
+    NEXT_STATUSES,
+    OPEN_STATUSES,
+    RETRYABLE,
+    SYSTEM,
+    CycleStatus,
+)
 from flywheel.state.database import Database
 from flywheel.state.schema import cycles
-from flywheel.workload.model import Workload
+from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.periods import period_name
 
-__all__ = ["OPEN_STATUSES", "SYSTEM", "Cycle", "CycleStatus", "Cycles"]
-
-CycleStatus = Literal[
-    "open",
-    "training",
-    "gated_fail",
-    "inconclusive",
-    "awaiting_judgments",
-    "awaiting_approval",
-    "approved",
-    "promoted",
-    "rejected",
-    "expired",
-    "stopped",
-]
-# The actor of everything that no person asked for.
-SYSTEM = "system"
-OPEN_STATUSES: tuple[CycleStatus, ...] = (
-    "open",
-    "training",
-    "awaiting_judgments",
-    "awaiting_approval",
-    "approved",
-)
-
-_JUDGED: frozenset[str] = frozenset(
-    {
-        "gated_fail",
-        "inconclusive",
-        "awaiting_judgments",
-        "awaiting_approval",
-        "stopped",
-        "expired",
-    }
-)
-# What may follow what. A cycle that failed goes on only through a new attempt; one that was
-# promoted or rejected is over. An approval that ran out can be given again.
-_NEXT: dict[str, frozenset[str]] = {
-    "open": _JUDGED | {"training"},
-    "training": _JUDGED | {"open"},
-    "awaiting_judgments": _JUDGED | {"rejected"},
-    "awaiting_approval": _JUDGED | {"approved", "rejected", "training"},
-    "approved": _JUDGED | {"promoted", "rejected"},
-    "expired": _JUDGED | {"approved", "rejected"},
-    "gated_fail": frozenset({"stopped"}),
-    "inconclusive": frozenset({"stopped"}),
-    "stopped": frozenset(),
-    "promoted": frozenset(),
-    "rejected": frozenset(),
-}
-_RETRYABLE = _JUDGED | {"open", "training"}
+__all__ = ["Cycle", "Cycles"]
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """One turn of the wheel; ``snapshot`` is the workload as it was when the cycle opened."""
+    """One turn of the wheel; ``snapshot`` is the data that ``opened`` is read from."""
 
     workload_id: str
     name: str
@@ -89,8 +48,19 @@ class Cycle:
     changed_at: datetime
 
     @property
+    def ref(self) -> CycleRef:
+        """Its identity."""
+        return CycleRef(self.workload_id, self.name)
+
+    @property
+    def opened(self) -> OpenedWorkload:
+        """The workload as it was when the cycle opened; unreadable: ConfigurationError."""
+        source = f"the snapshot of cycle {self.name}"
+        return OpenedWorkload(self.ref, parse_workload(self.snapshot, source=source))
+
+    @property
     def is_open(self) -> bool:
-        """Say whether the cycle still blocks the next one."""
+        """Return whether the cycle still blocks the next one."""
         return self.status in OPEN_STATUSES
 
 
@@ -155,11 +125,11 @@ class Cycles:
             return self._open(connection, row)
 
     def _open(self, connection: Connection, row: dict[str, Any]) -> Cycle:
-        mine = cycles.c.workload_id == row["workload_id"]
-        same = _first(connection, mine & (cycles.c.trigger_key == row["trigger_key"]))
+        condition = cycles.c.workload_id == row["workload_id"]
+        same = _first(connection, condition & (cycles.c.trigger_key == row["trigger_key"]))
         if same is not None:
             return same
-        other = _first(connection, mine & cycles.c.status.in_(OPEN_STATUSES))
+        other = _first(connection, condition & cycles.c.status.in_(OPEN_STATUSES))
         if other is not None:
             raise RefusedError(
                 f"Cycle {other.name} of {other.workload_id} is still {other.status}.",
@@ -168,22 +138,21 @@ class Cycles:
                 workload_id=other.workload_id,
                 cycle=other.name,
             )
-        last = select(func.max(cycles.c.number)).where(mine, cycles.c.period == row["period"])
+        last = select(func.max(cycles.c.number)).where(condition, cycles.c.period == row["period"])
         number = (connection.execute(last).scalar() or 0) + 1
         name = f"{row['period']}-{number}"
         connection.execute(insert(cycles).values(**row, number=number, cycle=name))
-        self._attempts.start(row["workload_id"], name, 1, row["reason"])
+        ref = CycleRef(row["workload_id"], name)
+        self._attempts.start(ref, 1, row["reason"])
         details = {key: row[key] for key in ("trigger", "reason", "numbers")}
         details["watermark"] = row["watermark"].isoformat()
-        self._audit.append(
-            "cycle.opened", f"{row['workload_id']}/{name}", row["opened_by"], details
-        )
-        return self._get(connection, row["workload_id"], name)
+        self._audit.append("cycle.opened", str(ref), row["opened_by"], details)
+        return self._get(connection, ref)
 
-    def get(self, workload_id: str, cycle: str) -> Cycle:
+    def get(self, cycle: CycleRef) -> Cycle:
         """Return one cycle; an unknown one raises NotFoundError."""
         with self._database.read() as connection:
-            return self._get(connection, workload_id, cycle)
+            return self._get(connection, cycle)
 
     def list_open(self, workload_id: str | None = None) -> list[Cycle]:
         """List the cycles that are open now, of one workload or of all."""
@@ -198,8 +167,7 @@ class Cycles:
 
     def set_status(
         self,
-        workload_id: str,
-        cycle: str,
+        cycle: CycleRef,
         status: CycleStatus,
         reason: str,
         *,
@@ -212,55 +180,51 @@ class Cycles:
         """
         assert status in get_args(CycleStatus)
         with self._database.write() as connection:
-            present = self._get(connection, workload_id, cycle)
-            if status == present.status:
-                return present
-            if status not in _NEXT[present.status]:
+            current = self._get(connection, cycle)
+            if status == current.status:
+                return current
+            if status not in NEXT_STATUSES[current.status]:
                 raise RefusedError(
-                    f"Cycle {cycle} of {workload_id} is {present.status} and cannot become "
+                    f"Cycle {cycle.name} of {cycle.workload_id} is {current.status} and cannot become "
                     f"{status}.",
-                    next_step="a failed cycle goes on with a new attempt "
-                    f"(`flywheel cycle retry {workload_id} {cycle} --as NAME --reason TEXT`), a "
-                    "closed one with the next cycle",
+                    next_step=_after(current),
                 )
-            self._refuse_second_open(connection, present, status)
-            self._change(connection, present, status=status, status_reason=reason)
-            self._tell(present, status, reason, attempt=present.attempt, actor=actor)
+            self._refuse_second_open(connection, current, status)
+            self._change(connection, current, status=status, status_reason=reason)
+            self._tell(current, status, reason, attempt=current.attempt, actor=actor)
             outcome = None if status in OPEN_STATUSES else status
-            self._attempts.end(workload_id, cycle, present.attempt, outcome)
-            return self._get(connection, workload_id, cycle)
+            self._attempts.end(cycle, current.attempt, outcome)
+            return self._get(connection, cycle)
 
-    def new_attempt(
-        self, workload_id: str, cycle: str, reason: str, *, actor: str = SYSTEM
-    ) -> Attempt:
+    def new_attempt(self, cycle: CycleRef, reason: str, *, actor: str = SYSTEM) -> Attempt:
         """Start the next attempt of a cycle that is open or has failed, and open it again.
 
-        Who asked for it stands in the attempt's facts as ``requested_by``.
+        Who asked for it is the attempt's ``requested_by``.
 
         Raises:
             RefusedError: the cycle was promoted, rejected or approved, or another one is open.
         """
         with self._database.write() as connection:
-            present = self._get(connection, workload_id, cycle)
-            if present.status not in _RETRYABLE:
+            current = self._get(connection, cycle)
+            if current.status not in RETRYABLE:
                 raise RefusedError(
-                    f"Cycle {cycle} of {workload_id} is {present.status}: no new attempt.",
+                    f"Cycle {cycle.name} of {cycle.workload_id} is {current.status}: no new attempt.",
                     next_step="open the next cycle",
                 )
-            self._refuse_second_open(connection, present, "open")
-            if present.is_open:
-                self._attempts.end(workload_id, cycle, present.attempt, "superseded")
-            number = present.attempt + 1
-            self._change(connection, present, status="open", status_reason=reason, attempt=number)
-            self._tell(present, "open", reason, attempt=number, actor=actor)
-            facts = {} if actor == SYSTEM else {"requested_by": actor}
-            return self._attempts.start(workload_id, cycle, number, reason, facts)
+            self._refuse_second_open(connection, current, "open")
+            if current.is_open:
+                self._attempts.end(cycle, current.attempt, "superseded")
+            number = current.attempt + 1
+            self._change(connection, current, status="open", status_reason=reason, attempt=number)
+            self._tell(current, "open", reason, attempt=number, actor=actor)
+            person = None if actor == SYSTEM else actor
+            return self._attempts.start(cycle, number, reason, person)
 
-    def attempt(self, workload_id: str, cycle: str, number: int | None = None) -> Attempt:
+    def attempt(self, cycle: CycleRef, number: int | None = None) -> Attempt:
         """Return one attempt, by default the present one."""
         if number is None:
-            number = self.get(workload_id, cycle).attempt
-        return self._attempts.get(workload_id, cycle, number)
+            number = self.get(cycle).attempt
+        return self._attempts.get(cycle, number)
 
     def _list(self, condition: ColumnElement[bool]) -> list[Cycle]:
         order = (cycles.c.opened_at, cycles.c.workload_id, cycles.c.number)
@@ -268,37 +232,47 @@ class Cycles:
             rows = connection.execute(select(cycles).where(condition).order_by(*order)).mappings()
             return [_cycle_of(dict(row)) for row in rows]
 
-    def _get(self, connection: Connection, workload_id: str, cycle: str) -> Cycle:
-        found = _first(
-            connection, (cycles.c.workload_id == workload_id) & (cycles.c.cycle == cycle)
-        )
-        if found is None:
+    def _get(self, connection: Connection, cycle: CycleRef) -> Cycle:
+        condition = (cycles.c.workload_id == cycle.workload_id) & (cycles.c.cycle == cycle.name)
+        cycle_row = _first(connection, condition)
+        if cycle_row is None:
             raise NotFoundError(
-                f"{workload_id} has no cycle {cycle}.",
-                next_step=f"see them with `flywheel cycles {workload_id}`",
+                f"{cycle.workload_id} has no cycle {cycle.name}.",
+                next_step=f"see them with `flywheel cycles {cycle.workload_id}`",
             )
-        return found
+        return cycle_row
 
     def _change(self, connection: Connection, cycle: Cycle, **values: Any) -> None:
-        mine = (cycles.c.workload_id == cycle.workload_id) & (cycles.c.cycle == cycle.name)
+        condition = (cycles.c.workload_id == cycle.workload_id) & (cycles.c.cycle == cycle.name)
         values["changed_at"] = self._clock.now()
-        connection.execute(update(cycles).where(mine).values(**values))
+        connection.execute(update(cycles).where(condition).values(**values))
 
     def _tell(self, cycle: Cycle, status: str, reason: str, *, attempt: int, actor: str) -> None:
         details = {"from": cycle.status, "to": status, "reason": reason, "attempt": attempt}
-        self._audit.append("cycle.moved", f"{cycle.workload_id}/{cycle.name}", actor, details)
+        self._audit.append("cycle.moved", str(cycle.ref), actor, details)
 
     def _refuse_second_open(self, connection: Connection, cycle: Cycle, status: str) -> None:
         if cycle.is_open or status not in OPEN_STATUSES:
             return
-        mine = cycles.c.workload_id == cycle.workload_id
-        other = _first(connection, mine & cycles.c.status.in_(OPEN_STATUSES))
+        condition = cycles.c.workload_id == cycle.workload_id
+        other = _first(connection, condition & cycles.c.status.in_(OPEN_STATUSES))
         if other is not None:
             raise RefusedError(
                 f"Cycle {other.name} of {cycle.workload_id} was opened since and is "
                 f"{other.status}; {cycle.name} cannot be opened beside it.",
                 next_step=f"finish {other.name} first",
             )
+
+
+def _after(cycle: Cycle) -> str:
+    names = "--as NAME --reason TEXT"
+    if cycle.status == "releasing":
+        return f"take its release back: `flywheel rollback {cycle.workload_id} {names}`"
+    return (
+        "a failed cycle continues with a new attempt "
+        f"(`flywheel cycle retry {cycle.workload_id} {cycle.name} {names}`), a closed one with the "
+        "next cycle"
+    )
 
 
 def _first(connection: Connection, condition: ColumnElement[bool]) -> Cycle | None:

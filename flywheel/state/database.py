@@ -8,7 +8,6 @@ read is still so when it writes.
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from flywheel.errors import ConfigurationError, StorageError
+from flywheel.io.retry import AWAY, retried
 from flywheel.io.sqlite_file import can_write, read_only_uri, use_write_ahead_log
 from flywheel.state.address import StateAddress, parse_address
 from flywheel.state.failures import is_away, refuse_unfit_values, translated
@@ -130,16 +130,18 @@ class Database:
             return _revision(connection)
 
     def _connect(self) -> Connection:
-        deadline, pause = time.monotonic() + _AWAY_SECONDS, 0.1
-        while True:
-            try:
+        if self.address.is_sqlite:
+            return self.engine.connect()
+
+        def attempt() -> Connection:
+            with translated(self.address):
                 return self.engine.connect()
-            except OperationalError as error:
-                late = time.monotonic() + pause > deadline
-                if self.address.is_sqlite or late or not is_away(error):
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, 1.0)
+
+        return retried(attempt, AWAY.within(_AWAY_SECONDS), _is_server_away)
+
+
+def _is_server_away(error: BaseException) -> bool:
+    return isinstance(error.__cause__, DBAPIError) and is_away(error.__cause__)
 
 
 def _take_turn() -> str:
@@ -178,7 +180,7 @@ def _upgrade(connection: Connection) -> None:
 
 def _engine(address: StateAddress) -> Engine:
     options: dict[str, Any] = {
-        # A parameter may be a person's text; NaN is no JSON, and SQLite alone would take it.
+        # A parameter may be a person's text; NaN is not JSON, and SQLite alone would take it.
         "hide_parameters": True,
         "json_serializer": partial(json.dumps, allow_nan=False),
     }
@@ -199,8 +201,8 @@ def _engine(address: StateAddress) -> Engine:
 
 
 def _postgres_engine(address: StateAddress, options: dict[str, Any]) -> Engine:
-    given = {"application_name": "flywheel", **_NETWORK}
-    arguments = {key: value for key, value in given.items() if key not in address.url.query}
+    settings = {"application_name": "flywheel", **_NETWORK}
+    arguments = {key: value for key, value in settings.items() if key not in address.url.query}
     try:
         # A connection that the server has dropped since is found out before it is used.
         return create_engine(address.url, pool_pre_ping=True, connect_args=arguments, **options)

@@ -7,6 +7,7 @@ from typing import Self
 
 from flywheel.clock import Clock, SystemClock
 from flywheel.errors import FlywheelError
+from flywheel.state.api_keys import ApiKeys
 from flywheel.state.approvals import Approvals
 from flywheel.state.attempts import Attempts
 from flywheel.state.audit import Audit
@@ -16,9 +17,11 @@ from flywheel.state.database import Database
 from flywheel.state.decisions import Decisions
 from flywheel.state.inbox import WebhookInbox
 from flywheel.state.leases import Leases
+from flywheel.state.people import People
 from flywheel.state.predecessor import refuse_left_behind
 from flywheel.state.releases import Releases
 from flywheel.state.routes import Routes
+from flywheel.state.stages import Stages
 
 __all__ = ["AUDIT_HEADS", "State"]
 
@@ -29,7 +32,7 @@ _BEFORE_AUDIT_HEADS = {"0001", "0002"}
 
 
 class State:
-    """Cycles, attempts, decisions, approvals, releases, routes, leases, inbox and audit.
+    """Cycles, attempts, decisions, approvals, releases, stages, routes, leases, inbox and audit.
 
     Args:
         url: SQLAlchemy URL of a database that is at the newest schema; see ``open``.
@@ -59,7 +62,10 @@ class State:
         self.releases = Releases(self._database, clock)
         self.leases = Leases(self._database, lease_clock or SystemClock())
         self.routes = Routes(self._database, clock, self.leases)
+        self.stages = Stages(self._database, clock, self.leases)
         self.inbox = WebhookInbox(self._database, clock)
+        self.api_keys = ApiKeys(self._database, clock, self.audit)
+        self.people = People(self._database, clock, self.audit)
 
     @classmethod
     def open(

@@ -56,85 +56,95 @@ def refuse_unfit_values(context: ExceptionContext) -> FlywheelError | None:
 
 
 def is_away(error: DBAPIError) -> bool:
-    """Say whether a connection failed because the server is away, not because it refused."""
-    said = str(error.orig)
-    return isinstance(error, OperationalError) and not any(w in said for w in _REFUSED_WORDS)
+    """Return whether a connection failed because the server is away, not because it refused."""
+    message = str(error.orig)
+    return isinstance(error, OperationalError) and not any(w in message for w in _REFUSED_WORDS)
 
 
 def _failure(error: StatementError, address: StateAddress) -> FlywheelError:
     if isinstance(error.orig, FlywheelError):
         return error.orig
-    said = address.masked(error.orig)
+    message = address.masked(error.orig)
     if not isinstance(error, DBAPIError):
-        return _unfit_value(said)
+        return _unfit_value(message)
     if isinstance(error, IntegrityError):
-        return _broken_rule(error, said)
-    return _sqlite(error, said, address) if address.is_sqlite else _postgres(error, said, address)
+        return _broken_rule(error, message)
+    return (
+        _sqlite(error, message, address)
+        if address.is_sqlite
+        else _postgres(error, message, address)
+    )
 
 
-def _unfit_value(said: str) -> StorageError:
+def _unfit_value(message: str) -> StorageError:
     return StorageError(
-        f"A value cannot be kept in the state database: {said}",
+        f"A value cannot be kept in the state database: {message}",
         next_step="look at the value: JSON holds no NaN, a text no zero byte",
     )
 
 
-def _broken_rule(error: IntegrityError, said: str) -> FlywheelError:
+def _broken_rule(error: IntegrityError, message: str) -> FlywheelError:
     if _code(error.orig) in _UNIQUE:
         return ConcurrencyError(
-            f"Another process wrote the same row at the same moment: {said}", next_step="try again"
+            f"Another process wrote the same row at the same moment: {message}",
+            next_step="try again",
         )
     return StorageError(
-        f"The state database forbids it: {said}",
+        f"The state database forbids it: {message}",
         next_step="look at the row that is named; the database itself keeps this rule",
     )
 
 
-def _sqlite(error: DBAPIError, said: str, address: StateAddress) -> FlywheelError:
+def _sqlite(error: DBAPIError, message: str, address: StateAddress) -> FlywheelError:
     if isinstance(error, OperationalError):
-        if "no such" in said:
-            return _older_schema(said)
+        if "no such" in message:
+            return _older_schema(message)
+        if "readonly database" in message:
+            return StorageError(
+                f"The state database may not be written ({address.place}).",
+                next_step="look at the mount and the permissions; commands that only look work",
+            )
         return UnavailableError(
-            f"The state database did not answer ({address.place}): {said}",
+            f"The state database did not answer ({address.place}): {message}",
             next_step="try again; if it stays so, look for a process that holds it or a full disk",
         )
     return StorageError(
-        f"The state database is not usable ({address.place}): {said}",
+        f"The state database is not usable ({address.place}): {message}",
         next_step="restore it from a backup, or point FLYWHEEL_STATE_URL at another one",
     )
 
 
-def _postgres(error: DBAPIError, said: str, address: StateAddress) -> FlywheelError:
+def _postgres(error: DBAPIError, message: str, address: StateAddress) -> FlywheelError:
     code = _code(error.orig)
     if code.startswith(("42P01", "42703")):
-        return _older_schema(said)
+        return _older_schema(message)
     words = (_STANDBY,) if code else _REFUSED_WORDS
-    if code.startswith(_REFUSED) or any(word in said for word in words):
+    if code.startswith(_REFUSED) or any(word in message for word in words):
         return ConfigurationError(
-            f"The {address.place} does not let Flywheel in: {said}",
+            f"The {address.place} does not let Flywheel in: {message}",
             next_step="look at the user, password and database in FLYWHEEL_STATE_URL; the user "
             "needs CREATE on the schema, the server must take writes",
         )
     if code.startswith(_RACE):
         return ConcurrencyError(
-            f"Another process changed the same rows at the same moment: {said}",
+            f"Another process changed the same rows at the same moment: {message}",
             next_step="try again",
         )
     if error.connection_invalidated or not code or code.startswith(_PASSING):
         return UnavailableError(
-            f"The state database did not answer ({address.place}): {said}",
+            f"The state database did not answer ({address.place}): {message}",
             next_step="try again; if it stays so, see that the server runs "
             "(`flywheel services status`), has free connections and disk",
         )
     return StorageError(
-        f"The state database refused ({address.place}): {said}",
+        f"The state database refused ({address.place}): {message}",
         next_step="look at the value or the schema that is named",
     )
 
 
-def _older_schema(said: str) -> StorageError:
+def _older_schema(message: str) -> StorageError:
     return StorageError(
-        f"The state database lacks a part of its schema: {said}",
+        f"The state database lacks a part of its schema: {message}",
         next_step="bring it to the newest version with `flywheel state upgrade`",
     )
 

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flywheel.artifacts.gate_file import GATE_REPORT
+from flywheel.artifacts.references import DATASET_FOLDER
+
 __all__ = ["PATH_FACTS", "HomePaths"]
 
 # The facts of attempts, releases and audit rows that are paths.
-PATH_FACTS = ("dataset_folder", "gate_report")
+PATH_FACTS = (DATASET_FOLDER, GATE_REPORT)
 _TOP_FOLDERS = ("datasets", "runs")
 
 

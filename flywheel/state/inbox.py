@@ -1,4 +1,4 @@
-"""The webhook inbox: somebody said that something changed; what did, is asked of the source.
+"""The webhook inbox: hints that something changed; what did, is read from the source.
 
 A hint is durable so that the question is asked also after a crash, and is never more than a hint:
 a forged, doubled, late or lost one changes when the question is asked, not what is answered.
@@ -50,16 +50,16 @@ class WebhookInbox:
     def pending(self) -> dict[str, PendingHints]:
         """Return what was not looked at yet, by workload."""
         query = select(webhook_inbox).where(webhook_inbox.c.done_at.is_(None))
-        found: dict[str, PendingHints] = {}
+        hints: dict[str, PendingHints] = {}
         with self._database.read() as connection:
             for row in connection.execute(query.order_by(webhook_inbox.c.id)):
-                before = found.get(row.workload_id, PendingHints(0, 0, frozenset()))
+                before = hints.get(row.workload_id, PendingHints(0, 0, frozenset()))
                 actions = before.actions | {row.action}
-                found[row.workload_id] = PendingHints(row.id, before.count + 1, actions)
-        return found
+                hints[row.workload_id] = PendingHints(row.id, before.count + 1, actions)
+        return hints
 
     def finish(self, workload_id: str, newest: int) -> None:
-        """Take note that the source was asked after the hint ``newest`` was read.
+        """Record that the source was read after the hint ``newest``.
 
         A hint that came since stays: it may tell of something that the answer did not show.
         """

@@ -62,7 +62,7 @@ class Leases:
         """Take a lease that is free, expired, or held by a dead process of this machine.
 
         Raises:
-            ConcurrencyError: somebody else holds it.
+            ConcurrencyError: another process holds it.
         """
         holder = holder or process_holder()
         with self._database.write() as connection:
@@ -84,12 +84,12 @@ class Leases:
                 next_step="wait for it, then try again",
             )
         # The condition on the token makes the loser of a race see no row, on any database.
-        taken = connection.execute(
+        updated = connection.execute(
             update(leases)
             .where(leases.c.name == name, leases.c.token == row.token)
             .values(token=row.token + 1, holder=holder, expires_at=ends)
         )
-        if taken.rowcount != 1:
+        if updated.rowcount != 1:
             raise ConcurrencyError(f"Another process took the lease {name}.", next_step="try again")
         return Lease(name, holder, row.token + 1, ends)
 
@@ -98,21 +98,21 @@ class Leases:
         ends = self._clock.now() + timedelta(seconds=ttl_seconds)
         with self._database.write() as connection:
             self.check(lease)
-            mine = leases.c.name == lease.name
-            connection.execute(update(leases).where(mine).values(expires_at=ends))
+            condition = leases.c.name == lease.name
+            connection.execute(update(leases).where(condition).values(expires_at=ends))
         return Lease(lease.name, lease.holder, lease.token, ends)
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; one that was lost meanwhile is left to its new holder."""
         _held.discard((lease.name, lease.token))
-        mine = (leases.c.name == lease.name) & (leases.c.token == lease.token)
+        condition = (leases.c.name == lease.name) & (leases.c.token == lease.token)
         with self._database.write() as connection:
-            connection.execute(update(leases).where(mine).values(holder=None))
+            connection.execute(update(leases).where(condition).values(holder=None))
 
     def check(self, lease: Lease) -> None:
         """Raise ConcurrencyError unless the lease is still its holder's.
 
-        Call it in the transaction that it is to protect. An expired lease that nobody took is
+        Call it in the transaction that it is to protect. An expired lease that was not taken is
         still good: its token is the newest.
         """
         with self._database.read() as connection:
@@ -125,7 +125,7 @@ class Leases:
 
 
 def is_held(holder: str | None, expires_at: datetime, now: datetime) -> bool:
-    """Say whether a lease has a holder that may still be at work."""
+    """Return whether a lease has a holder that may still be at work."""
     return holder is not None and expires_at > now and not _is_dead(holder)
 
 

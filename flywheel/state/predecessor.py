@@ -30,7 +30,7 @@ def refuse_left_behind(database: Database, before: str) -> None:
         raise ConfigurationError(
             f"The {database.address.place} holds no cycle, but the {old.place} holds {left}.",
             next_step="bring it along with `flywheel state copy` (and `flywheel registry copy`), "
-            "or move that file away to begin anew",
+            "or move that file away to start from scratch",
         )
 
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from flywheel.clock import Clock
 from flywheel.errors import RefusedError
@@ -15,6 +16,7 @@ __all__ = ["Route", "Routes"]
 
 # The name under which every model server answers without an adapter.
 _BASE_RELEASE = "base"
+_STAGE_ROUTES = ("canary", "shadow")
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Routes:
 
     def champion(self, workload_id: str) -> str:
         """Return the release that answers in production: ``base`` before the first promotion."""
-        found = {route.route: route.release for route in self.of(workload_id)}
-        return found.get("champion", _BASE_RELEASE)
+        releases = {route.route: route.release for route in self.of(workload_id)}
+        return releases.get("champion", _BASE_RELEASE)
 
     def answering(self, workload_id: str) -> frozenset[str]:
         """Return the releases that clients get answers of now: the champion, and a canary."""
@@ -57,6 +59,12 @@ class Routes:
         with self._database.read() as connection:
             return [Route(**row) for row in connection.execute(query).mappings()]
 
+    def all(self) -> list[Route]:
+        """List the routes of every workload, as they are at one moment."""
+        query = select(routes).order_by(routes.c.workload_id, routes.c.route)
+        with self._database.read() as connection:
+            return [Route(**row) for row in connection.execute(query).mappings()]
+
     def switch_champion(
         self, workload_id: str, *, expected: str, release: str, reason: str, lease: Lease
     ) -> None:
@@ -68,21 +76,58 @@ class Routes:
         """
         with self._database.write() as connection:
             self._leases.check(lease)
-            present = self.champion(workload_id)
-            if present != expected:
+            current = self.champion(workload_id)
+            if current != expected:
                 raise RefusedError(
-                    f"The champion of {workload_id} is {present}, not {expected}.",
+                    f"The champion of {workload_id} is {current}, not {expected}.",
                     next_step="gate the candidate against the present champion",
                 )
-            mine = (routes.c.workload_id == workload_id) & (routes.c.route == "champion")
-            connection.execute(delete(routes).where(mine))
-            connection.execute(
-                insert(routes).values(
-                    workload_id=workload_id,
-                    route="champion",
-                    release=release,
-                    weight=1.0,
-                    changed_at=self._clock.now(),
-                    reason=reason,
-                )
-            )
+            self._put(connection, workload_id, "champion", release, 1.0, reason)
+
+    def set_stage(
+        self,
+        workload_id: str,
+        route: Literal["canary", "shadow"],
+        *,
+        release: str,
+        weight: float,
+        reason: str,
+        lease: Lease,
+    ) -> None:
+        """Put a release on one of both stage routes and take it off the other.
+
+        Raises:
+            ConcurrencyError: the lease was lost to another process.
+        """
+        with self._database.write() as connection:
+            self._clear_stages(connection, workload_id, lease)
+            self._put(connection, workload_id, route, release, weight, reason)
+
+    def clear_stages(self, workload_id: str, *, lease: Lease) -> None:
+        """Take canary and shadow off the table; without one nothing changes.
+
+        Raises:
+            ConcurrencyError: the lease was lost to another process.
+        """
+        with self._database.write() as connection:
+            self._clear_stages(connection, workload_id, lease)
+
+    def _clear_stages(self, connection: Connection, workload_id: str, lease: Lease) -> None:
+        self._leases.check(lease)
+        staged = routes.c.route.in_(_STAGE_ROUTES)
+        connection.execute(delete(routes).where((routes.c.workload_id == workload_id) & staged))
+
+    def _put(
+        self,
+        connection: Connection,
+        workload_id: str,
+        route: str,
+        release: str,
+        weight: float,
+        reason: str,
+    ) -> None:
+        condition = (routes.c.workload_id == workload_id) & (routes.c.route == route)
+        connection.execute(delete(routes).where(condition))
+        values = {"release": release, "weight": weight, "changed_at": self._clock.now()}
+        row = insert(routes).values(workload_id=workload_id, route=route, reason=reason, **values)
+        connection.execute(row)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -27,11 +28,13 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from flywheel.errors import StorageError
+from flywheel.state.cycle_status import OPEN_STATUSES
 
 __all__ = [
     "HEAD",
     "OPEN_CONDITION",
     "UtcDateTime",
+    "api_keys",
     "approvals",
     "attempts",
     "audit",
@@ -39,17 +42,18 @@ __all__ = [
     "decisions",
     "leases",
     "metadata",
+    "people",
+    "release_looks",
+    "release_stages",
     "releases",
     "routes",
     "webhook_inbox",
 ]
 
 # The newest migration: a database that says so needs no alembic, whose import costs 0.2 s.
-HEAD = "0003"
+HEAD = "0007"
 
-OPEN_CONDITION = (
-    "status IN ('open', 'training', 'awaiting_judgments', 'awaiting_approval', 'approved')"
-)
+OPEN_CONDITION = f"status IN {OPEN_STATUSES}"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -228,6 +232,44 @@ routes = Table(
     _text("reason"),
 )
 
+release_stages = Table(
+    "release_stages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _name("workload_id"),
+    _name("release"),
+    _name("champion"),
+    Column("number", Integer, nullable=False),
+    _name("kind"),
+    Column("share", Float, nullable=False),
+    _moment("began_at"),
+    _moment("ended_at", optional=True),
+    _name("outcome", optional=True),
+    _text("reason"),
+    UniqueConstraint("workload_id", "release", "number"),
+    CheckConstraint("kind IN ('shadow', 'canary')", name="kind"),
+    Index(
+        "uq_release_stages_one_current",
+        "workload_id",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+release_looks = Table(
+    "release_looks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("stage_id", Integer, nullable=False),
+    _moment("at"),
+    _name("outcome"),
+    _text("reason"),
+    _json("figures"),
+    ForeignKeyConstraint(["stage_id"], ["release_stages.id"]),
+    Index("ix_release_looks_stage", "stage_id", "id"),
+)
+
 leases = Table(
     "leases",
     metadata,
@@ -261,4 +303,40 @@ webhook_inbox = Table(
     _moment("received_at"),
     _moment("done_at", optional=True),
     Index("ix_webhook_inbox_pending", "workload_id", "id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _name("key_id", key=True),
+    _name("client_id"),
+    Column("secret_hash", String(64), nullable=False),
+    _json("workloads"),
+    Column("requests_per_minute", Integer, nullable=True),
+    Column("tokens_per_day", BigInteger, nullable=True),
+    Column("requests_at_once", Integer, nullable=True),
+    _moment("created_at"),
+    _name("created_by"),
+    _moment("expires_at", optional=True),
+    _moment("revoked_at", optional=True),
+    _moment("last_used_at", optional=True),
+)
+
+people = Table(
+    "people",
+    metadata,
+    _name("name", key=True),
+    _name("name_key"),
+    _name("email", optional=True),
+    _json("roles"),
+    _name("token_id"),
+    Column("token_hash", String(64), nullable=False),
+    _moment("created_at"),
+    _name("created_by"),
+    _moment("expires_at", optional=True),
+    _moment("revoked_at", optional=True),
+    _moment("last_used_at", optional=True),
+    UniqueConstraint("name_key"),
+    UniqueConstraint("email"),
+    UniqueConstraint("token_id"),
 )

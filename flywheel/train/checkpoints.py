@@ -19,13 +19,13 @@ def last_complete(out: Path, folder_name: str = FOLDER) -> Path | None:
     Writing one is not atomic. Its state file comes last, so one that can be read and that names
     its own step says that everything before it is there.
     """
-    found = [p for p in (out / folder_name).glob("checkpoint-*") if p.name[11:].isdigit()]
-    for folder in sorted(found, key=lambda path: int(path.name[11:]), reverse=True):
+    checkpoints = [p for p in (out / folder_name).glob("checkpoint-*") if p.name[11:].isdigit()]
+    for folder in sorted(checkpoints, key=lambda path: int(path.name[11:]), reverse=True):
         try:
             state = json.loads((folder / _STATE).read_bytes())
         except (OSError, ValueError):
             continue
-        there = all((folder / name).is_file() for name in _NEEDED)
-        if there and state.get("global_step") == int(folder.name[11:]):
+        is_complete = all((folder / name).is_file() for name in _NEEDED)
+        if is_complete and state.get("global_step") == int(folder.name[11:]):
             return folder
     return None

@@ -7,6 +7,8 @@ that the loss looks at are projected. The loss is the same.
 
 from typing import Any
 
+from flywheel.artifacts.output_scores import output_scores
+
 __all__ = ["completion_trainer"]
 
 
@@ -28,16 +30,17 @@ def completion_trainer(**arguments: Any) -> Any:
             return_outputs: bool = False,  # noqa: FBT001, FBT002 - the library's signature
             num_items_in_batch: Any = None,
         ) -> Any:
-            # A packed batch is one line: its rows are told apart by positions and lengths, which
+            # A packed batch is one line: its rows are separated by positions and lengths, which
             # the attention needs, and it has no mask.
-            told = {name: value for name, value in inputs.items() if name != "labels"}
+            model_inputs = {name: value for name, value in inputs.items() if name != "labels"}
             mask = inputs.get("attention_mask")
             self.tokens_seen += inputs["input_ids"].numel() if mask is None else mask.sum()
             targets = inputs["labels"][:, 1:]
             looked_at = targets != -100  # noqa: PLR2004 - torch's index to ignore
             causal = model.get_base_model()
-            hidden = causal.model(**told, use_cache=False).last_hidden_state[:, :-1]
-            logits = causal.lm_head(hidden[looked_at]).float()
+            hidden = causal.model(**model_inputs, use_cache=False).last_hidden_state[:, :-1]
+            products = causal.lm_head(hidden[looked_at]).float()
+            logits = output_scores(causal.config, products)
             total = torch.nn.functional.cross_entropy(logits, targets[looked_at], reduction="sum")
             count = looked_at.sum() if num_items_in_batch is None else num_items_in_batch
             loss = total / torch.as_tensor(count).clamp(min=1)

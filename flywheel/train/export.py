@@ -1,8 +1,6 @@
 """What leaves a run: the adapter by an allow-list, its manifest, and last of all the result."""
 
 import hashlib
-import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -14,11 +12,12 @@ from pydantic import ValidationError
 from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter, write_manifest
 from flywheel.artifacts.base_folder import tokenizer_digest
 from flywheel.errors import ConfigurationError, IntegrityError
+from flywheel.io.atomic import place, write_json
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.train.checkpoints import FOLDER
 from flywheel.train.servable import serving_rank
 
-__all__ = ["ADAPTER", "RESULT", "export", "finished", "spec_digest", "write_json"]
+__all__ = ["ADAPTER", "RESULT", "export", "finished", "spec_digest"]
 
 ADAPTER = "adapter"
 RESULT = "result.json"
@@ -97,7 +96,7 @@ def export(
             "versions": versions,
         },
     )
-    part.replace(adapter)
+    place(part, adapter)
     result = TrainResult(
         status="succeeded",
         release=spec.release,
@@ -115,20 +114,10 @@ def export(
             "manifest": MANIFEST,
         },
     )
-    write_json(out / RESULT, result.model_dump(mode="json"))
+    write_json(out / RESULT, result.model_dump(mode="json"), indent=1, sort_keys=True)
     shutil.rmtree(out / FOLDER, ignore_errors=True)  # holds pickles, and has done its work
     return result
 
 
 def _versions() -> dict[str, str]:
     return {name: str(sys.modules[name].__version__) for name in _LIBRARIES if name in sys.modules}
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -48,6 +48,7 @@ def model_size(folder: Path) -> ModelSize:
         layers=config["num_hidden_layers"],
         vocabulary=config["vocab_size"],
         precision=own_precision(folder),
+        caps_attention=config.get("attn_logit_softcapping") is not None,
     )
 
 
@@ -63,7 +64,7 @@ def memory_bytes() -> int:
 
 
 def release_memory() -> None:
-    """Give back what a training that ended left in this process."""
+    """Free what an ended training left in this process."""
     import gc
 
     import torch

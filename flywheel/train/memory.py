@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flywheel.errors import OutOfMemoryError
-from flywheel.train.export import write_json
+from flywheel.io.atomic import write_json
 from flywheel.train.hardware import release_memory
 from flywheel.train.plan import TrainPlan, smaller
 
@@ -37,35 +37,36 @@ class PlanMemory:
 
     def apply(self, stage: str, plan: TrainPlan) -> TrainPlan:
         """Return the plan as the stage's earlier tries left it."""
-        found = self.changes(stage)
-        if not found:
+        changes = self.changes(stage)
+        if not changes:
             return plan
-        last, why = found[-1], "memory was short in an earlier try"
+        last, reason = changes[-1], "memory was short in an earlier try"
         return replace(
             plan,
             micro_batch=last["micro_batch"],
             accumulation=plan.batch // last["micro_batch"],
             checkpointing=last["checkpointing"],
-            reasons={**plan.reasons, "micro_batch": why},
+            reasons={**plan.reasons, "micro_batch": reason},
         )
 
     def add(self, stage: str, plan: TrainPlan, reason: str) -> None:
-        """Note that the stage goes on with ``plan``."""
-        kept = self._read()
+        """Record that the stage continues with ``plan``."""
+        changes = self._read()
         change: dict[str, Any] = {
             "micro_batch": plan.micro_batch,
             "accumulation": plan.accumulation,
         }
         change |= {"checkpointing": plan.checkpointing, "reason": reason}
-        kept[stage] = [*kept.get(stage, []), change]
-        write_json(self._path, {"spec_digest": self._digest, "stages": kept})
+        changes[stage] = [*changes.get(stage, []), change]
+        plans = {"spec_digest": self._digest, "stages": changes}
+        write_json(self._path, plans, indent=1, sort_keys=True)
 
     def _read(self) -> dict[str, list[dict[str, Any]]]:
         try:
-            kept = json.loads(self._path.read_bytes())
+            document = json.loads(self._path.read_bytes())
         except (OSError, ValueError):
             return {}
-        return dict(kept["stages"]) if kept.get("spec_digest") == self._digest else {}
+        return dict(document["stages"]) if document.get("spec_digest") == self._digest else {}
 
 
 def within_memory(
@@ -84,15 +85,15 @@ def within_memory(
         except (MemoryError, RuntimeError) as error:
             if not _is_shortage(error):
                 raise
-            said = (str(error) or type(error).__name__).splitlines()[0][:200]
+            message = (str(error) or type(error).__name__).splitlines()[0][:200]
         # Only here, when the error is gone, is what its frames held really free.
         release_memory()
         less = smaller(plan)
         if less is None:
             raise OutOfMemoryError(
-                f"Training ran out of memory with one row at a time: {said}", next_step=_NEXT
+                f"Training ran out of memory with one row at a time: {message}", next_step=_NEXT
             )
-        changed(less, said)
+        changed(less, message)
         plan = less
 
 
@@ -110,5 +111,5 @@ def memory_errors() -> Iterator[None]:
 def _is_shortage(error: Exception) -> bool:
     import torch
 
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(text in str(error) for text in _SHORTAGES)
+    is_memory_error = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return is_memory_error or any(text in str(error) for text in _SHORTAGES)

@@ -1,6 +1,6 @@
 """Whether packed rows really do not see each other: asked of the model itself, before training.
 
-An attention that ignores where a packed row begins trains on neighbours' texts without any error.
+An attention that ignores where a packed row begins trains on neighbors' texts without any error.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _ROUNDING = 1e-3
 
 
 def rows_are_isolated(trainer: Any, rows: Sequence[Sequence[int]]) -> bool:
-    """Tell whether a row's hidden states stay the same when the row before it is another.
+    """Return whether a row's hidden states stay the same when the row before it is another.
 
     The batches are made by the trainer's own collator, so that what is asked is what is trained.
     """
@@ -31,13 +31,13 @@ def rows_are_isolated(trainer: Any, rows: Sequence[Sequence[int]]) -> bool:
         batch = trainer.data_collator(
             [{"input_ids": ids, "labels": ids} for ids in (before, second)]
         )
-        told = {
+        packed_batch = {
             name: value.to(model.device) if hasattr(value, "to") else value
             for name, value in batch.items()
             if name != "labels"
         }
         with torch.no_grad(), trainer.accelerator.autocast():
-            hidden = model.get_base_model().model(**told, use_cache=False).last_hidden_state
+            hidden = model.get_base_model().model(**packed_batch, use_cache=False).last_hidden_state
         states.append(hidden[0, len(first) :].float())
     allowed = _ROUNDING * states[0].abs().max()
     return bool((states[0] - states[1]).abs().max() <= allowed)

@@ -13,6 +13,7 @@ from flywheel.workload.model import TrainingRecipe
 
 __all__ = ["Hardware", "ModelSize", "TrainPlan", "make_plan", "smaller", "without_packing"]
 
+Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Quantization = Literal["none", "nf4", "nf4-double"]
 
 _USABLE = 0.8  # share of the memory that a plan counts on; the rest is fragments and other users
@@ -34,13 +35,17 @@ class Hardware:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """A base model, as far as memory goes; ``precision`` is the one it is served at."""
+    """A base model, as far as memory goes; ``precision`` is the one it is served at.
+
+    ``caps_attention``: it bounds its attention's scores smoothly, which not every kernel does.
+    """
 
     parameters: int
     hidden: int
     layers: int
     vocabulary: int
     precision: Precision
+    caps_attention: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class TrainPlan:
     device: Literal["cpu", "cuda"]
     dtype: Precision
     quantization: Quantization
-    attention: Literal["sdpa", "flash_attention_2"]
+    attention: Attention
     packing: bool
     checkpointing: bool
     micro_batch: int
@@ -62,7 +67,7 @@ class TrainPlan:
         """Rows of one optimizer step, however many of them go through the model at once."""
         return self.micro_batch * self.accumulation
 
-    def described(self) -> dict[str, Any]:
+    def to_facts(self) -> dict[str, Any]:
         """Return the plan as a result holds it."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return fields | {"reasons": dict(self.reasons), "batch": self.batch}
@@ -75,9 +80,12 @@ def make_plan(
     reasons: dict[str, str] = {"device": hardware.name or hardware.device}
     dtype = _dtype(hardware, model, reasons)
     quantization = _quantization(hardware, model, recipe, reasons)
-    attention: Literal["sdpa", "flash_attention_2"] = "sdpa"
+    attention: Attention = "sdpa"
     if hardware.device == "cuda" and hardware.flash_attention and dtype == "bfloat16":
         attention = "flash_attention_2"
+    elif model.caps_attention:
+        attention = "eager"
+        reasons["attention"] = "the base caps its attention's scores, which the kernel does not"
     return TrainPlan(
         device=hardware.device,
         dtype=dtype,
@@ -97,7 +105,7 @@ def make_plan(
 def smaller(plan: TrainPlan) -> TrainPlan | None:
     """Return the next plan that needs less memory and takes the same steps, or None.
 
-    The micro-batch is halved at the same batch; a batch that cannot be halved evenly goes on with
+    The micro-batch is halved at the same batch; a batch that cannot be halved evenly continues with
     its next smaller divisor. A micro-batch of one row computes activations again as well.
     """
     fitting = [n for n in range(1, plan.micro_batch // 2 + 1) if plan.batch % n == 0]

@@ -1,7 +1,7 @@
 """Second stage: direct preference optimisation of the adapter (DPO, Rafailov 2023).
 
 It starts from the supervised adapter, which is the reference as well: a frozen copy of the adapter
-beside it, not a second model. Texts are tokenised here, as they will be served.
+beside it, not a second model. Texts are tokenized here, as they will be served.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def build_preference(
         ),
         processing_class=tokenizer,
     )
-    # TRL rounds the adapter of a quantised base to bfloat16: both copies begin with what was learnt.
+    # TRL rounds the adapter of a quantized base to bfloat16: both copies begin with what was learnt.
     weights = dict(trainer.model.named_parameters())
     for name, value in learnt.items():
         weights[name].data = value
@@ -91,7 +91,7 @@ def _pair_trainer() -> Any:
         tokens_seen: Any = 0
 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-            return dataset  # TRL would tokenise prompt and answer as one text
+            return dataset  # TRL would tokenize prompt and answer as one text
 
         def compute_loss(
             self,

@@ -2,18 +2,18 @@
 
 import argparse
 import ctypes
-import fcntl
 import os
 import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from flywheel.errors import (
+    ConcurrencyError,
     ConfigurationError,
     DataError,
     FlywheelError,
@@ -23,6 +23,7 @@ from flywheel.errors import (
     OutOfMemoryError,
     UnavailableError,
 )
+from flywheel.io.lock import exclusive
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
@@ -34,7 +35,7 @@ from flywheel.ports.train_launcher import (
 
 __all__ = ["OFFLINE", "main", "one_gpu", "read_spec"]
 
-# Nothing is asked of the hub and nothing is told to anyone: a run needs its spec's files alone.
+# No hub and no telemetry: a run needs only the files of its spec.
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
@@ -56,18 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("spec", type=Path, help="JSON file of a training spec")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
     parser.add_argument("--parent", type=int, help="process id to end together with")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     os.environ.update(OFFLINE)
     os.environ[_GPUS] = one_gpu(os.environ.get(_GPUS))
-    if given.parent is not None:
-        _end_with(given.parent)
+    if options.parent is not None:
+        _end_with(options.parent)
     try:
-        spec = read_spec(given.spec)
-        given.out.mkdir(parents=True, exist_ok=True)
-        with _alone(given.out), _disk_errors(given.out):
+        spec = read_spec(options.spec)
+        options.out.mkdir(parents=True, exist_ok=True)
+        with _alone(options.out), _disk_errors(options.out):
             from flywheel.train.recipe import train
 
-            train(spec, given.out)
+            train(spec, options.out)
     except FlywheelError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return _exit_code(error)
@@ -85,7 +86,7 @@ def read_spec(path: Path) -> TrainSpec:
         return TrainSpec.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise ConfigurationError(
-            f"{path} is no training spec: {error}", next_step="let a launcher write it"
+            f"{path} is not a training spec: {error}", next_step="let a launcher write it"
         ) from error
 
 
@@ -121,7 +122,7 @@ def _disk_errors(out: Path) -> Iterator[None]:
             raise
         raise UnavailableError(
             f"The disk of {out} is full: {error}",
-            next_step="make room, then start it again: it goes on from its last checkpoint",
+            next_step="make room, then start it again: it resumes from its last checkpoint",
         ) from error
 
 
@@ -131,11 +132,12 @@ def _free(folder: Path) -> int:
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    with (out / ".lock").open("w") as lock:
+    with ExitStack() as lock_stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            lock_stack.enter_context(exclusive(out / ".lock", wait=False))
+        except ConcurrencyError as error:
             raise InterruptedWorkError(
-                f"Another process is training into {out}.", next_step="wait for it, then try again"
+                f"Another process is training into {out}: {error.message}",
+                next_step=error.next_step,
             ) from error
         yield

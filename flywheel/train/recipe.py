@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flywheel.artifacts.base_family import check_family_in
 from flywheel.artifacts.base_folder import BaseModel, load_base
 from flywheel.errors import IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
@@ -25,6 +26,7 @@ from flywheel.train.stages import Finished, Stage, hand_over, handed_over, run_s
 from flywheel.train.summary import describe, measure
 from flywheel.train.supervised import build_supervised
 from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.tokenization import padding_token
 
 __all__ = ["train"]
 
@@ -83,6 +85,7 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
             f"The base model in {spec.base_folder} is not the one of the spec.",
             next_step="build it again, or open a new attempt on the present base",
         )
+    check_family_in(base.folder, base.name)
     codec = AnswerCodec(spec.workload, spec.surfaces)
     records = read_rows(spec.dataset_folder, spec.dataset_hash)
     corrections = []
@@ -92,6 +95,7 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
     from transformers import AutoTokenizer
 
     tokenizer, limit = AutoTokenizer.from_pretrained(base.folder), spec.recipe.maximum_tokens
+    tokenizer.pad_token = padding_token(tokenizer) or tokenizer.pad_token
     rows = tokenize_rows(records, codec, tokenizer, limit=limit)
     longest = max(len(row.input_ids) for row in rows)
     return _Work(

@@ -102,8 +102,8 @@ def read_progress(out: Path) -> list[TrainProgress]:
     """Read what the runs in an output folder told; of a step that was trained again, the last."""
     path = out / PROGRESS
     content = path.read_bytes() if path.exists() else b""
-    whole = content[: content.rfind(b"\n") + 1].splitlines()
-    points = [TrainProgress.model_validate_json(line) for line in whole]
+    complete_lines = content[: content.rfind(b"\n") + 1].splitlines()
+    points = [TrainProgress.model_validate_json(line) for line in complete_lines]
     return list({point.step: point for point in points}.values())
 
 

@@ -1,4 +1,4 @@
-"""Training rows: the snapshot checked, tokenised exactly as they will be served, none cut."""
+"""Training rows: the snapshot checked, tokenized exactly as they will be served, none cut."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ def read_rows(folder: Path, dataset_hash: str, split: str = "train") -> list[dic
         stated, file_hash = manifest["hash"], manifest["files"][name]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{folder} is no dataset snapshot: {error}", next_step="build the dataset again"
+            f"{folder} is not a dataset snapshot: {error}", next_step="build the dataset again"
         ) from error
     if stated != dataset_hash or hashlib.sha256(content).hexdigest() != file_hash:
         raise DataError(
@@ -75,7 +75,10 @@ def tokenize_rows(
             answer is longer than the workload lets a model answer; the rows are named.
     """
     try:
-        prompts = [render_prompt(codec.workload, row["input"]) for row in rows]
+        prompts = [
+            render_prompt(codec.workload, row["input"], (), codec, tokenizer=tokenizer)
+            for row in rows
+        ]
         answers = [codec.passage(row["output"]) for row in rows]
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -99,7 +102,9 @@ def tokenize_pairs(
         DataError: a row lacks something, or one of its texts is longer than ``limit`` tokens.
     """
     try:
-        prompts = [parse_prompt(codec.workload, str(row["prompt"])) for row in rows]
+        prompts = [
+            parse_prompt(codec.workload, row["prompt"], codec, tokenizer=tokenizer) for row in rows
+        ]
         sides = [
             [codec.passage(_answer(codec, row[side])) for row in rows]
             for side in ("chosen", "rejected")
@@ -110,18 +115,19 @@ def tokenize_pairs(
             next_step="build the dataset again",
         ) from error
     chosen, rejected = (completion_ids(tokenizer, texts) for texts in sides)
-    found = [
+    tokenized = [
         PairRow(*ids) for ids in zip(prompt_ids(tokenizer, prompts), chosen, rejected, strict=True)
     ]
     longest = [
-        len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) for row in found
+        len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) for row in tokenized
     ]
     _check_lengths(rows, longest, limit)
-    return found
+    return tokenized
 
 
-def _answer(codec: AnswerCodec, text: str) -> Any:
-    # Rows hold answers as text: a label's name, or JSON.
+def _answer(codec: AnswerCodec, text: Any) -> Any:
+    # Rows hold answers as text, a label's name or JSON; those of a chat as its last turn.
+    text = text if isinstance(text, str) else str(text[-1]["content"])
     return text if isinstance(codec.workload.task, ClassificationTask) else json.loads(text)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flywheel.errors import InterruptedWorkError
+from flywheel.io.atomic import place, write_json
 from flywheel.train.checkpoints import last_complete
-from flywheel.train.export import write_json
 from flywheel.train.memory import PlanMemory, within_memory
 from flywheel.train.plan import TrainPlan
 from flywheel.train.reporting import progress_callback
@@ -80,8 +80,9 @@ def hand_over(folder: Path, model: Any, finished: Finished, spec_digest: str) ->
     for old in (part, folder):
         shutil.rmtree(old, ignore_errors=True)
     model.save_pretrained(part, selected_adapters=["default"])
-    write_json(part / RECORD, {"spec_digest": spec_digest, "finished": asdict(finished)})
-    part.replace(folder)
+    record = {"spec_digest": spec_digest, "finished": asdict(finished)}
+    write_json(part / RECORD, record, indent=1, sort_keys=True)
+    place(part, folder)
 
 
 def handed_over(folder: Path, spec_digest: str) -> Finished | None:
@@ -112,7 +113,7 @@ def _attempt(
     if reporting.stopped:
         raise InterruptedWorkError(
             f"Training was asked to stop at step {trainer.state.global_step}.",
-            next_step="start it again: it goes on from there",
+            next_step="start it again: it resumes from there",
         )
     trained = [weight for weight in trainer.model.parameters() if weight.requires_grad]
     loss = float(outcome.training_loss)
@@ -125,7 +126,7 @@ def _attempt(
         preparation_seconds=round(prepared - started, 2),
         resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0,
         trained_parameters=sum(weight.numel() for weight in trained),
-        plan=plan.described(),
+        plan=plan.to_facts(),
         plan_changes=memory.changes(stage.name),
         rewards=reporting.rewards,
     )

@@ -17,7 +17,7 @@ def measure(
     preference: Finished | None,
 ) -> dict[str, float]:
     """Return the figures of both stages; times are seconds, lengths tokens."""
-    found = {
+    measurements = {
         "loss": supervised.loss,
         "final_loss": supervised.final_loss,
         "rows": float(len(rows)),
@@ -29,8 +29,8 @@ def measure(
         "tokens_per_second": _speed(supervised),
     }
     if preference is None:
-        return found
-    told = {
+        return measurements
+    reported = {
         "pairs": float(len(pairs)),
         "loss": preference.loss,
         "final_loss": preference.final_loss,
@@ -42,7 +42,7 @@ def measure(
         # How often, and by how much, the accepted answer is preferred in the last steps.
         **{f"rewards_{name}": value for name, value in preference.rewards.items()},
     }
-    return found | {f"preference_{name}": value for name, value in told.items()}
+    return measurements | {f"preference_{name}": value for name, value in reported.items()}
 
 
 def describe(
@@ -52,17 +52,17 @@ def describe(
     preference: Finished | None,
 ) -> dict[str, Any]:
     """Return what was done: the plan of each stage, how memory changed it, what was left out."""
-    told = {"sft": {"plan": supervised.plan, "plan_changes": supervised.plan_changes}}
+    summary = {"sft": {"plan": supervised.plan, "plan_changes": supervised.plan_changes}}
     if preference is not None:
-        told["preference"] = {
+        summary["preference"] = {
             "plan": preference.plan,
             "plan_changes": preference.plan_changes,
             "reference": "the supervised adapter",
         }
     elif recipe.preference is not None:
         reason = f"{len(pairs)} pairs, the recipe asks for {recipe.preference.minimum_pairs}"
-        told["preference"] = {"left_out": reason}
-    return told
+        summary["preference"] = {"left_out": reason}
+    return summary
 
 
 def _speed(stage: Finished) -> float:

@@ -140,7 +140,7 @@ def _build(
     weights = dict(trainer.model.named_parameters())
     trained = [name for name, weight in weights.items() if weight.requires_grad]
     check_servable(trainer.model.peft_config["default"], trained)
-    # TRL holds the adapter of a quantised base in bfloat16, where small steps are lost.
+    # TRL holds the adapter of a quantized base in bfloat16, where small steps are lost.
     for name in trained:
         weights[name].data = weights[name].data.float()
     return trainer

@@ -8,7 +8,9 @@ from typing import Any
 
 from flywheel.lake.store import Lake
 from flywheel.quality.traffic_start import traffic_start
+from flywheel.quality.window_coverage import WindowCoverage, first_whole_day
 from flywheel.state import Cycle, State
+from flywheel.state.champion_term import champion_term
 from flywheel.trigger.policy import TriggerDecision, TriggerSignals, decide_trigger
 from flywheel.workload.model import Workload
 from flywheel.workload.periods import period_name
@@ -19,7 +21,7 @@ __all__ = ["evaluate_trigger", "gather_signals", "trigger_key"]
 _STALE_WINDOWS = 2
 # Cycles dated further ahead than clocks differ were opened by a clock that was wrong.
 _CLOCK_SKEW = timedelta(days=1)
-_RELEASED_NOTHING = frozenset({"stopped", "gated_fail", "inconclusive", "expired"})
+_RELEASED_NOTHING = frozenset({"stopped", "gated_fail", "inconclusive", "expired", "rolled_back"})
 
 
 def evaluate_trigger(
@@ -38,8 +40,8 @@ def gather_signals(
     cycles = [cycle for cycle in every if cycle.opened_at <= now + _CLOCK_SKEW]
     calendar = [cycle for cycle in cycles if cycle.trigger == "calendar"]
     watermark = max((cycle.watermark for cycle in cycles), default=None)
-    promoted = [r.promoted_at for r in state.releases.of(workload.id) if r.promoted_at is not None]
-    reports = _reports_in_a_row(lake, workload, now, max(promoted, default=None))
+    since = champion_term(state, workload.id).answering_since
+    reports = _reports_in_a_row(lake, workload, now, since)
     newest: dict[str, Any] = reports[0] if reports else {}
     measured = bool(newest) and newest["verdict"] is not None
     drifted, columns = _drifted(reports)
@@ -51,6 +53,7 @@ def gather_signals(
         drifted_windows=drifted if measured else None,
         drifted_columns=columns,
         drift_reason=newest["reason"] if drifted else "",
+        coverage=_coverage(workload, newest, since, now),
         quality_drop=newest.get("quality_drop"),
         quality_fell=newest.get("quality_fell"),
         new_corrections=_new_corrections(lake, workload, watermark),
@@ -87,12 +90,12 @@ def _failed_calendar(workload: Workload, cycles: list[Cycle], now: datetime) -> 
     newest = cycles[-1] if cycles else None
     if newest is None or newest.trigger != "calendar":
         return None
-    present = _period(newest) == period_name(workload.cadence, now, workload.timezone)
-    return newest.name if present and newest.status in _RELEASED_NOTHING else None
+    is_current_period = _period(newest) == period_name(workload.cadence, now, workload.timezone)
+    return newest.name if is_current_period and newest.status in _RELEASED_NOTHING else None
 
 
 def _new_corrections(lake: Lake, workload: Workload, watermark: datetime | None) -> int:
-    # A check that confirms a label writes a new version with the same output, which is no news.
+    # A check that confirms a label writes a new version with the same output, which is not a change.
     rows = lake.rows(
         """
         WITH before AS (
@@ -114,21 +117,37 @@ def _new_corrections(lake: Lake, workload: Workload, watermark: datetime | None)
     return int(rows[0]["n"])
 
 
+def _coverage(
+    workload: Workload, newest: dict[str, Any], since: datetime | None, now: datetime
+) -> WindowCoverage | None:
+    if since is None:
+        return None
+    days = workload.drift.window_days
+    if newest:  # thin traffic is measured over longer windows
+        days = (newest["window_end"] - newest["window_start"]).days
+    return WindowCoverage.at(now, answering_since=since, needed=workload.drift.windows, days=days)
+
+
 def _reports_in_a_row(
-    lake: Lake, workload: Workload, now: datetime, promoted_at: datetime | None
+    lake: Lake, workload: Workload, now: datetime, since: datetime | None
 ) -> list[dict[str, Any]]:
     # The newest verdict and those of the windows that touch it, newest first. Verdicts measured
-    # before the last promotion compare with a reference that is none any more.
+    # before the present release took over compare with a reference that is none any more, and one
+    # of a window that began before says in part what its predecessor answered.
     oldest = now.astimezone(UTC) - timedelta(days=_STALE_WINDOWS * workload.drift.window_days)
     rows = lake.rows(
         """
         SELECT window_start, window_end, verdict, drifted_columns, reason, quality_drop,
                quality_fell
         FROM drift_reports WHERE workload_id = $workload
-          AND ($promoted IS NULL OR measured_at >= $promoted)
+          AND ($since IS NULL OR (measured_at >= $since AND window_start >= $first))
         ORDER BY window_end DESC, window_start DESC
         """,
-        {"workload": workload.id, "promoted": promoted_at},
+        {
+            "workload": workload.id,
+            "since": since,
+            "first": None if since is None else first_whole_day(since),
+        },
     )
     chain: list[dict[str, Any]] = []
     for row in rows:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from flywheel.quality.window_coverage import WindowCoverage
 from flywheel.workload.model import Workload
 from flywheel.workload.periods import period_name, period_start
 
@@ -23,7 +24,8 @@ class TriggerSignals:
 
     None means not measured, which is neither "yes" nor zero. ``since`` is when the workload's
     traffic began; ``drifted_windows`` counts the last windows in a row in which the same column
-    drifted. ``calendar_periods`` are the names of the periods that had their cycle by the
+    drifted, ``coverage`` says which of them hold only answers of the present release, the only ones
+    that count; None before the first promotion. ``calendar_periods`` are the names of the periods that had their cycle by the
     calendar: a name does not move with the time zone. ``failed_calendar`` is the newest cycle
     where it was the present period's and released nothing. ``future_cycles`` are dated after now,
     by a clock that was ahead, and count for nothing else.
@@ -36,6 +38,7 @@ class TriggerSignals:
     drifted_windows: int | None = None
     drifted_columns: tuple[str, ...] = ()
     drift_reason: str = ""
+    coverage: WindowCoverage | None = None
     quality_drop: float | None = None
     quality_fell: bool | None = None
     new_corrections: int = 0
@@ -107,8 +110,10 @@ def _drift(workload: Workload, signals: TriggerSignals) -> str | None:
     if windows is None or windows < workload.drift.windows:
         return None
     columns = ", ".join(signals.drifted_columns) or "a column"
-    told = f" ({signals.drift_reason.rstrip('.')})" if signals.drift_reason else ""
-    return f"{columns} drifted in {windows} windows in a row, {workload.drift.windows} count{told}"
+    detail = f" ({signals.drift_reason.rstrip('.')})" if signals.drift_reason else ""
+    return (
+        f"{columns} drifted in {windows} windows in a row, {workload.drift.windows} count{detail}"
+    )
 
 
 def _quality(workload: Workload, signals: TriggerSignals) -> str | None:
@@ -143,6 +148,8 @@ def _nothing(workload: Workload, signals: TriggerSignals, now: datetime) -> str:
         parts.append("drift was not measured")
     else:
         parts.append(f"{signals.drifted_windows} of {workload.drift.windows} windows drifted")
+    if signals.coverage is not None and not signals.coverage.complete:
+        parts.append(signals.coverage.sentence)
     if signals.quality_drop is None:
         parts.append("a change of quality could not be measured")
     else:
@@ -167,6 +174,8 @@ def _numbers(workload: Workload, signals: TriggerSignals, now: datetime) -> dict
         "drifted_windows": signals.drifted_windows,
         "drifted_columns": list(signals.drifted_columns),
         "windows": workload.drift.windows,
+        "windows_measured": None if signals.coverage is None else signals.coverage.measured,
+        "windows_left_out": None if signals.coverage is None else signals.coverage.sentence,
         "quality_drop": signals.quality_drop,
         "quality_fell": signals.quality_fell,
         "quality_threshold": workload.drift.quality_drop,

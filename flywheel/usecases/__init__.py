@@ -1,4 +1,5 @@
-"""The stages in order: each function takes the platform, does one stage and returns its report.
+"""What a person or the daemon does: each function takes the platform and returns a typed report.
 
-Assets, the command line and the simulation call these; what a stage does is in its own package.
+Assets, sensors, commands, demo and loop call these and nothing below them; what a stage does is in
+its own package, and a deployment's own life is in `flywheel.deployment`.
 """

@@ -1,11 +1,13 @@
-"""Asks whoever answers now: the release comes from the route table at every request."""
+"""`ReleaseClient` and `ChampionClient`: answers of a release, through swaps and restarts."""
 
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel.errors import NotFoundError, UnavailableError
+from flywheel.gateway.arms import Arm
+from flywheel.io.retry import AWAY, retried
 from flywheel.usecases.cycle import codec_of
 
 if TYPE_CHECKING:
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
     from flywheel.workload.answers import AnswerCodec
     from flywheel.workload.model import Workload
 
-__all__ = ["ChampionClient", "Served"]
+__all__ = ["ChampionClient", "ReleaseClient", "Served"]
 
-_PAUSE_SECONDS, _LONGEST_PAUSE = 0.1, 2.0
+_ASKED_ONCE = frozenset({"canary", "shadow", "escalation"})
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Served:
     attempts: int
 
 
-class ChampionClient:
-    """Ask a workload's champion, through swaps and restarts of the model server.
+class ReleaseClient:
+    """Ask the release that a request was assigned to.
 
     Args:
         state: holds the route table.
@@ -56,7 +58,7 @@ class ChampionClient:
     @classmethod
     def of(
         cls, platform: "Platform", workload: "Workload", *, patience_seconds: float = 120.0
-    ) -> "ChampionClient":
+    ) -> "ReleaseClient":
         """Return a client of a deployment's workload."""
         return cls(
             platform.state,
@@ -65,35 +67,68 @@ class ChampionClient:
             patience_seconds=patience_seconds,
         )
 
-    def ask(self, inputs: Sequence[str]) -> Served:
-        """Answer every input with the release that the route table names now.
+    def ask(self, arm: Arm, inputs: Sequence[str]) -> Served:
+        """Answer every input with the release of one arm.
 
-        A server that was restarted gets the champion loaded again; one release answers all inputs.
+        A canary, a shadow and a tier are asked once: another answers their callers. A champion that the
+        server does not have is loaded, and a server that is away is waited for; a release that was
+        the champion and has been unloaded since is followed by the present one.
 
         Raises:
+            NotFoundError: the server does not have this canary or shadow.
             UnavailableError: the server stayed away.
             IntegrityError: the champion's adapter was changed; it is not served then.
         """
-        deadline, pause, attempts = time.monotonic() + self._patience, _PAUSE_SECONDS, 0
-        while True:
-            attempts += 1
-            release = self._state.routes.champion(self._workload_id)
-            try:
-                answers = self._server.answer(release, self._codec, inputs)
-            except (NotFoundError, UnavailableError):
-                if time.monotonic() > deadline:
-                    raise
-                if not self._mended():
-                    time.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                return Served(release, answers, attempts)
+        if arm.route in _ASKED_ONCE:
+            return self._served(arm, arm.release, inputs, attempts=1)
+        attempts = 0
 
-    def _mended(self) -> bool:
+        def attempt() -> Served:
+            nonlocal attempts
+            attempts += 1
+            first = attempts == 1
+            release = arm.release if first else self._state.routes.champion(self._workload_id)
+            return self._served(arm, release, inputs, attempts=attempts)
+
+        policy = AWAY.within(self._patience)
+        may_pass = (NotFoundError, UnavailableError)
+        return retried(attempt, policy, may_pass, before_retry=self._load_champion)
+
+    def _served(self, arm: Arm, release: str, inputs: Sequence[str], *, attempts: int) -> Served:
+        codec = self._codec.with_room(arm.answer_room)
+        return Served(release, self._server.answer(release, codec, inputs), attempts)
+
+    def _load_champion(self) -> None:
         from flywheel.release.serving import load_champion
 
-        try:
+        with suppress(UnavailableError):
             load_champion(self._state, self._server, self._workload_id)
-        except UnavailableError:
-            return False
-        return True
+
+
+class ChampionClient:
+    """Ask a workload's champion, as the route table names it at every request; see `ReleaseClient`."""
+
+    def __init__(
+        self,
+        state: "State",
+        server: "ModelServer",
+        codec: "AnswerCodec",
+        *,
+        patience_seconds: float = 120.0,
+    ) -> None:
+        self._state = state
+        self._client = ReleaseClient(state, server, codec, patience_seconds=patience_seconds)
+        self._workload_id = codec.workload.id
+
+    @classmethod
+    def of(
+        cls, platform: "Platform", workload: "Workload", *, patience_seconds: float = 120.0
+    ) -> "ChampionClient":
+        """Return a client of a deployment's workload."""
+        server, codec = platform.server(workload), codec_of(platform, workload)
+        return cls(platform.state, server, codec, patience_seconds=patience_seconds)
+
+    def ask(self, inputs: Sequence[str]) -> Served:
+        """Answer every input with one release; errors are those of `ReleaseClient`."""
+        champion = self._state.routes.champion(self._workload_id)
+        return self._client.ask(Arm("champion", champion), inputs)

@@ -5,10 +5,12 @@ Nothing is recorded: this is a person's look at a release, not traffic.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flywheel.errors import DataError, NotFoundError
 from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.usecases.cycle import codec_of
 
 if TYPE_CHECKING:
     from flywheel.ports.model_server import Answer
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from flywheel.workload.answers import AnswerCodec
     from flywheel.workload.model import Workload
 
-__all__ = ["Reply", "ask_texts", "asked_release", "runner_ups"]
+__all__ = ["Reply", "ask_texts", "asked_release", "open_answerer", "runner_ups"]
 
 Ask = Callable[["AnswerCodec", Sequence[str]], "list[Answer]"]
 
@@ -65,6 +67,21 @@ def asked_release(platform: "Platform", workload: "Workload", name: str | None) 
     return name
 
 
+def open_answerer(
+    platform: "Platform", workload: "Workload", name: str | None = None
+) -> "tuple[str, Callable[[Sequence[str]], list[Reply]]]":
+    """Return the release that answers, and a function that answers texts with it.
+
+    Raises:
+        NotFoundError: The workload has no such release.
+        IntegrityError: Its adapter was changed.
+    """
+    codec = codec_of(platform, workload)
+    release = asked_release(platform, workload, name)
+    server = platform.server(workload)
+    return release, lambda inputs: ask_texts(codec, partial(server.answer, release), inputs)
+
+
 def ask_texts(codec: "AnswerCodec", ask: Ask, inputs: Sequence[str]) -> list[Reply]:
     """Answer every text, in order; one that cannot be answered has an error and stops no other.
 
@@ -98,9 +115,9 @@ def runner_ups(
 ) -> list[str | None]:
     """Return the label of each second best answer: what is said when the best label is barred."""
     taxonomy = codec.workload.taxonomy
-    found: list[str | None] = [None] * len(answers)
+    labels: list[str | None] = [None] * len(answers)
     if taxonomy is None or len(codec.choices) < 2:  # noqa: PLR2004 - one label has no other
-        return found
+        return labels
     by_label: dict[str, list[int]] = {}
     for index, answer in enumerate(answers):
         label = taxonomy.find(codec.workload.label_of(answer.output) or "")
@@ -110,8 +127,8 @@ def runner_ups(
         barred = replace(codec, excluded=codec.excluded | {label_id})
         second = ask(barred, [inputs[index] for index in indices])
         for index, answer in zip(indices, second, strict=True):
-            found[index] = codec.workload.label_of(answer.output)
-    return found
+            labels[index] = codec.workload.label_of(answer.output)
+    return labels
 
 
 def _refused(codec: "AnswerCodec", text: str) -> Reply | None:

@@ -1,4 +1,4 @@
-"""`base_texts`: the unlabelled texts of a workload that a base model may be built from."""
+"""`base_texts`: the unlabeled texts of a workload that a base model may be built from."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ _MOST = 30_000
 _QUERY = """
 SELECT input FROM (
     SELECT input, max(moment) AS newest FROM (
-        SELECT input, "timestamp" AS moment FROM first_inferences WHERE workload_id = $workload
+        SELECT input, "timestamp" AS moment FROM answered_inferences WHERE workload_id = $workload
         UNION ALL
         SELECT input, accepted_at AS moment FROM latest_corrections WHERE workload_id = $workload
     ) WHERE input IS NOT NULL AND trim(input) <> '' GROUP BY input
@@ -23,7 +23,7 @@ SELECT input FROM (
 def base_texts(lake: "Lake", workload_id: str, *, most: int = _MOST) -> list[str]:
     """Return the different texts of a workload in the lake, the newest ``most`` of them.
 
-    These are the inputs of imported and captured calls and of labelled rows; no answer is read.
+    These are the inputs of imported and captured calls and of labeled rows; no answer is read.
     """
     rows = lake.rows(_QUERY, {"workload": workload_id, "most": most})
     return [str(row["input"]) for row in rows]

@@ -6,21 +6,38 @@ a cycle that a person runs in one process are in ``cycle_steps``.
 
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import NotFoundError
 from flywheel.release.four_eyes import require_person
+from flywheel.usecases.cycle import open_cycle
+from flywheel.usecases.identity import require_identity
 
 if TYPE_CHECKING:
-    from flywheel.state import Attempt, Cycle
+    from flywheel.release.four_eyes import Actor
+    from flywheel.state import Attempt, Cycle, Decision
     from flywheel.wiring import Platform
 
-__all__ = ["MANUAL", "open_by_hand", "present_cycle", "retry_by_hand", "stop_by_hand"]
+__all__ = [
+    "MANUAL",
+    "last_decision",
+    "named_cycle",
+    "open_by_hand",
+    "present_cycle",
+    "retry_by_hand",
+    "stop_by_hand",
+]
 
 # The trigger of a cycle that a person opened.
 MANUAL = "manual"
 
 
 def open_by_hand(
-    platform: "Platform", workload_id: str, *, person: str, reason: str, channel: str = "cli"
+    platform: "Platform",
+    workload_id: str,
+    *,
+    person: "str | Actor",
+    reason: str,
+    channel: str = "cli",
 ) -> "Cycle":
     """Open a cycle as the trigger does, with the numbers that the trigger would have judged.
 
@@ -30,7 +47,8 @@ def open_by_hand(
     Args:
         platform: holds the workload, its lake and the state.
         workload_id: whose cycle it is.
-        person: who asks.
+        person: who asks; a plain name is taken on trust, which is refused where people are
+            registered.
         reason: why, in a sentence.
         channel: how the person came in: ``cli`` or ``dagster``.
 
@@ -41,29 +59,30 @@ def open_by_hand(
     from flywheel.trigger.ledger import gather_signals
     from flywheel.trigger.policy import decide_trigger
 
-    person, why = require_person(person, reason, what="A cycle that is opened by hand")
+    actor = require_identity(platform, person)
+    name, reason_text = require_person(actor.name, reason, action="A cycle that is opened by hand")
     workload = platform.workload(workload_id)
     platform.base(workload)  # before a cycle is open that could not train
     state, now = platform.state, platform.clock.now()
     signals = gather_signals(platform.lake, state, workload, now=now)
     numbers = decide_trigger(workload, signals, now).numbers
-    numbers |= {"requested_by": person, "channel": channel}
+    numbers |= {"requested_by": name, "channel": channel, "identity": actor.identity}
     with state.transaction():
         number = len(state.cycles.of(workload_id)) + 1
-        cycle = state.cycles.open(
+        cycle = open_cycle(
+            platform,
             workload,
             trigger=MANUAL,
             trigger_key=f"{MANUAL}:{now.isoformat()}:{number}",
-            opened_by=person,
-            reason=f"{person}: {why}",
-            watermark=now,
-            snapshot=workload.model_dump(mode="json", by_alias=True),
+            opened_by=name,
+            reason=f"{name}: {reason_text}",
             numbers=numbers,
+            watermark=now,
         )
         state.decisions.record(
             workload_id,
             opens=True,
-            reason=f"Yes, by hand: {person} asked for it: {why}",
+            reason=f"Yes, by hand: {name} asked for it: {reason_text}",
             numbers=numbers,
             trigger=MANUAL,
             cycle=cycle.name,
@@ -72,31 +91,45 @@ def open_by_hand(
 
 
 def retry_by_hand(
-    platform: "Platform", workload_id: str, cycle: str | None, *, person: str, reason: str
+    platform: "Platform", cycle: CycleRef, *, person: "str | Actor", reason: str
 ) -> "Attempt":
-    """Start the next attempt of a cycle, by default of the newest one.
+    """Start the next attempt of a cycle.
 
     Raises:
         RefusedError: the cycle is over, another one is open, or name or reason are missing.
     """
-    person, why = require_person(person, reason, what="A new attempt")
-    name = cycle or present_cycle(platform, workload_id).name
-    return platform.state.cycles.new_attempt(workload_id, name, f"{person}: {why}", actor=person)
+    actor = require_identity(platform, person)
+    name, reason_text = require_person(actor.name, reason, action="A new attempt")
+    return platform.state.cycles.new_attempt(cycle, f"{name}: {reason_text}", actor=name)
 
 
 def stop_by_hand(
-    platform: "Platform", workload_id: str, cycle: str | None, *, person: str, reason: str
+    platform: "Platform", cycle: CycleRef, *, person: "str | Actor", reason: str
 ) -> "Cycle":
-    """Stop a cycle without a verdict, by default the newest one; a run of it ends at its next step.
+    """Stop a cycle without a verdict; a run of it ends at its next step.
 
     Raises:
         RefusedError: the cycle is over, or name or reason are missing.
     """
-    person, why = require_person(person, reason, what="Stopping a cycle")
-    name = cycle or present_cycle(platform, workload_id).name
+    actor = require_identity(platform, person)
+    name, reason_text = require_person(actor.name, reason, action="Stopping a cycle")
     return platform.state.cycles.set_status(
-        workload_id, name, "stopped", f"stopped by {person}: {why}", actor=person
+        cycle, "stopped", f"stopped by {name}: {reason_text}", actor=name
     )
+
+
+def last_decision(platform: "Platform", workload_id: str) -> "Decision":
+    """Return the newest decision on a workload's trigger, one of a person included."""
+    return platform.state.decisions.of(workload_id)[-1]
+
+
+def named_cycle(platform: "Platform", workload_id: str, name: str | None) -> CycleRef:
+    """Return the cycle of this name, by default the open one, else the newest.
+
+    Raises:
+        NotFoundError: there is no name, and no such workload, or it has no cycle yet.
+    """
+    return CycleRef(workload_id, name) if name else present_cycle(platform, workload_id).ref
 
 
 def present_cycle(platform: "Platform", workload_id: str) -> "Cycle":

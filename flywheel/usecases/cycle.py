@@ -1,78 +1,112 @@
 """One cycle from its dataset to its gate; every step finds what an earlier try left behind."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.references import SnapshotRef
 from flywheel.errors import DataError, TerminalError
 from flywheel.workload.model import Workload
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from flywheel.artifacts.gate_report import GateReport
+    from flywheel.artifacts.references import CandidateRef
     from flywheel.artifacts.snapshot import Snapshot
     from flywheel.dataset.build import Champion
-    from flywheel.evaluate.report import GateReport
     from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
-    from flywheel.state import Attempt, Release
+    from flywheel.state import Attempt, Cycle, Release
     from flywheel.wiring import Platform
     from flywheel.workload.answers import AnswerCodec
 
 __all__ = [
     "assemble_dataset",
-    "cycle_workload",
+    "dataset_of",
     "judge_candidate",
+    "open_cycle",
     "train_candidate",
 ]
 
-# The tables whose values become training rows: a damaged file of these is no dataset.
+# The tables whose values become training rows: a damaged file of these makes no dataset.
 _JUDGMENTS = ("review_items", "annotations", "corrections")
 
 
-def cycle_workload(platform: "Platform", workload_id: str, cycle: str) -> Workload:
-    """Return the workload as it was when the cycle was opened."""
-    return Workload.model_validate(platform.state.cycles.get(workload_id, cycle).snapshot)
+def open_cycle(  # noqa: PLR0913 - a cycle is all of this
+    platform: "Platform",
+    workload: Workload,
+    *,
+    trigger: str,
+    reason: str,
+    opened_by: str = "system",
+    trigger_key: str | None = None,
+    numbers: "Mapping[str, Any] | None" = None,
+    watermark: "datetime | None" = None,
+) -> "Cycle":
+    """Open a cycle on the data up to a moment; later edits of the workload's file do not reach it.
+
+    Args:
+        platform: holds the state.
+        workload: whose cycle it is, as its file says now.
+        trigger: calendar, drift, quality, volume, manual or simulation.
+        reason: one sentence for people.
+        opened_by: a person, or the system.
+        trigger_key: what makes two evaluations the same trigger; by default the period for the
+            calendar and the moment for everything else.
+        numbers: what the trigger measured.
+        watermark: moment up to which data counts; default: now.
+
+    Raises:
+        RefusedError: another cycle of the workload is open.
+    """
+    return platform.state.cycles.open(
+        workload,
+        trigger=trigger,
+        trigger_key=trigger_key,
+        opened_by=opened_by,
+        reason=reason,
+        watermark=watermark or platform.clock.now(),
+        snapshot=workload.model_dump(mode="json", by_alias=True),
+        numbers=numbers,
+    )
 
 
-def assemble_dataset(platform: "Platform", workload_id: str, cycle: str) -> "Snapshot":
+def assemble_dataset(platform: "Platform", cycle: CycleRef) -> "Snapshot":
     """Build the cycle's snapshot; data that forbids it stops the cycle with the reason."""
     from flywheel.dataset.build import build_dataset
     from flywheel.lake.check import require_unchanged
 
     require_unchanged(platform.lake, _JUDGMENTS)
-    workload = cycle_workload(platform, workload_id, cycle)
-    attempt = _attempt(platform, workload_id, cycle)
-    promoted = [r for r in platform.state.releases.of(workload_id) if r.promoted_at is not None]
+    opened = platform.state.cycles.get(cycle).opened
+    attempt = _attempt(platform, cycle)
+    promoted = [
+        r for r in platform.state.releases.of(cycle.workload_id) if r.promoted_at is not None
+    ]
     try:
         snapshot = build_dataset(
             platform.lake,
-            workload,
-            cycle=cycle,
+            opened,
             home=platform.home,
             golden_from=_first_promoted_dataset(promoted),
             holdout_since=max((r.promoted_at for r in promoted if r.promoted_at), default=None),
             promoted=[release.cycle for release in promoted],
-            champion=_champion(platform, workload_id, promoted),
+            champion=_champion(platform, cycle.workload_id, promoted),
             hash_key=platform.settings.hash_key.get_secret_value(),
             now=platform.clock.now(),
         )
     except DataError as error:
         _stop(platform, attempt, error)
         raise
-    platform.state.attempts.add_facts(
-        workload_id,
-        cycle,
-        attempt.number,
-        dataset_folder=str(snapshot.folder.absolute()),
-        dataset_hash=snapshot.hash,
-        dataset_counts=dict(snapshot.counts),
-    )
+    dataset = SnapshotRef(snapshot.folder.absolute(), snapshot.hash, snapshot.counts)
+    platform.state.attempts.record(attempt.cycle_ref, attempt.number, dataset)
     return snapshot
 
 
 def train_candidate(
     platform: "Platform",
-    workload_id: str,
-    cycle: str,
+    cycle: CycleRef,
     *,
     on_progress: "Callable[[TrainProgress], None]",
     on_notice: Callable[[str], None] = lambda _: None,
@@ -82,16 +116,16 @@ def train_candidate(
     from flywheel.train.reporting import read_progress
 
     state = platform.state
-    spec = training_spec(platform, workload_id, cycle)
-    attempt = _attempt(platform, workload_id, cycle)
-    out = run_folder(platform, workload_id, cycle, attempt.number)
-    state.cycles.set_status(workload_id, cycle, "training", f"training {spec.release}")
+    spec = training_spec(platform, cycle)
+    attempt = _attempt(platform, cycle)
+    out = run_folder(platform, cycle, attempt.number)
+    state.cycles.set_status(cycle, "training", f"training {spec.release}")
     try:
         result = platform.launcher.run(spec, out, on_progress=on_progress, on_notice=on_notice)
     except TerminalError as error:
         _stop(platform, attempt, error)
         raise
-    # From the folder, not from what was told: a repeat finds the training done and is told nothing.
+    # From the folder, not from progress events: a repeat finds the training done and gets none.
     curve = read_progress(out)
     record_candidate(state, platform.registry, spec, result, out, progress=curve)
     return result
@@ -99,8 +133,7 @@ def train_candidate(
 
 def judge_candidate(
     platform: "Platform",
-    workload_id: str,
-    cycle: str,
+    cycle: CycleRef,
     *,
     again: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
@@ -113,48 +146,53 @@ def judge_candidate(
     from flywheel.evaluate.run import run_gate
     from flywheel.usecases.second_look import second_look_rows
 
-    workload = cycle_workload(platform, workload_id, cycle)
-    attempt = _attempt(platform, workload_id, cycle)
-    facts = attempt.facts
+    opened = platform.state.cycles.get(cycle).opened
+    attempt = _attempt(platform, cycle)
     return run_gate(
         platform.lake,
         platform.state,
-        platform.server(workload),
-        workload,
-        cycle=cycle,
+        platform.server(opened.workload),
+        opened,
         attempt=attempt.number,
-        candidate=str(_fact(attempt, "release")),
-        dataset=Path(str(facts["dataset_folder"])),
-        codec=codec_of(platform, workload),
-        folder=run_folder(platform, workload_id, cycle, attempt.number),
-        directed=second_look_rows(platform, workload_id, cycle),
+        candidate=_candidate(attempt).release,
+        dataset=dataset_of(attempt).folder,
+        codec=codec_of(platform, opened.workload),
+        folder=run_folder(platform, cycle, attempt.number),
+        directed=second_look_rows(platform, cycle),
         again=again,
         on_progress=on_progress,
     )
 
 
-def training_spec(platform: "Platform", workload_id: str, cycle: str) -> "TrainSpec":
+def training_spec(platform: "Platform", cycle: CycleRef) -> "TrainSpec":
     """Write down everything the trainer needs; the release is named by its digest."""
     from flywheel.ports.train_launcher import TrainSpec
     from flywheel.wiring import git_revision
 
-    workload = cycle_workload(platform, workload_id, cycle)
-    attempt = _attempt(platform, workload_id, cycle)
+    workload = platform.state.cycles.get(cycle).opened.workload
+    attempt = _attempt(platform, cycle)
     base = platform.base(workload)
-    dataset_hash = str(_fact(attempt, "dataset_hash"))
-    told = [workload_id, cycle, attempt.number, dataset_hash, base.digest, workload.seed]
-    told.append(workload.training.model_dump_json())
-    digest = hashlib.sha256("\n".join(map(str, told)).encode()).hexdigest()[:10]
+    dataset = dataset_of(attempt)
+    identity = [
+        cycle.workload_id,
+        cycle.name,
+        attempt.number,
+        dataset.hash,
+        base.digest,
+        workload.seed,
+    ]
+    identity.append(workload.training.model_dump_json())
+    digest = hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:10]
     return TrainSpec(
-        release=f"{workload_id}.{cycle}.{digest}",
+        release=f"{cycle.workload_id}.{cycle.name}.{digest}",
         workload=workload,
-        cycle=cycle,
+        cycle=cycle.name,
         attempt=attempt.number,
         base_folder=base.folder.absolute(),
         base_digest=base.digest,
         surfaces=dict(codec_of(platform, workload).surfaces),
-        dataset_folder=Path(str(attempt.facts["dataset_folder"])),
-        dataset_hash=dataset_hash,
+        dataset_folder=dataset.folder,
+        dataset_hash=dataset.hash,
         recipe=workload.training,
         seed=workload.seed,
         git_revision=git_revision(),
@@ -169,31 +207,38 @@ def codec_of(platform: "Platform", workload: Workload) -> "AnswerCodec":
     return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
 
 
-def run_folder(platform: "Platform", workload_id: str, cycle: str, attempt: int) -> Path:
+def run_folder(platform: "Platform", cycle: CycleRef, attempt: int) -> Path:
     """Return the folder of one attempt: checkpoints, adapter, gate report."""
-    return platform.home / "runs" / workload_id / cycle / str(attempt)
+    return platform.home / "runs" / cycle.workload_id / cycle.name / str(attempt)
 
 
-def _attempt(platform: "Platform", workload_id: str, cycle: str) -> "Attempt":
-    number = platform.state.cycles.get(workload_id, cycle).attempt
-    return platform.state.cycles.attempt(workload_id, cycle, number)
+def _attempt(platform: "Platform", cycle: CycleRef) -> "Attempt":
+    number = platform.state.cycles.get(cycle).attempt
+    return platform.state.cycles.attempt(cycle, number)
 
 
 def _stop(platform: "Platform", attempt: "Attempt", error: TerminalError) -> None:
     # A person may have started another attempt meanwhile: this one's failure does not end it.
     state = platform.state
     with state.transaction():
-        if state.cycles.get(attempt.workload_id, attempt.cycle).attempt == attempt.number:
-            state.cycles.set_status(attempt.workload_id, attempt.cycle, "stopped", error.message)
+        if state.cycles.get(attempt.cycle_ref).attempt == attempt.number:
+            state.cycles.set_status(attempt.cycle_ref, "stopped", error.message)
 
 
-def _fact(attempt: "Attempt", name: str) -> object:
-    if name not in attempt.facts:
-        raise DataError(
-            f"Attempt {attempt.number} of cycle {attempt.cycle} has no {name} yet.",
-            next_step="materialize the asset before this one",
-        )
-    return attempt.facts[name]
+def dataset_of(attempt: "Attempt") -> SnapshotRef:
+    """Return the snapshot of an attempt; refuse where it was not built yet."""
+    return attempt.dataset or _refuse(attempt, "dataset")
+
+
+def _candidate(attempt: "Attempt") -> "CandidateRef":
+    return attempt.candidate or _refuse(attempt, "release")
+
+
+def _refuse(attempt: "Attempt", missing: str) -> NoReturn:
+    raise DataError(
+        f"Attempt {attempt.number} of cycle {attempt.cycle} has no {missing} yet.",
+        next_step="materialize the asset before this one",
+    )
 
 
 def _champion(
@@ -214,4 +259,4 @@ def _champion(
 
 def _first_promoted_dataset(promoted: "Sequence[Release]") -> Path | None:
     # The golden set freezes at the first promotion.
-    return Path(str(promoted[0].facts["dataset_folder"])) if promoted else None
+    return promoted[0].lineage.dataset_folder if promoted else None

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import ConcurrencyError, RefusedError, UnavailableError
+from flywheel.state.cycle_status import RETRYABLE
 from flywheel.usecases.cycle import assemble_dataset, judge_candidate, train_candidate
+from flywheel.usecases.label_forecast import record_forecast
 
 if TYPE_CHECKING:
     from flywheel.ports.train_launcher import TrainProgress
-    from flywheel.state import Lease, State
+    from flywheel.state import Cycle, Lease, State
     from flywheel.wiring import Platform
 
 __all__ = ["STEPS", "Step", "is_run_by_hand", "run_steps"]
@@ -26,22 +29,22 @@ _LEASE_SECONDS, _RENEW_SECONDS = 120.0, 30.0
 
 def run_steps(
     platform: "Platform",
-    workload_id: str,
-    cycle: str,
+    cycle: CycleRef,
     steps: Sequence[Step] = STEPS,
     *,
     again: bool = False,
     on_step: Callable[[Step, str], None] = lambda *_: None,
     on_progress: Callable[[str, int, int], None] = lambda *_: None,
-) -> None:
+) -> "Cycle":
     """Run steps of a cycle in their order; a step that is repeated finds what the last try left.
+
+    Returns the cycle as it is then.
 
     Args:
         platform: holds the cycle.
-        workload_id: whose cycle it is.
-        cycle: its name.
+        cycle: whose steps they are.
         steps: some of ``STEPS``.
-        again: let the gate measure anew where its verdict still stands.
+        again: measure again although the gate has a verdict.
         on_step: called after a step with a summary of its result.
         on_progress: called with what is done, how much of it, and of how much.
 
@@ -49,10 +52,11 @@ def run_steps(
         RefusedError: the cycle is over, or its candidate waits for a person and would be replaced.
         ConcurrencyError: another process runs steps of this workload.
     """
-    _require_runnable(platform.state, workload_id, cycle, steps)
-    with _hold(platform.state, _lease_name(workload_id)):
+    _require_runnable(platform.state, cycle, steps)
+    with _hold(platform.state, _lease_name(cycle.workload_id)):
         for step in (name for name in STEPS if name in steps):
-            on_step(step, _run(platform, workload_id, cycle, step, on_progress, again=again))
+            on_step(step, _run(platform, cycle, step, on_progress, again=again))
+    return platform.state.cycles.get(cycle)
 
 
 def is_run_by_hand(state: "State", workload_id: str) -> bool:
@@ -66,8 +70,7 @@ def is_run_by_hand(state: "State", workload_id: str) -> bool:
 
 def _run(
     platform: "Platform",
-    workload_id: str,
-    cycle: str,
+    cycle: CycleRef,
     step: Step,
     on_progress: Callable[[str, int, int], None],
     *,
@@ -75,7 +78,8 @@ def _run(
 ) -> str:
     if step == "dataset":
         on_progress("reading what people accepted", 0, 0)
-        snapshot = assemble_dataset(platform, workload_id, cycle)
+        snapshot = assemble_dataset(platform, cycle)
+        record_forecast(platform, cycle, snapshot)
         counts = ", ".join(f"{rows} {split}" for split, rows in snapshot.counts.items())
         return f"{counts}; hash {snapshot.hash[:12]}"
     if step == "train":
@@ -86,36 +90,35 @@ def _run(
 
         result = train_candidate(
             platform,
-            workload_id,
             cycle,
             on_progress=on_step,
             on_notice=lambda notice: on_progress(notice, 0, 0),
         )
         loss = result.metrics.get("final_loss")
         return f"{result.release}" + ("" if loss is None else f", final loss {loss:.4f}")
-    report = judge_candidate(platform, workload_id, cycle, again=again, on_progress=on_progress)
+    report = judge_candidate(platform, cycle, again=again, on_progress=on_progress)
     return f"{report.outcome}: {'; '.join(report.reasons)}"
 
 
-def _require_runnable(state: "State", workload_id: str, cycle: str, steps: Sequence[Step]) -> None:
-    present = state.cycles.get(workload_id, cycle)
-    retry = f"`flywheel cycle retry {workload_id} {cycle} --as NAME --reason TEXT`"
-    if present.status in {"open", "training"}:
+def _require_runnable(state: "State", cycle: CycleRef, steps: Sequence[Step]) -> None:
+    current = state.cycles.get(cycle)
+    retry = f"`flywheel cycle retry {cycle.workload_id} {cycle.name} --as NAME --reason TEXT`"
+    if current.status in {"open", "training"}:
         return
-    waits = present.status in {"awaiting_judgments", "awaiting_approval", "approved", "expired"}
+    waits = current.status in {"awaiting_judgments", "awaiting_approval", "approved", "expired"}
     if waits and tuple(steps) == ("gate",):
         return
     if waits:
         raise RefusedError(
-            f"Cycle {cycle} of {workload_id} is {present.status}: its candidate is up for a "
+            f"Cycle {cycle.name} of {cycle.workload_id} is {current.status}: its candidate is up for a "
             "person's verdict, and another dataset or training would replace it.",
             next_step=f"approve or reject it, repeat the gate alone (--step gate), or {retry}",
         )
-    over = present.status in {"promoted", "rejected"}
+    is_over = current.status not in RETRYABLE
     raise RefusedError(
-        f"Cycle {cycle} of {workload_id} is {present.status}: {present.status_reason}",
-        next_step=f"open the next one: `flywheel cycle open {workload_id} --as NAME --reason TEXT`"
-        if over
+        f"Cycle {cycle.name} of {cycle.workload_id} is {current.status}: {current.status_reason}",
+        next_step=f"open the next one: `flywheel cycle open {cycle.workload_id} --as NAME --reason TEXT`"
+        if is_over
         else f"start the next attempt: {retry}",
     )
 

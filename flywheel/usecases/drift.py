@@ -11,16 +11,21 @@ if TYPE_CHECKING:
     from flywheel.drift.quality_promise import QualityPromise
     from flywheel.drift.report import DriftReport
     from flywheel.drift.window_length import DriftOutlook
+    from flywheel.quality.window_coverage import WindowCoverage
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
 
 __all__ = [
     "DriftLook",
+    "DriftMeasurement",
     "days_to_profile",
     "drift_outlook",
+    "keeps_verdicts",
+    "measure_drift",
     "quality_outlook",
     "refresh_recent_profiles",
     "watch_drift",
+    "write_drift_page",
 ]
 
 _WORDS = 12
@@ -28,10 +33,22 @@ _LEVEL_DAYS = 90
 
 
 @dataclass(frozen=True)
+class DriftMeasurement:
+    """The last windows of the present champion's answers against the reference, oldest first.
+
+    ``coverage`` says which windows could not be measured, None before the first promotion.
+    """
+
+    reports: "list[DriftReport]"
+    coverage: "WindowCoverage | None"
+
+
+@dataclass(frozen=True)
 class DriftLook:
     """The newest verdict, what led to it, and the pictures of it.
 
-    ``evidently`` is the report of the last window that drifted, which may be an earlier one.
+    ``evidently`` is the report of the last window that drifted, which may be an earlier one;
+    ``coverage`` says which windows could not be measured, None before the first promotion.
     """
 
     newest: "DriftReport | None"
@@ -41,6 +58,7 @@ class DriftLook:
     words: list[dict[str, Any]]
     picture: bytes | None
     evidently: Path | None
+    coverage: "WindowCoverage | None" = None
 
 
 def refresh_recent_profiles(platform: "Platform", workload: "Workload") -> int:
@@ -58,7 +76,7 @@ def days_to_profile(platform: "Platform", workload: "Workload") -> "dict[date, i
 
 
 def drift_outlook(platform: "Platform", workload: "Workload") -> "DriftOutlook":
-    """Say whether the traffic of the last weeks allows a verdict on drift."""
+    """Return whether the traffic of the last weeks allows a verdict on drift."""
     from flywheel.drift import window_length
     from flywheel.drift.window import Window
 
@@ -66,8 +84,8 @@ def drift_outlook(platform: "Platform", workload: "Workload") -> "DriftOutlook":
     window = Window.ending(platform.clock.now(), days)
     events = window_length.events_by_day(platform.lake, workload, window)
     # A young workload is judged by the days that it has had.
-    seen = (window.end - min(events)).days if events else days
-    return window_length.drift_outlook(workload, sum(events.values()), seen)
+    observed_days = (window.end - min(events)).days if events else days
+    return window_length.drift_outlook(workload, sum(events.values()), observed_days)
 
 
 def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromise":
@@ -82,42 +100,67 @@ def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromi
     return quality_promise(workload, level=None if champion is None else champion.accuracy)
 
 
+def measure_drift(platform: "Platform", workload: "Workload") -> DriftMeasurement:
+    """Measure the last windows of the present champion's answers and keep the verdicts."""
+    from flywheel.drift.observe import observe_drift, window_coverage
+    from flywheel.state.champion_term import champion_term
+
+    term, now = champion_term(platform.state, workload.id), platform.clock.now()
+    reports = observe_drift(
+        platform.lake,
+        workload,
+        promoted_at=term.promoted_at,
+        answering_since=term.answering_since,
+        now=now,
+        release=term.release,
+    )
+    coverage = window_coverage(workload, reports, answering_since=term.answering_since, now=now)
+    return DriftMeasurement(reports, coverage)
+
+
+def keeps_verdicts(platform: "Platform") -> bool:
+    """Return whether verdicts can be kept: a home may be read-only."""
+    return platform.lake.can_write("drift_reports")
+
+
+def write_drift_page(
+    platform: "Platform", workload: "Workload", report: "DriftReport", path: Path
+) -> None:
+    """Write Evidently's page on a sample of a window and of its reference."""
+    from flywheel.drift.evidently_report import write_evidently_report
+
+    write_evidently_report(
+        platform.lake,
+        workload,
+        reference=report.reference,
+        current=report.current,
+        path=path,
+        columns=report.columns,
+    )
+
+
 def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
     """Measure the last windows against the reference and keep the verdicts.
 
     Evidently's report is written for a window that drifted: it takes seconds, and on a quiet day
     nobody opens it.
     """
-    from flywheel.drift.evidently_report import write_evidently_report
-    from flywheel.drift.observe import observe_drift, read_reports
+    from flywheel.drift.observe import read_reports
     from flywheel.drift.plot import plot_drift
 
-    promoted = [r.promoted_at for r in platform.state.releases.of(workload.id) if r.promoted_at]
-    reports = observe_drift(
-        platform.lake,
-        workload,
-        promoted_at=max(promoted, default=None),
-        now=platform.clock.now(),
-        release=platform.state.routes.champion(workload.id),
-    )
+    measured = measure_drift(platform, workload)
+    reports, coverage = measured.reports, measured.coverage
     if not reports:
         reason = (
-            "No window since the promotion is complete yet."
-            if promoted
-            else "No reference yet: it is fixed at the first promotion."
+            "No reference yet: it is fixed at the first promotion."
+            if coverage is None
+            else f"No window can be measured yet: {coverage.sentence}."
         )
-        return DriftLook(None, reason, [], [], [], None, None)
+        return DriftLook(None, reason, [], [], [], None, None, coverage)
     newest = reports[-1]
     folder = platform.home / "reports" / workload.id
     if newest.drifted:
-        write_evidently_report(
-            platform.lake,
-            workload,
-            reference=newest.reference,
-            current=newest.current,
-            path=folder / f"drift-{newest.current.end}.html",
-            columns=newest.columns,
-        )
+        write_drift_page(platform, workload, newest, folder / f"drift-{newest.current.end}.html")
     written = sorted(folder.glob("drift-*.html"))
     return DriftLook(
         newest=newest,
@@ -140,6 +183,7 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
         words=_words(newest),
         picture=plot_drift(read_reports(platform.lake, workload)),
         evidently=written[-1] if written else None,
+        coverage=coverage,
     )
 
 

@@ -4,12 +4,14 @@ Assets show them as numeric metadata, so that Dagster plots them.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.usecases.cycle import run_folder
 
 if TYPE_CHECKING:
+    from flywheel.ports.train_launcher import TrainProgress
     from flywheel.quality.control_slice import ControlAccuracy
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
@@ -18,8 +20,11 @@ __all__ = [
     "ReviewFigures",
     "TrafficFigures",
     "TrainingReport",
+    "control_figures",
     "review_figures",
+    "table_rows",
     "traffic_figures",
+    "training_progress",
     "training_report",
 ]
 
@@ -28,7 +33,7 @@ _TRAFFIC = """
 SELECT count(*) AS answers, quantile_cont(latency_ms, 0.5) AS p50,
        quantile_cont(latency_ms, 0.95) AS p95,
        count(*) FILTER (error IS NOT NULL OR output IS NULL OR output = 'null') AS failed
-FROM first_inferences WHERE workload_id = $workload
+FROM answered_inferences WHERE workload_id = $workload
   AND "timestamp" >= $start AND "timestamp" < $end
 """
 
@@ -89,15 +94,35 @@ def traffic_figures(platform: "Platform", workload: "Workload") -> TrafficFigure
     return TrafficFigures(row["answers"], row["failed"], row["p50"], row["p95"])
 
 
-def training_report(platform: "Platform", workload_id: str, cycle: str) -> TrainingReport:
+def table_rows(platform: "Platform", table: str) -> int:
+    """Count the rows of one of the lake's tables."""
+    rows = platform.lake.rows(f"select count(*) as n from {table}")  # noqa: S608 - our own name
+    return int(rows[0]["n"])
+
+
+def training_progress(platform: "Platform", cycle: CycleRef) -> "list[TrainProgress]":
+    """Return the steps that the present training of a cycle has made so far."""
+    from flywheel.train.reporting import read_progress
+
+    attempt = platform.state.cycles.attempt(cycle)
+    return read_progress(run_folder(platform, cycle, attempt.number))
+
+
+def control_figures(
+    platform: "Platform", workload: "Workload", start: datetime, end: datetime
+) -> "ControlAccuracy":
+    """Measure production answers on the control slice between two moments of event time."""
+    from flywheel.quality.control_slice import control_accuracy
+
+    return control_accuracy(platform.lake, workload, start, end)
+
+
+def training_report(platform: "Platform", cycle: CycleRef) -> TrainingReport:
     """Draw the loss of a cycle's last training and list the recipe that it followed."""
     from flywheel.train.plot import plot_loss
-    from flywheel.train.reporting import read_progress
-    from flywheel.usecases.cycle import cycle_workload
 
-    attempt = platform.state.cycles.attempt(workload_id, cycle)
-    points = read_progress(run_folder(platform, workload_id, cycle, attempt.number))
-    recipe = cycle_workload(platform, workload_id, cycle).training.model_dump(mode="json")
+    points = training_progress(platform, cycle)
+    recipe = platform.state.cycles.get(cycle).opened.workload.training.model_dump(mode="json")
     return TrainingReport(plot_loss(points) if points else None, _flat(recipe))
 
 

@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from flywheel.lake.views import ANSWERED
+from flywheel.usecases.calibrations import calibrations_of
+from flywheel.usecases.cycle import open_cycle
 from flywheel.workload.periods import period_start
 
 if TYPE_CHECKING:
     from flywheel.ports.review_queue import SetAside
-    from flywheel.quality.calibration import Calibration
     from flywheel.review.merging.agreement import Agreement, BatchAgreement
     from flywheel.review.merging.annotator_figures import AnnotatorFigures
     from flywheel.review.merging.collect import MergeReport
@@ -35,7 +37,7 @@ _WEEK, _MOMENT = timedelta(days=7), timedelta(microseconds=1)
 # again what has an answer already.
 _NEWS = """
 SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS measured,
-  exists (SELECT 1 FROM inferences WHERE workload_id = $w) AS traffic,
+  exists (SELECT 1 FROM inferences WHERE workload_id = $w AND ANSWERED) AS traffic,
   (SELECT max(seen_at) FROM latest_annotations WHERE workload_id = $w) AS judged,
   (SELECT count(*) FROM (
      SELECT item_id, workload_id, slice, min(judgments) AS judgments FROM review_items GROUP BY ALL
@@ -46,11 +48,11 @@ SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS me
      WHERE given.item_id = item.item_id AND NOT given.deleted
        AND given.kind NOT IN ('skipped', 'unreadable')
   )) AS waiting
-"""
+""".replace("ANSWERED", ANSWERED)
 
 
 def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
-    """Say whether the trigger should be evaluated again.
+    """Return whether the trigger should be evaluated again.
 
     That is when the last evaluation is an hour old or was in another period, and at once when
     drift was measured since, the first traffic came, or people have finished what they were asked.
@@ -73,7 +75,7 @@ def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:
 def decide(platform: "Platform", workload: "Workload") -> "Decision":
     """Evaluate the trigger, write the decision with its numbers, and open the cycle it asks for.
 
-    A cycle that waited for judgments until its time was up stands in nobody's way.
+    A cycle that waited for judgments until its time was up blocks nothing.
     """
     from flywheel.trigger.ledger import (
         evaluate_trigger,
@@ -87,15 +89,14 @@ def decide(platform: "Platform", workload: "Workload") -> "Decision":
     with state.transaction():
         cycle = None
         if decision.open:
-            cycle = state.cycles.open(
+            cycle = open_cycle(
+                platform,
                 workload,
                 trigger=str(decision.trigger),
                 trigger_key=trigger_key(state, workload, decision.trigger, now),
-                opened_by="system",
                 reason=decision.reason,
-                watermark=now,
-                snapshot=workload.model_dump(mode="json", by_alias=True),
                 numbers=decision.numbers,
+                watermark=now,
             ).name
         return state.decisions.record(
             workload.id,
@@ -120,14 +121,16 @@ def proposed_labels(platform: "Platform", workload: "Workload") -> dict[str, int
 def sample_reviews(platform: "Platform", workload: "Workload") -> "SamplingReport":
     """Choose what people are asked about the whole days since the last window."""
     from flywheel.review.sampling.batches import sample_due
+    from flywheel.usecases.disagreements import disagreeing_answers
 
     return sample_due(
         platform.lake,
         platform.queue,
         workload,
         now=platform.clock.now(),
-        answering=platform.state.routes.answering(workload.id),
-        calibrations=_calibrations(platform, workload.id),
+        answering=_answering(platform, workload),
+        calibrations=calibrations_of(platform.state.releases.of(workload.id)),
+        disagreements=disagreeing_answers(platform, workload),
     )
 
 
@@ -139,7 +142,7 @@ def push_reviews(
     until: datetime | None = None,
     budget: int | None = None,
 ) -> "BatchReport":
-    """Choose what people are asked about one window that somebody names, and push it.
+    """Choose what people are asked about one named window, and push it.
 
     Args:
         platform: where answers, people and releases are.
@@ -149,6 +152,7 @@ def push_reviews(
         budget: judgments; by default the period's pace.
     """
     from flywheel.review.sampling.batches import sample_batch
+    from flywheel.usecases.disagreements import disagreeing_answers
 
     now = platform.clock.now()
     end = now if until is None else until
@@ -163,19 +167,16 @@ def push_reviews(
         window_end=end,
         now=now,
         budget=budget,
-        answering=platform.state.routes.answering(workload.id),
-        calibrations=_calibrations(platform, workload.id),
+        answering=_answering(platform, workload),
+        calibrations=calibrations_of(platform.state.releases.of(workload.id)),
+        disagreements=disagreeing_answers(platform, workload),
     )
 
 
-def _calibrations(platform: "Platform", workload_id: str) -> "dict[str, Calibration]":
-    from flywheel.quality.calibration import calibration_from_facts
-
-    return {
-        release.release: calibration_from_facts(release.facts["calibration"])
-        for release in platform.state.releases.of(workload_id)
-        if "calibration" in release.facts
-    }
+def _answering(platform: "Platform", workload: "Workload") -> frozenset[str]:
+    # What a further tier answered, the champion did not answer well enough: that is asked about too.
+    tiers = frozenset(tier.name for tier in workload.tiers[1:])
+    return platform.state.routes.answering(workload.id) | tiers
 
 
 def collect_reviews(platform: "Platform", workload: "Workload") -> "MergeReport":
@@ -193,11 +194,11 @@ def set_aside_reviews(platform: "Platform", workload: "Workload") -> "list[SetAs
     """List what lies in the queue or came from it and cannot be read, with author and reason."""
     from flywheel.review.merging.collect import unreadable_annotations
 
-    found = [
+    set_aside = [
         *platform.queue.status(workload).set_aside,
         *unreadable_annotations(platform.lake, workload),
     ]
-    return list({one.id: one for one in found}.values())
+    return list({one.id: one for one in set_aside}.values())
 
 
 def agreement(

@@ -1,38 +1,56 @@
-"""What a person decided becomes the champion, or is taken back; MLflow's aliases follow."""
+"""`promote_cycle` and `roll_back`: what a person decided is released, or taken back."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flywheel.usecases.cycle import codec_of, cycle_workload
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.usecases.cycle import codec_of
+from flywheel.usecases.identity import require_identity
 
 if TYPE_CHECKING:
+    from flywheel.release.four_eyes import Actor
     from flywheel.release.promotion import Promotion
     from flywheel.release.rollback import Rollback
     from flywheel.wiring import Platform
 
-__all__ = ["promote_cycle", "reconcile_server", "repair_aliases", "roll_back"]
+__all__ = [
+    "ServingReport",
+    "drain_seconds",
+    "promote_cycle",
+    "reconcile_server",
+    "repair_aliases",
+    "roll_back",
+]
+
+
+@dataclass(frozen=True)
+class ServingReport:
+    """The release that answers, and what was loaded into the model server and unloaded for it."""
+
+    champion: str
+    loaded: list[str]
+    unloaded: list[str]
 
 
 def promote_cycle(
     platform: "Platform",
-    workload_id: str,
-    cycle: str,
+    cycle: CycleRef,
     *,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> "Promotion":
     """Promote the approved candidate of a cycle; repeat it after a crash."""
     from flywheel.release.promotion import promote
 
-    workload = cycle_workload(platform, workload_id, cycle)
+    workload = platform.state.cycles.get(cycle).opened.workload
     return promote(
         platform.state,
         platform.lake,
         platform.server(workload),
         platform.registry,
-        workload_id,
         cycle,
         codec=codec_of(platform, workload),
-        drain_seconds=_drain_seconds(platform),
+        drain_seconds=drain_seconds(platform),
         on_step=on_step,
     )
 
@@ -41,35 +59,40 @@ def roll_back(
     platform: "Platform",
     workload_id: str,
     *,
-    actor: str,
+    actor: "str | Actor",
     reason: str,
     expected: str | None = None,
+    channel: str = "cli",
 ) -> "Rollback":
-    """Make the release that the champion replaced the champion again.
+    """Take back the release in shadow or canary; without one, the champion.
 
-    It is refused where ``expected`` is given and another release is the champion.
+    It is refused where ``expected`` is given and names neither of them, and for a name on trust
+    where people are registered.
     """
     from flywheel.release.rollback import rollback
 
+    person = require_identity(platform, actor)
     return rollback(
         platform.state,
         platform.server(platform.workload(workload_id)),
         platform.registry,
         workload_id,
-        actor=actor,
+        actor=person,
         reason=reason,
         expected=expected,
-        drain_seconds=_drain_seconds(platform),
+        channel=channel,
+        drain_seconds=drain_seconds(platform),
     )
 
 
-def reconcile_server(platform: "Platform", workload_id: str) -> tuple[list[str], list[str]]:
-    """Bring the model server to what the route table says; return what was loaded and unloaded."""
+def reconcile_server(platform: "Platform", workload_id: str) -> ServingReport:
+    """Bring the model server to what the route table says."""
     from flywheel.release.serving import load_routed, unload_retired
 
     server = platform.server(platform.workload(workload_id))
     loaded = load_routed(platform.state, server, workload_id)
-    return loaded, unload_retired(platform.state, server, workload_id)
+    unloaded = unload_retired(platform.state, server, workload_id)
+    return ServingReport(platform.state.routes.champion(workload_id), loaded, unloaded)
 
 
 def repair_aliases(platform: "Platform", workload_id: str) -> dict[str, str]:
@@ -81,7 +104,8 @@ def repair_aliases(platform: "Platform", workload_id: str) -> dict[str, str]:
         return sync_aliases(platform.state, platform.registry, workload_id)
 
 
-def _drain_seconds(platform: "Platform") -> float:
+def drain_seconds(platform: "Platform") -> float:
+    """Return how long a release that no route names any more stays loaded."""
     # The local server lives in this process, and no client of another one asks it.
     settings = platform.settings
     return settings.drain_seconds if settings.model_server == "vllm" else 0.0

@@ -19,13 +19,13 @@ def log_topics(platform: "Platform") -> dict[str, str]:
 
     if platform.settings.event_log == "sqlite" and not (platform.home / "log.db").exists():
         return {}  # it would be made by looking at it
-    found = {}
+    topics = {}
     for name in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
         try:
-            found[name] = platform.log.topic(name).topic_id
+            topics[name] = platform.log.topic(name).topic_id
         except NotFoundError:
-            continue  # nobody has produced yet
-    return found
+            continue  # nothing was produced yet
+    return topics
 
 
 def topics_beside_the_log(platform: "Platform") -> "list[UnknownTopic]":

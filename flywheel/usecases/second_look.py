@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.references import DirectedReview
 from flywheel.errors import RefusedError
 from flywheel.evaluate.second_look import FEWEST_CASES
-from flywheel.usecases.cycle import cycle_workload, judge_candidate
+from flywheel.usecases.cycle import dataset_of, judge_candidate
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.gate_report import GateReport
     from flywheel.dataset.directed import DirectedCases
-    from flywheel.evaluate.report import GateReport
     from flywheel.review.sampling.directed import DirectedBatch
     from flywheel.state import Attempt
     from flywheel.wiring import Platform
@@ -22,6 +23,7 @@ __all__ = [
     "direct_review",
     "second_look",
     "second_look_rows",
+    "second_looks",
     "take_second_look",
 ]
 
@@ -57,7 +59,7 @@ class SecondLook:
 
 
 def direct_review(
-    platform: "Platform", workload_id: str, cycle: str, *, actor: str = "system"
+    platform: "Platform", cycle: CycleRef, *, actor: str = "system"
 ) -> "DirectedBatch":
     """Draw what a waiting gate still lacks, as far as the period's budget goes, and push it.
 
@@ -65,8 +67,7 @@ def direct_review(
 
     Args:
         platform: holds the cycle.
-        workload_id: whose cycle it is.
-        cycle: its name.
+        cycle: whose gate waits.
         actor: the person who asks, or ``SYSTEM``.
 
     Raises:
@@ -79,22 +80,24 @@ def direct_review(
     actor = " ".join(actor.split())
     if not actor:
         raise RefusedError("A directed review needs your name.", next_step="give it: `--as mara`")
-    attempt, look = _waiting(platform, workload_id, cycle)
-    recorded = list(attempt.facts.get("directed_batches", []))
+    attempt, look = _waiting(platform, cycle)
+    recorded = attempt.directed.batches
     batches = _batches(platform, attempt)
     unfinished = next((name for name in batches if name not in recorded), None)
     if unfinished is None and (look.asked >= look.needed or look.is_over):
         raise RefusedError(
-            f"Cycle {cycle} of {workload_id} lacks nothing that could be asked: {look.sentence}.",
-            next_step="let people answer, then `flywheel review pull " + workload_id + "`",
+            f"Cycle {cycle.name} of {cycle.workload_id} lacks nothing that could be asked: {look.sentence}.",
+            next_step="let people answer, then `flywheel review pull " + cycle.workload_id + "`",
         )
-    train = read_rows(Path(str(attempt.facts["dataset_folder"])), "train")
-    promoted = [r.promoted_at for r in platform.state.releases.of(workload_id) if r.promoted_at]
+    train = read_rows(dataset_of(attempt).folder, "train")
+    promoted = [
+        r.promoted_at for r in platform.state.releases.of(cycle.workload_id) if r.promoted_at
+    ]
     drawn = draw_directed(
         platform.lake,
         platform.queue,
         # Whose budget and seed are those of now: the cycle's snapshot may be older.
-        platform.workload(workload_id),
+        platform.workload(cycle.workload_id),
         cycle=cycle,
         attempt=attempt.number,
         number=len(batches) + 1,
@@ -111,14 +114,16 @@ def direct_review(
     return drawn
 
 
-def second_look(platform: "Platform", workload_id: str, cycle: str) -> SecondLook | None:
+def second_look(platform: "Platform", cycle: CycleRef) -> SecondLook | None:
     """Say how far the directed review of a cycle is; None where the cycle waits for none."""
-    present = platform.state.cycles.get(workload_id, cycle)
-    if present.status != "awaiting_judgments":
+    current = platform.state.cycles.get(cycle)
+    if current.status != "awaiting_judgments":
         return None
-    attempt = platform.state.cycles.attempt(workload_id, cycle, present.attempt)
-    facts, cases = attempt.facts, _cases(platform, attempt)
-    needed, until = int(facts["cases_to_collect"]), _moment(facts["judgments_until"])
+    attempt = platform.state.cycles.attempt(cycle, current.attempt)
+    gate, cases = attempt.gate, _cases(platform, attempt)
+    if gate is None or gate.cases_to_collect is None or gate.judgments_until is None:
+        return None
+    needed, until = gate.cases_to_collect, gate.judgments_until
     is_over = platform.clock.now() >= until
     # Looking at what is there when the time is up depends on the date alone, and not on what the
     # judgments say: the second look stays the one that was stated.
@@ -128,60 +133,67 @@ def second_look(platform: "Platform", workload_id: str, cycle: str) -> SecondLoo
     return SecondLook(needed, cases.asked, cases.waiting, usable, until, is_due, is_over)
 
 
-def second_look_rows(
-    platform: "Platform", workload_id: str, cycle: str
-) -> list[dict[str, Any]] | None:
+def second_looks(platform: "Platform", workload_id: str) -> dict[str, SecondLook]:
+    """Return how far the directed review of each waiting cycle is, by the cycle's name."""
+    looks = {
+        cycle.name: second_look(platform, cycle.ref)
+        for cycle in platform.state.cycles.list_open(workload_id)
+    }
+    return {name: look for name, look in looks.items() if look is not None}
+
+
+def second_look_rows(platform: "Platform", cycle: CycleRef) -> list[dict[str, Any]] | None:
     """Return the directed cases of a gate whose second look is due; None where it is not."""
-    look = second_look(platform, workload_id, cycle)
+    look = second_look(platform, cycle)
     if look is None or not look.is_due:
         return None
-    return _cases(platform, platform.state.cycles.attempt(workload_id, cycle)).rows
+    return _cases(platform, platform.state.cycles.attempt(cycle)).rows
 
 
-def take_second_look(platform: "Platform", workload_id: str, cycle: str) -> "GateReport":
+def take_second_look(platform: "Platform", cycle: CycleRef) -> "GateReport":
     """Decide a gate whose judgments are in; the candidate is the one of the first look.
 
     Raises:
         RefusedError: the cycle waits for no judgments, or they are not in yet.
     """
-    _, look = _waiting(platform, workload_id, cycle)
+    _, look = _waiting(platform, cycle)
     if not look.is_due:
         raise RefusedError(
-            f"The second look of cycle {cycle} is not due: {look.sentence}.",
-            next_step=f"`flywheel review direct {workload_id} {cycle} --as NAME` asks what is missing, "
-            f"`flywheel review pull {workload_id}` takes answers in",
+            f"The second look of cycle {cycle.name} is not due: {look.sentence}.",
+            next_step=f"`flywheel review direct {cycle.workload_id} {cycle.name} --as NAME` asks what is missing, "
+            f"`flywheel review pull {cycle.workload_id}` takes answers in",
         )
-    return judge_candidate(platform, workload_id, cycle)
+    return judge_candidate(platform, cycle)
 
 
 def close_expired_wait(platform: "Platform", workload_id: str) -> str | None:
     """Close a cycle that waited for judgments in vain, and return its name; None where none did."""
     for cycle in platform.state.cycles.list_open(workload_id):
-        look = second_look(platform, workload_id, cycle.name)
+        look = second_look(platform, cycle.ref)
         if look is not None and look.is_over and not look.is_due:
             reason = f"the judgments that would decide did not come: {look.sentence}"
-            platform.state.cycles.set_status(workload_id, cycle.name, "inconclusive", reason)
+            platform.state.cycles.set_status(cycle.ref, "inconclusive", reason)
             return cycle.name
     return None
 
 
-def _waiting(platform: "Platform", workload_id: str, cycle: str) -> "tuple[Attempt, SecondLook]":
-    look = second_look(platform, workload_id, cycle)
+def _waiting(platform: "Platform", cycle: CycleRef) -> "tuple[Attempt, SecondLook]":
+    look = second_look(platform, cycle)
     if look is None:
-        present = platform.state.cycles.get(workload_id, cycle)
+        current = platform.state.cycles.get(cycle)
         raise RefusedError(
-            f"Cycle {cycle} of {workload_id} is {present.status}: its gate waits for no judgments.",
-            next_step=f"see `flywheel explain {workload_id} {cycle}`",
+            f"Cycle {cycle.name} of {cycle.workload_id} is {current.status}: its gate waits for no judgments.",
+            next_step=f"see `flywheel explain {cycle.workload_id} {cycle.name}`",
         )
-    return platform.state.cycles.attempt(workload_id, cycle), look
+    return platform.state.cycles.attempt(cycle), look
 
 
 def _batches(platform: "Platform", attempt: "Attempt") -> list[str]:
     # The lake knows a batch before the attempt does: a call may end in between.
     from flywheel.review.sampling.directed import directed_batches
 
-    recorded = list(attempt.facts.get("directed_batches", []))
-    written = directed_batches(platform.lake, attempt.workload_id, attempt.cycle, attempt.number)
+    recorded = attempt.directed.batches
+    written = directed_batches(platform.lake, attempt.cycle_ref, attempt.number)
     return [*recorded, *(name for name in written if name not in recorded)]
 
 
@@ -190,7 +202,7 @@ def _cases(platform: "Platform", attempt: "Attempt") -> "DirectedCases":
 
     return directed_cases(
         platform.lake,
-        cycle_workload(platform, attempt.workload_id, attempt.cycle),
+        platform.state.cycles.get(attempt.cycle_ref).opened,
         _batches(platform, attempt),
         hash_key=platform.settings.hash_key.get_secret_value(),
     )
@@ -202,7 +214,7 @@ def _record_draw(
     drawn: "DirectedBatch",
     actor: str,
 ) -> None:
-    state, where = platform.state, f"{attempt.workload_id}/{attempt.cycle}"
+    state = platform.state
     details = {
         "batch": drawn.batch_id,
         "items": drawn.items,
@@ -212,16 +224,9 @@ def _record_draw(
         "attempt": attempt.number,
     }
     with state.transaction():
-        present = state.cycles.attempt(attempt.workload_id, attempt.cycle, attempt.number)
-        batches = list(present.facts.get("directed_batches", []))
-        if drawn.batch_id in batches:
+        current = state.cycles.attempt(attempt.cycle_ref, attempt.number)
+        if drawn.batch_id in current.directed.batches:
             return  # another process drew and recorded the same batch
-        batches.append(drawn.batch_id)
-        state.attempts.add_facts(
-            attempt.workload_id, attempt.cycle, attempt.number, directed_batches=batches
-        )
-        state.audit.append("review.directed", where, actor, details)
-
-
-def _moment(text: object) -> datetime:
-    return datetime.fromisoformat(str(text))
+        directed = DirectedReview((*current.directed.batches, drawn.batch_id))
+        state.attempts.record(attempt.cycle_ref, attempt.number, directed)
+        state.audit.append("review.directed", str(attempt.cycle_ref), actor, details)

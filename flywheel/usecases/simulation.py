@@ -1,8 +1,8 @@
-"""Quarters of a labelled file: what the review policy buys, against random labelling.
+"""Quarters of a labeled file: what the review policy buys, against random labeling.
 
 Every quarter the model trained so far answers the traffic, people (simulated) judge within the
 budget, and an adapter is trained afresh and measured on a test file that nothing else reads. No
-gate stands between the quarters: the curve shows labelling, not promotion.
+gate stands between the quarters: the curve shows labeling, not promotion.
 """
 
 import json
@@ -16,20 +16,20 @@ from typing import Any
 from flywheel.artifacts.snapshot import read_rows
 from flywheel.clock import ManualClock
 from flywheel.errors import MeasurementError
-from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
-from flywheel.ingest.seed import import_seed
+from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
+from flywheel.io.atomic import write_json
 from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.ports.topics import ensure_topic
 from flywheel.review.sampling.batches import sample_batch
 from flywheel.settings import Settings
-from flywheel.simulation.annotators import SimulatedAnnotators
 from flywheel.simulation.baseline import tfidf_accuracy
-from flywheel.simulation.client import inference_event
-from flywheel.simulation.labelled import LabelledRow, split_labelled
+from flywheel.simulation.labeled import LabeledRow, split_labeled
 from flywheel.simulation.stream import FIRST_QUARTER, quarter_bounds, replayed_calls
-from flywheel.simulation.truth import SimulatedTruth
-from flywheel.usecases.cycle import assemble_dataset, codec_of, train_candidate
+from flywheel.usecases.cycle import assemble_dataset, codec_of, open_cycle, train_candidate
+from flywheel.usecases.import_seed import import_rows
 from flywheel.usecases.landing import land
 from flywheel.usecases.observe import collect_reviews
+from flywheel.usecases.simulated_world import answer_calls, simulated_people
 from flywheel.usecases.simulation_plan import QuarterResult, SimulationPlan, write_workload
 from flywheel.wiring import Platform
 
@@ -40,8 +40,8 @@ Tell = Callable[[str], None]
 
 def simulate(
     plan: SimulationPlan,
-    train: Sequence[LabelledRow],
-    test: Sequence[LabelledRow],
+    train: Sequence[LabeledRow],
+    test: Sequence[LabeledRow],
     *,
     home: Path,
     cache: Path,
@@ -59,15 +59,15 @@ class _Simulation:
     def __init__(
         self,
         plan: SimulationPlan,
-        train: list[LabelledRow],
-        test: list[LabelledRow],
+        train: list[LabeledRow],
+        test: list[LabeledRow],
         home: Path,
         cache: Path,
         tell: Tell,
     ) -> None:
         self.plan, self.test, self.home, self.tell = plan, test, home, tell
         self.texts = [row.text for row in train]
-        self.split = split_labelled(
+        self.split = split_labeled(
             train,
             seed_per_label=plan.seed_per_label,
             quarters=plan.quarters,
@@ -78,26 +78,18 @@ class _Simulation:
         settings = Settings(home=home, workloads=home / "workloads", cache=cache)
         self.platform = Platform(settings, self.clock)
         self.workload = write_workload(plan, sorted({row.label for row in train}), home)
-        self.truth = SimulatedTruth(home, plan.workload_id)
 
     def play(self) -> list[QuarterResult]:
         self.tell("base model")
         self.platform.build_base(self.workload, self.texts, on_progress=self.tell)
-        import_seed(
-            self.platform.lake,
-            self.workload,
-            [(row.text, row.label) for row in self.split.seed],
-            source_name="seed",
-            now=self.clock.now(),
-        )
+        seed = [(row.text, row.label) for row in self.split.seed]
+        import_rows(self.platform, self.workload, seed, source_name="seed")
         results = []
         for quarter in range(self.plan.quarters + 1):
             path = self.home / "results" / f"quarter-{quarter}.json"
             if not path.exists():
                 result = self._quarter(quarter)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.with_suffix(".tmp").write_text(json.dumps(asdict(result)))
-                path.with_suffix(".tmp").replace(path)
+                write_json(path, asdict(result))
             self._close_cycles(quarter)
             results.append(QuarterResult(**json.loads(path.read_text())))
         return results
@@ -130,34 +122,24 @@ class _Simulation:
             seconds=time.perf_counter() - started,
         )
 
-    def _send_traffic(self, rows: list[LabelledRow], quarter: int) -> float:
+    def _send_traffic(self, rows: list[LabeledRow], quarter: int) -> float:
         self.tell(f"quarter {quarter}: {len(rows)} texts are answered")
         calls = replayed_calls(rows, quarter=quarter, seed=self.plan.seed)
-        self.truth.remember(calls)
-        release = self._champion()
-        codec = codec_of(self.platform, self.workload)
-        server = self.platform.server(self.workload)
-        answers = server.answer(release, codec, [call.text for call in calls])
+        answered = answer_calls(self.platform, self.workload, calls, release=self._champion())
         log = self.platform.log
         for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
-            log.create_topic(topic, partitions=4)
-        records: list[tuple[bytes | None, bytes]] = []
-        for call, answer in zip(calls, answers, strict=True):
-            event = inference_event(
-                call, answer, workload=self.workload, release=release, base_model=self.plan.base
-            )
-            records.append((call.inference_id.encode(), encode(event)))
+            ensure_topic(log, topic)
         # A quarter that was cut off sends its events again: they are duplicates and count once.
-        log.append(INFERENCES_TOPIC, records)
+        log.append(INFERENCES_TOPIC, answered.messages)
         land(self.platform)
-        return _share(a.output == c.truth for a, c in zip(answers, calls, strict=True))
+        return answered.accuracy
 
     def _review(self, quarter: int) -> int:
         self.tell(f"quarter {quarter}: review")
         start, end = quarter_bounds(quarter)
-        people = SimulatedAnnotators(
-            self.platform.queue,
-            self.truth,
+        people = simulated_people(
+            self.platform,
+            self.workload.id,
             error_rate=self.plan.error_rate,
             seed=self.plan.seed,
         )
@@ -183,7 +165,7 @@ class _Simulation:
         )
         return int(rows[0]["n"])
 
-    def _label_at_random(self, rows: list[LabelledRow], quarter: int) -> int:
+    def _label_at_random(self, rows: list[LabeledRow], quarter: int) -> int:
         rng = random.Random(f"random:{self.plan.seed}:{quarter}")  # noqa: S311 - reproducible
         chosen = rng.sample(rows, min(self.plan.budget, len(rows)))
         names = self.workload.taxonomy.names if self.workload.taxonomy else ()
@@ -191,27 +173,24 @@ class _Simulation:
         for row in chosen:
             wrong = rng.random() < self.plan.error_rate
             pairs.append((row.text, rng.choice(names) if wrong else row.label))
-        import_seed(
-            self.platform.lake,
+        import_rows(
+            self.platform,
             self.workload,
             pairs,
-            source_name=f"random labelling (simulated), quarter {quarter}",
-            now=self.clock.now(),
+            source_name=f"random labeling (simulated), quarter {quarter}",
         )
         return len(chosen)
 
     def _train(self, quarter: int) -> tuple[str, list[tuple[str, str]]]:
         state = self.platform.state
-        cycle = state.cycles.open(
+        cycle = open_cycle(
+            self.platform,
             self.workload,
             trigger="simulation",
             trigger_key=f"quarter:{quarter}",
-            opened_by="system",
             reason=f"simulated quarter {quarter}",
-            watermark=self.clock.now(),
-            snapshot=self.workload.model_dump(mode="json", by_alias=True),
         )
-        snapshot = assemble_dataset(self.platform, self.workload.id, cycle.name)
+        snapshot = assemble_dataset(self.platform, cycle.ref)
         labels = [(row["input"], row["completion"]) for row in read_rows(snapshot.folder, "train")]
         last = 0.0
 
@@ -224,7 +203,7 @@ class _Simulation:
                     f"{step.steps}, loss {step.loss:.3f}, {step.tokens_per_second:.0f} tokens/s"
                 )
 
-        result = train_candidate(self.platform, self.workload.id, cycle.name, on_progress=progress)
+        result = train_candidate(self.platform, cycle.ref, on_progress=progress)
         adapter = Path(state.releases.get(result.release).adapter)
         self.platform.server(self.workload).load(result.release, adapter)
         return result.release, labels
@@ -240,8 +219,7 @@ class _Simulation:
                 if release.cycle == cycle.name:
                     state.releases.change(release.release, promoted_at=ended)
             state.cycles.set_status(
-                self.workload.id,
-                cycle.name,
+                cycle.ref,
                 "stopped",
                 "a simulation measures on its test file instead of a gate",
             )

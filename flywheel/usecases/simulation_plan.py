@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import yaml
 
+from flywheel.io.atomic import write_text
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.sections import StrategyName
 
@@ -61,10 +62,8 @@ def simulated_workload(plan: SimulationPlan, labels: Sequence[str]) -> Workload:
 
 def write_workload(plan: SimulationPlan, labels: Sequence[str], home: Path) -> Workload:
     """Write the workload file of a plan into ``home`` and return what it says."""
-    folder = home / "workloads"
-    folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(_content(plan, labels), sort_keys=False)
-    (folder / f"{plan.workload_id}.yaml").write_text(text)
+    write_text(home / "workloads" / f"{plan.workload_id}.yaml", text)
     return simulated_workload(plan, labels)
 
 
@@ -72,7 +71,7 @@ def _content(plan: SimulationPlan, labels: Sequence[str]) -> dict[str, Any]:
     return {
         "id": plan.workload_id,
         "owner": "simulation",
-        "description": "a labelled file replayed as traffic; times and people are simulated",
+        "description": "a labeled file replayed as traffic; times and people are simulated",
         "seed": plan.seed,
         "task": {"type": "classification"},
         "taxonomy": {

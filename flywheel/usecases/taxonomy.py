@@ -61,15 +61,15 @@ def preview_change(platform: "Platform", before: "Workload", after: "Workload") 
     from flywheel.workload.label_mapping import AnswerMapping
 
     old, new = AnswerMapping(before), AnswerMapping(after)
-    asked = {"w": before.id}
-    found = {
-        "rows": platform.lake.rows(_JUDGED, asked),
+    parameters = {"w": before.id}
+    counts = {
+        "rows": platform.lake.rows(_JUDGED, parameters),
         "golden": golden_rows(platform, before.id),
-        "queue": platform.lake.rows(_WAITING, asked),
+        "queue": platform.lake.rows(_WAITING, parameters),
     }
     return TaxonomyPreview(
-        **{name: _effects(old, new, rows) for name, rows in found.items()},
-        waiting=sum(row["rows"] for row in found["queue"]),
+        **{name: _effects(old, new, rows) for name, rows in counts.items()},
+        waiting=sum(row["rows"] for row in counts["queue"]),
         cycles=tuple(
             f"{cycle.name} ({cycle.status})" for cycle in platform.state.cycles.list_open(before.id)
         ),

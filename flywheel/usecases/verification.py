@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flywheel.errors import FlywheelError, NotFoundError, TransientError
+from flywheel.usecases.ledger import LedgerProof, prove_ledger
 from flywheel.usecases.verify_decisions import audit_checks, decision_checks
 from flywheel.usecases.verify_files import is_state_gone, store_checks, workload_checks
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from flywheel.ingest.ledger import Ledger
     from flywheel.wiring import Platform
 
-__all__ = ["Verification", "verify_deployment"]
+__all__ = ["Verification", "finding", "is_bad", "verify_deployment"]
 
 _BAD = ("BROKEN", "NOT VERIFIED", "DOES NOT BALANCE")
 _LONGEST = 400
@@ -30,8 +31,13 @@ class Verification:
 
     @property
     def good(self) -> bool:
-        """Say whether everything is as it was."""
-        return not any(text.startswith(_BAD) for text in self.findings.values())
+        """Return whether everything is as it was."""
+        return not any(map(is_bad, self.findings.values()))
+
+
+def is_bad(text: str) -> bool:
+    """Return whether a finding says that something is not as it was, or was not looked at."""
+    return text.startswith(_BAD)
 
 
 def verify_deployment(platform: "Platform") -> Verification:
@@ -46,11 +52,11 @@ def verify_deployment(platform: "Platform") -> Verification:
             next_step="set FLYWHEEL_HOME, or go to the folder that holds .flywheel",
         )
     findings: dict[str, str] = {}
-    ledgers: list[Ledger] = []
+    proofs: list[LedgerProof] = []
     if is_state_gone(platform):  # opening it would make an empty one
         findings["ledger"] = "NOT VERIFIED: the state is gone"
         return Verification(findings | _all(platform, store_checks), None)
-    findings["ledger"] = finding(lambda: _ledger(platform, ledgers))
+    findings["ledger"] = finding(lambda: _ledger(platform, proofs))
     for checks in (
         store_checks,
         audit_checks,
@@ -59,7 +65,8 @@ def verify_deployment(platform: "Platform") -> Verification:
         _erasure_checks,
     ):
         findings |= _all(platform, checks)
-    return Verification(findings, ledgers[0] if ledgers else None)
+    ledger = proofs[0].ledger if proofs else None
+    return Verification(findings, ledger if ledger and ledger.partitions else None)
 
 
 def _erasure_checks(platform: "Platform") -> Mapping[str, Callable[[], str]]:
@@ -78,8 +85,8 @@ def finding(check: Callable[[], str]) -> str:
         return f"BROKEN: {error.message}"
     # A damaged file makes a library raise anything, and is one line among the others.
     except Exception as error:  # noqa: BLE001
-        said = " ".join(str(error).split())[:_LONGEST]
-        return f"BROKEN: {type(error).__name__}: {said}"
+        message = " ".join(str(error).split())[:_LONGEST]
+        return f"BROKEN: {type(error).__name__}: {message}"
 
 
 def _all(
@@ -93,25 +100,11 @@ def _all(
         return ""
 
     failure = finding(read_list)
-    found = {checks.__name__.strip("_").replace("_", " "): failure} if failure else {}
-    return found | {what: finding(check) for what, check in listed.items()}
+    findings = {checks.__name__.strip("_").replace("_", " "): failure} if failure else {}
+    return findings | {subject: finding(check) for subject, check in listed.items()}
 
 
-def _ledger(platform: "Platform", ledgers: "list[Ledger]") -> str:
-    from flywheel.ingest.ledger import prove
-    from flywheel.usecases.retired_topics import (
-        log_topics,
-        topics_beside_the_log,
-    )
-
-    topics = log_topics(platform)
-    if topics:
-        ledgers.append(prove(platform.log, platform.lake, topics=list(topics)))
-    beside = topics_beside_the_log(platform)
-    wrong = [topic.sentence() for topic in beside if not topic.is_accounted_for]
-    if not all(ledger.balances for ledger in ledgers):
-        wrong.insert(0, "see the table")
-    if wrong:
-        return f"DOES NOT BALANCE: {'; '.join(wrong)}"
-    settled = [topic.sentence() for topic in beside]
-    return "; ".join(["balances" if ledgers else "nothing was produced yet", *settled])
+def _ledger(platform: "Platform", proofs: "list[LedgerProof]") -> str:
+    # The proof is kept for its table, whatever its sentence says.
+    proofs.append(prove_ledger(platform))
+    return proofs[0].sentence()

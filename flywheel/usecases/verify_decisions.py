@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.gate_file import GateReportRef
 from flywheel.errors import IntegrityError
 
 if TYPE_CHECKING:
     from flywheel.state import Attempt
     from flywheel.wiring import Platform
 
-__all__ = ["audit_checks", "decision_checks"]
+__all__ = ["audit_checks", "decision_checks", "decision_differences"]
 
 
 def audit_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
@@ -18,19 +19,28 @@ def audit_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
     return {"audit": lambda: _audit(platform)}
 
 
-def decision_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
-    """Return one check per workload and report; each returns a sentence or raises."""
+def decision_checks(
+    platform: "Platform", *, audit_only: bool = False
+) -> dict[str, Callable[[], str]]:
+    """Return one check per workload and report; each returns a sentence or raises.
+
+    Args:
+        platform: the deployment.
+        audit_only: leave out what is not compared with the audit: gate reports and aliases.
+    """
     checks: dict[str, Callable[[], str]] = {}
     folder = platform.workload_folder
     for workload_id in (*folder.workloads, *folder.problems):
         checks[f"decisions of {workload_id}"] = partial(_decisions, platform, workload_id)
-        for attempt in _attempts(platform, workload_id):
-            if "gate_report" in attempt.facts:
+        for attempt in () if audit_only else _attempts(platform, workload_id):
+            if attempt.gate is not None:
                 name = f"gate {workload_id}/{attempt.cycle}, attempt {attempt.number}"
-                checks[name] = partial(_gate, attempt)
-        if any(release.promoted_at for release in platform.state.releases.of(workload_id)):
-            # MLflow is not asked before the first promotion.
-            checks[f"aliases of {workload_id}"] = partial(_aliases, platform, workload_id)
+                checks[name] = partial(_gate, attempt.gate)
+        releases = platform.state.releases.of(workload_id)
+        if any(release.promoted_at or release.model_version for release in releases):
+            # MLflow is not asked before the first registration.
+            if not audit_only:
+                checks[f"aliases of {workload_id}"] = partial(_aliases, platform, workload_id)
             checks[f"audit head in MLflow, {workload_id}"] = partial(_heads, platform, workload_id)
     return checks
 
@@ -40,16 +50,32 @@ def _attempts(platform: "Platform", workload_id: str) -> "list[Attempt]":
     return [
         attempt
         for cycle in state.cycles.of(workload_id)
-        for attempt in state.attempts.of(workload_id, cycle.name)
+        for attempt in state.attempts.of(cycle.ref)
     ]
 
 
 def _audit(platform: "Platform") -> str:
     rows, newest = platform.state.audit.verify()
-    return f"{rows} rows, unbroken, newest {newest[:12]}"
+    lacking = platform.state.audit.without_head()
+    text = f"{rows} rows, unbroken, newest {newest[:12]}"
+    if not lacking:
+        return text
+    # A process that was killed leaves that, and so does a file that lost its end.
+    return (
+        f"{text}; the newest {lacking} are not in audit_heads.jsonl, by a crash or because its end "
+        "was cut off: compare with a head that was noted elsewhere (`flywheel audit check`)"
+    )
 
 
 def _decisions(platform: "Platform", workload_id: str) -> str:
+    differing = decision_differences(platform, workload_id)
+    if differing:
+        raise IntegrityError("; ".join(differing))
+    return "as the audit says"
+
+
+def decision_differences(platform: "Platform", workload_id: str) -> list[str]:
+    """Return one sentence for each row of a workload that the audit does not say so of."""
     from flywheel.release.audit_check import audit_differences
 
     state = platform.state
@@ -61,27 +87,21 @@ def _decisions(platform: "Platform", workload_id: str) -> str:
             releases=state.releases.of(workload_id),
             approvals=state.approvals.of(workload_id),
             attempts=_attempts(platform, workload_id),
-            champion=state.routes.champion(workload_id),
+            stages=state.stages.of(workload_id),
+            routes=state.routes.of(workload_id),
         )
 
-    found = differences()
-    if found:  # what a decision of this moment left half read is gone at the second look
+    differing = differences()
+    if differing:  # what a decision of this moment left half read is gone at the second look
         again = differences()
-        found = [sentence for sentence in found if sentence in again]
-    if found:
-        raise IntegrityError("; ".join(found))
-    return "as the audit says"
+        differing = [sentence for sentence in differing if sentence in again]
+    return differing
 
 
-def _gate(attempt: "Attempt") -> str:
-    from flywheel.evaluate.report import parse_report
-    from flywheel.release.evidence import read_gate_text
-
-    report = parse_report(read_gate_text(attempt))
-    if report.outcome != attempt.facts["gate_outcome"]:
-        raise IntegrityError(
-            f"the report ends {report.outcome}, recorded is {attempt.facts['gate_outcome']}"
-        )
+def _gate(gate: GateReportRef) -> str:
+    report = gate.read()
+    if report.outcome != gate.outcome:
+        raise IntegrityError(f"the report ends {report.outcome}, recorded is {gate.outcome}")
     return f"{report.outcome}, unchanged"
 
 

@@ -56,6 +56,8 @@ def workload_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
         checks[f"base of {workload.id}"] = partial(_base, platform, workload)
         if platform.settings.review_queue == "local":
             checks[f"queue of {workload.id}"] = partial(_queue, platform, workload)
+        else:
+            checks[f"Label Studio of {workload.id}"] = partial(_project, platform, workload)
     for workload_id in (*folder.workloads, *folder.problems):
         for release in _releases(platform, workload_id):
             checks[f"release {release.release}"] = partial(_adapter, release)
@@ -67,7 +69,7 @@ def _not_loaded(problem: "WorkloadProblem") -> str:
 
 
 def is_state_gone(platform: "Platform") -> bool:
-    """Say whether there are decisions' files without the state that explains them."""
+    """Return whether there are decisions' files without the state that explains them."""
     return _is_missed(platform, "state.db", "state_url") and not _exists(platform, "state.db")
 
 
@@ -107,8 +109,8 @@ def _database(path: Path) -> str:
 def _table(platform: "Platform", name: str) -> str:
     from flywheel.lake.check import check_table
 
-    found = check_table(platform.lake, name)
-    return "nothing written yet" if found is None else found.sentence()
+    problems = check_table(platform.lake, name)
+    return "nothing written yet" if problems is None else problems.sentence()
 
 
 def _snapshot(folder: Path) -> str:
@@ -143,19 +145,29 @@ def _base(platform: "Platform", workload: "Workload") -> str:
         release.release
         for release in _releases(platform, workload.id)
         if release.release == platform.state.routes.champion(workload.id)
-        and release.facts.get("base_digest") not in {None, base.digest}
+        and release.recorded_lineage is not None
+        and release.recorded_lineage.base_digest != base.digest
     }
     if trained:
         raise IntegrityError(f"{base.name} is not the base that {trained.pop()} was trained on.")
     return f"{base.name}, unchanged"
 
 
+def _project(platform: "Platform", workload: "Workload") -> str:
+    from flywheel.review.label_studio.project_check import check_project
+
+    problems = check_project(platform.label_studio, platform.lake, workload)
+    if problems.problems:
+        raise IntegrityError("; ".join(problems.problems))
+    return f"{problems.tasks} tasks, as they were sent"
+
+
 def _queue(platform: "Platform", workload: "Workload") -> str:
     from flywheel.review.queues.queue_check import check_queue
 
-    found = check_queue(platform.home / "queue" / workload.id, platform.lake, workload.id)
-    if found.problems:
-        more = len(found.problems) - _SHOWN
+    problems = check_queue(platform.home / "queue" / workload.id, platform.lake, workload.id)
+    if problems.problems:
+        more = len(problems.problems) - _SHOWN
         tail = f", and {more} more" if more > 0 else ""
-        raise IntegrityError(f"{', '.join(found.problems[:_SHOWN])}{tail}")
-    return f"{found.items} items, as they were sent"
+        raise IntegrityError(f"{', '.join(problems.problems[:_SHOWN])}{tail}")
+    return f"{problems.items} items, as they were sent"

@@ -1,10 +1,11 @@
-"""`waiting_for_people`: what does not go on before a person has done something, with the command.
+"""`waiting_for_people`: what waits for a person, with the command.
 
-Approvals, failed gates, reviews, adjudications, new categories, dead letters, releases that learned
-from erased persons. What could not be
-looked at is in the list too, with the error: an empty list means that nothing waits.
+Approvals, failed gates, reviews, adjudications, new categories, answers and queue files that were
+set aside, dead letters, releases that learned from erased persons. What could not be looked at is
+in the list too, with the error: an empty list means that nothing waits.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from flywheel.errors import FlywheelError
+from flywheel.io.spelling import show_invisible
 
 if TYPE_CHECKING:
     from flywheel.state import Cycle
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["WaitingItem", "WaitingKind", "waiting_cycles", "waiting_for_people"]
 
 WaitingKind = Literal[
-    "approval", "failed gate", "reviews", "adjudications", "new categories", "dead letters", "erasure",
-    "not checked",
+    "approval", "failed gate", "rolled back", "reviews", "adjudications", "new categories", "set aside",
+    "dead letters", "erasure", "not checked",
 ]  # fmt: skip
 # One query for all workloads: a page that is renewed every minute must not cost one each.
 _ADJUDICATIONS = """
@@ -74,17 +76,17 @@ def waiting_for_people(platform: "Platform") -> list[WaitingItem]:
         ("new categories", _categories),
         ("erasure", _erasures),
     )
-    for what, find in by_workload:
-        found = _checked(what, _PLATFORM, partial(find, platform))
-        items += [item for item in found if item.workload_id in {*workloads, _PLATFORM}]
+    for kind, find in by_workload:
+        of_kind = _checked(kind, _PLATFORM, partial(find, platform))
+        items += [item for item in of_kind if item.workload_id in {*workloads, _PLATFORM}]
     return items + _checked("dead letters", _PLATFORM, partial(_dead_letters, platform))
 
 
 def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
     """Return what a workload's cycles wait for, oldest first.
 
-    A candidate waits for a verdict. A newest cycle that failed waits for a decision; an older one
-    was answered by the next.
+    A candidate waits for a verdict. A newest cycle that failed, or whose release was rolled back
+    from shadow or canary, waits for a decision; an older one was answered by the next.
     """
     items = []
     for cycle in cycles:
@@ -93,13 +95,13 @@ def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
         if cycle.status in {"awaiting_approval", "expired"} and (
             cycle.is_open or cycle is cycles[-1]
         ):
-            why = "its approval expired" if cycle.status == "expired" else "it passed the gate"
+            cause = "its approval expired" if cycle.status == "expired" else "it passed the gate"
             items.append(
                 WaitingItem(
                     "approval",
                     where,
                     key,
-                    f"the candidate of cycle {cycle.name} needs a verdict: {why}",
+                    f"the candidate of cycle {cycle.name} needs a verdict: {cause}",
                     f"flywheel gate {about}, then flywheel approve {about} --as NAME --reason TEXT",
                     since=cycle.changed_at,
                 )
@@ -112,6 +114,18 @@ def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
                     key,
                     f"the gate of cycle {cycle.name} is undecided: {cycle.status_reason}",
                     f"flywheel review direct {about} --as NAME, then the judgments that it asks for",
+                    since=cycle.changed_at,
+                )
+            )
+        elif cycle is cycles[-1] and cycle.status == "rolled_back":
+            items.append(
+                WaitingItem(
+                    "rolled back",
+                    where,
+                    key,
+                    f"cycle {cycle.name} released nothing: {cycle.status_reason}",
+                    f"flywheel release show {where}, then leave it to the next cycle or open one: "
+                    f"flywheel cycle open {where} --as NAME --reason TEXT",
                     since=cycle.changed_at,
                 )
             )
@@ -143,6 +157,20 @@ def _reviews(platform: "Platform", workload: "Workload") -> Iterator[WaitingItem
             _answering(platform, workload.id, "NAME"),
             count=left,
         )
+    if queue.set_aside:
+        # The same key while it is the same things, so that an alert is sent once.
+        ids = "\n".join(sorted(one.id for one in queue.set_aside))
+        first = queue.set_aside[0]
+        author = f" by {first.author}" if first.author else ""
+        yield WaitingItem(
+            "set aside",
+            workload.id,
+            f"{workload.id}:set-aside:{hashlib.sha256(ids.encode()).hexdigest()[:12]}",
+            f"{len(queue.set_aside)} answers or files of the review queue cannot be read; the "
+            f"first: {show_invisible(f'{first.id}{author}: {first.reason}', limit=200)}",
+            f"flywheel review status {workload.id}, then correct or delete them in the queue",
+            count=len(queue.set_aside),
+        )
 
 
 def _adjudications(platform: "Platform") -> Iterator[WaitingItem]:
@@ -169,13 +197,13 @@ def _categories(platform: "Platform") -> Iterator[WaitingItem]:
     for row in platform.lake.rows(_CATEGORIES):
         proposed.setdefault(row["workload_id"], {})[row["name"]] = row["judgments"]
     for workload_id, names in proposed.items():
-        shown = ", ".join(f"{name} ({count})" for name, count in list(names.items())[:_NAMED])
+        listed = ", ".join(f"{name} ({count})" for name, count in list(names.items())[:_NAMED])
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield WaitingItem(
             "new categories",
             workload_id,
             f"{workload_id}:categories:{','.join(sorted(names))}",
-            f"people ask for categories that do not exist: {shown}{more}",
+            f"people ask for categories that do not exist: {listed}{more}",
             f"flywheel taxonomy add {workload_id} NAME",
             count=sum(names.values()),
         )
@@ -217,20 +245,20 @@ def _dead_letters(platform: "Platform") -> Iterator[WaitingItem]:
 
 
 def _checked(
-    what: str, workload_id: str, find: Callable[[], Iterator[WaitingItem]]
+    kind: str, workload_id: str, find: Callable[[], Iterator[WaitingItem]]
 ) -> list[WaitingItem]:
     # A service that is away hides nothing of what waits elsewhere.
     try:
         return list(find())
     except FlywheelError as error:
-        return [_not_checked(what, workload_id, error)]
+        return [_not_checked(kind, workload_id, error)]
 
 
-def _not_checked(what: str, workload_id: str, error: FlywheelError) -> WaitingItem:
+def _not_checked(kind: str, workload_id: str, error: FlywheelError) -> WaitingItem:
     return WaitingItem(
         "not checked",
         workload_id,
-        f"{workload_id}:{what}:not-checked",
-        f"{what} could not be looked at: {error.message}",
+        f"{workload_id}:{kind}:not-checked",
+        f"{kind} could not be looked at: {error.message}",
         error.next_step or "flywheel doctor",
     )

@@ -33,9 +33,9 @@ def item_fields(schema: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _walk(
     schema: Mapping[str, Any], answer: Any, prefix: str
 ) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    given = answer if isinstance(answer, Mapping) else {}
+    fields = answer if isinstance(answer, Mapping) else {}
     for name, inner in (columns(schema) or {}).items():
-        path, value = prefix + name, given.get(name)
+        path, value = prefix + name, fields.get(name)
         if columns(inner) is not None:
             yield from _walk(inner, value, f"{path}.")
             continue

@@ -65,8 +65,8 @@ def _problems(schema: Any, path: str) -> Iterator[tuple[str, str]]:
     if len(several) > 1 and set(several) != {"integer", "number"}:
         yield f"{path}.type", f"a value of several types ({', '.join(several)}) is not supported"
     if "format" in schema and schema["format"] not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
-        words = f"{schema['format']!r} is not a format that is checked; supported: {known}"
+        formats = ", ".join(sorted(FORMATS))
+        words = f"{schema['format']!r} is not a format that is checked; supported: {formats}"
         yield f"{path}.format", f"{words}; or use a `pattern`"
     if _LOOKS_AROUND.search(str(schema.get("pattern", ""))):
         yield f"{path}.pattern", "look-around and back-references are not supported"

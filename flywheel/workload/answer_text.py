@@ -1,10 +1,13 @@
-"""Values of an answer as people type them; start from `read_value` and `write_line`.
+"""Values of an answer as people write them; start from `read_value` and `write_line`.
+
+`read_value` is the one reader of a value: of a form, the terminal and a cell of a labeled file.
 
 A group of fields is one line, its values in the order of the schema and `|` between them; a list
 has a line for each item. What does not read is left as its text, for the schema check to explain.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,24 +29,26 @@ __all__ = [
 
 EMPTY_LIST = "-"  # the one line of a list without items
 _SEPARATOR = " | "
+_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BARS = re.compile(r"(?<!\\)\|")
 
 
 def read_value(schema: Mapping[str, Any], text: str) -> Any:
     """Return the value that a text stands for under a schema; the text itself where it is none."""
     types = [name for name in types_of(schema) if name != "null"]
-    if types == ["boolean"]:
-        return {"true": True, "false": False}.get(text.strip().lower(), text)
     options = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if "string" in types or (options is not None and text in options):
         return text
+    if types == ["boolean"]:
+        return _BOOLEANS.get(text.strip().casefold(), text)
+    number = _number(text.strip(), types)
+    if number is not None:
+        return number
     try:
-        value = read_json(text)
+        return read_json(text)
     except (ValueError, RecursionError):
         return text
-    if isinstance(value, float) and value.is_integer() and "integer" in types:
-        return int(value)
-    return value
 
 
 def read_typed(schema: Mapping[str, Any], text: str) -> Any:
@@ -142,6 +147,19 @@ def write_lines(schema: Mapping[str, Any], values: Sequence[Any]) -> list[str]:
     """Return the lines that `read_lines` reads as this list."""
     lines = [write_line(_items(schema), value) for value in values] or [EMPTY_LIST]
     return lines if read_lines(schema, lines) == [*values] else [json.dumps(values)]
+
+
+def _number(text: str, types: Sequence[str]) -> float | None:
+    # As spreadsheets write it too: a plus, zeros in front, a whole number with a decimal point.
+    if not {"integer", "number"} & set(types) or not _NUMBER.fullmatch(text):
+        return None
+    try:
+        number = int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:  # more digits than Python reads
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if "integer" in types and number == int(number) else number
 
 
 def _items(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -113,14 +113,14 @@ def explain(error: Any) -> str:
 
 def _problem(error: Any) -> str:
     value, limit = error.instance, error.validator_value
-    shown = _short(value)
+    excerpt = _short(value)
     if error.validator == "format":
-        return f"{shown} is not {_CHECKS[limit][0]}{_meant_date(value, limit)}"
+        return f"{excerpt} is not {_CHECKS[limit][0]}{_meant_date(value, limit)}"
     if error.validator == "type":
-        wanted = " or ".join(_NAMES[name] for name in types_of({"type": limit}))
-        return f"{shown} is not {wanted}{_meant_number(value, types_of({'type': limit}))}"
+        expected = " or ".join(_NAMES[name] for name in types_of({"type": limit}))
+        return f"{excerpt} is not {expected}{_meant_number(value, types_of({'type': limit}))}"
     if error.validator == "enum":
-        return f"{shown} is not one of: {', '.join(_short(option) for option in limit)}"
+        return f"{excerpt} is not one of: {', '.join(_short(option) for option in limit)}"
     if error.validator == "required":
         missing = [name for name in limit if name not in value]
         return f"missing: {', '.join(missing)}"

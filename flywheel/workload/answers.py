@@ -7,7 +7,7 @@ corrections always speak names; only what a model reads and writes speaks surfac
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,26 +32,26 @@ def canonical_json(value: Any) -> str:
 
 
 def assign_surfaces(
-    workload: Workload, known: Mapping[str, str], reserved: Sequence[str]
+    workload: Workload, earlier: Mapping[str, str], reserved: Sequence[str]
 ) -> dict[str, str]:
     """Give every label id its surface in a base model.
 
     Args:
         workload: whose taxonomy is meant.
-        known: surfaces that the base was built with, by label id; empty for an ordinary base.
+        earlier: surfaces that the base was built with, by label id; empty for an ordinary base.
         reserved: spare surfaces, handed out in file order to labels added since.
     """
     labels = workload.taxonomy.labels if workload.taxonomy else ()
-    if not known and not reserved:
+    if not earlier and not reserved:
         return {label.id: label.name for label in labels}
-    late = [label.id for label in labels if label.id not in known]
+    late = [label.id for label in labels if label.id not in earlier]
     if len(late) > len(reserved):
         raise ConfigurationError(
             f"The base model has {len(reserved)} spare label tokens, but {len(late)} labels came "
             "after it was built.",
             next_step=f"build it again with `flywheel base build tiny --workload {workload.id}`",
         )
-    return {**known, **dict(zip(late, reserved, strict=False))}
+    return {**earlier, **dict(zip(late, reserved, strict=False))}
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,20 @@ class AnswerCodec:
             schema["properties"][label_field]["enum"] = self.choices
         return schema
 
+    def with_room(self, times: int) -> "AnswerCodec":
+        """Return the codec for answers of several times the workload's longest answer."""
+        if times == 1:
+            return self
+        limits = self.workload.limits
+        wider = limits.model_copy(update={"answer_tokens": limits.answer_tokens * times})
+        return replace(self, workload=self.workload.model_copy(update={"limits": wider}))
+
     def encode(self, output: Any) -> str:
         """Write a parsed answer as the model is to write it."""
         return self.passage(output).text
 
     def passage(self, output: Any) -> Passage:
-        """Write a parsed answer, free text in it marked as somebody else's.
+        """Write a parsed answer, free text in it marked as user text.
 
         Labels, keys and values that the schema lists are the owner's; whatever else an answer
         holds was copied from a client's text or typed by an annotator.

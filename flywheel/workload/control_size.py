@@ -80,7 +80,7 @@ def smallest_fall(before: float, after: float, level: float = LEVEL) -> float | 
 
 
 def fall_is_seen(before: float, after: float, level: float, drop: float) -> bool:
-    """Say whether so many items before and after a fall show it in about three of four cases."""
+    """Return whether so many items before and after a fall show it in about three of four cases."""
     # What `control_items` asks for, halved into parts, may miss a whole number by a rounding.
     enough = before + 1e-9 >= MINIMUM_BEFORE and after + 1e-9 >= MINIMUM_AFTER
     return enough and _statistic(before, level, after, level - drop) >= LIMIT

@@ -55,12 +55,14 @@ class AnswerMapping:
             name = self._workload.label_of(output)
             if name is None:
                 return PresentAnswer(output, None, problem="it holds no label")
-            said = taxonomy.find(name)
-            if said is None:
+            named_label = taxonomy.find(name)
+            if named_label is None:
                 return PresentAnswer(output, None, unknown=name, problem=f"{name!r} is not a label")
-            label = taxonomy.resolve(said.id)
+            label = taxonomy.resolve(named_label.id)
             if label is None:
-                return PresentAnswer(output, said.id, problem=f"label {said.id} was retired")
+                return PresentAnswer(
+                    output, named_label.id, problem=f"label {named_label.id} was retired"
+                )
             label_id = label.id
             output = self._workload.with_label(output, label.name)
         error = next(iter(self._validator.iter_errors(output)), None)
@@ -68,10 +70,10 @@ class AnswerMapping:
 
     def key(self, output: Any) -> str:
         """Return a text that two answers share exactly when they mean the same."""
-        present = self.present(output)
-        if present.label_id is None:
-            return canonical_json(plain_numbers(present.output))
-        named = self._workload.with_label(present.output, present.label_id)
+        current_output = self.present(output)
+        if current_output.label_id is None:
+            return canonical_json(plain_numbers(current_output.output))
+        named = self._workload.with_label(current_output.output, current_output.label_id)
         return canonical_json(plain_numbers(named))
 
     def label_name(self, output: Any) -> str:

@@ -1,8 +1,10 @@
-"""Names of labels that people can tell apart: `clear_name` and `folded`."""
+"""`clear_name`: names of labels that people can tell apart."""
 
 import unicodedata
 
-__all__ = ["RESERVED_NAMES", "clear_name", "folded", "normalized"]
+from flywheel.io.folding import twin_key
+
+__all__ = ["RESERVED_NAMES", "clear_name", "normalized"]
 
 # What the form itself offers beside the labels (`review.label_studio_format`).
 RESERVED_NAMES = ("can't tell", "new category")
@@ -18,11 +20,13 @@ def clear_name(name: str) -> str:
     name = normalized(name)
     hidden = [character for character in name if not _is_visible(character)]
     if hidden:
-        shown = ", ".join(f"U+{ord(character):04X} {_called(character)}" for character in hidden)
+        characters = ", ".join(
+            f"U+{ord(character):04X} {_called(character)}" for character in hidden
+        )
         plain = "".join(character if _is_visible(character) else "\u2420" for character in name)
-        msg = f"holds characters that cannot be seen: {shown} (at \u2420 in {plain!r}); remove them"
+        msg = f"holds characters that cannot be seen: {characters} (at \u2420 in {plain!r}); remove them"
         raise ValueError(msg)
-    if folded(name) in RESERVED_NAMES:
+    if twin_key(name) in RESERVED_NAMES:
         msg = f"{name!r} is an answer that every form offers beside the labels; choose another name"
         raise ValueError(msg)
     return name
@@ -31,11 +35,6 @@ def clear_name(name: str) -> str:
 def normalized(name: str) -> str:
     """Return a text in Unicode's composed form, in which an accent is part of its letter."""
     return unicodedata.normalize("NFC", name)
-
-
-def folded(name: str) -> str:
-    """Return what two names share that people take for one: case, width and blanks put aside."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("\u2019", "'").split())
 
 
 def _is_visible(character: str) -> bool:

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Field,
     StringConstraints,
     ValidationError,
@@ -22,7 +21,11 @@ from pydantic import (
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.answer_schema import unsupported
+from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
+from flywheel.workload.file_errors import explain_errors, refuse_deep
 from flywheel.workload.periods import Cadence
+from flywheel.workload.privacy import PrivacyRules
+from flywheel.workload.release_rules import ReleaseRules
 from flywheel.workload.sections import (
     ClassificationTask,
     DailyTimes,
@@ -30,26 +33,30 @@ from flywheel.workload.sections import (
     ExtractionTask,
     GateRules,
     Limits,
-    PreferenceRecipe,
     ReviewPolicy,
     SamplingShares,
     Strict,
-    TrainingRecipe,
     TriggerRules,
 )
 from flywheel.workload.taxonomy import Taxonomy
+from flywheel.workload.tiers import EscalationRules, Tier, Tiers
 from flywheel.workload.time_zones import known_time_zone
+from flywheel.workload.training import PreferenceRecipe, TrainingRecipe
 
 __all__ = [
     "ClassificationTask",
     "DailyTimes",
     "DriftThresholds",
+    "EscalationRules",
     "ExtractionTask",
     "GateRules",
     "Limits",
     "PreferenceRecipe",
+    "PrivacyRules",
+    "ReleaseRules",
     "ReviewPolicy",
     "SamplingShares",
+    "Tier",
     "TrainingRecipe",
     "TriggerRules",
     "Workload",
@@ -63,7 +70,6 @@ __all__ = [
 
 # Files whose content was checked before, in this process.
 _REMEMBERED_FILES = 1024
-_MOST_LEVELS = 100
 
 WorkloadId = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=48)
@@ -87,7 +93,9 @@ class Workload(Strict):
         default=None,
         description="labels; required for a classification and for an extraction with a label_field",
     )
-    prompt: str = Field(description="text sent to the model; contains {input} exactly once")
+    prompt: Prompt = Field(
+        description="text with {input} exactly once, or turns for the base's own chat template"
+    )
     base_model: str = Field(
         default="smollm2",
         description="tiny, smollm2, a folder, or the name of a model on the Hugging Face hub",
@@ -111,11 +119,29 @@ class Workload(Strict):
     gates: GateRules = GateRules()
     training: TrainingRecipe = TrainingRecipe()
     limits: Limits = Limits()
+    groups: tuple[Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*$")], ...] = Field(
+        default=(),
+        description="attributes that the model card compares: client_id, route, or a path in the "
+        "request such as metadata.region",
+    )
+    privacy: PrivacyRules | None = Field(
+        default=None,
+        description="mask personal data in what is kept of calls and feedback; default: no masking",
+    )
+    release: ReleaseRules | None = Field(
+        default=None,
+        description="stages between approval and champion; left out: champion at once",
+    )
+    tiers: Tiers = Field(
+        default=(),
+        description="who may answer, cheapest first, the first being the champion; left out: the champion alone",
+    )
+    escalation: EscalationRules = EscalationRules()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if self.prompt.count("{input}") != 1:
-            msg = "prompt: must contain {input} exactly once"
+        if user_template(self.prompt).count("{input}") != 1:
+            msg = "prompt (prompt.user of a chat): must contain {input} exactly once"
             raise ValueError(msg)
         needs_labels = self.task.type == "classification" or self.task.label_field is not None
         if needs_labels and self.taxonomy is None:
@@ -130,12 +156,25 @@ class Workload(Strict):
         if strange:
             msg = f"gates.field_minimum: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
             raise ValueError(msg)
+        problem = problem_of_examples(self)
+        if problem is not None:
+            raise ValueError(problem)
         return self
+
+    def on_tier(self, tier: Tier) -> "Workload":
+        """Return the workload on the base of one of its tiers; that base is recorded under its id."""
+        changes = {"id": f"{self.id}.{tier.name}", "base_model": tier.base_model}
+        return self.model_copy(update=changes)
 
     @property
     def taxonomy_version(self) -> int:
         """Version of the taxonomy, 0 where there is none."""
         return self.taxonomy.version if self.taxonomy else 0
+
+    @property
+    def label_names(self) -> dict[str, str]:
+        """Names of the labels by id, retired ones too; empty without a taxonomy."""
+        return {one.id: one.name for one in self.taxonomy.labels} if self.taxonomy else {}
 
     @cached_property
     def revision(self) -> str:
@@ -189,7 +228,7 @@ def load_workload(path: Path) -> Workload:
 def _workload_of(path: Path, content: bytes) -> Workload:
     try:
         text = content.decode("utf-8")
-        _refuse_deep(text)
+        refuse_deep(text)
         raw = yaml.load(text, Loader=yaml.CSafeLoader)
     # ValueError: no UTF-8, or a date that YAML reads and the calendar does not know.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -206,24 +245,13 @@ def _workload_of(path: Path, content: bytes) -> Workload:
     return workload
 
 
-def _refuse_deep(text: str) -> None:
-    # The fast loader calls itself for each level, in C: deep enough, it ends the process.
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MOST_LEVELS:
-            msg = f"it is nested deeper than {_MOST_LEVELS} levels"
-            raise ValueError(msg)
-
-
 def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
     """Check a workload given as plain data; ``source`` names it in errors."""
     try:
         return Workload.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError(
-            f"{source} is not a valid workload:\n{_explain(error)}",
+            f"{source} is not a valid workload:\n{explain_errors(error, Workload)}",
             next_step="correct the keys named above; `flywheel init` shows all of them",
         ) from error
     except (TypeError, RecursionError) as error:
@@ -257,7 +285,7 @@ def load_workloads(folder: Path) -> dict[str, Workload]:
 def load_workload_of(folder: Path, workload_id: str) -> Workload:
     """Read the file of one workload in a folder, and no other file."""
     path = folder / f"{workload_id}.yaml"
-    # An id that leads elsewhere is no workload of this folder.
+    # An id that leads elsewhere is not a workload of this folder.
     if path.parent != folder or not path.exists():
         names = ", ".join(sorted(other.stem for other in folder.glob("*.yaml")))
         raise NotFoundError(
@@ -276,41 +304,3 @@ def load_named_workload(path: Path) -> Workload:
             next_step=f"name the file {workload.id}.yaml",
         )
     return workload
-
-
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for item in error.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"]) or "(file)"
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = f"unknown key; allowed here: {', '.join(_siblings(item['loc']))}"
-        lines.append(f"  {where}: {message} (given: {str(item['input'])[:80]!r})")
-    return "\n".join(lines)
-
-
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    # Walks the models along the error's path; a step that is no field (a list index or the tag
-    # of the task union) is passed over.
-    model: type[BaseModel] = Workload
-    tags: dict[str, type[BaseModel]] = {
-        "classification": ClassificationTask,
-        "extraction": ExtractionTask,
-    }
-    for part in location[:-1]:
-        if part in tags:
-            model = tags[str(part)]
-            continue
-        field = model.model_fields.get(str(part))
-        model = _model_in(field.annotation) or model if field else model
-    return sorted(field.alias or name for name, field in model.model_fields.items())
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found:
-            return found
-    return None

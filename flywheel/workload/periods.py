@@ -4,11 +4,16 @@ from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-__all__ = ["Cadence", "next_period_start", "period_name", "period_start"]
+__all__ = ["Cadence", "next_period_start", "period_name", "period_start", "periods_a_year"]
 
 Cadence = Literal["monthly", "quarterly", "yearly"]
 
 _MONTHS: dict[Cadence, int] = {"monthly": 1, "quarterly": 3, "yearly": 12}
+
+
+def periods_a_year(cadence: Cadence) -> float:
+    """Return how many periods a year has."""
+    return 12 / _MONTHS[cadence]
 
 
 def period_start(cadence: Cadence, at: datetime, timezone: str = "UTC") -> datetime:

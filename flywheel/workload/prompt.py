@@ -1,20 +1,34 @@
 """The one renderer of prompts, for training rows, the local server and vLLM alike.
 
-A prompt is plain text: no chat template is applied. Prompt and completion are tokenised apart, so
-that a model is trained on exactly the ids that it later sees and is asked to continue. Only the
-workload's own template and answers may hold control and label tokens; inputs stay text.
+A prompt is plain text, or the turns of a chat that the base model's own template writes. Prompt and
+completion are tokenized apart, so that a model is trained on exactly the ids that it later sees and
+is asked to continue. Only the workload's own template and answers, and the base's template, may
+hold control and label tokens; inputs stay text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from flywheel.errors import ConfigurationError
 from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.chat_prompt import ChatPrompt, user_template
 from flywheel.workload.model import Workload
 from flywheel.workload.passage import Passage, join_passages, owned, quoted
 from flywheel.workload.tokenization import encode_passages
+from flywheel.workload.turns import Turn, render_turns
 
-__all__ = ["Example", "completion_ids", "parse_prompt", "prompt_ids", "render_prompt"]
+__all__ = [
+    "Example",
+    "completion_ids",
+    "input_ids",
+    "parse_prompt",
+    "prompt_ids",
+    "render_prompt",
+    "stored_prompt",
+]
+
+# A prompt as rows of a dataset hold it: text, or messages.
+StoredPrompt = str | list[dict[str, str]]
 
 
 class Example(Protocol):
@@ -36,43 +50,95 @@ def render_prompt(
     input: str,  # noqa: A002 - the word of the contract
     shots: Sequence[Example] = (),
     codec: AnswerCodec | None = None,
+    *,
+    tokenizer: Any = None,
 ) -> Passage:
     """Fill the workload's prompt with ``input``, worked examples before it.
 
     The text is put in literally: braces in it mean nothing. ``codec`` writes the answers of
-    ``shots`` as the base model is to write them, and is needed with shots only.
+    ``shots`` and of a chat's examples as the base model is to write them; ``tokenizer`` holds the
+    template of a chat. A plain prompt without shots needs neither.
     """
+    if not isinstance(workload.prompt, str):
+        return _render_chat(workload.prompt, input, shots, codec, tokenizer)
     before, after = workload.prompt.split("{input}")
-    if shots and codec is None:
-        raise ConfigurationError(
-            "Shots cannot be rendered without the base model's codec.",
-            next_step="pass codec=AnswerCodec(workload, surfaces)",
-        )
     parts = [
         part
         for shot in shots
-        if codec
         for part in (
             owned(before),
             quoted(shot.input),
             owned(after),
-            codec.passage(shot.output),
+            _codec(codec).passage(shot.output),
             owned("\n"),
         )
     ]
     return join_passages([*parts, owned(before), quoted(input), owned(after)])
 
 
-def parse_prompt(workload: Workload, prompt: str) -> Passage:
-    """Find the input in a prompt that was rendered without shots and stored as a string.
+def stored_prompt(
+    workload: Workload,
+    input: str,  # noqa: A002 - the word of the contract
+    write: Callable[[Any], str],
+) -> StoredPrompt:
+    """Return a prompt as rows of a dataset hold it, whichever base is trained on them.
 
-    A prompt of another template is taken as text throughout: no control token comes out of it.
+    Args:
+        workload: whose prompt it is.
+        input: the text that was asked about.
+        write: writes the answers of a chat's examples.
     """
-    before, after = workload.prompt.split("{input}")
-    end = len(prompt) - len(after)
-    if not (prompt.startswith(before) and prompt.endswith(after) and len(before) <= end):
-        return quoted(prompt)
-    return render_prompt(workload, prompt[len(before) : end])
+    prompt = workload.prompt
+    if isinstance(prompt, str):
+        return render_prompt(workload, input).text
+    messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    for example in prompt.examples:
+        messages += [
+            {"role": "user", "content": _asked(prompt, example.input).text},
+            {"role": "assistant", "content": write(example.output)},
+        ]
+    return [*messages, {"role": "user", "content": _asked(prompt, input).text}]
+
+
+def parse_prompt(
+    workload: Workload,
+    prompt: str | Sequence[Mapping[str, Any]],
+    codec: AnswerCodec | None = None,
+    *,
+    tokenizer: Any = None,
+) -> Passage:
+    """Find the input in a prompt that was rendered without shots and stored; render it again.
+
+    A plain prompt of another template is taken as text throughout: no control token comes out of
+    it. A chat of another template is refused.
+
+    Raises:
+        TypeError: the prompt was stored in the other form.
+        ValueError: the last turn of a chat is not the workload's.
+    """
+    is_chat = not isinstance(workload.prompt, str)
+    if is_chat == isinstance(prompt, str):
+        msg = f"a prompt of {workload.id} is stored as {'a chat' if is_chat else 'text'}"
+        raise TypeError(msg)
+    content = prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
+    before, after = user_template(workload.prompt).split("{input}")
+    end = len(content) - len(after)
+    if not (content.startswith(before) and content.endswith(after) and len(before) <= end):
+        if is_chat:
+            msg = f"the last turn of a stored prompt is not that of {workload.id}"
+            raise ValueError(msg)
+        return quoted(content)
+    return render_prompt(workload, content[len(before) : end], (), codec, tokenizer=tokenizer)
+
+
+def input_ids(
+    tokenizer: Any, codec: AnswerCodec, inputs: Sequence[str], shots: Sequence[Example] = ()
+) -> list[list[int]]:
+    """Render and tokenize the prompts of inputs, as a server is to read them."""
+    prompts = [
+        render_prompt(codec.workload, text, shots, codec, tokenizer=tokenizer) for text in inputs
+    ]
+    return prompt_ids(tokenizer, prompts)
 
 
 def prompt_ids(tokenizer: Any, prompts: Sequence[Passage]) -> list[list[int]]:
@@ -84,3 +150,36 @@ def completion_ids(tokenizer: Any, answers: Sequence[Passage]) -> list[list[int]
     """Tokenize answers apart from their prompts, the end token added."""
     rows = encode_passages(tokenizer, answers, framed=False)
     return [[*row, tokenizer.eos_token_id] for row in rows]
+
+
+def _render_chat(
+    prompt: ChatPrompt,
+    text: str,
+    shots: Sequence[Example],
+    codec: AnswerCodec | None,
+    tokenizer: Any,
+) -> Passage:
+    if tokenizer is None:
+        raise ConfigurationError(
+            "A chat cannot be rendered without the base model's tokenizer.",
+            next_step="pass tokenizer=",
+        )
+    turns = [Turn("system", owned(prompt.system))] if prompt.system else []
+    for shot in (*prompt.examples, *shots):
+        answer = _codec(codec).passage(shot.output)
+        turns += [Turn("user", _asked(prompt, shot.input)), Turn("assistant", answer)]
+    return render_turns(tokenizer, [*turns, Turn("user", _asked(prompt, text))])
+
+
+def _asked(prompt: ChatPrompt, text: str) -> Passage:
+    before, after = prompt.user.split("{input}")
+    return join_passages([owned(before), quoted(text), owned(after)])
+
+
+def _codec(codec: AnswerCodec | None) -> AnswerCodec:
+    if codec is None:
+        raise ConfigurationError(
+            "Examples cannot be rendered without the base model's codec.",
+            next_step="pass codec=AnswerCodec(workload, surfaces)",
+        )
+    return codec

@@ -1,4 +1,4 @@
-"""The sections of a workload file: task, review, drift, trigger, gates, training, limits."""
+"""The sections of a workload file but training: task, review, drift, trigger, gates, limits."""
 
 from functools import cached_property
 from math import floor
@@ -22,12 +22,11 @@ __all__ = [
     "ExtractionTask",
     "GateRules",
     "Limits",
-    "PreferenceRecipe",
     "ReviewPolicy",
     "SamplingShares",
+    "Share",
     "StrategyName",
     "Strict",
-    "TrainingRecipe",
     "TriggerRules",
 ]
 
@@ -47,7 +46,7 @@ StrategyName = Literal["cluster_margin", "smallest_margin", "least_confident", "
 
 
 class Strict(BaseModel):
-    """Base of everything in a workload file: frozen, and no key that nobody knows."""
+    """Base of everything in a workload file: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
@@ -102,7 +101,7 @@ class SamplingShares(Strict):
     )
     uncertain: Share = Field(default=0.45, description="answers of which the model is least sure")
     novel: Share = Field(default=0.2, description="new kinds of text, far from all others")
-    flagged: Share = Field(default=0.1, description="answers that somebody complained about")
+    flagged: Share = Field(default=0.1, description="answers with negative feedback")
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -161,11 +160,11 @@ class ReviewPolicy(Strict):
         needed, most = control_items(self.control_drop), floor(self._items)
         if needed is None or needed > most:
             smallest = smallest_fall(most * FALLS_AFTER, most * (1 - FALLS_AFTER))
-            shown = "none at all" if smallest is None else f"{smallest:.2f}"
+            detectable = "none at all" if smallest is None else f"{smallest:.2f}"
             msg = (
                 f"control_drop {self.control_drop:g} needs {needed or 'more than 10,000,000'} "
                 f"control items a period, and the budget of {self.budget} pays for {most} items: "
-                f"the smallest fall that all of them would show is {shown}. Raise the budget or "
+                f"the smallest fall that all of them would show is {detectable}. Raise the budget or "
                 "the drop"
             )
             raise ValueError(msg)
@@ -199,7 +198,12 @@ class DriftThresholds(Strict):
     share_change: Share = Field(default=0.03, description="change of a category's share")
     quality_drop: Share = Field(default=0.05, description="fall of accuracy on the control slice")
     window_days: int = Field(default=7, ge=1, description="length of a window, in days")
-    windows: int = Field(default=2, ge=1, description="drifted windows in a row that count")
+    windows: int = Field(
+        default=2,
+        ge=1,
+        description="drifted windows in a row that count; one that began before the present "
+        "release took over is never measured",
+    )
     minimum_events: int = Field(
         default=200, ge=10, description="events a verdict needs; a thin window is made longer"
     )
@@ -280,64 +284,16 @@ class GateRules(Strict):
     approval_days: int = Field(default=7, ge=1, description="days after which an approval expires")
 
 
-class PreferenceRecipe(Strict):
-    """How an adapter learns from the answers that people replaced, after it learned the right ones.
-
-    The first four say how it is trained, the others which corrections make a pair.
-    """
-
-    epochs: int = Field(default=1, ge=1, le=20, description="passes over the pairs")
-    learning_rate: float = Field(default=5e-5, gt=0, lt=1, description="of the preference stage")
-    batch_size: int = Field(default=16, ge=1, description="pairs per step")
-    beta: float = Field(default=0.1, gt=0, le=10, description="how close it stays to its start")
-    minimum_pairs: int = Field(default=20, ge=1, description="with fewer the stage is left out")
-    minimum_fields: int = Field(default=1, ge=1, description="fields that must differ in a pair")
-    minimum_characters: int = Field(
-        default=2, ge=1, description="smaller edits of a free text are a matter of spelling"
-    )
-    length_bias: Share = Field(
-        default=0.2, description="largest share by which one side is longer, over all pairs"
-    )
-
-
-class TrainingRecipe(Strict):
-    """How an adapter is trained; every value is logged with the run."""
-
-    method: Literal["sft"] = Field(
-        default="sft", description="supervised fine-tuning on prompt and completion"
-    )
-    epochs: int = Field(default=6, ge=1, le=100, description="passes over the training rows")
-    learning_rate: float = Field(default=1e-3, gt=0, lt=1, description="of the supervised stage")
-    batch_size: int = Field(default=16, ge=1, description="rows per step")
-    rank: int = Field(default=16, ge=1, le=256, description="rank of the LoRA matrices")
-    alpha: int = Field(default=32, ge=1, description="scale of the LoRA update: alpha / rank")
-    dropout: Share = Field(default=0.0, description="dropout before the LoRA matrices")
-    maximum_tokens: int = Field(
-        default=256, ge=16, description="longest row, prompt and answer together"
-    )
-    checkpoint_steps: int = Field(
-        default=50, ge=1, description="steps between two checkpoints, from which training resumes"
-    )
-    timeout_seconds: int = Field(
-        default=6 * 3600, ge=1, description="seconds after which a training is stopped"
-    )
-    quantization: Literal["nf4", "none"] = Field(
-        default="nf4", description="precision of the frozen base while an adapter is trained"
-    )
-    packing: Literal["auto", "off"] = Field(
-        default="auto", description="put several short rows into one sequence"
-    )
-    checkpointing: Literal["auto", "on", "off"] = Field(
-        default="auto", description="compute activations again instead of keeping them"
-    )
-    preference: PreferenceRecipe | None = Field(
-        default=None, description="learn from replaced answers too; left out: not at all"
-    )
-
-
 class Limits(Strict):
     """Bounds at the edge."""
 
     event_bytes: int = Field(default=1_048_576, ge=1024, description="longest event, in bytes")
     input_characters: int = Field(default=8_000, ge=16, description="longest input, in characters")
     answer_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")
+    invalid_retries: int = Field(
+        default=1,
+        ge=0,
+        le=3,
+        description="how often the gateway asks again after an answer that is cut off or breaks "
+        "the schema; each time with twice the room of the time before",
+    )

@@ -18,7 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from flywheel.workload.label_names import clear_name, folded, normalized
+from flywheel.io.folding import twin_key
+from flywheel.workload.label_names import clear_name, normalized
 
 __all__ = ["Label", "LabelId", "Taxonomy"]
 
@@ -71,10 +72,10 @@ class Taxonomy(BaseModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         names = [name for label in self.labels for name in (label.name, *label.former_names)]
-        for what, values in (("id", [label.id for label in self.labels]), ("name", names)):
+        for attribute, values in (("id", [label.id for label in self.labels]), ("name", names)):
             twice = sorted(value for value, count in Counter(values).items() if count > 1)
             if twice:
-                msg = f"label {what} used twice: {', '.join(twice)}"
+                msg = f"label {attribute} used twice: {', '.join(twice)}"
                 raise ValueError(msg)
         twins = _twins(self.labels)
         if twins:
@@ -119,9 +120,9 @@ class Taxonomy(BaseModel):
         None means that a person must decide again: the label was retired or split, or is unknown.
         """
         label = self._by_id.get(label_id)
-        seen: set[str] = set()
-        while label is not None and label.merged_into and label.id not in seen:
-            seen.add(label.id)
+        visited: set[str] = set()
+        while label is not None and label.merged_into and label.id not in visited:
+            visited.add(label.id)
             label = self._by_id.get(label.merged_into)
         return label if label is not None and label.retired is None else None
 
@@ -137,10 +138,10 @@ class Taxonomy(BaseModel):
 def _twins(labels: Sequence[Label]) -> list[str]:
     # Names of one label may differ by case: that is how it was renamed.
     owners: dict[str, tuple[str, str]] = {}
-    found = []
+    twins = []
     for label in labels:
         for name in (label.name, *label.former_names):
-            owner, first = owners.setdefault(folded(name), (label.id, name))
+            owner, first = owners.setdefault(twin_key(name), (label.id, name))
             if owner != label.id:
-                found.append(f"{first!r} of {owner!r} and {name!r} of {label.id!r}")
-    return found
+                twins.append(f"{first!r} of {owner!r} and {name!r} of {label.id!r}")
+    return twins

@@ -6,11 +6,9 @@ Each makes one new version; what it does to the judgments is worked out by
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.workload.taxonomy import Label, Taxonomy
-from flywheel.workload.taxonomy_change import fresh_label_id
+from flywheel.workload.taxonomy_change import fresh_label_id, valid_taxonomy
 
 __all__ = ["merge_labels", "rename_label", "retire_labels", "split_label", "with_lost_label"]
 
@@ -18,7 +16,7 @@ _PARTS = 2
 
 
 def rename_label(taxonomy: Taxonomy, old: str, new: str) -> Taxonomy:
-    """Give a label another name; it goes on knowing the former one."""
+    """Rename a label; it keeps its former name."""
     label = _active(taxonomy, old)
     former = tuple(name for name in (*label.former_names, label.name) if name != new)
     return _changed(
@@ -29,13 +27,13 @@ def rename_label(taxonomy: Taxonomy, old: str, new: str) -> Taxonomy:
 def merge_labels(taxonomy: Taxonomy, names: Sequence[str], into: str) -> Taxonomy:
     """Let a label take over from others: their judgments count for it from now on."""
     heir, version = _active(taxonomy, into), taxonomy.version + 1
-    gone = [_active(taxonomy, name) for name in names]
-    if heir.id in {label.id for label in gone}:
+    retired = [_active(taxonomy, name) for name in names]
+    if heir.id in {label.id for label in retired}:
         raise ConfigurationError(
             f"{heir.name!r} cannot be merged into itself.", next_step="leave it out of the sources"
         )
     update = {"retired": version, "merged_into": heir.id}
-    return _changed(taxonomy, {label.id: label.model_copy(update=update) for label in gone})
+    return _changed(taxonomy, {label.id: label.model_copy(update=update) for label in retired})
 
 
 def split_label(taxonomy: Taxonomy, name: str, into: Sequence[str]) -> Taxonomy:
@@ -47,25 +45,25 @@ def split_label(taxonomy: Taxonomy, name: str, into: Sequence[str]) -> Taxonomy:
             f"{label.name!r} must be split into two or more other labels.",
             next_step="name them; those that do not exist yet are added",
         )
-    known = {one.id for one in taxonomy.labels}
+    used_ids = {one.id for one in taxonomy.labels}
     ids, added = [], []
     for part in parts:
-        found = taxonomy.find(part)
-        if found is not None:
+        target = taxonomy.find(part)
+        if target is not None:
             ids.append(_active(taxonomy, part).id)
             continue
-        ids.append(fresh_label_id(part, known))
-        known.add(ids[-1])
+        ids.append(fresh_label_id(part, used_ids))
+        used_ids.add(ids[-1])
         added.append({"id": ids[-1], "name": part, "added": version})
-    gone = label.model_copy(update={"retired": version, "split_into": tuple(ids)})
-    return _changed(taxonomy, {label.id: gone}, added)
+    retired = label.model_copy(update={"retired": version, "split_into": tuple(ids)})
+    return _changed(taxonomy, {label.id: retired}, added)
 
 
 def retire_labels(taxonomy: Taxonomy, names: Sequence[str]) -> Taxonomy:
     """Take labels out of use; their judgments are kept, and set aside from training."""
     update = {"retired": taxonomy.version + 1}
-    gone = [_active(taxonomy, name) for name in names]
-    return _changed(taxonomy, {label.id: label.model_copy(update=update) for label in gone})
+    retired = [_active(taxonomy, name) for name in names]
+    return _changed(taxonomy, {label.id: label.model_copy(update=update) for label in retired})
 
 
 def with_lost_label(taxonomy: Taxonomy, before: Taxonomy | None, names: Sequence[str]) -> Taxonomy:
@@ -82,12 +80,14 @@ def with_lost_label(taxonomy: Taxonomy, before: Taxonomy | None, names: Sequence
     for name in names:
         lost = before.find(name)
         if lost is not None and taxonomy.find(name) is None:
-            kept = labels.get(lost.id, lost)
-            labels[lost.id] = kept.model_copy(
+            existing = labels.get(lost.id, lost)
+            labels[lost.id] = existing.model_copy(
                 update={"name": lost.name, "former_names": lost.former_names}
             )
     version = max(taxonomy.version, before.version)
-    return _valid({"version": version, "labels": [label.model_dump() for label in labels.values()]})
+    return valid_taxonomy(
+        {"version": version, "labels": [label.model_dump() for label in labels.values()]}
+    )
 
 
 def _active(taxonomy: Taxonomy, name: str) -> Label:
@@ -106,14 +106,4 @@ def _changed(
     added: Sequence[dict[str, object]] = (),
 ) -> Taxonomy:
     labels = [changes.get(label.id, label).model_dump() for label in taxonomy.labels]
-    return _valid({"version": taxonomy.version + 1, "labels": [*labels, *added]})
-
-
-def _valid(raw: dict[str, object]) -> Taxonomy:
-    try:
-        return Taxonomy.model_validate(raw)
-    except ValidationError as error:
-        reasons = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
-        raise ConfigurationError(
-            f"The change makes no valid taxonomy: {reasons}.", next_step="choose other labels"
-        ) from error
+    return valid_taxonomy({"version": taxonomy.version + 1, "labels": [*labels, *added]})

@@ -1,6 +1,6 @@
 """`taxonomy_losses`: what an edit of a taxonomy would drop, and the command that does it right.
 
-Judgments speak names and point at ids: a name that nobody knows any more, or an id that is gone,
+Judgments speak names and point at ids: a name that no longer exists, or an id that is gone,
 takes every judgment that used it along.
 """
 
@@ -32,20 +32,20 @@ def taxonomy_losses(
     """
     if after is None:
         return [TaxonomyLoss("the taxonomy was removed", "put it back into the file")]
-    present = {label.id: label for label in after.labels}
+    remaining = {label.id: label for label in after.labels}
     losses = [
         loss
         for label in before.labels
-        if (loss := _label_loss(workload_id, label, present.get(label.id))) is not None
+        if (loss := _label_loss(workload_id, label, remaining.get(label.id))) is not None
     ]
     if losses:
         return losses
     if after.version < before.version:
-        what = f"the version went back from {before.version} to {after.version}"
-        return [TaxonomyLoss(what, f"set `version: {before.version + 1}`")]
+        description = f"the version went back from {before.version} to {after.version}"
+        return [TaxonomyLoss(description, f"set `version: {before.version + 1}`")]
     if after.version == before.version and _meaning(before) != _meaning(after):
-        what = f"labels changed, and the version is still {after.version}"
-        return [TaxonomyLoss(what, f"set `version: {before.version + 1}`")]
+        description = f"labels changed, and the version is still {after.version}"
+        return [TaxonomyLoss(description, f"set `version: {before.version + 1}`")]
     return []
 
 
@@ -56,8 +56,8 @@ def _label_loss(workload_id: str, before: Label, after: Label | None) -> Taxonom
             f"the label {before.name!r} (id {before.id}) was deleted, and its judgments with it",
             f"flywheel taxonomy retire {workload_id} {name}",
         )
-    known = {after.name, *after.former_names}
-    lost = [one for one in (before.name, *before.former_names) if one not in known]
+    names = {after.name, *after.former_names}
+    lost = [one for one in (before.name, *before.former_names) if one not in names]
     if not lost:
         return None
     return TaxonomyLoss(

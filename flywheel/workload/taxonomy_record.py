@@ -5,13 +5,13 @@ that an edit which would drop judgments is refused before anything is read under
 """
 
 import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from flywheel.errors import ConfigurationError, IntegrityError
+from flywheel.io.atomic import write_text
 from flywheel.workload.model import Workload
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.taxonomy_losses import taxonomy_losses
@@ -78,11 +78,8 @@ class TaxonomyRecords:
 
     def _write(self, workload_id: str, taxonomy: Taxonomy) -> None:
         path = self._path(workload_id)
-        draft = path.with_suffix(f".{os.getpid()}.draft")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(taxonomy.model_dump_json(indent=1), encoding="utf-8")
-            draft.replace(path)
+            write_text(path, taxonomy.model_dump_json(indent=1))
         except OSError as error:
             if error.errno not in _READ_ONLY:
                 raise

@@ -28,9 +28,9 @@ def _similar(name: str) -> list[str]:
     folded = name.strip().casefold().replace(" ", "_")
     by_key = _by_folded_name()
     cities = {key.rpartition("/")[2]: key for key in sorted(by_key)}
-    found = get_close_matches(folded, by_key, n=2, cutoff=0.8)
+    matches = get_close_matches(folded, by_key, n=2, cutoff=0.8)
     city = get_close_matches(folded.rpartition("/")[2], cities, n=1, cutoff=0.8)
-    keys = dict.fromkeys([*found, *(cities[one] for one in city)])
+    keys = dict.fromkeys([*matches, *(cities[one] for one in city)])
     return [by_key[key] for key in keys][:2]
 
 

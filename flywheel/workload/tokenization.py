@@ -3,7 +3,7 @@
 A tokenizer cuts its added tokens (``<|im_end|>``, a label's ``[scratch]``) out of any text before
 it looks at words, so that a client could end a prompt or answer it. `encode_passages` encodes such
 a text again, with the added tokens only where the owner wrote them and plain text between. A text
-in which nobody wrote an added token gets exactly the ids that its tokenizer gives it.
+without an added token gets exactly the ids that its tokenizer gives it.
 """
 
 import json
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, proxy
 from flywheel.errors import ConfigurationError
 from flywheel.workload.passage import Passage
 
-__all__ = ["control_tokens", "encode_passages"]
+__all__ = ["control_tokens", "encode_passages", "padding_token"]
 
 
 def control_tokens(tokenizer: Any) -> dict[int, str]:
@@ -33,6 +33,16 @@ def control_tokens(tokenizer: Any) -> dict[int, str]:
     }
 
 
+def padding_token(tokenizer: Any) -> str | None:
+    """Return the token to pad training rows with; None where every special token has a meaning.
+
+    It is never the end token: what pads is not learnt, and the end of an answer must be.
+    """
+    framing = {tokenizer.eos_token, tokenizer.bos_token}
+    candidates = [tokenizer.pad_token, tokenizer.unk_token, *tokenizer.all_special_tokens]
+    return next((str(one) for one in candidates if one and one not in framing), None)
+
+
 def encode_passages(
     tokenizer: Any, passages: Sequence[Passage], *, framed: bool
 ) -> list[list[int]]:
@@ -41,7 +51,8 @@ def encode_passages(
     Args:
         tokenizer: a fast tokenizer of transformers.
         passages: texts with the spans in which control tokens are allowed.
-        framed: add what the base puts around every text, such as a start token.
+        framed: add what the base puts around every text, such as a start token; a passage that is
+            whole already has it.
 
     Raises:
         ConfigurationError: The tokenizer cannot write a control token's text as text.
@@ -58,7 +69,10 @@ def encode_passages(
     if not framed:
         return rows
     before, after = encoder.frame
-    return [[*before, *row, *after] for row in rows]
+    return [
+        row if passage.whole else [*before, *row, *after]
+        for passage, row in zip(passages, rows, strict=True)
+    ]
 
 
 class _Encoder:
@@ -70,7 +84,7 @@ class _Encoder:
                 f"{type(tokenizer).__name__} cannot tell control tokens from text.",
                 next_step="choose a base model that has a tokenizer.json (a fast tokenizer)",
             )
-        # Encoders are remembered for as long as somebody else holds the tokenizer.
+        # Encoders are remembered for as long as the tokenizer is referenced elsewhere.
         self._tokenizer: Any = proxy(tokenizer)
         self.controls = control_tokens(tokenizer)
         # Where the unknown token is the end as well (GPT-2's kind), no text may become it at all.
@@ -81,10 +95,10 @@ class _Encoder:
     def frame(self) -> tuple[list[int], list[int]]:
         """Token ids that the base puts before and after every text."""
         (text,) = self.ids(["a"])
-        whole = list(self._tokenizer(["a"])["input_ids"][0])
-        starts = range(len(whole) - len(text) + 1)
-        start = next(i for i in starts if whole[i : i + len(text)] == text)
-        return whole[:start], whole[start + len(text) :]
+        token_ids = list(self._tokenizer(["a"])["input_ids"][0])
+        starts = range(len(token_ids) - len(text) + 1)
+        start = next(i for i in starts if token_ids[i : i + len(text)] == text)
+        return token_ids[:start], token_ids[start + len(text) :]
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Encode texts as the tokenizer does, control tokens included."""
@@ -93,12 +107,12 @@ class _Encoder:
 
     def encode_checked(self, passages: Sequence[Passage]) -> list[list[int]]:
         """Encode passages that hold control tokens, perhaps where none is allowed."""
-        found = self._places([passage.text for passage in passages])
+        token_places = self._places([passage.text for passage in passages])
         return [
             row
             if all(self._allowed(passage, *place) for place in places)
             else self._encode_apart(passage)
-            for passage, (row, places) in zip(passages, found, strict=True)
+            for passage, (row, places) in zip(passages, token_places, strict=True)
         ]
 
     def _places(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int, int]]]]:
@@ -126,7 +140,7 @@ class _Encoder:
 
     def _encode_apart(self, passage: Passage) -> list[int]:
         # The owner's tokens are looked for in the owner's spans alone: a match that began in
-        # somebody else's text could hide one.
+        # a user's text could hold one.
         spans = [passage.text[start:end] for start, end in passage.owned]
         places = [
             (id_, offset + start, offset + end)
@@ -197,7 +211,7 @@ _ENCODERS: WeakKeyDictionary[Any, _Encoder] = WeakKeyDictionary()
 
 
 def _encoder(tokenizer: Any) -> _Encoder:
-    known = _ENCODERS.get(tokenizer)
-    if known is None:
-        known = _ENCODERS[tokenizer] = _Encoder(tokenizer)
-    return known
+    cached = _ENCODERS.get(tokenizer)
+    if cached is None:
+        cached = _ENCODERS[tokenizer] = _Encoder(tokenizer)
+    return cached

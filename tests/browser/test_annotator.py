@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows
 from flywheel.dataset.build import build_dataset
 from tests.fakes.label_studio_world import LabelStudioWorld
@@ -115,9 +117,8 @@ def test_a_correction_by_keyboard_reaches_the_next_dataset(world, sign_in):
     found = world.correction(wrong.item_id)
     assert (found["output"], found["original_output"]) == ('"oil fault"', '"noise fault"')
     assert (found["annotators"], found["simulated"]) == ([ann], False)
-    snapshot = build_dataset(
-        world.platform.lake, world.workload, cycle="2026Q1-1", home=world.settings.home, now=END
-    )
+    opened = OpenedWorkload(CycleRef(world.workload.id, "2026Q1-1"), world.workload)
+    snapshot = build_dataset(world.platform.lake, opened, home=world.settings.home, now=END)
     [row] = [
         row
         for split in ("train", "golden")
@@ -205,7 +206,7 @@ def test_a_second_annotator_sees_nothing_of_the_first(world, sign_in):
     """Of an item that two people judge, the second gets the model's answer, not the first's."""
     [item] = world.ask(0, judgments=2)
     ann = world.annotator("ann@plant.example")[0]
-    world.platform.queue.submit(world.workload, item.item_id, ann, "heat fault")
+    world.platform.desk.submit(world.workload, item.item_id, ann, "heat fault")
     _, page = sign_in("ben@plant.example")
     page.shows(item.input)
     page.wait_until_chosen("noise fault")

@@ -13,7 +13,7 @@ from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.vllm_server import VllmModelServer
 from flywheel.workload.answers import AnswerCodec, assign_surfaces
 from flywheel.workload.model import Workload
-from tests.fakes.micro_base import classification, codec, labelled, micro_base
+from tests.fakes.micro_base import classification, codec, labeled, micro_base
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_base_answers_before_any_adapter(server: ModelServer):
 def test_trained_adapter_answers_what_it_learnt(server: ModelServer, adapters: dict[str, Path]):
     """An adapter answers its training rows right, and is surer of them than the base."""
     server.load("parts-0", adapters["parts-0"])
-    texts = [text for text, _ in labelled(30)]
-    truth = [name for _, name in labelled(30)]
+    texts = [text for text, _ in labeled(30)]
+    truth = [name for _, name in labeled(30)]
     assert outputs(server, "parts-0", texts) == truth
     sure = [answer.confidence for answer in server.answer("parts-0", codec(), texts)]
     before = [answer.confidence for answer in server.answer("base", codec(), texts)]
@@ -73,7 +73,7 @@ def test_trained_adapter_answers_what_it_learnt(server: ModelServer, adapters: d
 
 def test_several_adapters_do_not_disturb_each_other(server: ModelServer, adapters: dict[str, Path]):
     """Answers of a release stay as they were when others are loaded, used and unloaded."""
-    texts = [text for text, _ in labelled(6)]
+    texts = [text for text, _ in labeled(6)]
     before = server.answer("base", codec(), texts)
     server.load("parts-0", adapters["parts-0"])
     first = server.answer("parts-0", codec(), texts)
@@ -150,7 +150,7 @@ def test_empty_and_odd_inputs_are_answered(server: ModelServer):
 
 def test_batch_answers_as_each_alone(server: ModelServer):
     """An answer does not depend on what else is in its batch, nor on the order."""
-    texts = [text + " and again" * (index % 4) for index, (text, _) in enumerate(labelled(12))]
+    texts = [text + " and again" * (index % 4) for index, (text, _) in enumerate(labeled(12))]
     together = server.answer("base", codec(), texts)
     for text, answer in zip(texts, together, strict=True):
         (alone,) = server.answer("base", codec(), [text])
@@ -160,8 +160,8 @@ def test_batch_answers_as_each_alone(server: ModelServer):
 
 def test_shots_are_read(server: ModelServer):
     """Worked examples change the prompt, and their shared cache changes no answer."""
-    shots = [Shot(text, name) for text, name in labelled(3)]
-    texts = [text for text, _ in labelled(8)]
+    shots = [Shot(text, name) for text, name in labeled(3)]
+    texts = [text for text, _ in labeled(8)]
     batch = server.answer("base", codec(), texts, shots=shots)
     (alone,) = server.answer("base", codec(), texts[:1], shots=shots)
     assert batch[0].prompt_tokens > server.answer("base", codec(), texts[:1])[0].prompt_tokens
@@ -173,7 +173,7 @@ def test_threads_do_not_mix_releases(server: ModelServer, adapters: dict[str, Pa
     """Answers asked for at once from several threads are those asked for one after another."""
     for release, folder in adapters.items():
         server.load(release, folder)
-    texts = [text for text, _ in labelled(9)]
+    texts = [text for text, _ in labeled(9)]
     releases = [*server.releases()] * 3
 
     def confidences(release: str) -> list[float]:
@@ -194,6 +194,6 @@ def test_label_added_later_can_be_answered(server: ModelServer):
     base = micro_base()
     late = AnswerCodec(grown, assign_surfaces(grown, base.surfaces, base.reserved))
     assert late.surfaces["rust"] == base.reserved[0]
-    answers = server.answer("base", late, [text for text, _ in labelled(9)])
+    answers = server.answer("base", late, [text for text, _ in labeled(9)])
     assert {answer.completion_tokens for answer in answers} == {2}
     assert late.decode(base.reserved[0]) == "rust"

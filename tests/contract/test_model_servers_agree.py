@@ -10,16 +10,32 @@ from flywheel.ports.model_server import Shot, base_alias
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.vllm_server import VllmModelServer
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import Workload
+from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import prompt_ids, render_prompt
 from flywheel.workload.tokenization import control_tokens
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
-from tests.fakes.micro_base import classification, codec, extraction, labelled, micro_base
+from tests.fakes.micro_base import classification, codec, extraction, labeled, micro_base
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300, func_only=True)]
 
+# The micro base has no template of its own: each server's tokenizer gets this one.
+_TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] + ': ' + m['content'] | trim + '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
 _PLAIN = ["", "{input} {0} %s", "漏油 🛢️", 'a "quoted" \\ text\n', "$text", "{{ why }}"]
 _ODD = [*_PLAIN, "<|end|>", "[seal]", *HOSTILE_TEXTS]
+
+
+def _chat() -> Workload:
+    # Turns, with an example of the owner's.
+    raw = classification().model_dump(mode="json", by_alias=True)
+    prompt = {
+        "system": "Name the part.",
+        "user": "Report: {input}",
+        "examples": [{"input": "the weld is cracked", "output": "weld"}],
+    }
+    return parse_workload({**raw, "id": "parts_chat", "prompt": prompt}, source="test")
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +44,7 @@ def servers(vllm, micro_adapters):
     local = LocalModelServer(vllm.base)
     remote = VllmModelServer(vllm.base, vllm.url, vllm.token)
     for server in (local, remote):
+        server._tokenizer.chat_template = _TEMPLATE
         for release, folder in micro_adapters.items():
             server.load(release, folder)
     yield local, remote
@@ -37,16 +54,16 @@ def servers(vllm, micro_adapters):
 
 
 @pytest.mark.parametrize("release", ["base", "parts-0", "parts-1"])
-@pytest.mark.parametrize("workload", [classification(), extraction()], ids=lambda w: w.id)
+@pytest.mark.parametrize("workload", [classification(), extraction(), _chat()], ids=lambda w: w.id)
 @pytest.mark.parametrize("shots", [0, 3])
 def test_servers_agree(servers, workload: Workload, release: str, shots: int):
     """Every answer is the same text, its confidence and its margin within 0.0001."""
     written = AnswerCodec(workload, codec().surfaces)
     examples = [
         Shot(text, workload.with_label({"part": name, "urgency": "low"}, name))
-        for text, name in labelled(shots)
+        for text, name in labeled(shots)
     ]
-    texts = [text for text, _ in labelled(40)] + _ODD
+    texts = [text for text, _ in labeled(40)] + _ODD
     local, remote = (server.answer(release, written, texts, shots=examples) for server in servers)
     same = sum(one.text == other.text for one, other in zip(local, remote, strict=True))
     assert same == len(texts)
@@ -66,7 +83,7 @@ def test_prompt_token_ids_are_ours(vllm):
     from transformers import AutoTokenizer
 
     prompts = [
-        render_prompt(classification(), text) for text in [*_PLAIN, *(t for t, _ in labelled(9))]
+        render_prompt(classification(), text) for text in [*_PLAIN, *(t for t, _ in labeled(9))]
     ]
     ours = prompt_ids(AutoTokenizer.from_pretrained(vllm.base), prompts)
     theirs = [_tokenize(vllm, prompt.text) for prompt in prompts]
@@ -80,6 +97,8 @@ def test_vllm_reads_hostile_text_as_text(vllm, servers, monkeypatch):
     tokenizer = AutoTokenizer.from_pretrained(vllm.base)
     prompts = [render_prompt(classification(), text) for text in _ODD]
     _, remote = servers
+    chat = AnswerCodec(_chat(), codec().surfaces)
+    turns = [render_prompt(chat.workload, t, (), chat, tokenizer=remote._tokenizer) for t in _ODD]
     read = []
     send = remote._client.send
 
@@ -93,6 +112,11 @@ def test_vllm_reads_hostile_text_as_text(vllm, servers, monkeypatch):
     assert sorted(read) == sorted(prompt_ids(tokenizer, prompts))
     controls = control_tokens(tokenizer).keys()
     assert all(controls.isdisjoint(row) for row in read)
+    # Of a chat, its template's control tokens and the example's label are there, and no others.
+    read.clear()
+    remote.answer("parts-0", chat, _ODD)
+    assert sorted(read) == sorted(prompt_ids(remote._tokenizer, turns))
+    assert len({sum(id_ in controls for id_ in row) for row in read}) == 1
     # Its own tokenizer would not do: it takes the label out of the text.
     seal = tokenizer.convert_tokens_to_ids("[seal]")
     assert seal in _tokenize(vllm, render_prompt(classification(), "[seal]").text)

@@ -22,6 +22,7 @@ from flywheel.ports.train_launcher import TrainProgress
 from flywheel.release import mlflow_calls
 from flywheel.release.aliases import alias_differences, sync_aliases
 from flywheel.release.registry import MlflowRegistry
+from tests.fakes.registry import MemoryRegistry
 from tests.fakes.release_world import ReleaseWorld
 
 
@@ -34,6 +35,15 @@ def registry(request, tmp_path_factory) -> MlflowRegistry:
     if request.param == "http":
         return MlflowRegistry(request.getfixturevalue("mlflow_url"), folder / "artifacts")
     return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+
+@pytest.fixture(params=["mlflow", "memory"])
+def any_world(request, tmp_path, registry) -> Iterator[ReleaseWorld]:
+    """Return a fresh workload on the registry, and on the one in memory that other tests use."""
+    used = registry if request.param == "mlflow" else MemoryRegistry(tmp_path)
+    made = ReleaseWorld(tmp_path, used)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -64,7 +74,7 @@ def register(world, release, adapter: Path | None = None) -> str:
     return world.registry.register(
         world.workload.id,
         release=release.release,
-        run_id=release.facts["run_id"],
+        run_id=release.lineage.run_id,
         adapter=adapter or Path(release.adapter),
         texts={"model_card.md": "größer\n"},
         tags={"flywheel.version": "1.0.0"},
@@ -77,7 +87,7 @@ def test_training_is_logged_once_with_lineage(world):
     cycle = world.open_cycle()
     release = world.train(cycle, "r1")
     client = world.registry.client
-    assert [run.info.run_id for run in runs_of(world)] == [release.facts["run_id"]]
+    assert [run.info.run_id for run in runs_of(world)] == [release.lineage.run_id]
     run = runs_of(world)[0]
     assert run.info.status == "FINISHED"
     assert run.data.params["learning_rate"] == "0.001"
@@ -102,7 +112,7 @@ def test_adapter_is_registered_once_and_comes_back_whole(world, tmp_path):
     assert len(versions_of(world)) == 1
     assert world.registry.tags_of(world.workload.id, version)["flywheel.version"] == "1.0.0"
     folder = world.registry.client.download_artifacts(
-        release.facts["run_id"], "", str(tmp_path_made(tmp_path))
+        release.lineage.run_id, "", str(tmp_path_made(tmp_path))
     )
     for path in Path(release.adapter).iterdir():
         assert (Path(folder) / "adapter" / path.name).read_bytes() == path.read_bytes()
@@ -112,6 +122,17 @@ def test_adapter_is_registered_once_and_comes_back_whole(world, tmp_path):
 def tmp_path_made(tmp_path: Path) -> Path:
     (tmp_path / "download").mkdir()
     return tmp_path / "download"
+
+
+def test_what_is_written_in_words_can_be_read(world):
+    """Cards, descriptions and tags of a run, without the adapter's own files."""
+    release = world.train(world.open_cycle(), "r1")
+    register(world, release)
+    texts = world.registry.written_texts(world.workload.id, release.lineage.run_id)
+    version = f"version {world.registry.version_of(world.workload.id, 'r1')}"
+    assert set(texts) == {"tags and parameters", version, "manifest.json", "model_card.md"}
+    assert texts[version].startswith("a card")
+    assert texts["model_card.md"] == "größer\n"
 
 
 def test_upload_that_was_changed_on_the_way_is_not_registered(world, monkeypatch):
@@ -176,7 +197,7 @@ def test_run_made_twice_counts_once(world):
     whole(runs_of(world)[0].info.experiment_id, tags={"flywheel.release": "r1"})
     assert len(runs_of(world)) == 2
     release = world.train(cycle, "r1", again=True)
-    assert [run.info.run_id for run in runs_of(world)] == [release.facts["run_id"]]
+    assert [run.info.run_id for run in runs_of(world)] == [release.lineage.run_id]
     assert runs_of(world)[0].data.metrics["loss"] == 0.1
 
 
@@ -187,14 +208,14 @@ def test_long_curve_is_logged_whole(world):
         for n in range(1, 1000)
     ]
     release = world.train(world.open_cycle(), "r1", progress=points)
-    history = world.registry.client.get_metric_history(release.facts["run_id"], "loss")
+    history = world.registry.client.get_metric_history(release.lineage.run_id, "loss")
     assert [point.step for point in history] == list(range(1, 1000))
 
 
-def test_aliases_are_set_moved_and_taken_away(world):
+def test_aliases_are_set_moved_and_taken_away(any_world):
     """An alias names one version, whoever asks."""
-    workload_id, registry = world.workload.id, world.registry
-    first = registered(world)
+    workload_id, registry = any_world.workload.id, any_world.registry
+    first = registered(any_world)
     registry.set_alias(workload_id, "champion", first)
     registry.set_alias(workload_id, "champion", first)
     assert registry.aliases(workload_id) == {"champion": first}
@@ -235,10 +256,11 @@ def test_one_who_was_frozen_while_setting_aliases_mends_them(world):
     assert alias_differences(world.state, world.registry, world.workload.id) == {}
 
 
-def test_whole_promotion_and_way_back(world):
+def test_whole_promotion_and_way_back(any_world):
     """The registry follows a promotion, a second one and a rollback."""
     from flywheel.release.rollback import rollback
 
+    world = any_world
     world.promoted("r1")
     world.promoted("r2")
     one, two = (world.registry.version_of(world.workload.id, name) for name in ("r1", "r2"))
@@ -266,9 +288,9 @@ def test_candidate_is_recorded_once(world):
     cycle = world.open_cycle()
     release = world.train(cycle, "r1")
     assert release.status == "candidate"
-    assert release.facts["task_digest"] == task_digest(world.workload)
-    facts = world.state.cycles.attempt(world.workload.id, cycle.name).facts
-    assert facts["release"] == "r1"
+    assert release.lineage.task_digest == task_digest(world.workload)
+    candidate = world.state.cycles.attempt(cycle.ref).candidate
+    assert (candidate.release, candidate.run_id) == ("r1", release.lineage.run_id)
     assert world.train(cycle, "r1", again=True) == release
     assert len(runs_of(world)) == 1
     events = [row.event for row in world.state.audit.of()]
@@ -282,8 +304,7 @@ def test_name_of_another_adapter_is_refused(world):
     with pytest.raises(RefusedError, match="another adapter"):
         world.state.releases.record(
             "r1",
-            workload_id=world.workload.id,
-            cycle=cycle.name,
+            cycle=cycle.ref,
             attempt=1,
             manifest_digest="other",
             adapter=release.adapter,

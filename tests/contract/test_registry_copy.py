@@ -54,17 +54,17 @@ def test_releases_go_on_in_the_new_place(world, old, new, tmp_path):
     for name in ("r1", "r2", "r3"):
         release = world.state.releases.get(name)
         before, after = old.runs_of(workload_id, name)[0], new.runs_of(workload_id, name)[0]
-        assert after.info.run_id == release.facts["run_id"] != before.info.run_id
+        assert after.info.run_id == release.lineage.run_id != before.info.run_id
         assert after.data.params == before.data.params
         assert after.data.metrics == before.data.metrics
         assert after.info.end_time == before.info.end_time
     release = world.state.releases.get("r2")
     target = tmp_path / "download"
     target.mkdir()
-    new.client.download_artifacts(release.facts["run_id"], "", str(target))
+    new.client.download_artifacts(release.lineage.run_id, "", str(target))
     assert (target / "adapter" / "adapter_model.safetensors").read_bytes() == b"r2"
     assert (target / "model_card.md").exists()
-    number = release.facts["model_version"]
+    number = release.model_version
     assert number == copied["r2"]
     assert new.tags_of(workload_id, number)["flywheel.version"] == release.version
 
@@ -92,7 +92,7 @@ def test_copy_that_was_cut_off_goes_on(world, old, new, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         copy_registry(world.state, old, new, world.workload.id)
     assert (
-        world.state.releases.get("r2").facts["run_id"]
+        world.state.releases.get("r2").lineage.run_id
         == old.runs_of(world.workload.id, "r2")[0].info.run_id
     )
     monkeypatch.undo()

@@ -5,30 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from flywheel.review.label_studio.client import LabelStudioClient
 from tests.fakes.review_items import review_item
-from tests.fakes.review_queues import label_studio_queue, local_queue
 
 ANN, BEN = "ann@plant.example", "ben@plant.example"
-
-
-@pytest.fixture(
-    params=[
-        "local",
-        pytest.param(
-            "label_studio", marks=[pytest.mark.services("label-studio"), pytest.mark.slow]
-        ),
-    ]
-)
-def queue(request, tmp_path):
-    """Return an empty queue of each adapter."""
-    if request.param == "local":
-        opened = local_queue(tmp_path)
-    else:
-        server = request.getfixturevalue("label_studio")
-        opened = label_studio_queue(LabelStudioClient(server.url, server.token))
-    with opened as queue:
-        yield queue
 
 
 def items(queue, count, **changes):
@@ -57,40 +36,16 @@ def test_item_that_wants_more_judgments_is_opened_for_somebody_else(queue):
     queue.push(items(queue, 1))
     queue.submit("item0000", ANN, "oil fault")
     queue.push([replace(items(queue, 1)[0], judgments=2)])
-    asked = {
-        person: [task.item_id for task in queue.queue.open_tasks(queue.workload.id, person)]
-        for person in (ANN, BEN)
+    open_ids = {
+        person: [task.item_id for task in queue.open_items(person)] for person in (ANN, BEN)
     }
-    assert asked == {ANN: [], BEN: ["item0000"]}
+    assert open_ids == {ANN: [], BEN: ["item0000"]}
     status = queue.status()
     assert (status.answered, status.judgments_wanted, status.judgments_given) == (0, 2, 1)
     queue.submit("item0000", BEN, "heat fault")
     queue.push(items(queue, 1))  # a push of before, repeated
     assert {one.output for one in queue.pull().annotations} == {"oil fault", "heat fault"}
     assert queue.status().answered == 1
-
-
-def test_people_get_the_most_urgent_first(queue):
-    """Items come in the order of their priority, with the model's answer where it may be seen."""
-    blind = review_item(queue.workload, 7, slice="control", priority=3.5, model_output="oil fault")
-    queue.push([*items(queue, 2, model_output="heat fault"), blind])
-    tasks = queue.queue.open_tasks(queue.workload.id, ANN)
-    assert [task.item_id for task in tasks] == ["item0007", "item0000", "item0001"]
-    assert [task.suggestion for task in tasks] == [None, "heat fault", "heat fault"]
-
-
-def test_known_answer_cannot_be_told_from_a_control_item(queue):
-    """What the page could show of the two differs in nothing but the item."""
-    control, gold = (
-        review_item(queue.workload, n, slice=name, reason=name, model_output="oil fault")
-        for n, name in enumerate(("control", "gold"))
-    )
-    queue.push([control, gold])
-    first, second = queue.queue.open_tasks(queue.workload.id, ANN)
-    own = {"item_id": "", "inference_id": "", "input": "", "priority": 0.0}
-    assert replace(first, **own) == replace(second, **own)
-    queue.submit("item0001", ANN, "heat fault")
-    assert [a.item_id for a in queue.pull().annotations] == ["item0001"]
 
 
 def test_status_counts_items_and_judgments(queue):
@@ -203,24 +158,6 @@ def test_simulated_annotators_are_marked(queue):
     queue.submit("item0000", "simulated:ann", "oil fault")
     (found,) = queue.pull().annotations
     assert (found.annotator, found.simulated) == ("simulated:ann", True)
-
-
-def test_an_adjudication_goes_to_somebody_else(queue):
-    """Who judged an answer is not asked to adjudicate it; a third person is."""
-    queue.push(items(queue, 1))
-    queue.submit("item0000", ANN, "oil fault")
-    queue.push(
-        [review_item(queue.workload, 0, item_id="item0000-adjudication", slice="adjudication")]
-    )
-    asked = {
-        person: [task.item_id for task in queue.queue.open_tasks(queue.workload.id, person)]
-        for person in (ANN, BEN)
-    }
-    assert asked == {ANN: [], BEN: ["item0000-adjudication"]}
-    queue.submit("item0000-adjudication", BEN, "heat fault")
-    assert {one.item_id for one in queue.pull().annotations} == {
-        "item0000", "item0000-adjudication",
-    }  # fmt: skip
 
 
 def test_an_erased_answer_is_gone_with_its_judgments(queue):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from flywheel.usecases.landing import prove_ledger
+from flywheel.usecases.ledger import prove_ledger
 from tests.fakes.daemon_world import DaemonWorld
 from tests.fakes.traffic_process import expected
 from tests.fakes.waiting import wait_until
@@ -57,9 +57,10 @@ def world(tmp_path_factory, module_services):
 def test_everything_that_was_produced_has_landed(world):
     """Doubles are flagged, broken records are dead letters, nothing is lost."""
     distinct, doubles, broken = expected(PRODUCERS)
-    ledger = prove_ledger(world.platform)
+    proof = prove_ledger(world.platform)
 
-    assert ledger.balances
+    ledger = proof.ledger
+    assert proof.balances
     assert ledger.landed == world.past_events + distinct + doubles
     assert ledger.duplicates == doubles
     assert sum(partition.dead_letters for partition in ledger.partitions) == broken

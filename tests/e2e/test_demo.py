@@ -2,11 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
+
+from tests.fakes.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -37,16 +41,45 @@ def without_places(summary, home):
     return kept
 
 
+def appears(sign, process):
+    """Wait for a file that the demo writes."""
+    wait_until(sign.exists, f"the demo's {sign.name}", seconds=1200, alive=process)
+
+
+def copy_as_cut(process, home, image):
+    """Copy what the disk holds at one moment, as a power cut would leave it."""
+    stopped = [psutil.Process(process.pid)]
+    stopped += stopped[0].children(recursive=True)
+    for one in stopped:
+        one.suspend()
+    wait_until(
+        lambda: all(one.status() == psutil.STATUS_STOPPED for one in stopped), "a demo at rest"
+    )
+    shutil.copytree(home, image)
+    for one in stopped:
+        one.resume()
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
-def whole(repository, tmp_path_factory, cache):
-    """Play the demo in one go."""
-    home = tmp_path_factory.mktemp("whole") / "home"
-    return without_places(figures(start(repository, home, cache)), home)
+def played(repository, tmp_path_factory, cache):
+    """Play the demo in one go; return its figures, its home and what was there in a training."""
+    folder = tmp_path_factory.mktemp("demo")
+    home, image = folder / "home", folder / "cut"
+    process = start(repository, home, cache)
+    appears(home / "runs/defect_reports/2026Q2-2/1/progress.jsonl", process)
+    copy_as_cut(process, home, image)
+    return without_places(figures(process), home), home, image
+
+
+@pytest.fixture(scope="module")
+def whole(played):
+    """Return the figures of the demo that nothing interrupted."""
+    return played[0]
 
 
 def test_two_cycles_are_promoted_and_the_ledger_balances(whole):
@@ -58,25 +91,30 @@ def test_two_cycles_are_promoted_and_the_ledger_balances(whole):
     ]
 
 
+def test_the_second_release_was_a_shadow_and_a_canary_before(whole):
+    """On what clients asked the gateway; the first replaced the bare base at once."""
+    assert [(s["stage"], s["outcome"]) for s in whole["stages"]] == [
+        ("shadow", "advanced"),
+        ("canary 50%", "promoted"),
+    ]
+    assert {s["release"] for s in whole["stages"]} == {whole["champion"]}
+
+
 def test_answers_get_better(whole):
     """On the control slice the month after each promotion is better than the month before."""
     for promotion in whole["promotions"]:
         assert promotion["after"]["accuracy"] > promotion["before"]["accuracy"]
 
 
-def test_a_killed_demo_goes_on_to_the_same_figures(repository, tmp_path, cache, whole):
-    """Killed when the first training has begun, and again later, it loses nothing."""
-    home = tmp_path / "home"
-    for sign in ("runs/defect_reports/2026Q2-1/1/progress.jsonl", "demo/window-8.json"):
-        process = start(repository, home, cache, start_new_session=True)
-        while not (home / sign).exists():
-            assert process.poll() is None, "the demo ended before it was killed"
-            try:
-                process.wait(timeout=0.2)
-            except subprocess.TimeoutExpired:
-                continue
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+def test_a_killed_demo_goes_on_to_the_same_figures(repository, cache, played):
+    """Cut off in a training, and killed when a shadow was asked, it loses nothing."""
+    whole, home, image = played
+    home.rename(home.with_name("whole"))
+    image.rename(home)
+    process = start(repository, home, cache, start_new_session=True)
+    appears(home / "demo/flywheel.feedback-2026-06-16.json", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
     assert without_places(figures(start(repository, home, cache)), home) == whole
 

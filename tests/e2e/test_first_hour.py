@@ -14,11 +14,11 @@ import pytest
 
 from flywheel.settings import load_settings
 from flywheel.wiring import Platform
-from tests.fakes.dirty_tickets import truth_of, write_labelled, write_traffic
+from tests.fakes.dirty_tickets import truth_of, write_labeled, write_traffic
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SEED = ("labelled.csv", "--workload", "tickets", "--text", "Ticket Text", "--label", "Category")
+SEED = ("labeled.csv", "--workload", "tickets", "--text", "Ticket Text", "--label", "Category")
 
 
 class Person:
@@ -54,8 +54,10 @@ class Person:
         """Return the texts that somebody will be asked about, in order."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("FLYWHEEL_HOME", self.environment["FLYWHEEL_HOME"])
+            patch.delenv("FLYWHEEL_WORKLOADS")
             platform = Platform(load_settings())
-            texts = [task.input for task in platform.queue.open_tasks("tickets", name)]
+            tickets = platform.workload("tickets")
+            texts = [item.input for item in platform.desk.open_items(tickets, name)]
             platform.close()
         return texts
 
@@ -64,7 +66,7 @@ class Person:
 def person(tmp_path_factory):
     """Sit down in an empty folder with two exports of the help desk."""
     folder = tmp_path_factory.mktemp("desk")
-    write_labelled(folder / "labelled.csv")
+    write_labeled(folder / "labeled.csv")
     write_traffic(folder / "traffic.jsonl", datetime.now(UTC) - timedelta(days=26))
     return Person(folder)
 
@@ -73,20 +75,20 @@ def person(tmp_path_factory):
 def seeded(person):
     """Write the workload file and import the seed, with what is said on the way."""
     assert "no deployment" in person.types("status", code=1)
-    refused = person.types("init", "tickets", "--from-csv", "labelled.csv", code=1)
+    refused = person.types("init", "tickets", "--from-csv", "labeled.csv", code=1)
     assert "its columns are: Ticket Text, Category" in refused
     columns = ("--label-column", "Category", "--text-column", "Ticket Text")
-    problems = person.types("init", "tickets", "--from-csv", "labelled.csv", *columns, code=1)
+    problems = person.types("init", "tickets", "--from-csv", "labeled.csv", *columns, code=1)
     assert "lines 22, 600: one text with different answers" in problems
     written = person.types(
-        "init", "tickets", "--from-csv", "labelled.csv", *columns, "--skip-bad", "--owner", "ann"
+        *("init", "tickets", "--from-csv", "labeled.csv", *columns, "--skip-bad"),
+        *("--owner", "ann", "--base-model", "tiny"),
     )
     assert "with 12 labels" in written
     assert "--text 'Ticket Text'" in written  # can be pasted
     file = person.folder / "home" / "workloads" / "tickets.yaml"
     text = file.read_text(encoding="utf-8")
     for key, value in (
-        ("base_model", "tiny"),
         ("golden_size", "100"),
         ("  epochs", "3"),
         ("  learning_rate", "0.003"),
@@ -125,7 +127,7 @@ def reviewed(seeded):
 
 def test_nothing_counts_twice_and_what_is_broken_is_named(reviewed):
     """The same files again bring nothing; the broken lines are letters with their bytes."""
-    assert "0 of 599 labelled rows are new" in reviewed.types("import", *SEED, "--skip-bad")
+    assert "0 of 599 labeled rows are new" in reviewed.types("import", *SEED, "--skip-bad")
     again = reviewed.types("import", "traffic.jsonl", "--workload", "tickets")
     assert re.search(r"imported before +240", again)
     letters = reviewed.types("dlq", "list")

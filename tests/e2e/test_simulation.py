@@ -1,4 +1,4 @@
-"""A labelled file through the loop: budget, resumption, comparison on the same labels."""
+"""A labeled file through the loop: budget, resumption, comparison on the same labels."""
 
 import json
 from itertools import islice
@@ -6,8 +6,8 @@ from itertools import islice
 import pytest
 
 from flywheel.errors import DataError
-from flywheel.simulation.labelled import LabelledRow, read_labelled, split_labelled
-from flywheel.simulation.traffic import labelled_seed
+from flywheel.simulation.labeled import LabeledRow, read_labeled, split_labeled
+from flywheel.simulation.traffic import seed_labels_of
 from flywheel.usecases.simulation import simulate
 from flywheel.usecases.simulation_plan import SimulationPlan
 from tests.fakes.micro_base import micro_base
@@ -17,8 +17,8 @@ def rows(count):
     """Return varied reports of three categories: near-duplicates are not sent to people twice."""
     wanted = {"dent", "corrosion", "seal leak"}
     found = (
-        LabelledRow(item.text, item.output["category"])
-        for item in labelled_seed(count=count * 9, seed=3)
+        LabeledRow(item.text, item.output["category"])
+        for item in seed_labels_of(count=count * 9, seed=3)
         if item.output["category"] in wanted
     )
     return list(islice(found, count))
@@ -74,7 +74,7 @@ def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
 
 def test_the_seed_has_the_same_number_of_every_label():
     """The split is balanced in the seed and deals the rest into equal quarters."""
-    split = split_labelled(rows(90), seed_per_label=4, quarters=3, seed=1, cap=20)
+    split = split_labeled(rows(90), seed_per_label=4, quarters=3, seed=1, cap=20)
 
     labels = [row.label for row in split.seed]
     assert {labels.count(label) for label in set(labels)} == {4}
@@ -84,7 +84,7 @@ def test_the_seed_has_the_same_number_of_every_label():
 def test_the_split_depends_on_the_seed_alone():
     """The same seed deals the same rows, another seed others."""
     one, same, other = (
-        split_labelled(rows(90), seed_per_label=4, quarters=3, seed=seed, cap=None)
+        split_labeled(rows(90), seed_per_label=4, quarters=3, seed=seed, cap=None)
         for seed in (1, 1, 2)
     )
 
@@ -94,8 +94,8 @@ def test_the_split_depends_on_the_seed_alone():
 def test_a_class_that_is_too_small_is_named():
     """A label with fewer rows than the seed wants is refused by name."""
     with pytest.raises(DataError, match="rare"):
-        split_labelled(
-            [*rows(30), LabelledRow("once", "rare")], seed_per_label=2, quarters=1, seed=0, cap=None
+        split_labeled(
+            [*rows(30), LabeledRow("once", "rare")], seed_per_label=2, quarters=1, seed=0, cap=None
         )
 
 
@@ -104,9 +104,9 @@ def test_a_missing_column_names_the_columns_there_are(tmp_path):
     path = tmp_path / "file.csv"
     path.write_text('text,intent\n"a, b\nc",x\n')
     with pytest.raises(DataError, match="label") as caught:
-        read_labelled(path, text_column="text", label_column="label")
+        read_labeled(path, text_column="text", label_column="label")
 
     assert "intent" in caught.value.next_step
-    assert read_labelled(path, text_column="text", label_column="intent") == [
-        LabelledRow("a, b\nc", "x")
+    assert read_labeled(path, text_column="text", label_column="intent") == [
+        LabeledRow("a, b\nc", "x")
     ]

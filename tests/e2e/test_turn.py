@@ -1,12 +1,15 @@
 """One full turn of the wheel on the embedded backends, driven by the code location's own parts."""
 
+import html
+
 import dagster as dg
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import RefusedError
 from flywheel.quality.control_slice import control_accuracy
 from flywheel.release.approval import approve
-from flywheel.usecases.landing import prove_ledger
+from flywheel.usecases.ledger import prove_ledger
 from flywheel.usecases.release import roll_back
 from tests.fakes.turn_world import START, TurnWorld
 
@@ -38,10 +41,10 @@ def materialization(world, *key):
 
 def test_every_event_is_accounted_for(world):
     """The ledger balances after the landing."""
-    ledger = prove_ledger(world.platform)
+    proof = prove_ledger(world.platform)
 
-    assert ledger.balances
-    assert ledger.landed == 120
+    assert proof.balances
+    assert proof.ledger.landed == 120
 
 
 def test_people_were_asked_within_the_budget(world):
@@ -99,14 +102,14 @@ def test_numbers_pictures_and_links_stand_on_the_assets(world):
         assert "simulated date" in metadata, asset
     adapter = materialization(world, "parts", "adapter").metadata
     assert adapter["loss curve"].value.startswith("![loss by step](data:image/png")
-    assert "learning_rate" in adapter["recipe"].value.replace("\\", "")
+    assert "learning_rate" in html.unescape(adapter["recipe"].value)
     assert "/#/runs/" in adapter["MLflow run"].value
 
 
 def test_the_owner_cannot_approve_what_the_system_asked_for(world):
     """A cycle opened by the system counts as its owner's."""
     with pytest.raises(RefusedError):
-        approve(world.platform.state, "parts", "2026Q2-1", actor="tests", reason="mine")
+        approve(world.platform.state, CycleRef("parts", "2026Q2-1"), actor="tests", reason="mine")
 
 
 def test_nothing_is_promoted_before_the_approval(world):
@@ -118,7 +121,7 @@ def test_nothing_is_promoted_before_the_approval(world):
 def test_an_approval_promotes_and_a_rollback_takes_it_back(world):
     """The approved candidate answers, and one step puts the base back."""
     state = world.platform.state
-    approve(state, "parts", "2026Q2-1", actor="mara", reason="better on every label")
+    approve(state, CycleRef("parts", "2026Q2-1"), actor="mara", reason="better on every label")
     runs = world.dagster.tick("granted_approvals_sensor")
     promoted = state.routes.champion("parts")
     world.send(30, seed=2)

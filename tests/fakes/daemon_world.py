@@ -69,7 +69,7 @@ class DaemonWorld(DagsterPrograms):
         world.open_cycle()
         assert [run.success for run in world.dagster.tick("trigger_sensor")] == [True]
         [cycle] = world.platform.state.cycles.list_open("parts")
-        approve(world.platform.state, "parts", cycle.name, actor="mara", reason="better")
+        approve(world.platform.state, cycle.ref, actor="mara", reason="better")
         assert [run.success for run in world.dagster.tick("granted_approvals_sensor")] == [True]
         world.clock.move_to(datetime.now(UTC))
 

@@ -68,7 +68,7 @@ class DagsterPrograms:
         return process
 
     def is_running(self, name: str) -> bool:
-        """Say whether a program was started and lives."""
+        """Return whether a program was started and lives."""
         return name in self._programs and self._programs[name].poll() is None
 
     def start_webserver(self, port: int | None = None) -> str:

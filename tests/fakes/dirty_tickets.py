@@ -38,7 +38,7 @@ def _ticket(dice: random.Random, label: str, number: int) -> tuple[str, str]:
     return " ".join(word for word in words if word), label
 
 
-def write_labelled(path: Path) -> None:
+def write_labeled(path: Path) -> None:
     """Write 600 rows with Excel's BOM and line ends: 12 twins, 2 conflicts, 3 empty rows."""
     rows = tickets(583, seed=11)
     rows += rows[:12]  # exported twice

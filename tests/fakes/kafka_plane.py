@@ -13,7 +13,7 @@ from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.eventlog.topics import apply_topics
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
 from flywheel.ports.event_log import Partition
@@ -44,11 +44,11 @@ class KafkaPlane:
         self.lake = Lake(self.home / "lake")
         apply_topics(self.log)
 
-    def ingest(self, *, log: KafkaEventLog | None = None, **options: Any) -> Ingest:
+    def ingest(self, *, log: KafkaEventLog | None = None, **options: Any) -> IngestConsumer:
         """Start a consumer."""
-        return Ingest(log or self.log, self.lake, [self.workload], self.clock, **options)
+        return IngestConsumer(log or self.log, self.lake, [self.workload], self.clock, **options)
 
-    def drain(self, ingest: Ingest | None = None) -> Ledger:
+    def drain(self, ingest: IngestConsumer | None = None) -> Ledger:
         """Ingest until nothing is left, and prove the ledger."""
         ingest = ingest or self.ingest()
         wait_until(lambda: ingest.run_once(timeout_seconds=0.2).lag == 0, "the log to be landed")
@@ -101,7 +101,7 @@ class Member:
         self.lake = Lake(plane.home / "lake")
         self.read = 0
         self.failures: list[Exception] = []
-        self._ingest = Ingest(self.log, self.lake, [plane.workload], plane.clock, **options)
+        self._ingest = IngestConsumer(self.log, self.lake, [plane.workload], plane.clock, **options)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

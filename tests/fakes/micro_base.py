@@ -55,11 +55,11 @@ def extraction() -> Workload:
 
 
 def texts() -> list[str]:
-    """Return unlabelled reports."""
-    return [text for text, _ in labelled(60)]
+    """Return unlabeled reports."""
+    return [text for text, _ in labeled(60)]
 
 
-def labelled(count: int) -> list[tuple[str, str]]:
+def labeled(count: int) -> list[tuple[str, str]]:
     """Return reports with the names of their labels."""
     names = [label.name for label in classification().taxonomy.labels]
     sentences = list(_PARTS.values())
@@ -108,7 +108,7 @@ def write_snapshot(
 
 def preference_pairs(count: int) -> list[dict[str, Any]]:
     """Return pairs in which the label of the next report was replaced by the right one."""
-    answers = labelled(count + 1)
+    answers = labeled(count + 1)
     return [
         {
             "inference_id": f"i{number}",
@@ -127,7 +127,7 @@ def training_spec(
     workload, base = classification(), micro_base()
     records = [
         {"inference_id": f"i{number}", "input": text, "output": name}
-        for number, (text, name) in enumerate(labelled(rows))
+        for number, (text, name) in enumerate(labeled(rows))
     ]
     settings = {"epochs": 2, "batch_size": 4, "rank": 8, "checkpoint_steps": 3, **recipe}
     snapshot = write_snapshot(folder, records, None if pairs is None else preference_pairs(pairs))

@@ -5,23 +5,26 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from flywheel.artifacts.adapter_folder import verify_adapter, write_manifest
 from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.gate_report import GateReport
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import SPLITS, content_hash
 from flywheel.clock import ManualClock
-from flywheel.evaluate.report import GateReport
 from flywheel.evaluate.run import run_gate
 from flywheel.lake.store import Lake
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
+from flywheel.release.advance import ReleaseMove, advance_release
 from flywheel.release.approval import approve
 from flywheel.release.candidate import record_candidate
+from flywheel.release.look import Look, LookOutcome
 from flywheel.release.promotion import Promotion, promote
 from flywheel.release.registry import MlflowRegistry
-from flywheel.state import Approval, Cycle, Release, State
+from flywheel.state import Approval, Cycle, Release, Stage, State
 from flywheel.workload.answers import AnswerCodec, assign_surfaces
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import render_prompt
@@ -167,7 +170,7 @@ class ReleaseWorld:
         splits["train"] += [{**splits["train"][0], "inference_id": release}]
         datasets = self.root / "datasets" / self.workload.id
         dataset = write_snapshot(datasets, self.workload, cycle.name, splits)
-        attempt = self.state.cycles.attempt(self.workload.id, cycle.name).number
+        attempt = self.state.cycles.attempt(cycle.ref).number
         out = self.root / "runs" / release
         adapter = out / "adapter"
         digest = self._write_adapter(adapter, release, again=again)
@@ -223,11 +226,10 @@ class ReleaseWorld:
             self.lake,
             self.state,
             self.server,
-            self.workload,
-            cycle=cycle.name,
+            OpenedWorkload(cycle.ref, self.workload),
             attempt=known.attempt,
             candidate=release,
-            dataset=Path(known.facts["dataset_folder"]),
+            dataset=known.lineage.dataset_folder,
             codec=self.codec,
             folder=self.root / "runs" / release,
             again=again,
@@ -236,7 +238,7 @@ class ReleaseWorld:
 
     def approve(self, cycle: Cycle, actor: str = "simulated:bob") -> Approval:
         """Approve as somebody who did not ask for the cycle."""
-        return approve(self.state, self.workload.id, cycle.name, actor=actor, reason="good figures")
+        return approve(self.state, cycle.ref, actor=actor, reason="good figures")
 
     def judged(self, release: str, **how: Any) -> Cycle:
         """Open a cycle and bring its candidate up to the gate's verdict."""
@@ -258,8 +260,7 @@ class ReleaseWorld:
             self.lake,
             self.server,
             self.registry,
-            self.workload.id,
-            cycle.name,
+            cycle.ref,
             codec=self.codec,
             **how,
         )
@@ -270,3 +271,27 @@ class ReleaseWorld:
         self.promote(cycle)
         self.clock.move_to(self.clock.now().replace(hour=self.clock.now().hour + 1))
         return cycle
+
+    def stage(self) -> Stage:
+        """Return the stage that a release is in."""
+        stage = self.state.stages.current(self.workload.id)
+        assert stage is not None
+        return stage
+
+    def pass_days(self, days: float) -> None:
+        """Move the clock on."""
+        self.clock.move_to(self.clock.now() + timedelta(days=days))
+
+    def advance(
+        self, outcome: LookOutcome = "go_on", answers: int = 1_000, **how: Any
+    ) -> ReleaseMove:
+        """Look at the release in a stage and do what follows."""
+        return advance_release(
+            self.state,
+            lambda: self.server,
+            lambda: self.registry,
+            how.pop("stage", None) or self.stage(),
+            Look(outcome, f"{outcome} by the figures", answers, {"answers": answers}),
+            codec=lambda: self.codec,
+            **how,
+        )

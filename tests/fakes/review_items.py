@@ -26,5 +26,6 @@ def review_item(workload: Workload, number: int = 0, **changes: Any) -> ReviewIt
         "priority": 1 - number / 100,
         "subject_id": None,
         "chosen_at": END,
+        "period": "2026Q1",
     }
     return ReviewItem(**values | changes)

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.clock import ManualClock
-from flywheel.ports.review_queue import Annotation, Pull
+from flywheel.ports.answer_desk import AnswerDesk
+from flywheel.ports.review_queue import Annotation, Pull, ReviewQueue
+from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.client import LabelStudioClient
+from flywheel.review.label_studio.desk import LabelStudioAnswerDesk
 from flywheel.review.label_studio.provisioning import adjudication_title, provision, review_title
 from flywheel.review.label_studio.queue import LabelStudioReviewQueue
+from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
 from flywheel.workload.model import Workload
 from tests.fakes.review_world import END, classification
+
+PEOPLE = ("ann@plant.example", "ben@plant.example", "cleo@plant.example")
 
 
 class Memory:
@@ -34,15 +40,23 @@ class Memory:
 
 
 class QueueUnderTest:
-    """A queue, its workload, and a clock that moves where the queue has one of ours."""
+    """A queue, its answer desk, its workload, and a clock that moves where we own one."""
 
-    def __init__(self, queue: Any, workload: Workload, clock: ManualClock, memory: Memory) -> None:
-        self.queue, self.workload, self.memory = queue, workload, memory
+    def __init__(
+        self,
+        queue: ReviewQueue,
+        desk: AnswerDesk,
+        workload: Workload,
+        clock: ManualClock,
+        memory: Memory,
+    ) -> None:
+        self.queue, self.desk, self.workload, self.memory = queue, desk, workload, memory
         self._clock = clock
 
     def __getattr__(self, name: str) -> Any:
-        """Hand everything else to the queue, for its workload."""
-        method = getattr(self.queue, name)
+        """Hand everything else to the desk or the queue, for its workload."""
+        at_desk = name in ("open_items", "submit", "withdraw")
+        method = getattr(self.desk if at_desk else self.queue, name)
         return lambda *args, **kwargs: method(self.workload, *args, **kwargs)
 
     def pull(self, cursor: str | None = None) -> Pull:
@@ -61,21 +75,27 @@ def local_queue(folder: Path) -> Iterator[QueueUnderTest]:
     """Yield an empty local queue."""
     clock = ManualClock(END)
     queue = LocalReviewQueue(folder / "queue", clock)
-    yield QueueUnderTest(queue, classification(), clock, Memory())
+    desk = LocalAnswerDesk(folder / "queue", clock)
+    yield QueueUnderTest(queue, desk, classification(), clock, Memory())
 
 
 @contextmanager
 def label_studio_queue(
     client: LabelStudioClient, workload: Workload | None = None
 ) -> Iterator[QueueUnderTest]:
-    """Yield an empty queue in Label Studio, its project new and deleted afterwards."""
+    """Yield an empty queue in Label Studio, its project new and deleted afterwards.
+
+    Those who answer in the contract suites have accounts.
+    """
     name = f"w{uuid.uuid4().hex[:10]}"
     workload = classification(id=name) if workload is None else workload
     provision(client, workload)
+    for email in PEOPLE:
+        add_annotator(client, email)
     memory, clock = Memory(), ManualClock(END)
     queue = LabelStudioReviewQueue(client, clock, seen=memory.seen)
     try:
-        yield QueueUnderTest(queue, workload, clock, memory)
+        yield QueueUnderTest(queue, LabelStudioAnswerDesk(client), workload, clock, memory)
     finally:
         remove_projects(client, workload.id)
 

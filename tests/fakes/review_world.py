@@ -1,7 +1,7 @@
 """A small workload of each kind, and answers and corrections put into a lake directly."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -136,6 +136,7 @@ def sample_week(
     week: int = 0,
     now: datetime | None = None,
     budget: int | None = None,
+    disagreements: Collection[str] = (),
 ) -> BatchReport:
     """Sample one week, by default at its end."""
     start = START + week * WEEK
@@ -148,6 +149,7 @@ def sample_week(
         window_end=end,
         now=end if now is None else now,
         budget=budget,
+        disagreements=disagreements,
     )
 
 

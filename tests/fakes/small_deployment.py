@@ -17,7 +17,7 @@ import yaml
 from flywheel.artifacts.base_folder import BaseModel, cached_folder
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC, encode
-from flywheel.ingest.consume import Ingest
+from flywheel.ingest.consume import IngestConsumer
 from flywheel.release.registry import MlflowRegistry
 from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.event_makers import make_event
@@ -65,7 +65,7 @@ def build_base(home: Path, world: ReleaseWorld) -> BaseModel:
 
 def _land_events(home: Path, world: ReleaseWorld) -> None:
     log = SqliteEventLog(home / "log.db", world.clock)
-    ingest = Ingest(log, world.lake, [world.workload], world.clock)
+    ingest = IngestConsumer(log, world.lake, [world.workload], world.clock)
     events = [make_event(number, world.workload) for number in range(EVENTS)]
     records = [(event.inference_id.encode(), encode(event)) for event in events]
     for part in (records[: EVENTS // 2], [*records[EVENTS // 2 :], (None, b"no event")]):

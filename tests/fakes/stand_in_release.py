@@ -1,10 +1,14 @@
 """What a training leaves in the state, without the training: for tests of what comes after it."""
 
+from dataclasses import replace
+
+from flywheel.artifacts.references import CandidateRef
 from flywheel.artifacts.snapshot import Snapshot
 from flywheel.state import Cycle
 from flywheel.wiring import Platform
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import Workload
+from tests.fakes.state_rows import LINEAGE
 
 __all__ = ["stand_in_release"]
 
@@ -18,13 +22,13 @@ def stand_in_release(
     adapter.mkdir(parents=True)
     platform.state.releases.record(
         name,
-        workload_id=workload.id,
-        cycle=cycle.name,
+        cycle=cycle.ref,
         attempt=1,
         manifest_digest="a" * 64,
         adapter=str(adapter),
         dataset_hash=snapshot.hash,
-        facts={"taxonomy_version": workload.taxonomy_version},
+        lineage=replace(LINEAGE, taxonomy_version=workload.taxonomy_version),
     )
-    platform.state.attempts.add_facts(workload.id, cycle.name, 1, release=name)
+    candidate = CandidateRef(name, "a" * 64, snapshot.hash, "run")
+    platform.state.attempts.record(cycle.ref, 1, candidate)
     return name, AnswerCodec(workload, {})

@@ -41,7 +41,7 @@ class StreamProcess:
 
     @property
     def running(self) -> bool:
-        """Say whether it has not ended."""
+        """Return whether it has not ended."""
         return self._process.poll() is None
 
     def wait_for(self, name: str) -> None:

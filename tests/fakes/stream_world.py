@@ -16,7 +16,7 @@ from flywheel.errors import NotFoundError, TransientError, UnavailableError
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.arrow import table_of
 from flywheel.ingest.ledger import Ledger, prove, require_balance
 from flywheel.io.patience import Patience
@@ -121,9 +121,11 @@ class StreamWorld:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def ingest(self, workload: Workload, *, clock: Clock | None = None) -> Ingest:
+    def ingest(self, workload: Workload, *, clock: Clock | None = None) -> IngestConsumer:
         """Open a consumer in this process."""
-        return Ingest(self.log, self.lake, [workload], clock or SystemClock(), group=self.group)
+        return IngestConsumer(
+            self.log, self.lake, [workload], clock or SystemClock(), group=self.group
+        )
 
     def fill(self, first: int, count: int, *, batch: int = 10) -> None:
         """Append what a producer would, where it is not the producer that matters."""

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter, write_manifest
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.state import Cycle, State
 from flywheel.workload.model import Workload
+from tests.fakes.state_rows import LINEAGE
 
 __all__ = ["recorded", "switch"]
 
@@ -23,16 +25,16 @@ def recorded(
         folder.mkdir(parents=True)
         (folder / "adapter_model.safetensors").write_bytes(release.encode())
         write_manifest(folder, {"base_digest": "b" * 64})
+    base = json.loads((folder / MANIFEST).read_text())["base_digest"]
     cycle = (state.cycles.of(workload.id) or [_open_cycle(state, workload)])[0]
     state.releases.record(
         release,
-        workload_id=workload.id,
-        cycle=cycle.name,
+        cycle=cycle.ref,
         attempt=1,
         manifest_digest=verify_adapter(folder),
         adapter=str(folder),
         dataset_hash="d" * 64,
-        facts={"base_digest": json.loads((folder / MANIFEST).read_text())["base_digest"]},
+        lineage=replace(LINEAGE, base_digest=base),
     )
     return folder
 

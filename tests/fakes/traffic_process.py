@@ -16,7 +16,7 @@ from flywheel.simulation.client import inference_event
 from flywheel.simulation.traffic import SimulatedCall
 from flywheel.wiring import open_platform
 from flywheel.workload.model import Workload
-from tests.fakes.micro_base import labelled
+from tests.fakes.micro_base import labeled
 
 PER_DAY = 40
 STABLE_DAYS = 9
@@ -40,7 +40,7 @@ def calls(now: datetime) -> Iterator[tuple[SimulatedCall, Answer]]:
     """Yield what was asked and answered, oldest first; the same at every call on one day."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=STABLE_DAYS + DRIFTED_DAYS)
-    texts = labelled(PER_DAY)
+    texts = labeled(PER_DAY)
     for day in range(STABLE_DAYS + DRIFTED_DAYS):
         rng = random.Random(f"{first:%Y-%m-%d}:{day}")  # noqa: S311 - reproducible, not secret
         for number, (text, label) in enumerate(texts):

@@ -22,7 +22,7 @@ from flywheel.simulation.truth import SimulatedTruth
 from flywheel.state import Cycle
 from flywheel.usecases.cycle import codec_of
 from flywheel.wiring import Platform
-from tests.fakes.micro_base import classification, labelled, micro_base
+from tests.fakes.micro_base import classification, labeled, micro_base
 
 __all__ = ["START", "TurnWorld"]
 
@@ -56,15 +56,25 @@ class TurnWorld:
         start: datetime = START,
         workload: dict[str, Any] | None = None,
         settings: Settings | None = None,
+        **adapters: Any,
     ) -> None:
-        """Set the world up; ``workload`` adds to its file, ``settings`` say where things are."""
+        """Set the world up.
+
+        Args:
+            home: folder of the deployment.
+            instance: Dagster's.
+            start: time at which the clock stands.
+            workload: keys that are added to the workload's file.
+            settings: default: everything embedded in the home.
+            adapters: take the place of those that the settings choose.
+        """
         raw = classification().model_dump(mode="json", by_alias=True) | _SIZES | (workload or {})
         folder = home / "workloads"
         folder.mkdir(parents=True)
         settings = settings or Settings(home=home, workloads=folder, cache=home)
         (folder / "parts.yaml").write_text(yaml.safe_dump(raw))
         self.clock = ManualClock(start)
-        self.platform = Platform(settings, self.clock)
+        self.platform = Platform(settings, self.clock, **adapters)
         self.workload = self.platform.workload("parts")
         base = micro_base()
         record = home / "bases" / "parts.json"
@@ -78,11 +88,11 @@ class TurnWorld:
         self.platform.close()
 
     def import_seed(self, rows: int = 150) -> None:
-        """Import labelled reports, as a person would at the start."""
+        """Import labeled reports, as a person would at the start."""
         import_seed(
             self.platform.lake,
             self.workload,
-            labelled(rows),
+            labeled(rows),
             source_name="seed.csv",
             now=self.clock.now(),
         )
@@ -91,7 +101,7 @@ class TurnWorld:
         """Let clients ask the champion and produce the events."""
         rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
         calls = []
-        for number, (text, label) in enumerate(labelled(count)):
+        for number, (text, label) in enumerate(labeled(count)):
             moment = self.clock.now() + timedelta(minutes=number)
             calls.append(
                 SimulatedCall(
@@ -135,7 +145,7 @@ class TurnWorld:
 
     def annotate(self, *, limit: int | None = None) -> int:
         """Let people answer what is open, or a part of it."""
-        people = SimulatedAnnotators(self.platform.queue, self.truth, error_rate=0.0, seed=1)
+        people = SimulatedAnnotators(self.platform.desk, self.truth, error_rate=0.0, seed=1)
         return people.answer_open(self.workload, limit=limit)
 
     def move(self, **delta: int) -> None:

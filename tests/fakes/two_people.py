@@ -5,14 +5,18 @@ import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
 
+from flywheel.artifacts.references import CandidateRef
 from flywheel.clock import ManualClock
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, chat_request, encode, raw_json
 from flywheel.events.foreign import hash_subject
-from flywheel.ingest.consume import Ingest
+from flywheel.ingest.consume import IngestConsumer
+from flywheel.review.label_studio.annotators import add_annotator
+from flywheel.review.label_studio.provisioning import provision
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import sample_batch
 from flywheel.settings import Settings
@@ -20,6 +24,7 @@ from flywheel.usecases.cycle import assemble_dataset
 from flywheel.wiring import Platform
 from tests.fakes.event_makers import make_event, make_feedback
 from tests.fakes.review_world import END, START, classification, text, truth
+from tests.fakes.waiting import wait_until
 
 __all__ = ["ANNA", "BEN", "KEY", "TwoPeople"]
 
@@ -30,14 +35,14 @@ _EACH = 30
 class TwoPeople:
     """Events, dead letters, judgments, a dataset, a release and stray copies of both persons."""
 
-    def __init__(self, home: Path) -> None:
-        """Fill a home, as ingest, review and a cycle do."""
-        self.home = home
+    def __init__(self, home: Path, workload_id: str = "defects", **services: Any) -> None:
+        """Fill a home, as ingest, review and a cycle do; on services, where settings name some."""
+        self.home, self.services = home, services
         self.clock = ManualClock(END)
-        self.workload = classification(minimum_examples=10, review={"budget": 60})
+        self.workload = classification(id=workload_id, minimum_examples=10, review={"budget": 60})
         (home / "workloads").mkdir(parents=True)
         raw = self.workload.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        (home / "workloads" / "defects.yaml").write_text(yaml.safe_dump(raw))
+        (home / "workloads" / f"{workload_id}.yaml").write_text(yaml.safe_dump(raw))
         self.platform = self._open()
         self.anna, self.ben = hash_subject(ANNA, KEY), hash_subject(BEN, KEY)
         self.texts: dict[str, list[str]] = {ANNA: [], BEN: []}
@@ -49,6 +54,10 @@ class TwoPeople:
     def copied_to(self, home: Path) -> "TwoPeople":
         """Return a copy of the closed deployment, opened."""
         shutil.copytree(self.home, home)
+        return self.opened_at(home)
+
+    def opened_at(self, home: Path) -> "TwoPeople":
+        """Open another home with the same settings."""
         other = copy.copy(self)
         other.home, other.texts = home, {person: [*said] for person, said in self.texts.items()}
         other.platform = other._open()
@@ -57,15 +66,23 @@ class TwoPeople:
     def _open(self) -> Platform:
         home = self.home
         settings = Settings(
-            home=home, workloads=home / "workloads", cache=home / "cache", hash_key=KEY
+            home=home,
+            workloads=home / "workloads",
+            cache=home / "cache",
+            hash_key=KEY,
+            **self.services,
         )
         return Platform(settings, self.clock)
 
     def land(self) -> None:
         """Land what the log holds."""
-        ingest = Ingest(self.platform.log, self.platform.lake, [self.workload], self.clock)
-        ingest.run_once(1_000)
-        ingest.close()
+        ingest = IngestConsumer(self.platform.log, self.platform.lake, [self.workload], self.clock)
+        try:
+            wait_until(
+                lambda: ingest.run_once(1_000, timeout_seconds=0.2).lag == 0, "the log to be landed"
+            )
+        finally:
+            ingest.close()
 
     def event(self, number: int, person: str, **changes):
         """Return an inference event of a person."""
@@ -110,11 +127,17 @@ class TwoPeople:
 
     def _judge(self) -> None:
         lake, queue = self.platform.lake, self.platform.queue
+        judgments, annotator = 50, "mia@example.com"
+        if self.platform.settings.review_queue == "label_studio":
+            provision(self.platform.label_studio, self.workload)
+            add_annotator(self.platform.label_studio, annotator)
+            judgments = 24  # its pages are slower than a file
         sample_batch(
             lake, queue, self.workload, window_start=START, window_end=END, now=END, budget=60
         )
-        for task in queue.open_tasks(self.workload.id, "mia")[:50]:
-            queue.submit(self.workload, task.item_id, "mia", truth(len(task.item_id)))
+        desk = self.platform.desk
+        for task in desk.open_items(self.workload, annotator)[:judgments]:
+            desk.submit(self.workload, task.item_id, annotator, truth(len(task.item_id)))
         collect(lake, queue, self.workload, now=END)
 
     def _train(self) -> None:
@@ -128,20 +151,19 @@ class TwoPeople:
             watermark=END,
             snapshot=self.workload.model_dump(mode="json", by_alias=True),
         )
-        self.snapshot = assemble_dataset(self.platform, self.workload.id, cycle.name)
-        facts = {"release": "r1", "manifest_digest": "m", "dataset_hash": self.snapshot.hash}
+        self.snapshot = assemble_dataset(self.platform, cycle.ref)
+        candidate = CandidateRef("r1", "m", self.snapshot.hash, "run")
         with state.transaction():
             state.releases.record(
                 "r1",
-                workload_id=self.workload.id,
-                cycle=cycle.name,
+                cycle=cycle.ref,
                 attempt=1,
                 manifest_digest="m",
                 adapter=str(self.home / "runs" / "r1"),
                 dataset_hash=self.snapshot.hash,
             )
-            state.attempts.add_facts(self.workload.id, cycle.name, 1, **facts)
-            state.audit.append("training.done", f"defects/{cycle.name}", "system", facts)
+            state.attempts.record(cycle.ref, 1, candidate)
+            state.audit.append("training.done", str(cycle.ref), "system", candidate.to_facts())
 
     def _stray_copies(self) -> None:
         both = [self.texts[ANNA][0], self.texts[BEN][0]]

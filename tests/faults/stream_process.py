@@ -19,7 +19,7 @@ from flywheel.clock import SystemClock
 from flywheel.errors import TransientError
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_log import KafkaEventLog
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.health import Health
 from flywheel.ingest.log_lines import json_lines
 from flywheel.ingest.metrics import IngestMetrics
@@ -77,8 +77,10 @@ def consume(log: KafkaEventLog, options: dict[str, Any]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     reached = _steps(**options.get("step", {}))
 
-    def join() -> Ingest:
-        return Ingest(log, lake, [make_workload()], clock, group=options["group"], on_step=reached)
+    def join() -> IngestConsumer:
+        return IngestConsumer(
+            log, lake, [make_workload()], clock, group=options["group"], on_step=reached
+        )
 
     service = IngestService(
         join,

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
-from flywheel.usecases.landing import prove_ledger
+from flywheel.usecases.ledger import prove_ledger
 from tests.fakes.daemon_world import DaemonWorld
 from tests.fakes.traffic_process import expected
 from tests.fakes.waiting import wait_until
@@ -143,8 +143,9 @@ def _kill_in_the_tick(world):
     world.start_program("dagster-daemon")
     wait_until(lambda: world.runs(JOB), "a run of the cycle")
     distinct, doubles, broken = expected(PRODUCERS)
-    ledger = prove_ledger(world.platform)
-    assert ledger.balances
+    proof = prove_ledger(world.platform)
+    ledger = proof.ledger
+    assert proof.balances
     assert ledger.landed == world.past_events + distinct + doubles
     assert sum(p.dead_letters for p in ledger.partitions) == broken
     # The cursor that says what had landed was not lost with the daemon.

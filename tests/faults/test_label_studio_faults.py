@@ -9,10 +9,12 @@ from contextlib import contextmanager
 import pytest
 
 from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError
+from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.provisioning import find_project
-from flywheel.review.label_studio.queue import LabelStudioReviewQueue
 from flywheel.review.merging.collect import unreadable_annotations
+from flywheel.usecases.observe import collect_reviews
+from flywheel.wiring import Platform
 from tests.fakes.label_studio_world import LabelStudioWorld
 from tests.fakes.review_world import truth
 
@@ -25,6 +27,8 @@ ANN, BEN = "ann@plant.example", "ben@plant.example"
 def world(label_studio, tmp_path) -> Iterator[LabelStudioWorld]:
     """Yield a deployment of its own on the session's Label Studio."""
     world = LabelStudioWorld(tmp_path, label_studio)
+    for email in (ANN, BEN):
+        add_annotator(world.client, email)
     yield world
     world.close()
 
@@ -83,13 +87,13 @@ def gate(url: str, broken_after: bytes = b"") -> Iterator[Gate]:
         opened.close()
 
 
-def through(world: LabelStudioWorld, url: str, timeout_seconds: float = 30.0) -> None:
-    """Let the deployment reach Label Studio at another address."""
-    token = world.settings.label_studio_token.get_secret_value()
-    client = LabelStudioClient(url, token, timeout_seconds=timeout_seconds)
-    queue = world.platform.queue
-    world.platform.__dict__["queue"] = LabelStudioReviewQueue(
-        client, world.clock, seen=queue._seen, neighbours=queue._neighbours
+def through(world: LabelStudioWorld, url: str, token: str | None = None) -> Platform:
+    """Return the deployment as it reaches Label Studio at another address or by another token."""
+    token = token or world.settings.label_studio_token.get_secret_value()
+    there = world.platform
+    client = LabelStudioClient(url, token)
+    return Platform(
+        there.settings, there.clock, lake=there.lake, state=there.state, label_studio=client
     )
 
 
@@ -104,11 +108,8 @@ def ledger(world: LabelStudioWorld) -> dict[str, int]:
 def test_down_while_items_are_pushed(world):
     """The push fails as something that passes; the next one puts every item there, once."""
     items = world.choose(*range(5))
-    there = world.platform.queue
-    through(world, "http://127.0.0.1:9")
     with pytest.raises(UnavailableError, match="does not answer"):
-        world.platform.queue.push(world.workload, items)
-    world.platform.__dict__["queue"] = there
+        through(world, "http://127.0.0.1:9").queue.push(world.workload, items)
     # The batch stands in the lake: collecting, which runs by itself, puts it there.
     world.collect()
     assert ledger(world) == {"items": 5, "tasks": 5, "annotations": 0}
@@ -117,14 +118,11 @@ def test_down_while_items_are_pushed(world):
 def test_import_whose_answer_was_lost(world):
     """Label Studio took the import, we never heard of it: asking again makes no second task."""
     items = world.choose(*range(4))
-    there = world.platform.queue
     with gate(world.client.url, b"POST /api/projects/") as door:
-        through(world, door.url)
         with pytest.raises(UnavailableError):
-            world.platform.queue.push(world.workload, items)
+            through(world, door.url).queue.push(world.workload, items)
         assert door.lost == 1
-    world.platform.__dict__["queue"] = there
-    assert there.push(world.workload, items) == 0
+    assert world.platform.queue.push(world.workload, items) == 0
     assert ledger(world) == {"items": 4, "tasks": 4, "annotations": 0}
 
 
@@ -132,12 +130,12 @@ def test_two_imports_at_once_leave_one_task_of_each_item(world):
     """An import that went on after we had given up on it is cleaned up by the next push."""
     items = world.ask(0, 1)
     project = find_project(world.client, world.workload)
-    tasks = list(world.platform.queue._client.request(
+    tasks = list(world.client.request(
         "GET", "/api/tasks/", params={"project": project.id, "fields": "all"}
     )["tasks"])  # fmt: skip
     late = [{"data": task["data"], "meta": task["meta"], "predictions": []} for task in tasks]
     world.client.request("POST", f"/api/projects/{project.id}/import", late)
-    world.platform.queue.submit(world.workload, items[0].item_id, ANN, truth(0))
+    world.platform.desk.submit(world.workload, items[0].item_id, ANN, truth(0))
     assert world.platform.queue.push(world.workload, items) == 0
     world.collect()
     assert ledger(world) == {"items": 2, "tasks": 2, "annotations": 1}
@@ -146,12 +144,12 @@ def test_two_imports_at_once_leave_one_task_of_each_item(world):
 def test_edited_and_deleted_after_they_were_taken_in(world):
     """Every version is kept; the correction follows the edit, and is withdrawn with the rest."""
     first, second = world.ask(0, 1)
-    queue, workload = world.platform.queue, world.workload
+    desk, workload = world.platform.desk, world.workload
     for item in (first, second):
-        queue.submit(workload, item.item_id, ANN, "oil fault")
+        desk.submit(workload, item.item_id, ANN, "oil fault")
     world.collect()
-    queue.submit(workload, first.item_id, ANN, "heat fault")
-    queue.withdraw(workload, second.item_id, ANN)
+    desk.submit(workload, first.item_id, ANN, "heat fault")
+    desk.withdraw(workload, second.item_id, ANN)
     world.collect()
     assert world.correction(first.item_id)["output"] == '"heat fault"'
     assert world.correction(second.item_id)["status"] == "withdrawn"
@@ -169,8 +167,8 @@ def test_edited_and_deleted_after_they_were_taken_in(world):
 def test_deleted_with_its_task(world):
     """No event tells of it: the judgment is found missing, and the item is asked again."""
     [item] = world.ask(0)
-    queue, workload = world.platform.queue, world.workload
-    queue.submit(workload, item.item_id, ANN, truth(0))
+    desk, workload = world.platform.desk, world.workload
+    desk.submit(workload, item.item_id, ANN, truth(0))
     world.collect()
     project = find_project(world.client, workload)
     [task] = world.client.request("GET", "/api/tasks/", params={"project": project.id})["tasks"]
@@ -215,30 +213,26 @@ def test_config_changed_by_hand(world):
 def test_an_answer_that_breaks_the_schema(world):
     """It is kept, told, and the item comes to somebody else."""
     [item] = world.ask(0)
-    queue, workload = world.platform.queue, world.workload
+    desk, workload = world.platform.desk, world.workload
     project = find_project(world.client, workload)
     [task] = world.client.request("GET", "/api/tasks/", params={"project": project.id})["tasks"]
     body = {"result": [], "lead_time": 1}
     world.client.request("POST", f"/api/tasks/{task['id']}/annotations/", body)
     report = world.collect()
     assert (report.annotations, report.unusable, report.corrections) == (1, 1, {})
-    assert [one.item_id for one in queue.open_tasks(workload.id, BEN)] == [item.item_id]
-    queue.submit(workload, item.item_id, BEN, truth(0))
+    assert [one.item_id for one in desk.open_items(workload, BEN)] == [item.item_id]
+    desk.submit(workload, item.item_id, BEN, truth(0))
     assert world.collect().corrections == {"accepted": 1}
 
 
 def test_token_expired(world):
     """It is told with what to do, nothing is lost, and work goes on with the new token."""
     [item] = world.ask(0)
-    world.platform.queue.submit(world.workload, item.item_id, ANN, truth(0))
-    there = world.platform.queue
-    world.platform.__dict__["queue"] = LabelStudioReviewQueue(
-        LabelStudioClient(world.client.url, "expired"), world.clock, seen=there._seen
-    )
+    world.platform.desk.submit(world.workload, item.item_id, ANN, truth(0))
+    expired = through(world, world.client.url, "expired")
     with pytest.raises(ConfigurationError, match="does not take the token") as caught:
-        world.collect()
+        collect_reviews(expired, world.workload)
     assert "FLYWHEEL_LABEL_STUDIO_TOKEN" in caught.value.next_step
-    world.platform.__dict__["queue"] = there
     assert world.collect().corrections == {"accepted": 1}
     assert ledger(world) == {"items": 1, "tasks": 1, "annotations": 1}
 
@@ -246,10 +240,10 @@ def test_token_expired(world):
 def test_server_killed_while_people_answer(world, label_studio):
     """What was submitted before the kill is there after the start, in its last version."""
     first, second = world.ask(0, 1)
-    queue, workload = world.platform.queue, world.workload
-    queue.submit(workload, first.item_id, ANN, "heat fault")
-    queue.submit(workload, first.item_id, ANN, truth(0))
-    queue.submit(workload, second.item_id, ANN, truth(1))
+    desk, workload = world.platform.desk, world.workload
+    desk.submit(workload, first.item_id, ANN, "heat fault")
+    desk.submit(workload, first.item_id, ANN, truth(0))
+    desk.submit(workload, second.item_id, ANN, truth(1))
     label_studio.services.kill("label-studio")
     try:
         with pytest.raises(UnavailableError):

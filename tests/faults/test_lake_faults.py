@@ -18,7 +18,7 @@ import pytest
 from flywheel.errors import UnavailableError
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import INFERENCES_TOPIC
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.ledger import prove
 from flywheel.lake import Lake
 from flywheel.lake.maintenance import maintain
@@ -76,7 +76,7 @@ def _rows(first: int, count: int, *, day: datetime = _NOW) -> pa.Table:
 
 def _land(lake: Lake, first: int, count: int, **options: datetime) -> None:
     rows = _rows(first, count, **options)
-    lake.land("inferences", rows, moves={("t", 0): (first, first + count)})
+    lake.land("inferences", rows, offset_ranges={("t", 0): (first, first + count)})
 
 
 def _land_until_full(lake: Lake, at: int) -> int:
@@ -154,7 +154,7 @@ def test_a_clock_that_jumps_neither_loses_nor_doubles(tmp_path):
     clock, workload = SetClock(START), make_workload()
     log = SqliteEventLog(tmp_path / "log.db", clock)
     lake = Lake(tmp_path / "lake")
-    ingest = Ingest(log, lake, [workload], clock)
+    ingest = IngestConsumer(log, lake, [workload], clock)
     jumps = [timedelta(0), timedelta(days=-900), timedelta(days=900), timedelta(seconds=-1)]
     for number, jump in enumerate(jumps):
         clock.moment = START + jump

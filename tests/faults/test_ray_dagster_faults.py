@@ -12,7 +12,7 @@ import yaml
 from flywheel.ingest.seed import import_seed
 from flywheel.settings import load_settings
 from tests.fakes.dagster_programs import DagsterPrograms
-from tests.fakes.micro_base import labelled
+from tests.fakes.micro_base import labeled
 from tests.fakes.ray_trainings import trainers
 from tests.fakes.turn_world import TurnWorld
 from tests.fakes.waiting import wait_until
@@ -54,7 +54,7 @@ class RayWorld(DagsterPrograms):
 
     def _open(self, name: str) -> None:
         workload, now = self.platform.workload(name), self.world.clock.now()
-        import_seed(self.platform.lake, workload, labelled(150), source_name="seed.csv", now=now)
+        import_seed(self.platform.lake, workload, labeled(150), source_name="seed.csv", now=now)
         self.platform.state.cycles.open(
             workload,
             trigger="manual",

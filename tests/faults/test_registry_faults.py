@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import UnavailableError
 from flywheel.release import mlflow_calls
 from flywheel.release.aliases import alias_differences, sync_aliases
@@ -84,7 +85,7 @@ def test_training_that_could_not_be_logged_is_logged_later(world, services, hurt
     assert world.state.releases.of(world.workload.id) == []
     assert (world.root / "runs" / "r1" / "adapter" / "manifest.json").exists()
     release = world.train(cycle, "r1", again=True)
-    assert [run.info.run_id for run in runs_of(world)] == [release.facts["run_id"]]
+    assert [run.info.run_id for run in runs_of(world)] == [release.lineage.run_id]
     assert runs_of(world)[0].data.metrics["loss"] == 0.1
     events = [row.event for row in world.state.audit.of()]
     assert events == ["cycle.opened", "training.done"]
@@ -92,7 +93,7 @@ def test_training_that_could_not_be_logged_is_logged_later(world, services, hurt
 
 def assert_whole(world: ReleaseWorld, name: str, champion: str) -> None:
     """Route, status and audit tell one story."""
-    cycle = world.state.cycles.get(world.workload.id, name)
+    cycle = world.state.cycles.get(CycleRef(world.workload.id, name))
     events = [row.event for row in world.state.audit.of(f"{world.workload.id}/{name}")]
     assert world.state.routes.champion(world.workload.id) == champion
     assert cycle.status == ("promoted" if champion == "r2" else "approved")
@@ -149,7 +150,7 @@ def test_server_killed_in_mid_upload_leaves_no_half_version(world, services, cal
     assert versions_of(world) == []
     world.promote(cycle)
     assert versions_of(world) == ["r1"]
-    folder = client.download_artifacts(world.state.releases.get("r1").facts["run_id"], "adapter")
+    folder = client.download_artifacts(world.state.releases.get("r1").lineage.run_id, "adapter")
     assert (Path(folder) / "adapter_model.safetensors").read_bytes() == b"r1"
 
 

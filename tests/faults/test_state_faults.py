@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.clock import SystemClock
 from flywheel.errors import UnavailableError
 from flywheel.io.patience import Patience
@@ -22,7 +23,8 @@ from flywheel.release.registry import MlflowRegistry
 from flywheel.services import Services
 from flywheel.settings import Settings, load_settings
 from flywheel.state import State, database
-from flywheel.usecases.landing import prove_ledger
+from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from flywheel.usecases.ledger import prove_ledger
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.turn_world import TurnWorld
 
@@ -62,7 +64,7 @@ def world(tmp_path, registry, url) -> Iterator[ReleaseWorld]:
 def assert_whole(world: ReleaseWorld, name: str) -> str:
     """Route, status and audit tell one story; return the champion."""
     champion = world.state.routes.champion(world.workload.id)
-    status = world.state.cycles.get(world.workload.id, name).status
+    status = world.state.cycles.get(CycleRef(world.workload.id, name)).status
     events = [row.event for row in world.state.audit.of(f"{world.workload.id}/{name}")]
     assert (champion, status) in {("r1", "approved"), ("r2", "promoted")}
     assert events.count("promotion.done") == (champion == "r2")
@@ -172,11 +174,11 @@ def _await_more_lines(paths: Iterable[Path], writers: list[subprocess.Popen[byte
 
 
 class _Hurting:
-    """A launcher during whose training something happens to the services."""
+    """A launcher after whose trainings ``hurt`` happens to the services."""
 
-    def __init__(self, launcher, hurt: Callable[[], None]) -> None:
-        self._launcher = launcher
-        self._hurt = hurt
+    def __init__(self) -> None:
+        self._launcher = SubprocessTrainLauncher()
+        self.hurt: Callable[[], None] = lambda: None
         self.trainings = 0
 
     def run(self, spec, out, *, on_progress, on_notice):
@@ -184,7 +186,7 @@ class _Hurting:
         result = self._launcher.run(spec, out, on_progress=on_progress, on_notice=on_notice)
         if not done:
             self.trainings += 1
-            self._hurt()
+            self.hurt()
         return result
 
 
@@ -198,7 +200,7 @@ def turn(services, url, tmp_path) -> Iterator[TurnWorld]:
         settings = Settings(
             home=home, workloads=home / "workloads", cache=home, state_url=url, mlflow_url=address
         )
-        world = TurnWorld(home, instance, settings=settings)
+        world = TurnWorld(home, instance, settings=settings, launcher=_Hurting())
         world.import_seed()
         world.send(120)
         world.move(days=100)
@@ -224,8 +226,8 @@ def test_cycle_goes_on_when_postgresql_and_mlflow_go_away(turn, services):
         back.append(threading.Timer(25, services.signal, ["mlflow", signal.SIGCONT]))
         back[0].start()
 
-    launcher = _Hurting(turn.platform.launcher, hurt)
-    turn.platform.__dict__["launcher"] = launcher
+    launcher = turn.platform.launcher
+    launcher.hurt = hurt
     runs = turn.dagster.tick("trigger_sensor")
     back[0].join()
     state = turn.platform.state
@@ -238,10 +240,10 @@ def test_cycle_goes_on_when_postgresql_and_mlflow_go_away(turn, services):
     client = turn.platform.registry.client
     experiment = client.get_experiment_by_name("parts")
     (run,) = client.search_runs([experiment.experiment_id])
-    assert run.info.run_id == release.facts["run_id"]
+    assert run.info.run_id == release.lineage.run_id
     assert client.get_metric_history(run.info.run_id, "loss")
 
-    approve(state, "parts", cycle.name, actor="mara", reason="better on every label")
+    approve(state, cycle.ref, actor="mara", reason="better on every label")
     services.restart("postgres")
     assert [done.success for done in turn.dagster.tick("granted_approvals_sensor")] == [True]
     assert state.routes.champion("parts") == release.release

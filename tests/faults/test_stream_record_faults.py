@@ -54,7 +54,7 @@ def test_a_producers_retry_lands_twice_and_counts_once(stream):
     assert counted["n"] == 100
 
 
-def test_poison_of_every_kind_harms_no_neighbour(stream):
+def test_poison_of_every_kind_harms_no_neighbor(stream):
     """Each bad value of one batch is a dead letter with its reason and bytes; the rest lands."""
     workload = make_workload(id="defect_reports")
     dice = random.Random(4)  # noqa: S311 - a seed

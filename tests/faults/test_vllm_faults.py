@@ -126,7 +126,7 @@ def test_vllm_killed_before_the_switch(world, client, vllm):
     with pytest.raises(UnavailableError):
         world.promote(cycle, on_step=kill)
     assert world.state.routes.champion(world.workload.id) == "r1"
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "approved"
+    assert world.state.cycles.get(cycle.ref).status == "approved"
     vllm.services.start("vllm")
     client.wait_for("r1")
     world.promote(cycle)
@@ -164,10 +164,10 @@ def test_vllm_killed_during_an_evaluation(world, vllm):
         if vllm.services.states()["vllm"].pid is not None:
             vllm.services.kill("vllm")
 
-    before = world.state.cycles.get(world.workload.id, cycle.name).status
+    before = world.state.cycles.get(cycle.ref).status
     with pytest.raises(TransientError):
         world.gate(cycle, "r1", on_progress=kill)
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == before
+    assert world.state.cycles.get(cycle.ref).status == before
     assert not (world.root / "runs" / "r1" / "gate.json").exists()
     assert _cases(world) == 0
     vllm.services.start("vllm")

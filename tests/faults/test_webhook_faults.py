@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flywheel.cli.applications import run_applications
+from flywheel.deployment.programs import run_applications
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.patience import Patience
 from flywheel.review.label_studio.annotators import add_annotator
@@ -228,9 +228,9 @@ def _refused(url: str, token: str) -> str:
 
 def _revoke(services, found: dict[str, str]) -> None:
     word = (services.layout.secrets / "label_studio_password").read_text()
-    session = sign_in(Account(found["label_studio_url"], "flywheel@localhost", word))
     body = {"refresh": found["label_studio_token"]}
-    session.call("POST", "/api/token/blacklist/", body).require(204)
+    with sign_in(Account(found["label_studio_url"], "flywheel@localhost", word)) as session:
+        session.call("POST", "/api/token/blacklist/", body).require(204)
 
 
 def _expired(token: str, key: str) -> str:
@@ -268,9 +268,9 @@ def test_an_annotator_may_read_a_webhook_and_still_change_no_truth(
 ):
     """The community edition shows a project's webhooks to every member: a secret is no proof."""
     made = add_annotator(client, f"{uuid.uuid4().hex[:8]}@example.org")
-    session = sign_in(Account(label_studio.url, made.email, made.password))
     project = client.request("GET", task)["project"]
-    hooks = session.call("GET", f"/api/webhooks/?project={project}").require(200)
+    with sign_in(Account(label_studio.url, made.email, made.password)) as session:
+        hooks = session.call("GET", f"/api/webhooks/?project={project}").require(200)
     receiver.start()
     path, word = urlsplit(receiver.url).path, hooks[0]["headers"][HEADER]
     lie = json.dumps({"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 1}]}).encode()
@@ -283,16 +283,19 @@ def test_hints_make_no_difference_to_the_truth(receiver, client):
     """Early, forged, doubled and lost ones: the lake holds what Label Studio holds, once."""
     platform, workload = Platform(load_settings(**receiver.settings)), receiver.workload
     provision(client, workload, platform.webhook_target)
+    add_annotator(client, "ann@example.org")
     put_answers(platform.lake, workload, [answer(number) for number in range(3)])
     window = {"window_start": START, "window_end": END, "now": END, "budget": 3}
     sample_batch(platform.lake, platform.queue, workload, **window)
-    first, second, _ = [task.item_id for task in platform.queue.open_tasks(workload.id, "x")]
+    first, second, _ = [
+        task.item_id for task in platform.desk.open_items(workload, "ann@example.org")
+    ]
     receiver.start()
     path, word = urlsplit(receiver.url).path, receiver.secret
     assert receiver.call("POST", path, b'{"action": "ANNOTATIONS_DELETED"}', word) == 200
     assert not collect_reviews(platform, workload).annotations
 
-    platform.queue.submit(workload, first, "ann@example.org", truth(0))
+    platform.desk.submit(workload, first, "ann@example.org", truth(0))
     wait_until(lambda: "ANNOTATION_CREATED" in receiver.actions(), "the hint")
     for _ in range(3):
         receiver.call("POST", path, b'{"action": "ANNOTATION_CREATED"}', word)
@@ -303,8 +306,8 @@ def test_hints_make_no_difference_to_the_truth(receiver, client):
 
     receiver.stop()
     before = platform.queue.status(workload)
-    platform.queue.submit(workload, first, "ann@example.org", truth(1))
-    platform.queue.submit(workload, second, "ann@example.org", truth(0))
+    platform.desk.submit(workload, first, "ann@example.org", truth(1))
+    platform.desk.submit(workload, second, "ann@example.org", truth(0))
     assert receiver.state.inbox.pending() == {}
     assert platform.queue.status(workload).changed != before.changed
     assert collect_reviews(platform, workload).annotations == 2

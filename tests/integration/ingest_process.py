@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flywheel.clock import SystemClock
 from flywheel.eventlog.sqlite_log import SqliteEventLog
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.lake import Lake
 from tests.fakes.event_makers import make_workload
 
@@ -28,7 +28,7 @@ def main() -> None:
 
     clock = SystemClock()
     log = SqliteEventLog(home / "log.db", clock)
-    ingest = Ingest(log, Lake(home / "lake"), [make_workload()], clock, on_step=die)
+    ingest = IngestConsumer(log, Lake(home / "lake"), [make_workload()], clock, on_step=die)
     while ingest.run_once(maximum).lag:
         pass
     ingest.close()

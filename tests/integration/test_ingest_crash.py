@@ -11,7 +11,7 @@ import pytest
 from flywheel.clock import SystemClock
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.consume import STEPS
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
@@ -83,7 +83,7 @@ def test_consumers_outside_a_group_cannot_double_a_row(tmp_path):
     workload, clock = make_workload(), SystemClock()
     log = SqliteEventLog(tmp_path / "log.db", clock)
     rivals = [
-        Ingest(log, Lake(tmp_path / "lake"), [workload], clock, group=f"group-{number}")
+        IngestConsumer(log, Lake(tmp_path / "lake"), [workload], clock, group=f"group-{number}")
         for number in range(2)
     ]
     lost = 0
@@ -115,7 +115,7 @@ def test_a_recreated_topic_starts_again_and_nothing_counts_as_seen(tmp_path):
     workload, clock = make_workload(), SystemClock()
     log = SqliteEventLog(tmp_path / "log.db", clock)
     lake = Lake(tmp_path / "lake")
-    ingest = Ingest(log, lake, [workload], clock)
+    ingest = IngestConsumer(log, lake, [workload], clock)
     log.append(INFERENCES_TOPIC, [keyed(make_event(number, workload)) for number in range(20)])
     assert ingest.run_once().read == 20
     log.delete_topic(INFERENCES_TOPIC)

@@ -208,7 +208,7 @@ def test_a_message_of_five_megabytes_is_a_dead_letter(plane):
 
 
 def test_a_record_without_a_value_is_a_dead_letter(plane):
-    """A tombstone, which only another client sends, is no end of the reader."""
+    """A deletion_of, which only another client sends, is no end of the reader."""
     producer = plane.connection.producer()
     producer.send(INFERENCES_TOPIC, None, key=b"k").get(timeout=20)
     producer.close()

@@ -152,7 +152,8 @@ def test_an_annotator_gets_an_account_that_works_once(label_studio, client):
     email = f"{uuid.uuid4().hex[:8]}@example.org"
     made = add_annotator(client, email)
     assert made is not None
-    sign_in(Account(label_studio.url, made.email, made.password))
+    with sign_in(Account(label_studio.url, made.email, made.password)):
+        pass
     assert add_annotator(client, email.upper()) is None
     assert [person.email for person in list_annotators(client)].count(email) == 1
     with pytest.raises(RefusedError):
@@ -200,6 +201,8 @@ def test_the_commands_say_what_they_did(label_studio, client, workload, tmp_path
     assert "labeling configuration" in run("review", "provision", "--overwrite").output
     email = f"{uuid.uuid4().hex[:8]}@example.org"
     added = run("annotators", "add", email)
-    sign_in(Account(label_studio.url, email, added.output.split("password ")[1].split(",")[0]))
+    password = added.output.split("password ")[1].split(",")[0]
+    with sign_in(Account(label_studio.url, email, password)):
+        pass
     assert "already" in run("annotators", "add", email).output
     assert email in run("annotators", "list").output

@@ -21,7 +21,8 @@ DAY = 86_400
 
 def _access(label_studio) -> str:
     body = {"refresh": label_studio.token}
-    answer = Session(label_studio.url).call("POST", "/api/token/refresh/", body).require(200)
+    with Session(label_studio.url) as session:
+        answer = session.call("POST", "/api/token/refresh/", body).require(200)
     return answer["access"]
 
 
@@ -54,14 +55,14 @@ def test_its_token_is_flywheels_and_ends(label_studio):
 
 def test_nobody_signs_up_uninvited(label_studio):
     """The form answers, and takes no account without the invitation."""
-    session = Session(label_studio.url)
-    session.call("GET", "/user/signup/")
-    form = {
-        "email": "stranger@example.org",
-        "password": "long enough 1",
-        "csrfmiddlewaretoken": session.cookie("csrftoken"),
-    }
-    answer = session.call("POST", "/user/signup/", form, form=True)
+    with Session(label_studio.url) as session:
+        session.call("GET", "/user/signup/")
+        form = {
+            "email": "stranger@example.org",
+            "password": "long enough 1",
+            "csrfmiddlewaretoken": session.cookie("csrftoken"),
+        }
+        answer = session.call("POST", "/user/signup/", form=form)
     assert answer.status == http.HTTPStatus.FORBIDDEN
 
 

@@ -37,7 +37,7 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
 def assert_whole(world, cycle) -> None:
     """Route, status, audit and model versions tell one story, whatever happened."""
     champion = world.state.routes.champion(world.workload.id)
-    status = world.state.cycles.get(world.workload.id, cycle.name).status
+    status = world.state.cycles.get(cycle.ref).status
     events = [row.event for row in world.state.audit.of(f"{world.workload.id}/{cycle.name}")]
     assert (champion, status) in {("r1", "approved"), ("r2", "promoted")}
     assert events.count("promotion.done") == (champion == "r2")
@@ -141,7 +141,7 @@ def test_alias_lost_after_the_switch_is_synced_by_the_next_rollback(world):
         world.state, world.server, world.registry, world.workload.id, actor="eve", reason="bad"
     )
     assert (done.withdrawn, done.champion) == ("r2", "r1")
-    champion = world.state.releases.get("r1").facts["model_version"]
+    champion = world.state.releases.get("r1").model_version
     assert world.registry.aliases(world.workload.id) == {"champion": champion}
 
 

@@ -1,6 +1,7 @@
 """Sensors and schedules through their contexts: what they ask for, again and once."""
 
 import json
+from dataclasses import replace
 
 import dagster as dg
 import pytest
@@ -9,9 +10,15 @@ from definitions import build_definitions
 from flywheel.errors import UnavailableError
 from flywheel.orchestration.keys import cycle_partitions
 from flywheel.ports.review_queue import UNTOUCHED
+from flywheel.release.look import Look
+from flywheel.release.path import Step
+from flywheel.state import Stage
 from flywheel.usecases.landing import land
+from flywheel.usecases.reconcile import Reconciliation
+from flywheel.usecases.release_path import ReleaseReport, Watch
+from flywheel.wiring import Platform
 from flywheel.workload.taxonomy_change import add_labels
-from tests.fakes.turn_world import TurnWorld
+from tests.fakes.turn_world import START, TurnWorld
 
 
 @pytest.fixture
@@ -117,6 +124,82 @@ def test_a_cycle_takes_the_workload_as_its_file_says_now(world):
     assert cycle.snapshot["taxonomy"]["version"] == 2
 
 
+def watched(cycle: str, outcome: str, action: str, *, due: bool = False) -> Watch:
+    stage = Stage(1, "parts", "r2", "r1", 1, "shadow", 0.2, START, None, None, "approved by bob")
+    return Watch(stage, cycle, Look(outcome, "figures", 9), Step(action, f"{action}: why"), due)
+
+
+def test_a_release_in_a_stage_is_looked_at_and_moved_by_a_run(world, monkeypatch):
+    """A verdict is shown once; a run is asked for when the stage is over; a rollback is a failed check."""
+    name = "2026Q1-1"
+    world.dagster.instance.add_dynamic_partitions(cycle_partitions("parts").name, [name])
+    looks = iter(
+        [
+            watched(name, "go_on", "go_on"),
+            watched(name, "go_on", "go_on"),
+            watched(name, "better", "advance", due=True),
+            watched(name, "worse", "roll_back"),
+            UnavailableError("The lake is away.", next_step="wait"),
+            None,
+        ]
+    )
+
+    def watch(*_):
+        look = next(looks)
+        if isinstance(look, Exception):
+            raise look
+        return look
+
+    monkeypatch.setattr("sensors.releases.watch_release", watch)
+    seen = [world.dagster.evaluate("staged_releases_sensor") for _ in range(6)]
+
+    shown = [[type(event).__name__ for event in one.asset_events] for one in seen]
+    observed = ["AssetObservation"]
+    assert shown == [observed, [], observed, [*observed, "AssetCheckEvaluation"], [], []]
+    assert [[r.partition_key for r in one.run_requests or ()] for one in seen] == [
+        [],
+        [],
+        [name],
+        [],
+        [],
+        [],
+    ]
+    event = seen[3].asset_events[-1]
+    assert (event.check_name, event.passed) == ("guards", False)
+    assert event.description == "roll_back: why"
+    assert event.metadata["verdict"].value == "worse"
+
+
+@pytest.mark.parametrize(
+    ("stage", "passed"), [("canary of 10 %", True), ("champion", True), ("rolled back", False)]
+)
+def test_a_run_of_the_release_job_shows_where_the_release_is(world, monkeypatch, stage, passed):
+    """A release that was taken back is a failed check, and no failed run."""
+    cycle = open_cycle(world).name
+    world.dagster.instance.add_dynamic_partitions(cycle_partitions("parts").name, [cycle])
+    report = ReleaseReport("r2", "1.0.1", "r1", "7", "bob", stage, "by the figures")
+    monkeypatch.setattr("assets.release.promote_or_advance", lambda *_: report)
+    run = world.dagster.run("parts_release_job", partition=cycle)
+
+    assert run.success
+    (shown,) = run.asset_materializations_for_node("parts__release")
+    assert shown.metadata["summary"].value == report.summary
+    (check,) = run.get_asset_check_evaluations()
+    assert (check.check_name, check.passed, check.description) == (
+        "guards",
+        passed,
+        "by the figures",
+    )
+
+
+def test_the_reconciler_repairs_what_it_can_and_says_the_rest(world, monkeypatch):
+    """One workload that cannot be compared stops nothing."""
+    done = Reconciliation("parts", "r1", ("alias set",), ("version gone",))
+    monkeypatch.setattr("sensors.releases.reconcile_release", lambda *_: done)
+    said = world.dagster.evaluate("reconcile_sensor").skip_reason
+    assert said.skip_message == "1 repaired, 1 not repaired."
+
+
 def test_an_approval_without_a_partition_blocks_nobody(world):
     """A cycle that Dagster does not know yet is passed over."""
     cycle = open_cycle(world)
@@ -127,8 +210,8 @@ def test_an_approval_without_a_partition_blocks_nobody(world):
         reason="good", release="parts.x.1", manifest_digest="m", gate_digest="g",
         champion="base", days=7,
     )  # fmt: skip
-    state.cycles.set_status("parts", cycle.name, "awaiting_approval", "gate passed")
-    state.cycles.set_status("parts", cycle.name, "approved", "by mara")
+    state.cycles.set_status(cycle.ref, "awaiting_approval", "gate passed")
+    state.cycles.set_status(cycle.ref, "approved", "by mara")
     before = world.dagster.evaluate("granted_approvals_sensor")
     world.dagster.instance.add_dynamic_partitions(cycle_partitions("parts").name, [cycle.name])
     after = world.dagster.evaluate("granted_approvals_sensor")
@@ -168,13 +251,12 @@ def test_a_queue_that_is_away_is_asked_again(world):
         def status(self, _workload):
             raise UnavailableError("Label Studio does not answer.", next_step="start it")
 
-    world.platform.state.inbox.put([("parts", "OTHER")])
-    queue = world.platform.queue
-    world.platform.__dict__["queue"] = Away()
-    evaluated = world.dagster.evaluate("finished_reviews_sensor")
+    there = world.platform
+    there.state.inbox.put([("parts", "OTHER")])
+    away = Platform(there.settings, there.clock, lake=there.lake, state=there.state, queue=Away())
+    evaluated = replace(world.dagster, platform=away).evaluate("finished_reviews_sensor")
     assert not evaluated.run_requests
     assert "does not answer" in evaluated.skip_reason.skip_message
-    world.platform.__dict__["queue"] = queue
     assert [job for job, _ in _collections(world)] == ["parts_review_job"]
 
 
@@ -210,7 +292,7 @@ def test_a_failure_says_what_to_do(world):
     run = world.dagster.run("parts_cycle_job", partition=cycle.name)
 
     [failure] = [event for event in run.all_events if event.is_step_failure]
-    stopped = world.platform.state.cycles.get("parts", cycle.name)
+    stopped = world.platform.state.cycles.get(cycle.ref)
     assert "next step" in failure.step_failure_data.user_failure_data.metadata
     assert stopped.status == "stopped"
     assert "20" in stopped.status_reason

@@ -7,8 +7,8 @@ import sys
 import psutil
 import pytest
 
-from flywheel.cli.applications import run_applications
-from flywheel.cli.connections import connection_findings
+from flywheel.deployment.connections import connection_findings
+from flywheel.deployment.programs import run_applications
 from flywheel.services.supervisor import leftovers
 from flywheel.services.supervisor.health import answers
 from flywheel.settings import load_settings
@@ -21,11 +21,17 @@ def test_everything_comes_up_is_well_and_goes(own_services, repository, tmp_path
     services = own_services("kafka", "postgres", "mlflow", "label-studio")
     settings = load_settings(profile="services", services=services.folder, home=tmp_path / "home")
 
-    applications = ["dagster", "ingest", "webhooks"]
+    applications = ["dagster", "ingest", "webhooks", "gateway", "desk"]
     run_applications(services, settings, applications, project=repository)
 
     plan = services.plan
-    paths = {"dagster-webserver": "server_info", "ingest": "healthz", "webhooks": "healthz"}
+    paths = {
+        "dagster-webserver": "server_info",
+        "ingest": "healthz",
+        "webhooks": "healthz",
+        "gateway": "healthz",
+        "desk": "healthz",
+    }
     for name, path in paths.items():
         assert answers(f"http://127.0.0.1:{plan.applications[name].ports[0]}/{path}"), name
     findings = {finding.what: finding for finding in connection_findings(settings)}

@@ -13,6 +13,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from flywheel.artifacts.adapter_folder import verify_adapter
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows
 from flywheel.dataset.build import build_dataset
 from flywheel.errors import DataError
@@ -25,7 +27,7 @@ from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.train.recipe import train
 from flywheel.train.reporting import read_progress
 from flywheel.workload.model import PreferenceRecipe, Workload, parse_workload
-from tests.fakes.micro_base import classification, codec, labelled, micro_base, training_spec
+from tests.fakes.micro_base import classification, codec, labeled, micro_base, training_spec
 from tests.fakes.review_world import END, put_corrections
 
 # The same steps on the same pairs: the rounding of optimizer state on its way through a checkpoint.
@@ -59,7 +61,7 @@ def workload_asking() -> Workload:
 
 def corrections(count: int) -> list[dict[str, object]]:
     """Return corrections of answers that named the label of the next report."""
-    found = labelled(count + 1)
+    found = labeled(count + 1)
     return [
         {
             "inference_id": f"i{number:05d}",
@@ -99,7 +101,12 @@ def test_corrections_become_an_adapter_that_prefers_them(tmp_path: Path):
         put_corrections(lake, workload, corrections(45))
         disputed = {"version": 0, "status": "disputed", "output": None}
         put_corrections(lake, workload, [one | disputed for one in corrections(45)[20:30]])
-        snapshot = build_dataset(lake, workload, cycle="2026Q2-1", home=tmp_path / "home", now=END)
+        snapshot = build_dataset(
+            lake,
+            OpenedWorkload(CycleRef(workload.id, "2026Q2-1"), workload),
+            home=tmp_path / "home",
+            now=END,
+        )
     pairs = {row["inference_id"] for row in read_rows(snapshot.folder, "preference")}
     trained_on = {row["inference_id"] for row in read_rows(snapshot.folder, "train")}
     quarrel = {f"i{number:05d}" for number in range(20, 30)}
@@ -132,7 +139,7 @@ def test_corrections_become_an_adapter_that_prefers_them(tmp_path: Path):
     assert not (out / SUPERVISED).exists()
     server = LocalModelServer(micro_base().folder)
     server.load(spec.release, out / result.adapter)
-    asked = labelled(12)
+    asked = labeled(12)
     answers = server.answer(spec.release, codec(), [text for text, _ in asked])
     assert [answer.output for answer in answers] == [name for _, name in asked]
 
@@ -193,5 +200,5 @@ def test_too_few_pairs_leave_the_stage_out(tmp_path: Path):
 def test_snapshot_without_pairs_is_refused(tmp_path: Path):
     """A snapshot that lacks its preference rows is no snapshot of this recipe."""
     spec = training_spec(tmp_path / "dataset", preference=PreferenceRecipe())
-    with pytest.raises(DataError, match="no dataset snapshot"):
+    with pytest.raises(DataError, match="not a dataset snapshot"):
         train(spec, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""A training that is killed goes on from its last complete checkpoint, to the same result."""
+"""A training that is killed resumes from its last complete checkpoint, to the same result."""
 
 import os
 import signal

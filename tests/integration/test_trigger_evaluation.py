@@ -77,6 +77,8 @@ def test_an_open_label_check_keeps_nothing_waiting(world):
         root.item,
         item_id=f"{root.item.item_id}-adjudication",
         batch_id="2026-labels",
+        batch_kind="labels",
+        disputed_item_id=root.item.item_id,
         slice="adjudication",
         judgments=1,
     )

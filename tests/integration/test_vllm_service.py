@@ -116,7 +116,7 @@ def test_nothing_is_left_when_the_supervisor_was_killed(own_services):
     wait_until(
         lambda: not family[1].is_running() or family[1].status() == psutil.STATUS_ZOMBIE,
         seconds=20,
-        what="the end of the API server",
+        goal="the end of the API server",
         log=services.log("vllm"),
     )
     assert find(services.folder)

@@ -13,7 +13,7 @@ from flywheel.release.serving import swap, unload_retired
 from flywheel.serve.vllm_server import VllmModelServer
 from flywheel.state import State
 from flywheel.usecases.answering import ChampionClient
-from tests.fakes.micro_base import classification, codec, labelled
+from tests.fakes.micro_base import classification, codec, labeled
 from tests.fakes.swaps import recorded, switch
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300, func_only=True)]
@@ -41,7 +41,7 @@ def state(tmp_path: Path) -> Iterator[State]:
 
 def test_no_request_fails_during_swaps(server, state, tmp_path, micro_adapters):
     """Twenty swaps under traffic: every answer valid, each release after the one before."""
-    workload, texts = classification(), [text for text, _ in labelled(30)]
+    workload, texts = classification(), [text for text, _ in labeled(30)]
     over, failed, seen = threading.Event(), [], {0: [], 1: [], 2: []}
 
     def ask(number: int) -> None:

@@ -35,16 +35,17 @@ _FIXTURES = {
 # Files of less than a second are left out of the table, new ones are not in it yet.
 _UNKNOWN_SECONDS = 1.0
 _COSTS = Path(__file__).with_name("costs.json")
-_WRITER, _GROUPS = "gw0", "flywheel_groups"
-_HEAVY = ("daemon", "services", "slow", "browser")
-_NICENESS = 5
+_FIRST, _GROUPS = "gw0", "flywheel_groups"
+_DAEMON = "daemon"
+_HEAVY = (_DAEMON, "services", "slow", "browser")
+_NICENESS, _GAP_NICENESS = 5, 10
 _FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def group_of(item: pytest.Item) -> str:
     """Return the name of a test's group."""
-    if item.get_closest_marker("daemon") is not None:
-        return "daemon"
+    if item.get_closest_marker(_DAEMON) is not None:
+        return _DAEMON
     marked = {name for mark in item.iter_markers("services") for name in mark.args}
     fixtures = set(getattr(item, "fixturenames", ()))
     for fixture, service in _FIXTURES.items():
@@ -76,7 +77,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         seconds[group] += costs.get(file, _UNKNOWN_SECONDS) / tests[file]
     items.sort(key=lambda item: (-round(seconds[groups[item]], 3), groups[item]))
     worker: dict[str, Any] = getattr(config, "workerinput", {})
-    if worker.get("workerid") == _WRITER:
+    if worker.get("workerid") == _FIRST:
         by_id = {item.nodeid: group for item, group in groups.items()}
         heavy = {group for item, group in groups.items() if _is_heavy(item)}
         content = json.dumps({"groups": by_id, "heavy": sorted(heavy)})
@@ -94,9 +95,11 @@ def fills_gaps(worker_id: str) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let a worker that fills gaps take only the time that the others leave."""
+    """Let the first worker's tests go before the others', and those that fill gaps come last."""
     worker: dict[str, Any] = getattr(config, "workerinput", {})
     if worker and fills_gaps(worker["workerid"]):
+        os.nice(_GAP_NICENESS)
+    elif worker and worker["workerid"] != _FIRST:
         os.nice(_NICENESS)
 
 
@@ -115,13 +118,19 @@ class _GroupScheduling(LoadScopeScheduling):
         return self._groups[nodeid]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if fills_gaps(node.gateway.id):
-            light = next((name for name in self.workqueue if name not in self._heavy), None)
-            if light is None:
-                node.shutdown()
-                return
-            self.workqueue.move_to_end(light, last=False)
+        group = self._next_for(node.gateway.id)
+        if group is None:
+            node.shutdown()
+            return
+        self.workqueue.move_to_end(group, last=False)
         super()._assign_work_unit(node)
+
+    def _next_for(self, worker_id: str) -> str | None:
+        if fills_gaps(worker_id):
+            return next((name for name in self.workqueue if name not in self._heavy), None)
+        if worker_id == _FIRST and _DAEMON in self.workqueue:
+            return _DAEMON
+        return next((name for name in self.workqueue if name != _DAEMON), _DAEMON)
 
 
 @pytest.hookimpl(optionalhook=True)

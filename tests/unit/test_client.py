@@ -19,11 +19,12 @@ from flywheel.errors import (
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, raw_json
 from flywheel.events.foreign import hash_subject
-from flywheel.ingest.consume import Ingest
+from flywheel.ingest.consume import IngestConsumer
 from flywheel.ingest.ledger import prove
 from flywheel.lake import Lake
 from flywheel.settings import Settings
 from flywheel.workload.model import Limits
+from flywheel.workload.privacy import PrivacyRules
 from tests.fakes.event_logs import kafka_world, sqlite_world
 from tests.fakes.event_makers import START, make_event, make_feedback, make_workload
 from tests.fakes.waiting import wait_until
@@ -100,7 +101,7 @@ def test_a_call_and_its_feedback_land(log, client, workload, tmp_path):
     )
     client.send_feedback(workload.id, sent, kind="demonstration", value="crack", author="ann")
     lake = Lake(tmp_path / "lake")
-    ingest = Ingest(log, lake, [workload], ManualClock(START))
+    ingest = IngestConsumer(log, lake, [workload], ManualClock(START))
     ingest.run_once(100)
     ingest.close()
     ledger = prove(log, lake)
@@ -287,3 +288,19 @@ def test_every_log_takes_the_clients_events(name, request, tmp_path, workload):
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
         log.delete_topic(topic)
     log.close()
+
+
+def test_a_client_masks_what_its_workload_masks(log, workload):
+    """Before the event leaves the process; feedback too."""
+    client = make_client(log, workload, privacy={workload.id: PrivacyRules()})
+    request = {"messages": [{"role": "user", "content": "I am anna.m@example.com"}]}
+    sent = client.send_call(workload.id, request=request, response=None)
+    client.send_feedback(
+        workload.id, sent, kind="comment", value="ask anna.m@example.com", author="ann"
+    )
+    for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
+        consumer = log.consumer(topic, group="test")
+        (record,) = consumer.poll(maximum=10, timeout_seconds=0)
+        consumer.close()
+        assert b"anna.m" not in record.value
+        assert b"<EMAIL_1>" in record.value

@@ -72,7 +72,7 @@ def test_every_workload_key_has_its_type_and_meaning(pages):
     assert set(lines) == set(keys(Workload))
     assert [name for name, (kind, _, meaning) in lines.items() if not (kind and meaning)] == []
     assert lines["gates.margin"][:2] == ["number, at least 0, at most 1", "`0.05`"]
-    assert lines["prompt"][:2] == ["string", "required"]
+    assert lines["prompt"][:2] == ["string or section", "required"]
     assert "training.preference.beta" in lines
     assert "taxonomy.labels[].former_names" in lines
 

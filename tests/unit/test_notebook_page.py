@@ -8,7 +8,7 @@ import yaml
 from flywheel.client import open_client
 from flywheel.clock import SystemClock
 from flywheel.events import INFERENCES_TOPIC
-from flywheel.ingest.consume import Ingest
+from flywheel.ingest.consume import IngestConsumer
 from flywheel.settings import load_settings
 from flywheel.wiring import Platform
 from tests.fakes.event_makers import make_event, make_workload
@@ -27,7 +27,7 @@ def deployment(tmp_path, monkeypatch):
         for number in range(12):
             client.send(make_event(number, workload))
     platform = Platform(load_settings())
-    ingest = Ingest(platform.log, platform.lake, [workload], SystemClock())
+    ingest = IngestConsumer(platform.log, platform.lake, [workload], SystemClock())
     ingest.run_once(100)
     ingest.close()
     yield platform

@@ -74,6 +74,24 @@ def test_dagster_has_the_launcher_and_the_daemon_module():
     assert importlib.util.find_spec("dagster._daemon.__main__")
 
 
+def test_dagster_storages_have_an_engine():
+    """Each of the three storages makes the engine that is replaced and asks no other."""
+    from dagster_postgres import (
+        DagsterPostgresStorage,
+        PostgresEventLogStorage,
+        PostgresRunStorage,
+        PostgresScheduleStorage,
+    )
+
+    whole = inspect.getsource(DagsterPostgresStorage)
+    for name in ("_run_storage", "_event_log_storage", "_schedule_storage"):
+        assert f"self.{name} = " in whole
+    for storage in (PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage):
+        source = inspect.getsource(storage)
+        assert "self._engine = create_pg_engine(" in source
+        assert "create_pg_connection(self._engine)" in source
+
+
 def test_every_private_name_is_listed(repository):
     """Code that reaches into a library is on the page of the decision."""
     page = (repository / "docs/decisions/private-names.md").read_text()

@@ -65,4 +65,5 @@ def test_the_wheel_ships_the_types_and_nothing_beside_the_package(repository, tm
 
     assert "flywheel/py.typed" in names
     assert "flywheel/client.py" in names
+    assert {"flywheel/desk/templates/desk.css", "flywheel/desk/templates/cycle.html"} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"flywheel"}

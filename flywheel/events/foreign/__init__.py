@@ -6,7 +6,7 @@ understood) is an `EventError` in the words of its own format.
 
 from flywheel.events.foreign.answers import Answer, AnswerReader
 from flywheel.events.foreign.call import ForeignCall
-from flywheel.events.foreign.formats import FORMATS, read_call
+from flywheel.events.foreign.formats import FORMATS, is_log_table, read_call
 from flywheel.events.foreign.json_text import read_json
 from flywheel.events.foreign.moments import read_moment
 from flywheel.events.foreign.subjects import find_subject, hash_subject, hide_subject
@@ -19,6 +19,7 @@ __all__ = [
     "find_subject",
     "hash_subject",
     "hide_subject",
+    "is_log_table",
     "read_call",
     "read_json",
     "read_moment",

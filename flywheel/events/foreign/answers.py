@@ -87,9 +87,9 @@ class AnswerReader:
             if label is not None:
                 return Answer("parsed", label)
             return Answer(
-                "unparseable", detail=f"{show_invisible(stripped, limit=_SHOWN)!r} is no label"
+                "unparseable", detail=f"{show_invisible(stripped, limit=_SHOWN)!r} is not a label"
             )
-        problem = f"{show_invisible(stripped, limit=_SHOWN)!r} is no JSON object"
+        problem = f"{show_invisible(stripped, limit=_SHOWN)!r} is not a JSON object"
         for value in _json_values(stripped):
             if isinstance(value, dict):
                 output, broken = self._checked(value)
@@ -100,9 +100,9 @@ class AnswerReader:
 
     def _label(self, text: str) -> str | None:
         for candidate in _plain_texts(text):
-            found = self._spellings.find(candidate)
-            if found is not None:
-                return found
+            match = self._spellings.find(candidate)
+            if match is not None:
+                return match
         for value in _json_values(text):
             labels = {label for one in _strings(value) if (label := self._spellings.find(one))}
             if len(labels) == 1:
@@ -111,14 +111,14 @@ class AnswerReader:
 
     def _checked(self, output: dict[str, Any]) -> tuple[Any, str | None]:
         # The label may be one that was retired since; everything else keeps the schema of today.
-        given = self._workload.label_of(output)
+        label = self._workload.label_of(output)
         checked = output
         if self._workload.taxonomy is not None:
-            name = self._spellings.find(given) if given is not None else None
+            name = self._spellings.find(label) if label is not None else None
             if name is None:
                 field = str(getattr(self._workload.task, "label_field", None))
-                shown = show_invisible(canonical_json(output.get(field)), limit=_SHOWN)
-                return None, f"{field}: {shown} is no label"
+                excerpt = show_invisible(canonical_json(output.get(field)), limit=_SHOWN)
+                return None, f"{field}: {excerpt} is not a label"
             output = self._workload.with_label(output, name)
             checked = self._workload.with_label(output, self._workload.taxonomy.names[0])
         if self._validator is None:
@@ -129,10 +129,10 @@ class AnswerReader:
         if error is None:
             return output, None
         where = ".".join(str(part) for part in error.absolute_path)
-        said = show_invisible(error.message, limit=2 * _SHOWN)
+        message = show_invisible(error.message, limit=2 * _SHOWN)
         return (
             None,
-            f"breaks the schema: {where}: {said}" if where else f"breaks the schema: {said}",
+            f"breaks the schema: {where}: {message}" if where else f"breaks the schema: {message}",
         )
 
 

@@ -68,7 +68,7 @@ def chat_response_of(value: Any) -> tuple[dict[str, Any] | None, str | None]:
     raise EventError(Reason.WRONG_TYPE, f"the response is {describe(value)}")
 
 
-def as_answer(message: Mapping[str, Any] | str, known: Mapping[str, Any]) -> dict[str, Any]:
+def as_answer(message: Mapping[str, Any] | str, envelope: Mapping[str, Any]) -> dict[str, Any]:
     """Wrap an assistant's message into a chat completion with the id, model and usage known."""
     if isinstance(message, str):
         message = {"content": message}
@@ -83,7 +83,11 @@ def as_answer(message: Mapping[str, Any] | str, known: Mapping[str, Any]) -> dic
             }
         ],
     }
-    return {key: known[key] for key in ("id", "created", "model") if known.get(key)} | answer
+    named = {key: envelope[key] for key in ("id", "created", "model") if envelope.get(key)}
+    # Without an id the call's identity is the digest of its response, and that must not change.
+    if "id" in named and isinstance(envelope.get("usage"), dict):
+        named["usage"] = envelope["usage"]
+    return named | answer
 
 
 def error_text(error: Any) -> str:

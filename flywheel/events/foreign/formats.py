@@ -1,6 +1,6 @@
 """`read_call`: which format a record is of, and the call in it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -8,22 +8,20 @@ from typing import Any
 from flywheel.errors import EventError
 from flywheel.events.foreign.call import ForeignCall
 from flywheel.events.foreign.json_text import describe, dict_at
+from flywheel.events.foreign.langfuse import is_langfuse, read_langfuse
+from flywheel.events.foreign.litellm import is_litellm, read_litellm
+from flywheel.events.foreign.mlflow_traces import is_mlflow, read_mlflow
 from flywheel.events.foreign.openai_logs import (
     read_batch_output,
     read_chat,
-    read_litellm,
     read_pair,
     read_response_alone,
 )
-from flywheel.events.foreign.platform_exports import (
-    read_langfuse,
-    read_mlflow,
-    read_openpipe,
-    read_tensorzero,
-)
+from flywheel.events.foreign.openpipe import is_openpipe, read_openpipe
+from flywheel.events.foreign.tensorzero import is_tensorzero, read_tensorzero
 from flywheel.events.reasons import Reason
 
-__all__ = ["FORMATS", "read_call"]
+__all__ = ["FORMATS", "is_log_table", "read_call"]
 
 Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], ForeignCall]
 _Guess = Callable[[Mapping[str, Any]], bool]
@@ -33,38 +31,23 @@ def _has(*keys: str) -> _Guess:
     return lambda record: all(key in record for key in keys)
 
 
-def _is_tensorzero(record: Mapping[str, Any]) -> bool:
-    return ("function_name" in record or "episode_id" in record) and "input" in record
-
-
-def _is_langfuse(record: Mapping[str, Any]) -> bool:
-    named = {"traceId", "projectId", "observations", "sessionId", "startTime"} & record.keys()
-    return "input" in record and "output" in record and bool(named)
-
-
-def _is_mlflow(record: Mapping[str, Any]) -> bool:
-    return isinstance(record.get("info"), (dict, str)) and "data" in record
-
-
-def _is_litellm(record: Mapping[str, Any]) -> bool:
-    return ("response" in record and "messages" in record) or "call_type" in record
-
-
 # Name -> what shows that a record is of that format, in the order in which it is asked; and its
 # reader. What is most particular comes first.
 _READERS: dict[str, tuple[_Guess, Reader]] = {
+    "mlflow": (is_mlflow, read_mlflow),
     "openai": (_has("request"), read_pair),
-    "openpipe": (lambda record: "reqPayload" in record or "req_payload" in record, read_openpipe),
+    "openpipe": (is_openpipe, read_openpipe),
     "batch": (_has("custom_id"), read_batch_output),
-    "mlflow": (_is_mlflow, read_mlflow),
-    "tensorzero": (_is_tensorzero, read_tensorzero),
-    "litellm": (_is_litellm, read_litellm),
+    "tensorzero": (is_tensorzero, read_tensorzero),
+    "litellm": (is_litellm, read_litellm),
     "responses": (lambda record: record.get("object") == "response", read_response_alone),
     "completion": (_has("choices"), read_response_alone),
-    "langfuse": (_is_langfuse, read_langfuse),
+    "langfuse": (is_langfuse, read_langfuse),
     "chat": (_has("messages"), read_chat),
 }
 FORMATS = (*_READERS, "nvidia")
+# Those that are exported as tables too; MLflow's column `trace` holds the whole trace.
+_TABLES = ("tensorzero", "litellm", "langfuse", "openpipe")
 
 
 def read_call(
@@ -81,10 +64,10 @@ def read_call(
         requests: the requests of a batch by ``custom_id``.
 
     Raises:
-        EventError: it is no call, or lacks what a call must have, in its format's own words.
+        EventError: it is not a call, or lacks what a call must have, in its format's own words.
     """
     if not isinstance(record, dict):
-        raise EventError(Reason.WRONG_TYPE, f"{describe(record)} is no record of a call")
+        raise EventError(Reason.WRONG_TYPE, f"{describe(record)} is not a record of a call")
     if format_name is not None:
         name = "openai" if format_name == "nvidia" else format_name
         if name == "openai" and "request" not in record and "messages" in record:
@@ -99,9 +82,15 @@ def read_call(
     )
 
 
+def is_log_table(columns: Collection[str]) -> bool:
+    """Return whether a table with these columns is the export of a platform's log."""
+    row = dict.fromkeys(columns, "")
+    return {"trace_id", "trace"} <= row.keys() or any(_READERS[name][0](row) for name in _TABLES)
+
+
 def _with_trace(call: ForeignCall) -> ForeignCall:
     if call.conversation_id is None:
-        found = dict_at(call.request, "metadata").get("conversation_id")
-        if isinstance(found, str) and found:
-            return replace(call, conversation_id=found)
+        conversation_id = dict_at(call.request, "metadata").get("conversation_id")
+        if isinstance(conversation_id, str) and conversation_id:
+            return replace(call, conversation_id=conversation_id)
     return call

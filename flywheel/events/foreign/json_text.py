@@ -11,6 +11,7 @@ __all__ = [
     "describe",
     "dict_at",
     "list_at",
+    "milliseconds",
     "nested_json",
     "number_at",
     "read_json",
@@ -18,12 +19,13 @@ __all__ = [
 ]
 
 _SHOWN_KEYS = 8
+_LONGEST_MS = 10**9
 
 
 def read_json(text: str) -> tuple[Any, int]:
     """Parse JSON as logs hold it, and return how many numbers were dropped.
 
-    NaN, Infinity and numbers beyond a double are in logs (``logprob: -Infinity``) and are no JSON:
+    NaN, Infinity and numbers beyond a double are in logs (``logprob: -Infinity``) and are not JSON:
     they become null.
 
     Raises:
@@ -72,24 +74,35 @@ def dict_at(value: Any, *path: str) -> dict[str, Any]:
 def list_at(value: Any, *path: str) -> list[Any]:
     """Return the list at a path, an empty one where there is none; JSON in a text counts."""
     *parents, last = path
-    found = nested_json(dict_at(value, *parents).get(last))
-    return found if isinstance(found, list) else []
+    item = nested_json(dict_at(value, *parents).get(last))
+    return item if isinstance(item, list) else []
 
 
 def text_at(value: Any, *path: str) -> str | None:
     """Return the text at a path, blanks at its ends removed; None where it is empty or none."""
     *parents, last = path
-    found = dict_at(value, *parents).get(last)
-    if isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
-    return (found.strip() or None) if isinstance(found, str) else None
+    item = dict_at(value, *parents).get(last)
+    if isinstance(item, int) and not isinstance(item, bool):
+        return str(item)
+    return (item.strip() or None) if isinstance(item, str) else None
 
 
 def number_at(value: Any, *path: str) -> float | None:
-    """Return the number at a path, None where there is none."""
+    """Return the number at a path, None where there is none; a table's cell holds it as text."""
     *parents, last = path
-    found = dict_at(value, *parents).get(last)
-    return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    item = dict_at(value, *parents).get(last)
+    if isinstance(item, str):
+        try:
+            number = float(item)
+        except ValueError:
+            return None
+        return number if math.isfinite(number) else None
+    return item if isinstance(item, (int, float)) and not isinstance(item, bool) else None
+
+
+def milliseconds(value: float | None) -> float | None:
+    """Return a latency that can be one: a negative or endless one is a clock that was set."""
+    return value if value is not None and 0 <= value < _LONGEST_MS else None
 
 
 def describe(value: Any) -> str:

@@ -29,7 +29,7 @@ def read_moment(value: Any, zone: tzinfo = UTC) -> tuple[datetime, bool]:
         zone: of a time that names none.
 
     Raises:
-        EventError: it is no time between 2000 and 2200 in any of these forms.
+        EventError: it is not a time between 2000 and 2200 in any of these forms.
     """
     moment: datetime | None = None
     zoned = True
@@ -42,10 +42,10 @@ def read_moment(value: Any, zone: tzinfo = UTC) -> tuple[datetime, bool]:
         if moment is None:
             moment, zoned = _written(text, zone)
     if moment is None or not _FIRST <= moment < _LAST:
-        shown = repr(value)
+        excerpt = repr(value)
         raise EventError(
             Reason.BAD_TIMESTAMP,
-            f"{shown[:60]}{'…' if len(shown) > 60 else ''} is no time between 2000 and 2200, "  # noqa: PLR2004 - shown
+            f"{excerpt[:60]}{'…' if len(excerpt) > 60 else ''} is not a time between 2000 and 2200, "  # noqa: PLR2004 - shown
             "neither ISO 8601 nor seconds, milli-, micro- or nanoseconds since 1970",
         )
     return moment, zoned

@@ -1,4 +1,4 @@
-"""Readers of what OpenAI's own interfaces and their proxies write: pairs, chats, batches, LiteLLM."""
+"""Readers of what OpenAI's own interfaces and gateways write: pairs, chats, batches, responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,21 +6,29 @@ from typing import Any
 from flywheel.errors import EventError
 from flywheel.events.foreign.call import ForeignCall
 from flywheel.events.foreign.chat import as_answer, chat_request_of, chat_response_of, error_text
-from flywheel.events.foreign.json_text import describe, dict_at, nested_json, number_at, text_at
+from flywheel.events.foreign.json_text import (
+    describe,
+    dict_at,
+    milliseconds,
+    nested_json,
+    number_at,
+    text_at,
+)
 from flywheel.events.reasons import Reason
 
 __all__ = [
+    "call_of_record",
     "read_batch_output",
     "read_chat",
-    "read_litellm",
     "read_pair",
     "read_response_alone",
 ]
 
 _EVENT_FIELDS = (
     "inference_id", "workload_revision", "subject_id", "route", "release", "base_model",
-    "confidence", "margin",
+    "confidence", "margin", "shadow_of",
 )  # fmt: skip
+_OF_REQUEST = ("tools", "tool_choice", "functions", "response_format")
 _TIMES = ("timestamp", "created_at", "createdAt", "time", "requested_at", "request_time", "date")
 
 
@@ -34,7 +42,7 @@ def read_pair(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> Foreig
     response, error = chat_response_of(record.get("response"))
     if record.get("error"):
         error = error_text(record["error"])
-    return _call("openai", record, request, response, error)
+    return call_of_record("openai", record, request, response, error)
 
 
 def read_chat(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> ForeignCall:
@@ -42,30 +50,31 @@ def read_chat(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> Foreig
     messages = nested_json(record.get("messages"))
     if not isinstance(messages, list) or not messages:
         raise EventError(Reason.WRONG_TYPE, f"a chat whose messages are {describe(messages)}")
-    *asked, answered = messages
+    *request_messages, answered = messages
     if not isinstance(answered, dict) or answered.get("role") not in ("assistant", "model"):
         raise EventError(
             Reason.MISSING_FIELD,
             "a chat without an answer: its last message is not the assistant's",
         )
-    known = {"model": record.get("model")}
-    request: dict[str, Any] = {"model": record.get("model"), "messages": asked}
+    envelope = {"model": record.get("model")}
+    request: dict[str, Any] = {"model": record.get("model"), "messages": request_messages}
+    request |= {key: record[key] for key in _OF_REQUEST if record.get(key)}
     if isinstance(record.get("metadata"), dict):
         request["metadata"] = record["metadata"]
-    return _call("chat", record, request, as_answer(answered, known), None)
+    return call_of_record("chat", record, request, as_answer(answered, envelope), None)
 
 
 def read_batch_output(record: Mapping[str, Any], requests: Mapping[str, Any]) -> ForeignCall:
     """Read a line of a batch's output; its request is in the batch's input, by ``custom_id``."""
     custom_id = text_at(record, "custom_id") or ""
-    asked = requests.get(custom_id)
-    if asked is None and "body" in record and "response" not in record:
+    request = requests.get(custom_id)
+    if request is None and "body" in record and "response" not in record:
         raise EventError(
             Reason.MISSING_FIELD,
             f"the input of a batch (custom_id {custom_id!r}): import the output file and name this "
             "one with --requests",
         )
-    if asked is None:
+    if request is None:
         wanting = "is in no file" if not requests else "is not in the file"
         raise EventError(
             Reason.NO_INPUT,
@@ -74,49 +83,20 @@ def read_batch_output(record: Mapping[str, Any], requests: Mapping[str, Any]) ->
     response, error = chat_response_of(record.get("response"))
     if record.get("error"):
         error = error_text(record["error"])
-    return _call("batch", record, chat_request_of(asked), response, error)
-
-
-def read_litellm(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> ForeignCall:
-    """Read LiteLLM's standard logging payload or a row of its spend logs."""
-    request: dict[str, Any] = {"model": record.get("model")} | dict_at(record, "model_parameters")
-    sent = dict_at(record, "proxy_server_request", "body") or dict_at(
-        record, "proxy_server_request"
-    )
-    messages = nested_json(record.get("messages"))
-    if not messages and sent:
-        request = chat_request_of(sent)
-    else:
-        request = chat_request_of(request | {"messages": messages})
-    failed = text_at(record, "status") == "failure"
-    given = nested_json(record.get("response"))
-    response, error = (None, None) if failed and not given else chat_response_of(given)
-    if failed:
-        details = record.get("error_str") or record.get("error_information") or error
-        error = error_text(details) if details else "the call failed"
-    metadata = dict_at(record, "metadata")
-    call = _call("litellm", record, request, response, error)
-    names = (text_at(metadata, key) for key in ("user_api_key_alias", "user_api_key_team_alias"))
-    return ForeignCall(
-        **vars(call)
-        | {
-            "times": (record.get("startTime"), record.get("start_time"), *call.times),
-            "client_id": call.client_id or next((name for name in names if name), None),
-            "conversation_id": text_at(record, "session_id") or call.conversation_id,
-            "latency_ms": _latency(record),
-        }
-    )
+    return call_of_record("batch", record, chat_request_of(request), response, error)
 
 
 def read_response_alone(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> ForeignCall:
     """Read a response that is a line of its own; only a Responses object may hold its input."""
     kind = text_at(record, "object") or ""
     if kind == "response":
-        asked = {key: record[key] for key in ("input", "instructions", "model") if key in record}
+        request_fields = {
+            key: record[key] for key in ("input", "instructions", "model") if key in record
+        }
         response, error = chat_response_of(dict(record))
-        if "input" not in asked:
+        if "input" not in request_fields:
             raise EventError(Reason.NO_INPUT, "a Responses object without its input")
-        return _call("responses", record, chat_request_of(asked), response, error)
+        return call_of_record("responses", record, chat_request_of(request_fields), response, error)
     if kind.endswith(".chunk") or "choices" not in record:
         raise EventError(
             Reason.NOT_A_CALL,
@@ -128,17 +108,18 @@ def read_response_alone(record: Mapping[str, Any], _requests: Mapping[str, Any])
         response, error = chat_response_of(
             {key: value for key, value in record.items() if key != "messages"}
         )
-        return _call("openai", record, request, response, error)
+        return call_of_record("openai", record, request, response, error)
     raise EventError(Reason.NO_INPUT, "a chat completion without its request")
 
 
-def _call(
+def call_of_record(
     name: str,
     record: Mapping[str, Any],
     request: dict[str, Any],
     response: dict[str, Any] | None,
     error: str | None,
 ) -> ForeignCall:
+    """Build the call that a record holds, with what else the record says in the usual places."""
     times = [record.get(key) for key in _TIMES]
     if response is not None:
         times += [response.get("created"), response.get("created_at")]
@@ -157,23 +138,10 @@ def _call(
         or (conversation if isinstance(conversation, str) else None)
         or _first_text(dict_at(request, "metadata"), "conversation_id", "session_id", "thread_id")
         or _first_text(dict_at(record, "metadata"), "conversation_id", "session_id", "thread_id"),
-        latency_ms=_milliseconds(number_at(record, "latency_ms")),
+        latency_ms=milliseconds(number_at(record, "latency_ms")),
         event_fields={key: record[key] for key in _EVENT_FIELDS if record.get(key) is not None},
     )
 
 
 def _first_text(value: Mapping[str, Any], *keys: str) -> str | None:
     return next((text for key in keys if (text := text_at(value, key))), None)
-
-
-def _latency(record: Mapping[str, Any]) -> float | None:
-    start, end = number_at(record, "startTime"), number_at(record, "endTime")
-    seconds = number_at(record, "response_time")
-    if seconds is None and start is not None and end is not None:
-        seconds = end - start
-    return None if seconds is None else _milliseconds(seconds * 1000)
-
-
-def _milliseconds(value: float | None) -> float | None:
-    # A negative or endless one is a clock that was set, not a latency.
-    return value if value is not None and 0 <= value < 10**9 else None

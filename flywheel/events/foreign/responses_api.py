@@ -16,17 +16,19 @@ def request_of_responses(value: dict[str, Any]) -> dict[str, Any]:
     Raises:
         EventError: its input is neither a text nor a list.
     """
-    given = value["input"]
+    content = value["input"]
     system = value.get("instructions")
     messages: list[Any] = []
     if isinstance(system, str) and system:
         messages.append({"role": "system", "content": system})
-    if isinstance(given, str):
-        messages.append({"role": "user", "content": given})
-    elif isinstance(given, list):
-        messages += [message for item in given if (message := _message(item)) is not None]
+    if isinstance(content, str):
+        messages.append({"role": "user", "content": content})
+    elif isinstance(content, list):
+        messages += [message for item in content if (message := _message(item)) is not None]
     else:
-        raise EventError(Reason.NO_INPUT, f"the input of a Responses request is {describe(given)}")
+        raise EventError(
+            Reason.NO_INPUT, f"the input of a Responses request is {describe(content)}"
+        )
     rest = {key: item for key, item in value.items() if key not in ("input", "instructions")}
     return {**rest, "messages": messages}
 
@@ -52,12 +54,12 @@ def response_of_responses(value: dict[str, Any]) -> tuple[dict[str, Any] | None,
     usage = dict_at(value, "usage")
     incomplete = text_at(value, "incomplete_details", "reason")
     answer: dict[str, Any] = {"object": "chat.completion"}
-    known = {
+    envelope = {
         "id": value.get("id"),
         "created": value.get("created_at", value.get("created")),
         "model": value.get("model"),
     }
-    answer |= {key: item for key, item in known.items() if item is not None}
+    answer |= {key: item for key, item in envelope.items() if item is not None}
     answer["choices"] = [
         {"index": 0, "message": message, "finish_reason": incomplete or "stop"},
     ]
@@ -81,7 +83,7 @@ def _message(item: Any) -> dict[str, Any] | None:
         return {"role": "tool", "content": _content(item.get("output"))}
     if kind == "function_call":
         return {"role": "assistant", "content": None, "tool_calls": [_call(item)]}
-    return None  # reasoning and what else is no message
+    return None  # reasoning and other items that are not messages
 
 
 def _content(content: Any) -> Any:

@@ -25,7 +25,7 @@ def chunks_of_text(text: str) -> list[Any]:
 
 
 def assemble(chunks: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the answer that chunks make up, or None where they are no chunks.
+    """Return the answer that chunks make up, or None where they are not chunks.
 
     Takes chunks of chat completions and completions, and the events of a Responses stream, whose
     last one holds the whole response.

@@ -1,33 +1,32 @@
 """`find_subject` and `hash_subject`: whom a call concerns, and the keyed hash that stands for them."""
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
 from flywheel.errors import EventError
 from flywheel.events.foreign.json_text import dict_at, text_at
 from flywheel.events.reasons import Reason
+from flywheel.io.keyed_hash import keyed_hash
 
 __all__ = ["find_subject", "hash_subject", "hide_subject"]
 
-# Where records name the end user. Somebody's own path (`--subject`) replaces all of them.
+# Where records name the end user. A path given by `--subject` replaces all of them.
 _PATHS = (
     ("request", "user"), ("request", "safety_identifier"), ("user",), ("end_user",), ("user_id",),
     ("userId",), ("metadata", "user_id"), ("metadata", "userId"), ("metadata", "user"),
     ("metadata", "end_user"), ("metadata", "user_api_key_end_user_id"),
-    ("request", "metadata", "user_id"), ("request", "metadata", "user"),
+    ("proxy_server_request", "user"), ("request", "metadata", "user_id"),
+    ("request", "metadata", "user"), ("input", "user"),
     ("reqPayload", "user"), ("req_payload", "user"), ("tags", "user_id"), ("tags", "user"),
 )  # fmt: skip
+# In LiteLLM's records ``user`` is whose API key was used: a developer, not the person concerned.
+_NOT_OF_LITELLM = {("user",)}
 _DIGITS = 32
 
 
 def hash_subject(subject: str, key: str) -> str:
     """Return the keyed hash (HMAC-SHA256, 32 hexadecimal digits) that stands for a person."""
-    digest = hmac.new(
-        key.encode(), b"subject\x1f" + subject.encode("utf-8", "replace"), hashlib.sha256
-    )
-    return digest.hexdigest()[:_DIGITS]
+    return keyed_hash("subject", subject, key)[:_DIGITS]
 
 
 def find_subject(record: Mapping[str, Any], path: str | None) -> str | None:
@@ -41,11 +40,13 @@ def find_subject(record: Mapping[str, Any], path: str | None) -> str | None:
         EventError: a path was named, and the record has no text or number there.
     """
     if path is not None:
-        found = text_at(record, *path.split("."))
-        if found is None:
+        subject = text_at(record, *path.split("."))
+        if subject is None:
             raise EventError(Reason.MISSING_FIELD, f"no subject at {path}")
-        return found
-    return next((text for place in _PATHS if (text := text_at(record, *place))), None)
+        return subject
+    left_out = _NOT_OF_LITELLM if isinstance(record, dict) and "call_type" in record else set()
+    places = (place for place in _PATHS if place not in left_out)
+    return next((text for place in places if (text := text_at(record, *place))), None)
 
 
 def hide_subject(request: dict[str, Any], subject: str, hashed: str) -> dict[str, Any]:

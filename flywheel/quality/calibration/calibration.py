@@ -107,11 +107,11 @@ def fit_calibration(raw: Sequence[float], right: Sequence[bool]) -> Calibration:
         right: whether each answer was the accepted one.
 
     Raises:
-        MeasurementError: a confidence is no probability, or the two do not belong together.
+        MeasurementError: a confidence is not a probability, or the two do not belong together.
     """
     if len(raw) != len(right) or not all(0 <= value <= 1 for value in raw):
         raise MeasurementError(
-            f"{len(raw)} confidences do not fit {len(right)} verdicts, or are no probabilities.",
+            f"{len(raw)} confidences do not fit {len(right)} verdicts, or are not probabilities.",
             next_step="look at the model server, then run the gate again",
         )
     if len(raw) < _FEWEST:

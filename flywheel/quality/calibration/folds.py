@@ -35,6 +35,6 @@ def out_of_fold(
     numbers = fold_numbers(raw)
     chance = np.empty(len(raw))
     for number in range(FOLDS):
-        held = numbers == number
-        chance[held] = fit(raw[~held], right[~held])(raw[held])
+        held_out = numbers == number
+        chance[held_out] = fit(raw[~held_out], right[~held_out])(raw[held_out])
     return chance

@@ -37,7 +37,7 @@ def fit_isotonic(raw: Floats, right: Floats) -> PointsCurve:
     # Takes a second to load: only where a gate has a thousand cases.
     from scipy.optimize import isotonic_regression
 
-    # What the scale cannot tell apart is one point as well.
+    # Values that the scale cannot distinguish are one point.
     odds, group = np.unique(log_odds(raw), return_inverse=True)
     cases = np.bincount(group).astype(np.float64)
     share = np.bincount(group, weights=right) / cases

@@ -48,11 +48,11 @@ def fit_platt(raw: Floats, right: Floats) -> PlattCurve:
     (2007), A note on Platt's probabilistic outputs for support vector machines, Machine Learning
     68, 267-276, algorithm 1.
     """
-    good = float(right.sum())
-    bad = len(right) - good
-    target = np.where(right > 0, (good + 1) / (good + 2), 1 / (bad + 2))
+    right_count = float(right.sum())
+    bad = len(right) - right_count
+    target = np.where(right > 0, (right_count + 1) / (right_count + 2), 1 / (bad + 2))
     loss = _Loss(log_odds(raw), target)
-    slope, level = _minimize(loss, 0.0, math.log((good + 1) / (bad + 1)))
+    slope, level = _minimize(loss, 0.0, math.log((right_count + 1) / (bad + 1)))
     if slope < _LEAST_SLOPE:
         slope, level = _minimize(loss, _LEAST_SLOPE, level, hold_slope=True)
     return PlattCurve(slope, level)

@@ -1,19 +1,36 @@
 """Accounts of the people who annotate: made with the invitation that only members can read.
 
-The community edition has one kind of member: whoever annotates can also see projects and settings.
+The community edition has one kind of member: an annotator can also see projects and settings.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypedDict
 
-from flywheel.errors import RefusedError, UnavailableError
-from flywheel.review.label_studio.client import LabelStudioClient, is_local
+from flywheel.errors import RefusedError
+from flywheel.io.http import HttpClient, HttpService
+from flywheel.review.label_studio.client import LabelStudioClient
 
-__all__ = ["Annotator", "NewAnnotator", "add_annotator", "list_annotators"]
+__all__ = [
+    "Account",
+    "Annotator",
+    "NewAnnotator",
+    "accounts",
+    "add_annotator",
+    "list_annotators",
+    "with_accounts",
+]
 
-_FOUND = 302
 _SECONDS = 60.0
+
+
+class Account(TypedDict):
+    """An account as an annotation's ``completed_by`` names it."""
+
+    id: int
+    email: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,27 @@ def list_annotators(client: LabelStudioClient) -> list[Annotator]:
     ]
 
 
+def accounts(client: LabelStudioClient) -> dict[int, Account]:
+    """Return every account, by its number."""
+    users = client.request("GET", "/api/users/")
+    return {int(u["id"]): Account(id=int(u["id"]), email=str(u["email"])) for u in users}
+
+
+def with_accounts(
+    task: Mapping[str, Any], project: int, people: Mapping[int, Account]
+) -> dict[str, Any]:
+    """Return a task whose annotations name their people; a deleted account stays a number."""
+    annotations = [
+        raw | {"completed_by": _account(raw.get("completed_by"), people)}
+        for raw in task["annotations"]
+    ]
+    return {**task, "annotations": annotations, "project": project}
+
+
+def _account(person: Any, people: Mapping[int, Account]) -> Any:
+    return people.get(person, person) if isinstance(person, int) else person
+
+
 def add_annotator(client: LabelStudioClient, email: str) -> NewAnnotator | None:
     """Make an account; None when there is one with this address.
 
@@ -59,29 +97,24 @@ def add_annotator(client: LabelStudioClient, email: str) -> NewAnnotator | None:
     if not any(user["email"] == email for user in client.request("GET", "/api/users/")):
         raise RefusedError(
             f"Label Studio made no account for {email}.",
-            next_step="give an e-mail address that nobody had before",
+            next_step="give an e-mail address that was never used",
         )
     return NewAnnotator(email, password)
 
 
-def _sign_up(url: str, invitation: str, person: dict[str, Any]) -> None:
-    import httpx
-
-    path = "/user/signup/"
-    with httpx.Client(base_url=url, timeout=_SECONDS, trust_env=not is_local(url)) as session:
-        try:
-            session.get(path).raise_for_status()
-            form = person | {"csrfmiddlewaretoken": session.cookies.get("csrftoken", "")}
-            # Label Studio takes no form that does not say which of its pages it comes from.
-            headers = {"Referer": url}
-            answer = session.post(path, params={"token": invitation}, data=form, headers=headers)
-        except httpx.HTTPError as error:
-            raise UnavailableError(
-                f"Label Studio at {url} does not answer as it should: {error}",
-                next_step="look at `flywheel services logs label-studio`",
-            ) from error
-    if answer.status_code != _FOUND:
+def _sign_up(url: str, invitation: str, person: dict[str, str]) -> None:
+    path, step = "/user/signup/", "look at `flywheel services logs label-studio`"
+    with HttpClient(HttpService(url, "Label Studio", step), seconds=_SECONDS) as client:
+        page = client.send("GET", path)
+        if not page.is_success:
+            raise page.failure()
+        form = person | {"csrfmiddlewaretoken": client.cookie("csrftoken")}
+        # Label Studio takes no form that does not say which of its pages it comes from.
+        headers = {"Referer": url}
+        params = {"token": invitation}
+        answer = client.send("POST", path, form=form, params=params, headers=headers)
+    if answer.status != HTTPStatus.FOUND:
         raise RefusedError(
-            f"Label Studio made no account for {person['email']} ({answer.status_code}).",
-            next_step="give an e-mail address that nobody had before",
+            f"Label Studio made no account for {person['email']} ({answer.status}).",
+            next_step="give an e-mail address that was never used",
         )

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from flywheel.errors import (
     ConfigurationError,
@@ -12,17 +11,17 @@ from flywheel.errors import (
     RefusedError,
     UnavailableError,
 )
+from flywheel.io.http import HttpService, open_session
 
 if TYPE_CHECKING:
     from label_studio_sdk.client import LabelStudio
 
-__all__ = ["LabelStudioClient", "is_local"]
+__all__ = ["LabelStudioClient"]
 
 Result = TypeVar("Result")
 _SECONDS = 60.0
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
 _CLIENT_ERRORS = range(400, 500)
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class LabelStudioClient:
@@ -56,7 +55,7 @@ class LabelStudioClient:
 
         Raises:
             UnavailableError: Label Studio does not answer, or is not well.
-            ConfigurationError: It does not take the token, or is no Label Studio.
+            ConfigurationError: It refuses the token, or is not a Label Studio.
             NotFoundError: There is no such project, task or annotation.
             RefusedError: It refuses what was asked.
         """
@@ -113,51 +112,46 @@ class LabelStudioClient:
 
     def _studio(self) -> "LabelStudio":
         if self._open is None:
-            import httpx
             from label_studio_sdk.client import LabelStudio
 
-            session = httpx.Client(timeout=self._timeout, trust_env=not is_local(self.url))
+            session = open_session(HttpService(self.url, "Label Studio"), seconds=self._timeout)
             self._open = LabelStudio(  # type: ignore[no-untyped-call]
                 base_url=self.url, api_key=self._token, httpx_client=session, max_retries=0
             )
         return self._open
 
 
-def is_local(url: str) -> bool:
-    """Tell whether a URL names this machine, which is not reached through a proxy."""
-    return urlsplit(url).hostname in _LOOPBACK
-
-
 def _error(url: str, status: int | None, body: Any) -> FlywheelError:
-    said = _said(body)
+    message = _said(body)
     if status == _UNAUTHORIZED:
         return ConfigurationError(
-            f"Label Studio at {url} does not take the token: {said}",
+            f"Label Studio at {url} does not take the token: {message}",
             next_step="run `flywheel services up label-studio`, which makes a new one; for your "
             "own Label Studio make a personal access token there and set "
             "FLYWHEEL_LABEL_STUDIO_TOKEN",
         )
     if status == _NOT_FOUND:
         return NotFoundError(
-            f"Label Studio at {url} does not have it: {said}",
+            f"Label Studio at {url} does not have it: {message}",
             next_step="run `flywheel review provision`",
         )
     if status is None or status < _CLIENT_ERRORS.start:
         return _no_label_studio(url)
     if status not in _CLIENT_ERRORS or status == _TOO_MANY:
         return UnavailableError(
-            f"Label Studio at {url} answered {status}: {said}",
+            f"Label Studio at {url} answered {status}: {message}",
             next_step="look at its log (`flywheel services logs label-studio`)",
         )
     step = "read what it says"
     if status == _FORBIDDEN:
         step = "give the account of FLYWHEEL_LABEL_STUDIO_TOKEN the right to do this"
-    return RefusedError(f"Label Studio at {url} refused ({status}): {said}", next_step=step)
+    return RefusedError(f"Label Studio at {url} refused ({status}): {message}", next_step=step)
 
 
 def _no_label_studio(url: str) -> ConfigurationError:
     return ConfigurationError(
-        f"What answers at {url} is no Label Studio.", next_step="correct FLYWHEEL_LABEL_STUDIO_URL"
+        f"What answers at {url} is not a Label Studio.",
+        next_step="correct FLYWHEEL_LABEL_STUDIO_URL",
     )
 
 

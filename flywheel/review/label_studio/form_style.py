@@ -4,7 +4,7 @@ __all__ = ["FORM_STYLE"]
 
 # The input is what is read, so it is the largest; the labels stand in columns, where the eye finds
 # them again. The side panels are for regions, of which there are none here. The class names are
-# Label Studio's: where it comes to call something otherwise, that looks as it does without us.
+# Label Studio's: where it renames an element, that one looks as it does without us.
 # No `>` between names: it would arrive escaped.
 FORM_STYLE = """
 .flywheel { display: flex; gap: 28px; align-items: flex-start; }

@@ -1,19 +1,18 @@
 """The annotator's guide: a Markdown template, filled from the workload, as safe HTML."""
 
-import re
 from pathlib import Path
 from string import Template
 
 from markdown_it import MarkdownIt
 
 from flywheel.errors import ConfigurationError
+from flywheel.io.markdown import escape_markdown
 from flywheel.review.queues.answer_fields import answer_fields
 from flywheel.workload.model import Workload
 
 __all__ = ["annotator_guide"]
 
 _NAME = Path("label_studio") / "annotator_guide.md"
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:/@])")
 
 
 def annotator_guide(workload: Workload, template: Path | None = None) -> str:
@@ -30,8 +29,8 @@ def annotator_guide(workload: Workload, template: Path | None = None) -> str:
     template = template or _template()
     try:
         text = Template(template.read_text()).substitute(
-            workload=_plain(workload.id),
-            description=_plain(workload.description or workload.id),
+            workload=escape_markdown(workload.id),
+            description=escape_markdown(workload.description or workload.id),
             labels="\n\n".join(part for part in (_labels(workload), _lines(workload)) if part),
         )
     except (OSError, KeyError, ValueError) as error:
@@ -53,7 +52,8 @@ def _labels(workload: Workload) -> str:
     if workload.taxonomy is None:
         return ""
     lines = [
-        f"- **{_plain(label.name)}**" + (f": {_plain(label.description)}" * bool(label.description))
+        f"- **{escape_markdown(label.name)}**"
+        + (f": {escape_markdown(label.description)}" * bool(label.description))
         for label in workload.taxonomy.active
     ]
     hint = "Choose **new category** when none of these fits."
@@ -65,13 +65,11 @@ def _lines(workload: Workload) -> str:
     fields = [field for field in answer_fields(workload) if field.kind in ("list", "group")]
     if not fields:
         return ""
-    lines = [f"- **{_plain(field.title)}**: {_plain(field.hint)}" for field in fields]
+    lines = [
+        f"- **{escape_markdown(field.title)}**: {escape_markdown(field.hint)}" for field in fields
+    ]
     hint = (
         r"A bar stands between the parts of a line; those in brackets may be left out. Write `\|` for "
         "a bar that belongs to a text, and `-` alone for a list without items."
     )
     return "\n".join(["## Answers of several parts", hint, "", *lines])
-
-
-def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -62,10 +62,10 @@ def _question(parent: Element) -> None:
     box = SubElement(parent, "View", className="flywheel-aside flywheel-why")
     SubElement(box, "Header", value="Why you see this", size="5")
     SubElement(box, "Text", name="why", value="$why", selectionEnabled="false")
-    box = SubElement(parent, "View", className="flywheel-aside flywheel-neighbours")
+    box = SubElement(parent, "View", className="flywheel-aside flywheel-neighbors")
     panel = SubElement(SubElement(box, "Collapse", open="true"), "Panel")
     panel.set("value", "Similar, answered before")
-    SubElement(panel, "Text", name="neighbours", value="$neighbours", selectionEnabled="false")
+    SubElement(panel, "Text", name="neighbors", value="$neighbors", selectionEnabled="false")
 
 
 def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str, str]) -> None:
@@ -147,8 +147,8 @@ def _verdict(parent: Element, has_labels: bool) -> None:  # noqa: FBT001 - one c
     for kind in kinds:
         SubElement(group, "Choice", value=kind, hotkey=_VERDICT_KEYS[kind])
     if has_labels:
-        shown = {"visibleWhen": "choice-selected", "whenTagName": VERDICT}
-        named = SubElement(box, "View", {**shown, "whenChoiceValue": NEW_CATEGORY})
+        visibility = {"visibleWhen": "choice-selected", "whenTagName": VERDICT}
+        named = SubElement(box, "View", {**visibility, "whenChoiceValue": NEW_CATEGORY})
         SubElement(
             named,
             "TextArea",
@@ -201,8 +201,10 @@ def _preferred(name: str) -> Iterator[str]:
 
 def _limits(field: AnswerField) -> dict[str, str]:
     limits = {"min": "minimum", "max": "maximum"}
-    found = {key: str(field.schema[name]) for key, name in limits.items() if name in field.schema}
-    return found | ({"step": "1"} if field.schema.get("type") == "integer" else {})
+    attributes = {
+        key: str(field.schema[name]) for key, name in limits.items() if name in field.schema
+    }
+    return attributes | ({"step": "1"} if field.schema.get("type") == "integer" else {})
 
 
 def _is_text(field: AnswerField) -> bool:

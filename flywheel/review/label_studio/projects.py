@@ -1,7 +1,7 @@
 """The two projects of a workload: one that everybody works in, one to adjudicate in.
 
-An adjudication must go to somebody who did not judge the answer before. Label Studio's community
-edition assigns nobody, so adjudications have a project of their own and do not come up among the
+An adjudication must go to a person who did not judge the answer before. Label Studio's community
+edition cannot assign tasks, so adjudications have a project of their own and do not come up among the
 other items.
 """
 
@@ -56,7 +56,7 @@ def projects_for_push(client: LabelStudioClient, workload: Workload) -> Workload
 def projects_for_pull(client: LabelStudioClient, workload: Workload) -> WorkloadProjects | None:
     """Return the projects to read from, whatever their config; None when there is none.
 
-    What people submitted is taken in also where somebody changed the form by hand.
+    Submitted answers are also read where the form was changed by hand.
     """
     project = find_project(client, workload)
     if project is None:

@@ -2,7 +2,7 @@
 
 A project's labeling configuration says what its annotations mean. The digest of the one that we
 wrote stands in the project's description: a configuration with another digest was changed by hand
-and is told, not overwritten.
+and is reported, never overwritten.
 """
 
 import hashlib
@@ -99,8 +99,8 @@ def adjudication_title(workload_id: str) -> str:
     if len(title) <= _LONGEST_TITLE:
         return title
     digest = hashlib.sha256(workload_id.encode()).hexdigest()[:8]
-    kept = _LONGEST_TITLE - len(_ADJUDICATION) - len(digest) - 1
-    return f"{workload_id[:kept]}~{digest}{_ADJUDICATION}"
+    room = _LONGEST_TITLE - len(_ADJUDICATION) - len(digest) - 1
+    return f"{workload_id[:room]}~{digest}{_ADJUDICATION}"
 
 
 def find_project(
@@ -152,12 +152,12 @@ def provision(
     """Make the workload's projects, or bring them up to date; what is right is left alone.
 
     There are two: one that everybody works in, and one to adjudicate in, since an adjudication
-    must go to somebody else and the community edition assigns nobody.
+    must go to another person and the community edition cannot assign tasks.
 
     Args:
         client: Of the Label Studio.
         workload: Whose projects.
-        webhook: Where changes are told; None: nowhere, they are found by asking.
+        webhook: Address that is called on changes; None: changes are found by polling.
         overwrite: Replace a labeling configuration that was changed by hand.
 
     Raises:
@@ -183,13 +183,13 @@ def _provision(
     title: str,
     webhook: WebhookTarget | None,
 ) -> "_Done":
-    wanted = _wanted(workload)
+    expected = _wanted(workload)
     if project is None:
-        raw = client.request("POST", "/api/projects/", {"title": title, **wanted})
+        raw = client.request("POST", "/api/projects/", {"title": title, **expected})
         changes = [f"made project {raw['id']}"]
     else:
         raw = dict(project.raw)
-        different = {key: value for key, value in wanted.items() if raw.get(key) != value}
+        different = {key: value for key, value in expected.items() if raw.get(key) != value}
         if different:
             raw = client.request("PATCH", f"/api/projects/{project.id}/", different)
         changes = [_told(key, project) for key in different if key != "description"]
@@ -206,11 +206,11 @@ class _Done:
 
 
 def _told(key: str, project: Project) -> str:
-    said = _WORDS.get(key, key.replace("_", " "))
-    given = int(project.raw.get("total_annotations_number") or 0)
-    if key != "label_config" or not given:
-        return said
-    return f"{said} ({given} annotations were made under the one before)"
+    words = _WORDS.get(key, key.replace("_", " "))
+    annotation_count = int(project.raw.get("total_annotations_number") or 0)
+    if key != "label_config" or not annotation_count:
+        return words
+    return f"{words} ({annotation_count} annotations were made under the one before)"
 
 
 def _wanted(workload: Workload) -> dict[str, Any]:
@@ -225,14 +225,14 @@ def _wanted(workload: Workload) -> dict[str, Any]:
 
 
 def _projects(client: LabelStudioClient, title: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    projects: list[dict[str, Any]] = []
     page = 1
     while True:
         params = {"page": page, "page_size": _PAGE, "title": title}
         answer = client.request("GET", "/api/projects/", params=params)
-        found += answer["results"]
+        projects += answer["results"]
         if not answer.get("next"):
-            return found
+            return projects
         page += 1
 
 
@@ -265,7 +265,7 @@ def _changed_by_hand(project: Project) -> IntegrityError:
 def _keep_webhook(
     client: LabelStudioClient, project: int, workload: Workload, target: WebhookTarget
 ) -> list[str]:
-    wanted = {
+    expected = {
         "url": f"{target.url.rstrip('/')}/{workload.id}",
         "headers": {HEADER: target.secret},
         # The call says that something changed; what, is asked for.
@@ -275,16 +275,16 @@ def _keep_webhook(
         "actions": sorted(ACTIONS),
     }
     hooks = client.request("GET", "/api/webhooks/", params={"project": project})
-    ours = [hook for hook in hooks if HEADER in hook["headers"] and hook["project"] == project]
+    own_hooks = [hook for hook in hooks if HEADER in hook["headers"] and hook["project"] == project]
     changes = []
-    for hook in ours[1:]:
+    for hook in own_hooks[1:]:
         client.request("DELETE", f"/api/webhooks/{hook['id']}/")
         changes.append("removed a second webhook")
-    if not ours:
-        client.request("POST", "/api/webhooks/", wanted | {"project": project})
+    if not own_hooks:
+        client.request("POST", "/api/webhooks/", expected | {"project": project})
         changes.append("webhook")
-    elif any(_sorted(ours[0].get(key)) != value for key, value in wanted.items()):
-        client.request("PATCH", f"/api/webhooks/{ours[0]['id']}/", wanted)
+    elif any(_sorted(own_hooks[0].get(key)) != value for key, value in expected.items()):
+        client.request("PATCH", f"/api/webhooks/{own_hooks[0]['id']}/", expected)
         changes.append("webhook")
     return changes
 

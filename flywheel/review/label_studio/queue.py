@@ -11,18 +11,18 @@ from typing import Any
 
 from flywheel.clock import Clock
 from flywheel.ports.review_queue import Annotation, Pull, QueueStatus, ReviewItem, SetAside
+from flywheel.review.label_studio.annotators import accounts, with_accounts
 from flywheel.review.label_studio.client import LabelStudioClient
-from flywheel.review.label_studio.people import LabelStudioPeople, named
 from flywheel.review.label_studio.projects import (
     projects_for_pull,
     projects_for_push,
 )
 from flywheel.review.label_studio.tasks import ProjectTasks
 from flywheel.review.merging.annotation_reading import read_annotations_of
-from flywheel.review.merging.deletions import tombstone
+from flywheel.review.merging.deletions import deletion_of
 from flywheel.review.queues.label_studio_format import annotation_id, micros, task_of
-from flywheel.review.sampling.item_ids import is_adjudication, root_of
-from flywheel.review.sampling.neighbour_lines import without_texts
+from flywheel.review.sampling.item_ids import disputed_item_of
+from flywheel.review.sampling.neighbor_lines import without_texts
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
@@ -30,17 +30,17 @@ __all__ = ["LabelStudioReviewQueue"]
 
 # A change is committed after it was stamped: a pull looks back so far before its cursor.
 _OVERLAP = timedelta(minutes=5)
-Neighbours = Callable[[Workload, Sequence[ReviewItem]], Mapping[str, Sequence[str]]]
+Neighbors = Callable[[Workload, Sequence[ReviewItem]], Mapping[str, Sequence[str]]]
 
 
-class LabelStudioReviewQueue(LabelStudioPeople):
+class LabelStudioReviewQueue:
     """Put items into Label Studio and bring every version of every annotation back.
 
     Args:
         client: Of the Label Studio.
         clock: Stamps deletions.
         seen: The latest version of each annotation of a workload that was kept so far.
-        neighbours: Lines about similar inputs, by item id.
+        neighbors: Lines about similar inputs, by item id.
     """
 
     name = "label_studio"
@@ -51,12 +51,12 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         clock: Clock,
         *,
         seen: Callable[[str], Iterable[Annotation]],
-        neighbours: Neighbours = lambda _workload, _items: {},
+        neighbors: Neighbors = lambda _workload, _items: {},
     ) -> None:
-        super().__init__(client)
+        self._client = client
         self._clock = clock
         self._seen = seen
-        self._neighbours = neighbours
+        self._neighbors = neighbors
 
     def push(self, workload: Workload, items: Sequence[ReviewItem]) -> int:
         """Import the items that are not there yet, most urgent first; return how many were new.
@@ -88,24 +88,26 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         since = None
         if cursor is not None and int(cursor):
             since = datetime.fromtimestamp(int(cursor) / 1e6, UTC) - _OVERLAP
-        found: list[Annotation] = []
+        annotations: list[Annotation] = []
         aside: list[SetAside] = []
         newest = int(cursor or 0)
-        people = self.people()
+        people = accounts(self._client)
         judges = _Judges(self._seen(workload.id))
         for tasks in projects.all():
-            changed = [named(task, tasks, people) for task in tasks.whole(since)]
-            ours = [task for task in changed if _is_ours(task, workload)]
+            changed = [with_accounts(task, tasks.project, people) for task in tasks.whole(since)]
+            own_tasks = [task for task in changed if _is_ours(task, workload)]
             newest = max([newest, *(micros(task["updated_at"]) for task in changed)])
             read = []
-            for task in ours:
-                good, bad = read_annotations_of(workload, task)
-                read += good
+            for task in own_tasks:
+                readable, bad = read_annotations_of(workload, task)
+                read += readable
                 aside += bad
-            found += read + self._deleted(workload, tasks, ours, read, everything=since is None)
+            annotations += read + self._deleted(
+                workload, tasks, own_tasks, read, everything=since is None
+            )
             judges.learn(read)
-            self._reopen(workload, tasks, ours, judges)
-        return Pull(found, str(newest), tuple(aside))
+            self._reopen(workload, tasks, own_tasks, judges)
+        return Pull(annotations, str(newest), tuple(aside))
 
     def erase(
         self, workload: Workload, inference_ids: Collection[str], texts: Collection[str]
@@ -119,10 +121,10 @@ class LabelStudioReviewQueue(LabelStudioPeople):
                     tasks.delete(stub["id"])
                     erased += 1
                     continue
-                lines = str(stub["data"].get("neighbours", ""))
+                lines = str(stub["data"].get("neighbors", ""))
                 others = without_texts(lines, texts)
                 if others != lines:
-                    tasks.set_data(stub["id"], stub["data"] | {"neighbours": others})
+                    tasks.set_data(stub["id"], stub["data"] | {"neighbors": others})
         return erased
 
     def status(self, workload: Workload) -> QueueStatus:
@@ -131,34 +133,36 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         if projects is None:
             return QueueStatus(0, 0, 0, 0)
         stubs = [s for t in projects.all() for s in t.stubs() if _is_ours(s, workload)]
-        given = [int(stub["total_annotations"]) for stub in stubs]
-        wanted = [int(stub["meta"].get("judgments", 1)) for stub in stubs]
-        answered = sum(have >= want for have, want in zip(given, wanted, strict=True))
+        given_counts = [int(stub["total_annotations"]) for stub in stubs]
+        requested_counts = [int(stub["meta"].get("judgments", 1)) for stub in stubs]
+        answered = sum(
+            have >= want for have, want in zip(given_counts, requested_counts, strict=True)
+        )
         newest = max((micros(stub["updated_at"]) for stub in stubs if _judged(stub)), default=0)
-        changed = f"{sum(given)}-{newest}"
-        return QueueStatus(len(stubs), answered, sum(wanted), sum(given), changed)
+        changed = f"{sum(given_counts)}-{newest}"
+        return QueueStatus(len(stubs), answered, sum(requested_counts), sum(given_counts), changed)
 
     # -- inside --------------------------------------------------------------------------------
 
     def _push(self, workload: Workload, tasks: ProjectTasks, items: list[ReviewItem]) -> int:
-        present = _by_item(tasks.stubs(), workload)
-        new = [item for item in items if item.item_id not in present]
+        stubs_by_item = _by_item(tasks.stubs(), workload)
+        new = [item for item in items if item.item_id not in stubs_by_item]
         if new:
             new.sort(key=lambda item: (-item.priority, item.item_id))
-            beside = self._neighbours(workload, new)
+            beside = self._neighbors(workload, new)
             tasks.add([task_of(workload, i, beside.get(i.item_id, ())) for i in new])
-            present = _by_item(tasks.stubs(), workload)
+            stubs_by_item = _by_item(tasks.stubs(), workload)
         more = {item.item_id: item.judgments for item in items}
-        single = [_drop_doubles(tasks, stubs) for stubs in present.values()]
+        single = [_drop_doubles(tasks, stubs) for stubs in stubs_by_item.values()]
         if any("suggestion" in stub["meta"] for stub in single):
             tasks.prefill()
-        for kept in single:
-            before = int(kept["meta"].get("judgments", 1))
-            wanted = max(before, more.get(str(kept["data"]["item_id"]), 0))
-            if before < wanted:
-                tasks.set_judgments(kept["id"], kept["meta"] | {"judgments": wanted})
-            if int(kept["overlap"]) < wanted:
-                tasks.set_overlap(kept["id"], wanted)
+        for survivor in single:
+            before = int(survivor["meta"].get("judgments", 1))
+            judgments = max(before, more.get(str(survivor["data"]["item_id"]), 0))
+            if before < judgments:
+                tasks.set_judgments(survivor["id"], survivor["meta"] | {"judgments": judgments})
+            if int(survivor["overlap"]) < judgments:
+                tasks.set_overlap(survivor["id"], judgments)
         return len(new)
 
     def _deleted(
@@ -171,20 +175,22 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         everything: bool,
     ) -> list[Annotation]:
         prefix = annotation_id({"project": tasks.project}, {"id": ""})
-        present = {annotation.annotation_id for annotation in read}
+        read_ids = {annotation.annotation_id for annotation in read}
         looked_at = {str(task["data"]["item_id"]) for task in changed}
-        there = _by_item(() if everything else tasks.stubs(), workload)
+        stubs_by_item = _by_item(() if everything else tasks.stubs(), workload)
         missing = [
-            known
-            for known in self._seen(workload.id)
-            if known.annotation_id.startswith(prefix)
-            and known.annotation_id not in present
-            and not known.deleted
-            and (everything or known.item_id in looked_at or known.item_id not in there)
+            earlier
+            for earlier in self._seen(workload.id)
+            if earlier.annotation_id.startswith(prefix)
+            and earlier.annotation_id not in read_ids
+            and not earlier.deleted
+            and (everything or earlier.item_id in looked_at or earlier.item_id not in stubs_by_item)
         ]
         # It may have been submitted while the tasks were read: only its own id tells.
-        gone = [k for k in missing if not tasks.has_annotation(int(k.annotation_id[len(prefix) :]))]
-        return [tombstone(annotation, self._clock.now()) for annotation in gone]
+        deleted = [
+            k for k in missing if not tasks.has_annotation(int(k.annotation_id[len(prefix) :]))
+        ]
+        return [deletion_of(annotation, self._clock.now()) for annotation in deleted]
 
     def _reopen(
         self,
@@ -197,15 +203,15 @@ class LabelStudioReviewQueue(LabelStudioPeople):
         # the item stays open for one person more.
         mapping = AnswerMapping(workload)
         for task in changed:
-            said, _ = read_annotations_of(workload, task)
-            judged = {one.annotator for one in said if one.kind != "skipped"}
-            usable = {one.annotator for one in said if _is_usable(mapping, one)}
-            item_id = str(task["data"]["item_id"])
-            if is_adjudication(item_id):
-                usable -= judges.of(root_of(item_id))
-            wanted = int(task["meta"].get("judgments", 1)) + len(judged - usable)
-            if int(task["overlap"]) < wanted:
-                tasks.set_overlap(task["id"], wanted)
+            annotations, _ = read_annotations_of(workload, task)
+            judged = {one.annotator for one in annotations if one.kind != "skipped"}
+            usable = {one.annotator for one in annotations if _is_usable(mapping, one)}
+            disputed = disputed_item_of(task["data"])
+            if disputed is not None:
+                usable -= judges.of(disputed)
+            judgments = int(task["meta"].get("judgments", 1)) + len(judged - usable)
+            if int(task["overlap"]) < judgments:
+                tasks.set_overlap(task["id"], judgments)
 
 
 class _Judges:
@@ -216,7 +222,7 @@ class _Judges:
 
     def learn(self, annotations: Iterable[Annotation]) -> None:
         for one in annotations:
-            if not one.deleted and one.kind != "skipped" and not is_adjudication(one.item_id):
+            if not one.deleted and one.kind != "skipped":
                 self._by_item[one.item_id].add(one.annotator)
 
     def of(self, item_id: str) -> set[str]:
@@ -226,20 +232,20 @@ class _Judges:
 def _by_item(
     stubs: Iterable[dict[str, Any]], workload: Workload
 ) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    stubs_by_item: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for stub in stubs:
         if _is_ours(stub, workload):
-            found[str(stub["data"]["item_id"])].append(stub)
-    return found
+            stubs_by_item[str(stub["data"]["item_id"])].append(stub)
+    return stubs_by_item
 
 
 def _drop_doubles(tasks: ProjectTasks, stubs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    # Two imports at once, or one that went on after we had given up on it.
-    kept = max(stubs, key=lambda stub: (_judged(stub), -int(stub["id"])))
+    # Two imports at once, or one that continued after our timeout.
+    survivor = max(stubs, key=lambda stub: (_judged(stub), -int(stub["id"])))
     for stub in stubs:
-        if stub is not kept and not _judged(stub):
+        if stub is not survivor and not _judged(stub):
             tasks.delete(stub["id"])
-    return kept
+    return survivor
 
 
 def _judged(stub: Mapping[str, Any]) -> int:
@@ -254,6 +260,10 @@ def _is_ours(task: Mapping[str, Any], workload: Workload) -> bool:
 
 def _is_usable(mapping: AnswerMapping, annotation: Annotation) -> bool:
     if annotation.kind == "answer":
-        present = mapping.present(annotation.output)
-        return present.usable or present.label_id is not None or present.unknown is not None
+        current_output = mapping.present(annotation.output)
+        return (
+            current_output.usable
+            or current_output.label_id is not None
+            or current_output.unknown is not None
+        )
     return annotation.kind == "cant_tell" or bool(annotation.proposed_label)

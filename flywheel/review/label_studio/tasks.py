@@ -69,7 +69,7 @@ class ProjectTasks:
         self._client.request("PATCH", f"/api/tasks/{task}/", {"data": dict(data)})
 
     def delete(self, task: int) -> None:
-        """Remove a task; it is no error that it is gone."""
+        """Remove a task; a missing one is not an error."""
         try:
             self._client.request("DELETE", f"/api/tasks/{task}/")
         except NotFoundError:
@@ -102,16 +102,16 @@ class ProjectTasks:
             items = [_filter("id", "greater", "Number", last)]
             if since is not None:
                 items.append(_filter("updated_at", "greater_or_equal", "Datetime", stamp(since)))
-            found = self._get(_query(items), include=include, page_size=_PAGE)
-            yield from found
-            if len(found) < _PAGE:
+            page = self._get(_query(items), include=include, page_size=_PAGE)
+            yield from page
+            if len(page) < _PAGE:
                 return
-            last = found[-1]["id"]
+            last = page[-1]["id"]
 
     def _get(self, query: Mapping[str, Any], **params: Any) -> list[dict[str, Any]]:
-        asked = {"project": self.project, "query": json.dumps(query), "resolve_uri": "false"}
-        asked |= {"fields": "all"} | params
-        return list(self._client.request("GET", "/api/tasks/", params=asked)["tasks"])
+        parameters = {"project": self.project, "query": json.dumps(query), "resolve_uri": "false"}
+        parameters |= {"fields": "all"} | params
+        return list(self._client.request("GET", "/api/tasks/", params=parameters)["tasks"])
 
 
 def _query(items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,33 +2,37 @@
 
 Label Studio calls from within the annotator's request and waits one second, so a hint that cannot
 be kept in time is answered with 503 and kept when that is possible. Nothing of a call is believed
-but that somebody who knows the secret says that a workload's project changed.
+but that a caller who knows the secret says that a workload's project changed.
 """
 
+import asyncio
 import hmac
 import json
 import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from socket import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flywheel.errors import ConfigurationError
-from flywheel.io.background_server import BoundedServer, in_background
+from flywheel.io.rate_limit import RateLimit
+from flywheel.io.web_server import serve_at_port
 from flywheel.review.label_studio.provisioning import ACTIONS, HEADER
-from flywheel.review.label_studio.writing import HintWriter, RateLimit
+from flywheel.review.label_studio.writing import HintWriter
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 __all__ = ["Receiver", "receiving"]
 
 PATH = re.compile(r"^/label-studio/([a-z0-9_]{1,64})$")
 MOST_BYTES = 1_000_000
 _ANSWER_SECONDS = 0.8
-_SOCKET_SECONDS = 5.0
+_BODY_SECONDS = 5.0
 _MOST_CONNECTIONS = 64
 _OTHER = "OTHER"
 
@@ -50,7 +54,7 @@ class Receiver:
         workloads: Callable[[], Collection[str]],
         limit: RateLimit | None = None,
     ) -> None:
-        self._secret = secret.encode()
+        self._secret = secret.strip(" \t").encode()  # HTTP drops blanks around a value
         self._writer = writer
         self._workloads = workloads
         self._limit = limit or RateLimit(per_second=20, burst=200)
@@ -59,8 +63,8 @@ class Receiver:
 
     def before_body(self, path: str, secret: str | None, length: str | None) -> HTTPStatus | None:
         """Refuse a call by its head alone; None: its body may be read."""
-        given = (secret or "").encode(errors="replace")
-        if not hmac.compare_digest(given, self._secret):
+        secret_bytes = (secret or "").encode(errors="replace")
+        if not hmac.compare_digest(secret_bytes, self._secret):
             return HTTPStatus.UNAUTHORIZED
         named = PATH.match(path)
         if named is None or named[1] not in self._workloads():
@@ -77,23 +81,23 @@ class Receiver:
         """Keep the hint of a call that was let in."""
         named = PATH.match(path)
         assert named is not None
-        kept = self._writer.keep((named[1], _action(body)), seconds=_ANSWER_SECONDS)
-        return HTTPStatus.OK if kept else HTTPStatus.SERVICE_UNAVAILABLE
+        is_recorded = self._writer.keep((named[1], _action(body)), seconds=_ANSWER_SECONDS)
+        return HTTPStatus.OK if is_recorded else HTTPStatus.SERVICE_UNAVAILABLE
 
     def count(self, status: HTTPStatus) -> None:
-        """Take note of an answer."""
+        """Record an answer."""
         with self._lock:
             self.answers[int(status)] += 1
 
     def health(self) -> tuple[HTTPStatus, dict[str, Any]]:
-        """Say whether hints are kept, and how calls were answered."""
-        complaint = self._writer.complaint()
-        status = HTTPStatus.OK if complaint is None else HTTPStatus.SERVICE_UNAVAILABLE
-        said = "ok" if complaint is None else "ill"
-        reason = {} if complaint is None else {"reason": complaint}
+        """Return whether hints are kept, and how calls were answered."""
+        problem = self._writer.problem()
+        status = HTTPStatus.OK if problem is None else HTTPStatus.SERVICE_UNAVAILABLE
+        summary = "ok" if problem is None else "unhealthy"
+        reason = {} if problem is None else {"reason": problem}
         with self._lock:
             answers = {str(code): count for code, count in sorted(self.answers.items())}
-        return status, {"status": said, **reason, "answers": answers}
+        return status, {"status": summary, **reason, "answers": answers}
 
 
 @contextmanager
@@ -103,73 +107,75 @@ def receiving(receiver: Receiver, host: str, port: int) -> Iterator[int]:
     Raises:
         ConfigurationError: The port is taken.
     """
+    # A thread for each call, since keeping a hint may take most of its second.
+    with (
+        ThreadPoolExecutor(_MOST_CONNECTIONS, "webhook") as threads,
+        serve_at_port(
+            _app(receiver, threads),
+            (host, port),
+            "webhooks",
+            connections=_MOST_CONNECTIONS,
+            if_taken="stop what listens there, or set FLYWHEEL_WEBHOOK_PORT to a free port",
+        ) as port_in_use,
+    ):
+        yield port_in_use
+
+
+def _app(receiver: Receiver, threads: Executor) -> "Starlette":
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    async def health(_: "Request") -> "Response":
+        return _response(*receiver.health())
+
+    async def elsewhere(_: "Request") -> "Response":
+        return _response(HTTPStatus.NOT_FOUND, {"status": "try /healthz"})
+
+    async def hook(request: "Request") -> "Response":
+        status = await _status(receiver, request, threads)
+        receiver.count(status)
+        return _response(status, {"status": status.phrase})
+
+    return Starlette(
+        routes=[
+            Route("/healthz", health),
+            Route("/{path:path}", elsewhere),
+            Route("/{path:path}", hook, methods=["POST"]),
+        ]
+    )
+
+
+async def _status(receiver: Receiver, request: "Request", threads: Executor) -> HTTPStatus:
+    loop = asyncio.get_running_loop()
+    path = request.scope["raw_path"].decode("latin-1")
+    headers = request.headers
+    length = None if headers.get("transfer-encoding") else headers.get("content-length")
+    status = await loop.run_in_executor(
+        threads, receiver.before_body, path, headers.get(HEADER), length
+    )
+    if status is not None:
+        return status
+    body = await _body(request)
+    if body is None:
+        return HTTPStatus.BAD_REQUEST
+    return await loop.run_in_executor(threads, receiver.take, path, body)
+
+
+async def _body(request: "Request") -> bytes | None:
+    # A body that comes within the time; None for one that does not.
+    from starlette.requests import ClientDisconnect
+
     try:
-        server = BoundedServer((host, port), _handler(receiver), connections=_MOST_CONNECTIONS)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Port {port} of {host} cannot be used for webhooks: {error.strerror}.",
-            next_step="stop what listens there, or set FLYWHEEL_WEBHOOK_PORT to a free port",
-        ) from error
-    with in_background(server, "webhooks") as taken:
-        yield taken
-
-
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = _SOCKET_SECONDS
-        connection: socket
-
-        def do_GET(self) -> None:
-            if self.path == "/healthz":
-                self._answer(*receiver.health())
-            else:
-                self._answer(HTTPStatus.NOT_FOUND, {"status": "try /healthz"})
-
-        def do_POST(self) -> None:
-            length = (
-                None if self.headers.get("Transfer-Encoding") else self.headers["Content-Length"]
-            )
-            status = receiver.before_body(self.path, self.headers.get(HEADER), length)
-            if status is None:
-                body = _read(self.rfile, int(length or 0))
-                status = HTTPStatus.BAD_REQUEST
-                if body is not None:
-                    status = receiver.take(self.path, body)
-            receiver.count(status)
-            self._answer(status, {"status": status.phrase})
-
-        def _answer(self, status: HTTPStatus, content: dict[str, Any]) -> None:
-            body = json.dumps(content).encode() + b"\n"
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            # What was not read of a body is never taken for a second call.
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def version_string(self) -> str:
-            return "flywheel"
-
-        def log_message(self, *_: object) -> None:
-            return  # the counts of /healthz tell what a line per call would
-
-    return Handler
-
-
-def _read(source: Any, length: int) -> bytes | None:
-    """Read a body that comes within the time; None for one that does not."""
-    deadline, parts, missing = time.monotonic() + _SOCKET_SECONDS, [], length
-    try:
-        while missing and time.monotonic() < deadline:
-            part = source.read1(missing)
-            if not part:
-                return None
-            parts.append(part)
-            missing -= len(part)
-    except OSError:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.body()
+    except (TimeoutError, ClientDisconnect):
         return None
-    return b"".join(parts) if not missing else None
+
+
+def _response(status: HTTPStatus, content: dict[str, Any]) -> "Response":
+    from starlette.responses import Response
+
+    return Response(json.dumps(content) + "\n", status, media_type="application/json")
 
 
 def _action(body: bytes) -> str:

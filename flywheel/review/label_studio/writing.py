@@ -2,47 +2,18 @@
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from flywheel.errors import FlywheelError
 
-__all__ = ["Hint", "HintWriter", "RateLimit", "writing"]
+__all__ = ["Hint", "HintWriter", "writing"]
 
 Hint = tuple[str, str]
 _MOST_WAITING = 1000
 _BATCH = 200
 _RETRY_SECONDS = 1.0
 _POLL_SECONDS = 0.2
-
-
-class RateLimit:
-    """A bucket of tokens that fills steadily.
-
-    Args:
-        per_second: How fast it fills.
-        burst: How much it holds.
-        monotonic: Seconds that never go back.
-    """
-
-    def __init__(
-        self, per_second: float, burst: int, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate, self._burst, self._monotonic = per_second, burst, monotonic
-        self._tokens, self._at = float(burst), monotonic()
-        self._lock = threading.Lock()
-
-    def allows(self) -> bool:
-        """Take one token; False when there is none."""
-        with self._lock:
-            now = self._monotonic()
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-            self._at = now
-            if self._tokens < 1:
-                return False
-            self._tokens -= 1
-            return True
 
 
 class _Waiting:
@@ -69,7 +40,7 @@ class HintWriter:
             return False
         return waiting.kept.wait(seconds)
 
-    def complaint(self) -> str | None:
+    def problem(self) -> str | None:
         """Return why hints cannot be kept at present, None when they can."""
         return self._failure
 

@@ -41,7 +41,7 @@ class Agreement:
     reason: str = ""
 
     def is_below(self, floor: float) -> bool:
-        """Say whether alpha is lower, on enough items that one dispute does not decide it."""
+        """Return whether alpha is lower, on enough items that one dispute does not decide it."""
         return self.alpha is not None and self.items >= _FEWEST and self.alpha < floor
 
 
@@ -76,7 +76,7 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
         return Agreement(None, 0, 0, "no item was judged by two people")
     values = sorted({value for unit in paired for value in unit})
     if len(values) == 1:
-        reason = "everybody gave one and the same answer: chance agreement cannot be told apart"
+        reason = "all answers are the same: agreement cannot be distinguished from chance"
         return Agreement(None, len(paired), judgments, reason)
     place = {value: number for number, value in enumerate(values)}
     counts = np.zeros((len(paired), len(values)))
@@ -92,7 +92,7 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
 
     Only items drawn at random for two people count: a second judgment that is asked for because the
     first one is in doubt finds less agreement than there is. Neither do adjudications nor gold items:
-    their judgments are no two of one question.
+    they are not two judgments of one question.
     """
     mapping = AnswerMapping(workload)
     judged, batches = _judged(lake, workload, mapping)
@@ -148,11 +148,11 @@ def _batch(
     answered = sum(
         len(unit) >= entry.item.judgments for unit, entry in zip(units, entries, strict=True)
     )
-    kept: Counter[bool] = Counter()
+    agreement: Counter[bool] = Counter()
     for unit, entry in zip(units, entries, strict=True):
         if entry.item.model_output is not None:
-            shown = mapping.key(entry.item.model_output)
-            kept.update(judgment.key == shown for judgment in unit)
+            model_key = mapping.key(entry.item.model_output)
+            agreement.update(judgment.key == model_key for judgment in unit)
     people = Counter(judgment.annotation.annotator for unit in units for judgment in unit)
     return BatchAgreement(
         batch_id=name,
@@ -161,8 +161,8 @@ def _batch(
         unanswered=len(entries) - answered,
         judgments_wanted=sum(entry.item.judgments for entry in entries),
         judgments_given=sum(len(unit) for unit in units),
-        kept=kept[True],
-        edited=kept[False],
+        kept=agreement[True],
+        edited=agreement[False],
         by_annotator=dict(sorted(people.items())),
         agreement=_alpha(entries, judged),
     )

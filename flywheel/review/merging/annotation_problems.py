@@ -22,7 +22,7 @@ _SHOWN = 60
 def storable(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return an annotation that files and tables can hold.
 
-    Half of a surrogate pair or a number that is not finite is no JSON text: such an annotation is
+    Half of a surrogate pair or a number that is not finite is not JSON text: such an annotation is
     returned as its identity and times, and its whole escaped text under ``unreadable``.
     """
     try:
@@ -67,10 +67,10 @@ def _region_problem(region: Mapping[str, Any]) -> str | None:
     if not isinstance(value, Mapping):
         return f"the value of {control!r} is {_named(value)}"
     for name in ("choices", "text"):
-        given = value.get(name)
-        texts = given if isinstance(given, list) else [given]
-        if given is not None and not all(isinstance(text, str) for text in texts):
-            return f"{name} of {control!r} is {_short(given)}, not text"
+        content = value.get(name)
+        texts = content if isinstance(content, list) else [content]
+        if content is not None and not all(isinstance(text, str) for text in texts):
+            return f"{name} of {control!r} is {_short(content)}, not text"
     if isinstance(value.get("choices"), list) and not value["choices"]:
         return f"no choice is made for {control!r}"
     for name in ("number", "rating"):
@@ -101,7 +101,7 @@ def _label_region(workload: Workload, raw: Mapping[str, Any]) -> Mapping[str, An
     control = next((field.control for field in answer_fields(workload) if field.is_label), None)
     if control in regions:
         return regions[control]
-    # A project that somebody made by hand may call its one control anything.
+    # A project made by hand may name its one control anything.
     by_hand = isinstance(workload.task, ClassificationTask)
     return next(iter(regions.values()), None) if by_hand else None
 

@@ -24,7 +24,7 @@ def read_annotations_of(
 
     Returns:
         The annotations, those whose answer cannot be read among them (kind ``unreadable``), and
-        those that cannot even be told apart or placed in time.
+        those without a usable identity or time.
     """
     read: list[Annotation] = []
     aside: list[SetAside] = []
@@ -38,9 +38,9 @@ def read_annotations_of(
 
 
 def identity_problem(raw: Any) -> str | None:
-    """Say why a raw annotation cannot be told apart or placed in time; None where it can."""
+    """Return why a raw annotation has no usable identity or time; None where it has both."""
     if not isinstance(raw, Mapping):
-        return "it is no object"
+        return "it is not an object"
     identity = raw.get("id")
     if not isinstance(identity, int | str) or isinstance(identity, bool) or identity == "":
         return "it has no id"

@@ -17,9 +17,9 @@ def read_annotations(
         "AND ($kind IS NULL OR kind = $kind) ORDER BY annotation_id",
         {"workload": workload_id, "kind": kind},
     )
-    found = []
+    annotations = []
     for row in rows:
         del row["seen_at"]
         output = None if row["output"] is None else json.loads(row["output"])
-        found.append(Annotation(**row | {"output": output, "raw": json.loads(row["raw"])}))
-    return found
+        annotations.append(Annotation(**row | {"output": output, "raw": json.loads(row["raw"])}))
+    return annotations

@@ -23,7 +23,6 @@ from flywheel.review.sampling.second_judgments import choose_second_judgments
 from flywheel.review.sampling.sent_items import (
     SentItem,
     item_rows,
-    period_of,
     read_sent,
     spending,
     with_items,
@@ -63,8 +62,8 @@ class MergeReport:
     @property
     def changed(self) -> bool:
         """Whether anything was written."""
-        asked = (self.adjudications, self.label_checks, self.second_judgments)
-        return any((self.annotations, self.corrections, *asked))
+        requests = (self.adjudications, self.label_checks, self.second_judgments)
+        return any((self.annotations, self.corrections, *requests))
 
 
 def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime) -> MergeReport:
@@ -75,7 +74,7 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     Raises:
         ConcurrencyError: another merge of the workload came first; this one can be repeated.
     """
-    seen, aside = _pull(lake, queue, workload, now)
+    pulled, aside = _pull(lake, queue, workload, now)
     corrections = _OneWriter(lake, "corrections", workload.id)
     items = _OneWriter(lake, "review_items", workload.id)
     sent = read_sent(lake, workload.id)
@@ -92,15 +91,15 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         again = choose_second_judgments(lake, workload, sent, annotations, current, paid, now)
     if paid or again:
         times = {entry.item.inference_id: entry.event_time for entry in (*paid, *again)}
-        asked = [adjudication_of(entry, now) for entry in paid]
-        asked += [entry.item for entry in again]
-        items.append(item_rows(asked, times))
-        sent = with_items(sent, asked, times)
+        adjudications = [adjudication_of(entry, now) for entry in paid]
+        adjudications += [entry.item for entry in again]
+        items.append(item_rows(adjudications, times))
+        sent = with_items(sent, adjudications, times)
     checks = _check_labels(lake, workload, sent, now) if outcome.corrections else []
     sent = with_items(sent, [item for item, _ in checks], _times(checks))
     _push_unanswered(queue, workload, sent, annotations)
     return MergeReport(
-        annotations=seen,
+        annotations=pulled,
         corrections=dict(Counter(row["status"] for row in outcome.corrections)),
         verdicts=outcome.verdicts,
         adjudications=len(paid),
@@ -153,11 +152,11 @@ def _pull(
     today = now.toordinal()
     everything = whole_day.at < today
     pull = queue.pull(workload, None if everything or not cursor.at else str(cursor.at))
-    seen = _keep_annotations(lake, workload, pull.annotations, now)
+    annotations = _keep_annotations(lake, workload, pull.annotations, now)
     if everything:
         whole_day.move(today)
     cursor.move(int(pull.cursor))
-    return seen, pull.set_aside
+    return annotations, pull.set_aside
 
 
 class _Mark:
@@ -175,7 +174,7 @@ def _keep_annotations(
     lake: Lake, workload: Workload, annotations: Iterable[Annotation], now: datetime
 ) -> int:
     writer = _OneWriter(lake, "annotations", workload.id)
-    known = {
+    stored = {
         (row["annotation_id"], row["version"]): row["annotator"]
         for row in lake.rows(
             "SELECT annotation_id, version, annotator FROM stored.annotations "
@@ -190,9 +189,9 @@ def _keep_annotations(
             continue
         key = (annotation.annotation_id, annotation.version)
         # Who was a number in one export and has an address in the next is one person.
-        if key in known and not _is_named_now(known[key], annotation.annotator):
+        if key in stored and not _is_named_now(stored[key], annotation.annotator):
             continue
-        known[key] = annotation.annotator
+        stored[key] = annotation.annotator
         output = None if annotation.output is None else canonical_json(annotation.output)
         raw = json.dumps(annotation.raw, ensure_ascii=False, sort_keys=True)
         rows.append(asdict(annotation) | {"output": output, "raw": raw, "seen_at": now})
@@ -217,7 +216,7 @@ def _affordable(lake: Lake, workload: Workload, disputed: Iterable[SentItem]) ->
     paid: list[SentItem] = []
     left: dict[str, int] = {}
     for entry in disputed:
-        period = period_of(entry)
+        period = entry.item.period
         if period not in left:
             left[period] = workload.review.budget - spending(lake, workload.id, period).sent
         if left[period] > 0:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flywheel.lake.store import Lake
 from flywheel.review.sampling.sent_items import SentItem
-from flywheel.similarity.normal_form import normalise
+from flywheel.similarity.normal_form import normalize
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
@@ -28,15 +28,20 @@ def conflicting_items(lake: Lake, workload: Workload, sent: Sequence[SentItem]) 
     answers: dict[str, set[str]] = defaultdict(set)
     members: dict[str, list[str]] = defaultdict(list)
     for row in lake.rows(_ACCEPTED, {"workload": workload.id}):
-        text = normalise(row["input"])
+        text = normalize(row["input"])
         answers[text].add(mapping.key(json.loads(row["output"])))
         members[text].append(row["correction_id"])
-    disputed = {name for text, said in answers.items() if len(said) > 1 for name in members[text]}
-    asked = {entry.item.inference_id for entry in sent if entry.item.slice == "adjudication"}
+    disputed = {
+        name
+        for text, given_answers in answers.items()
+        if len(given_answers) > 1
+        for name in members[text]
+    }
+    adjudicated = {entry.item.inference_id for entry in sent if entry.item.slice == "adjudication"}
     return [
         entry
         for entry in sent
         if entry.item.item_id in disputed
         and entry.item.slice not in ("control", "directed", "adjudication")
-        and entry.item.inference_id not in asked
+        and entry.item.inference_id not in adjudicated
     ]

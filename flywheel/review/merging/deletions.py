@@ -9,7 +9,7 @@ from flywheel.ports.review_queue import Annotation
 from flywheel.review.queues.label_studio_format import annotation_from, moment, stamp
 from flywheel.workload.model import Workload
 
-__all__ = ["after", "buried", "bury", "tombstone"]
+__all__ = ["after", "deletion_of", "mark_deleted", "read_deletions"]
 
 _TICK = timedelta(microseconds=1)
 
@@ -19,27 +19,27 @@ def after(now: datetime, earlier: Iterable[str]) -> str:
     return stamp(max([now, *(moment(text) + _TICK for text in earlier)]))
 
 
-def bury(task: dict[str, Any], gone: Iterable[dict[str, Any]], now: datetime) -> None:
+def mark_deleted(task: dict[str, Any], removed: Iterable[dict[str, Any]], now: datetime) -> None:
     """Move annotations of a task to its tombstones."""
-    gone = list(gone)
-    ids = {raw["id"] for raw in gone}
+    removed = list(removed)
+    ids = {raw["id"] for raw in removed}
     task["annotations"] = [raw for raw in task["annotations"] if raw["id"] not in ids]
     stones = task["meta"].setdefault("deleted", [])
-    for raw in gone:
+    for raw in removed:
         at = after(now, [raw.get("updated_at") or raw["created_at"]])
         stones.append({"deleted_at": at, "annotation": raw})
 
 
-def buried(workload: Workload, task: Mapping[str, Any]) -> list[Annotation]:
+def read_deletions(workload: Workload, task: Mapping[str, Any]) -> list[Annotation]:
     """Return the deletions of a task's annotations."""
-    found = []
+    deletions = []
     for stone in task["meta"].get("deleted", ()):
         at = moment(stone["deleted_at"])
-        found.append(_deleted(annotation_from(workload, task, stone["annotation"]), at))
-    return found
+        deletions.append(_deleted(annotation_from(workload, task, stone["annotation"]), at))
+    return deletions
 
 
-def tombstone(annotation: Annotation, now: datetime) -> Annotation:
+def deletion_of(annotation: Annotation, now: datetime) -> Annotation:
     """Return the version of an annotation that says it was deleted."""
     return _deleted(annotation, moment(after(now, [stamp(annotation.updated_at)])))
 

@@ -43,12 +43,12 @@ def agreement_of(
 ) -> dict[str, FieldAgreement]:
     """Report the agreement of answers, one sequence for each item."""
     keys = [[_keys(schema, answer) for answer in unit] for unit in answers if len(unit) > 1]
-    found = {}
+    agreement = {}
     for path in field_paths(schema):
         units = [[answer[path] for answer in unit] for unit in keys]
         pairs = [one == two for unit in units for one, two in combinations(unit, 2)]
-        found[path] = FieldAgreement(krippendorff_alpha(units), len(pairs), sum(pairs))
-    return found
+        agreement[path] = FieldAgreement(krippendorff_alpha(units), len(pairs), sum(pairs))
+    return agreement
 
 
 def _keys(schema: Mapping[str, Any], answer: Any) -> dict[str, str]:

@@ -85,8 +85,8 @@ def merge_annotations(
         row = _correction(workload, entry, verdict, current.get(entry.item.item_id), now)
         if row is not None:
             corrections.append(row)
-    known = {entry.item.item_id for entry in sent}
-    lost = sum(1 for annotation in annotations if annotation.item_id not in known)
+    item_ids = {entry.item.item_id for entry in sent}
+    lost = sum(1 for annotation in annotations if annotation.item_id not in item_ids)
     return MergeOutcome(corrections, disputed, dict(verdicts), unusable, lost)
 
 
@@ -110,6 +110,11 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
         priority=round(4 + draw(root.item_id) * 0.99, 4),
         subject_id=root.subject_id,
         chosen_at=now,
+        period=root.period,
+        batch_kind=root.batch_kind,
+        disputed_item_id=root.item_id,
+        cycle=root.cycle,
+        attempt=root.attempt,
     )
 
 
@@ -119,7 +124,7 @@ def _adjudications(
     first: Sequence[Judgment],
     annotations: Sequence[Annotation],
 ) -> tuple[list[Judgment], int]:
-    # Nobody decides a dispute of their own; Label Studio lets everybody open every item.
+    # No one decides their own dispute; Label Studio lets everyone open every item.
     second, unusable = read_judgments(workload, mapping, annotations)
     parties = {judgment.annotation.annotator for judgment in first}
     others = [judgment for judgment in second if judgment.annotation.annotator not in parties]

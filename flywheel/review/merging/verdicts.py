@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flywheel.ports.review_queue import Annotation
-from flywheel.similarity.normal_form import normalise
+from flywheel.similarity.normal_form import normalize
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
@@ -56,10 +56,10 @@ def read_judgments(
 
 
 def decide(
-    judgments: Sequence[Judgment], wanted: int, adjudications: Sequence[Judgment] = ()
+    judgments: Sequence[Judgment], requested: int, adjudications: Sequence[Judgment] = ()
 ) -> Verdict:
     """Decide an item: an adjudicator's word counts, else everybody must agree."""
-    first = _first_verdict(tuple(judgments), wanted)
+    first = _first_verdict(tuple(judgments), requested)
     if not adjudications:
         return first
     everyone = (*judgments, *adjudications)
@@ -73,8 +73,8 @@ def decide(
     return first
 
 
-def _first_verdict(judgments: tuple[Judgment, ...], wanted: int) -> Verdict:
-    if len(judgments) < wanted or not judgments:
+def _first_verdict(judgments: tuple[Judgment, ...], requested: int) -> Verdict:
+    if len(judgments) < requested or not judgments:
         return Verdict("open", judgments)
     if len({judgment.key for judgment in judgments}) > 1:
         return Verdict("disputed", judgments)
@@ -118,20 +118,20 @@ def _read(workload: Workload, mapping: AnswerMapping, annotation: Annotation) ->
 def _answer(
     workload: Workload, mapping: AnswerMapping, annotation: Annotation, output: Any
 ) -> Judgment | None:
-    present = mapping.present(output)
+    current_output = mapping.present(output)
     # A retired label was the answer when it was given; the dataset sets it aside later.
-    if not present.usable and not _is_retired(workload, present.label_id):
+    if not current_output.usable and not _is_retired(workload, current_output.label_id):
         return None
     key = mapping.key(output)
-    return Judgment(annotation, "answer", key, present.output, present.label_id, None)
+    return Judgment(annotation, "answer", key, current_output.output, current_output.label_id, None)
 
 
 def _proposal(workload: Workload, annotation: Annotation, name: str) -> Judgment:
     # Two proposals agree when their names do, and what they say besides the label.
     field = getattr(workload.task, "label_field", None)
-    said = annotation.output if isinstance(annotation.output, dict) else {}
-    rest = {key: said[key] for key in sorted(said) if key != field}
-    key = "new_category " + canonical_json([normalise(name), rest])
+    fields = annotation.output if isinstance(annotation.output, dict) else {}
+    rest = {key: fields[key] for key in sorted(fields) if key != field}
+    key = "new_category " + canonical_json([normalize(name), rest])
     return Judgment(annotation, "new_category", key, annotation.output, None, name)
 
 

@@ -37,7 +37,7 @@ __all__ = [
 Kind = Literal["choices", "number", "text", "group", "list"]
 TEXT, LABEL, VERDICT, PROPOSAL = "text", "label", "verdict", "new_category"
 # Names that the form uses for itself: a property of the same name gets another control.
-_RESERVED = frozenset({TEXT, VERDICT, PROPOSAL, "why", "neighbours", "filter"})
+_RESERVED = frozenset({TEXT, VERDICT, PROPOSAL, "why", "neighbors", "filter"})
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
@@ -108,7 +108,7 @@ class AnswerField:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def takes(self, value: Any) -> bool:
-        """Say whether the form can show this value."""
+        """Return whether the form can show this value."""
         if self.kind == "choices":
             return self.written(value) in self.options
         if self.kind == "number":

@@ -14,7 +14,7 @@ from flywheel.errors import DataError, NotFoundError
 from flywheel.ports.review_queue import SetAside
 from flywheel.review.merging.annotation_problems import storable, unreadable_reason
 from flywheel.review.merging.annotation_reading import identity_problem, set_aside_of
-from flywheel.review.merging.deletions import bury
+from flywheel.review.merging.deletions import mark_deleted
 from flywheel.review.merging.people_of_export import with_people
 from flywheel.review.queues.label_studio_format import annotation_id, moment
 from flywheel.review.queues.task_files import is_item_id
@@ -60,7 +60,7 @@ def read_export(path: Path, workload: Workload) -> Export:
     """Read the tasks of an export.
 
     Raises:
-        DataError: the file is no JSON export, or none of its tasks is this workload's.
+        DataError: the file is not a JSON export, or none of its tasks is this workload's.
     """
     export = Export()
     for number, task in enumerate(_entries(path), 1):
@@ -91,30 +91,32 @@ def merge_export(
     count = dict.fromkeys(("added", "edited", "deleted", "unchanged"), 0)
     aside = list(export.set_aside)
     tasks = dict(known)
-    present: set[str] = set()
+    exported_ids: set[str] = set()
     changed: dict[str, dict[str, Any]] = {}
     for task in export.tasks:
         item_id = task["data"]["item_id"]
-        present |= {annotation_id(task, raw) for raw in task["annotations"]}
-        present |= {one.id for one in export.set_aside}
+        exported_ids |= {annotation_id(task, raw) for raw in task["annotations"]}
+        exported_ids |= {one.id for one in export.set_aside}
         if item_id in damaged:
             aside.append(SetAside(item_id, None, "its file in the queue is damaged", item_id))
             continue
         target = tasks.setdefault(item_id, _adopted(task))
         for raw in task["annotations"]:
-            what = _take(target, raw)
-            count[what] += 1
-            if what != "unchanged":
+            outcome = _take(target, raw)
+            count[outcome] += 1
+            if outcome != "unchanged":
                 changed[item_id] = target
     if full and export.whole:
         projects = {str(task["project"]) for task in export.tasks if "project" in task}
         for item_id, target in tasks.items():
-            gone = [
-                raw for raw in target["annotations"] if _is_gone(target, raw, projects, present)
+            missing = [
+                raw
+                for raw in target["annotations"]
+                if _is_gone(target, raw, projects, exported_ids)
             ]
-            if gone:
-                bury(target, gone, now)
-                count["deleted"] += len(gone)
+            if missing:
+                mark_deleted(target, missing, now)
+                count["deleted"] += len(missing)
                 changed[item_id] = target
     report = ExportReport(len(export.tasks), export.foreign, **count, set_aside=tuple(aside))
     return report, list(changed.values())
@@ -153,11 +155,11 @@ def _sort_in(export: Export, workload: Workload, task: Any, number: int) -> None
         if reason is not None:
             export.set_aside.append(set_aside_of(task, raw, reason))
             continue
-        ours = storable(raw | ({"project": task["project"]} if "project" in task else {}))
-        annotations.append(ours)
-        reason = unreadable_reason(workload, ours)
+        record = storable(raw | ({"project": task["project"]} if "project" in task else {}))
+        annotations.append(record)
+        reason = unreadable_reason(workload, record)
         if reason is not None:
-            export.set_aside.append(set_aside_of(task, ours, reason))
+            export.set_aside.append(set_aside_of(task, record, reason))
     export.tasks.append(task | {"annotations": annotations})
 
 
@@ -226,9 +228,9 @@ def _numbers(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_gone(
-    task: Mapping[str, Any], raw: Mapping[str, Any], projects: set[str], present: set[str]
+    task: Mapping[str, Any], raw: Mapping[str, Any], projects: set[str], exported_ids: set[str]
 ) -> bool:
-    return str(raw.get("project")) in projects and annotation_id(task, raw) not in present
+    return str(raw.get("project")) in projects and annotation_id(task, raw) not in exported_ids
 
 
 def _is_task(task: Any) -> bool:

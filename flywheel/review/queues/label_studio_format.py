@@ -1,7 +1,7 @@
 """Label Studio's JSON for tasks, predictions and annotations, to and from our own values.
 
 One control per question (`answer_fields`), and `verdict` and `new_category` for the answers that
-are no answer. The local queue and the real server share this format.
+are not answers. The local queue and the real server share this format.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from flywheel.errors import DataError
 from flywheel.ports.review_queue import Annotation, AnnotationKind, ReviewItem
 from flywheel.review.merging.annotation_problems import unreadable_reason
 from flywheel.review.queues.answer_fields import PROPOSAL, TEXT, VERDICT, AnswerField, answer_fields
+from flywheel.review.sampling.item_ids import DISPUTED
 from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = [
@@ -36,12 +37,12 @@ __all__ = [
 
 CANT_TELL, NEW_CATEGORY = "can't tell", "new category"
 SIMULATED = "simulated:"
-_NO_NEIGHBOURS = "none yet"
+_NO_NEIGHBORS = "none yet"
 _MEASURES = "asked without a suggestion, to measure"
 _UNREAD: tuple[AnnotationKind, Any, str | None] = ("unreadable", None, None)
 _LONGEST = 10 * 365 * 24 * 3600  # seconds over one question
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Label Studio knows people by e-mail: no mail goes to this domain, and nobody can register it.
+# Label Studio knows people by e-mail: no mail goes to this domain, and it cannot be registered.
 _SIMULATED_EMAIL = re.compile(r"simulated\.(.+)@flywheel\.invalid")
 
 
@@ -73,26 +74,28 @@ def annotation_key(*parts: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())
 
 
-def task_of(workload: Workload, item: ReviewItem, neighbours: Sequence[str] = ()) -> dict[str, Any]:
+def task_of(workload: Workload, item: ReviewItem, neighbors: Sequence[str] = ()) -> dict[str, Any]:
     """Write an item as a task; a control item carries no trace of the model's answer.
 
-    A gold item cannot be told from one of the control slice.
+    A gold item cannot be distinguished from one of the control slice.
 
-    ``neighbours`` are lines about similar inputs, shown beside an item that is not judged blind.
+    ``neighbors`` are lines about similar inputs, shown beside an item that is not judged blind.
     """
     blind = item.model_output is None or item.measures
-    why = _MEASURES if item.measures else item.reason
+    reason = _MEASURES if item.measures else item.reason
     data = {
         TEXT: item.input,
-        "why": why if blind else f"{why}\n{_model_line(workload, item)}",
-        "neighbours": _NO_NEIGHBOURS if blind else "\n".join(neighbours) or _NO_NEIGHBOURS,
+        "why": reason if blind else f"{reason}\n{_model_line(workload, item)}",
+        "neighbors": _NO_NEIGHBORS if blind else "\n".join(neighbors) or _NO_NEIGHBORS,
         "item_id": item.item_id,
         "inference_id": item.inference_id,
         "workload_id": item.workload_id,
         "batch_id": item.batch_id,
         "slice": "control" if item.measures else item.slice,
-        "reason": why,
+        "reason": reason,
     }
+    if item.disputed_item_id is not None:
+        data[DISPUTED] = item.disputed_item_id
     predictions = []
     meta: dict[str, Any] = {
         "judgments": item.judgments,
@@ -137,7 +140,7 @@ def result_of(
 
 
 def annotation_from(workload: Workload, task: Mapping[str, Any], raw: dict[str, Any]) -> Annotation:
-    """Read one annotation of a task; drafts are no annotations and are never passed here."""
+    """Read one annotation of a task; drafts are not annotations and are never passed here."""
     problem = unreadable_reason(workload, raw)
     kind, output, proposed = _UNREAD if problem else _judgment(workload, raw)
     annotator = annotator_of(raw)
@@ -173,7 +176,7 @@ def annotation_id(task: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
 def annotator_of(raw: Mapping[str, Any]) -> str:
     """Name the person behind an annotation, however the export spells it.
 
-    Annotations that name nobody are no person's: each has an unknown author of its own.
+    Annotations without an author get an unknown author each.
     """
     person = raw.get("completed_by")
     fields = person if isinstance(person, Mapping) else {"id": person}
@@ -225,7 +228,7 @@ def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKin
 def _output(workload: Workload, values: Mapping[str, Any]) -> Any:
     fields = answer_fields(workload)
     if isinstance(workload.task, ClassificationTask):
-        # A project that somebody made by hand may call its one control anything.
+        # A project made by hand may name its one control anything.
         return values.get(fields[0].control, next(iter(values.values()), None))
     # Controls that the schema does not know (the config was changed by hand) stay in `raw`.
     answer = {
@@ -243,11 +246,11 @@ def _output(workload: Workload, values: Mapping[str, Any]) -> Any:
 def _value(region: Mapping[str, Any]) -> Any:
     value = region.get("value") or {}
     for name in ("choices", "text"):
-        found = value.get(name)
-        if isinstance(found, list):
-            return found[0] if len(found) == 1 else found
-        if found is not None:
-            return found
+        content = value.get(name)
+        if isinstance(content, list):
+            return content[0] if len(content) == 1 else content
+        if content is not None:
+            return content
     return value.get("number", value.get("rating"))
 
 

@@ -26,16 +26,16 @@ class QueueCheck:
 def check_queue(folder: Path, lake: Lake, workload_id: str) -> QueueCheck:
     """Read every task file and compare its text with the lake's item of that id."""
     rows = lake.rows(_ASKED, {"workload_id": workload_id})
-    asked = {row["item_id"]: row["input"] for row in rows}
+    texts = {row["item_id"]: row["input"] for row in rows}
     problems, files = [], sorted(folder.glob("*.json")) if folder.is_dir() else []
     for path in files:
-        problem = _problem(path, asked.get(path.stem))
+        problem = _problem(path, texts.get(path.stem))
         if problem is not None:
             problems.append(f"{path.name} {problem}")
     names = {path.stem for path in files}
-    gone = sorted(item_id for item_id in asked if item_id not in names)
-    if gone:
-        problems.append(f"{len(gone)} items of the lake have no task file, such as {gone[0]}")
+    missing = sorted(item_id for item_id in texts if item_id not in names)
+    if missing:
+        problems.append(f"{len(missing)} items of the lake have no task file, such as {missing[0]}")
     return QueueCheck(len(files), tuple(problems))
 
 
@@ -45,13 +45,13 @@ def _problem(path: Path, text: str | None) -> str | None:
         if not content:
             return "is empty (`flywheel review pull` writes an unanswered item again)"
         task = json.loads(content)
-        shown, annotations = task["data"][TEXT], task["annotations"]
+        task_text, annotations = task["data"][TEXT], task["annotations"]
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except (ValueError, KeyError, TypeError) as error:
         return f"is damaged: {type(error).__name__} {error}"
     if not isinstance(annotations, list):
-        return "is damaged: its annotations are no list"
-    if text is not None and shown != text:
+        return "is damaged: its annotations are not a list"
+    if text is not None and task_text != text:
         return "asks about another text than the lake"
     return None

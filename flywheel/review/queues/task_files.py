@@ -3,7 +3,6 @@
 A file that is damaged is set aside and left as it lies; the others are read.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import DataError, IntegrityError
+from flywheel.io.atomic import write_json
+from flywheel.io.lock import exclusive
 from flywheel.ports.review_queue import SetAside
 
 __all__ = ["TaskFiles", "is_item_id"]
@@ -22,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def is_item_id(text: str) -> bool:
-    """Say whether a text can be the id of a review item, and so the name of a file."""
+    """Return whether a text can be the id of a review item, and so the name of a file."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -36,9 +37,7 @@ class TaskFiles:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder for a change; the lock ends with the process that holds it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with exclusive(self._folder / ".lock"):
             yield
 
     def read(self, item_id: str) -> dict[str, Any] | None:
@@ -55,7 +54,7 @@ class TaskFiles:
         return _parse(path, text)
 
     def has(self, item_id: str) -> bool:
-        """Say whether there is a task, without reading it; an empty file holds none."""
+        """Return whether there is a task, without reading it; an empty file holds none."""
         path = self._path(item_id)
         return path.exists() and path.stat().st_size > 0
 
@@ -74,26 +73,26 @@ class TaskFiles:
     def _entries(self) -> list[tuple[str, dict[str, Any] | IntegrityError]]:
         if not self._folder.exists():
             return []
-        found = {}
+        listed = {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".json"):
-                    found[entry.name] = self._cached(entry)
-        return [(name.removesuffix(".json"), found[name]) for name in sorted(found)]
+                    listed[entry.name] = self._cached(entry)
+        return [(name.removesuffix(".json"), listed[name]) for name in sorted(listed)]
 
     def _cached(self, entry: os.DirEntry[str]) -> dict[str, Any] | IntegrityError:
         # Every write makes a new file, so that a changed task never looks like the old one.
         status = entry.stat()
         version = (status.st_ino, status.st_mtime_ns, status.st_size)
-        held = self._cache.get(entry.name)
-        if held is None or held[0] != version:
+        cached = self._cache.get(entry.name)
+        if cached is None or cached[0] != version:
             path = Path(entry.path)
             try:
-                held = version, _parse(path, path.read_bytes())
+                cached = version, _parse(path, path.read_bytes())
             except IntegrityError as error:
-                held = version, error
-            self._cache[entry.name] = held
-        return held[1]
+                cached = version, error
+            self._cache[entry.name] = cached
+        return cached[1]
 
     def write(self, item_id: str, task: dict[str, Any], *, durable: bool = True) -> None:
         """Replace a task's file as a whole; the caller holds the lock.
@@ -101,14 +100,7 @@ class TaskFiles:
         A file that is not ``durable`` may be empty after a power failure. It is set aside, and the
         next pull writes it again: that is for tasks which the lake holds as well.
         """
-        path = self._path(item_id)
-        part = path.with_suffix(".part")
-        with part.open("w", encoding="utf-8") as handle:
-            json.dump(task, handle, ensure_ascii=False, indent=1)
-            if durable:
-                handle.flush()
-                os.fsync(handle.fileno())
-        part.replace(path)
+        write_json(self._path(item_id), task, durable=durable, ensure_ascii=False, indent=1)
 
     def remove_all(self, words: Collection[bytes]) -> int:
         """Remove every file that holds one of the words, damaged ones too; return how many.
@@ -116,10 +108,10 @@ class TaskFiles:
         The caller holds the lock.
         """
         paths = [*self._folder.glob("*.json"), *self._folder.glob("*.part")]
-        theirs = [path for path in paths if any(word in path.read_bytes() for word in words)]
-        for path in theirs:
+        matches = [path for path in paths if any(word in path.read_bytes() for word in words)]
+        for path in matches:
             path.unlink()
-        return len(theirs)
+        return len(matches)
 
     def _path(self, item_id: str) -> Path:
         # Ids come back from files that other tools wrote: nothing but a plain name gets this far.
@@ -136,7 +128,7 @@ def _parse(path: Path, text: bytes) -> dict[str, Any]:
         raise IntegrityError(
             f"The task file {path} is empty.",
             next_step="restore it from a backup, or run `flywheel review pull`, which writes an "
-            "item that nobody has answered again",
+            "item that no one has answered again",
         )
     try:
         task: Any = json.loads(text.decode())
@@ -159,7 +151,7 @@ def _problem(path: Path, task: Any) -> str | None:
         if not isinstance(task.get(key), kind):
             return f"has no {key}"
     if not all(isinstance(raw, dict) for raw in task["annotations"]):
-        return "holds an annotation that is no object"
+        return "holds an annotation that is not an object"
     if task["data"].get("item_id") != path.stem or "inference_id" not in task["data"]:
         return "is the file of another item"
     judgments, changed = task["meta"].get("judgments"), task["meta"].get("changed_at")

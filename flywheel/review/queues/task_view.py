@@ -1,39 +1,21 @@
-"""A question as one annotator may see it."""
+"""Task JSON as one annotator may see it: `open_to` returns the items that a person can judge."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from flywheel.ports.review_queue import ReviewSlice
+from flywheel.ports.answer_desk import OpenItem
+from flywheel.review.merging.annotation_problems import structure_problem
 from flywheel.review.queues.label_studio_format import annotator_of
-from flywheel.review.sampling.item_ids import is_adjudication, root_of
+from flywheel.review.sampling.item_ids import disputed_item_of
 
-__all__ = ["Task", "has_met", "open_to", "seen_by_annotator"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A question as one annotator may see it: without anybody else's answer.
-
-    ``suggestion`` is the model's answer, None on control items.
-    """
-
-    item_id: str
-    workload_id: str
-    inference_id: str
-    input: str
-    suggestion: Any
-    confidence: float | None
-    slice: ReviewSlice
-    reason: str
-    priority: float
+__all__ = ["has_met", "is_complete", "judgments_of", "open_to", "seen_by_annotator"]
 
 
-def seen_by_annotator(task: Mapping[str, Any]) -> Task:
+def seen_by_annotator(task: Mapping[str, Any]) -> OpenItem:
     """Leave out of a task what its annotator may not see."""
     data, meta = task["data"], task["meta"]
-    return Task(
+    return OpenItem(
         item_id=data["item_id"],
         workload_id=data["workload_id"],
         inference_id=data["inference_id"],
@@ -50,7 +32,7 @@ def open_to(
     annotator: str,
     tasks: Sequence[Mapping[str, Any]],
     is_full: Callable[[Mapping[str, Any]], bool],
-) -> list[Task]:
+) -> list[OpenItem]:
     """Return what a person can still judge, most urgent first."""
     met: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for task in tasks:
@@ -78,14 +60,17 @@ def _can_be_asked(task: Mapping[str, Any]) -> bool:
 def _is_barred(task: Mapping[str, Any], met: Iterable[Mapping[str, Any]]) -> bool:
     # By the tasks on the same answer that a person has met. Who judged or skipped an item does not
     # decide the dispute about it, and is asked no second time; a known answer that was asked again
-    # later bars nobody from the first question.
-    item_id, asked = str(task["data"]["item_id"]), _asked_at(task)
-    for other in met:
-        if root_of(str(other["data"]["item_id"])) == root_of(item_id):
-            return True
-        if not is_adjudication(item_id) and _asked_at(other) <= asked:
-            return True
-    return False
+    # later excludes no one from the first question.
+    root, asked_at = _root(task["data"]), _asked_at(task)
+    decides = disputed_item_of(task["data"]) is not None
+    return any(
+        _root(other["data"]) == root or (not decides and _asked_at(other) <= asked_at)
+        for other in met
+    )
+
+
+def _root(data: Mapping[str, Any]) -> str:
+    return disputed_item_of(data) or str(data["item_id"])
 
 
 def _asked_at(task: Mapping[str, Any]) -> str:
@@ -93,5 +78,22 @@ def _asked_at(task: Mapping[str, Any]) -> str:
 
 
 def has_met(task: Mapping[str, Any], annotator: str) -> bool:
-    """Say whether a person has judged or skipped a task."""
+    """Return whether a person has judged or skipped a task."""
     return any(annotator_of(raw) == annotator for raw in task["annotations"])
+
+
+def judgments_of(task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the annotations that count as judgments in the local queue.
+
+    One whose answer cannot be read is not a judgment: the item stays open for another person.
+    """
+    return [
+        raw
+        for raw in task["annotations"]
+        if not raw.get("was_cancelled") and structure_problem(raw) is None
+    ]
+
+
+def is_complete(task: Mapping[str, Any]) -> bool:
+    """Return whether a task of the local queue has all the judgments that it asks for."""
+    return len(judgments_of(task)) >= int(task["meta"]["judgments"])

@@ -1,4 +1,4 @@
-"""A person answers review items in a terminal: one question at a time, by keyboard.
+"""`answer_items`: a person answers review items in a terminal, one question at a time.
 
 Texts of others are shown as plain text: neither markup nor control characters get through.
 """
@@ -13,11 +13,10 @@ from rich.panel import Panel
 from rich.text import Text
 
 from flywheel.errors import ConfigurationError, RefusedError
+from flywheel.ports.answer_desk import AnswerDesk, OpenItem
 from flywheel.ports.review_queue import AnnotationKind
 from flywheel.review.queues.answer_fields import answer_fields
 from flywheel.review.queues.label_studio_format import SIMULATED
-from flywheel.review.queues.local_queue import LocalReviewQueue
-from flywheel.review.queues.task_view import Task
 from flywheel.review.queues.terminal_questions import Questions
 from flywheel.review.queues.terminal_text import Command, Undo, plain
 from flywheel.workload.model import ClassificationTask, Workload
@@ -38,14 +37,14 @@ class SessionReport:
 
 
 def answer_items(
-    console: Console, ask: Ask, queue: LocalReviewQueue, workload: Workload, annotator: str
+    console: Console, ask: Ask, desk: AnswerDesk, workload: Workload, annotator: str
 ) -> SessionReport:
     """Ask about every open item until none is left or the person quits.
 
     Args:
         console: where items are shown.
         ask: shows a prompt and returns a line; EOFError and KeyboardInterrupt quit.
-        queue: the items.
+        desk: where the items are and the answers go.
         workload: whose items.
         annotator: the name of the person, not one of the simulated.
     """
@@ -54,11 +53,11 @@ def answer_items(
             f"Names that begin with {SIMULATED} are kept for simulated annotators.",
             next_step="answer under your own name",
         )
-    tasks = queue.open_tasks(workload.id, annotator)
-    session = _Session(console, ask, queue, workload, annotator)
-    given: list[tuple[int, AnnotationKind]] = []
+    tasks = desk.open_items(workload, annotator)
+    session = _Session(console, ask, desk, workload, annotator)
+    answered: list[tuple[int, AnnotationKind]] = []
     at = 0
-    while at < len(tasks) or given:
+    while at < len(tasks) or answered:
         try:
             if at == len(tasks):
                 session.confirm_end()
@@ -68,14 +67,14 @@ def answer_items(
         except (EOFError, KeyboardInterrupt):
             break
         except Undo:
-            at = session.take_back(tasks, given, at)
+            at = session.take_back(tasks, answered, at)
             continue
         if kind == "quit":
             break
         if kind is not None:
-            given.append((at, kind))
+            answered.append((at, kind))
         at += 1
-    return session.report(given)
+    return session.report(answered)
 
 
 class _Session:
@@ -83,18 +82,18 @@ class _Session:
         self,
         console: Console,
         ask: Ask,
-        queue: LocalReviewQueue,
+        desk: AnswerDesk,
         workload: Workload,
         annotator: str,
     ) -> None:
         self._console = console
         self._ask = ask
-        self._queue = queue
+        self._desk = desk
         self._workload = workload
         self._annotator = annotator
         self._questions = Questions(console, ask, workload)
 
-    def judge(self, task: Task) -> AnnotationKind | Literal["quit"] | None:
+    def judge(self, task: OpenItem) -> AnnotationKind | Literal["quit"] | None:
         """Ask about an item and store the judgment; None where others gave all of them."""
         self._console.print(Text(_help(self._workload, task), style="dim"))
         is_label = isinstance(self._workload.task, ClassificationTask)
@@ -109,7 +108,7 @@ class _Session:
                 return "quit"
             kind = command.kind
         try:
-            self._queue.submit(
+            self._desk.submit(
                 self._workload,
                 task.item_id,
                 self._annotator,
@@ -123,11 +122,11 @@ class _Session:
             return None
         return kind
 
-    def report(self, given: Sequence[tuple[int, AnnotationKind]]) -> SessionReport:
+    def report(self, answered: Sequence[tuple[int, AnnotationKind]]) -> SessionReport:
         """Count what was done, and what is left."""
-        skipped = sum(kind == "skipped" for _, kind in given)
-        left = len(self._queue.open_tasks(self._workload.id, self._annotator))
-        return SessionReport(len(given) - skipped, skipped, left)
+        skipped = sum(kind == "skipped" for _, kind in answered)
+        left = len(self._desk.open_items(self._workload, self._annotator))
+        return SessionReport(len(answered) - skipped, skipped, left)
 
     def confirm_end(self) -> None:
         """Let the last answer be taken back too."""
@@ -135,19 +134,19 @@ class _Session:
             raise Undo
 
     def take_back(
-        self, tasks: Sequence[Task], given: list[tuple[int, AnnotationKind]], at: int
+        self, tasks: Sequence[OpenItem], answered: list[tuple[int, AnnotationKind]], at: int
     ) -> int:
         """Withdraw the last judgment of this session and return the number of its item."""
-        if not given:
+        if not answered:
             self._console.print(Text("there is nothing to take back", style="yellow"))
             return at
-        before, _ = given.pop()
-        self._queue.withdraw(self._workload, tasks[before].item_id, self._annotator)
+        before, _ = answered.pop()
+        self._desk.withdraw(self._workload, tasks[before].item_id, self._annotator)
         self._console.print(Text("taken back; the item is asked again", style="yellow"))
         return before
 
 
-def _help(workload: Workload, task: Task) -> str:
+def _help(workload: Workload, task: OpenItem) -> str:
     parts = []
     if isinstance(workload.task, ClassificationTask):
         parts += ["Enter keeps the model's answer"] if task.suggestion is not None else []
@@ -157,7 +156,7 @@ def _help(workload: Workload, task: Task) -> str:
     return " · ".join([*parts, "s skip", "? can't tell", "u back", "q quit"])
 
 
-def show_task(console: Console, workload: Workload, task: Task, place: str) -> None:
+def show_task(console: Console, workload: Workload, task: OpenItem, place: str) -> None:
     """Show an item: its text, why it was chosen, and the model's answer where that is allowed."""
     console.print()
     width = min(console.width, _WIDEST)  # a pipe has no width of its own
@@ -167,8 +166,8 @@ def show_task(console: Console, workload: Workload, task: Task, place: str) -> N
         return
     sure = "" if task.confidence is None else f"  ({task.confidence:.0%} sure)"
     if not isinstance(task.suggestion, dict):
-        shown = plain(str(task.suggestion))
-        console.print(Text.assemble(("model: ", "dim"), (shown, "bold"), (sure, "dim")))
+        suggestion = plain(str(task.suggestion))
+        console.print(Text.assemble(("model: ", "dim"), (suggestion, "bold"), (sure, "dim")))
         return
     console.print(Text.assemble(("model:", "dim"), (sure, "dim")))
     fields = {field.name: field for field in answer_fields(workload)}

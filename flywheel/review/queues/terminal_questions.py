@@ -47,8 +47,8 @@ class Questions:
     def label(self, suggestion: Any) -> tuple[Any, AnnotationKind, str | None]:
         """Ask for the label of a classification."""
         try:
-            kept = _ABSENT if suggestion is None else suggestion
-            return self._choice(self._fields[0], kept), "answer", None
+            default = _ABSENT if suggestion is None else suggestion
+            return self._choice(self._fields[0], default), "answer", None
         except NewCategory:
             return None, "new_category", self._category()
 
@@ -66,19 +66,19 @@ class Questions:
             typed = self._line("answer (Enter keeps it, e edits all, or the name of a field)")
             if typed == "":
                 return answer, "answer", None
-            found = match_options(typed, list(names)) if typed != "e" else []
-            if len(found) != 1 and typed != "e":
+            matches = match_options(typed, list(names)) if typed != "e" else []
+            if len(matches) != 1 and typed != "e":
                 self._warn(f"which field is {typed!r}? {', '.join(names)}")
                 continue
             try:
                 if typed == "e":
                     return self._all_fields(answer)
-                proposed = self._one_field(names[found[0]], answer)
+                proposed = self._one_field(names[matches[0]], answer)
             except Undo:
                 continue
             if proposed is not None:
                 return answer, "new_category", proposed
-            self._console.print(Text(self._written(names[found[0]], answer), style="green"))
+            self._console.print(Text(self._written(names[matches[0]], answer), style="green"))
 
     def _written(self, field: AnswerField, answer: Mapping[str, Any]) -> str:
         if field.name not in answer:
@@ -111,11 +111,15 @@ class Questions:
     def _one_field(self, field: AnswerField, answer: dict[str, Any]) -> str | None:
         # Puts the value into the answer; returns the name of a category that does not exist yet.
         name = str(field.name)
-        kept = answer.get(name, _ABSENT)
-        if kept is not _ABSENT and not field.is_label and _problem(field.schema, kept) is not None:
-            kept = _ABSENT
+        default = answer.get(name, _ABSENT)
+        if (
+            default is not _ABSENT
+            and not field.is_label
+            and _problem(field.schema, default) is not None
+        ):
+            default = _ABSENT
         try:
-            value = self._value(field, kept)
+            value = self._value(field, default)
         except NewCategory:
             answer.pop(name, None)
             return self._category()
@@ -124,12 +128,12 @@ class Questions:
             answer[name] = value
         return None
 
-    def _value(self, field: AnswerField, kept: Any) -> Any:
+    def _value(self, field: AnswerField, default: Any) -> Any:
         if field.kind == "choices":
-            return self._choice(field, kept)
+            return self._choice(field, default)
         if field.kind == "list":
-            return self._list(field, kept)
-        return self._typed(field, kept)
+            return self._list(field, default)
+        return self._typed(field, default)
 
     def _category(self) -> str:
         name = ""
@@ -137,34 +141,34 @@ class Questions:
             name = self._ask("name of the new category: ").strip()
         return name
 
-    def _choice(self, field: AnswerField, kept: Any) -> Any:
+    def _choice(self, field: AnswerField, current: Any) -> Any:
         options = list(field.options)
-        written = None if kept is _ABSENT else field.written(kept)
+        written = None if current is _ABSENT else field.written(current)
         default = f" [{plain(str(written))}]" if written in options else ""
-        shown = options
+        listed = options
         while True:
-            numbered = [Text(f"{number:>3} {plain(o)}") for number, o in enumerate(shown, 1)]
+            numbered = [Text(f"{number:>3} {plain(o)}") for number, o in enumerate(listed, 1)]
             self._console.print(Columns(numbered, padding=(0, 2)))
             typed = self._line(f"{field.title}{default}", label=field.is_label)
             if typed == "" and default:
-                return kept
+                return current
             if self._is_left_out(field, typed):
                 return self._left_out(field)
-            found = match_options(typed, shown) if typed else options
-            if len(found) == 1:
-                self._console.print(Text(f"→ {plain(found[0])}", style="green"))
-                return field.options[found[0]]
-            if not found:
+            matches = match_options(typed, listed) if typed else options
+            if len(matches) == 1:
+                self._console.print(Text(f"→ {plain(matches[0])}", style="green"))
+                return field.options[matches[0]]
+            if not matches:
                 self._warn("nothing fits; all are shown again")
-            shown = found or options
+            listed = matches or options
 
-    def _typed(self, field: AnswerField, kept: Any) -> Any:
-        default = "" if kept is _ABSENT else f" [{plain(_shown(field, kept))}]"
+    def _typed(self, field: AnswerField, current: Any) -> Any:
+        default = "" if current is _ABSENT else f" [{plain(_shown(field, current))}]"
         hint = f" ({field.hint})" if field.hint and not default else ""
         while True:
             typed = self._line(f"{field.title}{hint}{default}")
-            if typed == "" and kept is not _ABSENT:
-                return kept
+            if typed == "" and current is not _ABSENT:
+                return current
             if self._is_left_out(field, typed):
                 return self._left_out(field)
             value = (read_line if field.kind == "group" else read_typed)(field.schema, typed)
@@ -173,13 +177,13 @@ class Questions:
                 return value
             self._warn(problem)
 
-    def _list(self, field: AnswerField, kept: Any) -> Any:
-        items = list(kept) if isinstance(kept, list) else []
+    def _list(self, field: AnswerField, default: Any) -> Any:
+        items = list(default) if isinstance(default, list) else []
         schema = field.schema.get("items")
         schema = schema if isinstance(schema, Mapping) else {}
         self._console.print(Text(f"{plain(field.title)}: {field.hint}", style="dim"))
         self._console.print(Text(_LIST_HELP, style="dim"))
-        decided = kept is not _ABSENT
+        decided = default is not _ABSENT
         while True:
             for number, item in enumerate(items, 1):
                 self._console.print(Text(f"{number:>3} {plain(write_line(schema, item))}"))

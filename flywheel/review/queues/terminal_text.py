@@ -8,7 +8,7 @@ from flywheel.ports.review_queue import AnnotationKind
 __all__ = ["Command", "NewCategory", "Undo", "match_options", "plain"]
 
 
-class Command(Exception):  # noqa: N818 - ends one question, is no failure
+class Command(Exception):  # noqa: N818 - ends one question, is not a failure
     """A person ends the item without an answer; without a kind, the session."""
 
     def __init__(self, kind: AnnotationKind | None) -> None:

@@ -13,9 +13,9 @@ from flywheel.ports.review_queue import ReviewItem, ReviewQueue
 from flywheel.quality.calibration import Calibration
 from flywheel.review.sampling.batch_items import write_items
 from flywheel.review.sampling.batch_report import BatchReport
-from flywheel.review.sampling.candidates import Candidate, read_candidates
+from flywheel.review.sampling.candidate_pool import CandidatePool, read_pool
+from flywheel.review.sampling.candidate_query import CandidateQuery
 from flywheel.review.sampling.sent_items import judgments_left_in, read_batch
-from flywheel.review.sampling.strategies import calibrated_margin
 from flywheel.review.sampling.windows import (
     Frontier,
     ReviewWindow,
@@ -38,6 +38,7 @@ class BatchMaker:
     now: datetime
     answering: Collection[str] | None
     calibrations: Mapping[str, Calibration]
+    disagreements: Collection[str] = ()
 
     def left(self, period: str) -> int:
         """Return the judgments that a period, by name, can still ask for."""
@@ -48,30 +49,42 @@ class BatchMaker:
         window: ReviewWindow,
         frontier: Frontier | None,
         earlier: Sequence[ReviewWindow],
-    ) -> list[Candidate]:
+    ) -> CandidatePool:
         """Read the answers that a window may ask about, their confidence calibrated."""
         late = _takes_late_answers(window, frontier)
         positions = None if late is None else late.positions
         if frontier is None:
             positions = last_positions(earlier)
-        found = read_candidates(
+        query = CandidateQuery(
             self.lake,
             self.workload.id,
             window,
             late_after=None if late is None else late.landed_through,
             positions_after=positions,
-            answering=self.answering,
-            complaints_expire=self.workload.review.complaints_expire,
         )
-        return [_calibrated(candidate, self.calibrations) for candidate in found]
+        return read_pool(
+            query,
+            self.workload,
+            self.calibrations,
+            self.answering,
+            disagreements=self.disagreements,
+        )
 
-    def ask(
-        self, window: ReviewWindow, candidates: Sequence[Candidate], note: str = ""
-    ) -> BatchReport:
+    def ask(self, window: ReviewWindow, pool: CandidatePool, note: str = "") -> BatchReport:
         """Write the items of a closed window once, push them and report."""
         if window.budget:
-            write_items(self.lake, self.workload, window, candidates, self.now)
-        return self.report(window, len(candidates), note=note or window.reason)
+            write_items(self.lake, self.workload, window, pool, self.now, self.disagreements)
+        report = self.report(window, pool.total, note=note or window.reason)
+        return replace(report, of_earlier_releases=self._of_earlier_releases(pool))
+
+    def _of_earlier_releases(self, pool: CandidatePool) -> int | None:
+        if self.answering is None:
+            return None
+        return sum(
+            count
+            for release, count in pool.by_release.items()
+            if release and release not in self.answering
+        )
 
     def report(
         self,
@@ -121,12 +134,3 @@ class BatchMaker:
 def _takes_late_answers(window: ReviewWindow, frontier: Frontier | None) -> Frontier | None:
     # A window that ends before the frontier takes no late answers: they belong to the next one.
     return None if frontier is None or window.end < frontier.end else frontier
-
-
-def _calibrated(candidate: Candidate, calibrations: Mapping[str, Calibration]) -> Candidate:
-    known = calibrations.get(candidate.release)
-    if known is None or candidate.confidence is None:
-        return candidate
-    calibrated = known(candidate.confidence)
-    margin = calibrated_margin(candidate.confidence, candidate.margin, calibrated)
-    return replace(candidate, confidence=calibrated, margin=margin)

@@ -12,6 +12,8 @@ class BatchReport:
 
     ``existing`` batches had been chosen by an earlier call, and ``candidates`` is None for them.
     ``note`` says why nothing was asked, or what became of a window that was not taken as given.
+    ``of_earlier_releases`` counts the window's answers whose release answers no more: the control
+    slice is drawn from them as well, and figures count each answer for the release that gave it.
     """
 
     batch_id: str
@@ -27,6 +29,7 @@ class BatchReport:
     window_end: datetime
     existing: bool = False
     note: str = ""
+    of_earlier_releases: int | None = None
 
 
 @dataclass(frozen=True)

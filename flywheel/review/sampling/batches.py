@@ -1,6 +1,6 @@
 """From a window of traffic to a batch in the review queue, within the period's budget.
 
-`sample_due` draws the windows that are due, `sample_batch` one that somebody names. A window is
+`sample_due` draws the windows that are due, `sample_batch` one that is named. A window is
 closed in the lake, then its items are written once, then pushed; a call that was cut off in between
 is repaired by the next one.
 """
@@ -65,11 +65,12 @@ def sample_due(
     now: datetime,
     answering: Collection[str] | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
+    disagreements: Collection[str] = (),
 ) -> SamplingReport:
     """Draw every window of whole days that is due, each within the budget of its period.
 
     A window that its period cannot pay for stays open until it can, or until the period ends: it
-    is then closed unasked, and the next period's windows go on behind it.
+    is then closed unasked, and the next period's windows follow it.
 
     Args:
         lake: answers are read from it, windows and items written to it.
@@ -79,8 +80,9 @@ def sample_due(
         answering: releases that answer now, see `read_candidates`.
         calibrations: by release; what people are shown and the limit is compared with is the
             calibrated confidence, and the raw one where there is none.
+        disagreements: answers that a release in shadow answers otherwise, see `choose_items`.
     """
-    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {})
+    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {}, disagreements)
     return Sampler(batch).draw_due()
 
 
@@ -95,11 +97,12 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
     budget: int | None = None,
     answering: Collection[str] | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
+    disagreements: Collection[str] = (),
 ) -> BatchReport:
     """Choose the batch of a window once, keep it and push it.
 
     A window that has a batch, to the same end or further, is reported as ``existing``. One that
-    goes on into the next period is cut at its start.
+    continues into the next period is cut at its start.
 
     Args:
         lake: answers are read from it, windows and items written to it.
@@ -113,8 +116,9 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
             and never more than that.
         answering: as in `sample_due`.
         calibrations: as in `sample_due`.
+        disagreements: as in `sample_due`.
     """
-    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {})
+    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {}, disagreements)
     return Sampler(batch).draw_window(window_start, window_end, budget)
 
 
@@ -148,7 +152,7 @@ class Sampler:
             batches.append(self._draw(plan, windows))
 
     def draw_window(self, start: datetime, end: datetime, budget: int | None) -> BatchReport:
-        """Draw the window that somebody names; see `sample_batch`."""
+        """Draw a named window; see `sample_batch`."""
         self._finish()
         windows = self._windows()
         period = period_name(self.workload.cadence, start, self.workload.timezone)
@@ -247,17 +251,20 @@ class Sampler:
             drawn_at=self.now,
             number=next_number(windows),
         )
-        candidates = self.batch.candidates(window, frontier, windows)
-        if named and not candidates:
+        pool = self.batch.candidates(window, frontier, windows)
+        if named and not pool.total:
             return self.batch.unasked(
                 replace(plan, reason="no answer of this window can be asked about")
             )
-        window = replace(window, answers=sum(one.in_window for one in candidates))
+        window = replace(window, answers=pool.frame)
         window = close_window(self.lake, self.workload.id, window)
-        return self.batch.ask(window, candidates, note)
+        return self.batch.ask(window, pool, note)
 
     def _frame_start(self, plan: WindowPlan, frontier: Frontier | None) -> datetime:
         if frontier is not None:
             return frontier.end
+        # The frame goes on where the last one ended, also where another release answered then: each
+        # answer is judged once, and counts for the release that gave it (`control_slice`). Only what
+        # is sought, uncertain or new, must be the present release's (`read_candidates`).
         # The first window takes in what came earlier as well, but no older history.
         return min(plan.start, previous_period_start(self.workload, plan.end))

@@ -16,7 +16,7 @@ _ROUNDING = 1e-9
 class JudgedTwice:
     """The items of a period, and those that two people judge.
 
-    Gold items, adjudications and directed items are not among them. ``answered`` are those that somebody judged;
+    Gold items, adjudications and directed items are not among them. ``answered`` are those that were judged;
     ``drawn_twice`` were drawn at random for two people, and ``chosen`` got their second judgment
     because the first one was in doubt.
     """
@@ -98,13 +98,13 @@ def split(total: int, weights: Mapping[str, float], chance: float) -> dict[str, 
         weights: of each part; they need not add up to one.
         chance: in [0, 1), drawn for the batch.
     """
-    whole = sum(weights.values())
-    if total <= 0 or whole <= 0:
+    weight_sum = sum(weights.values())
+    if total <= 0 or weight_sum <= 0:
         return dict.fromkeys(weights, 0)
     parts, running, before = {}, 0.0, 0
     for name, weight in weights.items():
         running += weight
         # The last step ends at the total, whatever the sum of the weights was rounded to.
-        reached = total if running >= whole else floor(total * running / whole + chance)
+        reached = total if running >= weight_sum else floor(total * running / weight_sum + chance)
         parts[name], before = reached - before, reached
     return parts

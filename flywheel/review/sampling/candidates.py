@@ -1,13 +1,13 @@
 """Answers that could be reviewed, as the lake knows them, and what clients said about them."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from flywheel.lake.store import Lake
-from flywheel.review.sampling.windows import ReviewWindow
+from flywheel.review.sampling.candidate_query import CandidateQuery
 
 __all__ = [
     "Candidate",
@@ -20,48 +20,6 @@ __all__ = [
 
 _GOOD = 0.5
 
-# An answer was not given after it landed: a clock that is ahead moves it to no later window. What an
-# earlier window has seen is told by positions: an answer that landed while the platform's clock was
-# behind looks as if it had been there. Without positions, one whose landing lies in the future was
-# stamped by a wrong clock too, and is placed by its event time.
-_CANDIDATES = """
-WITH seen AS (
-  SELECT unnest($sources::VARCHAR[]) AS source, unnest($offsets::BIGINT[]) AS last
-),
-earlier AS (
-  SELECT unnest($earlier_sources::VARCHAR[]) AS source, unnest($earlier_offsets::BIGINT[]) AS last
-),
-answer AS (
-  SELECT inference_id, input, output, confidence, margin, release, subject_id,
-         least("timestamp", landed_at) AS event_time, landed_at,
-         coalesce("offset" > earlier.last, true) AS unseen
-  FROM first_inferences AS i
-  LEFT JOIN seen ON seen.source = i.topic_id || '/' || i."partition"
-  LEFT JOIN earlier ON earlier.source = i.topic_id || '/' || i."partition"
-  WHERE workload_id = $workload AND least("timestamp", landed_at) < $end
-    AND CASE WHEN $by_position THEN "offset" <= seen.last
-        ELSE landed_at IS NULL OR landed_at <= $landed_through OR landed_at > $now END
-    AND error IS NULL AND output IS NOT NULL AND output <> 'null' AND input IS NOT NULL
-    AND coalesce(route, 'champion') <> 'shadow'
-),
-placed AS (
-  SELECT *, event_time >= $frame_start
-    OR CASE WHEN $late_by_position THEN unseen
-       ELSE coalesce(landed_at > $late_after AND landed_at <= $now, false) END AS in_window
-  FROM answer
-)
-SELECT inference_id, input, output, confidence, margin, release, subject_id, event_time, in_window,
-       (in_window OR event_time >= $start) AS searchable
-FROM placed
-WHERE (in_window OR event_time >= $start OR inference_id IN (
-    SELECT inference_id FROM feedback WHERE workload_id = $workload AND least("timestamp", landed_at) < $end))
-  AND inference_id NOT IN (
-    SELECT inference_id FROM review_items WHERE workload_id = $workload
-    UNION SELECT inference_id FROM corrections
-      WHERE workload_id = $workload AND inference_id IS NOT NULL)
-ORDER BY inference_id
-"""
-
 _FEEDBACK = """
 SELECT inference_id, kind, value, least("timestamp", landed_at) AS given_at FROM feedback
 WHERE workload_id = $workload AND least("timestamp", landed_at) < $end AND value IS NOT NULL
@@ -69,7 +27,7 @@ ORDER BY given_at, inference_id, feedback_id
 """
 
 _SAME_TEXT = """
-SELECT DISTINCT input, output FROM first_inferences
+SELECT DISTINCT input, output FROM answered_inferences
 WHERE workload_id = $workload AND release IN (SELECT unnest($releases))
   AND input IN (SELECT unnest($texts)) AND error IS NULL AND output IS NOT NULL
 """
@@ -82,7 +40,8 @@ class Candidate:
     ``in_window`` answers are the window's frame, from which the control slice is drawn.
     ``searchable`` ones lie in the window and come from a release that answers now: they may be
     asked as uncertain or novel. The others are here because a client complained; ``flag`` is the
-    complaint and its weight, ``flagged_at`` when it was made.
+    complaint and its weight, ``flagged_at`` when it was made. ``times`` counts the unsure answers to
+    the same text that it stands for, where a large window was thinned.
     """
 
     inference_id: str
@@ -97,6 +56,7 @@ class Candidate:
     margin: float | None = None
     flagged_at: datetime | None = None
     searchable: bool = True
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -124,53 +84,27 @@ def flag_of(kind: str, value: Any, output: Any) -> tuple[str, float] | None:
 
 
 def read_candidates(
-    lake: Lake,
-    workload_id: str,
-    window: ReviewWindow,
+    query: CandidateQuery,
     *,
-    late_after: datetime | None,
-    positions_after: Mapping[str, int] | None = None,
     answering: Collection[str] | None = None,
     complaints_expire: bool = True,
+    ids: Collection[str] | None = None,
 ) -> list[Candidate]:
-    """Read the answers that a window may ask about and that were never sent to review.
-
-    Shadow answers, errors and answers that did not parse are left out.
+    """Read the answers that a window may ask about.
 
     Args:
-        lake: holds answers, feedback, items and corrections.
-        workload_id: whose answers.
-        window: its frame and its bounds.
-        late_after: landing through which earlier windows saw everything: what landed later is in
-            the frame, however old it is. None where no window came before.
-        positions_after: the same by positions in the event log, which no clock moves; None where no
-            window came before, or the one before did not record them.
+        query: which answers.
         answering: releases that answer now; None takes every release, and an answer whose release
             is not known is taken as theirs.
         complaints_expire: drop a complaint about another release's answer, unless a release that
             answers now gave the same answer to the same text.
+        ids: of these alone.
     """
-    rows = lake.rows(
-        _CANDIDATES,
-        {
-            "workload": workload_id,
-            "start": window.start,
-            "end": window.end,
-            "frame_start": window.frame_start,
-            "landed_through": window.landed_through,
-            "late_after": late_after,
-            "now": window.drawn_at,
-            "by_position": window.positions is not None,
-            "sources": list(window.positions or {}),
-            "offsets": list((window.positions or {}).values()),
-            "late_by_position": positions_after is not None,
-            "earlier_sources": list(positions_after or {}),
-            "earlier_offsets": list((positions_after or {}).values()),
-        },
-    )
+    lake, workload_id, window = query.lake, query.workload_id, query.window
+    rows = query.rows(ids)
     outputs = {row["inference_id"]: json.loads(row["output"]) for row in rows}
     complaints = _complaints(lake, workload_id, window.end, outputs)
-    found = []
+    candidates = []
     for row in rows:
         complaint = complaints.get(row["inference_id"])
         current = answering is None or row["release"] is None or row["release"] in answering
@@ -180,10 +114,10 @@ def read_candidates(
             "flag": complaint and (complaint.reason, complaint.weight),
             "flagged_at": complaint and complaint.given_at,
         }
-        found.append(Candidate(**values))
+        candidates.append(Candidate(**values))
     if answering is not None and complaints_expire:
-        found = _without_expired(lake, workload_id, found, answering)
-    return [one for one in found if one.in_window or one.searchable or one.flag is not None]
+        candidates = _without_expired(lake, workload_id, candidates, answering)
+    return [one for one in candidates if one.in_window or one.searchable or one.flag is not None]
 
 
 def _complaints(
@@ -232,14 +166,14 @@ def current_complaints(
         answering: releases that answer now.
         same: text and answer of what those releases gave.
     """
-    given: dict[str, list[Any]] = {}
+    feedback: dict[str, list[Any]] = {}
     for text, output in same:
-        given.setdefault(text, []).append(output)
+        feedback.setdefault(text, []).append(output)
     return [
         candidate
         if candidate.flag is None
         or _is_current(candidate, answering)
-        or candidate.output in given.get(candidate.input, ())
+        or candidate.output in feedback.get(candidate.input, ())
         else replace(candidate, flag=None, flagged_at=None)
         for candidate in candidates
     ]

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import ReviewItem, ReviewQueue
+from flywheel.review.sampling.candidate_query import CandidateQuery
 from flywheel.review.sampling.candidates import Candidate, read_candidates
 from flywheel.review.sampling.draws import blind_priority, draw
 from flywheel.review.sampling.sent_items import item_rows, judgments_left_in, read_batch
@@ -31,9 +33,15 @@ __all__ = [
     "draw_directed",
 ]
 
+# Batches of one moment are told apart by the number at the end of their names.
 _BATCHES = """
-SELECT DISTINCT batch_id FROM stored.review_items
-WHERE workload_id = $workload AND slice = 'directed' AND contains(batch_id, $mark)
+SELECT batch_id FROM stored.review_items
+WHERE workload_id = $workload AND slice = 'directed' AND cycle = $cycle AND attempt = $attempt
+GROUP BY batch_id ORDER BY min(chosen_at), len(batch_id), batch_id
+"""
+_PERIOD = """
+SELECT any_value(period) AS period FROM stored.review_items
+WHERE workload_id = $workload AND batch_id = $batch
 """
 
 
@@ -57,24 +65,24 @@ class DirectedBatch:
 
 def directed_batch_name(period: str, cycle: str, attempt: int, number: int) -> str:
     """Name a directed batch of a cycle's attempt, the period that pays for it first."""
-    # What comes before the last hyphen of a batch's name is its period.
     return f"{period}-directed.{cycle.replace('-', '.')}.{attempt}.{number}"
 
 
-def directed_batches(lake: Lake, workload_id: str, cycle: str, attempt: int) -> list[str]:
+def directed_batches(lake: Lake, cycle: CycleRef, attempt: int) -> list[str]:
     """Return the directed batches of a cycle's attempt that were written, in their order."""
-    mark = directed_batch_name("", cycle, attempt, 0).removesuffix("0")
-    rows = lake.rows(_BATCHES, {"workload": workload_id, "mark": mark})
-    return sorted((row["batch_id"] for row in rows), key=lambda name: int(name.rpartition(".")[2]))
+    parameters = {"workload": cycle.workload_id, "cycle": cycle.name, "attempt": attempt}
+    return [row["batch_id"] for row in lake.rows(_BATCHES, parameters)]
 
 
-def choose_directed(
+def choose_directed(  # noqa: PLR0913 - what a draw rests on
     workload: Workload,
     frame: Sequence[Candidate],
     cases: int,
     *,
-    purpose: str,
     batch_id: str,
+    period: str,
+    cycle: str,
+    attempt: int,
     now: datetime,
 ) -> list[ReviewItem]:
     """Draw so many answers of a frame by a hash alone; a repeated draw is the same.
@@ -83,10 +91,13 @@ def choose_directed(
         workload: its id and seed enter the hash.
         frame: answers that may be asked, in any order.
         cases: how many; all of the frame where it is smaller.
-        purpose: what they are drawn for, part of the hash.
         batch_id: name of the batch.
+        period: the period that pays.
+        cycle: whose gate they decide, part of the hash.
+        attempt: number of its attempt, part of the hash.
         now: stamped on the items.
     """
+    purpose = f"directed:{cycle}:{attempt}"
     drawn = sorted(
         (draw(workload.seed, workload.id, purpose, one.inference_id), one.inference_id, one)
         for one in frame
@@ -109,6 +120,10 @@ def choose_directed(
             priority=blind_priority(workload.id, batch_id, one.inference_id),
             subject_id=one.subject_id,
             chosen_at=now,
+            period=period,
+            batch_kind="directed",
+            cycle=cycle,
+            attempt=attempt,
         )
         for chance, _, one in drawn
     ]
@@ -119,7 +134,7 @@ def draw_directed(  # noqa: PLR0913 - what a draw rests on
     queue: ReviewQueue,
     workload: Workload,
     *,
-    cycle: str,
+    cycle: CycleRef,
     attempt: int,
     number: int,
     cases: int,
@@ -145,8 +160,10 @@ def draw_directed(  # noqa: PLR0913 - what a draw rests on
             it is pushed, and nothing else is drawn. Its period may be an earlier one.
     """
     period = period_name(workload.cadence, now, workload.timezone)
-    batch_id = written or directed_batch_name(period, cycle, attempt, number)
-    period = batch_id.partition("-directed.")[0]
+    batch_id = written or directed_batch_name(period, cycle.name, attempt, number)
+    if written is not None:
+        asked_before = {"workload": workload.id, "batch": written}
+        period = lake.rows(_PERIOD, asked_before)[0]["period"]
     once = batch_transaction(workload.id, batch_id)
     candidates = _candidates(lake, workload, since, now)
     frame = _untrained(candidates, trained_texts, workload.review.near_duplicate)
@@ -155,23 +172,25 @@ def draw_directed(  # noqa: PLR0913 - what a draw rests on
             workload,
             frame,
             min(cases, judgments_left_in(lake, workload, period)),
-            purpose=f"directed:{cycle}:{attempt}",
             batch_id=batch_id,
+            period=period,
+            cycle=cycle.name,
+            attempt=attempt,
             now=now,
         )
         times = {one.inference_id: one.event_time for one in frame}
         if items:
             lake.append("review_items", item_rows(items, times), once=(once, 1))
     # Another process may have written the batch first: what the lake holds is what is sent.
-    asked = read_batch(lake, workload.id, batch_id)
-    if asked:
-        queue.push(workload, asked)
+    existing = read_batch(lake, workload.id, batch_id)
+    if existing:
+        queue.push(workload, existing)
     return DirectedBatch(
         batch_id=batch_id,
-        items=len(asked),
+        items=len(existing),
         frame=len(frame),
         trained_on=len(candidates) - len(frame),
-        missing=max(0, cases - len(asked)),
+        missing=max(0, cases - len(existing)),
         period=period,
         left=judgments_left_in(lake, workload, period),
     )
@@ -196,15 +215,15 @@ def _candidates(
         reason="",
         drawn_at=now,
     )
-    found = read_candidates(lake, workload.id, span, late_after=None)
-    return [candidate for candidate in found if candidate.in_window]
+    candidates = read_candidates(CandidateQuery(lake, workload.id, span, late_after=None))
+    return [candidate for candidate in candidates if candidate.in_window]
 
 
 def _untrained(
     candidates: list[Candidate], trained: Sequence[str], threshold: float
 ) -> list[Candidate]:
-    known = [(str(number), text) for number, text in enumerate(trained)]
-    matches = closest_matches([one.input for one in candidates], known, threshold)
+    references = [(str(number), text) for number, text in enumerate(trained)]
+    matches = closest_matches([one.input for one in candidates], references, threshold)
     return [one for one, match in zip(candidates, matches, strict=True) if match is None]
 
 

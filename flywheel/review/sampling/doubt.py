@@ -17,16 +17,16 @@ from statistics import fmean
 
 __all__ = ["ErrorRates", "GivenAnswer", "doubts_of", "error_rates", "most_doubtful"]
 
-# Known of nobody: one answer in twenty is wrong. A rate of a person or label begins at the overall
+# Prior: one answer in twenty is wrong. A rate of a person or label begins at the overall
 # one, as if that had been seen in ten answers.
 _PRIOR_WRONG, _PRIOR_ANSWERS = 1, 20
 _SEEN_OF_OTHERS = 10
-_LEAST, _MOST = 0.02, 0.98  # no model and nobody is trusted further
+_LEAST, _MOST = 0.02, 0.98  # neither a model nor a person is trusted further
 
 
 @dataclass(frozen=True)
 class GivenAnswer:
-    """An answer that one person gave and nobody else judged.
+    """An answer that exactly one person judged.
 
     Attributes:
         name: of the item.

@@ -6,10 +6,11 @@ the budget goes where a correction teaches most. Reading, writing and pushing ar
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from math import ceil
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from flywheel.review.sampling.candidates import Candidate
 from flywheel.review.sampling.novelty import find_novel
 from flywheel.review.sampling.strategies import STRATEGIES, Answers, margin_between
 from flywheel.similarity.near_duplicates import NearDuplicates
-from flywheel.similarity.normal_form import normalise
+from flywheel.similarity.normal_form import normalize
 from flywheel.similarity.sentence_vectors import encode_sentences
 from flywheel.workload.model import Workload
 
@@ -28,6 +29,10 @@ __all__ = ["blind_priority", "choose_items", "draw"]
 _ORDER: tuple[ReviewSlice, ...] = ("flagged", "novel", "uncertain")
 _PRIORITY: dict[ReviewSlice, float] = {"flagged": 2, "novel": 1, "uncertain": 1}
 _BLIND = 3
+_BLIND_SLICES: frozenset[ReviewSlice] = frozenset({"control", "disagreement"})
+# While a release is in shadow, the other half goes on being learned from.
+_DISAGREEMENT_SHARE = 0.5
+_DIFFERENT = "a release in shadow gave another answer"
 
 
 def draw(*parts: object) -> float:
@@ -39,20 +44,23 @@ def draw(*parts: object) -> float:
 def blind_priority(workload_id: str, batch_id: str, inference_id: str) -> float:
     """Return the place of what is asked blind: before all else, and mixed.
 
-    Whether it is a control item or a gold item cannot be told from it.
+    It does not reveal whether the item is a control or a gold item.
     """
     return round(_BLIND + draw(workload_id, batch_id, "order", inference_id) * 0.99, 4)
 
 
-def choose_items(
+def choose_items(  # noqa: PLR0913 - what a batch rests on
     workload: Workload,
     candidates: Sequence[Candidate],
     *,
     budget: int,
     batch_id: str,
+    period: str,
     seed: int,
     now: datetime,
     known_texts: Sequence[str] = (),
+    frame: int | None = None,
+    disagreements: Collection[str] = (),
 ) -> list[ReviewItem]:
     """Choose the items of a batch, most urgent first; their judgments never exceed the budget.
 
@@ -63,26 +71,33 @@ def choose_items(
             second judgments are worth is seen when the first ones are given: most of them are left
             unspent for `second_judgments`.
         batch_id: name of the batch; another batch draws another control slice.
+        period: the period that pays.
         seed: of every random choice.
         now: stamped on the items.
         known_texts: inputs judged or asked about before; what nearly repeats one is not asked.
+        frame: answers that the control slice is drawn from, where ``candidates`` holds only a part of
+            them: all that it can draw. None: those of the candidates that lie in the window.
+        disagreements: ids of answers that a release in shadow answers otherwise: up to half of what
+            the control slice leaves goes to them, asked blind and first. The control slice is drawn
+            before, and does not know them.
     """
     ordered = sorted(candidates, key=lambda candidate: candidate.inference_id)
-    batch = _Batch(workload, batch_id, seed)
+    batch = _Batch(workload, batch_id, period, seed)
     total, twice = items_for(max(0, budget), workload.review.overlap, batch.chance_of("overlap"))
-    picks = batch.control(ordered, total)
+    picks = batch.control(ordered, total, frame)
     rest = total - len(picks)
     if rest > 0:
-        taken = {pick.candidate.inference_id for pick in picks}
+        picked_ids = {pick.candidate.inference_id for pick in picks}
         open_ = [
             candidate
             for candidate in ordered
-            if candidate.inference_id not in taken
+            if candidate.inference_id not in picked_ids
             and (candidate.searchable or candidate.flag is not None)
         ]
-        asked = [pick.candidate.input for pick in picks]
-        search = _Search(workload, open_, [*known_texts, *asked], batch.strategy_seed)
-        picks += search.fill(rest, batch.chance_of("shares"))
+        picked_texts = [pick.candidate.input for pick in picks]
+        search = _Search(workload, open_, [*known_texts, *picked_texts], batch.strategy_seed)
+        order = {name: batch.draw("disagreement", name) for name in disagreements}
+        picks += search.fill(rest, batch.chance_of("shares"), order)
     if len(picks) < total:  # thin traffic: what is judged twice is a share of it
         twice = min(twice, part_of(len(picks), workload.review.overlap, batch.chance_of("overlap")))
     drawn = drawn_part(
@@ -108,33 +123,37 @@ class _Batch:
     # What is drawn by hash: the control slice, the overlap and the items' names.
     workload: Workload
     batch_id: str
+    period: str
     seed: int
 
-    def draw(self, what: str, inference_id: str) -> float:
-        return draw(self.seed, self.workload.id, self.batch_id, what, inference_id)
+    def draw(self, purpose: str, inference_id: str) -> float:
+        return draw(self.seed, self.workload.id, self.batch_id, purpose, inference_id)
 
-    def chance_of(self, what: str) -> float:
-        return draw(self.seed, self.workload.id, self.batch_id, what)
+    def chance_of(self, purpose: str) -> float:
+        return draw(self.seed, self.workload.id, self.batch_id, purpose)
 
     @property
     def strategy_seed(self) -> int:
         return int(draw(self.seed, self.workload.id, self.batch_id, "strategy") * 2**32)
 
-    def control(self, candidates: Sequence[Candidate], total: int) -> list[_Pick]:
+    def control(
+        self, candidates: Sequence[Candidate], total: int, frame: int | None
+    ) -> list[_Pick]:
         # The k smallest hashes of N. k is the exact share, rounded up or down by a draw of its own
         # whose expectation it is: every answer of the window has the same chance share / N, also
-        # in a window of which none is drawn, and a judgment a day is not all control.
+        # in a window from which none is drawn, and a judgment a day is not all control.
         window = [candidate for candidate in candidates if candidate.in_window]
         share = self.workload.review.control_share
         if not window or not total or not share:
             return []
         # Where traffic is thin, the share is one of the traffic: the rest is there to learn from.
-        most = min(total, len(window))
+        frame = len(window) if frame is None else frame
+        most = min(total, frame)
         size = part_of(most, share, self.chance_of("control size"))
         drawn = sorted((self.draw("control", c.inference_id), c.inference_id, c) for c in window)
-        reason = f"drawn at random: {size} of {len(window)} answers"
+        reason = f"drawn at random: {size} of {frame} answers"
         return [
-            _Pick(candidate, "control", reason, score, most * share / len(window))
+            _Pick(candidate, "control", reason, score, most * share / frame)
             for score, _, candidate in drawn[:size]
         ]
 
@@ -149,7 +168,8 @@ class _Batch:
     def _item(self, pick: _Pick, judgments: int, now: datetime) -> ReviewItem:
         chosen = pick.candidate
         name = f"{self.workload.id}\x1f{self.batch_id}\x1f{chosen.inference_id}"
-        if pick.slice == "control":
+        is_blind = pick.slice in _BLIND_SLICES
+        if is_blind:
             priority = blind_priority(self.workload.id, self.batch_id, chosen.inference_id)
         else:
             priority = round(_PRIORITY[pick.slice] + pick.score * 0.99, 4)
@@ -163,13 +183,14 @@ class _Batch:
             score=round(pick.score, 4),
             inclusion_probability=pick.probability,
             input=chosen.input,
-            model_output=None if pick.slice == "control" else chosen.output,
+            model_output=None if is_blind else chosen.output,
             confidence=chosen.confidence,
             release=chosen.release,
             judgments=judgments,
             priority=priority,
             subject_id=chosen.subject_id,
             chosen_at=now,
+            period=self.period,
         )
 
 
@@ -191,7 +212,7 @@ class _Search:
     seed: int
     taken: set[int] = field(default_factory=set)
 
-    def fill(self, total: int, chance: float) -> list[_Pick]:
+    def fill(self, total: int, chance: float, disagreements: Mapping[str, float]) -> list[_Pick]:
         self._vectors = encode_sentences([candidate.input for candidate in self.candidates])
         self._seen = NearDuplicates(
             self.workload.review.near_duplicate,
@@ -204,14 +225,34 @@ class _Search:
             "novel": self._novel(),
             "uncertain": self._uncertain(total),
         }
-        targets = split(total, weights, chance)
-        picks: list[_Pick] = []
+        differing = self._differing(disagreements)
+        picks = list(islice(differing, ceil(total * _DISAGREEMENT_SHARE)))
+        targets = split(total - len(picks), weights, chance)
         for name in _ORDER:
             picks += islice(streams[name], targets[name])
         for name in reversed(_ORDER):  # a share that could not be filled goes to the others
             if weights[name]:
                 picks += islice(streams[name], total - len(picks))
-        return picks
+        picks += islice(differing, total - len(picks))
+        return [self._as_disagreement(pick, disagreements) for pick in picks]
+
+    def _differing(self, disagreements: Mapping[str, float]) -> Iterator[_Pick]:
+        # In an order of their own hash: what people judge of them is a sample of the disagreements.
+        order = sorted(
+            (disagreements[c.inference_id], number)
+            for number, c in enumerate(self.candidates)
+            if c.inference_id in disagreements and c.searchable
+        )
+        for score, number in order:
+            if self._take(number):
+                yield _Pick(self.candidates[number], "disagreement", _DIFFERENT, score)
+
+    def _as_disagreement(self, pick: _Pick, disagreements: Mapping[str, float]) -> _Pick:
+        # One that was chosen for something else is asked blind as well.
+        score = disagreements.get(pick.candidate.inference_id)
+        if score is None:
+            return pick
+        return _Pick(pick.candidate, "disagreement", _DIFFERENT, score)
 
     def _flagged(self) -> Iterator[_Pick]:
         # The gravest first, and of equally grave ones the newest.
@@ -250,12 +291,16 @@ class _Search:
         for number, candidate in enumerate(self.candidates):
             confidence = candidate.confidence
             if candidate.searchable and confidence is not None and confidence < limit:
-                by_text[normalise(candidate.input)].append((confidence, number, candidate.margin))
+                by_text[normalize(candidate.input)].append((confidence, number, candidate.margin))
         least_sure = (min(same, key=lambda one: one[:2]) for same in by_text.values())
         return [
-            _Unsure(number, confidence, margin, len(same))
+            _Unsure(number, confidence, margin, self._times(same))
             for (confidence, number, margin), same in zip(least_sure, by_text.values(), strict=True)
         ]
+
+    def _times(self, same: Sequence[tuple[float, int, float | None]]) -> int:
+        # One of a thinned window stands for answers that are not here.
+        return max(len(same), *(self.candidates[number].times for _, number, _ in same))
 
     def _novel(self) -> Iterator[_Pick]:
         # Of a text that is here for a complaint alone, nothing is learned about the present model.

@@ -1,10 +1,10 @@
 """Gold items: answers that people agreed on are asked again, to measure those who answer.
 
 What is known was decided by two people or more, an adjudicator among them where they disagreed, and
-is asked of somebody who has not seen it. It is asked blind and looks like an item of the control
+is asked of a person who has not seen it. It is asked blind and looks like an item of the control
 slice. Its judgments say something about the annotator alone: no correction comes of them and nothing
-is trained on them. Label Studio gives an item to whoever comes first: where that is one of those who
-decided it, it measures nobody.
+is trained on them. Label Studio gives an item to the first annotator: where that is one of those who
+decided it, it measures no one.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _PRESENT = timedelta(days=90)
 # What a new item can cost: two judgments and an adjudication.
 _NEW_ITEM = 3
 
-# Known under another taxonomy may be wrong under this one. Somebody must be there who has not met it,
+# Known under another taxonomy may be wrong under this one. A person must exist who has not seen it,
 # and it is neither being asked again nor in dispute. A label that was checked is one against one.
 _KNOWN = """
 WITH given AS (
@@ -96,8 +96,8 @@ def gold_budget(workload: Workload, batch_id: str, budget: int) -> int:
 
     Enough is left for something new.
     """
-    wanted = _part(workload, batch_id, budget, workload.review.gold)
-    return max(0, min(wanted, budget - _NEW_ITEM))
+    requested = _part(workload, batch_id, budget, workload.review.gold)
+    return max(0, min(requested, budget - _NEW_ITEM))
 
 
 def gold_beside(workload: Workload, batch_id: str, judgments: int) -> int:
@@ -114,27 +114,37 @@ def _part(workload: Workload, batch_id: str, judgments: int, share: float) -> in
 
 
 def choose_gold(
-    workload: Workload, known: Sequence[KnownAnswer], most: int, *, batch_id: str, now: datetime
+    workload: Workload,
+    known_answers: Sequence[KnownAnswer],
+    most: int,
+    *,
+    batch_id: str,
+    period: str,
+    now: datetime,
 ) -> list[SentItem]:
     """Choose which known answers a batch asks again: those asked least often first, then by draw.
 
     Args:
         workload: its seed draws.
-        known: what can be asked.
+        known_answers: what can be asked.
         most: how many are asked at most.
         batch_id: name of the batch; another batch draws others.
+        period: the period that pays.
         now: stamped on the items.
     """
     drawn = sorted(
         (answer.asked, draw(workload.seed, batch_id, "gold", answer.entry.item.item_id), number)
-        for number, answer in enumerate(known)
+        for number, answer in enumerate(known_answers)
     )
     return [
-        _gold_item(known[number].entry, batch_id, score, now) for _, score, number in drawn[:most]
+        _gold_item(known_answers[number].entry, batch_id, period, score, now)
+        for _, score, number in drawn[:most]
     ]
 
 
-def _gold_item(entry: SentItem, batch_id: str, score: float, now: datetime) -> SentItem:
+def _gold_item(
+    entry: SentItem, batch_id: str, period: str, score: float, now: datetime
+) -> SentItem:
     # Its name must not give it away: the annotator's page shows it.
     name = f"{entry.item.workload_id}\x1f{batch_id}\x1fgold\x1f{entry.item.inference_id}"
     item = replace(
@@ -149,5 +159,9 @@ def _gold_item(entry: SentItem, batch_id: str, score: float, now: datetime) -> S
         judgments=1,
         priority=blind_priority(entry.item.workload_id, batch_id, entry.item.inference_id),
         chosen_at=now,
+        period=period,
+        batch_kind="window",
+        cycle=None,
+        attempt=None,
     )
     return replace(entry, item=item)

@@ -1,20 +1,28 @@
-"""How an item in which a dispute is decided is named after the item in dispute."""
+"""Names of adjudications: `adjudication_id`, and `disputed_item_of` for tasks in a queue."""
 
-__all__ = ["adjudication_id", "is_adjudication", "root_of"]
+from collections.abc import Mapping
+from typing import Any
 
-_SECOND = "-adjudication"
+__all__ = ["DISPUTED", "adjudication_id", "disputed_item_of"]
+
+# Key of a task's data that names the item whose dispute an adjudication decides.
+DISPUTED = "disputed_item_id"
+_SUFFIX = "-adjudication"
 
 
 def adjudication_id(item_id: str) -> str:
     """Name the item in which a dispute about this one is decided."""
-    return f"{item_id}{_SECOND}"
+    return f"{item_id}{_SUFFIX}"
 
 
-def is_adjudication(item_id: str) -> bool:
-    """Say whether an item is one in which a dispute is decided."""
-    return item_id.endswith(_SECOND)
+def disputed_item_of(data: Mapping[str, Any]) -> str | None:
+    """Return the item whose dispute a task decides, by the task's data; None: it decides none.
 
-
-def root_of(item_id: str) -> str:
-    """Return the item in dispute, or the item itself where it is none that decides one."""
-    return item_id.removesuffix(_SECOND)
+    Tasks that were written before the field existed are told by the id of their item; nothing else
+    reads an id.
+    """
+    disputed = data.get(DISPUTED)
+    if isinstance(disputed, str) and disputed:
+        return disputed
+    item_id = str(data.get("item_id", ""))
+    return item_id.removesuffix(_SUFFIX) if item_id.endswith(_SUFFIX) else None

@@ -1,9 +1,9 @@
 """Accepted labels that are probably wrong go to adjudication, a small share of the budget.
 
-The least credible ones are asked first, of somebody who did not give them; those that two people
+The least credible ones are asked first, of a person who did not give them; those that two people
 agreed on are not asked, since one person would overrule two. What is measured with is
-neither asked about nor fitted on: control items on which nobody trains, golden, holdout and
-must-not-lose cases. The seed is fitted on; it was never an item, so that nobody can be asked.
+neither asked about nor fitted on: control items that are not trained on, golden, holdout and
+must-not-lose cases. The seed is fitted on; it was never an item, so that no one can be asked.
 """
 
 import json
@@ -99,13 +99,13 @@ def choose_checks(
 
 def _room(lake: Lake, workload: Workload, period: str) -> int:
     used = spending(lake, workload.id, period)
-    asked = {"workload": workload.id, "batch": label_checks_batch(period)}
+    parameters = {"workload": workload.id, "batch": label_checks_batch(period)}
     return allowed_checks(
         workload.review.label_checks,
         budget=workload.review.budget,
         sent=used.sent,
         held_back=used.reserved(workload.review.overlap),
-        checked=int(lake.rows(_CHECKED, asked)[0]["checks"]),
+        checked=int(lake.rows(_CHECKED, parameters)[0]["checks"]),
     )
 
 
@@ -127,6 +127,10 @@ def _check(entry: SentItem, period: str, now: datetime) -> ReviewItem:
     return replace(
         adjudication_of(entry, now),
         batch_id=label_checks_batch(period),
+        period=period,
+        batch_kind="labels",
+        cycle=None,
+        attempt=None,
         reason="the accepted label is unusual for such a text: decide again",
         model_output=None,
         confidence=None,

@@ -58,11 +58,11 @@ def doubtful_labels(
         return []
     names = sorted(judged)
     places = sorted(position for positions in judged.values() for position in positions)
-    given = [names.index(labels[place]) for place in places]
-    folds = _deal(given, len(names), seed)
-    chances = _out_of_fold([texts[place] for place in places], given, folds, len(names))
+    label_indices = [names.index(labels[place]) for place in places]
+    folds = _deal(label_indices, len(names), seed)
+    chances = _out_of_fold([texts[place] for place in places], label_indices, folds, len(names))
     doubtful = []
-    for row, (place, own) in enumerate(zip(places, given, strict=True)):
+    for row, (place, own) in enumerate(zip(places, label_indices, strict=True)):
         best = int(chances[row].argmax())
         if best != own:
             quality = float(1 + chances[row, own] - chances[row, best]) / 2
@@ -70,13 +70,13 @@ def doubtful_labels(
     return sorted(doubtful, key=lambda one: (round(one.quality, 9), one.position))
 
 
-def _deal(given: Sequence[int], labels: int, seed: int) -> list[int]:
+def _deal(label_indices: Sequence[int], labels: int, seed: int) -> list[int]:
     # Every label is spread evenly over the folds, each label beginning with another one.
     rng = Random(seed)  # noqa: S311 - reproducible, not secret
     rows: list[list[int]] = [[] for _ in range(labels)]
-    for row, label in enumerate(given):
+    for row, label in enumerate(label_indices):
         rows[label].append(row)
-    folds = [0] * len(given)
+    folds = [0] * len(label_indices)
     for label, members in enumerate(rows):
         rng.shuffle(members)
         for turn, row in enumerate(members):
@@ -85,7 +85,7 @@ def _deal(given: Sequence[int], labels: int, seed: int) -> list[int]:
 
 
 def _out_of_fold(
-    texts: Sequence[str], given: Sequence[int], folds: Sequence[int], labels: int
+    texts: Sequence[str], label_indices: Sequence[int], folds: Sequence[int], labels: int
 ) -> NDArray[np.float64]:
     # One against the rest by coordinate descent: five times as fast as the multinomial fit with
     # many labels, and no worse at finding errors.
@@ -94,8 +94,8 @@ def _out_of_fold(
     from sklearn.multiclass import OneVsRestClassifier
 
     features = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
-    truth, fold_of = np.array(given), np.array(folds)
-    chances = np.zeros((len(given), labels))
+    truth, fold_of = np.array(label_indices), np.array(folds)
+    chances = np.zeros((len(label_indices), labels))
     for fold in range(_FOLDS):
         inside, outside = fold_of == fold, fold_of != fold
         if not inside.any():

@@ -1,9 +1,9 @@
 """`read_marks`: every judgment of a workload, marked right or wrong where others decided as well.
 
 Only items that others decided as well tell anything about a person: gold items, two who agreed, or
-a third who adjudicated. Whoever agreed with another is right by that alone; on gold items a person
-has no part in the truth. Label checks mark nobody: only suspicious labels are checked, so that
-whoever gave them would look worse. Second judgments that were asked for because the first was in
+a third who adjudicated. Who agreed with another is right by that alone; on gold items a person
+has no part in the truth. Label checks mark no one: only suspicious labels are checked, so that
+their authors would look worse. Second judgments that were asked for because the first was in
 doubt are marked as such, for the same reason.
 """
 
@@ -18,7 +18,6 @@ from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import Annotation
 from flywheel.review.merging.merge import SOURCE
 from flywheel.review.merging.verdicts import Judgment, read_judgments
-from flywheel.review.sampling.item_ids import is_adjudication
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
@@ -39,6 +38,10 @@ FROM review_items AS item
 LEFT JOIN decided ON decided.inference_id = item.inference_id AND len(decided.annotators) > 1
 WHERE item.workload_id = $workload AND item.slice = 'gold'
 """
+_ADJUDICATIONS = """
+SELECT DISTINCT item_id FROM review_items
+WHERE workload_id = $workload AND slice = 'adjudication'
+"""
 _CHOSEN = """
 SELECT item_id FROM review_items WHERE workload_id = $workload
 GROUP BY item_id HAVING max(judgments) > min(judgments)
@@ -55,7 +58,7 @@ class Mark:
         gold: whether the answer was known before.
         chosen: whether the item got a second judgment because the first was in doubt: of such items
             more are wrong than of others.
-        right: None where nobody else decided the item.
+        right: None where no one else decided the item.
         pairs: other judgments of the item.
         agreed: those of them that say the same.
     """
@@ -76,7 +79,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class _Truth:
-    # What is known of an item; without a key nobody is measured by it.
+    # What is known of an item; without a key no one is measured by it.
     gold: bool
     key: str | None = None
     parties: frozenset[str] = frozenset()
@@ -96,16 +99,17 @@ def read_marks(lake: Lake, workload: Workload, annotations: Sequence[Annotation]
         annotations: the latest version of every annotation.
     """
     mapping = AnswerMapping(workload)
+    parameters = {"workload": workload.id}
+    adjudications = {row["item_id"] for row in lake.rows(_ADJUDICATIONS, parameters)}
     by_item: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
-        if annotation.kind != "skipped" and not is_adjudication(annotation.item_id):
+        if annotation.kind != "skipped" and annotation.item_id not in adjudications:
             by_item[annotation.item_id].append(annotation)
-    asked = {"workload": workload.id}
-    truths = {row["item_id"]: row for row in lake.rows(_TRUTH, asked | {"source": SOURCE})}
-    chosen = {row["item_id"] for row in lake.rows(_CHOSEN, asked)}
+    truths = {row["item_id"]: row for row in lake.rows(_TRUTH, parameters | {"source": SOURCE})}
+    chosen = {row["item_id"] for row in lake.rows(_CHOSEN, parameters)}
     marks: list[Mark] = []
-    for item_id, given in by_item.items():
-        judged, _ = read_judgments(workload, mapping, given)
+    for item_id, answers in by_item.items():
+        judged, _ = read_judgments(workload, mapping, answers)
         marks += _marks(judged, _truth(mapping, truths.get(item_id)), chosen)
     return marks
 
@@ -114,7 +118,7 @@ def _truth(mapping: AnswerMapping, row: Mapping[str, Any] | None) -> _Truth:
     if row is None or row["output"] is None:
         return _Truth(gold=row is not None and row["gold"])
     output = json.loads(row["output"])
-    # A known answer whose label is retired meanwhile could be given by nobody any more.
+    # A known answer whose label is retired meanwhile could not be given any more.
     if row["gold"] and not mapping.present(output).usable:
         return _Truth(row["gold"])
     return _Truth(row["gold"], mapping.key(output), frozenset(row["annotators"]))

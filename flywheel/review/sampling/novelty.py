@@ -27,7 +27,7 @@ class NovelText:
     group: int
 
 
-def find_novel(vectors: Vectors, known: Vectors) -> Iterator[NovelText]:
+def find_novel(vectors: Vectors, references: Vectors) -> Iterator[NovelText]:
     """Yield texts of new kinds: the middle of the largest group first, then of the next.
 
     A text covers those that are as similar to it as known texts are to their nearest. Each choice
@@ -37,12 +37,12 @@ def find_novel(vectors: Vectors, known: Vectors) -> Iterator[NovelText]:
 
     Args:
         vectors: unit vectors of the texts to choose from.
-        known: unit vectors of the texts that people judged or were asked about.
+        references: unit vectors of the texts that people judged or were asked about.
     """
-    bar = _novelty_bar(known)
+    bar = _novelty_bar(references)
     if bar is None or not len(vectors):
         return
-    similarity = nearest_similarity(vectors, known)
+    similarity = nearest_similarity(vectors, references)
     far = np.flatnonzero(similarity < bar)
     far = far[:: max(1, -(-len(far) // _COMPARED))]
     alike = np.round(vectors[far] @ vectors[far].T, 4) >= bar
@@ -58,11 +58,11 @@ def find_novel(vectors: Vectors, known: Vectors) -> Iterator[NovelText]:
         open_ &= ~covered
 
 
-def _novelty_bar(known: Vectors) -> float | None:
-    if len(known) < _BAR_MINIMUM:
+def _novelty_bar(references: Vectors) -> float | None:
+    if len(references) < _BAR_MINIMUM:
         return None
-    step = max(1, len(known) // _BAR_SAMPLE)
-    sample = known[::step]
+    step = max(1, len(references) // _BAR_SAMPLE)
+    sample = references[::step]
     among = sample @ sample.T
     np.fill_diagonal(among, -1)
     return float(np.quantile(among.max(axis=1), _QUANTILE))

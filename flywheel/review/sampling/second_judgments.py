@@ -17,7 +17,7 @@ from flywheel.ports.review_queue import Annotation
 from flywheel.review.sampling.budget import CHOICE_COST
 from flywheel.review.sampling.doubt import ErrorRates, GivenAnswer, error_rates, most_doubtful
 from flywheel.review.sampling.marks import read_marks
-from flywheel.review.sampling.sent_items import SentItem, period_of, spending
+from flywheel.review.sampling.sent_items import SentItem, spending
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
@@ -50,7 +50,7 @@ def choose_second_judgments(
     if not workload.review.overlap:
         return []
     open_ = _Candidates(workload, sent, annotations, corrections, paid, now).by_period()
-    waiting = Counter(period_of(entry) for entry in paid)
+    waiting = Counter(entry.item.period for entry in paid)
     chosen: list[SentItem] = []
     rates: ErrorRates | None = None
     for period, entries in sorted(open_.items()):
@@ -94,7 +94,7 @@ def _again(entry: SentItem, doubt: float, now: datetime) -> SentItem:
 
 @dataclass(frozen=True)
 class _Candidates:
-    # Answers that one person gave, which nobody disputes and somebody else can judge.
+    # Undisputed answers of one person that another person can judge.
     workload: Workload
     sent: Sequence[SentItem]
     annotations: Iterable[Annotation]
@@ -104,25 +104,26 @@ class _Candidates:
 
     def by_period(self) -> dict[str, list[tuple[SentItem, GivenAnswer]]]:
         mapping = AnswerMapping(self.workload)
-        present = {
+        current = {
             one.annotator for one in self.annotations if one.updated_at >= self.now - _PRESENT
         }
         disputed = {e.item.inference_id for e in self.sent if e.item.slice == "adjudication"}
         disputed |= {entry.item.inference_id for entry in self.paid}
-        found: dict[str, list[tuple[SentItem, GivenAnswer]]] = defaultdict(list)
+        candidates: dict[str, list[tuple[SentItem, GivenAnswer]]] = defaultdict(list)
         for entry in self.sent:
             row = self.corrections.get(entry.item.item_id)
             if row is None or entry.item.inference_id in disputed or not _is_single(entry, row):
                 continue
-            if present - set(row["annotators"]):
-                found[period_of(entry)].append((entry, _given(mapping, entry, row)))
-        return found
+            if current - set(row["annotators"]):
+                candidates[entry.item.period].append((entry, _given(mapping, entry, row)))
+        return candidates
 
 
 def _is_single(entry: SentItem, row: Mapping[str, Any]) -> bool:
     return (
         entry.item.makes_correction
-        and entry.item.slice not in {"control", "directed"}
+        # Doubt goes by the champion's answer: of a disagreement it would check one side alone.
+        and entry.item.slice not in {"control", "directed", "disagreement"}
         and entry.item.judgments == 1
         and row["status"] == "accepted"
         and len(row["annotators"]) == 1
@@ -130,12 +131,14 @@ def _is_single(entry: SentItem, row: Mapping[str, Any]) -> bool:
 
 
 def _given(mapping: AnswerMapping, entry: SentItem, row: Mapping[str, Any]) -> GivenAnswer:
-    shown = entry.original_output
-    said = json.loads(row["output"])
+    model_output = entry.original_output
+    answer = json.loads(row["output"])
     return GivenAnswer(
         name=entry.item.item_id,
         annotator=row["annotators"][0],
         label_id=row["label_id"],
-        with_model=None if shown is None else mapping.key(shown) == mapping.key(said),
+        with_model=None
+        if model_output is None
+        else mapping.key(model_output) == mapping.key(answer),
         confidence=entry.item.confidence,
     )

@@ -20,8 +20,8 @@ __all__ = [
     "Spending",
     "item_rows",
     "judgments_left_in",
-    "period_of",
     "read_batch",
+    "read_periods",
     "read_sent",
     "spending",
     "with_items",
@@ -47,13 +47,17 @@ QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY chosen_at, judgments) =
 ORDER BY priority DESC, item_id
 """
 
+_PERIODS = """
+SELECT DISTINCT period FROM review_items WHERE workload_id = $workload ORDER BY period
+"""
+
 # What lies on disk is counted, erased subjects included: their judgments were made all the same.
 _SPENDING = """
 WITH sent AS (
   SELECT item_id, inference_id, slice, max(judgments) AS judgments, min(judgments) AS drawn,
          slice NOT IN ('gold', 'adjudication', 'directed') AS is_new
   FROM stored.review_items
-  WHERE workload_id = $workload AND starts_with(batch_id, $period || '-')
+  WHERE workload_id = $workload AND period = $period
   GROUP BY item_id, inference_id, slice
 ),
 given AS (
@@ -137,13 +141,13 @@ def item_rows(items: Iterable[ReviewItem], event_times: Mapping[str, datetime]) 
 
 def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
     """Read every item that was ever chosen, most urgent first."""
-    found = []
+    items = []
     for row in lake.rows(_SENT, {"workload": workload_id}):
         original, event_time = row.pop("original_output"), row.pop("event_time")
         original = None if original is None else json.loads(original)
         drawn = row.pop("judgments_drawn")
-        found.append(SentItem(_item(row), original, event_time, drawn))
-    return found
+        items.append(SentItem(_item(row), original, event_time, drawn))
+    return items
 
 
 def with_items(
@@ -157,19 +161,19 @@ def with_items(
             keeps its place and takes the larger number of judgments.
         event_times: by inference id.
     """
-    whole = {entry.item.item_id: entry for entry in sent}
-    outputs = {entry.item.inference_id: entry.original_output for entry in whole.values()}
+    by_id = {entry.item.item_id: entry for entry in sent}
+    outputs = {entry.item.inference_id: entry.original_output for entry in by_id.values()}
     for item in items:
-        before = whole.get(item.item_id)
+        before = by_id.get(item.item_id)
         if before is None:
             original = outputs.get(item.inference_id, item.model_output)
             at = event_times[item.inference_id]
-            whole[item.item_id] = SentItem(item, original, at, item.judgments)
+            by_id[item.item_id] = SentItem(item, original, at, item.judgments)
         else:
             judgments = max(before.item.judgments, item.judgments)
             raised = replace(before.item, judgments=judgments)
-            whole[item.item_id] = replace(before, item=raised)
-    return sorted(whole.values(), key=lambda entry: (-entry.item.priority, entry.item.item_id))
+            by_id[item.item_id] = replace(before, item=raised)
+    return sorted(by_id.values(), key=lambda entry: (-entry.item.priority, entry.item.item_id))
 
 
 def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
@@ -179,13 +183,16 @@ def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
 
 
 def _item(row: dict[str, Any]) -> ReviewItem:
-    shown = row["model_output"]
-    return ReviewItem(**row | {"model_output": None if shown is None else json.loads(shown)})
+    model_output = row["model_output"]
+    return ReviewItem(
+        **row | {"model_output": None if model_output is None else json.loads(model_output)}
+    )
 
 
-def period_of(entry: SentItem) -> str:
-    """Return the period that an item is charged to: its batch is named after it."""
-    return entry.item.batch_id.rpartition("-")[0]
+def read_periods(lake: Lake, workload_id: str) -> list[str]:
+    """Return the periods that any item of a workload is charged to, in order."""
+    rows = lake.rows(_PERIODS, {"workload": workload_id})
+    return [row["period"] for row in rows]
 
 
 def spending(lake: Lake, workload_id: str, period: str) -> Spending:

@@ -19,9 +19,11 @@ __all__ = [
     "Answers",
     "Strategy",
     "calibrated_margin",
+    "calibrated_margins",
     "cluster_margin",
     "least_confident",
     "margin_between",
+    "margins_between",
     "random_order",
     "smallest_margin",
 ]
@@ -129,6 +131,20 @@ def calibrated_margin(confidence: float, margin: float | None, calibrated: float
     if others < _CERTAIN:
         return calibrated
     return min(1.0, max(0.0, 1 - (1 - margin) * (1 - calibrated) / others))
+
+
+def calibrated_margins(confidence: Numbers, margin: Numbers, calibrated: Numbers) -> Numbers:
+    """Return what `calibrated_margin` returns, for many; a margin that is not reported is NaN."""
+    others = 1 - confidence
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.clip(1 - (1 - margin) * (1 - calibrated) / others, 0.0, 1.0)
+    return np.where(np.isnan(margin), margin, np.where(others < _CERTAIN, calibrated, moved))
+
+
+def margins_between(confidence: Numbers, margin: Numbers) -> Numbers:
+    """Return what `margin_between` returns, for many; a margin that is not reported is NaN."""
+    middle = confidence - np.minimum(confidence, 1 - confidence) / 2
+    return np.where(np.isnan(margin), middle, margin)
 
 
 def _in_turns(pool: Sequence[int], labels: Labels) -> list[int]:

@@ -32,7 +32,7 @@ ORDER BY number, drawn_at
 """
 # Batches of before windows were recorded: each was about the whole days until it was chosen.
 _UNRECORDED = """
-SELECT batch_id, min(chosen_at) AS drawn_at FROM review_items
+SELECT batch_id, any_value(period) AS period, min(chosen_at) AS drawn_at FROM review_items
 WHERE workload_id = $workload AND slice NOT IN ('adjudication', 'directed', 'gold')
   AND batch_id NOT IN (SELECT batch_id FROM review_windows WHERE workload_id = $workload)
 GROUP BY batch_id ORDER BY drawn_at
@@ -55,11 +55,12 @@ def seen_positions(lake: Lake, workload_id: str) -> dict[str, int]:
 
 def read_windows(lake: Lake, workload_id: str) -> list[ReviewWindow]:
     """Read every closed window, in the order in which they were closed."""
-    asked = {"workload": workload_id}
+    parameters = {"workload": workload_id}
     unrecorded = [
-        _unrecorded(row["batch_id"], row["drawn_at"]) for row in lake.rows(_UNRECORDED, asked)
+        _unrecorded(row["batch_id"], row["period"], row["drawn_at"])
+        for row in lake.rows(_UNRECORDED, parameters)
     ]
-    return unrecorded + [_recorded(row) for row in lake.rows(_WINDOWS, asked)]
+    return unrecorded + [_recorded(row) for row in lake.rows(_WINDOWS, parameters)]
 
 
 def _recorded(row: dict[str, Any]) -> ReviewWindow:
@@ -67,11 +68,11 @@ def _recorded(row: dict[str, Any]) -> ReviewWindow:
     return ReviewWindow(**row | {"positions": None if positions is None else json.loads(positions)})
 
 
-def _unrecorded(batch_id: str, drawn_at: datetime) -> ReviewWindow:
+def _unrecorded(batch_id: str, period: str, drawn_at: datetime) -> ReviewWindow:
     day = start_of_day(drawn_at)
     return ReviewWindow(
         batch_id=batch_id,
-        period=batch_id.rpartition("-")[0],
+        period=period,
         start=day,
         end=day,
         frame_start=day,
@@ -111,10 +112,10 @@ def unfinished_window(
     lake: Lake, workload_id: str, windows: list[ReviewWindow]
 ) -> ReviewWindow | None:
     """Return the newest window if it was closed and its items were never written."""
-    asked = [window for window in windows if window.budget]
-    if not asked:
+    drawn = [window for window in windows if window.budget]
+    if not drawn:
         return None
-    newest = asked[-1]
+    newest = drawn[-1]
     written = lake.transaction("review_items", batch_transaction(workload_id, newest.batch_id))
     return newest if written is None else None
 

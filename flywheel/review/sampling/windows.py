@@ -229,8 +229,8 @@ def paced_budget(
 
 def previous_period_start(workload: Workload, until: datetime) -> datetime:
     """Return the start of the period before the one in which the last whole day lies."""
-    present = period_start(workload.cadence, until - _MOMENT, workload.timezone)
-    return period_start(workload.cadence, present - _MOMENT, workload.timezone)
+    current_start = period_start(workload.cadence, until - _MOMENT, workload.timezone)
+    return period_start(workload.cadence, current_start - _MOMENT, workload.timezone)
 
 
 def start_of_day(moment: datetime) -> datetime:
@@ -238,16 +238,16 @@ def start_of_day(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def batch_name(workload: Workload, start: datetime, taken: Sequence[str] = ()) -> str:
+def batch_name(workload: Workload, start: datetime, used_names: Sequence[str] = ()) -> str:
     """Name the batch of the window that starts then, its period first.
 
-    ``taken`` are names of other windows; one with the same start gets a number behind it.
+    ``used_names`` are names of other windows; one with the same start gets a number behind it.
     """
     moment = start.astimezone(UTC)
     day = f"{moment:%Y%m%d}" if moment == start_of_day(moment) else f"{moment:%Y%m%dT%H%M}"
     name = f"{period_name(workload.cadence, start, workload.timezone)}-{day}"
     number, free = 1, name
-    while free in taken:
+    while free in used_names:
         number += 1
         free = f"{name}.{number}"
     return free

@@ -1,30 +1,28 @@
-"""Start, stop, look at and hurt a set of services; each set is one folder with one supervisor."""
+"""Start, stop, inspect and, for tests, kill or pause a set of local services; each set is one folder with one supervisor."""
 
-import fcntl
 import os
-import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.io.lock import exclusive
 from flywheel.services import catalog, checks, postgres
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
-from flywheel.services.supervisor import leftovers
 from flywheel.services.supervisor import watchdog as guarding
 from flywheel.services.supervisor.network import free_ports, require_free
 from flywheel.services.supervisor.plan import Plan, load_plan, new_plan, save_plan
 from flywheel.services.supervisor.program import Layout, Program
+from flywheel.services.supervisor.shutdown import stop
 from flywheel.services.supervisor.supervision import ProgramState, Supervisor, tail, wait_until
-from flywheel.settings import CONNECTIONS, Settings
+from flywheel.settings import Settings
 
-__all__ = ["Services", "start", "stop"]
+__all__ = ["Services", "start"]
 
 
 class Services:
@@ -95,7 +93,7 @@ class Services:
         wait_until(
             lambda: self.states()[name].pid != before,
             seconds=20,
-            what=f"the end of {name}",
+            goal=f"the end of {name}",
             log=self.log(name),
         )
 
@@ -113,7 +111,7 @@ class Services:
             return fixed
         if name in plan.applications:
             return plan.applications[name].ports[0]
-        return free_ports(1, taken=[port for ports in plan.ports.values() for port in ports])[0]
+        return free_ports(1, used=[port for ports in plan.ports.values() for port in ports])[0]
 
     def log(self, name: str) -> Path:
         """Return the log file of a program."""
@@ -142,17 +140,17 @@ class Services:
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Start the named services of this set which do not run yet, with what they need."""
-        with self._only_one():
-            wanted = catalog.needed(names)
-            theirs = {} if self.plan.ephemeral else catalog.own(settings)
-            uses_kafka = "kafka" in wanted & set(theirs)
-            wanted -= set(theirs)
-            plan = catalog.extended(self.plan, wanted, settings, brokers)
+        with exclusive(self.folder / "lock", on_wait=on_progress):
+            required = catalog.needed(names)
+            configured = {} if self.plan.ephemeral else catalog.own(settings)
+            uses_kafka = "kafka" in required & set(configured)
+            required -= set(configured)
+            plan = catalog.extended(self.plan, required, settings, brokers)
             save_plan(plan, self.layout.plan)
-            chosen = [name for name in plan.ports if catalog.service_of(name) in wanted]
+            chosen = [name for name in plan.ports if catalog.service_of(name) in required]
             self._bring_up(chosen, plan, on_progress)
-            given = {} if plan.ephemeral else settings.model_dump(exclude_unset=True)
-            connections = self.connections.without(given)
+            configured = {} if plan.ephemeral else settings.model_dump(exclude_unset=True)
+            connections = self.connections.without(configured)
             if uses_kafka:
                 connections = replace(connections, event_log="kafka")
             write_connections(connections, self.folder)
@@ -163,7 +161,7 @@ class Services:
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Start applications beside the services and wait until each serves."""
-        with self._only_one():
+        with exclusive(self.folder / "lock", on_wait=on_progress):
             plan = self.plan
             for application in applications:
                 plan = plan.with_application(application)
@@ -179,7 +177,7 @@ class Services:
             checks.require_space(self.folder)
             self.supervisor.ensure()
         running = {name for name, state in self.states().items() if state.pid is not None}
-        catalog.prepare(self.layout, plan, set(names) - running)
+        catalog.prepare(self.layout, plan, set(names) - running, on_progress)
         programs = [p for name, p in catalog.programs(self.layout, plan).items() if name in names]
         for wave in sorted({program.wave for program in programs}):
             self._start_wave([p for p in programs if p.wave == wave], plan, on_progress)
@@ -213,7 +211,7 @@ class Services:
         wait_until(
             lambda: self.states()[program.name].state == "running" and program.ready(),
             seconds=program.start_seconds,
-            what=program.name,
+            goal=program.name,
             log=log,
             check=check,
         )
@@ -235,12 +233,6 @@ class Services:
                 next_step="run `flywheel services up postgres`",
             )
         return server
-
-    @contextmanager
-    def _only_one(self) -> Iterator[None]:
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def start(
@@ -285,27 +277,3 @@ def start(
         services.close()
         raise
     return services
-
-
-def stop(folder: Path, *, delete: bool = False) -> int:
-    """Stop the services of a folder, and return how many processes had outlived their supervisor.
-
-    Afterwards no process and no port is left.
-
-    Args:
-        folder: The set's folder.
-        delete: Delete its data as well; that of an ephemeral set is deleted in any case.
-    """
-    layout = Layout(folder.absolute())
-    supervisor = Supervisor(layout)
-    if supervisor.alive():
-        supervisor.shutdown()
-    ended = leftovers.end(layout.folder)
-    (layout.folder / CONNECTIONS).unlink(missing_ok=True)
-    plan = load_plan(layout.plan)
-    if delete or (plan is not None and plan.ephemeral):
-        data = postgres.data_folder(layout.folder / "postgres")
-        for each in (data.parent, layout.folder, layout.short_folder("ray")):
-            shutil.rmtree(each, ignore_errors=True)
-    guarding.dismiss(layout.folder)
-    return ended

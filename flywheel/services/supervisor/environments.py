@@ -4,7 +4,6 @@ Each is installed once from a hashed lock file into the cache, in a folder named
 digest: another lock is another folder, and a running server keeps the one it was started from.
 """
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError, StorageError, UnavailableError
+from flywheel.io.lock import exclusive
 
 __all__ = ["environment_programs", "install_environment"]
 
@@ -47,9 +47,7 @@ def install_environment(
     if (folder / _COMPLETE).exists():
         return programs
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_suffix(".lock").open("w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+        with exclusive(folder.with_suffix(".lock"), on_wait=on_progress):
             if not (folder / _COMPLETE).exists():
                 on_progress(f"installing {name} into an environment of its own")
                 shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from flywheel.services.supervisor.control import stop
+from flywheel.services.supervisor.shutdown import stop
 
 __all__ = ["main"]
 

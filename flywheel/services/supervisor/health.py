@@ -1,30 +1,35 @@
-"""Whether an HTTP service answers, and what."""
+"""`ask` and `answers`: whether an HTTP service answers, and what."""
 
-import http.client
-import urllib.error
-import urllib.request
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from flywheel.errors import ConfigurationError, HttpError
+from flywheel.io.http import HttpAnswer, HttpClient, HttpService
 
 __all__ = ["answers", "ask"]
 
-_SECONDS = 5
-_MOST_BYTES = 10_000
+_SECONDS = 5.0
+_MOST_BYTES = 1_000_000
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 def ask(url: str) -> str | None:
     """Return what a URL answers with success, and None otherwise."""
+    answer = _get(url)
+    return answer.text.strip() if answer is not None and answer.is_success else None
+
+
+def answers(url: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> bool:
+    """Return whether a URL answers with status 200."""
+    answer = _get(url, headers)
+    return answer is not None and answer.status == HTTPStatus.OK
+
+
+def _get(url: str, headers: Mapping[str, str] = _NO_HEADERS) -> HttpAnswer | None:
+    service = HttpService(url, "The service", headers=headers)
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - settings name it
-            return str(response.read(_MOST_BYTES).decode(errors="replace")).strip()
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError):
+        with HttpClient(service, seconds=_SECONDS, most_bytes=_MOST_BYTES) as client:
+            return client.send("GET")
+    except (HttpError, ConfigurationError):
         return None
-
-
-def answers(url: str) -> bool:
-    """Tell whether a loopback URL answers with success."""
-    # Without the environment's proxies: what we started listens on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=_SECONDS) as response:
-            return bool(response.status == http.HTTPStatus.OK)
-    except (urllib.error.URLError, http.client.HTTPException, OSError):
-        return False

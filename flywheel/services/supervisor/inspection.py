@@ -1,12 +1,12 @@
 """What PostgreSQL and MLflow say of themselves, wherever they run, for `flywheel doctor`."""
 
-import re
 from dataclasses import dataclass
 
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.io.http import shown_address
 from flywheel.services.supervisor.health import ask
 
 __all__ = ["PostgresFacts", "inspect_mlflow", "inspect_postgres"]
@@ -40,7 +40,7 @@ def inspect_postgres(url: str, *, setting: str) -> PostgresFacts:
     except ArgumentError:
         # Not chained: what could not be parsed may hold a password.
         raise ConfigurationError(
-            f"{setting} is no database URL.",
+            f"{setting} is not a database URL.",
             next_step="give postgresql://USER:PASSWORD@HOST:PORT/NAME",
         ) from None
     place = f"{parsed.database} at {parsed.host}:{parsed.port or 5432}"
@@ -65,15 +65,15 @@ def _refused(
     error: SQLAlchemyError, place: str, password: str, setting: str
 ) -> UnavailableError | ConfigurationError:
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-    said = lines[-1].strip() if lines else "no reason given"
-    said = said.replace(password, "***") if password else said
-    if "FATAL" in said and "starting up" not in said and "shutting down" not in said:
+    last_line = lines[-1].strip() if lines else "no reason given"
+    last_line = last_line.replace(password, "***") if password else last_line
+    if "FATAL" in last_line and "starting up" not in last_line and "shutting down" not in last_line:
         return ConfigurationError(
-            f"PostgreSQL refuses {place}: {said}",
+            f"PostgreSQL refuses {place}: {last_line}",
             next_step=f"correct user, password or database in {setting}",
         )
     return UnavailableError(
-        f"PostgreSQL does not answer for {place}: {said}",
+        f"PostgreSQL does not answer for {place}: {last_line}",
         next_step=f"start it (`flywheel services up postgres`), or correct {setting}",
     )
 
@@ -87,11 +87,7 @@ def inspect_mlflow(url: str) -> str:
     base = url.rstrip("/")
     if ask(f"{base}/health") is None or (version := ask(f"{base}/version")) is None:
         raise UnavailableError(
-            f"MLflow does not answer at {_without_password(base)}.",
+            f"MLflow does not answer at {shown_address(base)}.",
             next_step="start it (`flywheel services up mlflow`), or correct FLYWHEEL_MLFLOW_URL",
         )
     return version
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", url)

@@ -16,16 +16,16 @@ __all__ = ["end", "find"]
 
 def find(folder: Path) -> list[psutil.Process]:
     """Return the processes that were started for this folder and still run."""
-    found = {process.pid: process for process in (*_marked(folder), *_renamed(folder))}
+    processes = {process.pid: process for process in (*_marked(folder), *_renamed(folder))}
     # PostgreSQL writes over its environment to set its title; its own file names the process.
     for file in _postmasters(folder):
         try:
             process = psutil.Process(int(file.read_text().split("\n", 1)[0]))
             if "postgres" in process.name():
-                found[process.pid] = process
+                processes[process.pid] = process
         except (ValueError, psutil.NoSuchProcess, OSError):
             continue
-    return list(found.values())
+    return list(processes.values())
 
 
 def _renamed(folder: Path) -> Iterator[psutil.Process]:

@@ -15,25 +15,25 @@ HOST = "127.0.0.1"
 _RANGE = range(20_000, 32_000)
 
 
-def free_ports(count: int, *, taken: Collection[int] = ()) -> tuple[int, ...]:
+def free_ports(count: int, *, used: Collection[int] = ()) -> tuple[int, ...]:
     """Return ports that nothing listens on now."""
-    found: list[int] = []
+    ports: list[int] = []
     candidates = random.SystemRandom().sample(_RANGE, k=len(_RANGE))
     for port in candidates:
-        if len(found) == count:
+        if len(ports) == count:
             break
-        if port not in taken and _can_bind(port):
-            found.append(port)
-    if len(found) < count:
+        if port not in used and _can_bind(port):
+            ports.append(port)
+    if len(ports) < count:
         raise ConfigurationError(
             f"No {count} free ports between {_RANGE.start} and {_RANGE.stop}.",
             next_step="stop what listens there",
         )
-    return tuple(found)
+    return tuple(ports)
 
 
 def port_is_open(port: int) -> bool:
-    """Tell whether something accepts connections on the port."""
+    """Return whether something accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, port)) == 0

@@ -1,7 +1,6 @@
 """What one set of services consists of: kept on disk, so that a restart meets the same ports."""
 
 import json
-import os
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import StorageError
+from flywheel.io.atomic import write_json
 from flywheel.services.application import Application
 
 __all__ = ["Plan", "load_plan", "new_plan", "save_plan"]
@@ -85,9 +85,4 @@ def _application(row: dict[str, Any]) -> Application:
 
 def save_plan(plan: Plan, file: Path) -> None:
     """Write a plan, whole or not at all; applications may hold passwords in their environment."""
-    scratch = file.with_suffix(".part")
-    scratch.unlink(missing_ok=True)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        json.dump(asdict(plan), output, indent=2)
-    scratch.replace(file)
+    write_json(file, asdict(plan), private=True, indent=2)

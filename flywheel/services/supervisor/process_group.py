@@ -1,6 +1,6 @@
 """Run a program so that everything it started ends with it, however it ends.
 
-vLLM's engine goes on, with all its memory, when the process that answers HTTP is killed. Run as
+vLLM's engine keeps running, with all its memory, when the process that answers HTTP is killed. Run as
 ``python -P FILE COMMAND...``; the supervisor signals the whole group, so signals are not passed on.
 """
 

@@ -78,9 +78,9 @@ class Layout:
     @property
     def socket(self) -> Path:
         """The supervisor's socket; in the temporary folder when the path would be too long."""
-        here = self.folder / "supervisor.sock"
-        if len(os.fsencode(here)) <= _SOCKET_BYTES:
-            return here
+        in_folder = self.folder / "supervisor.sock"
+        if len(os.fsencode(in_folder)) <= _SOCKET_BYTES:
+            return in_folder
         folder = self.short_folder("")
         self.make_private(folder)
         return folder / "supervisor.sock"
@@ -95,12 +95,12 @@ class Layout:
 
     @staticmethod
     def make_private(folder: Path) -> None:
-        """Make a folder in the temporary one; StorageError when it is somebody else's."""
+        """Make a folder in the temporary one; StorageError when it belongs to another user."""
         folder.mkdir(mode=0o700, exist_ok=True)
         owner = folder.lstat()
         if owner.st_uid != os.getuid() or stat.S_IMODE(owner.st_mode) & 0o077:
             raise StorageError(
-                f"{folder} belongs to somebody else.",
+                f"{folder} belongs to another user.",
                 next_step="set FLYWHEEL_SERVICES to a folder with a shorter path",
             )
 

@@ -12,7 +12,7 @@ __all__ = ["renew_token"]
 def renew_token(folder: Path) -> bool:
     """Make a new token in the last third of the present one's life; return whether one was made.
 
-    Whoever still holds the old one reads the new one from the file of settings.
+    A process that still holds the old one reads the new one from the file of settings.
 
     Raises:
         FlywheelError: Label Studio does not answer as it should.

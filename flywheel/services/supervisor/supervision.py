@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 import xmlrpc.client
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any, cast
 import psutil
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.io.patience import Patience
+from flywheel.io.atomic import write_text
+from flywheel.io.patience import Patience, poll
 from flywheel.services.supervisor.program import Layout, Program
 
 __all__ = ["MARK", "ProgramState", "Supervisor", "program_section", "tail", "wait_until"]
@@ -44,7 +44,7 @@ class Supervisor:
         self._layout = layout
 
     def alive(self) -> bool:
-        """Tell whether it answers on its socket."""
+        """Return whether it answers on its socket."""
         try:
             self._call("getState")
         except UnavailableError:
@@ -52,14 +52,14 @@ class Supervisor:
         return True
 
     def ensure(self) -> None:
-        """Start it when it does not run; a stale socket or pid file is no obstacle."""
+        """Start it when it does not run; a stale socket or pid file is not an obstacle."""
         if self.alive():
             return
         layout = self._layout
         layout.make()
         layout.pid_file.unlink(missing_ok=True)
         layout.socket.unlink(missing_ok=True)
-        layout.configuration.write_text(_supervisor_section(layout))
+        write_text(layout.configuration, _supervisor_section(layout), private=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(layout.configuration)]
         done = subprocess.run(  # noqa: S603 - our own interpreter
             command,
@@ -74,7 +74,7 @@ class Supervisor:
                 f"The supervisor did not start: {(done.stdout + done.stderr).strip()[-1000:]}",
                 next_step=hint,
             )
-        wait_until(self.alive, seconds=20, what="the supervisor", log=layout.supervisor_log)
+        wait_until(self.alive, seconds=20, goal="the supervisor", log=layout.supervisor_log)
 
     def install(self, program: Program, *, restart: bool) -> bool:
         """Tell it of a program; return whether the program is new or changed.
@@ -87,14 +87,12 @@ class Supervisor:
         text = program_section(self._layout, program, restart=restart)
         same = file.exists() and file.read_text() == text
         if not same:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as output:
-                output.write(text)
-        known = self.states().get(program.name)
-        if same and known:
+            write_text(file, text, private=True)
+        state = self.states().get(program.name)
+        if same and state:
             return False
         self._call("reloadConfig")
-        if known:
+        if state:
             self.stop(program.name)
             self._call("removeProcessGroup", program.name)
         self._call("addProcessGroup", program.name, ignore=_ALREADY_ADDED)
@@ -164,7 +162,7 @@ def wait_until(
     condition: Callable[[], bool],
     *,
     seconds: float,
-    what: str,
+    goal: str,
     log: Path,
     check: Callable[[], None] = lambda: None,
 ) -> None:
@@ -172,16 +170,12 @@ def wait_until(
 
     ``seconds`` are those of a `Patience`: a busy machine gets more.
     """
-    patience, pause = Patience(seconds), _POLL
-    while not condition():
-        check()
-        if patience.is_over:
-            raise UnavailableError(
-                f"{what} did not answer within {seconds:.0f} s. Its log ends with:\n{tail(log)}",
-                next_step=f"read {log}",
-            )
-        time.sleep(pause)
-        pause = min(1.5 * pause, _LONGEST_POLL)
+    patience = Patience(seconds)
+    if not poll(condition, patience, pause=_POLL, longest_pause=_LONGEST_POLL, check=check):
+        raise UnavailableError(
+            f"{goal} did not answer within {seconds:.0f} s. Its log ends with:\n{tail(log)}",
+            next_step=f"read {log}",
+        )
 
 
 def tail(log: Path, lines: int = 15) -> str:

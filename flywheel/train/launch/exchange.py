@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import FlywheelError, IntegrityError, UnavailableError
+from flywheel.io.atomic import place
 
 __all__ = ["Exchange"]
 
@@ -59,7 +60,7 @@ class Exchange:
         self.write(path, json.dumps(value).encode())
 
     def has_folder(self, path: str) -> bool:
-        """Tell whether a folder is there as a whole."""
+        """Return whether a folder is there as a whole."""
         return self.read_json(f"{path}/{_LIST}") is not None
 
     def put_folder(self, folder: Path, path: str) -> None:
@@ -99,7 +100,7 @@ class Exchange:
                         f"{path}/{name} in {self.url} is not the file that was put there.",
                         next_step="train again",
                     )
-            work.replace(folder)
+            place(work, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -135,13 +136,13 @@ class Exchange:
         return f"{self._root.rstrip('/')}/{path}"
 
     @contextmanager
-    def _calls(self, what: str) -> Iterator[None]:
+    def _calls(self, operation: str) -> Iterator[None]:
         try:
             yield
         except (FlywheelError, FileNotFoundError):
             raise
         except Exception as error:  # every store has errors of its own
             raise UnavailableError(
-                f"Could not {what} {self.url}: {error}",
+                f"Could not {operation} {self.url}: {error}",
                 next_step="check FLYWHEEL_TRAIN_EXCHANGE, and that this machine may write there",
             ) from error

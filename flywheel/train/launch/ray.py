@@ -1,7 +1,7 @@
 """TrainLauncher on a Ray cluster: the trainer program as a Ray job, on a worker with what it needs.
 
-Nothing is shared with the worker but the exchange. A job is a lease: it is found again by whoever
-asks for the same training, and ends by itself when nobody does. What it says is not believed: the
+Nothing is shared with the worker but the exchange. A job is a lease: it is found again by a process that
+asks for the same training, and ends by itself when none does. What it reports is not trusted: the
 result is verified here.
 """
 
@@ -17,27 +17,23 @@ from pathlib import Path
 import flywheel
 from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import (
-    ConfigurationError,
-    DataError,
     FlywheelError,
     IntegrityError,
-    InterruptedWorkError,
-    OutOfMemoryError,
     TerminalError,
-    TrainingError,
     UnavailableError,
 )
-from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec, unheard
+from flywheel.io.atomic import place, write_bytes
+from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec, ignore_notice
 from flywheel.train.checkpoints import FOLDERS
 from flywheel.train.export import RESULT, finished, spec_digest
+from flywheel.train.launch.checkpoint_uploader import LOG
 from flywheel.train.launch.exchange import Exchange
-from flywheel.train.launch.ray_cluster import JobState, RayCluster
-from flywheel.train.launch.ray_courier import LOG
-from flywheel.train.launch.ray_terms import (
+from flywheel.train.launch.ray_cluster import RayCluster
+from flywheel.train.launch.ray_outcomes import AGAIN, ERRORS, from_ray
+from flywheel.train.launch.ray_protocol import (
     Job,
     Lease,
     Outcome,
-    Reason,
     forget_old_runs,
     outcome_path,
 )
@@ -52,27 +48,7 @@ _LONGEST_BEAT_SECONDS = 60.0
 _STOP_SECONDS = 45.0
 _END_SECONDS = 10.0  # for Ray to notice the end of a job that has told its outcome
 _QUEUE_SECONDS = 15.0
-_KEPT_SECONDS = 14 * 86_400  # rows of a training that nobody went on with
-# What the next worker may do better.
-_AGAIN: frozenset[Reason] = frozenset({"abandoned", "killed", "lost"})
-_ERRORS: dict[Reason, tuple[type[FlywheelError], str]] = {
-    "bad_spec": (ConfigurationError, "read the log and correct it"),
-    "bad_data": (DataError, "build the dataset again"),
-    "out_of_memory": (
-        OutOfMemoryError,
-        "lower training.batch_size or training.maximum_tokens, or use a larger worker",
-    ),
-    "disk_full": (UnavailableError, "make room on the worker; it goes on from its last checkpoint"),
-    "took_too_long": (
-        TrainingError,
-        "raise training.timeout_seconds; it goes on from its last checkpoint",
-    ),
-    "interrupted": (InterruptedWorkError, "train again: it goes on from its last checkpoint"),
-    "killed": (InterruptedWorkError, "train again: it goes on from its last complete checkpoint"),
-    "abandoned": (InterruptedWorkError, "train again: it goes on from its last checkpoint"),
-    "lost": (InterruptedWorkError, "train again: it goes on from its last complete checkpoint"),
-    "bug": (TrainingError, "read the log"),
-}
+_KEPT_SECONDS = 14 * 86_400  # rows of an abandoned training
 
 
 @dataclass(frozen=True)
@@ -83,7 +59,7 @@ class RayTrainLauncher:
         cluster: Ray's dashboard, and what one training reserves of a worker.
         exchange_url: A folder or object store (fsspec) that this machine and the workers share.
         memory_bytes: Memory at which a training is stopped; None for no limit of our own.
-        lease_seconds: How long a job goes on when nobody asks for it.
+        lease_seconds: How long a job continues when no process asks for it.
         patience_seconds: How long a cluster that does not answer is waited for.
         tries: How many jobs one call starts when workers are lost.
     """
@@ -101,7 +77,7 @@ class RayTrainLauncher:
         out: Path,
         *,
         on_progress: Callable[[TrainProgress], None],
-        on_notice: Callable[[str], None] = unheard,
+        on_notice: Callable[[str], None] = ignore_notice,
     ) -> TrainResult:
         """Run ``python -m flywheel.train`` on a worker and return its verified result."""
         done = finished(spec, out)
@@ -136,8 +112,8 @@ class _Training:
         self._spec, self._out = spec, out
         self._on_progress, self._on_notice = on_progress, on_notice
         # Of two deployments on one cluster, each has its own exchange.
-        told = f"{launcher.exchange_url}\n{spec_digest(spec)}"
-        digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+        identity = f"{launcher.exchange_url}\n{spec_digest(spec)}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         name = f"{spec.workload.id}-{spec.cycle}-{spec.attempt}-{digest}"
         self._name, self._run = f"flywheel-{name}", f"runs/{name}"
         before = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
@@ -150,7 +126,7 @@ class _Training:
             outcome = self._followed(lease)
             if outcome.reason == "succeeded":
                 return self._fetched()
-            if outcome.reason not in _AGAIN or number == self._launcher.tries:
+            if outcome.reason not in AGAIN or number == self._launcher.tries:
                 break
             names = [n for each in FOLDERS for n in self._exchange.names(f"{self._run}/{each}")]
             steps = [name[11:] for name in names]
@@ -160,7 +136,7 @@ class _Training:
                 f"({number + 1} of {self._launcher.tries})."
             )
         self._copy_log()
-        kind, step = _ERRORS[outcome.reason]
+        kind, step = ERRORS[outcome.reason]
         raise kind(outcome.detail, next_step=f"{step} ({self._out / LOG})", reason=outcome.reason)
 
     def clear(self) -> None:
@@ -185,8 +161,8 @@ class _Training:
         return lease
 
     def _lease(self) -> Lease | None:
-        found = self._exchange.read_json(f"{self._run}/lease.json")
-        return None if found is None else Lease.model_validate(found)
+        lease = self._exchange.read_json(f"{self._run}/lease.json")
+        return None if lease is None else Lease.model_validate(lease)
 
     def _beat(self, number: int, beat: int) -> Lease:
         lease = Lease(
@@ -223,7 +199,7 @@ class _Training:
         except FlywheelError:
             raise
         except BaseException:
-            # Cancelled, or whoever listens has failed: nobody waits for the job any more.
+            # Cancelled, or the listener failed: nothing waits for the job any more.
             self._cluster.stop(lease.submission, seconds=_STOP_SECONDS)
             raise
 
@@ -233,12 +209,12 @@ class _Training:
         waits = False
         while True:
             outcome = self._outcome(lease)
-            told = self._tell()
+            has_progress = self._tell()
             if outcome is not None:
                 self._cluster.wait(lease.submission, seconds=_END_SECONDS)
                 return outcome
             now = time.monotonic()
-            news = now if told else news
+            news = now if has_progress else news
             if now - beaten > pause:
                 lease, beaten = self._beat(lease.number, lease.beat), now
             try:
@@ -250,7 +226,7 @@ class _Training:
             else:
                 if state is None or state.over:
                     self._tell()
-                    return self._outcome(lease) or _from_ray(lease, state)
+                    return self._outcome(lease) or from_ray(lease, state)
                 if state.waiting and not waits and now - begun > _QUEUE_SECONDS:
                     waits = True
                     self._on_notice(f"Waits for a worker with {self._cluster.wanted}.")
@@ -259,16 +235,16 @@ class _Training:
             time.sleep(min(quiet, pause))
 
     def _outcome(self, lease: Lease) -> Outcome | None:
-        found = self._exchange.read_json(f"{self._run}/{outcome_path(lease.submission)}")
-        return None if found is None else Outcome.model_validate(found)
+        outcome = self._exchange.read_json(f"{self._run}/{outcome_path(lease.submission)}")
+        return None if outcome is None else Outcome.model_validate(outcome)
 
     def _tell(self) -> bool:
         content = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
-        whole = content[self._told : content.rfind(b"\n") + 1]
-        self._told += len(whole)
-        for line in whole.splitlines():
+        complete_lines = content[self._told : content.rfind(b"\n") + 1]
+        self._told += len(complete_lines)
+        for line in complete_lines.splitlines():
             self._on_progress(TrainProgress.model_validate_json(line))
-        return bool(whole)
+        return bool(complete_lines)
 
     def _has_result(self) -> bool:
         return self._exchange.has_folder(f"{self._run}/result")
@@ -288,7 +264,7 @@ class _Training:
             shutil.rmtree(self._out / result.adapter, ignore_errors=True)
             # The result comes last: it says that the rest is there.
             for each in (PROGRESS, result.adapter, RESULT):
-                (folder / each).replace(self._out / each)
+                place(folder / each, self._out / each)
         verified = finished(self._spec, self._out)
         assert verified is not None
         return verified
@@ -296,28 +272,4 @@ class _Training:
     def _copy_log(self) -> None:
         log = self._exchange.read(f"{self._run}/{LOG}")
         if log:
-            (self._out / LOG).write_bytes(log)
-
-
-def _from_ray(lease: Lease, state: JobState | None) -> Outcome:
-    reason: Reason = "lost"
-    if state is None:
-        detail = "Ray has forgotten the job: its head was started anew."
-    elif state.succeeded:
-        reason, detail = "succeeded", state.message
-    elif state.out_of_memory:
-        reason, detail = (
-            "out_of_memory",
-            f"Ray ended the job because memory ran out: {state.message}",
-        )
-    elif state.stopped:
-        reason, detail = "interrupted", "The job was stopped through Ray."
-    elif state.unplaced:
-        raise UnavailableError(
-            f"Ray found no worker for the training: {state.message}",
-            next_step="start a worker, or set FLYWHEEL_TRAIN_RESOURCE and FLYWHEEL_TRAIN_GPUS to "
-            "what the workers have",
-        )
-    else:
-        detail = f"The worker was lost: {state.message}"
-    return Outcome(submission=lease.submission, reason=reason, detail=detail)
+            write_bytes(self._out / LOG, log)

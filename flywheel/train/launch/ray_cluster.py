@@ -1,7 +1,6 @@
 """The few calls to Ray's job API that a launcher makes, and Ray's words for how a job ended."""
 
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flywheel.errors import ConfigurationError, FlywheelError, UnavailableError
+from flywheel.io.patience import Deadline, poll
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -55,7 +55,7 @@ class JobState:
 
     @property
     def stopped(self) -> bool:
-        """Somebody stopped it."""
+        """It was stopped by hand."""
         return self.status == "STOPPED"
 
     @property
@@ -69,8 +69,8 @@ class JobState:
     @property
     def out_of_memory(self) -> bool:
         """Ray ended it, to save the machine."""
-        said = self.message.lower()
-        return self.error in _DIED and any(words in said for words in _MEMORY_WORDS)
+        message = self.message.lower()
+        return self.error in _DIED and any(words in message for words in _MEMORY_WORDS)
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,15 @@ class RayCluster:
 
     def wait(self, submission: str, *, seconds: float) -> None:
         """Wait until a job has ended, but not longer than so many seconds."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+
+        def has_ended() -> bool:
             try:
                 state = self.state(submission)
             except UnavailableError:
-                return
-            if state is None or state.over:
-                return
-            time.sleep(_POLL_SECONDS)
+                return True  # a cluster that is away is not waited for
+            return state is None or state.over
+
+        poll(has_ended, Deadline(seconds), pause=_POLL_SECONDS)
 
     @cached_property
     def _client(self) -> "JobSubmissionClient":
@@ -178,13 +178,13 @@ def _calls(url: str) -> Iterator[None]:
             f"Ray is not installed here: {error}", next_step="install the extra [ray]"
         ) from error
     except Exception as error:  # Ray's client raises what requests does, and plain RuntimeErrors
-        said = _short(str(error))
-        if any(word in said for word in ("401", "403", "Unauthorized", "authentication")):
+        message = _short(str(error))
+        if any(word in message for word in ("401", "403", "Unauthorized", "authentication")):
             raise ConfigurationError(
-                f"Ray at {url} does not let this client in: {said}",
+                f"Ray at {url} does not let this client in: {message}",
                 next_step="set FLYWHEEL_RAY_TOKEN to the cluster's token",
             ) from error
         raise UnavailableError(
-            f"Ray does not answer at {url}: {said}",
+            f"Ray does not answer at {url}: {message}",
             next_step="start it (`flywheel services up ray`), or correct FLYWHEEL_RAY_ADDRESS",
         ) from error

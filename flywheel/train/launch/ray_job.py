@@ -1,12 +1,11 @@
 """The job on a Ray worker: ``python -m flywheel.train.launch.ray_job EXCHANGE RUN SUBMISSION``.
 
 It fetches what the spec names, runs ``python -m flywheel.train`` beside itself, hands progress and
-every complete checkpoint out while that goes on, and at the end the result and the outcome. It ends
-the training when nobody has asked for it for the time of its lease, or when another job has it.
+every complete checkpoint out meanwhile, and at the end the result and the outcome. It ends
+the training when no process has asked for it for the time of its lease, or when another job has it.
 """
 
 import argparse
-import fcntl
 import os
 import shutil
 import signal
@@ -25,6 +24,8 @@ from pydantic import ValidationError
 import flywheel
 from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import ConfigurationError, FlywheelError, TransientError
+from flywheel.io.atomic import place, write_text
+from flywheel.io.lock import exclusive
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
@@ -34,9 +35,10 @@ from flywheel.ports.train_launcher import (
     TrainSpec,
 )
 from flywheel.train.export import ADAPTER, RESULT
+from flywheel.train.launch.checkpoint_uploader import LOG, CheckpointUploader, bring_back
 from flywheel.train.launch.exchange import Exchange
-from flywheel.train.launch.ray_courier import LOG, Courier, bring_back
-from flywheel.train.launch.ray_terms import Job, Lease, Outcome, Reason, outcome_path
+from flywheel.train.launch.ray_lease_watch import LeaseWatch
+from flywheel.train.launch.ray_protocol import Job, Outcome, Reason, outcome_path
 from flywheel.train.program import OFFLINE
 from flywheel.train.reporting import PROGRESS
 
@@ -62,16 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("exchange", help="URL of the exchange")
     parser.add_argument("run", help="path of the run's folder in it")
     parser.add_argument("submission", help="Ray's id of this job")
-    given = parser.parse_args(arguments)
-    exchange = Exchange(given.exchange)
+    options = parser.parse_args(arguments)
+    exchange = Exchange(options.exchange)
     try:
-        reason, detail = _Work(exchange, given.run, given.submission).do()
+        reason, detail = _Work(exchange, options.run, options.submission).do()
     except FlywheelError as error:
         reason = "interrupted" if isinstance(error, TransientError) else "bad_spec"
         detail = str(error)
     print(f"{reason}: {detail}", flush=True)  # noqa: T201 - Ray keeps it
-    outcome = Outcome(submission=given.submission, reason=reason, detail=detail)
-    exchange.write_json(f"{given.run}/{outcome_path(given.submission)}", outcome.model_dump())
+    outcome = Outcome(submission=options.submission, reason=reason, detail=detail)
+    exchange.write_json(f"{options.run}/{outcome_path(options.submission)}", outcome.model_dump())
     return _CODES.get(reason, 1)
 
 
@@ -95,7 +97,7 @@ class _Work:
             out = folder / "out"
             out.mkdir()
             spec = self._fetch(job, folder, out)
-            courier = Courier(self._exchange, self._run, out)
+            courier = CheckpointUploader(self._exchange, self._run, out)
             with _trainer(spec, folder, out) as child, courier:
                 reason, detail = self._watch(child, job, out)
             if reason == "succeeded":
@@ -107,7 +109,7 @@ class _Work:
             job = Job.model_validate(self._exchange.read_json(f"{self._run}/job.json"))
         except ValidationError as error:
             raise ConfigurationError(
-                f"{self._run}/job.json is no job for this worker: {error}",
+                f"{self._run}/job.json is not a job for this worker: {error}",
                 next_step="run the same version of Flywheel on the workers and beside Dagster",
             ) from error
         if job.version != flywheel.__version__:
@@ -127,7 +129,7 @@ class _Work:
     def _watch(self, child: "subprocess.Popen[bytes]", job: Job, out: Path) -> tuple[Reason, str]:
         limit = job.spec.recipe.timeout_seconds
         deadline = time.monotonic() + limit
-        lease = _LeaseWatch(self._exchange, self._run, self._submission, job.lease_seconds)
+        lease = LeaseWatch(self._exchange, self._run, self._submission, job.lease_seconds)
         kills = _kernel_kills()
         log = _Echo(out / LOG)
         reason: tuple[Reason, str] | None = None
@@ -156,45 +158,12 @@ class _Work:
         result.mkdir()
         for name in (ADAPTER, RESULT, PROGRESS):
             if (out / name).exists():
-                (out / name).rename(result / name)
+                place(out / name, result / name, durable=False)
         if (result / RESULT).exists():
             self._exchange.put_folder(result, f"{self._run}/result")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's
         self._stopped = True
-
-
-class _LeaseWatch:
-    """Whether somebody still waits for this job; by this machine's clock alone."""
-
-    def __init__(self, exchange: Exchange, run: str, submission: str, seconds: float) -> None:
-        self._exchange, self._path, self._submission = exchange, f"{run}/lease.json", submission
-        self._seconds = seconds
-        self._pause = min(10.0, seconds / 5)
-        self._beat = -1
-        self._changed = self._looked = time.monotonic()
-        self.why = ""
-
-    def held(self) -> bool:
-        """Look at the lease, not at every call, and tell whether to go on."""
-        now = time.monotonic()
-        if now - self._looked < self._pause:
-            return True
-        self._looked = now
-        lease = self._read()
-        if lease is not None and lease.submission != self._submission:
-            self.why = f"{lease.submission} has taken its place."
-            return False
-        if lease is not None and lease.beat != self._beat:
-            self._beat, self._changed = lease.beat, now
-        self.why = f"Nobody has asked for it for {self._seconds:g} s."
-        return now - self._changed < self._seconds
-
-    def _read(self) -> Lease | None:
-        try:
-            return Lease.model_validate(self._exchange.read_json(self._path))
-        except (ValidationError, TransientError):
-            return None
 
 
 class _Echo:
@@ -235,7 +204,7 @@ def _told(code: int, tail: str, *, kernel: bool) -> tuple[Reason, str]:
 @contextmanager
 def _trainer(spec: TrainSpec, folder: Path, out: Path) -> Iterator["subprocess.Popen[bytes]"]:
     path = folder / "spec.json"
-    path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+    write_text(path, spec.model_dump_json(indent=1), durable=False)
     with (out / LOG).open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 - our own program
             [
@@ -271,10 +240,7 @@ def _end(child: "subprocess.Popen[bytes]", *, gently: bool) -> None:
 def _cached_base(exchange: Exchange, job: Job) -> Path:
     cache = Path(os.environ.get("FLYWHEEL_CACHE") or Path.home() / ".cache" / "flywheel")
     folder = cache / "fetched" / job.spec.base_digest
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / ".lock").open("w") as lock:
-        # Two jobs on one machine fetch it once.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(folder.parent / ".lock"):  # two jobs on one machine fetch it once
         if not folder.exists():
             exchange.get_folder(job.base, folder)
     try:

@@ -23,6 +23,7 @@ from flywheel.errors import (
     TrainingError,
     UnavailableError,
 )
+from flywheel.io.atomic import write_text
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
@@ -32,7 +33,7 @@ from flywheel.ports.train_launcher import (
     TrainProgress,
     TrainResult,
     TrainSpec,
-    unheard,
+    ignore_notice,
 )
 from flywheel.train.export import finished
 from flywheel.train.program import OFFLINE
@@ -62,7 +63,7 @@ class SubprocessTrainLauncher:
         out: Path,
         *,
         on_progress: Callable[[TrainProgress], None],
-        on_notice: Callable[[str], None] = unheard,  # noqa: ARG002 - nothing waits, nothing moves
+        on_notice: Callable[[str], None] = ignore_notice,  # noqa: ARG002 - nothing waits, nothing moves
     ) -> TrainResult:
         """Run ``python -m flywheel.train`` on ``spec`` and return its verified result."""
         done = finished(spec, out)
@@ -70,9 +71,7 @@ class SubprocessTrainLauncher:
             return done
         out.mkdir(parents=True, exist_ok=True)
         path = out / "spec.json"
-        part = out / ".spec.json.part"
-        part.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
-        part.replace(path)
+        write_text(path, spec.model_dump_json(indent=1))
         progress = _Tail(out / PROGRESS)
         with (out / _LOG).open("ab") as log, _child(path, out, log.fileno()) as child:
             code = _wait(child, spec.recipe.timeout_seconds, progress, on_progress)
@@ -102,9 +101,9 @@ class _Tail:
         with self._path.open("rb") as file:
             file.seek(self._read)
             new = file.read()
-        whole = new[: new.rfind(b"\n") + 1]
-        self._read += len(whole)
-        for line in whole.splitlines():
+        complete_lines = new[: new.rfind(b"\n") + 1]
+        self._read += len(complete_lines)
+        for line in complete_lines.splitlines():
             on_progress(TrainProgress.model_validate_json(line))
 
 
@@ -144,7 +143,7 @@ def _wait(
         if time.monotonic() > deadline:
             raise TrainingError(
                 f"Training took longer than {timeout:g} s and was stopped.",
-                next_step="raise training.timeout_seconds; it goes on from its last checkpoint",
+                next_step="raise training.timeout_seconds; it resumes from its last checkpoint",
             )
 
 
@@ -169,6 +168,6 @@ def _failure(code: int, log: Path) -> FlywheelError:
     if code < 0:
         return InterruptedWorkError(
             f"The trainer was killed by {signal.Signals(-code).name}.",
-            next_step="train again: it goes on from its last complete checkpoint",
+            next_step="train again: it resumes from its last complete checkpoint",
         )
     return _ERRORS.get(code, TrainingError)(reason, next_step=f"read {log}")

@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flywheel.usecases.backup import ERASURES, listed_backups
+from flywheel.io.atomic import write_text
+from flywheel.io.json_lines import damaged_line, read_json_lines
+from flywheel.usecases.backup_record import ERASURES, listed_backups
 from flywheel.usecases.erasing.person import Person
 from flywheel.usecases.erasing.receipts import Receipt
 
@@ -47,18 +49,23 @@ def add_erasure(file: Path, erasure: Erasure) -> None:
     former = erasures.get(erasure.key, erasure)
     letters = {tuple(one) for one in (*former.dead_letters, *erasure.dead_letters)}
     erasures[erasure.key] = replace(former, dead_letters=sorted(letters))
-    part = file.with_name(f"{file.name}.part")
     lines = [json.dumps(asdict(one)) + "\n" for one in erasures.values()]
-    part.write_text("".join(lines), encoding="utf-8")
-    part.replace(file)
+    write_text(file, "".join(lines))
 
 
 def read_erasures(file: Path) -> list[Erasure]:
-    """Return the erasures of a file, none where there is no file."""
-    if not file.is_file():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [Erasure(**json.loads(line)) for line in lines if line.strip()]
+    """Return the erasures of a file, none where there is no file.
+
+    Raises:
+        IntegrityError: a line is damaged, or was cut off.
+    """
+    erasures = []
+    for number, row in read_json_lines(file):
+        try:
+            erasures.append(Erasure(**row))
+        except TypeError:
+            raise damaged_line(file, number) from None
+    return erasures
 
 
 def backups_receipt(platform: "Platform", person: Person, *, change: bool) -> Receipt:

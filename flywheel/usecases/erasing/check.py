@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flywheel.artifacts.snapshot import open_snapshot
 from flywheel.dataset.erasing import count_rows
 from flywheel.errors import IntegrityError
-from flywheel.usecases.backup import ERASURES
+from flywheel.usecases.backup_record import ERASURES
 from flywheel.usecases.erasing.backups import read_erasures
 from flywheel.usecases.erasing.person import Person, find_person
 from flywheel.usecases.erasing.receipts import Receipt, read_receipts
@@ -60,20 +60,20 @@ def _unfinished(receipts: Mapping[str, tuple[object, Receipt]]) -> list[str]:
     if not receipts:
         return []
     missing = sorted(set(STORES) - set(receipts))
-    found = [f"no receipt of {name}" for name in missing]
-    return found + [
+    problems = [f"no receipt of {name}" for name in missing]
+    return problems + [
         f"{name} was not reached" for name, (_, one) in receipts.items() if not one.done
     ]
 
 
 def _remnants(platform: "Platform", person: Person) -> list[str]:
-    found = []
+    remnants = []
     for folder in snapshot_folders(platform, person):
         ids = person.calls.get(folder.parent.name, frozenset()) | person.corrections
         rows = count_rows(folder, ids)
         if rows and read_receipts(platform.state, person.subject_ids[0]):
-            found.append(f"the dataset {folder.parent.name}/{folder.name[:12]} has {rows} rows")
-    return found
+            remnants.append(f"the dataset {folder.parent.name}/{folder.name[:12]} has {rows} rows")
+    return remnants
 
 
 def _snapshots(platform: "Platform") -> str:

@@ -1,6 +1,6 @@
 """`erase_from_files`: the person's texts in whatever other files a home has.
 
-Logs of programs, pages and exchange folders are copies that nobody checks by digest: a text in them
+Logs of programs, pages and exchange folders are copies that are not checked by digest: a text in them
 is overwritten. Any other file that holds one is named, for a person to look at.
 """
 
@@ -8,6 +8,8 @@ import html
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from flywheel.io.atomic import write_bytes
 
 __all__ = ["FileFindings", "erase_from_files", "needles_of"]
 
@@ -48,8 +50,8 @@ def erase_from_files(home: Path, texts: Collection[str], *, change: bool) -> Fil
         return findings
     for path in _files(home):
         content = path.read_bytes()
-        present = [needle for needle in needles if needle in content]
-        if not present:
+        matches = [needle for needle in needles if needle in content]
+        if not matches:
             continue
         name = path.relative_to(home).as_posix()
         if content.startswith(_SQLITE) or not _may_rewrite(path.relative_to(home)):
@@ -57,11 +59,9 @@ def erase_from_files(home: Path, texts: Collection[str], *, change: bool) -> Fil
             continue
         findings.rewritten.append(name)
         if change:
-            for needle in present:
+            for needle in matches:
                 content = content.replace(needle, _MARK)
-            part = path.with_name(f"{path.name}.part")
-            part.write_bytes(content)
-            part.replace(path)
+            write_bytes(path, content)
     return findings
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.usecases.erasing.person import Person
 from flywheel.usecases.erasing.receipts import MODELS, Receipt
 
@@ -35,7 +36,7 @@ def models_receipt(platform: "Platform", person: Person, *, change: bool) -> Rec
             else:
                 remains.append(f"{release.release} was measured with their texts, not trained")
             if change:
-                _mark(platform, person, release.cycle, named | {"rows": int(row["trained"])})
+                _mark(platform, person, release.cycle_ref, named | {"rows": int(row["trained"])})
     snapshots = [f"{row['workload_id']}/{row['snapshot']}" for row in members]
     remains.append(
         "base models learned the words of imported texts, and no text of a person as such: "
@@ -56,9 +57,9 @@ def _question(platform: "Platform", workload_id: str, release: str, row: dict[st
     )
 
 
-def _mark(platform: "Platform", person: Person, cycle: str, facts: dict[str, Any]) -> None:
+def _mark(platform: "Platform", person: Person, cycle: CycleRef, facts: dict[str, Any]) -> None:
     # `flywheel explain` shows it with the cycle, once.
-    subject = f"{facts['workload']}/{cycle}"
+    subject = str(cycle)
     details = {"release": facts["release"], "rows": facts["rows"], "of": person.subject_ids[0]}
     rows = platform.state.audit.of(subject)
     if not any((row.event, row.details) == ("erasure.seen_by_release", details) for row in rows):

@@ -15,8 +15,8 @@ from flywheel.lake.store import Lake
 __all__ = ["Person", "find_person", "subject_ids"]
 
 _HASH_DIGITS = 32
-_TABLES = ("inferences", "corrections", "review_items", "evaluations", "dataset_rows")
-_TEXTS = ("inferences", "corrections", "review_items", "evaluations")
+_TEXTS = ("inferences", "corrections", "review_items", "evaluations", "shadow_pairs")
+_TABLES = (*_TEXTS, "dataset_rows")
 _THEIRS = "list_contains($subjects, subject_id) AND ($workload IS NULL OR workload_id = $workload)"
 
 
@@ -57,33 +57,33 @@ class Person:
         return SubjectSpellings([*self.subject_ids, *raw], self.all_calls)
 
 
-def subject_ids(given: str, key: str, lake: Lake) -> tuple[tuple[str, ...], str | None]:
+def subject_ids(subject: str, key: str, lake: Lake) -> tuple[tuple[str, ...], str | None]:
     """Return the ids that rows name a person by, and the raw id if that was given.
 
     Args:
-        given: the person's id as clients know it, or its hash.
+        subject: the person's id as clients know it, or its hash.
         key: key of the hash (FLYWHEEL_HASH_KEY).
         lake: tells whether a client sent the id without hashing it.
 
     Raises:
         RefusedError: the id is empty.
     """
-    given = given.strip()
-    if not given:
+    subject = subject.strip()
+    if not subject:
         raise RefusedError("The subject is empty.", next_step="give the person's id or its hash")
-    hashed = hash_subject(given, key)
-    if len(given) == _HASH_DIGITS and not set(given.lower()) - set("0123456789abcdef"):
-        given = given.lower()
-        return (given,), None
+    hashed = hash_subject(subject, key)
+    if len(subject) == _HASH_DIGITS and not set(subject.lower()) - set("0123456789abcdef"):
+        subject = subject.lower()
+        return (subject,), None
     stored = {
         row["subject_id"]
         for table in _TABLES
         for row in lake.rows(
             f"SELECT DISTINCT subject_id FROM stored.{table} WHERE subject_id = ?",  # noqa: S608 - constant names
-            [given],
+            [subject],
         )
     }
-    return (hashed, *sorted(stored)), given
+    return (hashed, *sorted(stored)), subject
 
 
 def find_person(
@@ -102,12 +102,12 @@ def find_person(
         for row in lake.rows(query, who):
             calls.setdefault(row["workload_id"], set()).update({row["inference_id"]} - {None})
             corrections |= {row["correction_id"]} - {None}
-    linked = who | {"calls": sorted({one for found in calls.values() for one in found})}
+    linked = who | {"calls": sorted({one for call_ids in calls.values() for one in call_ids})}
     return Person(
         subject_ids=ids,
         raw_id=raw_id,
         workload_id=workload_id,
-        calls={workload: frozenset(found) for workload, found in calls.items()},
+        calls={workload: frozenset(call_ids) for workload, call_ids in calls.items()},
         corrections=frozenset(corrections),
         positions=_positions(lake, linked),
         texts=_texts(lake, linked),
@@ -116,7 +116,7 @@ def find_person(
 
 
 def _positions(lake: Lake, linked: Mapping[str, Any]) -> frozenset[Position]:
-    found = [
+    positions = [
         (row["topic_id"], row["partition"], row["offset"])
         for table in ("inferences", "feedback")
         for row in lake.rows(
@@ -125,7 +125,7 @@ def _positions(lake: Lake, linked: Mapping[str, Any]) -> frozenset[Position]:
             {"calls": linked["calls"]},
         )
     ]
-    return frozenset(found)
+    return frozenset(positions)
 
 
 def _texts(lake: Lake, linked: Mapping[str, Any]) -> frozenset[str]:

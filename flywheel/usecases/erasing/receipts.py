@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flywheel.errors import NotFoundError, RefusedError
+from flywheel.release.four_eyes import Actor, actor_of
 from flywheel.state import AuditRow, State
 
 __all__ = [
@@ -97,7 +98,7 @@ def trained_releases(state: State) -> list[TrainedRelease]:
 
 
 def accept_release(
-    state: State, workload_id: str, release: str, *, actor: str, reason: str
+    state: State, workload_id: str, release: str, *, actor: str | Actor, reason: str
 ) -> TrainedRelease:
     """Record that a release may go on serving though it learned from an erased person's texts.
 
@@ -105,7 +106,8 @@ def accept_release(
         RefusedError: name or reason is empty.
         NotFoundError: no erasure names the release.
     """
-    if not actor.strip() or not reason.strip():
+    person = actor_of(actor)
+    if not person.name.strip() or not reason.strip():
         raise RefusedError("An acceptance needs a name and a reason.", next_step="give both")
     trained = {(one.workload_id, one.release): one for one in trained_releases(state)}
     if (workload_id, release) not in trained:
@@ -115,8 +117,8 @@ def accept_release(
             next_step=f"releases that learned from erased persons' texts: {names}",
         )
     cycle = state.releases.get(release).cycle
-    details = {"release": release, "reason": reason.strip()}
-    state.audit.append(_ACCEPTED, f"{workload_id}/{cycle}", actor.strip(), details)
+    details = {"release": release, "reason": reason.strip(), "identity": person.identity}
+    state.audit.append(_ACCEPTED, f"{workload_id}/{cycle}", person.name.strip(), details)
     return next(one for one in trained_releases(state) if one.release == release)
 
 
@@ -128,7 +130,7 @@ def _about(subject_id: str) -> str:
 def _accepted(audit: Sequence[AuditRow]) -> dict[tuple[str, str], tuple[str, str]]:
     # An acceptance counts for what was known then: the erasure of another person asks again.
     accepted: dict[tuple[str, str], tuple[str, str]] = {}
-    seen: set[tuple[str, str, str]] = set()
+    visited: set[tuple[str, str, str]] = set()
     for row in audit:
         if row.event == _ACCEPTED:
             key = (row.subject.partition("/")[0], str(row.details["release"]))
@@ -136,16 +138,14 @@ def _accepted(audit: Sequence[AuditRow]) -> dict[tuple[str, str], tuple[str, str
         elif row.event == _RECEIPT and row.details["store"] == MODELS:
             for one in row.details["evidence"]["trained"]:
                 key = (one["workload"], one["release"])
-                if (row.subject, *key) not in seen:
+                if (row.subject, *key) not in visited:
                     accepted.pop(key, None)
-                seen.add((row.subject, *key))
+                visited.add((row.subject, *key))
     return accepted
 
 
 def _serves(state: State, workload_id: str, release: str) -> bool:
-    waiting = {
-        state.cycles.attempt(workload_id, cycle.name).facts.get("release")
-        for cycle in state.cycles.list_open()
-        if cycle.workload_id == workload_id
-    }
+    open_cycles = state.cycles.list_open(workload_id)
+    attempts = [state.cycles.attempt(cycle.ref) for cycle in open_cycles]
+    waiting = {attempt.candidate.release for attempt in attempts if attempt.candidate is not None}
     return release in {state.routes.champion(workload_id), *waiting}

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.usecases.backup import ERASURES
+from flywheel.usecases.backup_record import ERASURES
 from flywheel.usecases.erasing.backups import Erasure, add_erasure, read_erasures
 from flywheel.usecases.erasing.run import ErasureReport, erase_again
 
@@ -20,10 +20,10 @@ __all__ = ["finish_restore", "hide_erased"]
 
 
 def hide_erased(home: Path, erasures: Iterable[Erasure]) -> int:
-    """Hide erased persons in a home that nobody opened yet; return how many erasures there are."""
+    """Hide erased persons in a home that was not opened yet; return how many erasures there are."""
     for erasure in erasures:
         add_erasure(home / ERASURES, erasure)
-    present = read_erasures(home / ERASURES)
+    in_home = read_erasures(home / ERASURES)
     lake = Lake(home / "lake")
     try:
         stored = {
@@ -38,7 +38,7 @@ def hide_erased(home: Path, erasures: Iterable[Erasure]) -> int:
                 "reason": one.reason,
                 "requested_at": datetime.fromisoformat(one.requested_at),
             }
-            for one in present
+            for one in in_home
             for subject_id in one.subject_ids
             if (subject_id, one.workload_id) not in stored
         ]
@@ -47,7 +47,7 @@ def hide_erased(home: Path, erasures: Iterable[Erasure]) -> int:
             lake.append("erasures", table)
     finally:
         lake.close()
-    return len(present)
+    return len(in_home)
 
 
 def finish_restore(platform: "Platform") -> Sequence[ErasureReport]:

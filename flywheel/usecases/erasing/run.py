@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from flywheel.errors import FlywheelError, NotFoundError, RefusedError
 from flywheel.lake.tables import TABLES
-from flywheel.usecases.backup import ERASURES
+from flywheel.usecases.backup_record import ERASURES
 from flywheel.usecases.erasing.backups import Erasure, add_erasure
 from flywheel.usecases.erasing.person import Person, find_person, subject_ids
 from flywheel.usecases.erasing.receipts import Receipt, write_receipt
@@ -65,7 +65,7 @@ def erase(
 ) -> ErasureReport:
     """Remove a person from every store, for good.
 
-    From the first step on nobody reads the person's rows any more, and what arrives later of the
+    From the first step on the person's rows are no longer read, and what arrives later of the
     person stays hidden. A store that fails is named in its receipt and stops no other one; run
     again, the erasure finishes what is left.
 
@@ -148,7 +148,7 @@ def _each_store(
         try:
             receipt = store(platform, person, change=change)
         except FlywheelError as error:
-            # One store that is away keeps nobody's texts in the others.
+            # One unavailable store does not keep texts in the others.
             again = f"not reached: {error.message} Run the erasure again."
             receipt = Receipt(name, "not reached", 0, [again], done=False)
         on_receipt(receipt)

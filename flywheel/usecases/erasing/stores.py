@@ -20,7 +20,7 @@ from flywheel.lake.erasure import (
 )
 from flywheel.ports.event_log import LogRecord
 from flywheel.usecases.erasing.backups import backups_receipt
-from flywheel.usecases.erasing.files import erase_from_files
+from flywheel.usecases.erasing.files import erase_from_files, needles_of
 from flywheel.usecases.erasing.models import models_receipt
 from flywheel.usecases.erasing.person import Person
 from flywheel.usecases.erasing.receipts import Receipt
@@ -32,7 +32,7 @@ __all__ = ["STORES", "dead_letters_of", "snapshot_folders"]
 
 _PURGED = (
     *("inferences", "feedback", "dead_letters", "review_items"),
-    *("annotations", "corrections", "evaluations"),
+    *("annotations", "corrections", "evaluations", "shadow_pairs"),
 )
 _AT_ONCE = 2_000
 _DEAD_LETTERS = """
@@ -54,9 +54,10 @@ def erase_from_queue(platform: "Platform", person: Person, *, change: bool) -> R
         _require_loaded(platform, set(person.calls) - set(workloads))
     remains = []
     if platform.settings.review_queue == "label_studio":
-        remains.append(
-            "Label Studio's own backups and logs hold its tasks: remove them by their retention"
-        )
+        remains += [
+            "Label Studio's own backups and logs hold its tasks: remove them by their retention",
+            "its database keeps the bytes of deleted rows until they are written over: VACUUM it",
+        ]
     return Receipt("queue", "review items with their judgments", count, remains)
 
 
@@ -80,16 +81,16 @@ def erase_from_log(platform: "Platform", person: Person, *, change: bool) -> Rec
 
 def erase_dead_letters(platform: "Platform", person: Person, *, change: bool) -> Receipt:
     """Empty the dead letters that name the person in any spelling, or hold one of their events."""
-    theirs = dead_letters_of(platform, person)
+    positions = dead_letters_of(platform, person)
     if change:
-        empty_dead_letters(platform.lake, theirs)
+        empty_dead_letters(platform.lake, positions)
     remains = []
     if person.raw_id is None:
         remains.append(
             "dead letters that spell the person's id without its hash are not known by the hash: "
             "run the erasure with the id itself"
         )
-    return Receipt("dead letters", "emptied", len(theirs), remains)
+    return Receipt("dead letters", "emptied", len(positions), remains)
 
 
 def erase_from_lake(platform: "Platform", person: Person, *, change: bool) -> Receipt:
@@ -101,7 +102,7 @@ def erase_from_lake(platform: "Platform", person: Person, *, change: bool) -> Re
     tables = ", ".join(f"{table} {count}" for table, count in person.rows.items()) or "none"
     remains = [
         "events without content, so that the ledger balances, and the membership of snapshots",
-        "counts per day, label and word in profiles and drift reports, which name nobody",
+        "counts per day, label and word in profiles and drift reports, which name no one",
     ]
     return Receipt("lake", f"rows ({tables})", sum(person.rows.values()), remains)
 
@@ -120,24 +121,39 @@ def erase_from_snapshots(platform: "Platform", person: Person, *, change: bool) 
         snapshot = open_snapshot(folder)
         if rows or snapshot.erased:
             evidence[f"{folder.parent.name}/{folder.name}"] = snapshot.content
-    what = f"rows of {len(evidence)} dataset snapshots"
-    return Receipt("datasets", what, count, evidence={"content": evidence})
+    description = f"rows of {len(evidence)} dataset snapshots"
+    return Receipt("datasets", description, count, evidence={"content": evidence})
 
 
 def erase_from_other_files(platform: "Platform", person: Person, *, change: bool) -> Receipt:
     """Overwrite the person's texts in reports, logs and exchange folders; name other files."""
     texts = person.texts - _texts_of_others(platform, person)
-    found = erase_from_files(platform.home, texts, change=change)
-    remains = [f"{name} holds a text: look at it, and delete it by hand" for name in found.left]
-    what = "reports, logs and exchanged files"
-    return Receipt("files", what, len(found.rewritten), remains)
+    files = erase_from_files(platform.home, texts, change=change)
+    remains = [f"{name} holds a text: look at it, and delete it by hand" for name in files.left]
+    description = "reports, logs and exchanged files"
+    return Receipt("files", description, len(files.rewritten), remains)
 
 
 def mlflow_receipt(platform: "Platform", person: Person, *, change: bool) -> Receipt:  # noqa: ARG001
-    """Say what MLflow holds: figures, adapters and cards, and no text."""
+    """Look for the person's texts in what MLflow shows of the releases.
+
+    Flywheel writes none there: one that is found came in with a name, a reason or a description.
+    """
     place = "in the home" if platform.settings.mlflow_url is None else "on its server"
-    what = f"files with texts (runs {place} hold parameters, figures, adapters and model cards)"
-    return Receipt("mlflow", what, 0, ["adapters that learned from the texts: see models"])
+    needles = needles_of(person.texts)
+    remains, looked = [], 0
+    for workload_id in person.calls:
+        for release in platform.state.releases.of(workload_id):
+            lineage = release.recorded_lineage
+            if lineage is None:
+                continue
+            looked += 1
+            for name, text in platform.registry.written_texts(workload_id, lineage.run_id).items():
+                if any(needle in text.encode() for needle in needles):
+                    remains.append(f"{name} of {release.release} holds a text: edit it in MLflow")
+    description = f"places with a text, in {looked} runs {place}"
+    adapters = "adapters that learned from the texts: see models"
+    return Receipt("mlflow", description, len(remains), [*remains, adapters])
 
 
 STORES: dict[str, Callable[..., Receipt]] = {
@@ -157,7 +173,7 @@ STORES: dict[str, Callable[..., Receipt]] = {
 
 def dead_letters_of(platform: "Platform", person: Person) -> set[Position]:
     """Return the positions of dead letters that still hold something of the person."""
-    theirs: set[Position] = set()
+    positions: set[Position] = set()
     after: Position = ("", -1, -1)
     while rows := platform.lake.rows(
         _DEAD_LETTERS,
@@ -166,8 +182,8 @@ def dead_letters_of(platform: "Platform", person: Person) -> set[Position]:
         for row in rows:
             after = (row["topic_id"], row["partition"], row["offset"])
             if after in person.positions or person.spellings.are_in(row["raw"]):
-                theirs.add(after)
-    return theirs
+                positions.add(after)
+    return positions
 
 
 def snapshot_folders(platform: "Platform", person: Person) -> list[Path]:
@@ -179,9 +195,9 @@ def snapshot_folders(platform: "Platform", person: Person) -> list[Path]:
 
 def _require_loaded(platform: "Platform", names: set[str]) -> None:
     # A workload whose file is gone or does not load may still have a queue.
-    asked = platform.lake.rows("SELECT DISTINCT workload_id FROM stored.review_items")
+    rows = platform.lake.rows("SELECT DISTINCT workload_id FROM stored.review_items")
     folders = {path.name for path in (platform.home / "queue").glob("*") if path.is_dir()}
-    unreached = sorted(names & ({row["workload_id"] for row in asked} | folders))
+    unreached = sorted(names & ({row["workload_id"] for row in rows} | folders))
     if unreached:
         raise ConfigurationError(
             f"The review items of {', '.join(unreached)} were not reached: no workload file loads.",
@@ -208,9 +224,14 @@ def _kafka_receipt(platform: "Platform", person: Person) -> Receipt:
         if newest is None:
             until = "its retention ends"
         elif seconds is None or seconds < 0:
-            until = "somebody deletes it: the topic has no retention"
+            until = "it is deleted by hand: the topic has no retention"
         else:
-            until = f"{newest + timedelta(seconds=seconds):%Y-%m-%d %H:%M} UTC, by its retention"
+            # A segment goes as a whole, when its newest message is old enough.
+            ends = newest + timedelta(seconds=seconds)
+            until = (
+                f"{ends:%Y-%m-%d %H:%M} UTC, by its retention, and up to a segment longer "
+                "(segment.ms, 7 days where nobody changed it)"
+            )
         remains.append(f"Kafka keeps a message in {topic} until {until}")
     return Receipt("log", "records emptied (Kafka changes none)", 0, remains)
 

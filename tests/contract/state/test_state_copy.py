@@ -41,7 +41,7 @@ def world(tmp_path, registry):
     made.state.decisions.record(
         made.workload.id, opens=True, reason="größer", numbers={"psi": 0.25}, cycle=failed.name
     )
-    made.state.cycles.set_status(made.workload.id, failed.name, "stopped", "too few examples")
+    made.state.cycles.set_status(failed.ref, "stopped", "too few examples")
     made.clock.move_to(made.clock.now().replace(hour=20))
     made.cycle = made.approved("r2")
     yield made

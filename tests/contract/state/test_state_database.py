@@ -116,8 +116,7 @@ def test_release_name_is_never_used_for_other_content(state, clock):
         snapshot={},
     )
     facts = {
-        "workload_id": "w",
-        "cycle": cycle.name,
+        "cycle": cycle.ref,
         "attempt": 1,
         "adapter": "folder",
         "dataset_hash": "d",

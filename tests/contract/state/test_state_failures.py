@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import (
     ConcurrencyError,
     ConfigurationError,
@@ -124,8 +125,7 @@ def test_broken_rule_of_the_database_is_translated(state, url, clock):
     with pytest.raises(StorageError, match="forbids"):
         state.releases.record(
             "r1",
-            workload_id="nobody",
-            cycle="2026Q2-1",
+            cycle=CycleRef("nobody", "2026Q2-1"),
             attempt=1,
             manifest_digest="m",
             adapter="",

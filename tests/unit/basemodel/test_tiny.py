@@ -98,7 +98,7 @@ def test_same_inputs_are_found_again_and_other_inputs_build_another(tmp_path: Pa
         "tiny", workload=classification(), texts=texts(), cache=tmp_path, size=MICRO, seed=1
     )
     assert other.folder != first.folder
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+    assert sorted(p.name for p in tmp_path.glob("[!.]*")) == sorted(
         [first.folder.name, other.folder.name]
     )
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench.decisions.policy_quarters import PolicyQuarters
-from flywheel.simulation.labelled import LabelledRow
+from flywheel.simulation.labeled import LabeledRow
 from tests.fakes.review_world import TOPICS, classification, text, truth
 
 QUARTERS, EACH, BUDGET = 4, 120, 30
@@ -29,7 +29,7 @@ def played():
     trained = []
     for quarter in range(QUARTERS):
         numbers = range(quarter * EACH, (quarter + 1) * EACH)
-        rows = [LabelledRow(text(number), truth(number)) for number in numbers]
+        rows = [LabeledRow(text(number), truth(number)) for number in numbers]
         trained.append({row.text for row in policy.play(HalfSure(), rows)})
     return policy, trained
 

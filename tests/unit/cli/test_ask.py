@@ -26,7 +26,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "workloads" / "parts.yaml").write_text(yaml.safe_dump(raw))
     server = FakeModelServer({"base": lambda text: None if "?" in text else "seal paint"})
     monkeypatch.setattr(Platform, "server", lambda _platform, _workload: server)
-    monkeypatch.setattr("flywheel.usecases.cycle.codec_of", lambda _platform, _workload: codec())
+    monkeypatch.setattr("flywheel.usecases.asking.codec_of", lambda _platform, _workload: codec())
 
 
 def ask(*arguments: str, **options: Any) -> Result:
@@ -47,7 +47,7 @@ def test_answer_is_printed_with_confidence_and_time():
 def test_answer_of_a_model_cannot_move_the_cursor(monkeypatch):
     """A model may copy what a client wrote."""
     reply = Reply("x", output="a\x1b[2J\u202eb", confidence=0.9, seconds=0.01)
-    monkeypatch.setattr("flywheel.cli.ask.ask_texts", lambda *_: [reply])
+    monkeypatch.setattr("flywheel.usecases.asking.ask_texts", lambda *_: [reply])
     line = ask("x").stdout.splitlines()[1]
     assert line.startswith("1: a[U+001B][2J[U+202E]b  confidence")
 

@@ -1,5 +1,6 @@
 """`flywheel base build` takes its name from the file and its texts from the lake."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel, cached_folder
 from flywheel.cli.base import app
 from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.ingest.seed import import_seed
 from flywheel.settings import load_settings
 from flywheel.wiring import Platform
-from tests.fakes.micro_base import classification, labelled
+from tests.fakes.micro_base import classification, labeled
 
 _OPTIONS = ["--workload", "parts"]
 
@@ -46,9 +47,9 @@ def run(*arguments: str) -> str:
 
 
 def test_imported_texts_are_used(builds: list[dict[str, Any]]):
-    """Whoever has imported labelled rows gives no file a second time."""
+    """Whoever has imported labeled rows gives no file a second time."""
     platform = Platform(load_settings())
-    rows = [*labelled(30), ("  ", "seal")][:30]
+    rows = [*labeled(30), ("  ", "seal")][:30]
     import_seed(
         platform.lake,
         platform.workload("parts"),
@@ -85,3 +86,30 @@ def test_base_under_a_champion_is_not_exchanged(
         run()
     run("--replace")
     assert len(builds) == 2
+
+
+def test_bases_are_listed_shown_and_verified(builds: list[dict[str, Any]], tmp_path: Path):
+    """Where a base came from is one command away, and a changed byte another."""
+
+    def make(folder: Path) -> dict[str, str]:
+        (folder / "config.json").write_text("{}")
+        return {"name": "tiny", "source": "built here", "license": "none"}
+
+    def look(*words: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, list(words))
+        assert result.exit_code == code
+        return result.stdout
+
+    platform = Platform(load_settings())
+    assert "was not built yet" in json.loads(look("list", "--json"))[0]["problem"]
+    base = cached_folder(tmp_path / "cache", "tiny-1", make)
+    placed = platform.bases.remember(platform.workload("parts"), base)
+    assert "built here" in look("list")
+    shown = look("show", "parts")
+    assert "license: none" in shown
+    assert base.manifest is not None
+    assert base.manifest.files[0].sha256 in shown
+    assert look("verify") == "parts: tiny, 1 files unchanged\n"
+    (placed.folder / "config.json").write_text("[]")
+    assert "config.json was changed" in look("verify", "parts", code=1)
+    assert "config.json was changed" in json.loads(look("list", "--json"))[0]["problem"]

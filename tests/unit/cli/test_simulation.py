@@ -8,6 +8,7 @@ import yaml
 
 from flywheel.cli import simulation
 from flywheel.errors import ConfigurationError
+from flywheel.usecases import simulation_study
 from flywheel.usecases.simulation_plan import SimulationPlan, simulated_workload
 
 
@@ -31,32 +32,34 @@ def test_recipe_is_the_demos_and_not_chosen_on_a_test_file(repository: Path):
     """The simulation trains `tiny` as the demo does, whose reports are generated."""
     path = repository / "deploy" / "workloads" / "defect_reports.yaml"
     training = yaml.safe_load(path.read_text(encoding="utf-8"))["training"]
-    recipe = simulation.RECIPES["tiny"]
+    recipe = simulation_study.RECIPES["tiny"]
     assert recipe == {key: training[key] for key in recipe}
 
 
 def test_gain_over_random_is_paired_by_seed():
     """Seeds that differ by far do not hide a difference that each of them shows."""
-    lines = simulation._gains(
+    lines = simulation_study.gains(
         {"policy, cluster_margin": runs(0.63, 0.73, 0.84), "random": runs(0.60, 0.70, 0.80)}
     )
     assert lines[0].startswith(
-        "policy, cluster_margin over random labelling, adapter, mean of the quarters: +3.3 ± 1.4"
+        "policy, cluster_margin over random labeling, adapter, mean of the quarters: +3.3 ± 1.4"
     )
     assert len(lines) == 2
 
 
 def test_one_seed_has_no_interval():
     """One seed shows a difference and says that its spread is unknown."""
-    (line, _) = simulation._gains({"policy, random": runs(0.63), "random": runs(0.60)})
+    (line, _) = simulation_study.gains({"policy, random": runs(0.63), "random": runs(0.60)})
     assert line.endswith("+3.0 points (one seed: no interval)")
     assert simulation._with_spread([0.5]) == "0.500"
     assert simulation._with_spread([0.5, 0.6]) == "0.550 ±0.071"
 
 
 def test_strategies_are_played_by_the_policy_alone():
-    """Random labelling has no strategy: it is played once, whatever is compared."""
-    played = simulation._played(["policy", "random"], ["cluster_margin", "least_confident"])
+    """Random labeling has no strategy: it is played once, whatever is compared."""
+    played = simulation_study.compared_runs(
+        ["policy", "random"], ["cluster_margin", "least_confident"]
+    )
     assert played == [
         ("policy", "cluster_margin"),
         ("policy", "least_confident"),

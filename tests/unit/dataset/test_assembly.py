@@ -148,7 +148,7 @@ def test_golden_set_is_stratified_and_leaves_half_of_every_label():
 
 
 def test_golden_set_comes_from_the_seed_first():
-    """The labelled seed was not chosen for being difficult, so it is drawn before the rest."""
+    """The labeled seed was not chosen for being difficult, so it is drawn before the rest."""
     found = [example(n) for n in range(60)] + [example(n, seed=True) for n in range(60, 120)]
     assert all(one.seed for one in put(found).golden)
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import (
     SPLITS,
     FixedCase,
@@ -19,6 +21,7 @@ from flywheel.dataset.lineage import snapshots_with_inference, snapshots_with_su
 from flywheel.errors import IntegrityError, TooFewExamplesError
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
+from flywheel.workload.chat_prompt import ChatPrompt
 from tests.fakes.review_world import (
     END,
     START,
@@ -36,7 +39,8 @@ LATER = START + timedelta(days=90)
 def build(lake, tmp_path, workload=None, cycle="2026Q2-1", **options):
     """Build with the defaults of these tests."""
     workload = workload or classification()
-    return build_dataset(lake, workload, cycle=cycle, home=tmp_path / "home", now=END, **options)
+    opened = OpenedWorkload(CycleRef(workload.id, cycle), workload)
+    return build_dataset(lake, opened, home=tmp_path / "home", now=END, **options)
 
 
 def rows(count, start=0, **changes):
@@ -442,3 +446,17 @@ def test_fifteen_hundred_rows_take_seconds_not_minutes(lake, tmp_path):
     snapshot = build(lake, tmp_path, workload)
     assert time.process_time() - started < 10  # of CPU time; about 1 s
     assert snapshot.counts["golden"] == 300
+
+
+def test_rows_of_a_chat_are_turns(lake, tmp_path):
+    """TRL reads prompt and answer as messages; what is asked is the last turn."""
+    prompt = ChatPrompt(system="Sort.", user="Text: {input}")
+    workload = classification().model_copy(update={"prompt": prompt})
+    put_corrections(lake, workload, rows(40))
+    snapshot = build(lake, tmp_path, workload)
+    row = read_rows(snapshot.folder, "train")[0]
+    assert row["prompt"] == [
+        {"role": "system", "content": "Sort."},
+        {"role": "user", "content": f"Text: {row['input']}"},
+    ]
+    assert row["completion"] == [{"role": "assistant", "content": row["output"]}]

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows, verify_snapshot
 from flywheel.dataset.build import build_dataset
 from flywheel.dataset.examples import Example, example_from
@@ -122,7 +124,7 @@ def test_disputed_items_make_no_pair():
     assert [one.inference_id for one in found.pairs] == ["i0", "i3"]
 
 
-def test_pairs_that_favour_a_length_are_dropped():
+def test_pairs_that_favor_a_length_are_dropped():
     """Whichever side is longer, it is so by no more than the bound; what is left is told."""
     workload = extraction()
     fair = [
@@ -141,13 +143,13 @@ def test_pairs_that_favour_a_length_are_dropped():
     assert len(choose(workload, [*fair, *long], FREE).pairs) == 11
 
 
-def test_pairs_that_all_favour_one_length_leave_none():
+def test_pairs_that_all_favor_one_length_leave_none():
     """A bias that dropping cannot balance leaves no pair rather than a biased set."""
     workload = extraction()
     examples = [example(workload, n, report(note="z" * 300), report(note="y")) for n in range(5)]
     found = choose(workload, examples, PreferenceRecipe(length_bias=0.1))
     assert (found.pairs, found.length_difference) == ([], 0)
-    assert found.described()["exclusions"] == {"length_bias": 5}
+    assert found.to_facts()["exclusions"] == {"length_bias": 5}
 
 
 def test_length_difference_of_exactly_the_bound_is_kept():
@@ -170,7 +172,7 @@ def test_choice_does_not_depend_on_the_order():
     recipe = PreferenceRecipe(length_bias=0.02)
     one, other = choose(workload, examples, recipe), choose(workload, examples[::-1], recipe)
     assert one.pairs == other.pairs
-    assert one.described() == other.described()
+    assert one.to_facts() == other.to_facts()
 
 
 def asking(**recipe: object) -> Workload:
@@ -186,7 +188,9 @@ def put_rows(lake, **changes) -> None:
 
 def build(lake, home, workload):
     """Build a snapshot."""
-    return build_dataset(lake, workload, cycle="2026Q2-1", home=home, now=END)
+    return build_dataset(
+        lake, OpenedWorkload(CycleRef(workload.id, "2026Q2-1"), workload), home=home, now=END
+    )
 
 
 def test_snapshot_without_the_section_keeps_its_hash(lake, tmp_path):
@@ -281,7 +285,8 @@ def test_label_check_is_a_dispute_only_where_it_changed_the_answer(lake, tmp_pat
     pairs = read_rows(build(lake, tmp_path, workload).folder, "preference")
     before = {row["inference_id"] for row in pairs}
     confirmed, waiting, changed = sorted(before)[:3]
-    batch = {"slice": "adjudication", "batch_id": label_checks_batch("2026Q2")}
+    name = label_checks_batch("2026Q2")
+    batch = {"slice": "adjudication", "batch_id": name, "batch_kind": "labels"}
     checks = [
         review_item(workload, n, inference_id=name, input=text(int(name[1:])), **batch)
         for n, name in enumerate((confirmed, waiting, changed))

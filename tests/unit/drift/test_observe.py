@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from flywheel.drift.evidently_report import write_evidently_report
-from flywheel.drift.observe import observe_drift, read_reports
+from flywheel.drift.observe import observe_drift, read_reports, window_coverage
 from flywheel.drift.plot import plot_drift
 from flywheel.drift.reference import reference_windows
 from flywheel.drift.window import Window
@@ -39,6 +39,32 @@ def test_windows_before_the_promotion_are_not_judged(drifting_lake, defect_repor
     reports = observe_drift(drifting_lake, defect_reports, promoted_at=promoted, now=NOW)
     assert len(reports) == 1
     assert reports[0].reference == Window(date(2026, 4, 27), date(2026, 5, 11))
+
+
+def test_a_window_of_two_releases_is_not_judged(drifting_lake, defect_reports):
+    """A promotion at noon mixes its day: the window that begins on it is not whole."""
+    promoted = datetime(2026, 5, 11, 12, tzinfo=UTC)
+    reports = observe_drift(drifting_lake, defect_reports, promoted_at=promoted, now=NOW)
+    assert reports == []
+    coverage = window_coverage(defect_reports, reports, answering_since=promoted, now=NOW)
+    assert (coverage.measured, coverage.complete_on) == (0, date(2026, 5, 26))
+
+
+def test_after_a_rollback_windows_begin_with_it_and_the_reference_stays(
+    drifting_lake, defect_reports
+):
+    """Weeks of the withdrawn release are not judged; what was promoted is still compared with."""
+    reports = observe_drift(
+        drifting_lake,
+        defect_reports,
+        promoted_at=datetime(2026, 4, 6, tzinfo=UTC),
+        answering_since=datetime(2026, 5, 11, tzinfo=UTC),
+        now=NOW,
+    )
+    assert [(r.current.start, r.reference.start) for r in reports] == [
+        (date(2026, 5, 11), date(2026, 4, 6))
+    ]
+    assert reports[0].drifted
 
 
 def test_the_reference_is_the_time_before_the_promotion_until_four_windows_after_are_over(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from flywheel.evaluate.metrics import ArmMetrics
+from flywheel.artifacts.arm_metrics import ArmMetrics
 from flywheel.evaluate.render import _calibration
 
 

@@ -1,5 +1,7 @@
 """Figures per field of nested answers: precision, recall, F1, and floors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,7 @@ def test_an_arm_is_measured_field_by_field():
     assert found.field_scores["line_items"].matched == items - 20
     assert found.field_scores["line_items[].quantity"].matched == items - 20
     assert found.field_scores["line_items[].description"].precision == 1
-    both = [*cases, *(case.__class__(**{**case.__dict__, "arm": "candidate"}) for case in cases)]
+    both = [*cases, *(replace(case, arm="candidate") for case in cases)]
     evidence = collect_evidence(both, first=True)
     assert evidence.fields["line_items"].champion_right == 70
 

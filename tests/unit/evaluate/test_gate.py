@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.artifacts.gate_report import GateSubject, parse_report
 from flywheel.errors import MeasurementError
 from flywheel.evaluate.gate import decide_gate
-from flywheel.evaluate.report import GateSubject, parse_report
 from flywheel.evaluate.suites import CaseResult
 from flywheel.workload.model import GateRules
 from tests.fakes.release_world import START
@@ -349,3 +349,21 @@ def test_report_of_an_earlier_version_keeps_its_digest():
     assert report.check("golden_non_inferiority").outcome == "inconclusive"
     assert report.to_json() == text
     assert report.digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(("moved", "is_seen"), [(0.0, True), (0.01, False)])
+def test_adapter_that_does_nothing_fails(moved, is_seen):
+    """Every answer and every confidence are the base's: no figure makes that a candidate."""
+    cases = []
+    for number, case in enumerate(pairs(both=450, suite="golden")):
+        sure = 0.5 + (number // 2 % 40) / 100
+        shift = moved if number == 1 else 0.0
+        cases.append(replace(case, confidence=sure + shift))
+        if case.arm == "champion":
+            cases.append(replace(case, arm="base", release="base", confidence=sure))
+    report = decide_gate(RULES, SUBJECT, cases, measured_at=START)
+    seen = [check.reason for check in report.checks if check.name == "effect"]
+    assert bool(seen) == is_seen
+    assert report.outcome == ("fail" if is_seen else "pass")
+    if seen:
+        assert "all 450 answers and their confidences are those of the base" in seen[0]

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
+from flywheel.artifacts.gate_report import parse_report
 from flywheel.errors import IntegrityError, MeasurementError, RefusedError, UnavailableError
 from flywheel.evaluate.render import arms_table, gate_markdown, gate_picture, gate_table
-from flywheel.evaluate.report import parse_report
 from flywheel.quality.calibration import calibration_from_facts
 from flywheel.workload.answers import canonical_json
+from tests.fakes.power_cut import PowerCut
 from tests.fakes.release_world import make_workload
 
 
@@ -29,11 +30,11 @@ def test_gate_keeps_every_case_and_the_report(world):
     assert found[("candidate", "golden")] == (90, 89)
     assert found[("base", "golden")] == found[("champion", "golden")] == (90, 30)
     assert len(found) == 4 * 3
-    attempt = world.state.cycles.attempt(world.workload.id, cycle.name)
-    content = Path(attempt.facts["gate_report"]).read_bytes()
-    assert hashlib.sha256(content).hexdigest() == report.digest == attempt.facts["gate_digest"]
+    attempt = world.state.cycles.attempt(cycle.ref)
+    content = attempt.gate.path.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == report.digest == attempt.gate.digest
     assert parse_report(content.decode()) == report
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "awaiting_approval"
+    assert world.state.cycles.get(cycle.ref).status == "awaiting_approval"
 
 
 def test_the_figures_to_watch_are_numbers(world):
@@ -69,18 +70,33 @@ def test_standing_verdict_is_returned_without_measuring(world):
 def test_verdict_of_an_earlier_version_stands(world):
     """A report without the later rules is returned as it is, and can be approved and promoted."""
     cycle = world.judged("r1")
-    path = Path(world.state.cycles.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path = world.state.cycles.attempt(cycle.ref).gate.path
     old = json.loads(path.read_text())
     for rule in ("must_hold", "minimum_accuracy", "first_must_be_better"):
         del old["rules"][rule]
     path.write_text(canonical_json(old) + "\n")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    world.state.attempts.add_facts(world.workload.id, cycle.name, cycle.attempt, gate_digest=digest)
+    gate = world.state.cycles.attempt(cycle.ref).gate
+    world.state.attempts.record(cycle.ref, cycle.attempt, replace(gate, digest=digest))
     asked = len(world.server.shots_seen)
     assert world.gate(cycle, "r1").digest == digest
     assert len(world.server.shots_seen) == asked
     assert world.approve(cycle).gate_digest == digest
     assert world.promote(cycle).release == "r1"
+
+
+def test_report_that_says_more_than_is_read_is_approved_and_not_returned_as_standing(world):
+    """A later version wrote it: people can act on it, and another gate measures anew."""
+    cycle = world.judged("r1")
+    path = world.state.cycles.attempt(cycle.ref).gate.path
+    later = json.loads(path.read_text())
+    later["arms"][0]["something_new"] = 1
+    path.write_text(canonical_json(later) + "\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    gate = world.state.cycles.attempt(cycle.ref).gate
+    world.state.attempts.record(cycle.ref, cycle.attempt, replace(gate, digest=digest))
+    assert world.approve(cycle).gate_digest == digest
+    assert world.gate(cycle, "r1").digest != digest
 
 
 def test_gate_run_anew_replaces_its_cases(world):
@@ -99,7 +115,7 @@ def test_changed_report_or_champion_is_measured_anew(world):
 
     world.promoted("r1")
     cycle = world.judged("r2")
-    path = Path(world.state.cycles.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path = world.state.cycles.attempt(cycle.ref).gate.path
     path.write_text("edited")
     assert world.gate(cycle, "r2").subject.champion == "r1"
     rollback(
@@ -112,10 +128,10 @@ def test_worse_candidate_closes_the_cycle(world):
     """The reason of the failure is the reason of the status."""
     world.promoted("r1")
     cycle = world.judged("r2", wrong=[f"golden {n} scratch" for n in range(0, 90, 3)])
-    closed = world.state.cycles.get(world.workload.id, cycle.name)
+    closed = world.state.cycles.get(cycle.ref)
     assert closed.status == "gated_fail"
     assert "golden" in closed.status_reason
-    assert world.state.cycles.attempt(world.workload.id, cycle.name).outcome == "gated_fail"
+    assert world.state.cycles.attempt(cycle.ref).outcome == "gated_fail"
 
 
 def test_champion_is_the_comparator_and_base_an_arm_of_its_own(world):
@@ -162,8 +178,8 @@ def test_failed_measurement_leaves_nothing(world):
     with pytest.raises(UnavailableError):
         world.gate(cycle, "r1")
     assert world.lake.rows("SELECT * FROM evaluations") == []
-    assert "gate_digest" not in world.state.cycles.attempt(world.workload.id, cycle.name).facts
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "open"
+    assert world.state.cycles.attempt(cycle.ref).gate is None
+    assert world.state.cycles.get(cycle.ref).status == "open"
 
 
 def test_no_golden_rows_is_a_failed_measurement(world):
@@ -178,7 +194,7 @@ def test_changed_dataset_is_found(world):
     """Evaluation reads only what the snapshot's manifest describes."""
     cycle = world.open_cycle()
     release = world.train(cycle, "r1")
-    (Path(release.facts["dataset_folder"]) / "golden.jsonl").write_text("")
+    (release.lineage.dataset_folder / "golden.jsonl").write_text("")
     with pytest.raises(IntegrityError):
         world.gate(cycle, "r1")
 
@@ -188,9 +204,9 @@ def test_another_dataset_is_refused(world):
     world.promoted("r1")
     cycle = world.open_cycle()
     world.train(cycle, "r2")
-    other = world.state.releases.get("r1").facts["dataset_folder"]
-    facts = world.state.releases.get("r2").facts
-    world.state.releases.change("r2", facts={**facts, "dataset_folder": other})
+    other = world.state.releases.get("r1").lineage.dataset_folder
+    lineage = replace(world.state.releases.get("r2").lineage, dataset_folder=other)
+    world.state.releases.move("r2", lineage, None)
     with pytest.raises(IntegrityError, match="was trained on the snapshot"):
         world.gate(cycle, "r2")
 
@@ -200,17 +216,16 @@ def test_release_of_another_attempt_is_refused(world):
     from flywheel.evaluate.run import run_gate
 
     cycle = world.judged("r1")
-    second = world.state.cycles.new_attempt(world.workload.id, cycle.name, "again")
+    second = world.state.cycles.new_attempt(cycle.ref, "again")
     with pytest.raises(RefusedError, match="was not trained by attempt 2"):
         run_gate(
             world.lake,
             world.state,
             world.server,
-            world.workload,
-            cycle=cycle.name,
+            cycle.opened,
             attempt=second.number,
             candidate="r1",
-            dataset=Path(world.state.releases.get("r1").facts["dataset_folder"]),
+            dataset=world.state.releases.get("r1").lineage.dataset_folder,
             codec=world.codec,
             folder=world.root,
         )
@@ -224,17 +239,13 @@ def test_an_attempt_that_was_replaced_while_it_was_measured_moves_nothing(world)
 
     def retry(*_):
         if not retried:
-            retried.append(
-                world.state.cycles.new_attempt(
-                    world.workload.id, cycle.name, "more labels", actor="ann"
-                )
-            )
+            retried.append(world.state.cycles.new_attempt(cycle.ref, "more labels", actor="ann"))
 
     with pytest.raises(RefusedError, match="was started meanwhile"):
         world.gate(cycle, "r1", on_progress=retry)
-    present = world.state.cycles.get(world.workload.id, cycle.name)
+    present = world.state.cycles.get(cycle.ref)
     assert (present.status, present.attempt) == ("open", 2)
-    assert "gate_report" not in world.state.cycles.attempt(world.workload.id, cycle.name, 1).facts
+    assert world.state.cycles.attempt(cycle.ref, 1).gate is None
     assert world.lake.rows("SELECT count(*) AS n FROM evaluations") == [{"n": 0}]
 
 
@@ -273,7 +284,7 @@ def test_report_renders_as_table_picture_and_markdown(world):
     lower, upper = golden.calibration_interval
     error = f"{golden.calibration_error:.3f} ({lower:.3f} to {upper:.3f})"
     assert error in console.file.getvalue()
-    assert r"\[red\]\<b\>\|x" in gate_markdown(report)
+    assert "&#91;red&#93;&#60;b&#62;&#124;x" in gate_markdown(report)
     picture = gate_picture(report)
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 100_000
@@ -283,11 +294,11 @@ def test_case_that_a_person_named_is_held(world):
     """A candidate that is wrong on a named case fails, one that is right on it passes."""
     world.workload = make_workload(world.workload.id, gates={"must_hold": ["must_not_lose-1"]})
     good = world.judged("r1")
-    assert world.state.cycles.get(world.workload.id, good.name).status == "awaiting_approval"
-    world.state.cycles.set_status(world.workload.id, good.name, "rejected", "next one")
+    assert world.state.cycles.get(good.ref).status == "awaiting_approval"
+    world.state.cycles.set_status(good.ref, "rejected", "next one")
     world.clock.move_to(world.clock.now().replace(hour=9))
     bad = world.judged("r2", wrong=["must_not_lose 1 dent"])
-    closed = world.state.cycles.get(world.workload.id, bad.name)
+    closed = world.state.cycles.get(bad.ref)
     assert closed.status == "gated_fail"
     assert "must_not_lose-1" in closed.status_reason
 
@@ -297,9 +308,24 @@ def test_calibration_is_kept_with_the_release(world):
     cycle = world.open_cycle()
     world.train(cycle, "r1")
     report = world.gate(cycle, "r1")
-    kept = calibration_from_facts(world.state.releases.get("r1").facts["calibration"])
+    kept = calibration_from_facts(world.state.releases.get("r1").calibration)
     # The fake is always 0.9 sure and always right.
     assert (kept.method, kept.cases) == ("platt", 60)
     assert 0.9 < kept(0.9) < 1.0
     assert kept.summary in report.notes
     assert "calibrated on 60 judged cases by platt" in kept.summary
+
+
+@pytest.mark.parametrize("undo", [True, False])
+def test_a_power_cut_after_the_decision_leaves_its_report(world, monkeypatch, undo):
+    """The digest in the state is the one of the file, whatever the disk had not written yet."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r1")
+    disk = PowerCut(monkeypatch)
+    report = world.gate(cycle, "r1")
+    monkeypatch.undo()
+    disk.settle(undo=undo)
+
+    gate = world.state.cycles.attempt(cycle.ref).gate
+    content = gate.path.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == report.digest == gate.digest

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flywheel.evaluate.metrics import ArmMetrics, calibration_error, macro_f1, measure, percentile
+from flywheel.artifacts.arm_metrics import ArmMetrics
+from flywheel.evaluate.metrics import calibration_error, macro_f1, measure, percentile
 from flywheel.evaluate.suites import CaseResult
 
 

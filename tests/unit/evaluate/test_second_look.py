@@ -163,3 +163,9 @@ def test_gate_is_decided_by_both_looks_together():
     last, reason = outcome(20, 38)
     assert last == "inconclusive"
     assert "after both looks" in reason
+
+
+@pytest.mark.parametrize("counts", [(510, 30, 22), (510, 1, 1)])
+def test_too_few_new_cases_are_never_asked_for(counts):
+    """Below twenty the score of the new cases is not normally distributed, however few would do."""
+    assert cases_to_collect(RULES, PairedCounts(*counts)) == FEWEST_CASES == 20

@@ -10,7 +10,7 @@ import yaml
 from flywheel.clock import ManualClock
 from flywheel.eventlog.sqlite_log import SqliteEventLog
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
 from flywheel.workload.model import Workload
@@ -32,9 +32,11 @@ class Plane:
         for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
             self.log.create_topic(topic, partitions=2)
 
-    def ingest(self, *workloads: Workload, **options: Any) -> Ingest:
+    def ingest(self, *workloads: Workload, **options: Any) -> IngestConsumer:
         """Start a consumer."""
-        return Ingest(self.log, self.lake, workloads or [self.workload], self.clock, **options)
+        return IngestConsumer(
+            self.log, self.lake, workloads or [self.workload], self.clock, **options
+        )
 
     def produce(self, *numbers: int, **changes: Any) -> None:
         """Append inference events."""

@@ -12,6 +12,7 @@ from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.ingest.consume import STEPS
 from flywheel.lake.tables import TABLES
 from tests.fakes.event_makers import START, keyed, make_event, make_workload
+from tests.fakes.waiting import wait_until
 
 
 class _Stopped(Exception):  # noqa: N818 - no error, the test's own end of a process
@@ -54,6 +55,28 @@ def test_every_field_of_an_event_reaches_its_column(plane):
     assert row["response"] == bytes(event.response).decode()
     assert row["output"] == bytes(event.output).decode()
     assert (row["topic"], row["offset"]) == (INFERENCES_TOPIC, 0)
+
+
+def test_an_ingest_that_is_closed_leaves_its_partitions_to_the_next(plane):
+    """Both groups are left, so that the next process reads every partition at its next look."""
+    first = plane.ingest()
+    plane.produce(*range(40))
+    plane.comment(*range(40))
+    assert first.run_once().read == 80
+    second = plane.ingest()
+    plane.produce(*range(40, 80))
+    plane.comment(*range(40, 80))
+    # While the first is a member, the second gets a part of the partitions.
+    assert 0 < second.run_once().read < 80
+    first.close()
+    first.close()  # again, as at the end of a process that failed
+    wait_until(lambda: second.run_once().read or not second.lag())
+    wait_until(lambda: not (second.run_once().read or second.lag()))
+    # One that was closed joins again when it is used.
+    plane.produce(*range(80, 90))
+    second.close()
+    assert first.run_once().read == 10
+    assert plane.prove().balances
 
 
 def test_a_lake_made_before_the_margin_takes_events_with_one(plane, monkeypatch):

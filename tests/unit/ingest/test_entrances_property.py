@@ -13,7 +13,7 @@ from flywheel.events.columns import AnswerTexts, feedback_columns, inference_col
 from flywheel.ingest.dead_letter_list import DeadLetterFilter, content_of, export_dead_letters
 from flywheel.ingest.dead_letter_repair import Repairs, read_repaired
 from flywheel.ingest.deadletters import replay
-from flywheel.ingest.labelled_file import read_labelled
+from flywheel.ingest.labeled_file import read_labeled
 from flywheel.workload.model import load_workload, parse_workload
 from tests.fakes.event_makers import START, make_event, make_feedback, make_workload
 from tests.fakes.strategies import any_text, json_values, raw_bytes, spoiled_mappings
@@ -135,14 +135,14 @@ def test_any_file_of_repaired_letters_is_read_or_refused(tmp_path_factory, conte
         lambda text: ("text,category,count,urgent,items\n" + text).encode("utf-8", "surrogatepass")
     )
 )
-def test_any_bytes_as_labelled_file_are_read_or_refused(tmp_path_factory, content):
+def test_any_bytes_as_labeled_file_are_read_or_refused(tmp_path_factory, content):
     """Rows are read or named with their line; a file that cannot be read says why."""
-    path = tmp_path_factory.mktemp("labelled") / "a.csv"
+    path = tmp_path_factory.mktemp("labeled") / "a.csv"
     path.write_bytes(content)
     workload = make_workload(task=_TASK)
 
     def read():
-        table = read_labelled(path, workload, text="text", label="category", fields={})
+        table = read_labeled(path, workload, text="text", label="category", fields={})
         assert all(problem.line > 0 and problem.message for problem in table.problems)
         for row in table.rows:
             json.dumps(row.output, allow_nan=False)

@@ -1,4 +1,4 @@
-"""`flywheel import` as people type it: labelled files and logs, what is bad in them, what is left."""
+"""`flywheel import` as people type it: labeled files and logs, what is bad in them, what is left."""
 
 import gzip
 import json
@@ -6,15 +6,15 @@ import json
 import pytest
 
 from flywheel.cli import importing, ingest, workloads
-from flywheel.cli.import_seed import golden_note
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.foreign import hash_subject
+from flywheel.usecases.import_seed import golden_note
 from flywheel.wiring import open_platform
 from tests.fakes.commands import run_command
 from tests.fakes.foreign_records import RECORDS, REQUEST
 
 
-def test_labelled_rows_and_records_are_imported(home, tmp_path):
+def test_labeled_rows_and_records_are_imported(home, tmp_path):
     """A CSV becomes the seed, a JSONL events; the CSV again adds nothing, one that grew its rows."""
     table = tmp_path / "seed.CSV"
     table.write_text("report,kind\nit hums,noise\noil,leak\n")
@@ -33,7 +33,7 @@ def test_labelled_rows_and_records_are_imported(home, tmp_path):
     records.write_text(json.dumps(chat) + "\nnonsense\n")
     said = run_command(importing, str(records), "-w", "reports").stdout
     assert "2 records of log.jsonl for reports (chat 1)" in said
-    assert "unparseable     1  line 1: '?' is no label" in said
+    assert "unparseable     1  line 1: '?' is not a label" in said
     assert "dead: bad_json  1  line 2: not JSON" in said
     assert "note: 1 (line 1) has no time" in said
     assert json.loads(run_command(ingest, "--json").stdout)["landed"] == {"reports": 1}
@@ -56,7 +56,7 @@ def test_all_bad_rows_are_named_at_once_and_may_be_skipped(home, tmp_path):
         "  line 7: no label",
     ]
     said = run_command(importing, *arguments, "--skip-bad").stdout
-    assert "2 of 7 labelled rows are new." in said
+    assert "2 of 7 labeled rows are new." in said
     assert "'NOISE' was read as 'noise' (line 8)." in said
     table.write_text("text,label\ne,leak\n")
     with pytest.raises(DataError, match="was imported before as 'noise', not 'leak'"):
@@ -64,7 +64,7 @@ def test_all_bad_rows_are_named_at_once_and_may_be_skipped(home, tmp_path):
     assert run_command(importing, *arguments, "--skip-bad").exit_code == 1
 
 
-def test_the_person_of_a_labelled_row_is_hashed(home, tmp_path):
+def test_the_person_of_a_labeled_row_is_hashed(home, tmp_path):
     """A named column becomes the subject."""
     table = tmp_path / "seed.csv"
     table.write_text("text,label,mail\na,leak,jane@example.com\nb,crack,\n")
@@ -101,7 +101,7 @@ def test_other_files_and_options_are_refused(home, tmp_path):
     for option, value, words in [
         ("--format", "xml", "no format 'xml'"),
         ("--timezone", "Europe/Berln", "no time zone"),
-        ("--time", "noon", "--time: 'noon' is no time"),
+        ("--time", "noon", "--time: 'noon' is not a time"),
     ]:
         with pytest.raises(ConfigurationError, match=words):
             run_command(importing, str(log.with_suffix(".jsonl")), "-w", "reports", option, value)
@@ -125,7 +125,10 @@ def test_a_golden_set_that_takes_most_of_the_seed_says_what_is_left():
     counts = {f"label {number}": 50 for number in range(12)} | {"rare": 3}
     said = golden_note(300, counts, 500)
     assert "Of the 603 rows of the seed the golden set" in said
-    assert "takes up to 300; about 303 are left to train on. A smaller golden_size" in said
+    assert (
+        "never trained, takes up to 300; about 303 are left to train on. A smaller golden_size"
+        in said
+    )
     assert "480 more are needed" in golden_note(300, {"a": 20}, 500)
 
 
@@ -149,14 +152,14 @@ def test_init_and_import_judge_a_file_alike(home, tmp_path):
 
 
 def test_a_seed_takes_no_text_that_an_event_may_not_hold(home, tmp_path):
-    """U+0000 ends a text for some readers; a log refuses it, and so does a labelled file."""
+    """U+0000 ends a text for some readers; a log refuses it, and so does a labeled file."""
     table = tmp_path / "seed.csv"
     table.write_bytes(b"text,label\nit\0hums,noise\n")
     with pytest.raises(DataError, match=r"line 2: the text holds the character U\+0000"):
         run_command(importing, str(table), "-w", "reports", "--label", "label")
 
 
-def test_labelled_jsonl_may_be_packed(home, tmp_path):
+def test_labeled_jsonl_may_be_packed(home, tmp_path):
     """As the help says, whichever option names the answer."""
     lines = tmp_path / "seed.JSONL.gz"
     row = {"text": "it hums", "label": "noise"}

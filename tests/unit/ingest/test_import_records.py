@@ -171,7 +171,7 @@ def test_the_report_counts_every_kind_with_its_lines(plane):
         "unparseable": [3],
         "failed": [4, 5],
     }
-    assert report.answers["unparseable"].example == "'Sure, it is a leak' is no label"
+    assert report.answers["unparseable"].example == "'Sure, it is a leak' is not a label"
     assert {name: group.lines for name, group in report.dead.items()} == {
         "missing_field": [6],
         "bad_json": [7],

@@ -82,7 +82,7 @@ def test_verify_fails_where_an_adapter_was_changed(home, tmp_path):
         watermark=platform.clock.now(),
         snapshot={},
     )
-    names = {"workload_id": "reports", "cycle": opened.name, "attempt": 1, "dataset_hash": "d"}
+    names = {"cycle": opened.ref, "attempt": 1, "dataset_hash": "d"}
     platform.state.releases.record(
         "reports-1", manifest_digest=digest, adapter=str(folder), **names
     )

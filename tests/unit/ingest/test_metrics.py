@@ -27,7 +27,7 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 def _samples(metrics: IngestMetrics) -> dict[tuple[str, ...], float]:
     # By name and the labels' values in the order of the labels' names.
-    with serving(0, complaint=lambda: None, registry=metrics.registry) as port:
+    with serving(0, problem=lambda: None, registry=metrics.registry) as port:
         _, text = _get(port, "/metrics")
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -90,9 +90,9 @@ def test_a_partition_that_went_elsewhere_is_no_longer_shown():
 
 
 def test_health_is_told_with_its_reason():
-    """200 while there is no complaint, 503 with the reason otherwise, 404 elsewhere."""
-    complaints: list[str | None] = [None, "the broker is away"]
-    with serving(0, complaint=lambda: complaints.pop(0), registry=CollectorRegistry()) as port:
+    """200 while there is no problem, 503 with the reason otherwise, 404 elsewhere."""
+    problems: list[str | None] = [None, "the broker is away"]
+    with serving(0, problem=lambda: problems.pop(0), registry=CollectorRegistry()) as port:
         assert _get(port, "/healthz") == (200, '{"status": "ok"}\n')
         status, body = _get(port, "/healthz")
         assert (status, "the broker is away" in body) == (503, True)
@@ -102,7 +102,7 @@ def test_health_is_told_with_its_reason():
 def test_a_scraper_elsewhere_can_be_let_in():
     """The address is a setting; loopback is only its default."""
     registry = CollectorRegistry()
-    with serving(0, complaint=lambda: None, registry=registry, host="127.0.0.2") as port:
+    with serving(0, problem=lambda: None, registry=registry, host="127.0.0.2") as port:
         with urllib.request.urlopen(f"http://127.0.0.2:{port}/healthz", timeout=5) as answer:
             assert answer.status == 200
         with pytest.raises(urllib.error.URLError):
@@ -113,9 +113,9 @@ def test_a_taken_port_is_refused_with_the_way_out():
     """A second process of the group is told to take another port."""
     registry = CollectorRegistry()
     with (
-        serving(0, complaint=lambda: None, registry=registry) as port,
+        serving(0, problem=lambda: None, registry=registry) as port,
         pytest.raises(ConfigurationError) as caught,
-        serving(port, complaint=lambda: None, registry=registry),
+        serving(port, problem=lambda: None, registry=registry),
     ):
         pass
     assert "FLYWHEEL_METRICS_PORT" in caught.value.next_step

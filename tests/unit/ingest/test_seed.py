@@ -1,4 +1,4 @@
-"""The seed: labelled rows become accepted corrections, once, in today's label names."""
+"""The seed: labeled rows become accepted corrections, once, in today's label names."""
 
 import pytest
 

@@ -10,7 +10,7 @@ import pytest
 
 from flywheel.errors import ConfigurationError, LogGapError, UnavailableError
 from flywheel.events import INFERENCES_TOPIC
-from flywheel.ingest import Ingest
+from flywheel.ingest import IngestConsumer
 from flywheel.ingest.health import Health
 from flywheel.ingest.metrics import IngestMetrics
 from flywheel.ingest.service import IngestService
@@ -76,7 +76,7 @@ def test_it_lands_what_arrives_and_stops_when_told(follower):
     assert [line["read"] for line in follower.named("landed")] == [5, 7]
     assert (report.read, report.commits, report.lag) == (12, 2, 0)
     assert follower.lines[-1]["event"] == "left"
-    assert follower.health.complaint() is None
+    assert follower.health.problem() is None
 
 
 def test_what_was_read_lands_before_it_ends(follower, monkeypatch):
@@ -110,16 +110,16 @@ def test_a_transient_failure_is_told_and_tried_again(follower):
     follower.plane.produce(*range(5))
     attempts: list[int] = []
 
-    def open_ingest() -> Ingest:
+    def open_ingest() -> IngestConsumer:
         attempts.append(1)
         if len(attempts) < 4:
             raise UnavailableError("the broker is away")
         return follower.plane.ingest()
 
-    complaints = []
+    problems = []
 
     def listen(line: dict[str, Any]) -> None:
-        complaints.append(follower.health.complaint())
+        problems.append(follower.health.problem())
         if line["event"] == "landed":
             follower.stop.set()
 
@@ -129,8 +129,8 @@ def test_a_transient_failure_is_told_and_tried_again(follower):
     assert [line["failures"] for line in failed] == [1, 2, 3]
     waits = [line["again_in_seconds"] for line in failed]
     assert waits == sorted(waits)
-    assert "the broker is away" in complaints[2]
-    assert follower.health.complaint() is None
+    assert "the broker is away" in problems[2]
+    assert follower.health.problem() is None
     assert follower.plane.prove().landed == 5
 
 

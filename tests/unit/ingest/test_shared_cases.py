@@ -6,7 +6,7 @@ from flywheel.errors import DataError
 from flywheel.events import EventContract
 from flywheel.ingest.import_events import ImportOptions
 from flywheel.ingest.import_records import import_records
-from flywheel.ingest.labelled_file import read_labelled
+from flywheel.ingest.labeled_file import read_labeled
 from flywheel.ingest.seed_check import check_seed, explain_problems
 from tests.conftest import REPOSITORY
 from tests.fakes.event_makers import START, make_workload
@@ -103,7 +103,7 @@ def test_each_table_has_its_right_outcome(name, rows, problems):
     tickets = name in ("clean", "dirty", "semicolon")
     workload = _tickets() if tickets else _defects()
     label = "label" if tickets else "category"
-    read = read_labelled(path, workload, text="text", label=label, fields={})
+    read = read_labeled(path, workload, text="text", label=label, fields={})
     check = check_seed(workload, read.rows, {})
     said = explain_problems([*read.problems, *check.problems])
     assert len(check.new) == rows
@@ -117,6 +117,4 @@ def test_each_table_has_its_right_outcome(name, rows, problems):
 def test_a_column_that_is_there_twice_is_refused():
     """With its places."""
     with pytest.raises(DataError, match=r"more than once: text \(columns 1 and 4\)"):
-        read_labelled(
-            _CASES / "csv" / "duphead.csv", _defects(), text="text", label=None, fields={}
-        )
+        read_labeled(_CASES / "csv" / "duphead.csv", _defects(), text="text", label=None, fields={})

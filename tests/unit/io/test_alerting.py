@@ -22,7 +22,12 @@ def webhook():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(500 if self.path == "/broken" else 200)
+            self.send_response({"/broken": 500, "/moved": 302}.get(self.path, 200))
+            self.send_header("Location", "/")
+            self.end_headers()
+
+        def do_GET(self):
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_):
@@ -72,6 +77,15 @@ def test_a_refused_alert_is_an_error_that_names_only_the_host(webhook):
 
     assert "127.0.0.1" in str(refused.value)
     assert "broken" not in str(refused.value)
+
+
+def test_a_webhook_that_moved_did_not_take_the_alert(webhook):
+    """Followed, the redirect would be a GET without the alert, and look like success."""
+    address, bodies = webhook
+    with pytest.raises(UnavailableError, match="302"):
+        AlertSender(url=f"{address}/moved").send(ALERT)
+
+    assert len(bodies) == 1
 
 
 def test_an_address_that_is_no_web_address_is_refused():

@@ -1,6 +1,7 @@
 """Spellings of one label, and characters that nobody sees."""
 
-from flywheel.io.spelling import Spellings, label_key, show_invisible, trim
+from flywheel.io.folding import label_key
+from flywheel.io.spelling import Spellings, show_invisible, trim
 
 
 def test_case_and_blanks_make_no_other_label():

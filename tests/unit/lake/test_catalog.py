@@ -13,7 +13,7 @@ from flywheel.lake.views import EXTRA_VIEWS
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
-    """Open a lake with three labelled rows."""
+    """Open a lake with three labeled rows."""
     opened = Lake(tmp_path_factory.mktemp("lake"))
     rows = {"workload_id": ["w"] * 3, "snapshot": ["s"] * 3, "split": ["train"] * 3}
     opened.append("dataset_rows", pa.table(rows))

@@ -10,7 +10,7 @@ import pytest
 
 from flywheel.errors import ConcurrencyError, ConfigurationError
 from flywheel.lake import Lake
-from flywheel.lake.handles import CHECKPOINT_COMMITS
+from flywheel.lake.handles import CHECKPOINT_COMMITS, TableHandle
 from flywheel.lake.maintenance import maintain
 from flywheel.lake.rows import conform
 from flywheel.lake.store import source_id
@@ -37,7 +37,7 @@ def lake(tmp_path):
             "input": f"text of {number}",
         }
         table = pa.table({name: [value] for name, value in row.items()})
-        opened.land("inferences", table, moves={("t", 0): (number, number + 1)})
+        opened.land("inferences", table, offset_ranges={("t", 0): (number, number + 1)})
     yield opened
     opened.close()
 
@@ -89,7 +89,7 @@ def test_old_log_entries_go_with_a_checkpoint(lake):
     at = 12
     for _ in range(2):
         for _ in range(CHECKPOINT_COMMITS):
-            lake.land("inferences", rows, moves={("t", 0): (at, at + 1)})
+            lake.land("inferences", rows, offset_ranges={("t", 0): (at, at + 1)})
             at += 1
         entries = len(list(log.glob("*.json")))
         _age_log(lake, "inferences", minutes=60)
@@ -104,7 +104,7 @@ def test_a_writer_that_stood_still_meanwhile_is_refused(lake):
     sleeper.ready()
     rows = pa.table({"workload_id": ["w"], "inference_id": ["new"], "day": [_NOW.date()]})
     for number in range(12, 12 + CHECKPOINT_COMMITS):
-        lake.land("inferences", rows, moves={("t", 0): (number, number + 1)})
+        lake.land("inferences", rows, offset_ranges={("t", 0): (number, number + 1)})
     _age_log(lake, "inferences", minutes=60)
     maintain(lake, now=_NOW)
     with pytest.raises(ConcurrencyError, match="stood still"):
@@ -135,7 +135,7 @@ def test_ingest_goes_on_after_it(lake):
     assert other.position("inferences", "t", 0) == 12
     maintain(lake, now=_NOW)
     rows = pa.table({"workload_id": ["w"], "inference_id": ["new"], "day": [_NOW.date()]})
-    other.land("inferences", rows, moves={("t", 0): (12, 13)})
+    other.land("inferences", rows, offset_ranges={("t", 0): (12, 13)})
     assert lake.position("inferences", "t", 0) == 13
 
 
@@ -199,3 +199,18 @@ def test_names_with_quotes_are_erased_too(lake):
 def test_an_empty_lake_needs_nothing(tmp_path):
     """Maintenance may run before the first event."""
     assert maintain(Lake(tmp_path), now=_NOW).tables == []
+
+
+def test_a_lost_race_at_the_checkpoint_is_tried_again(lake, monkeypatch):
+    """Another process that commits at that moment stops no maintenance."""
+    real, lost = TableHandle.checkpoint, []
+
+    def loses_once(handle):
+        if not lost:
+            lost.append(handle.table.name)
+            raise ConcurrencyError("Another process wrote first.")
+        real(handle)
+
+    monkeypatch.setattr(TableHandle, "checkpoint", loses_once)
+    assert _upkeep(maintain(lake, now=_NOW), "inferences").files_after == 2 + 4
+    assert lost == ["inferences"]

@@ -109,17 +109,17 @@ def test_an_append_happens_once(lake):
 def test_positions_move_with_the_rows(lake):
     """Landing moves several positions in one commit, also without rows."""
     assert lake.position("inferences", "t", 0) is None
-    lake.land("inferences", _inferences("a"), moves={("t", 0): (0, 5), ("t", 1): (0, 2)})
-    lake.land("inferences", _inferences(), moves={("t", 1): (2, 9)})
+    lake.land("inferences", _inferences("a"), offset_ranges={("t", 0): (0, 5), ("t", 1): (0, 2)})
+    lake.land("inferences", _inferences(), offset_ranges={("t", 1): (2, 9)})
     assert [lake.position("inferences", "t", number) for number in range(3)] == [5, 9, None]
 
 
 def test_landing_from_a_wrong_position_is_refused(lake):
     """Who read from somewhere else is told where the lake stands, and nothing is written."""
-    lake.land("inferences", _inferences("a"), moves={("t", 0): (0, 5)})
+    lake.land("inferences", _inferences("a"), offset_ranges={("t", 0): (0, 5)})
     for start in (0, 3, 6):
         with pytest.raises(ConcurrencyError) as caught:
-            lake.land("inferences", _inferences("b"), moves={("t", 0): (start, 9)})
+            lake.land("inferences", _inferences("b"), offset_ranges={("t", 0): (start, 9)})
         assert caught.value.facts["positions"] == {("t", 0): 5}
     assert lake.rows("SELECT count(*) AS n FROM inferences") == [{"n": 1}]
 
@@ -127,10 +127,10 @@ def test_landing_from_a_wrong_position_is_refused(lake):
 def test_a_lost_race_is_a_concurrency_error(lake):
     """Of two lakes that read the same position, one commits and the other is told."""
     rival = Lake(lake.root)
-    lake.land("inferences", _inferences("a"), moves={("t", 0): (0, 1)})
+    lake.land("inferences", _inferences("a"), offset_ranges={("t", 0): (0, 1)})
     handle = rival.handle("inferences")
     handle.ready()
-    lake.land("inferences", _inferences("b"), moves={("t", 0): (1, 2)})
+    lake.land("inferences", _inferences("b"), offset_ranges={("t", 0): (1, 2)})
     with pytest.raises(ConcurrencyError):
         handle.append(TABLES["inferences"].schema.empty_table(), [("t:0", 2)])
     assert rival.position("inferences", "t", 0) == 2
@@ -222,7 +222,7 @@ def test_many_commits_stay_readable(lake):
     for number in range(2 * CHECKPOINT_COMMITS + 3):
         moves = {("t", 0): (number, number + 1)}
         writer = lake if number % 2 else rival
-        writer.land("inferences", _inferences(str(number), offset=number), moves=moves)
+        writer.land("inferences", _inferences(str(number), offset=number), offset_ranges=moves)
     log = lake.root / "inferences" / "_delta_log"
     assert len(list(log.glob("*.checkpoint.parquet"))) == 2
     fresh = Lake(lake.root)

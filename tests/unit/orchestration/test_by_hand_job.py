@@ -67,7 +67,7 @@ def test_the_form_stops_and_retries(world, run):
     run(action="retry", asked_by="bo", reason="mended")
 
     assert stopped.status_reason == "stopped by bo: wrong labels"
-    assert world.state.cycles.attempt("parts", stopped.name).facts == {"requested_by": "bo"}
+    assert world.state.cycles.attempt(stopped.ref).requested_by == "bo"
 
 
 def test_a_refusal_says_what_to_do(run):
@@ -97,7 +97,7 @@ def test_a_cycle_that_a_person_ran_gets_its_partition_and_no_second_run(world):
     at_first = asked()
     with world.state.leases.hold("cycle-steps:parts"):
         meanwhile = asked()
-    world.state.cycles.set_status("parts", cycle.name, "awaiting_approval", "passed")
+    world.state.cycles.set_status(cycle.ref, "awaiting_approval", "passed")
 
     assert at_first == ([cycle.name], [[cycle.name]])
     assert meanwhile == asked() == ([], [[cycle.name]])

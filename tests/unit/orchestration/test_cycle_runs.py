@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.cli import cycle as command
 from flywheel.errors import RefusedError
 from flywheel.orchestration.cycle_runs import cycle_run_under_way
@@ -35,16 +36,16 @@ def test_a_run_that_starts_of_the_same_cycle_is_found(settings):
     """Another cycle's and another workload's are not it."""
     add_run(settings, dg.DagsterRunStatus.STARTING)
 
-    assert cycle_run_under_way(settings, "parts", "2026Q4-1") == RUN
-    assert cycle_run_under_way(settings, "parts", "2026Q4-2") is None
-    assert cycle_run_under_way(settings, "other", "2026Q4-1") is None
+    assert cycle_run_under_way(settings, CycleRef("parts", "2026Q4-1")) == RUN
+    assert cycle_run_under_way(settings, CycleRef("parts", "2026Q4-2")) is None
+    assert cycle_run_under_way(settings, CycleRef("other", "2026Q4-1")) is None
 
 
 def test_a_finished_run_is_in_nobodys_way(settings):
     """A cycle whose run failed can be run by hand."""
     add_run(settings, dg.DagsterRunStatus.FAILURE)
 
-    assert cycle_run_under_way(settings, "parts", "2026Q4-1") is None
+    assert cycle_run_under_way(settings, CycleRef("parts", "2026Q4-1")) is None
 
 
 def test_the_command_refuses_beside_it(settings, tmp_path):
@@ -53,6 +54,6 @@ def test_the_command_refuses_beside_it(settings, tmp_path):
     world = HandWorld(tmp_path)
     try:
         with pytest.raises(RefusedError, match=RUN):
-            command._refuse_beside_dagster(world, "parts", "2026Q4-1")
+            command._refuse_beside_dagster(world, CycleRef("parts", "2026Q4-1"))
     finally:
         world.close()

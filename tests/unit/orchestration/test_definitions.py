@@ -62,6 +62,8 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
         "finished_reviews_sensor",
         "trigger_sensor",
         "granted_approvals_sensor",
+        "staged_releases_sensor",
+        "reconcile_sensor",
         "waiting_sensor",
         "failed_runs_sensor",
     }

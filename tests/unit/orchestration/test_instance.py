@@ -5,7 +5,7 @@ import os
 import pytest
 import yaml
 
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, StorageError
 from flywheel.orchestration.instance import (
     POOLS,
     dagster_programs,
@@ -37,7 +37,8 @@ def test_a_file_that_nobody_edited_follows_the_settings(tmp_path):
     second = prepare_dagster_home(load_settings(home=tmp_path, dagster_url=URL))
 
     assert first.note is second.note is None
-    assert "postgres" in yaml.safe_load((second.folder / "dagster.yaml").read_text())["storage"]
+    storage = yaml.safe_load((second.folder / "dagster.yaml").read_text())["storage"]
+    assert storage["custom"]["class"] == "PooledPostgresStorage"
 
 
 def test_the_password_is_in_the_environment_alone(tmp_path):
@@ -101,3 +102,11 @@ def test_the_storages_address_is_no_setting_afterwards(tmp_path, postgres_url, m
         assert instance.event_log_storage.get_concurrency_keys() >= {"gpu"}
         assert "FLYWHEEL_DAGSTER_URL" in os.environ
     assert "FLYWHEEL_DAGSTER_URL" not in os.environ
+
+
+def test_storage_that_may_not_be_written_is_an_error_that_says_so(tmp_path, monkeypatch):
+    """Not the traceback of a library that tries to make its tables."""
+    home = prepare_dagster_home(load_settings(home=tmp_path))
+    monkeypatch.setattr("flywheel.orchestration.instance.can_write", lambda _: False)
+    with pytest.raises(StorageError, match="may not be written"), open_instance(home):
+        pass

@@ -1,7 +1,12 @@
 """Links from assets to where their parts are looked at."""
 
+from pathlib import Path
+
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.gate_file import GateReportRef
+from flywheel.artifacts.references import CandidateRef
 from flywheel.clock import SystemClock
 from flywheel.orchestration.links import cycle_links, workload_links
 from flywheel.orchestration.presentation import defined, simulated_date
@@ -20,18 +25,22 @@ def world(tmp_path):
 def release(world, cycle):
     """Leave what training, gate and promotion leave."""
     world.state.releases.record(
-        "parts.r1", workload_id="parts", cycle=cycle, attempt=1, manifest_digest="m",
-        adapter="a", dataset_hash="d", facts={"model_version": "3"},
+        "parts.r1", cycle=CycleRef("parts", cycle), attempt=1, manifest_digest="m",
+        adapter="a", dataset_hash="d",
     )  # fmt: skip
-    world.state.attempts.add_facts("parts", cycle, 1, run_id="abc", gate_report="/runs/gate.json")
+    gate = GateReportRef(Path("/runs/gate.json"), "g", "pass")
+    world.state.releases.mark_step("parts.r1", "registered", model_version="3")
+    ref = CycleRef("parts", cycle)
+    world.state.attempts.record(ref, 1, CandidateRef("parts.r1", "m", "d", "abc"))
+    world.state.attempts.record(ref, 1, gate)
 
 
 def test_a_cycle_links_to_run_report_and_card(world):
     """On the embedded registry the pages are those that `flywheel up` opens."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now").name
-    before = cycle_links(world, "parts", cycle)
+    before = cycle_links(world, CycleRef("parts", cycle))
     release(world, cycle)
-    links = cycle_links(world, "parts", cycle)
+    links = cycle_links(world, CycleRef("parts", cycle))
 
     assert before == {}
     assert links["MLflow run"].value == "http://127.0.0.1:5000/#/runs/abc"
@@ -51,7 +60,7 @@ def test_a_server_of_ones_own_is_linked_to(world, tmp_path):
         label_studio_token="t",  # noqa: S106 - nobody's
     )
 
-    assert cycle_links(world, "parts", cycle)["MLflow run"].value == (
+    assert cycle_links(world, CycleRef("parts", cycle))["MLflow run"].value == (
         "https://mlflow.example.org/#/runs/abc"
     )
     assert workload_links(world, "parts")["Label Studio"].value == "https://ls.example.org/projects"

@@ -48,7 +48,7 @@ def test_an_empty_list_is_shown_once(world, tick):
 def test_what_begins_to_wait_is_shown_and_sent_once(world, tick):
     """A count that changes renews the page; an alert is not repeated."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.cycles.set_status("parts", cycle.name, "inconclusive", "too few <cases>")
+    world.state.cycles.set_status(cycle.ref, "inconclusive", "too few <cases>")
     world.status = QueueStatus(10, 0, 12, 2, "x")
     [event] = tick().asset_events
     world.status = QueueStatus(10, 1, 12, 3, "y")
@@ -56,7 +56,7 @@ def test_what_begins_to_wait_is_shown_and_sent_once(world, tick):
 
     assert event.metadata["count: failed gate"].value == 1
     assert [e.metadata["count: reviews"].value for e in (event, again)] == [10, 9]
-    assert "too few &lt;cases&gt;" in event.metadata["waiting"].value
+    assert "too few &#60;cases&#62;" in event.metadata["waiting"].value
     assert sorted(alert.kind for alert in world.alerts.alerts) == ["failed gate", "reviews"]
     assert all(alert.url.endswith("waiting_for_a_person") for alert in world.alerts.alerts)
 

@@ -11,7 +11,7 @@ import pytest
 from dagster._core.launcher import WorkerStatus
 
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
-from flywheel.orchestration.workers import bury_dead_runs
+from flywheel.orchestration.workers import fail_orphaned_runs
 from flywheel.settings import load_settings
 
 KILLED = """
@@ -48,9 +48,9 @@ def test_a_killed_run_gives_its_slot_back(instance):
     def adapter() -> None:
         return None
 
-    [dead] = bury_dead_runs(instance)
+    [dead] = fail_orphaned_runs(instance)
     assert instance.get_run_by_id(dead).status == dg.DagsterRunStatus.FAILURE
-    assert bury_dead_runs(instance) == []
+    assert fail_orphaned_runs(instance) == []
     assert dg.materialize([adapter], instance=instance).success
 
 
@@ -62,7 +62,7 @@ def test_the_launcher_tells_a_dead_worker_from_a_living_one(instance):
     @dg.asset
     def looks(context: dg.AssetExecutionContext) -> None:
         told.append(instance.run_launcher.check_run_worker_health(context.run).status)
-        told.append(bury_dead_runs(instance) == [killed.run_id])
+        told.append(fail_orphaned_runs(instance) == [killed.run_id])
 
     assert instance.run_launcher.check_run_worker_health(killed).status == WorkerStatus.FAILED
     assert dg.materialize([looks], instance=instance).success

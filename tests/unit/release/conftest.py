@@ -1,4 +1,4 @@
-"""One MLflow registry for the session, a world of its own for every test."""
+"""A world of its own for every test, on a registry in memory or on MLflow."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,14 +6,21 @@ from pathlib import Path
 import pytest
 
 from flywheel.release.registry import MlflowRegistry
+from tests.fakes.registry import MemoryRegistry
 from tests.fakes.release_world import ReleaseWorld
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> MlflowRegistry:
+def mlflow_registry(tmp_path_factory: pytest.TempPathFactory) -> MlflowRegistry:
     """Return a real registry on SQLite; workloads keep the tests apart."""
     folder = tmp_path_factory.getbasetemp() / "mlflow"  # made once: 2 s
     return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> MlflowRegistry:
+    """Return a registry in memory; a file about what MLflow shows overrides it."""
+    return MemoryRegistry(tmp_path)
 
 
 @pytest.fixture

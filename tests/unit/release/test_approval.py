@@ -14,14 +14,14 @@ def test_approval_is_bound_to_its_evidence(world):
     """The row names candidate, gate report, champion, requester, channel and trust."""
     cycle = world.judged("r1")
     given = world.approve(cycle, actor="simulated:bob")
-    attempt = world.state.cycles.attempt(world.workload.id, cycle.name)
+    attempt = world.state.cycles.attempt(cycle.ref)
     assert given.release == "r1"
     assert given.manifest_digest == world.state.releases.get("r1").manifest_digest
-    assert given.gate_digest == attempt.facts["gate_digest"]
+    assert given.gate_digest == attempt.gate.digest
     assert (given.champion, given.requested_by) == ("base", "ann")
     assert (given.channel, given.identity, given.simulated) == ("cli", "on_trust", True)
     assert given.expires_at - given.given_at == timedelta(days=7)
-    assert valid_approval(world.state, world.workload.id, cycle.name) == given
+    assert valid_approval(world.state, cycle.ref) == given
 
 
 @pytest.mark.parametrize("actor", ["ann", "Ann ", "simulated:ann"])
@@ -46,7 +46,7 @@ def test_requester_cannot_approve_but_the_owner_can(world):
 def test_who_asked_for_the_attempt_cannot_approve_it(world, actor):
     """Neither the opener of the cycle nor who retried it, however the name is written."""
     cycle = world.open_cycle(opened_by="carl")
-    world.state.cycles.new_attempt(world.workload.id, cycle.name, "dora: again", actor="dora")
+    world.state.cycles.new_attempt(cycle.ref, "dora: again", actor="dora")
     world.train(cycle, "r1")
     world.gate(cycle, "r1")
     with pytest.raises(RefusedError, match="asked for"):
@@ -59,7 +59,7 @@ def test_verdict_needs_a_name_and_a_reason(world, actor, reason):
     """An empty name or reason is refused."""
     cycle = world.judged("r1")
     with pytest.raises(RefusedError, match="name and a reason"):
-        approve(world.state, world.workload.id, cycle.name, actor=actor, reason=reason)
+        approve(world.state, cycle.ref, actor=actor, reason=reason)
 
 
 def test_failed_gate_cannot_be_approved(world):
@@ -78,7 +78,7 @@ def test_approval_expires(world):
     world.clock.move_to(world.clock.now() + timedelta(days=7))
     with pytest.raises(RefusedError, match="expired"):
         world.promote(cycle)
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "expired"
+    assert world.state.cycles.get(cycle.ref).status == "expired"
     world.approve(cycle)
     assert world.promote(cycle).release == "r1"
 
@@ -97,18 +97,18 @@ def test_changed_adapter_cannot_be_approved(world):
     (adapter / "adapter_model.safetensors").write_bytes(b"another adapter")
     with pytest.raises(IntegrityError):
         world.approve(cycle)
-    assert world.state.approvals.of(world.workload.id, cycle.name) == []
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "awaiting_approval"
+    assert world.state.approvals.of_cycle(cycle.ref) == []
+    assert world.state.cycles.get(cycle.ref).status == "awaiting_approval"
 
 
 def test_edited_gate_report_voids(world):
     """A changed report file is found by its hash."""
     cycle = world.approved("r1")
-    path = Path(world.state.cycles.attempt(world.workload.id, cycle.name).facts["gate_report"])
+    path = world.state.cycles.attempt(cycle.ref).gate.path
     path.write_text(path.read_text().replace('"pass"', '"fail"', 1))
     with pytest.raises(IntegrityError, match="was changed"):
         world.promote(cycle)
-    assert "was changed" in world.state.approvals.of(world.workload.id, cycle.name)[0].void_reason
+    assert "was changed" in world.state.approvals.of_cycle(cycle.ref)[0].void_reason
     with pytest.raises(IntegrityError, match="was changed"):
         world.approve(cycle)
 
@@ -119,10 +119,10 @@ def test_new_gate_report_voids(world):
     world.clock.move_to(world.clock.now() + timedelta(hours=1))
     world.gate(cycle, "r1", again=True)
     with pytest.raises(RefusedError, match="gate report is now"):
-        valid_approval(world.state, world.workload.id, cycle.name)
-    voided = world.state.approvals.of(world.workload.id, cycle.name)[0]
+        valid_approval(world.state, cycle.ref)
+    voided = world.state.approvals.of_cycle(cycle.ref)[0]
     assert "gate report" in voided.void_reason
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "awaiting_approval"
+    assert world.state.cycles.get(cycle.ref).status == "awaiting_approval"
 
 
 def test_repeated_gate_leaves_the_approval(world):
@@ -136,9 +136,9 @@ def test_repeated_gate_leaves_the_approval(world):
 def test_new_attempt_voids(world):
     """An approval of attempt 1 does not count for attempt 2."""
     cycle = world.approved("r1")
-    state, workload_id = world.state, world.workload.id
-    state.cycles.set_status(workload_id, cycle.name, "awaiting_approval", "look again")
-    state.cycles.new_attempt(workload_id, cycle.name, "more data")
+    state = world.state
+    state.cycles.set_status(cycle.ref, "awaiting_approval", "look again")
+    state.cycles.new_attempt(cycle.ref, "more data")
     world.train(cycle, "r2")
     world.gate(cycle, "r2")
     with pytest.raises(RefusedError, match="attempt is now 2"):
@@ -171,9 +171,9 @@ def test_changed_champion_voids(world):
 def test_rejection_is_recorded_and_voids(world):
     """A rejection closes the cycle and leaves no approval that counts."""
     cycle = world.approved("r1")
-    given = reject(world.state, world.workload.id, cycle.name, actor="ann", reason="too slow")
+    given = reject(world.state, cycle.ref, actor="ann", reason="too slow")
     assert given.verdict == "rejected"
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "rejected"
+    assert world.state.cycles.get(cycle.ref).status == "rejected"
     with pytest.raises(RefusedError):
         world.promote(cycle)
     row = world.state.audit.of(f"{world.workload.id}/{cycle.name}")[-1]

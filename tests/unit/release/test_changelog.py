@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.lake.tables import TABLES
 from flywheel.release.changelog import describe_changes
 
@@ -11,6 +13,11 @@ def write(world, table: str, rows: list[dict]) -> None:
     schema = TABLES[table].schema
     full = [dict.fromkeys(schema.names) | row for row in rows]
     world.lake.append(table, pa.Table.from_pylist(full, schema=schema))
+
+
+def opened(world):
+    """The world's workload as a cycle has it."""
+    return OpenedWorkload(CycleRef(world.workload.id, "c"), world.workload)
 
 
 def member(world, snapshot: str, number: int, label: str, split: str = "train") -> dict:
@@ -44,7 +51,7 @@ def test_added_rows_are_counted_by_label_and_source(world):
         for number, source in sources.items()
     ]
     write(world, "corrections", corrections)
-    found = describe_changes(world.lake, world.workload, "two", "one")
+    found = describe_changes(world.lake, opened(world), "two", "one")
     assert found.added == {("stain", "seed"): 1, ("stain", "local_queue"): 1}
     assert (found.rows, found.removed) == (3, 1)
     text = found.to_markdown()
@@ -55,6 +62,6 @@ def test_added_rows_are_counted_by_label_and_source(world):
 def test_first_release_adds_everything(world):
     """Without a former snapshot every row is new; an unknown source is said to be so."""
     write(world, "dataset_rows", [member(world, "one", 1, "dent")])
-    found = describe_changes(world.lake, world.workload, "one", None)
+    found = describe_changes(world.lake, opened(world), "one", None)
     assert found.added == {("dent", "unknown"): 1}
     assert "first release" in found.to_markdown()

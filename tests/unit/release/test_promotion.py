@@ -7,10 +7,11 @@ import pytest
 
 from flywheel.errors import ConcurrencyError, IntegrityError, RefusedError
 from flywheel.release.promotion import HEAD_TAG, PROMOTION_STEPS, promotion_lease
+from tests.fakes.release_world import ReleaseWorld
 
 
 def _void_reason(world, cycle) -> str:
-    return world.state.approvals.of(world.workload.id, cycle.name)[-1].void_reason
+    return world.state.approvals.of_cycle(cycle.ref)[-1].void_reason
 
 
 def test_promotion_moves_route_alias_and_status(world):
@@ -23,7 +24,7 @@ def test_promotion_moves_route_alias_and_status(world):
     assert world.state.routes.champion(workload_id) == "r1"
     assert (done.version, done.replaced) == ("1.0.0", "base")
     assert world.registry.aliases(workload_id) == {"champion": done.model_version}
-    assert world.state.cycles.get(workload_id, cycle.name).status == "promoted"
+    assert world.state.cycles.get(cycle.ref).status == "promoted"
     assert "r1" in world.server.loaded
     rows = world.state.audit.of(f"{workload_id}/{cycle.name}")
     events = [row.event for row in rows if not row.event.startswith("cycle.")]
@@ -48,12 +49,21 @@ def test_second_promotion_keeps_the_first_as_previous(world):
     done = world.promote(cycle)
     aliases = world.registry.aliases(world.workload.id)
     first = world.state.releases.get("r1")
-    assert aliases == {"champion": done.model_version, "previous": first.facts["model_version"]}
+    assert aliases == {"champion": done.model_version, "previous": first.model_version}
     assert (done.version, done.replaced, first.status) == ("1.0.1", "r1", "retired")
 
 
-def test_model_version_carries_card_changelog_and_tags(world):
+@pytest.fixture
+def mlflow_world(tmp_path, mlflow_registry):
+    """Return a fresh workload whose registry is MLflow itself."""
+    made = ReleaseWorld(tmp_path, mlflow_registry)
+    yield made
+    made.close()
+
+
+def test_model_version_carries_card_changelog_and_tags(mlflow_world):
     """The registry tells what a release is, with untrusted text escaped."""
+    world = mlflow_world
     cycle = world.approved("r1")
     done = world.promote(cycle)
     tags = world.registry.tags_of(world.workload.id, done.model_version)
@@ -148,12 +158,12 @@ def test_approval_withdrawn_on_the_way_switches_nothing(world):
 
     def change_mind(step: str) -> None:
         if step == "smoke_tested":
-            reject(world.state, world.workload.id, cycle.name, actor="eve", reason="no")
+            reject(world.state, cycle.ref, actor="eve", reason="no")
 
     with pytest.raises(RefusedError):
         world.promote(cycle, on_step=change_mind)
     assert world.state.routes.champion(world.workload.id) == "base"
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "rejected"
+    assert world.state.cycles.get(cycle.ref).status == "rejected"
 
 
 def test_approval_that_expires_on_the_way_is_recorded_as_expired(world):
@@ -167,7 +177,7 @@ def test_approval_that_expires_on_the_way_is_recorded_as_expired(world):
     with pytest.raises(RefusedError, match="expired"):
         world.promote(cycle, on_step=wait)
     assert world.state.routes.champion(world.workload.id) == "base"
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "expired"
+    assert world.state.cycles.get(cycle.ref).status == "expired"
     assert "expired" in _void_reason(world, cycle)
 
 

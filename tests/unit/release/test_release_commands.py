@@ -13,6 +13,12 @@ from tests.fakes.small_deployment import build_base
 
 
 @pytest.fixture
+def registry(mlflow_registry):
+    """Return MLflow itself: the commands open it by its address."""
+    return mlflow_registry
+
+
+@pytest.fixture
 def command(world, monkeypatch):
     """Return a function that runs a command on the world's folder."""
     monkeypatch.setenv("FLYWHEEL_HOME", str(world.root))
@@ -33,7 +39,7 @@ def test_approve_records_the_name_on_trust(world, command):
     cycle = world.judged("r1")
     words = ("approve", world.workload.id, cycle.name, "--as", "bob", "--reason", "good figures")
     assert "bob approved r1" in command(release.app, *words).stdout
-    given = world.state.approvals.granted(world.workload.id, cycle.name)
+    given = world.state.approvals.granted(cycle.ref)
     assert (given.actor, given.channel, given.identity) == ("bob", "cli", "on_trust")
 
 
@@ -50,7 +56,7 @@ def test_reject_closes_the_cycle(world, command):
     cycle = world.judged("r1")
     words = ("reject", world.workload.id, cycle.name, "--as", "ann", "--reason", "too few labels")
     command(release.app, *words)
-    assert world.state.cycles.get(world.workload.id, cycle.name).status == "rejected"
+    assert world.state.cycles.get(cycle.ref).status == "rejected"
 
 
 def test_gate_shows_table_and_picture(world, command):

@@ -27,7 +27,7 @@ def test_rollback_restores_route_alias_and_status(world):
     first = world.state.releases.get("r1")
     assert (done.withdrawn, done.champion) == ("r2", "r1")
     assert world.state.routes.champion(world.workload.id) == "r1"
-    assert world.registry.aliases(world.workload.id) == {"champion": first.facts["model_version"]}
+    assert world.registry.aliases(world.workload.id) == {"champion": first.model_version}
     assert (first.status, world.state.releases.get("r2").status) == ("champion", "rolled_back")
     assert "r1" in world.server.loaded
     row = world.state.audit.of(f"{world.workload.id}/{second.name}")[-1]

@@ -38,7 +38,7 @@ def test_rejected_candidate_is_unloaded(world):
     from flywheel.release.approval import reject
 
     cycle = world.judged("r1")
-    reject(world.state, world.workload.id, cycle.name, actor="eve", reason="no")
+    reject(world.state, cycle.ref, actor="eve", reason="no")
     assert unload_retired(world.state, world.server, world.workload.id) == ["r1"]
 
 

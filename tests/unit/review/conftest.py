@@ -4,6 +4,7 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
+from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
 from flywheel.review.sampling.sent_items import read_sent
 from tests.fakes.review_world import END
@@ -27,6 +28,12 @@ def lake(tmp_path):
 def queue(tmp_path, clock):
     """Return an empty queue."""
     return LocalReviewQueue(tmp_path / "queue", clock)
+
+
+@pytest.fixture
+def desk(tmp_path, clock):
+    """Return the desk at which the queue's items are answered."""
+    return LocalAnswerDesk(tmp_path / "queue", clock)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_alpha_agrees_with_the_published_example():
     [
         ([], "no item was judged by two people"),
         ([["a"], ["b"]], "no item was judged by two people"),
-        ([["a", "a"], ["a", "a"]], "one and the same answer"),
+        ([["a", "a"], ["a", "a"]], "all answers are the same"),
     ],
 )
 def test_undefined_alpha_is_no_number(units, reason):
@@ -44,17 +44,17 @@ def test_few_items_give_no_low_agreement():
     assert not krippendorff_alpha([]).is_below(0.667)
 
 
-def test_batch_report_counts_people_answers_and_edits(lake, queue):
+def test_batch_report_counts_people_answers_and_edits(lake, queue, desk):
     """Who answered, what is missing, what was kept and how far people agree."""
     workload = classification(review={"budget": 60, "overlap": 1.0})
     put_answers(lake, workload, [answer(number) for number in range(10)])
     sample_batch(lake, queue, workload, window_start=START, window_end=END, now=END, budget=60)
-    tasks = queue.open_tasks(workload.id, "ann")
+    tasks = desk.open_items(workload, "ann")
     for task in tasks[:6]:
         number = int(task.inference_id[1:])
-        queue.submit(workload, task.item_id, "ann", truth(number))
-        queue.submit(workload, task.item_id, "ben", truth(number))
-    queue.submit(workload, tasks[6].item_id, "ann", kind="cant_tell")
+        desk.submit(workload, task.item_id, "ann", truth(number))
+        desk.submit(workload, task.item_id, "ben", truth(number))
+    desk.submit(workload, tasks[6].item_id, "ann", kind="cant_tell")
     collect(lake, queue, workload, now=END)
     overall, batches = review_agreement(lake, workload)
     report = batches["2026Q1-20260101"]

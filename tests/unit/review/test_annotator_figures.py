@@ -13,11 +13,11 @@ WORKLOAD = classification(review={"budget": 60, "overlap": 1.0})
 
 
 @pytest.fixture
-def tasks(lake, queue):
+def tasks(lake, queue, desk):
     """Put four answers that two people judge into the queue; return item ids by inference id."""
     put_answers(lake, WORKLOAD, [answer(number) for number in range(4)])
     sample_batch(lake, queue, WORKLOAD, window_start=START, window_end=END, now=END, budget=60)
-    return {task.inference_id: task.item_id for task in queue.open_tasks(WORKLOAD.id, "x")}
+    return {task.inference_id: task.item_id for task in desk.open_items(WORKLOAD, "x")}
 
 
 def by_name(lake):
@@ -25,15 +25,15 @@ def by_name(lake):
     return {figures.annotator: figures for figures in annotator_figures(lake, WORKLOAD)}
 
 
-def test_agreement_and_accuracy_come_from_shared_items(lake, queue, tasks):
+def test_agreement_and_accuracy_come_from_shared_items(lake, queue, desk, tasks):
     """Two agree on one item; of the other a third person decides who was right."""
     for name, second in (("ann", truth(1)), ("ben", "heat fault")):
-        queue.submit(WORKLOAD, tasks["i00000"], name, truth(0), seconds=10)
-        queue.submit(WORKLOAD, tasks["i00001"], name, second, seconds=20)
-    queue.submit(WORKLOAD, tasks["i00002"], "ann", truth(2), seconds=30)
-    queue.submit(WORKLOAD, tasks["i00003"], "ann", kind="skipped")
+        desk.submit(WORKLOAD, tasks["i00000"], name, truth(0), seconds=10)
+        desk.submit(WORKLOAD, tasks["i00001"], name, second, seconds=20)
+    desk.submit(WORKLOAD, tasks["i00002"], "ann", truth(2), seconds=30)
+    desk.submit(WORKLOAD, tasks["i00003"], "ann", kind="skipped")
     collect(lake, queue, WORKLOAD, now=END)
-    queue.submit(WORKLOAD, f"{tasks['i00001']}-adjudication", "chi", truth(1))
+    desk.submit(WORKLOAD, f"{tasks['i00001']}-adjudication", "chi", truth(1))
     collect(lake, queue, WORKLOAD, now=END)
     found = by_name(lake)
     ann, ben = found["ann"], found["ben"]
@@ -43,15 +43,15 @@ def test_agreement_and_accuracy_come_from_shared_items(lake, queue, tasks):
     assert "chi" not in found  # an adjudicator is not judged by their own decision
 
 
-def test_drift_is_the_newest_month_against_all_before(lake, queue, clock, tasks):
+def test_drift_is_the_newest_month_against_all_before(lake, queue, desk, clock, tasks):
     """Who was right in January and wrong in February has fallen by all of it."""
     for name in ("ann", "ben"):
-        queue.submit(WORKLOAD, tasks["i00000"], name, truth(0))
+        desk.submit(WORKLOAD, tasks["i00000"], name, truth(0))
     clock.move_to(END + timedelta(days=40))
-    queue.submit(WORKLOAD, tasks["i00001"], "ann", truth(1))
-    queue.submit(WORKLOAD, tasks["i00001"], "ben", "heat fault")
+    desk.submit(WORKLOAD, tasks["i00001"], "ann", truth(1))
+    desk.submit(WORKLOAD, tasks["i00001"], "ben", "heat fault")
     collect(lake, queue, WORKLOAD, now=clock.now())
-    queue.submit(WORKLOAD, f"{tasks['i00001']}-adjudication", "chi", truth(1))
+    desk.submit(WORKLOAD, f"{tasks['i00001']}-adjudication", "chi", truth(1))
     collect(lake, queue, WORKLOAD, now=clock.now())
     found = by_name(lake)
     assert (found["ann"].drift, found["ben"].drift) == (0.0, -1.0)
@@ -61,9 +61,9 @@ def test_drift_is_the_newest_month_against_all_before(lake, queue, clock, tasks)
     ]
 
 
-def test_nobody_is_measured_by_themselves(lake, queue, tasks):
+def test_nobody_is_measured_by_themselves(lake, queue, desk, tasks):
     """An item that one person alone decided gives no accuracy."""
     workload = classification(review={"budget": 60, "overlap": 0.0})
-    queue.submit(workload, tasks["i00000"], "ann", truth(0))
+    desk.submit(workload, tasks["i00000"], "ann", truth(0))
     collect(lake, queue, workload, now=END)
     assert by_name(lake)["ann"].accuracy is None

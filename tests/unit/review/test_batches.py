@@ -398,3 +398,18 @@ def test_a_log_of_long_ago_is_named_and_stays_within_reach(lake, queue):
         lake, queue, workload, window_start=START, window_end=START + WEEK, now=later, budget=20
     )
     assert named.by_slice["control"] > 0
+
+
+def test_a_window_of_two_releases_says_how_many_answers_are_of_the_earlier_one(lake, queue):
+    """They are in the control slice, each for its own release, and are not sought otherwise."""
+    workload = classification()
+    old = [answer(number, release="r1") for number in range(60)]
+    put_answers(lake, workload, [*old, *(answer(n, release="r2") for n in range(60, 100))])
+    report = sample_batch(
+        lake, queue, workload, window_start=START, window_end=START + WEEK, now=START + WEEK,
+        budget=40, answering={"r2"},
+    )  # fmt: skip
+    assert report.of_earlier_releases == 60
+    rows = lake.rows("SELECT slice, release FROM review_items")
+    assert {row["release"] for row in rows if row["slice"] != "control"} == {"r2"}
+    assert {row["release"] for row in rows if row["slice"] == "control"} == {"r1", "r2"}

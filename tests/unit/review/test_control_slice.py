@@ -38,12 +38,12 @@ def batch(lake, queue, workload, numbers, *, budget, right, week=0, **changes):
     sample_week(lake, queue, workload, week=week, budget=budget)
 
 
-def judge(queue, workload, *, kind="answer", limit=None):
+def judge(desk, workload, *, kind="answer", limit=None):
     """Give the true answer to open items."""
-    for task in queue.open_tasks(workload.id, "ann")[:limit]:
+    for task in desk.open_items(workload, "ann")[:limit]:
         said = truth(int(task.inference_id[1:])) if kind == "answer" else None
         proposed = "new" if kind == "new_category" else None
-        queue.submit(workload, task.item_id, "ann", said, kind=kind, proposed_label=proposed)
+        desk.submit(workload, task.item_id, "ann", said, kind=kind, proposed_label=proposed)
 
 
 def measure(lake, workload, weeks=4):
@@ -51,12 +51,12 @@ def measure(lake, workload, weeks=4):
     return control_accuracy(lake, workload, START, START + weeks * WEEK)
 
 
-def test_accuracy_weighs_by_inclusion_probability(lake, queue):
+def test_accuracy_weighs_by_inclusion_probability(lake, queue, desk):
     """A week drawn thinly counts for all its answers, not for the few that were judged."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(100), budget=50, right=lambda _: True)
     batch(lake, queue, workload, range(1000, 1300), week=1, budget=50, right=lambda _: False)
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     found = measure(lake, workload)
     assert (found.judged, found.correct) == (100, 50)
@@ -64,38 +64,38 @@ def test_accuracy_weighs_by_inclusion_probability(lake, queue):
     assert found.lower < found.accuracy < found.upper
 
 
-def test_accuracy_is_told_by_release(lake, queue):
+def test_accuracy_is_told_by_release(lake, queue, desk):
     """Two releases in one window have their own figures."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(20), budget=20, right=lambda _: False)
     batch(
         lake, queue, workload, range(50, 70), week=1, budget=20, right=lambda _: True, release="r1"
     )
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     found = measure(lake, workload)
     assert {name: one.accuracy for name, one in found.by_release.items()} == {"base": 0, "r1": 1}
     assert control_accuracy(lake, workload, START, START + WEEK).accuracy == 0
 
 
-def test_who_did_not_answer_is_reported(lake, queue):
+def test_who_did_not_answer_is_reported(lake, queue, desk):
     """Unanswered items and those nobody can tell are counted, not guessed."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(20), budget=20, right=lambda _: True)
-    judge(queue, workload, limit=5)
-    judge(queue, workload, kind="cant_tell", limit=3)
+    judge(desk, workload, limit=5)
+    judge(desk, workload, kind="cant_tell", limit=3)
     collect(lake, queue, workload, now=END)
     found = measure(lake, workload)
     assert (found.items, found.judged, found.undecided) == (20, 5, 15)
     assert found.accuracy == 1
 
 
-def test_missing_category_counts_as_a_wrong_answer(lake, queue):
+def test_missing_category_counts_as_a_wrong_answer(lake, queue, desk):
     """The model could not be right where the right label did not exist."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(10), budget=10, right=lambda _: True)
-    judge(queue, workload, kind="new_category", limit=4)
-    judge(queue, workload)
+    judge(desk, workload, kind="new_category", limit=4)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     assert measure(lake, workload).accuracy == pytest.approx(0.6)
 
@@ -108,14 +108,14 @@ def test_nothing_judged_is_no_number(lake, queue):
     batch(lake, queue, workload, range(10), budget=10, right=lambda _: True)
     waiting = measure(lake, workload)
     assert waiting.accuracy is None
-    assert waiting.reason == "nobody has judged the control items yet"
+    assert waiting.reason == "no control item has been judged yet"
 
 
-def test_renamed_label_is_no_error_of_the_model(lake, queue):
+def test_renamed_label_is_no_error_of_the_model(lake, queue, desk):
     """An answer in a former name is compared by the label behind it."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(9), budget=9, right=lambda _: True)
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     raw = workload.model_dump(mode="json", by_alias=True)
     raw["taxonomy"]["version"] = 2
@@ -133,7 +133,7 @@ def test_wilson_interval_agrees_with_a_published_one():
     assert wilson_interval(0.0, 10)[0] == pytest.approx(0)
 
 
-def test_failed_answers_count_as_wrong(lake, queue):
+def test_failed_answers_count_as_wrong(lake, queue, desk):
     """Errors and answers that did not parse lower accuracy by their share, and its interval."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(20), budget=20, right=lambda _: True)
@@ -143,7 +143,7 @@ def test_failed_answers_count_as_wrong(lake, queue):
     ]
     shadow = answer(200, timestamp=START, output=None, error="not JSON", route="shadow")
     put_answers(lake, workload, [*rows, shadow], offset=500, landed_at=END)
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     found = measure(lake, workload)
     assert (found.judged, found.correct, found.answers, found.failed) == (20, 20, 25, 5)
@@ -162,12 +162,12 @@ def test_where_everything_failed_accuracy_is_nothing_and_not_unknown(lake):
     assert (found.lower, found.upper, found.answers, found.failed) == (0, 0, 1, 1)
 
 
-def test_unequal_weights_make_the_interval_wider(lake, queue):
+def test_unequal_weights_make_the_interval_wider(lake, queue, desk):
     """A hundred judged answers of which half stand for six times as many count for less."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(50), budget=50, right=lambda n: n % 2 == 0)
     batch(lake, queue, workload, range(1000, 1300), week=1, budget=50, right=lambda n: n % 2 == 0)
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     found = measure(lake, workload)
     effective = (50 * 1 + 50 * 6) ** 2 / (50 * 1 + 50 * 36)
@@ -176,12 +176,12 @@ def test_unequal_weights_make_the_interval_wider(lake, queue):
     assert effective < 70
 
 
-def test_days_add_up_to_the_whole(lake, queue):
+def test_days_add_up_to_the_whole(lake, queue, desk):
     """What the quality chart reads by day is what the accuracy of the span rests on."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(40), budget=20, right=lambda _: True)
     batch(lake, queue, workload, range(1000, 1030), week=1, budget=15, right=lambda _: False)
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     days = control_days(lake, workload, START, START + 4 * WEEK)
     assert [day.day for day in days] == [START.date(), (START + WEEK).date()]
@@ -191,24 +191,24 @@ def test_days_add_up_to_the_whole(lake, queue):
     assert control_days(lake, workload, START, START + WEEK, release="other") == ()
 
 
-def test_answers_without_a_release_are_the_watched_ones(lake, queue):
+def test_answers_without_a_release_are_the_watched_ones(lake, queue, desk):
     """Imported logs may not say which release answered; another release is left out."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(20), budget=20, right=lambda _: True, release="r1")
     failed = answer(900, timestamp=START, output=None, error="timeout", release=None)
     other = answer(901, timestamp=START, output=None, error="timeout", release="r0")
     put_answers(lake, workload, [failed, other], offset=900, landed_at=END)
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     (day,) = control_days(lake, workload, START, START + WEEK, release="r1")
     assert (day.judged, day.parsed, day.failed) == (20, 20, 1)
 
 
-def test_answers_of_an_unknown_release_are_measured(lake, queue):
+def test_answers_of_an_unknown_release_are_measured(lake, queue, desk):
     """An imported log does not say which release answered; its quality is a figure all the same."""
     workload = classification(review=ALL_CONTROL)
     batch(lake, queue, workload, range(20), budget=20, right=lambda _: True, release=None)
-    judge(queue, workload)
+    judge(desk, workload)
     collect(lake, queue, workload, now=END)
     found = measure(lake, workload)
     assert (found.accuracy, set(found.by_release)) == (1, {""})

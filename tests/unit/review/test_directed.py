@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.quality.control_slice import control_accuracy
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.candidates import Candidate
@@ -29,7 +30,7 @@ def draw(lake, queue, workload, *, cases, number=1, now=END, trained=()):
         lake,
         queue,
         workload,
-        cycle=CYCLE,
+        cycle=CycleRef(workload.id, CYCLE),
         attempt=1,
         number=number,
         cases=cases,
@@ -102,7 +103,7 @@ def test_budget_that_ends_leaves_cases_for_another_draw(lake, queue):
 
 
 def test_directed_batches_are_no_windows_and_no_figure_of_production(lake, queue):
-    """Sampling goes on where it was, and the control slice's accuracy rests on its own items."""
+    """Sampling resumes where it was, and the control slice's accuracy rests on its own items."""
     workload = classification(review={"budget": 200})
     put_answers(lake, workload, [answer(number) for number in range(100)])
     sample_week(lake, queue, workload, budget=20)
@@ -121,7 +122,14 @@ def test_every_answer_has_the_same_chance():
     drawn: Counter[str] = Counter()
     for cycle in range(400):
         items = choose_directed(
-            workload, frame, 15, purpose=f"directed:{cycle}", batch_id="b", now=END
+            workload,
+            frame,
+            15,
+            batch_id="b",
+            period="2026Q1",
+            cycle=str(cycle),
+            attempt=1,
+            now=END,
         )
         drawn.update(item.inference_id for item in items)
     share = np.array([drawn[one.inference_id] for one in frame]) / 400

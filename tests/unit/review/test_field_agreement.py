@@ -7,7 +7,7 @@ from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.review_world import END, START, answer, classification, put_answers
 
 
-def test_the_field_that_people_differ_on_is_seen(lake, queue):
+def test_the_field_that_people_differ_on_is_seen(lake, queue, desk):
     """Two people agree on the vendor and not on the total; the spelling of a number is no matter."""
     workload = invoices(review={"budget": 60, "overlap": 1.0})
     put_answers(
@@ -19,15 +19,15 @@ def test_the_field_that_people_differ_on_is_seen(lake, queue):
         ],
     )
     sample_batch(lake, queue, workload, window_start=START, window_end=END, now=END, budget=60)
-    tasks = queue.open_tasks(workload.id, "ann")
+    tasks = desk.open_items(workload, "ann")
     for place, task in enumerate(tasks):
         _, right = invoice(int(task.inference_id[1:]))
-        queue.submit(workload, task.item_id, "ann", right)
+        desk.submit(workload, task.item_id, "ann", right)
         other = right | {"line_items": [dict(item) for item in right["line_items"]]}
         other["line_items"][0]["quantity"] = float(right["line_items"][0]["quantity"])
         if place % 2:
             other["total"] = right["total"] + 1
-        queue.submit(workload, task.item_id, "ben", other)
+        desk.submit(workload, task.item_id, "ben", other)
     report = collect(lake, queue, workload, now=END)
     assert report.corrections["accepted"] == (len(tasks) + 1) // 2
     assert report.adjudications + report.adjudications_waiting == len(tasks) // 2

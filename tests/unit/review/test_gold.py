@@ -34,24 +34,24 @@ def sample(lake, queue, *, week, budget, workload=WORKLOAD):
     return sample_week(lake, queue, workload, week=week, budget=budget)
 
 
-def judge(queue, people):
+def judge(desk, people):
     """Let each person answer all that is open to them, rightly; return how many judgments."""
     given = 0
     for name in people:
-        for task in queue.open_tasks(WORKLOAD.id, name):
-            queue.submit(WORKLOAD, task.item_id, name, truth(int(task.inference_id[1:])))
+        for task in desk.open_items(WORKLOAD, name):
+            desk.submit(WORKLOAD, task.item_id, name, truth(int(task.inference_id[1:])))
             given += 1
     return given
 
 
 @pytest.fixture
-def decided(lake, queue, clock):
+def decided(lake, queue, desk, clock):
     """Let two people agree on twenty answers, of which the third has met a single one."""
     put_answers(lake, WORKLOAD, [answer(number, confidence=0.4) for number in range(KNOWN)])
     assert sample(lake, queue, week=0, budget=3 * KNOWN).items == KNOWN
-    first = queue.open_tasks(WORKLOAD.id, "chi")[0]
-    queue.submit(WORKLOAD, first.item_id, "chi", truth(int(first.inference_id[1:])))
-    judge(queue, ["ann", "ben"])
+    first = desk.open_items(WORKLOAD, "chi")[0]
+    desk.submit(WORKLOAD, first.item_id, "chi", truth(int(first.inference_id[1:])))
+    judge(desk, ["ann", "ben"])
     collect(lake, queue, WORKLOAD, now=END)
     clock.move_to(END + WEEK)
     later = [
@@ -87,11 +87,11 @@ def test_quiet_week_asks_no_more_than_the_share(lake, queue, decided):
     assert report.items >= 1
 
 
-def test_known_answer_looks_like_one_of_the_control_slice(lake, queue, decided):
+def test_known_answer_looks_like_one_of_the_control_slice(lake, queue, desk, decided):
     """Neither what is shown nor what the page could be asked for tells the two apart."""
     sample(lake, queue, week=1, budget=30)
     gold = {item.item_id for item in gold_items(lake)}
-    tasks = {task.item_id: task for task in queue.open_tasks(WORKLOAD.id, "chi")}
+    tasks = {task.item_id: task for task in desk.open_items(WORKLOAD, "chi")}
     asked = [tasks[name] for name in gold]
     control = [t for t in tasks.values() if t.slice == "control" and t.item_id not in gold]
     assert control
@@ -102,24 +102,24 @@ def test_known_answer_looks_like_one_of_the_control_slice(lake, queue, decided):
     assert {len(t.item_id) for t in asked} == {len(t.item_id) for t in control}
 
 
-def test_its_place_in_the_queue_does_not_give_it_away(lake, queue, decided):
+def test_its_place_in_the_queue_does_not_give_it_away(lake, queue, desk, decided):
     """Among many new answers too, known ones and those of the control slice come mixed."""
     many = [answer(400 + n, timestamp=END + timedelta(hours=n), confidence=0.4) for n in range(150)]
     put_answers(lake, WORKLOAD, many, offset=400)
     sample(lake, queue, week=1, budget=90)
     gold = {item.item_id for item in gold_items(lake)}
-    blind = [t for t in queue.open_tasks(WORKLOAD.id, "chi") if t.slice == "control"]
+    blind = [t for t in desk.open_items(WORKLOAD, "chi") if t.slice == "control"]
     places = [place for place, task in enumerate(blind) if task.item_id in gold]
     assert len(places) >= 10
     assert max(places) - min(places) >= len(blind) * 0.6
     assert 0.25 < sum(places) / len(places) / len(blind) < 0.75
 
 
-def test_whoever_decided_an_answer_is_not_asked_for_it_again(lake, queue, decided):
+def test_whoever_decided_an_answer_is_not_asked_for_it_again(lake, queue, desk, decided):
     """It goes to those who have not met it."""
     sample(lake, queue, week=1, budget=30)
     met = {
-        name: {task.inference_id for task in queue.open_tasks(WORKLOAD.id, name)}
+        name: {task.inference_id for task in desk.open_items(WORKLOAD, name)}
         for name in ("ann", "ben", "chi")
     }
     asked = {item.inference_id for item in gold_items(lake)}
@@ -128,16 +128,16 @@ def test_whoever_decided_an_answer_is_not_asked_for_it_again(lake, queue, decide
     assert len(asked & met["ann"]) <= 1
 
 
-def test_it_measures_the_person_and_corrects_nothing(lake, queue, decided):
+def test_it_measures_the_person_and_corrects_nothing(lake, queue, desk, decided):
     """One is wrong and one could not be told, the others are right; no correction comes of them."""
     sample(lake, queue, week=1, budget=30)
     before = lake.rows("select * from latest_corrections order by correction_id")
-    said = [item for item in gold_items(lake) if item.inference_id in open_to_chi(queue)]
+    said = [item for item in gold_items(lake) if item.inference_id in open_to_chi(desk)]
     wrong, unclear, *right = said
-    queue.submit(WORKLOAD, wrong.item_id, "chi", truth(int(wrong.inference_id[1:]) + 1))
-    queue.submit(WORKLOAD, unclear.item_id, "chi", kind="cant_tell")
+    desk.submit(WORKLOAD, wrong.item_id, "chi", truth(int(wrong.inference_id[1:]) + 1))
+    desk.submit(WORKLOAD, unclear.item_id, "chi", kind="cant_tell")
     for item in right:
-        queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
+        desk.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
     report = collect(lake, queue, WORKLOAD, now=END + WEEK)
     assert (report.annotations, report.corrections, report.unknown_items) == (len(said), {}, 0)
     assert lake.rows("select * from latest_corrections order by correction_id") == before
@@ -146,16 +146,16 @@ def test_it_measures_the_person_and_corrects_nothing(lake, queue, decided):
     assert (chi.checked, chi.accuracy) == (len(said) + 1, (len(right) + 1) / (len(said) + 1))
 
 
-def open_to_chi(queue):
+def open_to_chi(desk):
     """Return the inferences that the third person can still judge."""
-    return {task.inference_id for task in queue.open_tasks(WORKLOAD.id, "chi")}
+    return {task.inference_id for task in desk.open_items(WORKLOAD, "chi")}
 
 
-def test_who_decided_it_is_not_measured_by_it(lake, queue, decided):
+def test_who_decided_it_is_not_measured_by_it(lake, queue, desk, decided):
     """Label Studio lets everybody open every item; their own truth measures nobody."""
     sample(lake, queue, week=1, budget=30)
-    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(queue))
-    queue.submit(WORKLOAD, item.item_id, "ann", truth(int(item.inference_id[1:])))
+    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(desk))
+    desk.submit(WORKLOAD, item.item_id, "ann", truth(int(item.inference_id[1:])))
     collect(lake, queue, WORKLOAD, now=END + WEEK)
     found = {one.annotator: one for one in annotator_figures(lake, WORKLOAD)}
     assert (found["ann"].gold_checked, found["ann"].gold_accuracy) == (0, None)
@@ -170,22 +170,22 @@ def root_id(lake, item):
     )
 
 
-def test_truth_that_was_withdrawn_measures_nobody(lake, queue, decided):
+def test_truth_that_was_withdrawn_measures_nobody(lake, queue, desk, decided):
     """Once those who decided it take it back, the item has no known answer."""
     sample(lake, queue, week=1, budget=30)
-    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(queue))
-    queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
-    assert queue.withdraw(WORKLOAD, root_id(lake, item), "ben")
+    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(desk))
+    desk.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
+    assert desk.withdraw(WORKLOAD, root_id(lake, item), "ben")
     collect(lake, queue, WORKLOAD, now=END + WEEK)
     chi = next(one for one in annotator_figures(lake, WORKLOAD) if one.annotator == "chi")
     assert chi.gold_checked == 0
 
 
-def test_what_everybody_has_met_is_never_asked(lake, queue, clock):
+def test_what_everybody_has_met_is_never_asked(lake, queue, desk, clock):
     """With two people there is nobody left to ask: an item nobody may answer would stay open."""
     put_answers(lake, WORKLOAD, [answer(number, confidence=0.4) for number in range(KNOWN)])
     sample(lake, queue, week=0, budget=3 * KNOWN)
-    assert judge(queue, ["ann", "ben"]) == 2 * KNOWN
+    assert judge(desk, ["ann", "ben"]) == 2 * KNOWN
     collect(lake, queue, WORKLOAD, now=END)
     assert read_known_answers(lake, WORKLOAD, END) == []
 
@@ -196,19 +196,20 @@ def test_who_has_not_judged_for_long_does_not_count(lake, queue, decided):
     assert read_known_answers(lake, WORKLOAD, END + timedelta(days=91)) == []
 
 
-def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue, decided):
+def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue, desk, decided):
     """Another batch asks others; what was answered comes again after all of them."""
     sample(lake, queue, week=1, budget=30)
     first = {item.inference_id for item in gold_items(lake)}
     known = read_known_answers(lake, WORKLOAD, END + WEEK)
     assert {answer.entry.item.inference_id for answer in known}.isdisjoint(first)
-    judge(queue, ["chi", "ben", "ann"])
+    judge(desk, ["chi", "ben", "ann"])
     collect(lake, queue, WORKLOAD, now=END + WEEK)
     again = choose_gold(
         WORKLOAD,
         read_known_answers(lake, WORKLOAD, END + WEEK),
         gold_budget(WORKLOAD, "next", 30),
         batch_id="next",
+        period="2026Q1",
         now=END + WEEK,
     )
     assert len(again) >= 5
@@ -230,30 +231,30 @@ def test_smallest_budget_is_left_to_what_is_new(lake, queue, decided, overlap, b
     assert sum(count for name, count in slices.items() if name != "gold") >= 1
 
 
-def test_who_met_it_as_known_still_decides_a_later_dispute(lake, queue, decided):
+def test_who_met_it_as_known_still_decides_a_later_dispute(lake, queue, desk, decided):
     """One of those who agreed changes their mind: the third person may decide."""
     sample(lake, queue, week=1, budget=30)
-    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(queue))
-    queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
+    item = next(i for i in gold_items(lake) if i.inference_id in open_to_chi(desk))
+    desk.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:])))
     root = root_id(lake, item)
-    queue.submit(WORKLOAD, root, "ben", truth(int(item.inference_id[1:]) + 1))
+    desk.submit(WORKLOAD, root, "ben", truth(int(item.inference_id[1:]) + 1))
     assert collect(lake, queue, WORKLOAD, now=END + WEEK).adjudications == 1
     second = f"{root}-adjudication"
     for name, allowed in (("ann", False), ("ben", False), ("chi", True)):
-        offered = {task.item_id for task in queue.open_tasks(WORKLOAD.id, name)}
+        offered = {task.item_id for task in desk.open_items(WORKLOAD, name)}
         assert (second in offered) == allowed
-    queue.submit(WORKLOAD, second, "chi", truth(int(item.inference_id[1:])))
+    desk.submit(WORKLOAD, second, "chi", truth(int(item.inference_id[1:])))
     collect(lake, queue, WORKLOAD, now=END + WEEK)
     asked = {answer.entry.item.inference_id for answer in read_known_answers(lake, WORKLOAD, END)}
     assert item.inference_id not in asked  # by now everybody has met it
 
 
-def test_label_that_is_retired_meanwhile_measures_nobody(lake, queue, decided):
+def test_label_that_is_retired_meanwhile_measures_nobody(lake, queue, desk, decided):
     """The form does not offer it any more: nobody is marked wrong for that."""
     sample(lake, queue, week=1, budget=30)
     for item in gold_items(lake):
-        if item.inference_id in open_to_chi(queue):
-            queue.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:]) + 1))
+        if item.inference_id in open_to_chi(desk):
+            desk.submit(WORKLOAD, item.item_id, "chi", truth(int(item.inference_id[1:]) + 1))
     collect(lake, queue, WORKLOAD, now=END + WEEK)
     before = next(one for one in annotator_figures(lake, WORKLOAD) if one.annotator == "chi")
     named = [i.inference_id for i in gold_items(lake) if truth(int(i.inference_id[1:])) == RETIRED]

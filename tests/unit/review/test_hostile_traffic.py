@@ -22,6 +22,7 @@ from flywheel.ingest.arrow import arrange, table_of
 from flywheel.lake import Lake
 from flywheel.ports.event_log import LogRecord, Partition
 from flywheel.review.merging.collect import collect
+from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.event_makers import make_event, make_feedback
 from tests.fakes.review_world import (
@@ -70,12 +71,12 @@ def feedback(number, workload, **changes):
     return json.dumps(raw).encode()
 
 
-def turn(lake, queue, workload):
+def turn(lake, queue, desk, workload):
     """Draw a batch, answer every item of it, merge; return the batch's report."""
     report = sample_week(lake, queue, workload, budget=60)
-    for task in queue.open_tasks(workload.id, "ann@example.com"):
+    for task in desk.open_items(workload, "ann@example.com"):
         output = truth(1) if workload.id == "defects" else {"category": truth(1), "urgency": "low"}
-        queue.submit(workload, task.item_id, "ann@example.com", output)
+        desk.submit(workload, task.item_id, "ann@example.com", output)
     collect(lake, queue, workload, now=END + timedelta(hours=1))
     return report
 
@@ -90,7 +91,8 @@ def turn(lake, queue, workload):
 def test_whatever_lands_can_be_reviewed(tmp_path_factory, workload, spoiled, values):
     """Any JSON as answer or feedback is refused at the door, or is harmless for a whole turn."""
     home = tmp_path_factory.mktemp("turn")
-    queue = LocalReviewQueue(home / "queue", ManualClock(END))
+    clock = ManualClock(END)
+    queue, desk = (one(home / "queue", clock) for one in (LocalReviewQueue, LocalAnswerDesk))
     answers = [inference(number, workload) for number in range(30)]
     answers += [
         inference(
@@ -109,14 +111,13 @@ def test_whatever_lands_can_be_reviewed(tmp_path_factory, workload, spoiled, val
         for number, value in enumerate(values)
     ]
     land(lake, workload, FEEDBACK_TOPIC, events)
-    assert turn(lake, queue, workload).pushed > 10
+    assert turn(lake, queue, desk, workload).pushed > 10
     lake.close()
 
 
-def test_every_hostile_text_reaches_the_queue_letter_by_letter(lake, clock, tmp_path):
+def test_every_hostile_text_reaches_the_queue_letter_by_letter(lake, queue, desk):
     """A text is stored as it came, or refused; what people are shown is what the client wrote."""
     workload = classification(review={"budget": 60, "overlap": 0.0, "gold": 0.0})
-    queue = LocalReviewQueue(tmp_path / "queue", clock)
     land(
         lake,
         workload,
@@ -135,7 +136,7 @@ def test_every_hostile_text_reaches_the_queue_letter_by_letter(lake, clock, tmp_
             for number in range(len(HOSTILE_TEXTS))
         ],
     )
-    turn(lake, queue, workload)
+    turn(lake, queue, desk, workload)
     stored = {row["input"] for row in lake.rows("SELECT input FROM inferences")}
     asked = {row["input"] for row in lake.rows("SELECT input FROM review_items")}
     assert stored <= set(HOSTILE_TEXTS)
@@ -143,10 +144,9 @@ def test_every_hostile_text_reaches_the_queue_letter_by_letter(lake, clock, tmp_
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_a_null_that_the_lake_already_holds_is_no_complaint(lake, clock, tmp_path, kind):
+def test_a_null_that_the_lake_already_holds_is_no_complaint(lake, queue, desk, kind):
     """Feedback that an earlier version let in as null does not stop a batch."""
     workload = classification()
     put_answers(lake, workload, [answer(number) for number in range(60)])
     put_feedback(lake, workload, [("i00001", kind, None), ("i00002", kind, None)])
-    queue = LocalReviewQueue(tmp_path / "queue", clock)
-    assert turn(lake, queue, workload).by_slice.get("flagged", 0) == 0
+    assert turn(lake, queue, desk, workload).by_slice.get("flagged", 0) == 0

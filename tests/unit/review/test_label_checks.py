@@ -38,17 +38,17 @@ def doubt(monkeypatch):
     return seen
 
 
-def labeled(lake, queue, *, share=0.2, budget=60, count=60):
+def labeled(lake, queue, desk, *, share=0.2, budget=60, count=60):
     """Let ann answer a week's batch and ben another item, so that he is there to be asked."""
     review = {"budget": budget, "overlap": 0.0, "gold": 0.0, "label_checks": share}
     workload = classification(review=review)
     put_answers(lake, workload, [answer(number) for number in range(count)])
     sample_week(lake, queue, workload, budget=20)
-    tasks = queue.open_tasks(workload.id, "ann")
+    tasks = desk.open_items(workload, "ann")
     for task in tasks[:-1]:
-        queue.submit(workload, task.item_id, "ann", truth(int(task.inference_id[1:])))
+        desk.submit(workload, task.item_id, "ann", truth(int(task.inference_id[1:])))
     last = tasks[-1]
-    queue.submit(workload, last.item_id, "ben", truth(int(last.inference_id[1:])))
+    desk.submit(workload, last.item_id, "ben", truth(int(last.inference_id[1:])))
     return workload
 
 
@@ -75,9 +75,9 @@ def test_checks_are_a_share_of_what_was_sent_and_never_break_the_budget(numbers,
     assert allowed_checks(0.05, **numbers) == allowed
 
 
-def test_doubtful_label_is_decided_by_somebody_else(lake, queue, doubt):
+def test_doubtful_label_is_decided_by_somebody_else(lake, queue, desk, doubt):
     """The check shows neither the accepted label nor the model's answer, and its answer counts."""
-    workload = labeled(lake, queue)
+    workload = labeled(lake, queue, desk)
     assert collect(lake, queue, workload, now=END).label_checks == 4
     check = checks_of(lake, workload)[0]
     assert (check.model_output, check.confidence, check.judgments) == (None, None, 1)
@@ -85,17 +85,17 @@ def test_doubtful_label_is_decided_by_somebody_else(lake, queue, doubt):
     root = check.item_id.removesuffix("-adjudication")
     (before,) = lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])
     assert before["annotators"] == ["ann"]
-    assert check.item_id not in {t.item_id for t in queue.open_tasks(workload.id, "ann")}
-    queue.submit(workload, check.item_id, "ben", "noise fault")
+    assert check.item_id not in {t.item_id for t in desk.open_items(workload, "ann")}
+    desk.submit(workload, check.item_id, "ben", "noise fault")
     collect(lake, queue, workload, now=END + DAY)
     (after,) = lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])
     assert (after["output"], after["status"]) == ('"noise fault"', "accepted")
     assert (after["annotators"], after["version"]) == (["ann", "ben"], 2)
 
 
-def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, doubt):
+def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, desk, doubt):
     """Deciding again on some of them would bias their figure."""
-    workload = labeled(lake, queue)
+    workload = labeled(lake, queue, desk)
     collect(lake, queue, workload, now=END)
     control = {e.item.input for e in read_sent(lake, workload.id) if e.item.slice == "control"}
     assert control
@@ -103,9 +103,9 @@ def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, doubt)
     assert not control & {check.input for check in checks_of(lake, workload)}
 
 
-def test_checks_count_in_the_period_they_are_asked_in(lake, queue, doubt):
+def test_checks_count_in_the_period_they_are_asked_in(lake, queue, desk, doubt):
     """They are judgments like any other, and the share is not asked twice on one day."""
-    workload = labeled(lake, queue)
+    workload = labeled(lake, queue, desk)
     before = spending(lake, workload.id, "2026Q1").sent
     collect(lake, queue, workload, now=END)
     assert spending(lake, workload.id, "2026Q1").sent == before + 4
@@ -113,78 +113,78 @@ def test_checks_count_in_the_period_they_are_asked_in(lake, queue, doubt):
     assert len(doubt) == 1
 
 
-def test_no_check_without_somebody_else_to_ask(lake, queue, doubt):
+def test_no_check_without_somebody_else_to_ask(lake, queue, desk, doubt):
     """A workload with one annotator asks nobody to judge themselves."""
     review = {"budget": 60, "overlap": 0.0, "gold": 0.0, "label_checks": 0.5}
     workload = classification(review=review)
     put_answers(lake, workload, [answer(number) for number in range(30)])
     sample_week(lake, queue, workload, budget=20)
-    for task in queue.open_tasks(workload.id, "ann"):
-        queue.submit(workload, task.item_id, "ann", truth(1))
+    for task in desk.open_items(workload, "ann"):
+        desk.submit(workload, task.item_id, "ann", truth(1))
     assert collect(lake, queue, workload, now=END).label_checks == 0
 
 
-def test_share_of_nothing_turns_checks_off(lake, queue, doubt):
+def test_share_of_nothing_turns_checks_off(lake, queue, desk, doubt):
     """Nothing is fitted then."""
-    workload = labeled(lake, queue, share=0.0)
+    workload = labeled(lake, queue, desk, share=0.0)
     assert collect(lake, queue, workload, now=END).label_checks == 0
     assert doubt == []
 
 
-def test_label_is_checked_once(lake, queue, doubt):
+def test_label_is_checked_once(lake, queue, desk, doubt):
     """Whoever decided it settled it, whatever a later fit says."""
-    workload = labeled(lake, queue, share=0.5)
+    workload = labeled(lake, queue, desk, share=0.5)
     collect(lake, queue, workload, now=END)
     first = {check.item_id for check in checks_of(lake, workload)}
-    for task in queue.open_tasks(workload.id, "ben"):
-        queue.submit(workload, task.item_id, "ben", truth(int(task.inference_id[1:])))
+    for task in desk.open_items(workload, "ben"):
+        desk.submit(workload, task.item_id, "ben", truth(int(task.inference_id[1:])))
     collect(lake, queue, workload, now=END + DAY)
     items = [check.item_id for check in checks_of(lake, workload)]
     assert first <= set(items)
     assert len(items) == len(set(items))
 
 
-def test_check_that_cannot_be_told_leaves_the_label_accepted(lake, queue, doubt):
+def test_check_that_cannot_be_told_leaves_the_label_accepted(lake, queue, desk, doubt):
     """Nobody disputed the label, and nothing is written again."""
-    workload = labeled(lake, queue)
+    workload = labeled(lake, queue, desk)
     collect(lake, queue, workload, now=END)
     check = checks_of(lake, workload)[0]
-    queue.submit(workload, check.item_id, "ben", kind="cant_tell")
+    desk.submit(workload, check.item_id, "ben", kind="cant_tell")
     assert collect(lake, queue, workload, now=END + DAY).corrections == {}
     (row,) = correction_of(lake, check)
     assert (row["status"], row["annotators"], row["version"]) == ("accepted", ["ann"], 1)
 
 
-def test_nobody_overrules_two_who_agreed(lake, queue, doubt):
+def test_nobody_overrules_two_who_agreed(lake, queue, desk, doubt):
     """What two people gave is fitted on, and not asked again."""
     review = {"budget": 90, "overlap": 1.0, "gold": 0.0, "label_checks": 0.5}
     workload = classification(review=review)
     put_answers(lake, workload, [answer(number) for number in range(60)])
     sample_week(lake, queue, workload, budget=30)
-    tasks = queue.open_tasks(workload.id, "ann")
+    tasks = desk.open_items(workload, "ann")
     for task in tasks:
         for name in ("ann", "ben"):
-            queue.submit(workload, task.item_id, name, truth(int(task.inference_id[1:])))
+            desk.submit(workload, task.item_id, name, truth(int(task.inference_id[1:])))
     # Somebody else is there to be asked, but of one item alone.
     lone = classification(review=review | {"overlap": 0.0})
     put_answers(lake, lone, [answer(200, timestamp=END + timedelta(hours=1))], offset=200)
     sample_week(lake, queue, lone, week=1, now=END + 8 * DAY, budget=3)
-    (new,) = queue.open_tasks(lone.id, "chi")
-    queue.submit(lone, new.item_id, "chi", truth(200))
+    (new,) = desk.open_items(lone, "chi")
+    desk.submit(lone, new.item_id, "chi", truth(200))
     assert collect(lake, queue, workload, now=END + 8 * DAY).verdicts["accepted"] > 2
     assert len(doubt[0]) > 1
     assert {check.inference_id for check in checks_of(lake, workload)} <= {new.inference_id}
 
 
 @pytest.mark.parametrize("overturned", [True, False])
-def test_checked_label_measures_nobody_and_is_no_gold(lake, queue, doubt, overturned):
+def test_checked_label_measures_nobody_and_is_no_gold(lake, queue, desk, doubt, overturned):
     """Only suspicious labels are checked, and one person stands against one."""
-    workload = labeled(lake, queue)
+    workload = labeled(lake, queue, desk)
     collect(lake, queue, workload, now=END)
     check = checks_of(lake, workload)[0]
     (before,) = correction_of(lake, check)
     said = '"noise fault"' if before["output"] != '"noise fault"' else '"heat fault"'
-    queue.submit(
+    desk.submit(
         workload, check.item_id, "ben", json.loads(said if overturned else before["output"])
     )
     collect(lake, queue, workload, now=END + DAY)
@@ -193,8 +193,8 @@ def test_checked_label_measures_nobody_and_is_no_gold(lake, queue, doubt, overtu
     figures = {one.annotator: one for one in annotator_figures(lake, workload)}
     assert (figures["ann"].checked, figures["ann"].accuracy) == (0, None)
     # Somebody who has not met it must be there for it to be asked as gold.
-    (other,) = queue.open_tasks(workload.id, "chi")[:1]
-    queue.submit(workload, other.item_id, "chi", kind="cant_tell")
+    (other,) = desk.open_items(workload, "chi")[:1]
+    desk.submit(workload, other.item_id, "chi", kind="cant_tell")
     collect(lake, queue, workload, now=END + DAY)
     assert read_known_answers(lake, workload, END + DAY) == []
 
@@ -205,9 +205,9 @@ def correction_of(lake, check):
     return lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])
 
 
-def test_what_was_sent_is_read_once(lake, queue, doubt, reads_and_pushes):
+def test_what_was_sent_is_read_once(lake, queue, desk, doubt, reads_and_pushes):
     """A merge that adds checks knows what a second reading would say, and does not read again."""
-    workload = labeled(lake, queue)
+    workload = labeled(lake, queue, desk)
     reads, pushed = reads_and_pushes
     assert collect(lake, queue, workload, now=END).label_checks == 4
     assert len(reads) == 1

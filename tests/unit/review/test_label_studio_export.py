@@ -106,10 +106,10 @@ def test_what_a_full_export_lacks_was_deleted(queue, tmp_path, exported):
     assert take(queue, tmp_path, shorter).deleted == 0
 
 
-def test_export_leaves_local_answers_and_other_projects_alone(queue, tmp_path, exported):
+def test_export_leaves_local_answers_and_other_projects_alone(queue, desk, tmp_path, exported):
     """Only the exported project's own annotations can be deleted by its absence."""
     queue.take_export(extraction(), EXPORT)
-    queue.submit(extraction(), "b" * 20, "ben@plant.example", {"category": "x"})
+    desk.submit(extraction(), "b" * 20, "ben@plant.example", kind="cant_tell")
     other = json.loads(json.dumps(exported[:1]))
     other[0]["project"] = 5
     for annotation in other[0]["annotations"]:
@@ -119,16 +119,16 @@ def test_export_leaves_local_answers_and_other_projects_alone(queue, tmp_path, e
     assert len(pulled(queue)) == 7
 
 
-def test_pushed_task_survives_the_way_through_label_studio(queue, tmp_path, exported):
+def test_pushed_task_survives_the_way_through_label_studio(queue, desk, tmp_path, exported):
     """A local task keeps its own judgments when the project that it was imported into comes back."""
     workload = extraction()
     item = replace(review_item(workload), item_id="a" * 20, inference_id="i00000", judgments=3)
     queue.push(workload, [item])
-    queue.submit(workload, "a" * 20, "dov", {"category": "oil fault", "urgency": "low"})
+    desk.submit(workload, "a" * 20, "dov", {"category": "oil fault", "urgency": "low"})
     take(queue, tmp_path, exported)
     status = queue.status(workload)
     assert (status.items, status.judgments_given) == (2, 4)
-    assert "a" * 20 not in {task.item_id for task in queue.open_tasks(workload.id, "eve")}
+    assert "a" * 20 not in {task.item_id for task in desk.open_items(workload, "eve")}
 
 
 def test_files_that_are_no_export_are_refused(queue, tmp_path, exported):

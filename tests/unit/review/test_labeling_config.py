@@ -162,7 +162,7 @@ def test_others_show_what_the_model_said():
     item = review_item(classification(), model_output="oil fault")
     data = task_of(classification(), item, ["noise fault ← hums"])["data"]
     assert data["why"] == "confidence 0.41 below 0.85\nthe model said oil fault (41% sure)"
-    assert data["neighbours"] == "noise fault ← hums"
+    assert data["neighbors"] == "noise fault ← hums"
 
 
 def test_an_answer_outside_the_form_is_told_but_not_prefilled():

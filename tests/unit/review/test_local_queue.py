@@ -7,74 +7,74 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.errors import NotFoundError, RefusedError
-from flywheel.review.queues.local_queue import LocalReviewQueue
+from flywheel.review.queues.local_desk import LocalAnswerDesk
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification
 
 WORKLOAD = classification()
 
 
-def open_ids(queue, annotator):
+def open_ids(desk, annotator):
     """Return the items that a person is offered."""
-    return [task.item_id for task in queue.open_tasks(WORKLOAD.id, annotator)]
+    return [task.item_id for task in desk.open_items(WORKLOAD, annotator)]
 
 
-def test_tasks_are_offered_by_priority_and_only_once(queue):
+def test_tasks_are_offered_by_priority_and_only_once(queue, desk):
     """Nobody sees an item again that they judged or skipped, nor one that is complete."""
     queue.push(WORKLOAD, [review_item(WORKLOAD, number) for number in (2, 0, 1)])
-    assert open_ids(queue, "ann") == ["item0000", "item0001", "item0002"]
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    queue.submit(WORKLOAD, "item0001", "ann", kind="skipped")
-    assert open_ids(queue, "ann") == ["item0002"]
-    assert open_ids(queue, "ben") == ["item0001", "item0002"]
+    assert open_ids(desk, "ann") == ["item0000", "item0001", "item0002"]
+    desk.submit(WORKLOAD, "item0000", "ann", "oil fault")
+    desk.submit(WORKLOAD, "item0001", "ann", kind="skipped")
+    assert open_ids(desk, "ann") == ["item0002"]
+    assert open_ids(desk, "ben") == ["item0001", "item0002"]
 
 
-def test_task_shows_the_suggestion_but_nobody_elses_answer(queue):
+def test_task_shows_the_suggestion_but_nobody_elses_answer(queue, desk):
     """A person sees the model's answer, never a colleague's."""
     item = review_item(WORKLOAD, model_output="oil fault", judgments=2)
     queue.push(WORKLOAD, [item])
-    queue.submit(WORKLOAD, "item0000", "ann", "heat fault")
-    (task,) = queue.open_tasks(WORKLOAD.id, "ben")
+    desk.submit(WORKLOAD, "item0000", "ann", "heat fault")
+    (task,) = desk.open_items(WORKLOAD, "ben")
     assert (task.suggestion, task.confidence) == ("oil fault", 0.41)
     assert "heat" not in repr(task)
     assert "ann" not in repr(task)
 
 
-def test_control_task_shows_no_suggestion(queue):
+def test_control_task_shows_no_suggestion(queue, desk):
     """Even an item that carries the answer by mistake does not show it in the control slice."""
     queue.push(WORKLOAD, [review_item(WORKLOAD, model_output="oil fault", slice="control")])
-    (task,) = queue.open_tasks(WORKLOAD.id, "ann")
+    (task,) = desk.open_items(WORKLOAD, "ann")
     assert task.suggestion is None
     assert task.confidence is None
 
 
-def test_adjudication_goes_to_another_person(queue):
+def test_adjudication_goes_to_another_person(queue, desk):
     """Whoever judged the answer is neither offered nor allowed its adjudication."""
     root = review_item(WORKLOAD)
     second = replace(root, item_id="item0000-adjudication", slice="adjudication")
     queue.push(WORKLOAD, [root])
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
+    desk.submit(WORKLOAD, "item0000", "ann", "oil fault")
     queue.push(WORKLOAD, [second])
-    assert open_ids(queue, "ann") == []
-    assert open_ids(queue, "ben") == ["item0000-adjudication"]
+    assert open_ids(desk, "ann") == []
+    assert open_ids(desk, "ben") == ["item0000-adjudication"]
     with pytest.raises(RefusedError):
-        queue.submit(WORKLOAD, "item0000-adjudication", "ann", "oil fault")
+        desk.submit(WORKLOAD, "item0000-adjudication", "ann", "oil fault")
 
 
-def test_judgment_too_many_is_refused(queue):
+def test_judgment_too_many_is_refused(queue, desk):
     """Judgments beyond what the item wants would break the budget."""
     queue.push(WORKLOAD, [review_item(WORKLOAD)])
-    queue.submit(WORKLOAD, "item0000", "ann", "oil fault")
+    desk.submit(WORKLOAD, "item0000", "ann", "oil fault")
     with pytest.raises(RefusedError):
-        queue.submit(WORKLOAD, "item0000", "ben", "oil fault")
+        desk.submit(WORKLOAD, "item0000", "ben", "oil fault")
     with pytest.raises(NotFoundError):
-        queue.submit(WORKLOAD, "item0009", "ben", "oil fault")
+        desk.submit(WORKLOAD, "item0009", "ben", "oil fault")
 
 
-def test_file_is_a_label_studio_task(queue, tmp_path):
+def test_file_is_a_label_studio_task(queue, desk, tmp_path):
     """The file on disk has the fields that Label Studio imports."""
     queue.push(WORKLOAD, [review_item(WORKLOAD, model_output="oil fault")])
-    queue.submit(WORKLOAD, "item0000", "ann", "heat fault", seconds=2.0)
+    desk.submit(WORKLOAD, "item0000", "ann", "heat fault", seconds=2.0)
     task = json.loads((tmp_path / "queue" / "defects" / "item0000.json").read_text())
     assert {"id", "data", "predictions", "annotations", "meta"} <= set(task)
     (annotation,) = task["annotations"]
@@ -84,11 +84,11 @@ def test_file_is_a_label_studio_task(queue, tmp_path):
     assert annotation["result"][0]["value"] == {"choices": ["heat fault"]}
 
 
-def test_empty_file_left_by_a_power_failure_is_pushed_again(queue, tmp_path):
+def test_empty_file_left_by_a_power_failure_is_pushed_again(queue, desk, tmp_path):
     """A task that never reached the disk is set aside by its name until it is pushed again."""
     queue.push(WORKLOAD, [review_item(WORKLOAD)])
     (tmp_path / "queue" / "defects" / "item0000.json").write_text("")
-    assert open_ids(queue, "ann") == []
+    assert open_ids(desk, "ann") == []
     for aside in (queue.pull(WORKLOAD, None).set_aside, queue.status(WORKLOAD).set_aside):
         assert [one.item_id for one in aside] == ["item0000"]
         assert "is empty" in aside[0].reason
@@ -98,10 +98,10 @@ def test_empty_file_left_by_a_power_failure_is_pushed_again(queue, tmp_path):
 
 def answer_all(folder: Path, annotator: str) -> None:
     """Judge everything, taking refusals for what they are (runs in a process of its own)."""
-    queue = LocalReviewQueue(folder, ManualClock(END))
-    for task in queue.open_tasks(WORKLOAD.id, annotator):
+    desk = LocalAnswerDesk(folder, ManualClock(END))
+    for task in desk.open_items(WORKLOAD, annotator):
         try:
-            queue.submit(WORKLOAD, task.item_id, annotator, "oil fault")
+            desk.submit(WORKLOAD, task.item_id, annotator, "oil fault")
         except RefusedError:
             continue
 

@@ -5,6 +5,7 @@ import pytest
 from flywheel.quality.calibration import Calibration
 from flywheel.quality.calibration.isotonic import PointsCurve
 from flywheel.review.sampling.batches import sample_batch
+from flywheel.review.sampling.candidate_query import CandidateQuery
 from flywheel.review.sampling.candidates import read_candidates
 from flywheel.review.sampling.windows import ReviewWindow
 from tests.fakes.review_world import END, START, answer, classification, put_answers
@@ -42,7 +43,7 @@ def test_candidates_carry_the_margin(lake):
         reason="",
         drawn_at=END,
     )
-    found = read_candidates(lake, chosen.id, window, late_after=None)
+    found = read_candidates(CandidateQuery(lake, chosen.id, window, late_after=None))
     assert [one.margin for one in found] == [0.12, None]
 
 

@@ -4,6 +4,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.cli import dataset, review
 from flywheel.dataset.build import build_dataset
 from flywheel.errors import NotFoundError
@@ -109,7 +111,8 @@ def test_export_of_label_studio_is_pulled_by_name(home, tmp_path):
 def test_snapshots_are_listed_shown_and_searched(home):
     """Dataset show verifies a snapshot; where finds a row."""
     lake = Lake(home / "lake")
-    snapshot = build_dataset(lake, classification(), cycle="2026Q2-1", home=home, now=END)
+    opened = OpenedWorkload(CycleRef("defects", "2026Q2-1"), classification())
+    snapshot = build_dataset(lake, opened, home=home, now=END)
     lake.close()
     assert snapshot.hash[:12] in run(dataset.app, "show", "defects")
     facts = json.loads(run(dataset.app, "show", "defects", snapshot.hash[:6], "--json"))

@@ -1,9 +1,11 @@
+import json
 import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from flywheel.review.queues.label_studio_format import task_of
 from flywheel.review.sampling.candidates import Candidate, flag_of
 from flywheel.review.sampling.draws import choose_items
 from tests.fakes.review_world import END, START, classification, text, truth
@@ -30,16 +32,18 @@ def candidates(count, start=0, **changes):
     ]
 
 
-def choose(found, *, workload=None, budget=60, batch="b1", seed=3, known=()):
+def choose(found, *, workload=None, budget=60, batch="b1", seed=3, known=(), disagreements=()):
     """Choose with the defaults of these tests."""
     return choose_items(
         workload or classification(),
         found,
         budget=budget,
         batch_id=batch,
+        period="2026Q1",
         seed=seed,
         now=END,
         known_texts=known,
+        disagreements=disagreements,
     )
 
 
@@ -352,3 +356,66 @@ def test_five_thousand_candidates_take_seconds_not_minutes():
     items = choose(found, budget=400, known=known)
     assert len(items) > 300
     assert time.process_time() - started < 10  # of CPU time; about 1 s
+
+
+def control_of(items):
+    return [item for item in items if item.slice == "control"]
+
+
+def test_disagreements_with_a_shadow_go_first_and_blind():
+    """Half of what the control slice leaves; the annotator sees neither answer, nor why it is asked."""
+    found = candidates(400)
+    differing = {one.inference_id for one in found[::4]}
+    items = choose(found, disagreements=differing)
+    asked = [item for item in items if item.slice == "disagreement"]
+    rest = len(items) - len(control_of(items))
+    assert rest // 2 <= len(asked) < rest
+    assert {item.inference_id for item in asked} <= differing
+    others = [item.priority for item in items if item.slice not in ("control", "disagreement")]
+    assert min(item.priority for item in asked) > max(others)
+    for item in asked:
+        assert (item.model_output, item.measures, item.inclusion_probability) == (None, True, None)
+        task = task_of(classification(), item)
+        control = task_of(classification(), control_of(items)[0])
+        assert task["data"]["slice"] == control["data"]["slice"] == "control"
+        assert task["data"]["why"] == control["data"]["why"]
+        assert task["predictions"] == []
+        assert not {"suggestion", "confidence"} & set(task["meta"])
+        assert (truth_of(found, item) in json.dumps(task)) == (truth_of(found, item) in item.input)
+
+
+def truth_of(found, item):
+    return next(one.output for one in found if one.inference_id == item.inference_id)
+
+
+def test_disagreements_leave_the_control_slice_as_it_is():
+    """It is drawn before, by a hash of its own: the same items at the same places, in any batch."""
+    found = candidates(300)
+    differing = {one.inference_id for one in found[::3]}
+    for number in range(20):
+        plain = control_of(choose(found, batch=f"b{number}"))
+        beside = control_of(choose(found, batch=f"b{number}", disagreements=differing))
+        # Who is asked twice is a draw over all items, whatever they are for.
+        assert [replace(i, judgments=1) for i in plain] == [replace(i, judgments=1) for i in beside]
+
+
+def test_few_disagreements_leave_the_rest_to_the_other_slices():
+    """And one that was chosen as uncertain is asked blind too."""
+    found = candidates(400)
+    items = choose(found, disagreements={"i00000", "i00035"})
+    plain = choose(found)
+    assert len(items) == len(plain)
+    blind = {item.inference_id for item in items if item.slice == "disagreement"}
+    assert blind <= {"i00000", "i00035"}
+    assert blind
+    assert {i.slice for i in items} - {"disagreement"} == {i.slice for i in plain}
+
+
+def test_no_disagreement_changes_nothing():
+    """Ids that are not among the candidates neither."""
+    found = candidates(300)
+    assert (
+        choose(found, disagreements=())
+        == choose(found, disagreements={"elsewhere"})
+        == choose(found)
+    )

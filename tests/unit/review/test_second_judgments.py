@@ -47,15 +47,15 @@ def start(lake, queue, *, count=40, **review):
     return workload
 
 
-def answer_all(queue, workload, *, wrong=()):
+def answer_all(desk, workload, *, wrong=()):
     """Let ann judge everything, these wrong; ben one item, so that he is there to be asked."""
-    tasks = queue.open_tasks(workload.id, "ann")
+    tasks = desk.open_items(workload, "ann")
     last = next(task for task in reversed(tasks) if task.slice != "control")
     for task in tasks:
         n = number_of(task)
         who = "ben" if task is last else "ann"
         said = truth(n + 1) if task.inference_id in wrong else truth(n)
-        queue.submit(workload, task.item_id, who, said)
+        desk.submit(workload, task.item_id, who, said)
     return tasks
 
 
@@ -64,59 +64,59 @@ def again(lake, workload):
     return {e.item.inference_id for e in read_sent(lake, workload.id) if e.chosen_again}
 
 
-def asked_ones(queue, workload, slice_):
+def asked_ones(desk, workload, slice_):
     """Return inference ids of open tasks of a slice."""
-    return [t.inference_id for t in queue.open_tasks(workload.id, "ann") if t.slice == slice_]
+    return [t.inference_id for t in desk.open_items(workload, "ann") if t.slice == slice_]
 
 
-def test_answer_against_a_confident_model_goes_to_another_person(lake, queue):
+def test_answer_against_a_confident_model_goes_to_another_person(lake, queue, desk):
     """It stays accepted meanwhile, and who gave it is not asked again."""
     workload = start(lake, queue)
-    wrong = asked_ones(queue, workload, "uncertain")[3]
-    answer_all(queue, workload, wrong=[wrong])
+    wrong = asked_ones(desk, workload, "uncertain")[3]
+    answer_all(desk, workload, wrong=[wrong])
     report = collect(lake, queue, workload, now=END)
     assert again(lake, workload) == {wrong}
     assert report.second_judgments == 1
     (row,) = lake.rows("SELECT * FROM latest_corrections WHERE inference_id = ?", [wrong])
     assert row["status"] == "accepted"
-    assert queue.open_tasks(workload.id, "ann") == []
-    (task,) = queue.open_tasks(workload.id, "ben")
+    assert desk.open_items(workload, "ann") == []
+    (task,) = desk.open_items(workload, "ben")
     assert task.inference_id == wrong
-    queue.submit(workload, task.item_id, "ben", truth(number_of(task)))
+    desk.submit(workload, task.item_id, "ben", truth(number_of(task)))
     assert collect(lake, queue, workload, now=END).adjudications == 1
     with pytest.raises(RefusedError):
-        queue.submit(workload, f"{task.item_id}-adjudication", "ann", truth(0))
-    queue.submit(workload, f"{task.item_id}-adjudication", "cleo", truth(number_of(task)))
+        desk.submit(workload, f"{task.item_id}-adjudication", "ann", truth(0))
+    desk.submit(workload, f"{task.item_id}-adjudication", "cleo", truth(number_of(task)))
     collect(lake, queue, workload, now=END)
     (row,) = lake.rows("SELECT * FROM latest_corrections WHERE inference_id = ?", [wrong])
     assert (row["status"], row["output"]) == ("accepted", f'"{truth(number_of(task))}"')
 
 
-def test_control_item_is_not_judged_again_because_of_what_was_said(lake, queue):
+def test_control_item_is_not_judged_again_because_of_what_was_said(lake, queue, desk):
     """Else people's errors would be corrected where they are against the model, and only there."""
     workload = start(lake, queue)
-    wrong = asked_ones(queue, workload, "control")[0]
-    answer_all(queue, workload, wrong=[wrong])
+    wrong = asked_ones(desk, workload, "control")[0]
+    answer_all(desk, workload, wrong=[wrong])
     collect(lake, queue, workload, now=END)
     assert wrong not in again(lake, workload)
 
 
-def test_agreement_and_people_are_measured_on_what_was_drawn(lake, queue):
+def test_agreement_and_people_are_measured_on_what_was_drawn(lake, queue, desk):
     """A dispute that was looked for lowers neither alpha nor the figures of a person."""
     workload = start(lake, queue, overlap_random=0.4)
-    open_ = queue.open_tasks(workload.id, "ann")
+    open_ = desk.open_items(workload, "ann")
     drawn = {e.item.inference_id for e in read_sent(lake, workload.id) if e.drawn_twice}
     wrong = [
         t.inference_id for t in open_ if t.slice == "uncertain" and t.inference_id not in drawn
     ]
-    answer_all(queue, workload, wrong=wrong[:2])
+    answer_all(desk, workload, wrong=wrong[:2])
     collect(lake, queue, workload, now=END)
     assert again(lake, workload) == set(wrong[:2])
-    for task in queue.open_tasks(workload.id, "ben"):
-        queue.submit(workload, task.item_id, "ben", truth(number_of(task)))
+    for task in desk.open_items(workload, "ben"):
+        desk.submit(workload, task.item_id, "ben", truth(number_of(task)))
     collect(lake, queue, workload, now=END)
-    for task in queue.open_tasks(workload.id, "cleo"):
-        queue.submit(workload, task.item_id, "cleo", truth(number_of(task)))
+    for task in desk.open_items(workload, "cleo"):
+        desk.submit(workload, task.item_id, "cleo", truth(number_of(task)))
     collect(lake, queue, workload, now=END)
     overall, _ = review_agreement(lake, workload)
     assert drawn
@@ -125,47 +125,47 @@ def test_agreement_and_people_are_measured_on_what_was_drawn(lake, queue):
     assert (ann.accuracy, ann.agreement) == (1.0, 1.0)
 
 
-def test_nothing_is_spent_beyond_the_budget(lake, queue):
+def test_nothing_is_spent_beyond_the_budget(lake, queue, desk):
     """Second judgments and the adjudications that may follow are paid for in advance."""
     workload = start(lake, queue, budget=60)
-    wrong = asked_ones(queue, workload, "uncertain")
+    wrong = asked_ones(desk, workload, "uncertain")
     before = judgments_left(lake, workload, START)
-    answer_all(queue, workload, wrong=wrong[::4])
+    answer_all(desk, workload, wrong=wrong[::4])
     collect(lake, queue, workload, now=END)
     used = spending(lake, workload.id, PERIOD)
     assert len(again(lake, workload)) == used.twice.chosen > 0
     assert used.sent + used.held_back <= 60
     assert before <= judgments_left(lake, workload, START)
-    for task in queue.open_tasks(workload.id, "ben"):
-        queue.submit(workload, task.item_id, "ben", truth(number_of(task)))
+    for task in desk.open_items(workload, "ben"):
+        desk.submit(workload, task.item_id, "ben", truth(number_of(task)))
     collect(lake, queue, workload, now=END)
     assert spending(lake, workload.id, PERIOD).sent <= 60
 
 
-def test_what_no_doubt_needs_comes_back(lake, queue):
+def test_what_no_doubt_needs_comes_back(lake, queue, desk):
     """Where everybody is as right as the model, the reserve is there for the next batch."""
     workload = start(lake, queue)
     items = len(read_sent(lake, workload.id))
     assert judgments_left(lake, workload, START) == 120 - items - 2 * -(-items // 5)
-    answer_all(queue, workload)
+    answer_all(desk, workload)
     assert collect(lake, queue, workload, now=END).second_judgments == 0
     assert judgments_left(lake, workload, START) == 120 - items
 
 
-def test_nobody_is_asked_where_nobody_else_is_there(lake, queue):
+def test_nobody_is_asked_where_nobody_else_is_there(lake, queue, desk):
     """One annotator alone cannot give a second opinion, nor one who left long ago."""
     workload = start(lake, queue)
-    wrong = asked_ones(queue, workload, "uncertain")[3]
-    answer_all(queue, workload, wrong=[wrong])
+    wrong = asked_ones(desk, workload, "uncertain")[3]
+    answer_all(desk, workload, wrong=[wrong])
     late = collect(lake, queue, workload, now=END + timedelta(days=120))
     assert late.second_judgments == 0
 
 
-def test_push_that_was_cut_off_is_repaired(lake, queue):
+def test_push_that_was_cut_off_is_repaired(lake, queue, desk):
     """What the lake wants judged twice is opened by the next merge."""
     workload = start(lake, queue)
-    wrong = asked_ones(queue, workload, "uncertain")[3]
-    answer_all(queue, workload, wrong=[wrong])
+    wrong = asked_ones(desk, workload, "uncertain")[3]
+    answer_all(desk, workload, wrong=[wrong])
 
     class Deaf:
         name = queue.name
@@ -175,9 +175,9 @@ def test_push_that_was_cut_off_is_repaired(lake, queue):
             return 0
 
     collect(lake, Deaf(), workload, now=END)
-    assert queue.open_tasks(workload.id, "ben") == []
+    assert desk.open_items(workload, "ben") == []
     collect(lake, queue, workload, now=END)
-    assert [task.inference_id for task in queue.open_tasks(workload.id, "ben")] == [wrong]
+    assert [task.inference_id for task in desk.open_items(workload, "ben")] == [wrong]
 
 
 def test_everything_judged_twice_is_drawn_as_before(lake, queue):

@@ -11,6 +11,7 @@ from flywheel.errors import DataError, IntegrityError
 from flywheel.review.merging.annotation_reading import read_annotations_of
 from flywheel.review.merging.collect import collect, unreadable_annotations
 from flywheel.review.queues.label_studio_format import annotator_of, result_of
+from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, extraction
@@ -152,13 +153,13 @@ def test_a_number_that_is_no_json_does_not_cost_the_file(queue, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"data": {}}', "\ud800", "[" * 100_000])
-def test_a_damaged_queue_file_holds_up_nobody(lake, queue, tmp_path, content):
+def test_a_damaged_queue_file_holds_up_nobody(lake, queue, desk, tmp_path, content):
     """The others are asked, answered and merged; the damaged one is shown and left as it lies."""
     queue.push(WORKLOAD, [review_item(WORKLOAD, item_id=f"item{n}") for n in range(3)])
     damaged = tmp_path / "queue" / WORKLOAD.id / "item1.json"
     damaged.write_bytes(content.encode("utf-8", "surrogatepass"))
-    for task in queue.open_tasks(WORKLOAD.id, "ann"):
-        queue.submit(WORKLOAD, task.item_id, "ann", "oil fault")
+    for task in desk.open_items(WORKLOAD, "ann"):
+        desk.submit(WORKLOAD, task.item_id, "ann", "oil fault")
     status = queue.status(WORKLOAD)
     assert (status.items, status.judgments_given) == (2, 2)
     assert [one.id for one in status.set_aside] == ["item1"]
@@ -170,7 +171,7 @@ def test_a_damaged_queue_file_holds_up_nobody(lake, queue, tmp_path, content):
     assert [one.reason for one in report.set_aside] == ["its file in the queue is damaged"]
     assert damaged.read_bytes() == content.encode("utf-8", "surrogatepass")
     with pytest.raises(IntegrityError, match="item1"):
-        queue.submit(WORKLOAD, "item1", "ann", "oil fault")
+        desk.submit(WORKLOAD, "item1", "ann", "oil fault")
 
 
 @pytest.mark.parametrize("workload", [classification(), extraction()], ids=lambda w: w.id)
@@ -205,16 +206,16 @@ def test_any_file_in_the_queue_holds_up_nobody(tmp_path_factory, data):
     """A queue file of any bytes or JSON: the task beside it is asked, answered and brought."""
     folder = tmp_path_factory.mktemp("queue")
     clock = ManualClock(END)
-    queue = LocalReviewQueue(folder, clock)
+    queue, desk = LocalReviewQueue(folder, clock), LocalAnswerDesk(folder, clock)
     queue.push(WORKLOAD, [review_item(WORKLOAD, item_id=f"item{n}") for n in range(2)])
     path = folder / WORKLOAD.id / "item1.json"
     whole = json.loads(path.read_bytes()) | {"annotations": [annotation(3)]}
     spoiled = (json_values | spoiled_mappings(whole)).map(lambda one: json.dumps(one).encode())
     content = data.draw(raw_bytes | spoiled)
     path.write_bytes(content)
-    for task in queue.open_tasks(WORKLOAD.id, "ann"):
+    for task in desk.open_items(WORKLOAD, "ann"):
         if task.item_id == "item0":
-            queue.submit(WORKLOAD, task.item_id, "ann", "oil fault")
+            desk.submit(WORKLOAD, task.item_id, "ann", "oil fault")
     assert queue.status(WORKLOAD).judgments_given >= 1
     brought = queue.pull(WORKLOAD, None)
     assert "item0" in {one.item_id for one in brought.annotations}

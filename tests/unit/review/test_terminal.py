@@ -26,9 +26,9 @@ class Person:
             raise EOFError
         return self.lines.pop(0)
 
-    def work(self, queue, workload, name="ann"):
+    def work(self, desk, workload, name="ann"):
         """Answer the open items."""
-        return answer_items(self.screen, self.ask, queue, workload, name)
+        return answer_items(self.screen, self.ask, desk, workload, name)
 
     @property
     def saw(self):
@@ -49,12 +49,12 @@ def fill(queue, workload, count, **changes):
     queue.push(workload, [review_item(workload, number, **changes) for number in range(count)])
 
 
-def test_enter_keeps_and_names_numbers_and_commands_answer(queue):
+def test_enter_keeps_and_names_numbers_and_commands_answer(queue, desk):
     """Every way to answer a classification does what the help says."""
     workload = classification()
     fill(queue, workload, 7, model_output="heat fault")
     person = Person("", "2", "oil", "?", "n", "", "odour", "s", "q")
-    report = person.work(queue, workload)
+    report = person.work(desk, workload)
     assert judgments(queue, workload) == {
         "item0000": ("answer", "heat fault", None),
         "item0001": ("answer", "noise fault", None),
@@ -67,28 +67,28 @@ def test_enter_keeps_and_names_numbers_and_commands_answer(queue):
     assert "confidence 0.41 below 0.85" in person.saw
 
 
-def test_part_of_several_names_asks_again(queue):
+def test_part_of_several_names_asks_again(queue, desk):
     """An ambiguous part shows what fits, a part of nothing shows everything."""
     workload = classification()
     fill(queue, workload, 1)
     person = Person("fault", "xyz", "3")
-    person.work(queue, workload)
+    person.work(desk, workload)
     assert judgments(queue, workload)["item0000"] == ("answer", "heat fault", None)
     assert "nothing fits" in person.saw
 
 
-def test_without_a_suggestion_enter_keeps_nothing(queue):
+def test_without_a_suggestion_enter_keeps_nothing(queue, desk):
     """On a control item Enter is no answer, and the model's answer is not shown."""
     workload = classification()
     fill(queue, workload, 1, slice="control", model_output="heat fault")
     person = Person("", "1")
-    person.work(queue, workload)
+    person.work(desk, workload)
     assert judgments(queue, workload)["item0000"] == ("answer", "oil fault", None)
     assert "Enter keeps" not in person.saw
     assert "model:" not in person.saw
 
 
-def test_extraction_is_kept_whole_or_asked_field_by_field(queue):
+def test_extraction_is_kept_whole_or_asked_field_by_field(queue, desk):
     """Enter keeps everything; an edit asks every field with its present value."""
     workload = extraction()
     shown = {"category": "heat fault", "urgency": "low"}
@@ -96,7 +96,7 @@ def test_extraction_is_kept_whole_or_asked_field_by_field(queue):
     keep = [""]
     edit = ["e", "oil", "", "3", "true", "by the door"]
     new = ["e", "n", "odour", "high", "x", "", "", ""]
-    Person(*keep, *edit, *new).work(queue, workload)
+    Person(*keep, *edit, *new).work(desk, workload)
     found = judgments(queue, workload)
     assert found["item0000"] == ("answer", shown, None)
     assert found["item0001"][1] == {
@@ -109,24 +109,24 @@ def test_extraction_is_kept_whole_or_asked_field_by_field(queue):
     assert found["item0002"] == ("new_category", {"urgency": "high"}, "odour")
 
 
-def test_markup_and_control_characters_stay_text(queue):
-    """A report cannot colour, clear or write over the screen."""
+def test_markup_and_control_characters_stay_text(queue, desk):
+    """A report cannot color, clear or write over the screen."""
     workload = classification()
     fill(queue, workload, 1, input="[red]alarm[/red] \x1b[2J\x07 \u202eevil")
     person = Person("q")
-    person.work(queue, workload)
+    person.work(desk, workload)
     assert "[red]alarm[/red]" in person.saw
     assert not {"\x1b", "\x07", "\u202e"} & set(person.saw)
     assert plain("a\tb\nc") == "a\tb\nc"
 
 
-def test_person_cannot_pass_for_a_simulated_annotator(queue):
+def test_person_cannot_pass_for_a_simulated_annotator(desk):
     """The prefix of simulated names is refused to people."""
     with pytest.raises(ConfigurationError):
-        Person().work(queue, classification(), "simulated:ann")
+        Person().work(desk, classification(), "simulated:ann")
 
 
-def test_item_that_somebody_finished_meanwhile_is_passed_over(queue):
+def test_item_that_somebody_finished_meanwhile_is_passed_over(queue, desk):
     """The refusal is shown and the session goes on."""
     workload = classification()
     fill(queue, workload, 2)
@@ -134,10 +134,10 @@ def test_item_that_somebody_finished_meanwhile_is_passed_over(queue):
     class Slow(Person):
         def ask(self, prompt):
             if len(self.lines) == 2:
-                queue.submit(workload, "item0000", "ben", "oil fault")
+                desk.submit(workload, "item0000", "ben", "oil fault")
             return super().ask(prompt)
 
-    report = Slow("1", "2").work(queue, workload)
+    report = Slow("1", "2").work(desk, workload)
     assert (report.judged, report.left) == (1, 0)
     assert judgments(queue, workload)["item0001"][1] == "noise fault"
 
@@ -152,12 +152,12 @@ def test_options_match_by_letters_in_order_last():
     assert match_options("9", options) == []
 
 
-def test_undo_takes_the_last_answer_back_and_asks_again(queue):
+def test_undo_takes_the_last_answer_back_and_asks_again(queue, desk):
     """A slip is corrected at once; before the first answer there is nothing to take back."""
     workload = classification()
     fill(queue, workload, 2)
     person = Person("u", "1", "u", "2", "3")
-    report = person.work(queue, workload)
+    report = person.work(desk, workload)
     assert judgments(queue, workload) == {
         "item0000": ("answer", "noise fault", None),
         "item0001": ("answer", "heat fault", None),
@@ -166,14 +166,14 @@ def test_undo_takes_the_last_answer_back_and_asks_again(queue):
     assert "nothing to take back" in person.saw
 
 
-def test_undo_withdraws_also_what_is_not_answered_again(queue):
+def test_undo_withdraws_also_what_is_not_answered_again(queue, desk):
     """Who leaves after an undo has not judged the item."""
     workload = classification()
     fill(queue, workload, 1)
-    report = Person("s", "u").work(queue, workload)
+    report = Person("s", "u").work(desk, workload)
     assert (report.judged, report.skipped, report.left) == (0, 0, 1)
     fill(queue, workload, 2)
-    report = Person("1", "u", "q").work(queue, workload)
+    report = Person("1", "u", "q").work(desk, workload)
     assert (report.judged, report.left) == (0, 2)
 
 
@@ -186,12 +186,12 @@ def test_undo_withdraws_also_what_is_not_answered_again(queue):
         ({"urgency": "low"}, "holds no label"),
     ],
 )
-def test_an_answer_that_breaks_the_schema_cannot_be_kept(queue, broken, words):
+def test_an_answer_that_breaks_the_schema_cannot_be_kept(queue, desk, broken, words):
     """Enter neither stores it nor makes a new category of it: its fields are asked."""
     workload = extraction()
     fill(queue, workload, 1, model_output=broken)
     person = Person("", "1", "", "1", "4", "", "")
-    person.work(queue, workload)
+    person.work(desk, workload)
     kind, output, proposed = judgments(queue, workload).get("item0000", (None, None, None))
     assert kind in (None, "answer")
     assert proposed is None
@@ -200,12 +200,12 @@ def test_an_answer_that_breaks_the_schema_cannot_be_kept(queue, broken, words):
     assert words in person.saw
 
 
-def test_the_label_field_bears_its_name(queue):
+def test_the_label_field_bears_its_name(queue, desk):
     """The question is about the workload's field, and only there a new category can be named."""
     workload = extraction()
     fill(queue, workload, 1, slice="control")
     person = Person("1", "low", "n", "2", "", '"n"')
-    person.work(queue, workload)
+    person.work(desk, workload)
     assert "category: " in person.saw
     assert "label: " not in person.saw
     assert "'n' is not a whole number" in person.saw
@@ -217,24 +217,24 @@ def test_the_label_field_bears_its_name(queue):
     }
 
 
-def test_no_new_category_is_offered_without_a_taxonomy(queue):
+def test_no_new_category_is_offered_without_a_taxonomy(queue, desk):
     """An invoice has no category; "n" is a text like any other."""
     workload = invoices()
     fill(queue, workload, 1, model_output=invoice(1)[1])
     person = Person("vendor", "n", "")
-    person.work(queue, workload)
+    person.work(desk, workload)
     assert "new category" not in person.saw
     assert judgments(queue, workload)["item0000"][1] == invoice(1)[1] | {"vendor": "n"}
 
 
-def test_one_field_of_an_invoice_is_edited(queue):
+def test_one_field_of_an_invoice_is_edited(queue, desk):
     """Dates and numbers are explained until they fit; the rest stays as the model gave it."""
     workload = invoices()
     _, answer = invoice(5)
     fill(queue, workload, 1, model_output=answer)
     lines = ["date", "31.12.2026", "2026-12-31", "total", "1.159,08", "1159.08", "po", "-", ""]
     person = Person(*lines)
-    person.work(queue, workload)
+    person.work(desk, workload)
     del answer["po_number"]
     assert judgments(queue, workload)["item0000"] == (
         "answer",
@@ -245,7 +245,7 @@ def test_one_field_of_an_invoice_is_edited(queue):
     assert "write 1159.08" in person.saw
 
 
-def test_line_items_are_added_edited_and_removed(queue):
+def test_line_items_are_added_edited_and_removed(queue, desk):
     """A repeated group is edited line by line, also where its text holds the separator."""
     workload = invoices()
     _, answer = invoice(2)
@@ -253,7 +253,7 @@ def test_line_items_are_added_edited_and_removed(queue):
     edits = ["line", "Pipe 3 \\| 4 | two | 9.5", "Pipe 3 \\| 4 | 2 | 9.5 | S7", "d 1"]
     edits += ["e 1", "", "7", "", "", "e 9", "", ""]
     person = Person(*edits)
-    person.work(queue, workload)
+    person.work(desk, workload)
     items = [dict(item) for item in answer["line_items"]]
     items.append({"description": "Pipe 3 | 4", "quantity": 2, "unit_price": 9.5, "sku": "S7"})
     del items[0]
@@ -263,13 +263,13 @@ def test_line_items_are_added_edited_and_removed(queue):
     assert "there is no item 9" in person.saw
 
 
-def test_a_blind_invoice_is_asked_field_by_field(queue):
+def test_a_blind_invoice_is_asked_field_by_field(queue, desk):
     """No list is empty by accident: a line says that there is none; u goes back by one field."""
     workload = invoices()
     fill(queue, workload, 1, slice="control", model_output=noisy(3, invoice(3)[1]))
     asked = ["Acme", "u", "Acme, Inc.", "INV-1", "2026-01-31", "12.50", "2", "", "", "-"]
     person = Person(*asked)
-    report = person.work(queue, workload)
+    report = person.work(desk, workload)
     assert report.judged == 1
     assert judgments(queue, workload)["item0000"][1] == {
         "vendor": "Acme, Inc.",
@@ -283,13 +283,13 @@ def test_a_blind_invoice_is_asked_field_by_field(queue):
     assert "a date as year-month-day" in person.saw
 
 
-def test_a_pipe_gets_an_item_of_readable_width(queue):
+def test_a_pipe_gets_an_item_of_readable_width(queue, desk):
     """What has no width of its own is not filled with a frame of 10,000 characters."""
     workload = classification()
     fill(queue, workload, 1)
     person = Person("s")
     person.screen = PipeConsole(file=io.StringIO())
-    person.work(queue, workload)
+    person.work(desk, workload)
     frame = [line for line in person.saw.splitlines() if line.startswith(("╭", "╰"))]
     assert len(frame) == 2
     assert max(map(len, frame)) <= 100

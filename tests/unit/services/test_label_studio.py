@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.errors import UnavailableError
 from flywheel.services import label_studio
 from flywheel.services.label_studio_account import ends_at, is_young
+from flywheel.services.supervisor.environments import environment_programs
 from flywheel.services.supervisor.plan import new_plan
 
 DAY = 86_400
@@ -54,6 +56,21 @@ def test_it_may_reach_the_receiver_and_listens_on_loopback(server):
     for name in ("SECRET_KEY", "LABEL_STUDIO_PASSWORD"):
         assert program.environment[name] not in command
     assert label_studio.program(server).environment == program.environment
+
+
+def test_a_first_start_says_what_takes_long_and_ends(server, monkeypatch):
+    """The database is announced before it is made; what never ends is an error with a next step."""
+    python = environment_programs("label-studio", server.cache) / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    (python.parents[1] / ".complete").touch()
+    monkeypatch.setattr(label_studio, "_MIGRATE_SECONDS", 0.2)
+    lines: list[str] = []
+    with pytest.raises(UnavailableError, match="was not made within") as caught:
+        label_studio.prepare(server, lines.append)
+    assert "run the command again" in caught.value.next_step
+    assert [line.split(",")[0] for line in lines] == ["making the database of label-studio"]
 
 
 def test_there_is_no_connection_before_there_is_a_token(tmp_path):

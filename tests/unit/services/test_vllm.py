@@ -19,12 +19,12 @@ from tests.fakes.micro_base import classification, extraction, micro_base
 
 
 def test_needs_are_those_of_the_largest_workload():
-    """Rank and context hold for every workload; each has a champion and a candidate."""
+    """Rank and context hold for every workload; each has a champion, a canary and a candidate."""
     large = classification().model_copy(
         update={"training": classification().training.model_copy(update={"rank": 20})}
     )
     needs = serving_needs([extraction(), large])
-    assert (needs.rank, needs.adapters) == (32, 5)
+    assert (needs.rank, needs.adapters) == (32, 7)
     assert needs.context > large.limits.input_characters
 
 
@@ -74,6 +74,12 @@ def test_open_door_is_not_started(tmp_path: Path, application, monkeypatch: pyte
             cache=tmp_path,
             cache_gb=0.5,
         )
+
+
+def test_a_client_knows_how_many_adapters_fit(application):
+    """What is started here is refused no release that it holds."""
+    most = application.command[application.command.index("--max-cpu-loras") + 1]
+    assert vllm.adapters_at_once(application) == int(most) == 8
 
 
 def test_address_joins_what_is_already_written(tmp_path: Path):

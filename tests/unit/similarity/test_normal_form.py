@@ -1,6 +1,6 @@
 import pytest
 
-from flywheel.similarity.normal_form import input_hash, normalise
+from flywheel.similarity.normal_form import input_hash, normalize
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from flywheel.similarity.normal_form import input_hash, normalise
 )
 def test_case_width_punctuation_and_space_do_not_tell_texts_apart(text, same):
     """What only looks different has one normal form."""
-    assert normalise(text) == normalise(same)
+    assert normalize(text) == normalize(same)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_case_width_punctuation_and_space_do_not_tell_texts_apart(text, same):
 )
 def test_marks_symbols_and_bare_punctuation_tell_texts_apart(one, other):
     """Combining marks, symbols and texts of punctuation alone keep their meaning."""
-    assert normalise(one) != normalise(other)
+    assert normalize(one) != normalize(other)
 
 
 def test_hash_depends_on_the_key_and_the_normal_form_alone():

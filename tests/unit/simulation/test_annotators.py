@@ -6,6 +6,7 @@ import pytest
 from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.ports.review_queue import ReviewItem
+from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
 from flywheel.simulation.annotators import SimulatedAnnotators
 from flywheel.simulation.grammar import NEW_CATEGORIES
@@ -16,12 +17,12 @@ NOW = datetime(2026, 6, 12, tzinfo=UTC)
 
 @pytest.fixture
 def world(tmp_path, defect_reports, june_calls):
-    """Return a queue with an item per call, every tenth wanting two judgments, and the truth."""
+    """Return a queue, its desk and the truth: an item per call, every tenth for two judgments."""
     truth = SimulatedTruth(tmp_path, defect_reports.id)
     truth.remember(june_calls)
     queue = LocalReviewQueue(tmp_path / "queue", ManualClock(NOW))
     queue.push(defect_reports, [_item(n, c) for n, c in enumerate(june_calls[:200])])
-    return queue, truth
+    return queue, LocalAnswerDesk(tmp_path / "queue", ManualClock(NOW)), truth
 
 
 def _item(number, call):
@@ -42,6 +43,7 @@ def _item(number, call):
         priority=1.0,
         subject_id=None,
         chosen_at=NOW,
+        period="2026Q2",
     )
 
 
@@ -51,8 +53,8 @@ def _judgments(queue, workload):
 
 def test_all_judgments_are_given_and_overlap_goes_to_different_people(world, defect_reports):
     """An item that wants two judgments gets them from two annotators."""
-    queue, truth = world
-    assert SimulatedAnnotators(queue, truth, seed=1).answer_open(defect_reports) == 220
+    queue, desk, truth = world
+    assert SimulatedAnnotators(desk, truth, seed=1).answer_open(defect_reports) == 220
     pairs = [(a.item_id, a.annotator) for a in _judgments(queue, defect_reports)]
     assert len(pairs) == len(set(pairs)) == 220
     assert Counter(item for item, _ in pairs)["item000"] == 2
@@ -60,8 +62,8 @@ def test_all_judgments_are_given_and_overlap_goes_to_different_people(world, def
 
 def test_without_errors_the_truth_is_told_and_new_categories_are_proposed(world, defect_reports):
     """What the taxonomy lacks is proposed by its true name."""
-    queue, truth = world
-    SimulatedAnnotators(queue, truth, error_rate=0.0, seed=1).answer_open(defect_reports)
+    queue, desk, truth = world
+    SimulatedAnnotators(desk, truth, error_rate=0.0, seed=1).answer_open(defect_reports)
     kinds = Counter()
     for judgment in _judgments(queue, defect_reports):
         kinds[judgment.kind] += 1
@@ -77,8 +79,8 @@ def test_without_errors_the_truth_is_told_and_new_categories_are_proposed(world,
 
 def test_the_error_rate_is_kept(world, defect_reports):
     """A quarter of the judgments get the label wrong when a quarter should."""
-    queue, truth = world
-    SimulatedAnnotators(queue, truth, error_rate=0.25, seed=1).answer_open(defect_reports)
+    queue, desk, truth = world
+    SimulatedAnnotators(desk, truth, error_rate=0.25, seed=1).answer_open(defect_reports)
     wrong = [
         a.kind == "answer" and a.output["category"] != truth[a.inference_id]["category"]
         for a in _judgments(queue, defect_reports)
@@ -88,22 +90,22 @@ def test_the_error_rate_is_kept(world, defect_reports):
 
 def test_every_judgment_says_that_it_is_simulated(world, defect_reports):
     """Nobody can take them for a person's."""
-    queue, truth = world
-    SimulatedAnnotators(queue, truth, seed=1).answer_open(defect_reports)
+    queue, desk, truth = world
+    SimulatedAnnotators(desk, truth, seed=1).answer_open(defect_reports)
     assert all(a.simulated for a in _judgments(queue, defect_reports))
 
 
 def test_a_limit_ends_the_work(world, defect_reports):
     """A budget is kept to the judgment; the rest is answered next time."""
-    queue, truth = world
-    people = SimulatedAnnotators(queue, truth, seed=1)
+    _, desk, truth = world
+    people = SimulatedAnnotators(desk, truth, seed=1)
     assert people.answer_open(defect_reports, limit=15) == 15
     assert people.answer_open(defect_reports) == 205
 
 
 def test_a_judgment_does_not_depend_on_when_it_is_given(tmp_path, world, defect_reports):
     """Two goes give the same judgments as one."""
-    queue, truth = world
+    queue, desk, truth = world
     other = LocalReviewQueue(tmp_path / "other", ManualClock(NOW))
     other.push(
         defect_reports,
@@ -112,10 +114,11 @@ def test_a_judgment_does_not_depend_on_when_it_is_given(tmp_path, world, defect_
             for n, i in enumerate(list(truth)[:200])
         ],
     )
-    people = SimulatedAnnotators(queue, truth, seed=1)
+    people = SimulatedAnnotators(desk, truth, seed=1)
     people.answer_open(defect_reports, limit=50)
     people.answer_open(defect_reports)
-    SimulatedAnnotators(other, truth, seed=1).answer_open(defect_reports)
+    other_desk = LocalAnswerDesk(tmp_path / "other", ManualClock(NOW))
+    SimulatedAnnotators(other_desk, truth, seed=1).answer_open(defect_reports)
 
     def told(q):
         return sorted(
@@ -127,13 +130,13 @@ def test_a_judgment_does_not_depend_on_when_it_is_given(tmp_path, world, defect_
 
 def test_names_must_say_simulated(world):
     """A person's name is refused."""
-    queue, truth = world
+    _, desk, truth = world
     with pytest.raises(ConfigurationError, match="maria"):
-        SimulatedAnnotators(queue, truth, names=["maria"])
+        SimulatedAnnotators(desk, truth, names=["maria"])
 
 
 def test_an_unknown_truth_is_an_error(world, defect_reports):
     """Traffic from elsewhere is never answered by a guess."""
-    queue, _ = world
+    _, desk, _ = world
     with pytest.raises(NotFoundError, match="no truth"):
-        SimulatedAnnotators(queue, {}, seed=1).answer_open(defect_reports)
+        SimulatedAnnotators(desk, {}, seed=1).answer_open(defect_reports)

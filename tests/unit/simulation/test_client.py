@@ -35,7 +35,7 @@ def test_clients_complain_about_wrong_answers_and_say_that_they_are_simulated(
     defect_reports, june_calls, wrong_answer
 ):
     """Feedback meets the contract, names its author as simulated and is mostly right."""
-    answers = [wrong_answer] * len(june_calls)
+    answers = [wrong_answer.output] * len(june_calls)
     events = client_feedback(june_calls, answers, workload=defect_reports, seed=1, share=0.5)
     decoded = decode_feedback([encode(e) for e in events], EventContract([defect_reports]))
     assert not decoded.rejections
@@ -47,7 +47,7 @@ def test_clients_complain_about_wrong_answers_and_say_that_they_are_simulated(
 
 def test_feedback_does_not_depend_on_the_batches(defect_reports, june_calls, wrong_answer):
     """The same calls in two batches bring the same feedback."""
-    answers = [wrong_answer] * len(june_calls)
+    answers = [wrong_answer.output] * len(june_calls)
     whole = client_feedback(june_calls, answers, workload=defect_reports, seed=1)
     parts = []
     for half in (june_calls[:100], june_calls[100:]):

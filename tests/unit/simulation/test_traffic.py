@@ -6,8 +6,8 @@ from flywheel.simulation.traffic import (
     DEMO_DRIFT,
     DriftSchedule,
     generate,
-    labelled_seed,
     pretraining_texts,
+    seed_labels_of,
 )
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
@@ -91,9 +91,9 @@ def test_the_mixture_ramps_up():
     assert schedule.mixture(START + timedelta(days=50)).surge == 0.2
 
 
-def test_the_labelled_seed_is_balanced_and_knows_the_first_line_only():
+def test_the_labeled_seed_is_balanced_and_knows_the_first_line_only():
     """Each category has its share, none is from the future."""
-    counts = Counter(row.output["category"] for row in labelled_seed(count=220, seed=1))
+    counts = Counter(row.output["category"] for row in seed_labels_of(count=220, seed=1))
     assert set(counts) == set(CATEGORIES)
     assert set(counts.values()) == {10}
 

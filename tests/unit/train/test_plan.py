@@ -96,8 +96,8 @@ def test_packing_given_up_says_why():
     """A plan without packing differs in nothing else."""
     plan = make_plan(HOPPER, SMOLLM, TrainingRecipe(), longest_row=64)
     without = without_packing(plan, "a kernel that mixes rows")
-    assert without.described() == {
-        **plan.described(),
+    assert without.to_facts() == {
+        **plan.to_facts(),
         "packing": False,
         "reasons": {**plan.reasons, "packing": "a kernel that mixes rows"},
     }

@@ -51,7 +51,7 @@ def test_bad_spec_ends_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "spec.json"
     path.write_text('{"release": 1}')
     assert main([str(path), "--out", str(tmp_path / "out")]) == EXIT_BAD_SPEC
-    assert "no training spec" in capsys.readouterr().err
+    assert "not a training spec" in capsys.readouterr().err
 
 
 def test_bad_data_ends_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -10,10 +10,10 @@ from flywheel.ports.train_launcher import (
     EXIT_INTERRUPTED,
     EXIT_OUT_OF_MEMORY,
 )
-from flywheel.train.launch import ray, ray_cluster, ray_job
+from flywheel.train.launch import ray_cluster, ray_job, ray_outcomes
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_cluster import JobState, RayCluster
-from flywheel.train.launch.ray_terms import Lease, forget_old_runs
+from flywheel.train.launch.ray_protocol import Lease, forget_old_runs
 
 LEASE = Lease(submission="flywheel-parts-2026Q1-1-1-0-1", number=1, beat=1, asked_at=0.0)
 # Ray's own words for a worker process that has vanished, which name memory as one guess of three.
@@ -66,25 +66,25 @@ def test_a_kill_by_the_kernel_is_out_of_memory():
 )
 def test_ray_alone_tells_why(status, error, message, reason):
     """A job that could not leave its outcome is judged by what Ray says of it."""
-    assert ray._from_ray(LEASE, JobState(status, message, error)).reason == reason
+    assert ray_outcomes.from_ray(LEASE, JobState(status, message, error)).reason == reason
 
 
 def test_a_forgotten_job_is_lost():
     """A cluster that was started anew knows nothing."""
-    assert ray._from_ray(LEASE, None).reason == "lost"
+    assert ray_outcomes.from_ray(LEASE, None).reason == "lost"
 
 
 def test_no_worker_is_no_fault_of_the_training():
     """It waits for a worker, and says which settings choose one."""
     state = JobState("FAILED", "timeout", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT")
     with pytest.raises(UnavailableError, match="FLYWHEEL_TRAIN_RESOURCE"):
-        ray._from_ray(LEASE, state)
+        ray_outcomes.from_ray(LEASE, state)
 
 
 def test_every_reason_has_an_error():
     """Nothing that a job can say is left without an answer."""
-    reasons = set(ray.Reason.__args__) - {"succeeded"}
-    assert set(ray._ERRORS) == reasons
+    reasons = set(ray_outcomes.Reason.__args__) - {"succeeded"}
+    assert set(ray_outcomes.ERRORS) == reasons
 
 
 def test_what_is_wanted_is_said():

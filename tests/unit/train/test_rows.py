@@ -1,4 +1,4 @@
-"""Training rows: checked, tokenised as served, never cut."""
+"""Training rows: checked, tokenized as served, never cut."""
 
 import re
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_empty_and_missing_snapshots_are_refused(tmp_path: Path):
     """No rows and no folder are data errors."""
     with pytest.raises(DataError, match="no training rows"):
         read_rows(tmp_path, write_snapshot(tmp_path, []))
-    with pytest.raises(DataError, match="no dataset snapshot"):
+    with pytest.raises(DataError, match="not a dataset snapshot"):
         read_rows(tmp_path / "nowhere", "0")
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
 from flywheel.state import State
 from flywheel.trigger.ledger import evaluate_trigger, gather_signals, trigger_key
 from flywheel.workload.model import load_workload
+from tests.fakes.state_rows import put_champion
 
 NOW = datetime(2026, 6, 16, tzinfo=UTC)
 
@@ -44,7 +46,7 @@ def state(tmp_path: Path, workload) -> Iterator[State]:
         watermark=clock.now(),
         snapshot={},
     )
-    state.cycles.set_status(workload.id, "2026Q2-1", "stopped", "test")
+    state.cycles.set_status(CycleRef(workload.id, "2026Q2-1"), "stopped", "test")
     clock.move_to(NOW)
     yield state
     state.close()
@@ -219,10 +221,10 @@ def _opened(tmp_path, workload, at, name, *, trigger="calendar", ended="stopped"
         trigger_key=trigger_key(state, workload, trigger, at),
     )
     if ended == "stopped":
-        state.cycles.set_status(workload.id, cycle.name, "stopped", "test")
+        state.cycles.set_status(cycle.ref, "stopped", "test")
     else:
         for status in ("training", "awaiting_approval", "approved", ended):
-            state.cycles.set_status(workload.id, cycle.name, status, "test")
+            state.cycles.set_status(cycle.ref, status, "test")
     return state
 
 
@@ -279,12 +281,11 @@ def test_a_failure_counts_in_its_own_period_alone(state, workload):
 
 def test_verdicts_from_before_the_last_promotion_are_of_another_model(lake, state, workload):
     """They compare with a reference that is no longer in use; one measured since counts."""
-    promoted = NOW - timedelta(days=3)
+    promoted = NOW - timedelta(days=7)
     for name, status in (("r1", "champion"), ("r2", "candidate")):
         state.releases.record(
             name,
-            workload_id=workload.id,
-            cycle="2026Q2-1",
+            cycle=CycleRef(workload.id, "2026Q2-1"),
             attempt=1,
             manifest_digest=name,
             adapter=f"runs/{name}",
@@ -330,3 +331,36 @@ def test_a_time_zone_that_moves_opens_no_second_cycle(tmp_path, lake, workload):
     assert gather_signals(lake, state, here, now=NOW).calendar_periods == ("2026Q2",)
     assert not evaluate_trigger(lake, state, here, now=NOW).open
     state.close()
+
+
+def test_a_window_that_two_releases_answered_opens_nothing(lake, state, workload):
+    """A verdict of an earlier version about a mixed window is passed over, and the window named."""
+    put_champion(state, workload.id, "r1", promoted_at=NOW - timedelta(days=14, hours=-9))
+    _verdict(lake, date(2026, 6, 9), ["client"])
+    _verdict(lake, date(2026, 6, 16), ["client"])
+    decision = evaluate_trigger(lake, state, workload, now=NOW)
+    assert not decision.open
+    assert decision.numbers["drifted_windows"] == 1
+    assert decision.numbers["windows_measured"] == 1
+    left_out = "that of 2026-06-02 to 2026-06-08 began before 2026-06-03"
+    assert left_out in decision.numbers["windows_left_out"]
+    assert left_out in decision.reason
+
+
+def test_verdicts_about_a_withdrawn_release_open_nothing(lake, state, workload):
+    """After a rollback windows count from the rollback on."""
+    put_champion(state, workload.id, "r1", promoted_at=NOW - timedelta(days=60))
+    put_champion(state, workload.id, "r2", promoted_at=NOW - timedelta(days=30))
+    _verdict(lake, date(2026, 6, 9), ["client"], measured_at=NOW - timedelta(hours=1))
+    _verdict(lake, date(2026, 6, 16), ["client"], measured_at=NOW - timedelta(hours=1))
+    assert evaluate_trigger(lake, state, workload, now=NOW).trigger == "drift"
+    put_champion(state, workload.id, "r1")
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows is None
+
+
+def test_windows_that_are_all_whole_are_not_mentioned(lake, state, workload):
+    """A reason says what is missing, and nothing where nothing is."""
+    put_champion(state, workload.id, "r1", promoted_at=NOW - timedelta(days=14))
+    decision = evaluate_trigger(lake, state, workload, now=NOW)
+    assert "that a drift needs" not in decision.reason
+    assert decision.numbers["windows_left_out"] == ""

@@ -1,4 +1,4 @@
-"""A client of the champion, while releases change and the server comes and goes."""
+"""A client of the releases, while releases change and the server comes and goes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from flywheel.clock import SystemClock
-from flywheel.errors import UnavailableError
+from flywheel.errors import NotFoundError, UnavailableError
+from flywheel.gateway.arms import Arm
 from flywheel.state import State
-from flywheel.usecases.answering import ChampionClient
+from flywheel.usecases.answering import ChampionClient, ReleaseClient
 from flywheel.workload.answers import AnswerCodec, assign_surfaces
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.release_world import make_workload
 from tests.fakes.swaps import recorded, switch
+
+BASE = Arm("champion", "base")
 
 
 @pytest.fixture
@@ -50,14 +53,13 @@ def server(*releases: str) -> ForgetfulServer:
     )
 
 
-def test_release_is_read_at_every_request(state: State, codec: AnswerCodec, tmp_path: Path):
-    """The release in the answers changes with the route, at one point."""
+def test_each_arm_is_answered_by_its_own_release(state: State, codec: AnswerCodec, tmp_path: Path):
+    """Whatever the table says meanwhile: the arm was chosen from one snapshot of it."""
     asked = server("r1")
-    client = ChampionClient(state, asked, codec)
-    assert client.ask(["x"]).release == "base"
+    client = ReleaseClient(state, asked, codec)
+    assert client.ask(BASE, ["x"]).release == "base"
     asked.load("r1", recorded(state, codec.workload, "r1", tmp_path))
-    switch(state, codec.workload.id, "r1")
-    served = client.ask(["x", "y"])
+    served = client.ask(Arm("canary", "r1"), ["x", "y"])
     assert (served.release, [a.output for a in served.answers]) == ("r1", ["r1", "r1"])
     assert served.attempts == 1
 
@@ -67,16 +69,39 @@ def test_forgotten_champion_is_loaded_again(state: State, codec: AnswerCodec, tm
     asked = server("r1")
     recorded(state, codec.workload, "r1", tmp_path)
     switch(state, codec.workload.id, "r1")
-    served = ChampionClient(state, asked, codec).ask(["x"])
+    served = ReleaseClient(state, asked, codec).ask(Arm("champion", "r1"), ["x"])
     assert (served.release, served.attempts) == ("r1", 2)
     assert asked.releases() == ("base", "r1")
+
+
+def test_a_champion_that_was_replaced_and_unloaded_is_followed_by_the_present_one(
+    state: State, codec: AnswerCodec, tmp_path: Path
+):
+    """A request that took its snapshot just before the switch is answered all the same."""
+    asked = server("r1")
+    recorded(state, codec.workload, "r1", tmp_path)
+    switch(state, codec.workload.id, "r1")
+    served = ReleaseClient(state, asked, codec).ask(Arm("champion", "r0"), ["x"])
+    assert (served.release, served.attempts) == ("r1", 2)
+
+
+@pytest.mark.parametrize("route", ["canary", "shadow"])
+def test_a_canary_or_shadow_is_asked_once(state: State, codec: AnswerCodec, route):
+    """Its caller has the champion; nothing is loaded or waited for."""
+    asked = server("r1")
+    with pytest.raises(NotFoundError):
+        ReleaseClient(state, asked, codec).ask(Arm(route, "r1"), ["x"])
+    asked.away = 1
+    with pytest.raises(UnavailableError):
+        ReleaseClient(state, asked, codec).ask(Arm(route, "base"), ["x"])
+    assert asked.releases() == ("base",)
 
 
 def test_server_away_for_a_moment_is_waited_for(state: State, codec: AnswerCodec):
     """An answer comes once the server is back."""
     asked = server()
     asked.away = 2
-    assert ChampionClient(state, asked, codec).ask(["x"]).attempts == 3
+    assert ReleaseClient(state, asked, codec).ask(BASE, ["x"]).attempts == 3
 
 
 def test_server_away_for_long_is_an_error(state: State, codec: AnswerCodec):
@@ -84,4 +109,14 @@ def test_server_away_for_long_is_an_error(state: State, codec: AnswerCodec):
     asked = server()
     asked.away = 100
     with pytest.raises(UnavailableError, match="away"):
-        ChampionClient(state, asked, codec, patience_seconds=0).ask(["x"])
+        ReleaseClient(state, asked, codec, patience_seconds=0).ask(BASE, ["x"])
+
+
+def test_the_champion_is_read_at_every_request(state: State, codec: AnswerCodec, tmp_path: Path):
+    """The release in the answers changes with the route, at one point."""
+    asked = server("r1")
+    client = ChampionClient(state, asked, codec)
+    assert client.ask(["x"]).release == "base"
+    asked.load("r1", recorded(state, codec.workload, "r1", tmp_path))
+    switch(state, codec.workload.id, "r1")
+    assert client.ask(["x"]).release == "r1"

@@ -4,7 +4,13 @@ import pytest
 
 from flywheel.errors import NotFoundError, RefusedError
 from flywheel.release.four_eyes import requesters
-from flywheel.usecases.by_hand import open_by_hand, present_cycle, retry_by_hand, stop_by_hand
+from flywheel.usecases.by_hand import (
+    named_cycle,
+    open_by_hand,
+    present_cycle,
+    retry_by_hand,
+    stop_by_hand,
+)
 from tests.fakes.hand_world import START, HandWorld
 
 ANN = {"person": "Ann Li", "reason": "603 labels are there"}
@@ -43,7 +49,9 @@ def test_a_second_one_is_refused_with_what_to_do(world):
 def test_a_cycle_can_be_opened_in_the_cooldown_and_within_the_same_moment(world):
     """Stopped and opened again: another cycle, not the stopped one."""
     open_by_hand(world, "parts", **ANN)
-    stopped = stop_by_hand(world, "parts", None, person="Bo", reason="wrong labels")
+    stopped = stop_by_hand(
+        world, named_cycle(world, "parts", None), person="Bo", reason="wrong labels"
+    )
     again = open_by_hand(world, "parts", **ANN)
 
     assert (stopped.name, stopped.status) == ("2026Q4-1", "stopped")
@@ -55,11 +63,11 @@ def test_a_cycle_can_be_opened_in_the_cooldown_and_within_the_same_moment(world)
 def test_who_asks_for_the_next_attempt_is_a_requester_too(world):
     """The opener stays one, whoever retries."""
     cycle = open_by_hand(world, "parts", **ANN)
-    stop_by_hand(world, "parts", None, person="Bo", reason="hangs")
-    attempt = retry_by_hand(world, "parts", None, person="Bo", reason="mended")
+    stop_by_hand(world, cycle.ref, person="Bo", reason="hangs")
+    attempt = retry_by_hand(world, named_cycle(world, "parts", None), person="Bo", reason="mended")
 
-    assert (attempt.number, attempt.facts) == (2, {"requested_by": "Bo"})
-    present = world.state.cycles.get("parts", cycle.name)
+    assert (attempt.number, attempt.requested_by) == (2, "Bo")
+    present = world.state.cycles.get(cycle.ref)
     assert requesters(present, attempt) == ("Ann Li", "Bo")
 
 

@@ -1,13 +1,16 @@
+from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
-from pydantic import SecretStr
 
+from flywheel.artifacts.snapshot import Snapshot
+from flywheel.clock import ManualClock
 from flywheel.dataset import build
-from flywheel.lake import Lake
+from flywheel.settings import Settings
 from flywheel.usecases.cycle import assemble_dataset
+from flywheel.wiring import Platform
 from tests.fakes.review_world import END, START, classification
+from tests.fakes.state_rows import LINEAGE
 
 
 @pytest.fixture
@@ -15,62 +18,79 @@ def asked(monkeypatch):
     """Return what the dataset stage is asked for, in place of building one."""
     options = {}
 
-    def take(lake, workload, **given):
+    def take(lake, opened, **given):
         options.update(given)
-        return SimpleNamespace(folder=given["home"], hash="h", counts={})
+        return Snapshot(given["home"], "h", "defects", "2026Q1-1", 1, {}, {})
 
     monkeypatch.setattr(build, "build_dataset", take)
     return options
 
 
-def platform(tmp_path, champion, releases):
-    """Return a platform whose state knows these releases: (name, cycle, promotion)."""
+@pytest.fixture
+def deployment(tmp_path):
+    """Return an empty deployment at the end of the first week."""
+    settings = Settings(home=tmp_path, workloads=tmp_path / "workloads", hash_key="k")
+    platform = Platform(settings, ManualClock(END))
+    yield platform
+    platform.close()
+
+
+def open_cycle(platform, key):
+    """Open a cycle of the workload."""
     workload = classification()
-    rows = [
-        SimpleNamespace(
-            release=name,
+    cycle = platform.state.cycles.open(
+        workload,
+        trigger="manual",
+        trigger_key=key,
+        opened_by="ann",
+        reason="asked for",
+        watermark=END,
+        snapshot=workload.model_dump(mode="json", by_alias=True),
+    )
+    return cycle.ref
+
+
+def assemble(platform, champion, releases):
+    """Assemble a cycle's dataset where there are these releases: (name, promotion)."""
+    workload, state = classification(), platform.state
+    for name, promoted_at in releases:
+        cycle = open_cycle(platform, name)
+        state.releases.record(
+            name,
             cycle=cycle,
-            promoted_at=at,
+            attempt=1,
+            manifest_digest=f"manifest-{name}",
+            adapter=str(platform.home / name),
             dataset_hash=f"data-{name}",
-            facts={"dataset_folder": str(tmp_path / name)},
+            lineage=replace(LINEAGE, dataset_folder=platform.home / name),
         )
-        for name, cycle, at in releases
-    ]
-    opened = SimpleNamespace(snapshot=workload.model_dump(by_alias=True), attempt=1)
-    state = SimpleNamespace(
-        cycles=SimpleNamespace(get=lambda *_: opened, attempt=lambda *_: SimpleNamespace(number=1)),
-        attempts=SimpleNamespace(add_facts=lambda *_, **__: None),
-        releases=SimpleNamespace(of=lambda _: rows),
-        routes=SimpleNamespace(champion=lambda _: champion),
-    )
-    return SimpleNamespace(
-        lake=Lake(tmp_path / "lake"),
-        home=tmp_path,
-        state=state,
-        clock=SimpleNamespace(now=lambda: END),
-        settings=SimpleNamespace(hash_key=SecretStr("k")),
-    )
+        state.releases.change(name, promoted_at=promoted_at)
+        state.cycles.set_status(cycle, "stopped", "over")
+    if champion != "base":
+        with state.leases.hold("champion") as lease:
+            state.routes.switch_champion(
+                workload.id, expected="base", release=champion, reason="better", lease=lease
+            )
+    return assemble_dataset(platform, open_cycle(platform, "now"))
 
 
 FIRST, SECOND = START, START + timedelta(days=90)
-RELEASES = [("r1", "2026Q1-1", FIRST), ("r2", "2026Q2-1", SECOND), ("r3", "2026Q3-1", None)]
+RELEASES = [("r1", FIRST), ("r2", SECOND), ("r3", None)]
 
 
-def test_dataset_learns_whose_figures_rest_on_control_items(tmp_path, asked):
+def test_dataset_learns_whose_figures_rest_on_control_items(deployment, asked):
     """The champion's calibration rests on its own snapshot's holdout."""
-    assemble_dataset(platform(tmp_path, "r2", RELEASES), "defects", "2026Q3-2")
+    assemble(deployment, "r2", RELEASES)
     assert asked["champion"] == build.Champion("r2", SECOND, "data-r2")
     assert asked["holdout_since"] == SECOND
 
 
-def test_after_a_rollback_the_old_champions_figures_count(tmp_path, asked):
+def test_after_a_rollback_the_old_champions_figures_count(deployment, asked):
     """Its quality is measured since its own promotion; the holdout stays recent."""
-    assemble_dataset(platform(tmp_path, "r1", RELEASES), "defects", "2026Q3-2")
+    assemble(deployment, "r1", RELEASES)
     assert asked["champion"] == build.Champion("r1", FIRST, "data-r1")
     assert asked["holdout_since"] == SECOND
 
 
-def test_base_model_has_no_calibration_to_protect(tmp_path, asked):
+def test_base_model_has_no_calibration_to_protect(deployment, asked):
     """Before the first promotion every control item is held out anyway."""
-    assemble_dataset(platform(tmp_path, "base", []), "defects", "2026Q1-1")
-    assert (asked["champion"], asked["holdout_since"]) == (None, None)

@@ -34,6 +34,7 @@ def steps(world, monkeypatch):
     result = SimpleNamespace(release="parts.r1", metrics={"loss": 0.9, "final_loss": 0.5})
     report = SimpleNamespace(outcome="pass", reasons=("good",))
     monkeypatch.setattr(cycle_steps, "assemble_dataset", step("dataset", snapshot))
+    monkeypatch.setattr(cycle_steps, "record_forecast", lambda *_: None)
     monkeypatch.setattr(cycle_steps, "train_candidate", step("train", result))
     monkeypatch.setattr(cycle_steps, "judge_candidate", step("gate", report))
     return ran
@@ -43,7 +44,7 @@ def test_all_steps_run_in_order_under_a_lease(world, steps):
     """Each tells its result; afterwards the lease is free."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
     results = {}
-    run_steps(world, "parts", cycle.name, on_step=results.__setitem__)
+    run_steps(world, cycle.ref, on_step=results.__setitem__)
 
     assert steps == [("dataset", True), ("train", True), ("gate", True)]
     assert results["dataset"] == f"40 train, 9 golden; hash {'a' * 12}"
@@ -56,7 +57,7 @@ def test_one_step_can_be_repeated(world, steps):
     """A step alone, as often as one likes."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
     for _ in range(2):
-        run_steps(world, "parts", cycle.name, ["train"])
+        run_steps(world, cycle.ref, ["train"])
 
     assert [name for name, _ in steps] == ["train", "train"]
 
@@ -65,7 +66,7 @@ def test_a_second_process_is_refused(world, steps):
     """Two trainings into one folder would spoil both."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
     with world.state.leases.hold("cycle-steps:parts"), pytest.raises(ConcurrencyError):
-        run_steps(world, "parts", cycle.name)
+        run_steps(world, cycle.ref)
 
     assert steps == []
 
@@ -73,10 +74,10 @@ def test_a_second_process_is_refused(world, steps):
 def test_a_candidate_that_waits_for_a_verdict_is_not_replaced(world, steps):
     """The gate may be repeated; another dataset or training takes a new attempt."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.cycles.set_status("parts", cycle.name, "awaiting_approval", "passed")
-    run_steps(world, "parts", cycle.name, ["gate"])
+    world.state.cycles.set_status(cycle.ref, "awaiting_approval", "passed")
+    run_steps(world, cycle.ref, ["gate"])
     with pytest.raises(RefusedError) as refused:
-        run_steps(world, "parts", cycle.name)
+        run_steps(world, cycle.ref)
 
     assert [name for name, _ in steps] == ["gate"]
     assert f"flywheel cycle retry parts {cycle.name}" in refused.value.next_step
@@ -90,9 +91,9 @@ def test_a_cycle_that_is_over_says_how_to_go_on(world, steps, statuses, command)
     """A failed one goes on with an attempt, a closed one with the next cycle."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
     for status in statuses:
-        world.state.cycles.set_status("parts", cycle.name, status, "why")
+        world.state.cycles.set_status(cycle.ref, status, "why")
     with pytest.raises(RefusedError) as refused:
-        run_steps(world, "parts", cycle.name)
+        run_steps(world, cycle.ref)
 
     assert command in refused.value.next_step
     assert steps == []

@@ -10,17 +10,18 @@ from typer.testing import CliRunner
 from assets.erase import erase_person_job
 from flywheel.artifacts.snapshot import read_rows, verify_snapshot
 from flywheel.cli import build_app
-from flywheel.errors import NotFoundError, RefusedError, UnavailableError
+from flywheel.deployment.backup import back_up
+from flywheel.deployment.restore import restore
+from flywheel.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
 from flywheel.events import INFERENCES_TOPIC, EventContract, encode
 from flywheel.ingest.deadletters import replay
 from flywheel.ingest.ledger import prove
 from flywheel.review.merging.collect import collect
 from flywheel.settings import Settings
-from flywheel.usecases.backup import ERASURES, back_up
+from flywheel.usecases.backup_record import BACKUPS, ERASURES
 from flywheel.usecases.erasing.receipts import accept_release, read_receipts, trained_releases
 from flywheel.usecases.erasing.restored import finish_restore
 from flywheel.usecases.erasing.run import erase, plan_erasure
-from flywheel.usecases.restore import restore
 from flywheel.usecases.verification import verify_deployment
 from flywheel.usecases.waiting import waiting_for_people
 from flywheel.wiring import Platform
@@ -307,3 +308,20 @@ def test_the_job_erases_by_the_hash_alone(world):
     assert execute(world.anna).success
     assert [item.kind for item in waiting_for_people(world.platform) if item.kind == "erasure"]
     assert _rows(world, world.anna)["inferences"] == []
+
+
+def test_a_damaged_list_of_backups_stops_no_other_store(world):
+    """Half a line, left by a crash, is named; before, it ended the erasure ahead of the lake."""
+    (world.home / BACKUPS).write_text('{"folder": "/b", "made_at": "2026"}\n{"folder": "/c", "ma')
+    report = _erase(world)
+    assert not report.complete
+    (receipt,) = [one for one in report.receipts if one.store == "backups"]
+    assert f"Line 2 of {world.home / BACKUPS} is damaged" in receipt.remains[0]
+    assert world.where(ANNA) == {}
+
+
+def test_a_damaged_list_of_erasures_is_an_error_that_names_the_line(world):
+    """Restoring by half of it would bring the rest of the people back."""
+    (world.home / ERASURES).write_text('{"subject_ids": ["a"]}\n')
+    with pytest.raises(IntegrityError, match="Line 1 of"):
+        _erase(world)

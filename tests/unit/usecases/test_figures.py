@@ -45,12 +45,12 @@ def test_latency_is_of_the_last_seven_days(world, monkeypatch):
 def test_a_training_is_a_picture_and_a_table(world):
     """The recipe is the one that the cycle was opened with, nested settings by their path."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    folder = run_folder(world, "parts", cycle.name, 1)
+    folder = run_folder(world, cycle.ref, 1)
     folder.mkdir(parents=True)
-    before = training_report(world, "parts", cycle.name)
+    before = training_report(world, cycle.ref)
     line = {"step": 1, "steps": 2, "epoch": 0.5, "loss": 1.5, "tokens_per_second": 9, "seconds": 1}
     (folder / "progress.jsonl").write_text(json.dumps(line) + "\n")
-    after = training_report(world, "parts", cycle.name)
+    after = training_report(world, cycle.ref)
 
     assert before.picture is None
     assert after.picture.startswith(b"\x89PNG")

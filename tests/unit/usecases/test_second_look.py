@@ -3,7 +3,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
 
@@ -12,16 +11,21 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.gate_file import FIRST_LOOK_FILE
+from flywheel.artifacts.references import SnapshotRef
 from flywheel.cli import cycles as cycles_cli
 from flywheel.cli import release as release_cli
 from flywheel.cli import review as review_cli
 from flywheel.errors import ConcurrencyError, RefusedError
-from flywheel.evaluate.run import FIRST_LOOK_FILE, run_gate
+from flywheel.evaluate.run import run_gate
+from flywheel.evaluate.second_look import FEWEST_CASES
 from flywheel.release.approval import reject
-from flywheel.release.registry import MlflowRegistry
 from flywheel.review.merging.collect import collect
+from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
 from flywheel.usecases import second_look as use_case
+from flywheel.usecases.explain import explain_cycle
 from flywheel.usecases.second_look import (
     close_expired_wait,
     direct_review,
@@ -30,6 +34,7 @@ from flywheel.usecases.second_look import (
     take_second_look,
 )
 from sensors.trigger import open_cycle_requests
+from tests.fakes.registry import MemoryRegistry
 from tests.fakes.release_world import LABELS, START, ReleaseWorld, right
 from tests.fakes.review_world import put_answers
 
@@ -40,13 +45,13 @@ NO_FIXED = {"margin": 0.05, "must_not_lose": 0.5, "slice_floor": 1.0}
 
 
 @pytest.fixture
-def world(tmp_path, tmp_path_factory, monkeypatch):
+def world(tmp_path, monkeypatch):
     """Return a world whose second cycle ended undecided, with traffic and a queue."""
-    folder = tmp_path_factory.getbasetemp() / "mlflow"
-    registry = MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+    registry = MemoryRegistry(tmp_path)
     made = ReleaseWorld(tmp_path, registry, gates=NO_FIXED, review={"budget": 1000})
     made.cycle = _undecided(made)
     made.queue = LocalReviewQueue(tmp_path / "queue", made.clock)
+    made.desk = LocalAnswerDesk(tmp_path / "queue", made.clock)
     texts = [f"news {n} {LABELS[n % 3]}" for n in range(900)]
     promoted = made.clock.now()
     answers = [
@@ -77,9 +82,8 @@ def _undecided(made):
     made.promote(first)
     made.clock.move_to(made.clock.now() + timedelta(hours=1))
     cycle = made.open_cycle()
-    facts = made.train(cycle, "r2", wrong=LOST).facts
-    folder = facts["dataset_folder"]
-    made.state.attempts.add_facts(made.workload.id, cycle.name, 1, dataset_folder=folder)
+    folder = made.train(cycle, "r2", wrong=LOST).lineage.dataset_folder
+    made.state.attempts.record(cycle.ref, 1, SnapshotRef(folder, folder.name, {}))
     report = made.gate(cycle, "r2")
     assert report.outcome == "inconclusive", report.reasons
     made.needed = report.cases_to_collect
@@ -105,14 +109,13 @@ def _gate(made):
         made.lake,
         made.state,
         made.server,
-        made.workload,
-        cycle=made.cycle.name,
+        made.cycle.opened,
         attempt=1,
         candidate="r2",
-        dataset=Path(release.facts["dataset_folder"]),
+        dataset=release.lineage.dataset_folder,
         codec=made.codec,
         folder=made.root / "runs" / "r2",
-        directed=second_look_rows(made.platform, made.workload.id, made.cycle.name),
+        directed=second_look_rows(made.platform, made.cycle.ref),
     )
 
 
@@ -121,18 +124,18 @@ def judge_all(made, limit=None):
     workload = made.workload
     rows = made.lake.rows("SELECT item_id, input FROM review_items ORDER BY item_id")
     for row in rows[:limit]:
-        made.queue.submit(workload, row["item_id"], "simulated:ann", right(row["input"]))
+        made.desk.submit(workload, row["item_id"], "simulated:ann", right(row["input"]))
     made.clock.move_to(made.clock.now() + timedelta(minutes=1))
     collect(made.lake, made.queue, workload, now=made.clock.now())
 
 
 def status(made):
-    return made.state.cycles.get(made.workload.id, made.cycle.name).status
+    return made.state.cycles.get(made.cycle.ref).status
 
 
 def test_undecided_gate_leaves_its_cycle_open(world):
     """It says how many cases would decide and until when it waits; no second cycle is opened."""
-    cycle = world.state.cycles.get(world.workload.id, world.cycle.name)
+    cycle = world.state.cycles.get(world.cycle.ref)
     assert cycle.status == "awaiting_judgments"
     assert cycle.is_open
     assert f"{world.needed} more cases" in cycle.status_reason
@@ -144,34 +147,32 @@ def test_undecided_gate_leaves_its_cycle_open(world):
 def test_judgments_decide_the_same_candidate(world):
     """The whole way: drawn, judged, decided a second time without a training, and explained."""
     workload, cycle = world.workload.id, world.cycle.name
-    drawn = direct_review(world.platform, workload, cycle, actor="ann")
+    drawn = direct_review(world.platform, CycleRef(workload, cycle), actor="ann")
     assert (drawn.items, drawn.missing) == (world.needed, 0)
     with pytest.raises(RefusedError, match="lacks nothing"):
-        direct_review(world.platform, workload, cycle)
+        direct_review(world.platform, CycleRef(workload, cycle))
     with pytest.raises(RefusedError, match="is not due"):
-        take_second_look(world.platform, workload, cycle)
+        take_second_look(world.platform, CycleRef(workload, cycle))
     assert open_cycle_requests(world.platform, [world.workload])[0] == []
     judge_all(world)
-    look = second_look(world.platform, workload, cycle)
+    look = second_look(world.platform, CycleRef(workload, cycle))
     assert (look.asked, look.waiting, look.usable) == (world.needed, 0, world.needed)
     [request] = open_cycle_requests(world.platform, [world.workload])[0]
     assert (request.job_name, request.run_key) == (
         f"{workload}_gate_job",
         f"{workload}:{cycle}:1:second-look",
     )
-    report = take_second_look(world.platform, workload, cycle)
+    report = take_second_look(world.platform, CycleRef(workload, cycle))
     assert (report.outcome, report.look, report.subject.candidate) == ("pass", 2, "r2")
     assert status(world) == "awaiting_approval"
-    assert second_look(world.platform, workload, cycle) is None
+    assert second_look(world.platform, CycleRef(workload, cycle)) is None
     rows = world.lake.rows(
         "SELECT count(*) AS n FROM evaluations WHERE suite = 'directed' AND arm = 'candidate'"
     )
     assert rows == [{"n": world.needed}]
     folder = world.root / "runs" / "r2"
     assert json.loads((folder / FIRST_LOOK_FILE).read_text())["outcome"] == "inconclusive"
-    told = [
-        line for _, line in cycles_cli.story(world.state, world.state.cycles.get(workload, cycle))
-    ]
+    told = [line.what for line in explain_cycle(world.platform, CycleRef(workload, cycle)).lines]
     for words in ("review.directed by ann", "gate_look=2", "gate_outcome=inconclusive"):
         assert any(words in line for line in told)
     world.approve(world.cycle)
@@ -185,38 +186,38 @@ def test_gate_that_stays_undecided_is_over(world):
         "nothing" if text in bad or text in LOST else right(text)
     )
     workload, cycle = world.workload.id, world.cycle.name
-    direct_review(world.platform, workload, cycle)
+    direct_review(world.platform, CycleRef(workload, cycle))
     judge_all(world)
-    report = take_second_look(world.platform, workload, cycle)
+    report = take_second_look(world.platform, CycleRef(workload, cycle))
     assert report.outcome != "pass"
     assert report.cases_to_collect is None
     assert status(world) in {"inconclusive", "gated_fail"}
     with pytest.raises(RefusedError, match="waits for no judgments"):
-        direct_review(world.platform, workload, cycle)
+        direct_review(world.platform, CycleRef(workload, cycle))
 
 
 def test_another_champion_ends_the_wait(world):
     """The second look compares with the champion of the first, or not at all."""
     from flywheel.release.rollback import rollback
 
-    direct_review(world.platform, world.workload.id, world.cycle.name)
+    direct_review(world.platform, world.cycle.ref)
     judge_all(world)
     rollback(
         world.state, world.server, world.registry, world.workload.id, actor="eve", reason="bad"
     )
     with pytest.raises(RefusedError, match="No first look"):
-        take_second_look(world.platform, world.workload.id, world.cycle.name)
+        take_second_look(world.platform, world.cycle.ref)
 
 
 def test_time_that_is_up_ends_the_wait(world):
     """Too few judgments close the cycle; enough of them decide, by the date and not by what they say."""
     workload, cycle = world.workload.id, world.cycle.name
-    direct_review(world.platform, workload, cycle)
+    direct_review(world.platform, CycleRef(workload, cycle))
     judge_all(world, limit=10)
     assert close_expired_wait(world.platform, workload) is None
     world.clock.move_to(START + timedelta(days=15))
     assert close_expired_wait(world.platform, workload) == cycle
-    closed = world.state.cycles.get(workload, cycle)
+    closed = world.state.cycles.get(CycleRef(workload, cycle))
     assert closed.status == "inconclusive"
     assert "did not come" in closed.status_reason
 
@@ -224,17 +225,33 @@ def test_time_that_is_up_ends_the_wait(world):
 def test_half_of_the_judgments_decide_when_time_is_up(world):
     """What people did answer by the date is looked at."""
     workload, cycle = world.workload.id, world.cycle.name
-    direct_review(world.platform, workload, cycle)
+    direct_review(world.platform, CycleRef(workload, cycle))
     judge_all(world, limit=world.needed - 5)
-    assert not second_look(world.platform, workload, cycle).is_due
+    assert not second_look(world.platform, CycleRef(workload, cycle)).is_due
     world.clock.move_to(START + timedelta(days=15))
     assert close_expired_wait(world.platform, workload) is None
-    assert take_second_look(world.platform, workload, cycle).look == 2
+    assert take_second_look(world.platform, CycleRef(workload, cycle)).look == 2
+
+
+def test_too_few_judgments_are_no_second_look_when_time_is_up(world):
+    """Nineteen usable cases leave the gate undecided; the twentieth lets it look again."""
+    cycle = world.cycle.ref
+    direct_review(world.platform, cycle)
+    judge_all(world, limit=FEWEST_CASES - 1)
+    world.clock.move_to(START + timedelta(days=15))
+    look = second_look(world.platform, cycle)
+    assert (look.usable, look.is_over, look.is_due) == (19, True, False)
+    assert second_look_rows(world.platform, cycle) is None
+    with pytest.raises(RefusedError, match="is not due"):
+        take_second_look(world.platform, cycle)
+    judge_all(world, limit=FEWEST_CASES)
+    assert second_look(world.platform, cycle).is_due
+    assert close_expired_wait(world.platform, world.workload.id) is None
 
 
 def test_waiting_cycle_can_be_rejected(world):
     """Who does not want to wait closes it by name and reason."""
-    reject(world.state, world.workload.id, world.cycle.name, actor="eve", reason="not worth it")
+    reject(world.state, world.cycle.ref, actor="eve", reason="not worth it")
     assert status(world) == "rejected"
 
 
@@ -283,20 +300,20 @@ def test_a_crash_of_a_draw_asks_nothing_twice_and_loses_nothing(world, monkeypat
     with monkeypatch.context() as crashing:
         crashing.setattr(*where, _crash)
         with pytest.raises(KeyboardInterrupt):
-            direct_review(world.platform, workload, cycle, actor="ann")
-    assert second_look(world.platform, workload, cycle).asked == world.needed
+            direct_review(world.platform, CycleRef(workload, cycle), actor="ann")
+    assert second_look(world.platform, CycleRef(workload, cycle)).asked == world.needed
     monkeypatch.setattr("flywheel.review.sampling.directed.period_name", lambda *_: "2031Q1")
-    again = direct_review(world.platform, workload, cycle, actor="eve")
+    again = direct_review(world.platform, CycleRef(workload, cycle), actor="eve")
     assert (again.items, again.missing) == (world.needed, 0)
     assert world.queue.status(world.workload).items == world.needed
     rows = world.lake.rows("SELECT count(DISTINCT item_id) AS items FROM review_items")
     assert rows == [{"items": world.needed}]
-    facts = world.state.cycles.attempt(workload, cycle).facts
-    assert facts["directed_batches"] == [again.batch_id]
+    directed = world.state.cycles.attempt(CycleRef(workload, cycle)).directed
+    assert directed.batches == (again.batch_id,)
     drawn = [row for row in world.state.audit.of() if row.event == "review.directed"]
     assert [row.actor for row in drawn] == ["eve"]
     with pytest.raises(RefusedError, match="lacks nothing"):
-        direct_review(world.platform, workload, cycle, actor="ann")
+        direct_review(world.platform, CycleRef(workload, cycle), actor="ann")
 
 
 def _crash(*_, **__):
@@ -309,7 +326,7 @@ def test_two_draws_at_once_ask_nobody_twice(world):
 
     def draw():
         start.wait()
-        return direct_review(world.platform, world.workload.id, world.cycle.name, actor="ann")
+        return direct_review(world.platform, world.cycle.ref, actor="ann")
 
     with ThreadPoolExecutor(2) as pool:
         ended = [pool.submit(draw) for _ in range(2)]

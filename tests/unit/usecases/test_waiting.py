@@ -3,7 +3,7 @@
 import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.ports.review_queue import QueueStatus
+from flywheel.ports.review_queue import QueueStatus, SetAside
 from flywheel.usecases.by_hand import open_by_hand
 from flywheel.usecases.waiting import waiting_cycles, waiting_for_people
 from tests.fakes.hand_world import START, HandWorld
@@ -33,7 +33,7 @@ def test_what_a_cycle_waits_for(world, statuses, kinds):
     """A verdict, or a decision after a failure; what runs or is decided waits for nobody."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
     for status in statuses:
-        world.state.cycles.set_status("parts", cycle.name, status, "why")
+        world.state.cycles.set_status(cycle.ref, status, "why")
 
     assert [item.kind for item in waiting_cycles(world.state.cycles.of("parts"))] == kinds
 
@@ -41,7 +41,7 @@ def test_what_a_cycle_waits_for(world, statuses, kinds):
 def test_a_failure_is_answered_by_the_next_cycle(world):
     """Only the newest cycle's failure waits for a decision."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.cycles.set_status("parts", cycle.name, "gated_fail", "worse")
+    world.state.cycles.set_status(cycle.ref, "gated_fail", "worse")
     open_by_hand(world, "parts", person="ann", reason="again")
 
     assert waiting_cycles(world.state.cycles.of("parts")) == []
@@ -54,7 +54,7 @@ def test_a_queue_that_is_away_hides_nothing_else(world, monkeypatch):
         raise UnavailableError("Label Studio is away", next_step="start it")
 
     cycle = open_by_hand(world, "parts", person="ann", reason="now")
-    world.state.cycles.set_status("parts", cycle.name, "awaiting_approval", "passed")
+    world.state.cycles.set_status(cycle.ref, "awaiting_approval", "passed")
     monkeypatch.setattr(world.queue, "status", away)
     items = waiting_for_people(world)
 
@@ -116,3 +116,15 @@ def test_judgments_that_are_left_are_counted(world):
 
     assert (item.kind, item.count) == ("reviews", 10)
     assert item.command == "flywheel review answer parts --as NAME"
+
+
+def test_what_was_set_aside_waits_for_somebody(world):
+    """A damaged file of the queue is in the list with its name and reason, one alert for as long."""
+    damaged = SetAside("item1.json", None, "its file in the queue is damaged", "item1")
+    world.status = QueueStatus(10, 10, 12, 12, set_aside=(damaged,))
+    [item] = waiting_for_people(world)
+
+    assert (item.kind, item.workload_id, item.count) == ("set aside", "parts", 1)
+    assert item.text.endswith("the first: item1.json: its file in the queue is damaged")
+    assert item.command.startswith("flywheel review status parts")
+    assert waiting_for_people(world) == [item]

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
+from flywheel.deployment.workload_text import workload_text
 from flywheel.errors import ConfigurationError
-from flywheel.usecases.new_workload import workload_text
 from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.model import load_workload
 from tests.fakes.invoices import SCHEMA, invoices

@@ -1,4 +1,4 @@
-"""Names of labels that people can tell apart, whatever keyboard they were written on."""
+"""Names of labels that people can distinguish, whatever keyboard they were written on."""
 
 import unicodedata
 

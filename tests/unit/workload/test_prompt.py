@@ -4,8 +4,11 @@ import pytest
 
 from flywheel.errors import ConfigurationError
 from flywheel.ports.model_server import Shot
+from flywheel.workload.chat_prompt import ChatPrompt
+from flywheel.workload.model import parse_workload
 from flywheel.workload.passage import Passage, quoted
-from flywheel.workload.prompt import parse_prompt, render_prompt
+from flywheel.workload.prompt import parse_prompt, prompt_ids, render_prompt
+from tests.fakes.families import family_tokenizer
 from tests.fakes.micro_base import classification, codec
 
 
@@ -48,3 +51,37 @@ def test_stored_prompt_gives_its_input_back():
 def test_prompt_of_another_template_is_text(stored: str):
     """Where the template is not the workload's, nothing in the prompt may be a control token."""
     assert parse_prompt(classification(), stored) == quoted(stored) == Passage(stored)
+
+
+def test_plain_prompts_are_what_they_were():
+    """A plain prompt has the form, the ids and the start token of the versions before chats."""
+    tokenizer = family_tokenizer("llama")
+    texts = ["it leaks", "", "{input}", "漏油"]
+    prompts = [render_prompt(classification(), text) for text in texts]
+    written = [f"Report: {text}\nPart: " for text in texts]
+    assert prompt_ids(tokenizer, prompts) == tokenizer(written)["input_ids"]
+    assert all(row[0] == tokenizer.bos_token_id for row in prompt_ids(tokenizer, prompts))
+    # The digest of a file is taken of this form: a plain prompt has its own bytes in it.
+    assert classification().model_dump(mode="json")["prompt"] == "Report: {input}\nPart: "
+
+
+def test_a_chat_needs_the_bases_tokenizer():
+    """Without it nobody knows how the base writes turns."""
+    workload = classification().model_copy(update={"prompt": ChatPrompt()})
+    with pytest.raises(ConfigurationError, match="tokenizer"):
+        render_prompt(workload, "x")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ({"user": "no slot"}, r"prompt\.user of a chat\): must contain \{input\} exactly once"),
+        ({"style": "x"}, r"prompt\.style: unknown key; allowed here: examples, system, user"),
+        ({"examples": [{"input": "x", "output": "rust"}]}, r"prompt\.examples\.0\.output: 'rust'"),
+    ],
+)
+def test_a_wrong_chat_is_refused_by_its_key(prompt, message):
+    """What is wrong in a file's turns is named."""
+    raw = classification().model_dump(mode="json", by_alias=True)
+    with pytest.raises(ConfigurationError, match=message):
+        parse_workload({**raw, "prompt": prompt}, source="test")

@@ -32,6 +32,19 @@ BLOCK = """taxonomy:
 
 # the end
 """
+LISTS = """taxonomy:
+  version: 1
+  labels:
+  - id: oil
+    name: &wet oil fault
+    description: *wet
+    former_names:
+    - leak of old
+    - drip # once
+  # sounds
+  - {id: noise, name: noise fault}
+  - {id: heat, name: heat fault}
+"""
 
 
 def taxonomy(*changes, version=1):
@@ -156,7 +169,7 @@ def test_two_edits_by_hand_are_made_good_one_after_the_other(deployment):
     assert deployment.workload("defects").taxonomy.names == ("leak", "noise fault", "warmth")
 
 
-@pytest.mark.parametrize("text", [FLOW, BLOCK], ids=["flow", "block"])
+@pytest.mark.parametrize("text", [FLOW, BLOCK, LISTS], ids=["flow", "block", "lists and anchors"])
 @pytest.mark.parametrize(
     "change",
     [

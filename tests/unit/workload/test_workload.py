@@ -4,8 +4,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from flywheel.deployment.workload_text import golden_size, labels_in_csv, workload_text
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
-from flywheel.usecases.new_workload import golden_size, labels_in_csv, workload_text
 from flywheel.workload import model as workload_module
 from flywheel.workload.model import (
     GateRules,
@@ -60,10 +60,10 @@ def test_the_demos_workload_loads(repository):
                 "task": {
                     "type": "extraction",
                     "label_field": "kind",
-                    "schema": {"type": "object", "properties": {"colour": {"type": "string"}}},
+                    "schema": {"type": "object", "properties": {"color": {"type": "string"}}},
                 }
             },
-            ["label_field 'kind' is not one of colour"],
+            ["label_field 'kind' is not one of color"],
         ),
     ],
 )
@@ -123,7 +123,7 @@ def test_a_new_file_loads_and_shows_every_key(task):
 
 @pytest.fixture
 def csv_file(tmp_path: Path) -> Path:
-    """Return a labelled file with a line break inside quotes."""
+    """Return a labeled file with a line break inside quotes."""
     path = tmp_path / "labels.csv"
     path.write_text('text,intent\n"a\nb",late\nc,lost\nd,late\ne,\n')
     return path

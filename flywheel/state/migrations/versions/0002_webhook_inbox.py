@@ -1,4 +1,4 @@
-"""The webhook inbox: hints that something changed elsewhere, until somebody has looked."""
+"""The webhook inbox: hints that something changed elsewhere, until they are processed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,5 +29,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table; hints are no truth, so nothing is lost."""
+    """Drop the table; hints are not data, so nothing is lost."""
     op.drop_table("webhook_inbox")

@@ -74,9 +74,9 @@ def test_an_object_is_read_wherever_it_stands(message):
     ("content", "words"),
     [
         ('{"category": "leak", "count": "3"}', "breaks the schema: count"),
-        ('{"category": "rust", "count": 3}', 'category: "rust" is no label'),
-        ('{"category": "leak", "count": 1e400}', "no JSON object"),
-        ("[" * 5_000, "no JSON object"),
+        ('{"category": "rust", "count": 3}', 'category: "rust" is not a label'),
+        ('{"category": "leak", "count": 1e400}', "not a JSON object"),
+        ("[" * 5_000, "not a JSON object"),
     ],
 )
 def test_an_object_that_breaks_the_schema_is_no_answer(content, words):
@@ -96,7 +96,7 @@ def test_refusals_failures_and_cut_answers_are_told_apart():
     assert reader.read(filtered, None).kind == "refused"
     assert reader.read(None, "timeout").detail == "timeout"
     cut = reader.read(_said({"content": "lea"}, finish_reason="length"), None)
-    assert cut.detail == "'lea' is no label (finish_reason length)"
+    assert cut.detail == "'lea' is not a label (finish_reason length)"
 
 
 def test_an_old_label_is_still_an_answer():

@@ -32,7 +32,7 @@ def test_each_format_is_recognized_and_read(name):
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        ([], "a list is no record"),
+        ([], "a list is not a record"),
         ({}, "an empty object is of no format"),
         ({"request": REQUEST}, "a request without its response"),
         ({"request": {}, "response": COMPLETION}, "without messages, input and prompt"),

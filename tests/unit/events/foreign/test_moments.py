@@ -44,7 +44,7 @@ def test_nanoseconds_keep_their_microseconds():
 )  # fmt: skip
 def test_what_is_no_time_is_a_dead_letter(value):
     """Its reason shows what it looks like, and never too much of it."""
-    with pytest.raises(EventError, match="is no time between 2000 and 2200") as caught:
+    with pytest.raises(EventError, match="is not a time between 2000 and 2200") as caught:
         read_moment(value)
     assert caught.value.reason == "bad_timestamp"
     assert len(caught.value.message) < 250

@@ -6,7 +6,7 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.review.label_studio import queue as module
-from flywheel.review.sampling.neighbour_lines import neighbour_line, without_texts
+from flywheel.review.sampling.neighbor_lines import neighbor_line, without_texts
 from tests.fakes.review_world import END, classification
 
 
@@ -32,12 +32,12 @@ class Tasks:
 
 @pytest.fixture
 def tasks(monkeypatch):
-    shown = "\n".join([neighbour_line("oil", "a  long " * 40), neighbour_line("heat", "hot")])
-    ours = {"workload_id": "defects", "neighbours": "none"}
+    shown = "\n".join([neighbor_line("oil", "a  long " * 40), neighbor_line("heat", "hot")])
+    ours = {"workload_id": "defects", "neighbors": "none"}
     found = Tasks(
         [
             ours | {"item_id": "a", "inference_id": "i1"},
-            ours | {"item_id": "b", "inference_id": "i2", "neighbours": shown},
+            ours | {"item_id": "b", "inference_id": "i2", "neighbors": shown},
             {"item_id": "c", "inference_id": "i1", "workload_id": "another"},
         ]
     )
@@ -51,7 +51,7 @@ def test_tasks_and_lines_beside_others_go(tasks):
     queue = module.LabelStudioReviewQueue(None, ManualClock(END), seen=lambda _: ())
     assert queue.erase(classification(), {"i1"}, {"a  long " * 40}) == 1
     assert sorted(tasks.data) == [1, 2]
-    assert tasks.data[1]["neighbours"] == neighbour_line("heat", "hot")
+    assert tasks.data[1]["neighbors"] == neighbor_line("heat", "hot")
 
 
 def test_no_text_takes_no_line():

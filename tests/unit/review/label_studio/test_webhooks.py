@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.patience import Patience
+from flywheel.io.rate_limit import RateLimit
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.review.label_studio.webhooks import Receiver, receiving
-from flywheel.review.label_studio.writing import RateLimit, writing
+from flywheel.review.label_studio.writing import writing
 from tests.fakes.strategies import json_values, raw_bytes
 
 WORD = "a secret"
@@ -83,13 +84,34 @@ def test_a_hint_is_kept_before_it_is_answered():
         assert inbox.hints == [("parts", "ANNOTATION_CREATED")]
 
 
-@pytest.mark.parametrize("word", [None, "", "a secreT", "a secret ", "ä" * 9])
+@pytest.mark.parametrize("word", [None, "", "a secreT", "a secret x", "a  secret", "ä" * 9])
 def test_without_the_secret_nothing_is_kept(word):
     """A forged call is refused, whatever it brings."""
     inbox = Inbox()
     with _running(inbox) as port:
         forged = word if word is None else word.encode("utf-8").decode("latin-1")
         assert _post(port, b'{"action": "ANNOTATION_CREATED"}', word=forged) == 401
+    assert inbox.hints == []
+
+
+def test_blanks_around_the_secret_are_not_part_of_it():
+    """HTTP drops them on the way."""
+    receiver = Receiver(f" {WORD} ", DirectWriter([]), lambda: {"parts"})
+    assert receiver.before_body("/label-studio/parts", WORD, "2") is None
+
+
+def test_a_body_that_breaks_off_is_no_hint():
+    """The caller hangs up in the middle of it."""
+    inbox = Inbox()
+    with _running(inbox) as port:
+        with socket.create_connection(("127.0.0.1", port), 10) as caller:
+            head = f"POST /label-studio/parts HTTP/1.1\r\nHost: x\r\n{HEADER}: {WORD}\r\n"
+            caller.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        assert _post(port, word="forged") == 401
+        patience = Patience(10)
+        while len(_health(port)[1]["answers"]) < 2 and not patience.is_over:
+            time.sleep(0.05)
+        assert _health(port)[1]["answers"] == {"400": 1, "401": 1}
     assert inbox.hints == []
 
 
@@ -142,7 +164,7 @@ def test_a_body_of_100_mb_is_refused_by_its_head():
     with _running(inbox) as port, socket.create_connection(("127.0.0.1", port), 10) as caller:
         head = f"POST /label-studio/parts HTTP/1.1\r\nHost: x\r\n{HEADER}: {WORD}\r\n"
         caller.sendall(f"{head}Content-Length: {HUNDRED_MB}\r\n\r\n".encode())
-        assert caller.recv(100).startswith(b"HTTP/1.0 413")
+        assert caller.recv(100).startswith(b"HTTP/1.1 413")
     assert inbox.hints == []
 
 
@@ -152,7 +174,7 @@ def test_a_body_without_a_length_is_refused():
     with _running(inbox) as port, socket.create_connection(("127.0.0.1", port), 10) as caller:
         head = f"POST /label-studio/parts HTTP/1.1\r\nHost: x\r\n{HEADER}: {WORD}\r\n"
         caller.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
-        assert caller.recv(100).startswith(b"HTTP/1.0 411")
+        assert caller.recv(100).startswith(b"HTTP/1.1 411")
 
 
 def test_too_many_calls_are_refused_and_the_rest_is_kept():
@@ -174,6 +196,31 @@ def test_callers_who_say_nothing_do_not_stop_the_others():
         assert _post(port) == 200
         for each in silent:
             each.close()
+
+
+def test_a_hint_that_was_answered_is_kept_when_the_receiver_stops():
+    """Calls go on while it ends: as many are kept as were answered with 200."""
+    kept: list[int] = []
+    with writing(lambda hints: kept.append(len(hints)) or time.sleep(0.02)) as writer:
+        receiver = Receiver(WORD, writer, lambda: {"parts"}, RateLimit(1e9, 1_000))
+        stop, answers = threading.Event(), []
+
+        def call(port: int) -> None:
+            while not stop.is_set():
+                with suppress(OSError, http.client.HTTPException):
+                    answers.append(_post(port))
+
+        with receiving(receiver, "127.0.0.1", 0) as port:
+            threads = [threading.Thread(target=call, args=(port,)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.4)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert answers.count(200) >= 1
+    assert answers.count(200) == receiver.answers[200]
+    assert set(answers) == {200}
 
 
 def test_an_inbox_that_is_away_is_told_and_the_hint_kept_later():

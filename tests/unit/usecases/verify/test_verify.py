@@ -8,6 +8,7 @@ from contextlib import closing
 import pyarrow as pa
 import pytest
 
+from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import IntegrityError
 from flywheel.usecases.cycle import assemble_dataset
 from flywheel.usecases.verification import finding
@@ -50,7 +51,7 @@ def test_no_dataset_is_built_of_damaged_judgments(platform, home):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     (workload_id,) = platform.workloads
     with pytest.raises(IntegrityError, match="corrections is not as it was written"):
-        assemble_dataset(platform, workload_id, "2026Q2-2")
+        assemble_dataset(platform, CycleRef(workload_id, "2026Q2-2"))
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -211,6 +212,15 @@ def test_lost_hashes_of_the_audit_are_found(findings, command, home, platform, d
     assert "audit" not in findings()
     [row] = [row for row in platform.state.audit.of() if row.event == "audit.accepted"]
     assert (row.actor, row.details["reason"]) == ("ann", "lost with a disk")
+
+
+def test_a_few_lost_hashes_of_the_audit_are_said(findings, command, home):
+    """They look like the work of a crash, and are not passed over in silence."""
+    file = home / "audit_heads.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-2]))
+    assert "audit" not in findings()
+    shown = json.loads(command("verify", "--json").stdout)["findings"]["audit"]
+    assert "the newest 2 are not in audit_heads.jsonl" in shown
 
 
 def test_lost_digests_are_found_until_they_are_accepted(findings, command, home, platform):

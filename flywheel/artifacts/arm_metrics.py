@@ -1,0 +1,59 @@
+"""`ArmMetrics`: the figures of one arm on one suite, as a gate report holds them.
+
+They are measured in ``evaluate``; what is undefined is None, never a number.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["ArmMetrics", "FieldScore", "LabelMetrics"]
+
+
+class FieldScore(BaseModel):
+    """One field over all cases of a suite; a figure without values is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    expected: int
+    given: int
+    matched: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class LabelMetrics(BaseModel):
+    """One label: how many cases have it, and how many of those are right as a whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cases: int
+    accuracy: float
+    f1: float
+
+
+class ArmMetrics(BaseModel):
+    """One arm on one suite; shares are in [0, 1], times in seconds.
+
+    ``fields`` are shares of cases whose field of the top level is right, ``field_scores`` precision,
+    recall and F1 by the path of a field.
+
+    ``calibration_error`` is right on average and may fall below 0; reports of version 0.1 have it
+    without its interval, and with the part that chance adds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    suite: str
+    arm: str
+    release: str
+    cases: int
+    exact_match: float | None
+    macro_f1: float | None
+    schema_validity: float | None
+    calibration_error: float | None
+    calibration_interval: tuple[float, float] | None = None
+    seconds_p50: float | None
+    seconds_p95: float | None
+    labels: dict[str, LabelMetrics]
+    fields: dict[str, float]
+    field_scores: dict[str, FieldScore] = {}

@@ -1,0 +1,289 @@
+"""What runs beside the services: Dagster, ingest, webhooks, gateway, release desk, vLLM on a base."""
+
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import SecretStr
+
+from flywheel.artifacts.base_folder import BaseModel
+from flywheel.deployment.gateway_program import gateway_health_url
+from flywheel.deployment.receiver import receiver_address
+from flywheel.errors import ConfigurationError, NotFoundError, UnavailableError
+from flywheel.orchestration.instance import (
+    DagsterHome,
+    dagster_programs,
+    open_instance,
+    prepare_dagster_home,
+)
+from flywheel.orchestration.workers import fail_orphaned_runs
+from flywheel.ports.model_server import BASE_RELEASE
+from flywheel.services import Application, Services, vllm
+from flywheel.services.supervisor.passwords import made_once
+from flywheel.settings import Settings
+from flywheel.usecases.release import reconcile_server
+from flywheel.usecases.topics import make_topics
+from flywheel.wiring import Platform
+from flywheel.workload.model import Workload
+
+__all__ = [
+    "APPLICATIONS",
+    "built_bases",
+    "prepare_deployment",
+    "run_applications",
+    "vllm_for",
+]
+
+APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks", "gateway", "desk")
+_WEBSERVER, _DAEMON, _INGEST = "dagster-webserver", "dagster-daemon", "ingest"
+_WEBHOOKS, _GATEWAY, _DESK = "webhooks", "gateway", "desk"
+
+
+def run_applications(
+    services: Services,
+    settings: Settings,
+    names: Collection[str] = APPLICATIONS,
+    *,
+    project: Path | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Start Flywheel's programs on the services and wait until each serves.
+
+    Args:
+        services: The set to run beside.
+        settings: Read with the services profile and this set's folder.
+        names: Some of ``APPLICATIONS``.
+        project: The folder with ``workspace.yaml`` and ``flywheel.toml``; default: where we are.
+        on_progress: Told what is being started.
+    """
+    folder = (project or Path.cwd()).absolute()
+    if "vllm" in names:
+        # First, since the others read where it is when they start.
+        services.run([vllm_for(services, settings, on_progress)], on_progress)
+        _load_routes(services, settings, on_progress)
+    if not {*APPLICATIONS[1:]} & set(names):
+        return
+    running = services.states().get(_DAEMON)
+    quiet = running is None or running.pid is None
+    home = prepare_deployment(settings, on_progress, fail_orphaned=quiet and "dagster" in names)
+    applications = []
+    if "dagster" in names:
+        applications += _dagster(services, settings, folder, home)
+    if "ingest" in names:
+        applications.append(_ingest(services, settings, folder))
+    if _WEBHOOKS in names and settings.webhook_secret is None:
+        on_progress("webhooks: left out, since FLYWHEEL_WEBHOOK_SECRET is not set")
+    elif _WEBHOOKS in names:
+        applications.append(_webhooks(services, settings, folder))
+    if _GATEWAY in names:
+        applications.append(_gateway(services, settings, folder))
+    if _DESK in names:
+        applications.append(_desk(services, settings, folder))
+    services.run(applications, on_progress)
+
+
+def prepare_deployment(
+    settings: Settings,
+    on_progress: Callable[[str], None] = lambda _: None,
+    *,
+    fail_orphaned: bool = False,
+) -> DagsterHome:
+    """Make topics, schema and Dagster's folder once, before several programs would at a time.
+
+    Args:
+        settings: Where they are.
+        on_progress: Told what is not as declared and was left alone.
+        fail_orphaned: Report runs of killed processes as failed; only while nothing else runs.
+    """
+    platform = Platform(settings)
+    try:
+        for topic in make_topics(platform):
+            for name, (declared, actual) in topic.differences.items():
+                on_progress(f"{topic.name}: {name} is {actual}, declared is {declared}; left alone")
+        platform.state.cycles.list_open()
+    finally:
+        platform.close()
+    home = prepare_dagster_home(settings)
+    if home.note is not None:
+        on_progress(home.note)
+    with open_instance(home) as instance:
+        if fail_orphaned:
+            fail_orphaned_runs(instance)
+    return home
+
+
+def vllm_for(
+    services: Services, settings: Settings, on_progress: Callable[[str], None] = lambda _: None
+) -> Application:
+    """Describe the vLLM of a deployment: of the one base that its workloads were built on.
+
+    Raises:
+        NotFoundError: no base was built yet.
+        ConfigurationError: the workloads have several bases, and one vLLM serves one.
+    """
+    bases = built_bases(settings)
+    if not bases:
+        raise NotFoundError(
+            f"No base model was built in {settings.home}: vLLM has nothing to serve.",
+            next_step="run `flywheel base build`, then `flywheel services up vllm`",
+        )
+    if len(bases) > 1:
+        named = "; ".join(
+            f"{base.name}: {', '.join(w.id for w in workloads)}"
+            for base, workloads in bases.values()
+        )
+        raise ConfigurationError(
+            f"One vLLM serves one base model, and this deployment has several ({named}).",
+            next_step="give the workloads the same base_model, or a deployment each",
+        )
+    ((base, workloads),) = bases.values()
+    return vllm.vllm_application(
+        base.folder,
+        vllm.serving_needs(workloads),
+        folder=services.folder / vllm.NAME,
+        port=services.port(vllm.NAME, settings.vllm_port),
+        token=made_once(services.layout.secrets, vllm.NAME),
+        cache=settings.cache,
+        cache_gb=settings.vllm_cache_gb,
+        on_progress=on_progress,
+    )
+
+
+def _load_routes(
+    services: Services, settings: Settings, on_progress: Callable[[str], None]
+) -> None:
+    # A restarted vLLM has lost its adapters.
+    connections = services.connections
+    token = SecretStr(str(connections.vllm_token))
+    serving = {"model_server": "vllm", "vllm_url": connections.vllm_url, "vllm_token": token}
+    platform = Platform(settings.model_copy(update=serving))
+    try:
+        for workload in platform.workloads.values():
+            if platform.state.routes.champion(workload.id) != BASE_RELEASE:
+                loaded = reconcile_server(platform, workload.id).loaded
+                on_progress(f"{workload.id}: loaded {', '.join(loaded) or 'nothing'} into vLLM")
+    except UnavailableError as error:
+        # The state may be another machine's, or not up yet: clients and promotions load as well.
+        on_progress(f"champions were not loaded into vLLM: {error.message}")
+    finally:
+        platform.close()
+
+
+def built_bases(settings: Settings) -> dict[str, tuple[BaseModel, list[Workload]]]:
+    """Return the bases that were built, by digest, with the workloads on each."""
+    platform = Platform(settings)
+    workloads_by_base: dict[str, tuple[BaseModel, list[Workload]]] = {}
+    for workload in platform.workloads.values():
+        try:
+            base = platform.base(workload)
+        except NotFoundError:
+            continue
+        workloads_by_base.setdefault(base.digest, (base, []))[1].append(workload)
+    return workloads_by_base
+
+
+def _dagster(
+    services: Services, settings: Settings, folder: Path, home: DagsterHome
+) -> list[Application]:
+    workspace = folder / "workspace.yaml"
+    if not workspace.exists():
+        raise ConfigurationError(
+            f"There is no workspace.yaml in {folder}.", next_step="run this in the project's folder"
+        )
+    port = services.port(_WEBSERVER, settings.dagster_port)
+    commands = dagster_programs(workspace, port=port)
+    environment = _environment(services, settings) | dict(home.environment)
+    return [
+        Application(
+            name=_WEBSERVER,
+            command=tuple(commands[_WEBSERVER]),
+            directory=str(folder),
+            environment=environment,
+            health_url=f"http://127.0.0.1:{port}/server_info",
+            ports=(port,),
+            start_seconds=300,
+        ),
+        Application(
+            name=_DAEMON,
+            command=tuple(commands[_DAEMON]),
+            directory=str(folder),
+            environment=environment,
+            health_command=(sys.executable, "-m", "dagster._daemon", "liveness-check"),
+            start_seconds=300,
+        ),
+    ]
+
+
+def _ingest(services: Services, settings: Settings, folder: Path) -> Application:
+    port = services.port(_INGEST, settings.metrics_port)
+    return _program(
+        services, settings, folder, _INGEST, "--follow",
+        port=port, health_url=f"http://127.0.0.1:{port}/healthz",
+        variables={"FLYWHEEL_METRICS_PORT": str(port)},
+    )  # fmt: skip
+
+
+def _webhooks(services: Services, settings: Settings, folder: Path) -> Application:
+    host, port = receiver_address(settings)
+    health_url = f"http://{host}:{port}/healthz"
+    return _program(services, settings, folder, _WEBHOOKS, port=port, health_url=health_url)
+
+
+def _gateway(services: Services, settings: Settings, folder: Path) -> Application:
+    port = services.port(_GATEWAY, settings.gateway_port)
+    return _program(
+        services, settings, folder, _GATEWAY,
+        port=port, health_url=gateway_health_url(settings, port),
+        variables={
+            "FLYWHEEL_GATEWAY_HOST": settings.gateway_host, "FLYWHEEL_GATEWAY_PORT": str(port),
+        },
+    )  # fmt: skip
+
+
+def _desk(services: Services, settings: Settings, folder: Path) -> Application:
+    port = services.port(_DESK, settings.desk_port)
+    return _program(
+        services, settings, folder, _DESK,
+        port=port, health_url=f"http://127.0.0.1:{port}/healthz",
+        variables={"FLYWHEEL_DESK_PORT": str(port)},
+    )  # fmt: skip
+
+
+def _program(
+    services: Services,
+    settings: Settings,
+    folder: Path,
+    name: str,
+    *words: str,
+    port: int,
+    health_url: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Application:
+    # A command of ours that serves at one port.
+    return Application(
+        name=name,
+        command=(sys.executable, "-m", "flywheel.cli", name, *words),
+        directory=str(folder),
+        environment={**_environment(services, settings), **variables},
+        health_url=health_url,
+        ports=(port,),
+    )
+
+
+def _environment(services: Services, settings: Settings) -> dict[str, str]:
+    """Return the settings of this moment: the supervisor may have been started with others."""
+    variables = {key: value for key, value in os.environ.items() if key.startswith("FLYWHEEL_")}
+    variables.pop("FLYWHEEL_TOKEN", None)  # a person's own, which no service needs
+    paths = {
+        "FLYWHEEL_SERVICES": services.folder,
+        "FLYWHEEL_HOME": settings.home,
+        "FLYWHEEL_CACHE": settings.cache,
+        "FLYWHEEL_WORKLOADS": settings.workload_folder,
+    }
+    return {
+        **variables,
+        "FLYWHEEL_PROFILE": "services",
+        **{key: str(path.absolute()) for key, path in paths.items()},
+    }

@@ -1,0 +1,255 @@
+"""Write a new workload file: every key with its default and what it means.
+
+Keys, defaults and meanings come from the model itself, so that the file cannot fall behind it.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from flywheel.deployment.prompt_text import prompt_text
+from flywheel.errors import ConfigurationError, DataError
+from flywheel.evaluate.paired import cases_for_margin
+from flywheel.io.delimited_file import read_table
+from flywheel.io.folding import label_key
+from flywheel.io.spelling import trim
+from flywheel.workload.model import GateRules, Workload, parse_workload
+from flywheel.workload.taxonomy_change import fresh_label_id
+
+__all__ = ["DISCORDANCE", "golden_size", "labels_in_csv", "workload_text"]
+
+# Share of answers that exactly one of two equally good models has right, before any was measured.
+DISCORDANCE = 0.1
+
+_MOST_LABELS = 1_000
+_SHOWN = 30
+_HEAD = """\
+# One narrow task on the platform. Every key is checked: a typo is refused with what is allowed.
+# Keys that are left out take the value shown here.
+
+id: {id}
+owner: {owner} # a person or team: answers for the budget, may not approve their own cycles
+description: {description}
+timezone: UTC # of the calendar that opens cycles
+seed: 0 # every random choice starts here
+
+"""
+_CLASSIFICATION = """\
+task:
+  type: classification # or extraction, to a JSON schema with a `label_field`
+
+"""
+_EXTRACTION = """\
+task:
+  type: extraction # or classification, over labels alone
+  label_field: label # takes its allowed values from the taxonomy
+  schema:
+    type: object
+    additionalProperties: false
+    required: [label, priority]
+    properties:
+      label: {type: string}
+      priority: {type: string, enum: [low, high]}
+
+"""
+_TAXONOMY = """\
+# Ids never change and are never used again; names may. A later label says in which version it was
+# `added`; a label that goes is kept with `retired`, and `merged_into` or `split_into` where it has
+# heirs. `flywheel taxonomy add | rename | merge | split | retire {id} …` does it right and raises
+# the version; an edit by hand that would drop judgments is refused.
+taxonomy:
+  version: 1
+  labels:
+"""
+_RELEASE = """
+# Between approval and champion; null: the promoted release answers everybody at once. `release: {}`
+# lets it answer copies in a shadow for a week, then 10 % and 50 % of the subjects for a week each,
+# where applications ask through `flywheel gateway`; a release that is worse is rolled back by itself.
+release: null
+"""
+_GROUPS = ("daily", "review", "drift", "trigger", "gates", "training", "limits", "escalation")
+_PRIVACY = """
+# Attributes whose accuracy the model card compares: columns of an answer such as client_id, or paths
+# in its request such as metadata.region.
+groups: []
+
+# Mask e-mail addresses, IBANs, cards, telephone numbers, national ids, IP addresses and secrets in
+# what is kept of calls and feedback, before it is written anywhere: `privacy: {region: DE}`, with the
+# country of telephone numbers and national ids; `mask_answers: true` also in what the gateway answers.
+privacy: null
+
+# Who else may answer, cheapest first, where the champion is unsure: a base without an adapter or an
+# OpenAI-compatible endpoint, asked through `flywheel gateway` as `escalation` says.
+tiers: []
+"""
+_SCALARS = {
+    "base_model": "tiny · smollm2 · a folder · a hub name",
+    "cadence": "monthly · quarterly · yearly",
+    "minimum_examples": "no training with fewer accepted examples, the seed counted",
+}
+
+
+def workload_text(
+    workload_id: str,
+    *,
+    owner: str,
+    labels: Sequence[str] = ("first label", "second label"),
+    task: str = "classification",
+    description: str = "",
+    discordance: float = DISCORDANCE,
+    base_model: str | None = None,
+) -> str:
+    """Return a commented workload file that loads as it is.
+
+    Args:
+        workload_id: such as ``support_tickets``.
+        owner: person or team that answers for it.
+        labels: names of the taxonomy's labels.
+        task: ``classification`` or ``extraction``.
+        description: what the workload does.
+        discordance: share of answers that differ between two models, for the golden set's size; a
+            gate report says what it was.
+        base_model: what adapters are trained on; None: the default.
+
+    Raises:
+        ConfigurationError: there is no such task, or the file would not load.
+    """
+    head = _HEAD.format(
+        id=workload_id, owner=_scalar(owner), description=_scalar(description or "what it does")
+    )
+    if task not in ("classification", "extraction"):
+        raise ConfigurationError(
+            f"There is no task {task!r}.", next_step="choose classification or extraction"
+        )
+    body = _CLASSIFICATION if task == "classification" else _EXTRACTION
+    body += prompt_text(task, base_model or str(Workload.model_fields["base_model"].default))
+    text = head + body + _TAXONOMY.replace("{id}", workload_id) + _labels(labels) + "\n"
+    for key, meaning in _SCALARS.items():
+        value = Workload.model_fields[key].default
+        if key == "base_model" and base_model is not None:
+            value = base_model
+        text += f"{key}: {_scalar(value)} # {meaning}\n"
+    text += f"golden_size: {golden_size(discordance)} # {_golden_comment(discordance)}\n"
+    for group in _GROUPS:
+        text += "\n" + _group(group)
+    text += _PRIVACY
+    text += _RELEASE
+    parse_workload(yaml.safe_load(text), source=f"the new file of {workload_id}")
+    return text
+
+
+def golden_size(discordance: float, rules: GateRules | None = None) -> int:
+    """Return how many golden cases let an equal candidate pass with the power asked for.
+
+    The holdout comes on top of them and makes up for what the gate's other checks cost, and for the
+    part of the significance that is left to a second look.
+
+    Args:
+        discordance: share of answers that differ between two models.
+        rules: margin, significance and power; None: the defaults.
+    """
+    rules = rules or GateRules()
+    if rules.margin == 0:
+        raise ConfigurationError(
+            "No number of cases shows that an equal candidate is within a margin of 0.",
+            next_step="set gates.margin above 0",
+        )
+    needed = cases_for_margin(
+        discordance,
+        rules.margin,
+        significance=rules.significance,
+        power=rules.power,
+    )
+    assert needed is not None  # a margin of 0 alone has none
+    return max(10, math.ceil(needed / 10) * 10)
+
+
+def _golden_comment(discordance: float) -> str:
+    rules = GateRules()
+    return (
+        f"cases that are never trained on; so many let an equal candidate pass a margin of {rules.margin:g} with a "
+        f"chance of {rules.power:g}, at one-sided {rules.significance / 2:g}, where "
+        f"{discordance:.0%} of the answers differ between two models"
+    )
+
+
+def labels_in_csv(path: Path, column: str, *, skip_bad: bool = False) -> dict[str, int]:
+    """Return the labels in a column of a delimited file with their rows, the most frequent first.
+
+    Spellings that differ in case and blanks alone are one label, under the most frequent of them.
+
+    Args:
+        path: as `read_table` takes it.
+        column: of the labels.
+        skip_bad: leave out broken rows and those without a label.
+
+    Raises:
+        NotFoundError: there is no such file.
+        DataError: it cannot be read, has bad rows, or holds fewer than two or far too many labels.
+    """
+    table = read_table(path, [column])
+    cells = [(row.line, trim(row.cells[column])) for row in table.rows]
+    problems = [*map(str, table.problems)]
+    problems += [f"line {line}: no label" for line, label in cells if not label]
+    if problems and not skip_bad:
+        more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
+        raise DataError(
+            f"{len(problems):,} rows of {path.name} cannot be used:\n  "
+            + "\n  ".join([*problems[:_SHOWN], *more]),
+            next_step="correct the file, or leave them out with --skip-bad",
+        )
+    spelled: dict[str, Counter[str]] = {}
+    for _, label in cells:
+        if label:
+            spelled.setdefault(label_key(label), Counter())[label] += 1
+    counts = {max(names, key=lambda one: names[one]): names.total() for names in spelled.values()}
+    if not 2 <= len(counts) <= _MOST_LABELS:  # noqa: PLR2004 - a choice needs two
+        raise DataError(
+            f"Column {column!r} of {path} holds {len(counts)} different labels.",
+            next_step=f"choose a column with 2 to {_MOST_LABELS} labels",
+        )
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _labels(names: Sequence[str]) -> str:
+    seen_keys: set[str] = set()
+    text = ""
+    for name in names:
+        label_id = fresh_label_id(name, seen_keys)
+        seen_keys.add(label_id)
+        entry = yaml.safe_dump(
+            {"id": label_id, "name": name},
+            default_flow_style=True,
+            sort_keys=False,
+            width=10_000,
+            allow_unicode=True,
+        )
+        text += f"    - {entry.strip()}\n"
+    return text
+
+
+def _group(name: str) -> str:
+    model = Workload.model_fields[name].default
+    assert isinstance(model, BaseModel)
+    lines = [f"{name}: # {(type(model).__doc__ or '').strip()}"]
+    for key, field in type(model).model_fields.items():
+        value = getattr(model, key)
+        if isinstance(value, BaseModel):
+            value = value.model_dump(mode="json")
+        assert value is not PydanticUndefined
+        comment = f" # {field.description}" if field.description else ""
+        lines.append(f"  {key}: {_scalar(value)}{comment}")
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: Any) -> str:
+    text = yaml.safe_dump(
+        value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True
+    )
+    return str(text).removesuffix("\n...\n").strip()

@@ -1,0 +1,1 @@
+"""The pages of the release desk, a module for each."""

@@ -1,0 +1,1 @@
+"""What answers, labels and trainings cost, and what a small model is worth: pure arithmetic."""

@@ -1,0 +1,143 @@
+"""`LakeViews`: the tables and views of the lake as DuckDB sees them, at their newest version."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+import duckdb
+from deltalake import DeltaTable
+
+from flywheel.lake.handles import TableHandle
+from flywheel.lake.later_events import CREATE_LATER_EVENTS, LaterEvents
+from flywheel.lake.tables import TABLES
+from flywheel.lake.views import (
+    EXTRA_VIEWS,
+    may_leave_out_days,
+    needed_tables,
+    needs_later_events,
+    reader_view,
+    stored_view,
+)
+
+__all__ = ["LakeViews"]
+
+
+class LakeViews:
+    """One DuckDB in memory over the tables of a lake; its caller holds the lake's lock.
+
+    Args:
+        root: folder of the lake.
+        handles: of every table, by name.
+    """
+
+    def __init__(self, root: Path, handles: Mapping[str, TableHandle]) -> None:
+        self._handles = handles
+        self._later = LaterEvents(root, handles["inferences"])
+        self._duck: duckdb.DuckDBPyConnection | None = None
+        # What each view was written for: the version of a stored table, whether anyone was erased.
+        self._written: dict[str, object] = {}
+
+    def cursor(
+        self, words: Collection[str], event_days: Collection[date] | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        """Return a cursor that sees the newest version of what a query over some words names.
+
+        Args:
+            words: of the query.
+            event_days: days of the events that it asks for; None: of any day.
+        """
+        connection = self._connection()
+        self._refresh(connection, ["erasures"])
+        erased = self._written["stored.erasures"] is not None
+        # Erasures are read once, so that all views of the query agree on whether there are any.
+        tables = set(needed_tables(words, anyone_erased=erased)) - {"erasures"}
+        if event_days is None or not may_leave_out_days(words, anyone_erased=erased):
+            self._refresh(connection, sorted(tables))
+            if needs_later_events(words):
+                self._refresh_later(connection)
+            return connection.cursor()
+        self._refresh(connection, sorted(tables - {"inferences"}))
+        # Files and positions of one snapshot: a repeat that lands meanwhile is in neither.
+        delta = self._handles["inferences"].refresh()
+        if delta is not None and needs_later_events(words):
+            self._later.refresh(connection, delta)
+        cursor = connection.cursor()
+        self._show_days(cursor, delta, words, event_days, erased=erased)
+        return cursor
+
+    def folders_with(self, workload_id: str, ids: Sequence[str]) -> set[str]:
+        """Name the partition folders that hold events with these ids, and perhaps a few more."""
+        connection = self._connection()
+        self._refresh_later(connection)
+        sql = "SELECT hash($workload, id) AS id FROM (SELECT unnest($ids::VARCHAR[]) AS id)"
+        rows = connection.sql(sql, params={"workload": workload_id, "ids": list(ids)})
+        return self._later.folders_with(rows.to_arrow_table()["id"].to_numpy())
+
+    def close(self) -> None:
+        """Release DuckDB; the next cursor opens it again."""
+        if self._duck is not None:
+            self._duck.close()
+            self._duck = None
+        self._later.forget()
+        self._written.clear()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._duck is None:
+            self._duck = duckdb.connect(":memory:")
+            self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
+            # A Delta file never changes under its name, so that its footer is read once.
+            self._duck.execute("SET GLOBAL parquet_metadata_cache = true")
+            self._duck.execute("CREATE SCHEMA stored")
+            self._duck.execute(CREATE_LATER_EVENTS)
+        return self._duck
+
+    def _refresh(self, connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
+        # A view is written again only when its table has a new version, or when the first erasure
+        # arrives. The stored ones come first, since readers' views reach into several of them.
+        for name in tables:
+            delta = self._handles[name].refresh()
+            version = None if delta is None else delta.version()
+            if self._written.get(f"stored.{name}", -1) != version:
+                files = [] if delta is None else sorted(delta.file_uris())
+                columns = [] if delta is None else [field.name for field in delta.schema().fields]
+                sql = stored_view(TABLES[name], files, columns)
+                connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
+                self._written[f"stored.{name}"] = version
+        erased = self._written["stored.erasures"] is not None
+        for name in tables:
+            if self._written.get(name) != erased:
+                sql = reader_view(TABLES[name], anyone_erased=erased)
+                connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+                self._written[name] = erased
+        for name, (sources, sql) in EXTRA_VIEWS.items():
+            if name not in self._written and set(sources) <= set(tables):
+                connection.execute(f"CREATE VIEW {name} AS {sql}")
+                self._written[name] = True
+
+    def _refresh_later(self, connection: duckdb.DuckDBPyConnection) -> None:
+        delta = self._handles["inferences"].refresh()
+        if delta is not None:
+            self._later.refresh(connection, delta)
+
+    def _show_days(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        delta: DeltaTable | None,
+        words: Collection[str],
+        event_days: Collection[date],
+        *,
+        erased: bool,
+    ) -> None:
+        # Temporary views are the cursor's own, and come before the shared ones. DuckDB reads the
+        # footer of every file that a view names when the view is made.
+        table = TABLES["inferences"]
+        folders = {f"day={day.isoformat()}" for day in event_days}
+        uris = [] if delta is None else sorted(delta.file_uris())
+        files = [uri for uri in uris if PurePosixPath(uri).parent.name in folders]
+        columns = [] if delta is None else [field.name for field in delta.schema().fields]
+        rows = stored_view(table, files, columns)
+        sql = reader_view(table, anyone_erased=erased, rows=rows)
+        cursor.execute(f"CREATE TEMP VIEW inferences AS {sql}")
+        for name, (sources, sql) in EXTRA_VIEWS.items():
+            if name in words and sources == ("inferences",):
+                cursor.execute(f"CREATE TEMP VIEW {name} AS {sql}")

@@ -1,0 +1,1 @@
+"""Personal data in texts: `recognizers` find them, `Masking` puts placeholders in their place."""

@@ -1,0 +1,136 @@
+"""`enter_stage`, `withdraw_release`: one transaction each, with every row; `plan_of` a release."""
+
+from datetime import datetime
+
+from flywheel.release.path import PlannedStage, release_plan, stage_name
+from flywheel.state import SYSTEM, Approval, Lease, Release, Stage, State
+
+__all__ = ["enter_stage", "plan_of", "withdraw_release"]
+
+
+def plan_of(state: State, release: Release, *, at: datetime) -> tuple[PlannedStage, ...]:
+    """Return the stages of a release by its workload as it was approved.
+
+    Args:
+        state: the truth about what was promoted before.
+        release: on its way to champion.
+        at: when a stage of it began, or begins; what was promoted later makes no difference.
+    """
+    first = not any(
+        other.promoted_at is not None and other.promoted_at <= at
+        for other in state.releases.of(release.workload_id)
+        if other.release != release.release
+    )
+    return release_plan(state.cycles.get(release.cycle_ref).opened.workload.release, first=first)
+
+
+def enter_stage(
+    state: State,
+    release: Release,
+    planned: PlannedStage,
+    approval: Approval,
+    lease: Lease,
+    *,
+    before: Stage | None = None,
+    reason: str = "",
+) -> Stage:
+    """Let a release enter a stage: route table, stage, release, cycle and audit.
+
+    Args:
+        state: the truth about who answers.
+        release: enters the stage.
+        planned: the stage.
+        approval: that the release rests on; names the champion that it is measured against.
+        lease: the workload's, still held.
+        before: the stage that ends with this; None for the first one.
+        reason: why the stage before ends.
+
+    Raises:
+        ConcurrencyError: the lease was lost, or a stage of the workload has not ended.
+    """
+    cycle, workload_id = release.cycle_ref, release.workload_id
+    began = f"approved by {approval.actor}" if before is None else f"after {_named(before)}"
+    began = f"{began}, {planned.note}" if planned.note else began
+    with state.transaction():
+        if before is not None:
+            state.stages.end(before, "advanced", reason, lease=lease)
+        stage = state.stages.begin(
+            workload_id,
+            release=release.release,
+            champion=approval.champion,
+            number=planned.number,
+            kind=planned.kind,
+            share=planned.share,
+            reason=began,
+            lease=lease,
+        )
+        state.routes.set_stage(
+            workload_id,
+            planned.kind,
+            release=release.release,
+            weight=planned.share,
+            reason=f"{planned.name} of cycle {cycle.name}",
+            lease=lease,
+        )
+        state.releases.change(release.release, status=planned.kind)
+        state.releases.mark_step(
+            release.release, f"stage_{planned.number}", approved_by=approval.actor
+        )
+        on_its_way = f"{release.release}, version {release.version}, is on its way to champion"
+        state.cycles.set_status(cycle, "releasing", on_its_way)
+        details = {
+            **_facts(stage),
+            "version": release.version,
+            "approval": approval.id,
+            "reason": reason or began,
+        }
+        state.audit.append("release.stage_began", str(cycle), SYSTEM, details)
+        return stage
+
+
+def withdraw_release(
+    state: State,
+    stage: Stage,
+    lease: Lease,
+    *,
+    actor: str,
+    reason: str,
+    details: dict[str, str] | None = None,
+) -> None:
+    """Take a release out of shadow or canary for good; the champion answers as before.
+
+    Args:
+        state: the truth about who answers.
+        stage: where the release is; must not have ended.
+        lease: the workload's, still held.
+        actor: ``system`` where a guard took it back.
+        reason: why, in a sentence.
+        details: further facts for the audit, such as the channel of a person.
+
+    Raises:
+        ConcurrencyError: the lease was lost, or the stage has ended.
+    """
+    cycle = state.releases.get(stage.release).cycle_ref
+    by = "" if actor == SYSTEM else f" by {actor}"
+    text = f"rolled back{by}: {reason}"
+    with state.transaction():
+        state.stages.end(stage, "rolled_back", text, lease=lease)
+        state.routes.clear_stages(stage.workload_id, lease=lease)
+        state.releases.change(stage.release, status="rolled_back")
+        state.cycles.set_status(cycle, "rolled_back", f"{stage.release} was {text}", actor=actor)
+        facts = {**_facts(stage), **(details or {}), "reason": reason}
+        state.audit.append("release.withdrawn", str(cycle), actor, facts)
+
+
+def _named(stage: Stage) -> str:
+    return stage_name(stage.kind, stage.share)
+
+
+def _facts(stage: Stage) -> dict[str, object]:
+    return {
+        "release": stage.release,
+        "champion": stage.champion,
+        "stage": stage.number,
+        "kind": stage.kind,
+        "share": stage.share,
+    }

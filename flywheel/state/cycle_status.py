@@ -1,0 +1,61 @@
+"""`CycleStatus` and `NEXT_STATUSES`: the statuses of a cycle, and which may follow which."""
+
+from typing import Literal
+
+__all__ = ["NEXT_STATUSES", "OPEN_STATUSES", "RETRYABLE", "SYSTEM", "CycleStatus"]
+
+CycleStatus = Literal[
+    "open",
+    "training",
+    "gated_fail",
+    "inconclusive",
+    "awaiting_judgments",
+    "awaiting_approval",
+    "approved",
+    "releasing",
+    "promoted",
+    "rolled_back",
+    "rejected",
+    "expired",
+    "stopped",
+]
+# The actor of everything that no person asked for.
+SYSTEM = "system"
+OPEN_STATUSES: tuple[CycleStatus, ...] = (
+    "open",
+    "training",
+    "awaiting_judgments",
+    "awaiting_approval",
+    "approved",
+    "releasing",
+)
+
+_JUDGED: frozenset[str] = frozenset(
+    {
+        "gated_fail",
+        "inconclusive",
+        "awaiting_judgments",
+        "awaiting_approval",
+        "stopped",
+        "expired",
+    }
+)
+# What may follow what. A failed cycle continues only through a new attempt; one that was
+# promoted or rejected is over. An approval that ran out can be given again. While its release is in
+# shadow or canary a cycle is releasing; `rolled_back` is one whose release never became champion.
+NEXT_STATUSES: dict[str, frozenset[str]] = {
+    "open": _JUDGED | {"training"},
+    "training": _JUDGED | {"open"},
+    "awaiting_judgments": _JUDGED | {"rejected"},
+    "awaiting_approval": _JUDGED | {"approved", "rejected", "training"},
+    "approved": _JUDGED | {"releasing", "promoted", "rejected"},
+    "releasing": frozenset({"promoted", "rolled_back"}),
+    "expired": _JUDGED | {"approved", "rejected"},
+    "gated_fail": frozenset({"stopped"}),
+    "inconclusive": frozenset({"stopped"}),
+    "stopped": frozenset(),
+    "promoted": frozenset(),
+    "rolled_back": frozenset(),
+    "rejected": frozenset(),
+}
+RETRYABLE = _JUDGED | {"open", "training"}

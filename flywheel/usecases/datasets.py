@@ -1,0 +1,83 @@
+"""`list_snapshots`, `show_snapshot` and `snapshots_with`: dataset snapshots, and where a row went."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flywheel.artifacts.snapshot import open_snapshot, read_rows, verify_snapshot
+from flywheel.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from flywheel.artifacts.snapshot import Snapshot
+    from flywheel.dataset.lineage import Membership
+    from flywheel.wiring import Platform
+
+__all__ = ["VerifiedSnapshot", "list_snapshots", "show_snapshot", "snapshots_with"]
+
+
+@dataclass(frozen=True)
+class VerifiedSnapshot:
+    """A snapshot whose files are as its manifest says; ``manifest`` is that file's content."""
+
+    snapshot: "Snapshot"
+    manifest: dict[str, Any]
+
+    def rows(self, split: str) -> list[dict[str, Any]]:
+        """Read the rows of a split."""
+        return read_rows(self.snapshot.folder, split)
+
+
+def list_snapshots(platform: "Platform", workload_id: str) -> "list[Snapshot]":
+    """Return the snapshots of a workload, by hash.
+
+    Raises:
+        NotFoundError: there is no such workload.
+    """
+    platform.workload(workload_id)
+    return [open_snapshot(folder) for folder in _folders(platform, workload_id)]
+
+
+def show_snapshot(platform: "Platform", workload_id: str, name: str) -> VerifiedSnapshot:
+    """Check a snapshot's files against its manifest and return it.
+
+    Args:
+        platform: holds the snapshot.
+        workload_id: whose it is.
+        name: its hash, or the beginning of it.
+
+    Raises:
+        NotFoundError: there is no such workload, or not exactly one such snapshot.
+        IntegrityError: a file was changed.
+    """
+    platform.workload(workload_id)
+    folders = [f for f in _folders(platform, workload_id) if f.name.startswith(name)]
+    if len(folders) != 1:
+        raise NotFoundError(
+            f"{len(folders)} snapshots of {workload_id} begin with {name!r}.",
+            next_step=f"list them with `flywheel dataset show {workload_id}`",
+        )
+    snapshot = verify_snapshot(folders[0])
+    manifest = json.loads((folders[0] / "manifest.json").read_text(encoding="utf-8"))
+    return VerifiedSnapshot(snapshot, manifest)
+
+
+def snapshots_with(
+    platform: "Platform",
+    workload_id: str,
+    *,
+    inference_id: str | None = None,
+    subject_id: str | None = None,
+) -> "Sequence[Membership]":
+    """Return the snapshots that saw an inference, or else a subject."""
+    from flywheel.dataset.lineage import snapshots_with_inference, snapshots_with_subject
+
+    if inference_id is not None:
+        return snapshots_with_inference(platform.lake, workload_id, inference_id)
+    return snapshots_with_subject(platform.lake, workload_id, str(subject_id))
+
+
+def _folders(platform: "Platform", workload_id: str) -> list[Path]:
+    folder = platform.home / "datasets" / workload_id
+    return sorted(path.parent for path in folder.glob("[0-9a-f]*/manifest.json"))

@@ -1,0 +1,162 @@
+"""`read_gate_facts`: candidate against champion per metric and slice, as plain values."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.usecases.verdict import read_gate
+
+if TYPE_CHECKING:
+    from flywheel.artifacts.arm_metrics import ArmMetrics
+    from flywheel.artifacts.gate_report import Comparison, GateReport
+    from flywheel.wiring import Platform
+    from flywheel.workload.model import Workload
+
+__all__ = ["ArmLine", "CheckLine", "ComparisonLine", "FieldLine", "GateFacts", "read_gate_facts"]
+
+
+@dataclass(frozen=True)
+class ComparisonLine:
+    """Candidate against champion on the same cases; ``label`` None is the whole suite.
+
+    Differences are shares in [-1, 1]; ``lower`` and ``upper`` bound the difference.
+    """
+
+    suite: str
+    label: str | None
+    cases: int
+    champion_right: int
+    candidate_right: int
+    gained: int
+    lost: int
+    difference: float
+    lower: float
+    upper: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One rule of the gate, what was measured and what follows."""
+
+    name: str
+    outcome: str
+    value: float | None
+    limit: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class ArmLine:
+    """One arm on one suite; shares in [0, 1], times in milliseconds, None: not measured."""
+
+    suite: str
+    arm: str
+    release: str
+    cases: int
+    exact_match: float | None
+    macro_f1: float | None
+    schema_validity: float | None
+    calibration_error: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+@dataclass(frozen=True)
+class FieldLine:
+    """One field of an extraction on one suite: F1 before and after."""
+
+    suite: str
+    field: str
+    expected: int
+    champion_f1: float | None
+    candidate_f1: float | None
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """The gate's verdict and all it rests on; ``digest`` is that of its file."""
+
+    outcome: str
+    digest: str
+    look: int
+    candidate: str
+    champion: str
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    checks: tuple[CheckLine, ...]
+    comparisons: tuple[ComparisonLine, ...]
+    arms: tuple[ArmLine, ...]
+    fields: tuple[FieldLine, ...]
+
+
+def read_gate_facts(platform: "Platform", cycle: CycleRef, workload: "Workload") -> GateFacts:
+    """Read the gate report of a cycle's present attempt; labels get their names.
+
+    Raises:
+        RefusedError: the gate was not run.
+        IntegrityError: the file is missing or was changed.
+    """
+    report = read_gate(platform, cycle).report
+    names = workload.label_names
+    return GateFacts(
+        outcome=report.outcome,
+        digest=report.digest,
+        look=report.look,
+        candidate=report.subject.candidate,
+        champion=report.subject.champion,
+        reasons=report.reasons,
+        notes=report.notes,
+        checks=tuple(
+            CheckLine(one.name, one.outcome, one.value, one.limit, one.reason)
+            for one in report.checks
+        ),
+        comparisons=tuple(_comparison(one, names) for one in report.comparisons),
+        arms=tuple(_arm(one) for one in report.arms),
+        fields=tuple(_fields(report)),
+    )
+
+
+def _comparison(one: "Comparison", names: dict[str, str]) -> ComparisonLine:
+    return ComparisonLine(
+        suite=one.suite,
+        label=None if one.label is None else names.get(one.label, one.label),
+        cases=one.cases,
+        champion_right=one.champion_right,
+        candidate_right=one.candidate_right,
+        gained=one.gained,
+        lost=one.lost,
+        difference=one.difference,
+        lower=one.lower,
+        upper=one.upper,
+        margin=one.margin,
+    )
+
+
+def _arm(one: "ArmMetrics") -> ArmLine:
+    return ArmLine(
+        suite=one.suite,
+        arm=one.arm,
+        release=one.release,
+        cases=one.cases,
+        exact_match=one.exact_match,
+        macro_f1=one.macro_f1,
+        schema_validity=one.schema_validity,
+        # An unbiased estimate falls below 0 by chance; a distance cannot.
+        calibration_error=None if one.calibration_error is None else max(0, one.calibration_error),
+        p50_ms=None if one.seconds_p50 is None else one.seconds_p50 * 1000,
+        p95_ms=None if one.seconds_p95 is None else one.seconds_p95 * 1000,
+    )
+
+
+def _fields(report: "GateReport") -> list[FieldLine]:
+    lines = []
+    for suite in dict.fromkeys(arm.suite for arm in report.arms):
+        champion, candidate = report.arm(suite, "champion"), report.arm(suite, "candidate")
+        if champion is None or candidate is None:
+            continue
+        for path, new in candidate.field_scores.items():
+            old = champion.field_scores.get(path)
+            before = None if old is None else old.f1
+            lines.append(FieldLine(suite, path, new.expected, before, new.f1))
+    return lines

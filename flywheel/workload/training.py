@@ -1,0 +1,64 @@
+"""`TrainingRecipe` and `PreferenceRecipe`: the section `training` of a workload file."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from flywheel.workload.sections import Share, Strict
+
+__all__ = ["PreferenceRecipe", "TrainingRecipe"]
+
+
+class PreferenceRecipe(Strict):
+    """How an adapter learns from the answers that people replaced, after it learned the right ones.
+
+    The first four say how it is trained, the others which corrections make a pair.
+    """
+
+    epochs: int = Field(default=1, ge=1, le=20, description="passes over the pairs")
+    learning_rate: float = Field(default=5e-5, gt=0, lt=1, description="of the preference stage")
+    batch_size: int = Field(default=16, ge=1, description="pairs per step")
+    beta: float = Field(default=0.1, gt=0, le=10, description="how close it stays to its start")
+    minimum_pairs: int = Field(default=20, ge=1, description="with fewer the stage is left out")
+    minimum_fields: int = Field(default=1, ge=1, description="fields that must differ in a pair")
+    minimum_characters: int = Field(
+        default=2, ge=1, description="smaller edits of a free text are a matter of spelling"
+    )
+    length_bias: Share = Field(
+        default=0.2, description="largest share by which one side is longer, over all pairs"
+    )
+
+
+class TrainingRecipe(Strict):
+    """How an adapter is trained; every value is logged with the run."""
+
+    method: Literal["sft"] = Field(
+        default="sft", description="supervised fine-tuning on prompt and completion"
+    )
+    epochs: int = Field(default=6, ge=1, le=100, description="passes over the training rows")
+    learning_rate: float = Field(default=1e-3, gt=0, lt=1, description="of the supervised stage")
+    batch_size: int = Field(default=16, ge=1, description="rows per step")
+    rank: int = Field(default=16, ge=1, le=256, description="rank of the LoRA matrices")
+    alpha: int = Field(default=32, ge=1, description="scale of the LoRA update: alpha / rank")
+    dropout: Share = Field(default=0.0, description="dropout before the LoRA matrices")
+    maximum_tokens: int = Field(
+        default=256, ge=16, description="longest row, prompt and answer together"
+    )
+    checkpoint_steps: int = Field(
+        default=50, ge=1, description="steps between two checkpoints, from which training resumes"
+    )
+    timeout_seconds: int = Field(
+        default=6 * 3600, ge=1, description="seconds after which a training is stopped"
+    )
+    quantization: Literal["nf4", "none"] = Field(
+        default="nf4", description="precision of the frozen base while an adapter is trained"
+    )
+    packing: Literal["auto", "off"] = Field(
+        default="auto", description="put several short rows into one sequence"
+    )
+    checkpointing: Literal["auto", "on", "off"] = Field(
+        default="auto", description="compute activations again instead of keeping them"
+    )
+    preference: PreferenceRecipe | None = Field(
+        default=None, description="learn from replaced answers too; left out: not at all"
+    )

@@ -1,0 +1,165 @@
+"""The gateway of a deployment on a real model: what it answers lands in the lake."""
+
+import threading
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import openai
+import pytest
+import yaml
+from starlette.testclient import TestClient
+
+from flywheel.clock import ManualClock
+from flywheel.errors import ConcurrencyError
+from flywheel.quality.calibration import Calibration
+from flywheel.usecases.gateway import open_gateway
+from flywheel.usecases.gateway_tiers import TierBasis
+from flywheel.usecases.landing import land
+from flywheel.wiring import Platform
+from tests.fakes import micro_base
+from tests.fakes.gateway_world import KEY, build_gateway_home, header
+from tests.fakes.openai_upstream import fake_upstream
+from tests.fakes.waiting import wait_until
+
+_QUERY = "SELECT input, output, release, client_id FROM inferences"
+
+
+def answering_threads():
+    return {thread for thread in threading.enumerate() if thread.name.startswith("answers-")}
+
+
+@pytest.fixture
+def platform(tmp_path):
+    """Return a deployment with one workload on the micro base."""
+    settings, _ = build_gateway_home(tmp_path)
+    platform = Platform(settings)
+    yield platform
+    platform.close()
+
+
+def test_an_answer_lands_in_the_lake(platform):
+    """The label's name, not its token; the base answers before the first promotion."""
+    with open_gateway(platform) as app, TestClient(app) as http:
+        client = openai.OpenAI(base_url="http://testserver/v1", api_key=KEY, http_client=http)
+        messages = [{"role": "user", "content": "the seal leaks oil"}]
+        answer = client.chat.completions.create(model="parts", messages=messages)
+        said = answer.choices[0].message.content
+        assert said in {"seal", "seal paint", "weld", "paint"}
+        assert http.get("/readyz").json() == {"status": "ready", "problems": []}
+    with open_gateway(platform):  # what the first had not sent yet is sent now
+        pass
+    land(platform)
+    (row,) = platform.lake.rows(_QUERY)
+    assert row == {
+        "input": "the seal leaks oil", "output": f'"{said}"', "release": "base",
+        "client_id": "line-4",
+    }  # fmt: skip
+
+
+def test_tiers_answer_and_land_and_a_tier_that_is_away_leaves_the_gateway_ready(platform):
+    """A base without an adapter, one that was never built, and an endpoint, in that order."""
+    with fake_upstream() as upstream:
+        tiers = [
+            {"name": "champion"},
+            {"name": "unbuilt", "base_model": "smollm2"},
+            {"name": "bigger", "base_model": "tiny"},
+            {"name": "large", "url": upstream.url, "model": "big-1", "price_in": 1.0},
+        ]
+        workload = write_tiers(platform, tiers, {"below_confidence": 1.0})
+        bigger = workload.on_tier(workload.tiers[2])
+        platform.bases.remember(bigger, micro_base.micro_base())
+        with open_gateway(platform) as app, TestClient(app) as http:
+            client = openai.OpenAI(base_url="http://testserver/v1", api_key=KEY, http_client=http)
+            messages = [{"role": "user", "content": "the seal leaks oil"}]
+            answer = client.chat.completions.with_raw_response.create(
+                model="parts", messages=messages
+            )
+            assert answer.parse().choices[0].message.content == "weld"
+            assert answer.headers["x-flywheel-tier"] == "large"
+            upstream.status = 500
+            client.chat.completions.create(model="parts", messages=messages)
+            assert http.get("/readyz").json() == {"status": "ready", "problems": []}
+        with open_gateway(platform):
+            pass
+    land(platform)
+    query = "SELECT route, release, shadow_of IS NULL AS went_out FROM all_inferences ORDER BY inference_id"
+    rows = [tuple(row.values()) for row in platform.lake.rows(query)]
+    assert rows == [
+        ("champion", "base", False),
+        ("escalation", "unbuilt", False),
+        ("escalation", "bigger", False),
+        ("escalation", "large", True),
+        ("champion", "base", False),
+        ("escalation", "unbuilt", False),
+        ("escalation", "bigger", True),
+        ("escalation", "large", False),
+    ]
+    (row,) = platform.lake.rows("SELECT count(*) AS answers FROM answered_inferences")
+    assert row["answers"] == 2
+
+
+def write_tiers(platform, tiers, escalation):
+    """Add tiers to the workload's file and return the workload."""
+    file = platform.settings.workload_folder / "parts.yaml"
+    raw = yaml.safe_load(file.read_text()) | {"tiers": tiers, "escalation": escalation}
+    file.write_text(yaml.safe_dump(raw))
+    return platform.workload("parts")
+
+
+def test_a_champions_reference_and_calibration_are_read(platform):
+    """The reference is the window before the promotion; the base has neither."""
+    workload = write_tiers(platform, [{"name": "champion"}], {})
+    basis = TierBasis(platform, workload)
+    basis.renew()
+    assert (basis.current.calibrations, basis.current.reference) == ({}, None)
+    promoted = datetime(2026, 11, 2, tzinfo=UTC)
+    release = SimpleNamespace(
+        release="r1", promoted_at=promoted, calibration=Calibration("none", 3).facts()
+    )
+    state = SimpleNamespace(
+        releases=SimpleNamespace(of=lambda _: [release]),
+        routes=SimpleNamespace(champion=lambda _: "r1"),
+    )
+    rows = [{"input": f"the seal {number} leaks"} for number in range(120)]
+    asked = []
+    lake = SimpleNamespace(rows=lambda _, values: asked.append(values) or rows)
+    clock = ManualClock(promoted)
+    basis = TierBasis(SimpleNamespace(state=state, lake=lake, clock=clock), workload)
+    basis.renew()
+    basis.renew()
+    assert len(asked) == 1
+    assert asked[0]["end"] <= promoted.date()
+    assert len(basis.current.reference.vectors) == 120
+    assert basis.current.confidence("r1", 0.4) == 0.4
+
+
+def test_one_home_has_one_gateway(platform):
+    """A second process would send the first one's spool."""
+    with open_gateway(platform), pytest.raises(ConcurrencyError, match="holds"):
+        open_gateway(platform).__enter__()
+
+
+def test_a_revoked_key_and_a_broken_file_are_noticed_within_a_second(platform):
+    """Neither stops the other workloads; a corrected file is served again."""
+    file = platform.settings.workload_folder / "parts.yaml"
+    text = file.read_text()
+    with open_gateway(platform) as app, TestClient(app) as http:
+        file.write_text("id: parts\n")
+        wait_until(lambda: http.get("/readyz").status_code == 503)
+        assert "parts" in http.get("/readyz").json()["problems"][0]
+        file.write_text(text)
+        wait_until(lambda: http.get("/readyz").status_code == 200)
+        assert http.get("/v1/models", headers=header()).status_code == 200
+        platform.state.api_keys.revoke("k1", actor="ann", reason="lost")
+        wait_until(lambda: http.get("/v1/models", headers=header()).status_code == 401)
+
+
+def test_a_file_that_changes_leaves_no_thread_behind(platform):
+    """What answered by the former file ends once its last request has been answered."""
+    file = platform.settings.workload_folder / "parts.yaml"
+    with open_gateway(platform) as app, TestClient(app) as http:
+        assert http.get("/readyz").status_code == 200
+        former = answering_threads()
+        file.write_text(f"{file.read_text()}\ndescription: sorts reports by part\n")
+        wait_until(lambda: not former & answering_threads() and len(answering_threads()) == 1)
+    assert answering_threads() == set()

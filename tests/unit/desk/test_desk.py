@@ -1,0 +1,205 @@
+"""The release desk as people use it: read, approve, reject, roll back."""
+
+import json
+import re
+from datetime import timedelta
+
+from flywheel.release.promotion import promotion_lease
+from tests.fakes.desk_world import fields_of
+
+REASON = "better on every label"
+
+
+def test_the_first_page_names_the_cycle_that_waits(desk):
+    """It leads to the evidence, and shows where the workload stands."""
+    cycle = desk.judged("r1")
+    page = desk.signed_in("Mara").get("/").text
+    assert f'href="{desk.path(cycle)}"' in page
+    assert "Read the evidence and decide" in page
+    assert "the base model" in page
+
+
+def test_an_approval_waits_for_who_may_give_it(desk):
+    """For nobody who only reads, and not for the owner, who asked for it."""
+    cycle = desk.judged("r1")
+    for name in ("Vera", "Ann"):
+        page = desk.signed_in(name).get("/").text
+        assert "Nothing waits for your verdict" in page
+        assert f'href="{desk.path(cycle)}">Read the evidence</a>' in page
+
+
+def test_the_first_page_names_what_is_wrong(desk):
+    """A workload file that does not load, and an audit that was changed."""
+    (desk.platform.home / "workloads" / "broken.yaml").write_text("id: broken\n")
+    with (desk.platform.home / "audit_heads.jsonl").open("a") as file:
+        file.write(f'{{"seq": 1, "hash": "{"0" * 64}"}}\n')
+    page = desk.signed_in("Vera").get("/").text
+    assert "Wrong right now" in page
+    assert "the workload file broken does not load" in page
+    assert "row 1 has two hashes" in page
+
+
+def test_an_approver_approves_what_the_page_showed(desk):
+    """The row names the account, its identity as verified, and the digest of what was shown."""
+    cycle = desk.judged("r1")
+    browser = desk.signed_in("Mara")
+    fields = fields_of(browser.get(desk.path(cycle)).text, "/verdict")
+    fields |= {"verdict": "approve", "reason": REASON}
+    done = browser.post(f"{desk.path(cycle)}/verdict", data=fields)
+    assert (done.status_code, done.headers["location"]) == (303, f"{desk.path(cycle)}?done=approve")
+    given = desk.world.state.approvals.granted(cycle.ref)
+    assert (given.actor, given.identity, given.channel) == ("Mara", "verified", "desk")
+    row = desk.world.state.audit.of(str(cycle.ref))[-1]
+    assert (row.event, len(row.details["evidence"])) == ("approval.approved", 64)
+    assert "Your approval is recorded." in browser.get(done.headers["location"]).text
+
+
+def test_the_owner_may_reject_her_own(desk):
+    """Who asked for a cycle gets the one button, and why the other is not there."""
+    cycle = desk.judged("r1")
+    browser = desk.signed_in("Ann")
+    page = browser.get(desk.path(cycle)).text
+    assert "You asked for this cycle, so another person has to approve it." in page
+    assert 'value="approve"' not in page
+    fields = fields_of(page, "/verdict") | {"verdict": "reject", "reason": "too few labels"}
+    assert browser.post(f"{desk.path(cycle)}/verdict", data=fields).status_code == 303
+    assert desk.world.state.cycles.get(cycle.ref).status == "rejected"
+
+
+def test_the_evidence_has_its_parts(desk):
+    """Checks, intervals with a picture, counts, cases, latency, card and story are on the page."""
+    cycle = desk.judged("r1", wrong=("golden 4 dent",))
+    page = desk.signed_in("Vera").get(desk.path(cycle)).text
+    for text in (
+        "non inferiority",
+        "must not lose",
+        "Left out",
+        "r1",
+        "p95 ms",
+        "a test asks for it",
+    ):
+        assert text in page
+    assert page.count('<svg class="bar"') >= 4
+    row = re.findall(r"<th scope=\"row\">golden</th>(.*?)</tr>", page, re.DOTALL)[-1]
+    assert [text.strip() for text in re.findall(r">([\d,]+)</a>", row)] == ["1", "60", "0", "29"]
+
+
+def test_cases_are_filtered_and_paged(desk):
+    """Broken cases stand first; a text narrows them; pages keep the filter."""
+    cycle = desk.judged("r1", wrong=("golden 4 dent",))
+    browser = desk.signed_in("Vera")
+    page = browser.get(f"{desk.path(cycle)}/cases?change=broken").text
+    assert page.count("<article") == 1
+    assert "golden 4 dent" in page
+    page = browser.get(f"{desk.path(cycle)}/cases?change=fixed&suite=golden").text
+    assert page.count("<article") == 20
+    assert "?change=fixed&amp;suite=golden&amp;page=2" in page
+    assert "No case matches" in browser.get(f"{desk.path(cycle)}/cases?text=zebra").text
+
+
+def test_a_release_is_rolled_back_with_a_reason(desk):
+    """The page of the champion has the button; afterwards it says who answers."""
+    desk.world.promoted("r1")
+    browser = desk.signed_in("Mara")
+    path = f"/workloads/{desk.world.workload.id}/releases/r1"
+    fields = fields_of(browser.get(path).text, "/rollback") | {"reason": "two plants complain"}
+    done = browser.post(f"{path}/rollback", data=fields)
+    assert done.status_code == 303
+    assert desk.world.state.routes.champion(desk.world.workload.id) == "base"
+    row = desk.world.state.audit.of()[-1]
+    assert (row.event, row.actor) == ("rollback.done", "Mara")
+    assert (row.details["identity"], row.details["channel"]) == ("verified", "desk")
+    page = browser.get(done.headers["location"]).text
+    assert "The rollback is done" in page
+    assert "Nothing to roll back" in page
+
+
+def test_every_page_is_json_too(desk):
+    """The facts of a page are its JSON, with moments in ISO 8601."""
+    cycle = desk.judged("r1")
+    browser = desk.signed_in("Vera")
+    facts = browser.get(f"{desk.path(cycle)}?format=json").json()
+    assert facts["gate"]["outcome"] == "pass"
+    assert facts["opening"]["opened_at"] == "2026-04-01T06:00:00+00:00"
+    for path in ("/", f"{desk.path(cycle)}/cases", "/audit"):
+        answer = browser.get(path, params={"format": "json"})
+        assert answer.headers["content-type"] == "application/json"
+        assert json.loads(answer.text)
+
+
+def test_a_label_that_changed_since_is_on_the_page_of_its_snapshot(desk):
+    """People corrected a golden row after the snapshot was built."""
+    from flywheel.usecases.desk.cycle_page import read_cycle
+
+    cycle = desk.judged("r1")
+    attempt = desk.world.state.cycles.attempt(cycle.ref)
+    desk.relabel(attempt.dataset.hash, cycle.name, then="dent", now="stain")
+    [changed] = read_cycle(desk.platform, cycle.ref).data.changed
+    assert (changed.label_then, changed.label_now, changed.status) == ("dent", "stain", "accepted")
+
+
+def test_the_audit_is_read_newest_first_and_found(desk):
+    """A text narrows the rows to a person's."""
+    page = desk.signed_in("Vera").get("/audit?text=person/mara").text
+    assert page.count("<summary>") == 1
+    assert "person.added" in page
+
+
+def test_a_stage_shows_its_verdicts_over_time(desk):
+    """The newest one with its figures, all of them in a picture and a table, and the way back."""
+    cycle = desk.judged("r1")
+    state, workload_id = desk.world.state, desk.world.workload.id
+    with state.leases.hold(promotion_lease(workload_id)) as lease:
+        stage = state.stages.begin(
+            workload_id,
+            release="r1",
+            champion="base",
+            number=1,
+            kind="canary",
+            share=0.1,
+            reason="approved by Mara",
+            lease=lease,
+        )
+    figures = {"answers": 40, "errors of the candidate": 0.025}
+    state.stages.add_look(stage, outcome="go_on", reason="40 answers", figures=figures)
+    desk.world.clock.move_to(desk.world.clock.now() + timedelta(minutes=5))
+    state.stages.add_look(stage, outcome="worse", reason="errors rose", figures=figures)
+    page = desk.signed_in("Mara").get(f"/workloads/{workload_id}/releases/r1").text
+    assert "Canary, 10 % of the subjects" in page
+    assert re.findall(r'<circle class="([a-z-]+)" cx="([\d.]+)"', page) == [
+        ("go-on", "6.0"),
+        ("worse", "634.0"),
+    ]
+    assert "errors of the candidate" in page
+    assert page.index("errors rose") < page.index("40 answers</td>")
+    assert ">Roll back</button>" in page
+    assert cycle.name in page
+
+
+def test_pairs_that_disagree_are_side_by_side(desk):
+    """Of one release's shadow alone, newest first, with how many agree."""
+    desk.judged("r1")
+    workload_id, now = desk.world.workload.id, desk.world.clock.now()
+    rows = [
+        {
+            "workload_id": workload_id,
+            "day": now.date(),
+            "inference_id": f"i{number}",
+            "champion": "base",
+            "candidate": release,
+            "event_time": now + timedelta(seconds=number),
+            "input": f"pump {number}",
+            "champion_output": '"dent"',
+            "candidate_output": answer,
+            "same_answer": answer == '"dent"',
+            "candidate_error": None if answer else "timeout",
+        }
+        for number, (release, answer) in enumerate(
+            [("r1", '"dent"'), ("r1", '"stain"'), ("r1", None), ("r0", '"stain"')]
+        )
+    ]
+    desk.append("shadow_pairs", *rows)
+    page = desk.signed_in("Vera").get(f"/workloads/{workload_id}/releases/r1").text
+    assert "2 of 3 requests got another answer" in page
+    assert re.findall(r"<blockquote>(.*?)</blockquote>", page) == ["pump 2", "pump 1"]
+    assert "timeout" in page
