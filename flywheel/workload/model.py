@@ -22,6 +22,7 @@ from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
+from flywheel.workload.conversation import InputForm
 from flywheel.workload.file_errors import explain_errors, refuse_deep
 from flywheel.workload.periods import Cadence
 from flywheel.workload.privacy import PrivacyRules
@@ -95,6 +96,10 @@ class Workload(Strict):
     )
     prompt: Prompt = Field(
         description="text with {input} exactly once, or turns for the base's own chat template"
+    )
+    input: InputForm = Field(
+        default="last_user",
+        description="what a call is about: its last user message, or the conversation as turns",
     )
     base_model: str = Field(
         default="smollm2",
