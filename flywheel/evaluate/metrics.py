@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from flywheel.artifacts.arm_metrics import ArmMetrics, LabelMetrics
-from flywheel.evaluate.field_scores import score_fields
+from flywheel.evaluate.field_scores import average_fields, score_fields
 from flywheel.evaluate.suites import CaseResult
 from flywheel.quality.calibration import CalibrationError, expected_calibration_error
 
@@ -22,6 +22,7 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
     """Sum up the cases of one arm on one suite."""
     seconds = [case.seconds for case in cases]
     error = calibration_error(cases)
+    fields = score_fields(case.field_counts for case in cases)
     return ArmMetrics(
         suite=suite,
         arm=arm,
@@ -36,7 +37,8 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
         seconds_p95=percentile(seconds, 95),
         labels=_labels(cases),
         fields=_fields(cases),
-        field_scores=score_fields(case.field_counts for case in cases),
+        field_scores=fields,
+        field_averages=average_fields(fields),
     )
 
 

@@ -173,7 +173,8 @@ def _judge(
 def _counts(workload: Workload, expected: Any, output: Any) -> dict[str, FieldCounts]:
     if isinstance(workload.task, ClassificationTask):
         return {}
-    return count_fields(workload.task.json_schema, expected, output)
+    task = workload.task
+    return count_fields(task.json_schema, expected, output, task.item_keys)
 
 
 def _by_field(expected: Any, output: Any) -> dict[str, bool]:
