@@ -80,4 +80,7 @@ def _as_line(reply: Reply, number: int) -> str:
         parts.append(f"runner-up {reply.runner_up}" + ("" if chance is None else f" {chance:.3f}"))
     elif reply.margin is not None:
         parts.append(f"margin {reply.margin:.3f}")
+    if reply.fields:
+        least = min(reply.fields, key=lambda name: (reply.fields or {})[name])
+        parts.append(f"least sure of {least} {reply.fields[least]:.3f}")
     return "  ".join([*parts, f"{1000 * (reply.seconds or 0):.0f} ms"])

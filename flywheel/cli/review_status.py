@@ -1,6 +1,5 @@
 """`flywheel review status | annotators`: how far people are, and how they judge."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,7 +17,6 @@ from flywheel.wiring import open_platform
 if TYPE_CHECKING:
     from flywheel.quality.control_slice import ControlAccuracy
     from flywheel.review.merging.agreement import Agreement
-    from flywheel.review.merging.field_agreement import FieldAgreement
 
 __all__ = ["annotators", "status"]
 
@@ -89,18 +87,32 @@ def _show_status(workload_id: str, figures: ReviewStatus) -> None:
     )
     for period, sent in figures.judgments_sent_in_other_periods.items():
         _console.print(f"{period}: {sent} of {figures.budget} judgments asked for.")
-    if any(field.pairs for field in figures.fields.values()):
-        _console.print(_fields_table(figures.fields))
+    if any(one.pairs for one in figures.fields.values()) or any(
+        one.answers for one in figures.corrected.values()
+    ):
+        _console.print(_fields_table(figures))
     for name, count in figures.proposed_labels.items():
         _console.print(Text(f"New category asked for: {name} ({count} items)"))
 
 
-def _fields_table(fields: "Mapping[str, FieldAgreement]") -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("field", "same", "of pairs", "alpha (items)"):
+def _fields_table(figures: ReviewStatus) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        caption="changed: answers whose field people changed",
+    )
+    for column in ("field", "same", "of pairs", "alpha (items)", "changed", "of answers"):
         table.add_column(column, overflow="fold")
-    for name, field in fields.items():
-        table.add_row(Text(name), str(field.same), str(field.pairs), _alpha(field.alpha))
+    for name, field in figures.fields.items():
+        corrected = figures.corrected[name]
+        table.add_row(
+            Text(name),
+            str(field.same),
+            str(field.pairs),
+            _alpha(field.alpha),
+            str(corrected.changed),
+            str(corrected.answers),
+        )
     return table
 
 

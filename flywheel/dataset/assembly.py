@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from flywheel.artifacts.snapshot import FixedCase
 from flywheel.dataset.control_windows import FigureWindow, figures_of, released
@@ -92,7 +93,8 @@ def assemble(
     earlier = earlier or Earlier()
     conversations = conversations or Conversations()
     fixed = fixed or {}
-    protected_ids = fixed.keys() | set(workload.gates.must_hold)
+    named = {*workload.gates.must_hold, *chain(*workload.gates.must_hold_fields.values())}
+    protected_ids = fixed.keys() | named
     threshold = workload.review.near_duplicate
     frozen = list(golden or ())
     golden_ids = {example.inference_id for example in frozen}

@@ -56,7 +56,8 @@ class GateEvidence:
 
     ``directed`` are cases that were collected after a first look. ``labels`` count golden, holdout
     and directed cases together, and so do ``fields``; ``named`` says of the cases that a person
-    named whether the candidate is right; ``latency`` compares the arms' times, None
+    named whether the candidate is right, ``held_fields`` of all cases that must not be lost which
+    fields are; ``latency`` compares the arms' times, None
     where too few answers were timed.
     """
 
@@ -69,6 +70,7 @@ class GateEvidence:
     fields: Mapping[str, PairedAccuracy] = field(default_factory=dict)
     fixed: Mapping[FixedCase, FixedGroup] = field(default_factory=dict)
     named: Mapping[str, bool] = field(default_factory=dict)
+    held_fields: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     latency: LatencyRatio | None = None
     directed: PairedAccuracy | None = None
 
@@ -121,6 +123,10 @@ def collect_evidence(
         fields=_fields(every),
         fixed=_fixed_groups(fixed),
         named={new.inference_id: new.correct for _, new in fixed if new.named},
+        held_fields={
+            new.inference_id: {path: counts.right for path, counts in new.field_counts.items()}
+            for _, new in fixed
+        },
         answers=len(candidate),
         valid=sum(case.schema_valid for case in candidate),
         latency=compare_latency(

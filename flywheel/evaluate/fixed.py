@@ -34,10 +34,25 @@ def check_fixed(rules: GateRules, evidence: GateEvidence) -> tuple[list[GateChec
     checks = [
         *_check_group(rules, "must_not_lose", "fixed earlier", evidence.fixed, churn),
         *_check_group(rules, "fixed_twice", "fixed twice or more", twice, churn),
-        *_check_named(evidence.named),
+        *_check_named("must_hold", evidence.named),
+        *_check_fields(rules, evidence),
     ]
     missing = [name for name in rules.must_hold if name not in evidence.named]
-    return checks, _note(missing)
+    of_fields = {name for names in rules.must_hold_fields.values() for name in names}
+    lost = sorted(of_fields - evidence.held_fields.keys())
+    return checks, [*_note("must_hold", missing), *_note("must_hold_fields", lost)]
+
+
+def _check_fields(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
+    checks = []
+    for path, names in sorted(rules.must_hold_fields.items()):
+        right = {
+            name: evidence.held_fields[name].get(path, False)
+            for name in names
+            if name in evidence.held_fields
+        }
+        checks += _check_named(f"must_hold:{path}", right)
+    return checks
 
 
 def _churn(evidence: GateEvidence) -> float:
@@ -120,31 +135,32 @@ def _verdict(rules: GateRules, p_value: float, smallest: float) -> tuple[Outcome
     return "pass", "no more than retraining may lose"
 
 
-def _check_named(named: Mapping[str, bool]) -> list[GateCheck]:
+def _check_named(name: str, named: Mapping[str, bool]) -> list[GateCheck]:
     if not named:
         return []
-    wrong = sorted(name for name, correct in named.items() if not correct)
+    of = name.removeprefix("must_hold").replace(":", " ", 1)
+    wrong = sorted(case for case, correct in named.items() if not correct)
     words = f"wrong: {', '.join(wrong[:_MOST_NAMES])}" if wrong else "all right"
     if len(wrong) > _MOST_NAMES:
         words += f" and {len(wrong) - _MOST_NAMES} more"
     return [
         GateCheck(
-            name="must_hold",
+            name=name,
             outcome="fail" if wrong else "pass",
             value=1 - len(wrong) / len(named),
             limit=1.0,
-            reason=f"must-hold: {len(named) - len(wrong)} of {len(named)} cases that a person "
+            reason=f"must-hold{of}: {len(named) - len(wrong)} of {len(named)} cases that a person "
             f"named are right; {words}",
         )
     ]
 
 
-def _note(missing: Sequence[str]) -> list[str]:
+def _note(key: str, missing: Sequence[str]) -> list[str]:
     if not missing:
         return []
     names = ", ".join(missing[:_MOST_NAMES])
     text = (
-        f"{len(missing)} of the cases named in gates.must_hold were not measured, since they are "
+        f"{len(missing)} of the cases named in gates.{key} were not measured, since they are "
         f"no accepted corrections any more: {names}"
     )
     return [text]

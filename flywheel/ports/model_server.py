@@ -1,6 +1,6 @@
 """Port: a server that answers with a base model and any number of adapters on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +32,8 @@ class Answer:
     ``confidence`` is the probability of the answer among the allowed answers: the product of its
     steps' probabilities renormalized under the mask, in [0, 1]. ``margin`` is that probability less
     the runner-up's, in [0, 1], for an extraction that of the least sure field; None where a server
-    does not know it. ``output`` is None where the text breaks the schema, and ``error`` then says
+    does not know it. ``fields`` is the probability of each field of an extraction's top level, given
+    the fields before it; their product is ``confidence``. ``output`` is None where the text breaks the schema, and ``error`` then says
     how.
     """
 
@@ -44,6 +45,7 @@ class Answer:
     completion_tokens: int
     error: str | None = field(default=None)
     margin: float | None = field(default=None)
+    fields: Mapping[str, float] | None = field(default=None)
 
 
 class ModelServer(Protocol):

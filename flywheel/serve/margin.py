@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["Step", "field_of_each_token", "least_field_margin", "margin_of"]
+__all__ = ["Step", "field_chances", "field_of_each_token", "least_field_margin", "margin_of"]
 
 
 class Step(NamedTuple):
@@ -42,6 +42,19 @@ def least_field_margin(steps: Sequence[Step], fields: Sequence[int]) -> float:
     numbered = zip(fields, steps, strict=True)
     grouped = groupby(numbered, key=lambda pair: pair[0])
     return min((margin_of([step for _, step in group]) for _, group in grouped), default=1.0)
+
+
+def field_chances(steps: Sequence[Step], fields: Sequence[int]) -> list[float]:
+    """Return the probability of each field under the mask, given those before it, in [0, 1].
+
+    Args:
+        steps: of the whole answer.
+        fields: number of the field that each step belongs to, never falling.
+    """
+    sums: dict[int, float] = {}
+    for field, step in zip(fields, steps, strict=True):
+        sums[field] = sums.get(field, 0.0) + step.chosen
+    return [min(1.0, math.exp(value)) for value in sums.values()]
 
 
 def field_of_each_token(tokens: Sequence[int], decode: Callable[[Sequence[int]], str]) -> list[int]:

@@ -6,7 +6,13 @@ from typing import Any
 
 from flywheel.errors import DataError
 from flywheel.ports.model_server import Answer
-from flywheel.serve.margin import Step, field_of_each_token, least_field_margin, margin_of
+from flywheel.serve.margin import (
+    Step,
+    field_chances,
+    field_of_each_token,
+    least_field_margin,
+    margin_of,
+)
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import ClassificationTask
 
@@ -58,6 +64,7 @@ def read_answer(
             error = broken.message
     else:
         error = f"The answer was cut off after {len(tokens)} tokens."
+    fields = _fields(tokenizer, codec, tokens, steps)
     return Answer(
         text=text,
         output=output,
@@ -66,17 +73,26 @@ def read_answer(
         prompt_tokens=prompt_tokens,
         completion_tokens=len(tokens) + complete,
         error=error,
-        margin=_margin(tokenizer, codec, tokens, steps),
+        margin=margin_of(steps) if fields is None else least_field_margin(*fields),
+        fields=None if fields is None else _by_name(output, field_chances(*fields)),
     )
 
 
-def _margin(
+def _by_name(output: Any, chances: Sequence[float]) -> dict[str, float] | None:
+    # An object's text has its fields in the order of its keys; nothing is known of a broken one.
+    if not isinstance(output, dict) or len(output) != len(chances):
+        return None
+    return dict(zip(output, chances, strict=True))
+
+
+def _fields(
     tokenizer: Any, codec: AnswerCodec, tokens: Sequence[int], steps: Sequence[Step]
-) -> float:
+) -> tuple[Sequence[Step], list[int]] | None:
+    # The steps, and the field that each belongs to; None for a label.
     if isinstance(codec.workload.task, ClassificationTask):
-        return margin_of(steps)
+        return None
     fields = field_of_each_token(
         tokens, lambda part: str(tokenizer.decode(part, skip_special_tokens=True))
     )
     fields += fields[-1:] * (len(steps) - len(tokens))  # the end token ends the last field
-    return least_field_margin(steps[: len(fields)], fields)
+    return steps[: len(fields)], fields

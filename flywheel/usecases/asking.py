@@ -3,7 +3,7 @@
 Nothing is recorded: this is a person's look at a release, not traffic.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,8 @@ class Reply:
 
     ``runner_up`` is the label that the release would have given had it not been for its answer;
     None for a task without labels. ``runner_up_confidence`` is an upper bound of its probability,
-    exact where an answer is one token. ``output`` is None where ``error`` says why.
+    exact where an answer is one token. ``fields`` is the confidence in each field of an extraction.
+    ``output`` is None where ``error`` says why.
     """
 
     input: str
@@ -42,6 +43,7 @@ class Reply:
     runner_up_confidence: float | None = None
     seconds: float | None = None
     error: str | None = None
+    fields: Mapping[str, float] | None = None
 
 
 def asked_release(platform: "Platform", workload: "Workload", name: str | None) -> str:
@@ -158,4 +160,5 @@ def _reply(text: str, answer: "Answer", runner_up: str | None) -> Reply:
         runner_up_confidence=bound,
         seconds=answer.seconds,
         error=answer.error,
+        fields=answer.fields,
     )

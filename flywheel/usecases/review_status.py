@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flywheel.ports.review_queue import QueueStatus, SetAside
     from flywheel.quality.control_slice import ControlAccuracy
     from flywheel.review.merging.agreement import Agreement, BatchAgreement
-    from flywheel.review.merging.field_agreement import FieldAgreement
+    from flywheel.review.merging.field_agreement import FieldAgreement, FieldCorrections
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
 
@@ -35,6 +35,7 @@ class ReviewStatus:
     judgments_held_back: int
     agreement: "Agreement"
     fields: "Mapping[str, FieldAgreement]"
+    corrected: "Mapping[str, FieldCorrections]"
     batches: "Mapping[str, BatchAgreement]"
     control: "ControlAccuracy"
     proposed_labels: Mapping[str, int]
@@ -44,7 +45,7 @@ class ReviewStatus:
 def review_status(platform: "Platform", workload: "Workload") -> ReviewStatus:
     """Measure the review of a workload; nothing is changed."""
     from flywheel.quality.control_slice import control_accuracy
-    from flywheel.review.merging.field_agreement import field_agreement
+    from flywheel.review.merging.field_agreement import field_agreement, field_corrections
     from flywheel.review.sampling.sent_items import read_periods, spending
 
     now = platform.clock.now()
@@ -64,6 +65,7 @@ def review_status(platform: "Platform", workload: "Workload") -> ReviewStatus:
         judgments_held_back=spent.reserved(workload.review.overlap),
         agreement=overall,
         fields=field_agreement(platform.lake, workload),
+        corrected=field_corrections(platform.lake, workload),
         batches=batches,
         control=control_accuracy(platform.lake, workload, start, now),
         proposed_labels=proposed_labels(platform, workload),

@@ -157,10 +157,11 @@ class Workload(Strict):
             raise ValueError(msg)
         task = self.task
         paths = () if isinstance(task, ClassificationTask) else field_paths(task.json_schema)
-        strange = sorted(set(self.gates.field_minimum) - set(paths))
-        if strange:
-            msg = f"gates.field_minimum: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
-            raise ValueError(msg)
+        for key in ("field_minimum", "must_hold_fields"):
+            strange = sorted(set(getattr(self.gates, key)) - set(paths))
+            if strange:
+                msg = f"gates.{key}: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
+                raise ValueError(msg)
         problem = problem_of_examples(self)
         if problem is not None:
             raise ValueError(problem)

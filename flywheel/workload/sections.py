@@ -274,6 +274,11 @@ class GateRules(Strict):
     must_hold: tuple[str, ...] = Field(
         default=(), description="inference ids of cases that every candidate must have right"
     )
+    must_hold_fields: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="inference ids of cases of which every candidate must have one field right, by "
+        "the field's path",
+    )
     minimum_accuracy: Share = Field(
         default=0.5,
         description="accuracy below which a candidate fails, whatever the champion has; 0: none",

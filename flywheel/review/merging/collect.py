@@ -91,7 +91,10 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
         again = choose_second_judgments(lake, workload, sent, annotations, current, paid, now)
     if paid or again:
         times = {entry.item.inference_id: entry.event_time for entry in (*paid, *again)}
-        adjudications = [adjudication_of(entry, now) for entry in paid]
+        adjudications = [
+            adjudication_of(entry, now, outcome.disputed_fields.get(entry.item.item_id, ()))
+            for entry in paid
+        ]
         adjudications += [entry.item for entry in again]
         items.append(item_rows(adjudications, times))
         sent = with_items(sent, adjudications, times)

@@ -1,5 +1,9 @@
-"""How far annotators agree on each field of an extraction; start from `field_agreement`."""
+"""How far annotators agree on each field of an extraction, and what they change in each.
 
+Start from `field_agreement` and `field_corrections`.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,13 +11,27 @@ from typing import Any
 
 from flywheel.lake.store import Lake
 from flywheel.review.merging.agreement import Agreement, krippendorff_alpha, read_units
+from flywheel.review.merging.verdicts import Judgment
 from flywheel.workload.answer_paths import field_paths, field_values
 from flywheel.workload.answer_values import plain_numbers
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import ClassificationTask, Workload
 
-__all__ = ["FieldAgreement", "agreement_of", "field_agreement"]
+__all__ = [
+    "FieldAgreement",
+    "FieldCorrections",
+    "agreement_of",
+    "differing_fields",
+    "field_agreement",
+    "field_corrections",
+]
+
+_CORRECTED = """
+SELECT output, original_output FROM latest_corrections
+WHERE workload_id = $workload AND status = 'accepted' AND source = 'review'
+  AND output IS NOT NULL AND original_output IS NOT NULL
+"""
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,52 @@ class FieldAgreement:
     alpha: Agreement
     pairs: int
     same: int
+
+
+@dataclass(frozen=True)
+class FieldCorrections:
+    """One field: answers of models that people decided on, and those whose field they changed."""
+
+    answers: int
+    changed: int
+
+
+def field_corrections(lake: Lake, workload: Workload) -> dict[str, FieldCorrections]:
+    """Count by the path of each field how often the accepted answer differs from the model's.
+
+    Empty for a classification. The field of a list's items is the list of its values.
+    """
+    if isinstance(workload.task, ClassificationTask):
+        return {}
+    schema = workload.task.json_schema
+    rows = lake.rows(_CORRECTED, {"workload": workload.id})
+    pairs = [
+        (
+            _keys(schema, json.loads(row["original_output"])),
+            _keys(schema, json.loads(row["output"])),
+        )
+        for row in rows
+    ]
+    return {
+        path: FieldCorrections(len(pairs), sum(old[path] != new[path] for old, new in pairs))
+        for path in field_paths(schema)
+    }
+
+
+def differing_fields(workload: Workload, judgments: Sequence[Judgment]) -> tuple[str, ...]:
+    """Return the fields on which judgments differ; empty where one of them is no answer.
+
+    A list whose items differ in some fields is named by those fields.
+    """
+    answers = [judgment.output for judgment in judgments if judgment.kind == "answer"]
+    if isinstance(workload.task, ClassificationTask) or len(answers) < len(judgments):
+        return ()
+    schema = workload.task.json_schema
+    keys = [_keys(schema, answer) for answer in answers]
+    paths = [path for path in field_paths(schema) if len({answer[path] for answer in keys}) > 1]
+    return tuple(
+        path for path in paths if not any(other.startswith(f"{path}[].") for other in paths)
+    )
 
 
 def field_agreement(lake: Lake, workload: Workload) -> dict[str, FieldAgreement]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from flywheel.ports.review_queue import Annotation, ReviewItem
+from flywheel.review.merging.field_agreement import differing_fields
 from flywheel.review.merging.verdicts import Judgment, Verdict, decide, read_judgments
 from flywheel.review.sampling.draws import draw
 from flywheel.review.sampling.item_ids import adjudication_id
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 SOURCE = "review"
+_NAMED_FIELDS = 5
 # A correction is written again when one of these differs from its latest version.
 _CONTENT = (
     "status", "output", "label_id", "proposed_label", "annotators", "annotation_ids",
@@ -35,10 +37,14 @@ _CONTENT = (
 
 @dataclass(frozen=True)
 class MergeOutcome:
-    """New versions of corrections, items that need an adjudicator, and what could not be used."""
+    """New versions of corrections, items that need an adjudicator, and what could not be used.
+
+    ``disputed_fields`` are the fields of an extraction on which an item's judgments differ.
+    """
 
     corrections: list[dict[str, Any]] = field(default_factory=list)
     disputed: list[SentItem] = field(default_factory=list)
+    disputed_fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     unusable: int = 0
     unknown_items: int = 0
@@ -71,6 +77,7 @@ def merge_annotations(
     }
     mapping = AnswerMapping(workload)
     corrections, disputed = [], []
+    disputed_fields: dict[str, tuple[str, ...]] = {}
     verdicts: Counter[str] = Counter()
     unusable = 0
     for entry in roots:
@@ -82,16 +89,20 @@ def merge_annotations(
         verdicts[verdict.status] += 1
         if verdict.status == "disputed" and second_id is None:
             disputed.append(entry)
+            disputed_fields[entry.item.item_id] = differing_fields(workload, first)
         row = _correction(workload, entry, verdict, current.get(entry.item.item_id), now)
         if row is not None:
             corrections.append(row)
     item_ids = {entry.item.item_id for entry in sent}
     lost = sum(1 for annotation in annotations if annotation.item_id not in item_ids)
-    return MergeOutcome(corrections, disputed, dict(verdicts), unusable, lost)
+    return MergeOutcome(corrections, disputed, disputed_fields, dict(verdicts), unusable, lost)
 
 
-def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
-    """Make the item in which another person decides a dispute; it counts in the same batch."""
+def adjudication_of(entry: SentItem, now: datetime, fields: Sequence[str] = ()) -> ReviewItem:
+    """Make the item in which another person decides a dispute; it counts in the same batch.
+
+    ``fields`` are those that the judgments differ on, where it is not the answer as a whole.
+    """
     root = entry.item
     return ReviewItem(
         item_id=adjudication_id(root.item_id),
@@ -99,7 +110,7 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
         workload_id=root.workload_id,
         inference_id=root.inference_id,
         slice="adjudication",
-        reason="annotators disagree: decide as a third person",
+        reason=f"annotators disagree{_on(fields)}: decide as a third person",
         score=1.0,
         inclusion_probability=None,
         input=root.input,
@@ -116,6 +127,11 @@ def adjudication_of(entry: SentItem, now: datetime) -> ReviewItem:
         cycle=root.cycle,
         attempt=root.attempt,
     )
+
+
+def _on(fields: Sequence[str]) -> str:
+    more = f" and {len(fields) - _NAMED_FIELDS} more" if len(fields) > _NAMED_FIELDS else ""
+    return f" on {', '.join(fields[:_NAMED_FIELDS])}{more}" if fields else ""
 
 
 def _adjudications(

@@ -9,6 +9,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy, collect_evidence
 from flywheel.evaluate.field_floors import check_fields
 from flywheel.evaluate.field_scores import average_fields, count_fields, score_fields
+from flywheel.evaluate.fixed import check_fixed
 from flywheel.evaluate.metrics import measure
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.suites import evaluate_arm
@@ -226,3 +227,25 @@ def test_micro_and_macro_differ_and_what_is_made_up_is_counted():
     assert averages.micro.precision == pytest.approx(29 / 31)
     assert averages.macro.recall == pytest.approx((2 / 3 + 3 * 0.9 + 0) / 5)
     assert average_fields({}) is None
+
+
+def test_a_case_may_be_held_by_one_field():
+    """The candidate may be wrong elsewhere in it; what was not measured is noted."""
+    rules = GateRules(must_hold_fields={"total": ("i1", "i2", "i9"), "vendor": ("i1",)})
+    held = {"i1": {"total": True, "vendor": False}, "i2": {"total": False, "vendor": True}}
+    checks, notes = check_fixed(rules, replace(evidence(), held_fields=held))
+    assert [(check.name, check.outcome) for check in checks] == [
+        ("must_hold:total", "fail"),
+        ("must_hold:vendor", "fail"),
+    ]
+    assert (
+        checks[0].reason == "must-hold total: 1 of 2 cases that a person named are right; wrong: i2"
+    )
+    (note,) = notes
+    assert "gates.must_hold_fields" in note
+    assert "i9" in note
+    fine = GateRules(must_hold_fields={"vendor": ("i2",)})
+    (check,), _ = check_fixed(fine, replace(evidence(), held_fields=held))
+    assert check.outcome == "pass"
+    with pytest.raises(ConfigurationError, match=r"gates.must_hold_fields: 'sum' is not one of"):
+        invoices(gates={"must_hold_fields": {"sum": ["i1"]}})

@@ -1,7 +1,7 @@
 """Agreement field by field: where two people read one invoice differently."""
 
 from flywheel.review.merging.collect import collect
-from flywheel.review.merging.field_agreement import agreement_of, field_agreement
+from flywheel.review.merging.field_agreement import agreement_of, field_agreement, field_corrections
 from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.review_world import END, START, answer, classification, put_answers
@@ -37,11 +37,23 @@ def test_the_field_that_people_differ_on_is_seen(lake, queue, desk):
     assert found["line_items[].quantity"].same == len(tasks)
     assert found["vendor"].alpha.alpha == 1
     assert 0 < found["total"].alpha.alpha < 1
+    disputed = [t for t in desk.open_items(workload, "cid") if t.slice == "adjudication"]
+    assert {one.reason for one in disputed} == {
+        "annotators disagree on total: decide as a third person"
+    }
+    accepted = lake.rows("SELECT inference_id FROM latest_corrections WHERE status = 'accepted'")
+    numbers = [int(row["inference_id"][1:]) for row in accepted]
+    changed = field_corrections(lake, workload)
+    assert {one.answers for one in changed.values()} == {len(numbers)}
+    assert changed["total"].changed == sum(n % 9 == 3 for n in numbers)
+    assert changed["line_items[].quantity"].changed == sum(n % 9 in (0, 6) for n in numbers)
+    assert changed["vendor"].changed == 0
 
 
 def test_a_classification_has_no_fields(lake):
     """Its agreement is the one figure over labels."""
     assert field_agreement(lake, classification()) == {}
+    assert field_corrections(lake, classification()) == {}
 
 
 def test_one_judgment_is_no_pair():

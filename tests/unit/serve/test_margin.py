@@ -5,7 +5,13 @@ import math
 import pytest
 
 from flywheel.errors import MeasurementError
-from flywheel.serve.margin import Step, field_of_each_token, least_field_margin, margin_of
+from flywheel.serve.margin import (
+    Step,
+    field_chances,
+    field_of_each_token,
+    least_field_margin,
+    margin_of,
+)
 from flywheel.serve.vllm_steps import read_steps
 
 
@@ -34,6 +40,8 @@ def test_the_least_sure_field_counts():
     steps = [step(1.0), step(0.99, 0.01), step(1.0), step(0.55, 0.45), step(1.0)]
     assert least_field_margin(steps, [0, 0, 1, 1, 1]) == pytest.approx(0.1)
     assert least_field_margin(steps[:2], [0, 0]) == pytest.approx(0.98)
+    assert field_chances(steps, [0, 0, 1, 1, 1]) == pytest.approx([0.99, 0.55])
+    assert field_chances([], []) == []
 
 
 @pytest.mark.parametrize(
