@@ -16,7 +16,7 @@ from flywheel.errors import MeasurementError
 from flywheel.evaluate.field_scores import FieldCounts, count_fields
 from flywheel.ports.model_server import Answer, ModelServer, Shot
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
 
@@ -171,9 +171,8 @@ def _judge(
 
 
 def _counts(workload: Workload, expected: Any, output: Any) -> dict[str, FieldCounts]:
-    if isinstance(workload.task, ClassificationTask):
-        return {}
-    return count_fields(workload.task.json_schema, expected, output)
+    fields = workload.form.fields
+    return {} if fields is None else count_fields(fields, expected, output)
 
 
 def _by_field(expected: Any, output: Any) -> dict[str, bool]:
