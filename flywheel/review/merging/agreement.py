@@ -92,7 +92,7 @@ def krippendorff_alpha(
     for number, unit in enumerate(paired):
         for value in unit:
             counts[number, place[value]] += 1
-    level = "nominal" if distance is None else _metric(values, distance)
+    level: Any = "nominal" if distance is None else _metric(values, distance)
     alpha = krippendorff.alpha(value_counts=counts, level_of_measurement=level)
     return Agreement(float(alpha), len(paired), judgments)
 

@@ -71,7 +71,7 @@ class TextQuestions:
     def _changed(self, typed: str, text: str) -> str | None:
         # The text after one command, None where nothing was changed.
         if typed in ("q", "s", "?"):
-            raise Command({"q": None, "s": "skipped", "?": "cant_tell"}[typed])  # type: ignore[arg-type]
+            raise Command({"q": None, "s": "skipped", "?": "cant_tell"}[typed])
         if typed == "u":
             raise Undo
         if typed == "e":
