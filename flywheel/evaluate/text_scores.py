@@ -47,12 +47,12 @@ def score_texts(
         texts: what a model wrote, in the same order.
         decisive: name of the score on which the gate decides.
     """
-    written = [text or "" for text in texts]
-    vectors = encode_sentences([*accepted, *written])
-    pairs = zip(accepted, written, vectors[: len(accepted)], vectors[len(accepted) :], strict=True)
+    goals, written = [tidy(text) for text in accepted], [tidy(text or "") for text in texts]
+    vectors = encode_sentences([*goals, *written])
+    pairs = zip(goals, written, vectors[: len(goals)], vectors[len(goals) :], strict=True)
     return [
         TextScores(
-            edited=tidy(goal) != tidy(text),
+            edited=goal != text,
             edit_similarity=edit_similarity(goal, text) if text else 0.0,
             chrf=_chrf().sentence_score(text, [goal]).score / 100 if text else 0.0,
             sentence_vectors=_share(float(one @ other)) if text else 0.0,

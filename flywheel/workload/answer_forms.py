@@ -166,7 +166,7 @@ class _Text:
         return tidy(output) if isinstance(output, str) else canonical_json(output)
 
     def read(self, text: str) -> Any:
-        return text
+        return tidy(text)
 
     def alike(self, one: Any, other: Any) -> bool:
         texts = isinstance(one, str) and isinstance(other, str)

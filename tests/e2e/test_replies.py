@@ -114,6 +114,29 @@ def typed_for(task):
     return ["t", *right.split("\n"), ".", ""]
 
 
+def open_cycle(platform, workload):
+    """Open a cycle: `flywheel cycle open` asks for a built base, and none that fits is small."""
+    return platform.state.cycles.open(
+        workload,
+        trigger="manual",
+        opened_by="ann",
+        reason="a first model",
+        watermark=platform.clock.now(),
+        snapshot=workload.model_dump(mode="json", by_alias=True),
+    )
+
+
+def check_report(report):
+    """Look at the figures of both arms: drafts need edits, replies none."""
+    assert report.outcome == "pass", report.reasons
+    base, new = report.arm("golden", "champion").text, report.arm("golden", "candidate").text
+    assert base.edit_rate > 0.3
+    assert base.rules["disclaimer"].kept < 1
+    assert (new.edit_rate, new.edit_distance, new.all_rules) == (0, 0, 1)
+    assert report.check("rule:escalation").value == 1
+    assert report.texts[0].lower > 0
+
+
 def test_replies_go_from_seed_to_gate(home):
     """Seed, logs, edited drafts, corrections, dataset with pairs, and a gate on texts and rules."""
     write_seed(home)
@@ -144,28 +167,21 @@ def test_replies_go_from_seed_to_gate(home):
     ]
     edited = [row for row in rows if row["output"] != row["original_output"]]
     assert 0 < len(edited) < len(rows)
-    cycle = platform.state.cycles.open(
-        workload,
-        trigger="manual",
-        opened_by="ann",
-        reason="a first model",
-        watermark=platform.clock.now(),
-        snapshot=workload.model_dump(mode="json", by_alias=True),
-    )
+    cycle = open_cycle(platform, workload)
     snapshot = assemble_dataset(platform, cycle.ref)
     assert snapshot.counts["golden"] == 40
     [left_out] = platform.lake.rows(
         "SELECT count(*) AS n FROM dataset_rows WHERE reason = 'breaks_rules'"
     )
     assert left_out["n"] == 1
-    train = read_rows(snapshot.folder, "train")
-    assert train
+    train, pairs = (read_rows(snapshot.folder, name) for name in ("train", "preference"))
     assert all(row["output"] == reply(number_of(row["input"])) for row in train)
-    pairs = read_rows(snapshot.folder, "preference")
     assert pairs
     assert all(pair["chosen"] != pair["rejected"] for pair in pairs)
     release, codec = stand_in_release(platform, workload, cycle, snapshot)
-    assert all(codec.decode(codec.encode(row["output"])) == row["output"] for row in train)
+    assert [codec.decode(codec.encode(row["output"])) for row in train] == [
+        row["output"] for row in train
+    ]
     answers = {
         "base": lambda text: draft(number_of(text)),
         release: lambda text: reply(number_of(text)),
@@ -181,13 +197,7 @@ def test_replies_go_from_seed_to_gate(home):
         codec=codec,
         folder=home / "run",
     )
-    assert report.outcome == "pass", report.reasons
-    base, new = report.arm("golden", "champion").text, report.arm("golden", "candidate").text
-    assert base.edit_rate > 0.3
-    assert base.rules["disclaimer"].kept < 1
-    assert (new.edit_rate, new.edit_distance, new.all_rules) == (0, 0, 1)
-    assert report.check("rule:escalation").value == 1
-    assert report.texts[0].lower > 0
+    check_report(report)
     facts = read_gate_facts(platform, cycle.ref, workload)
     assert facts.texts[0].suite == "golden"
     released = platform.state.releases.get(release)
