@@ -83,7 +83,10 @@ class AnswerReader:
     def _parse(self, text: str) -> Answer:
         stripped = _THOUGHT.sub("", text).strip()
         if isinstance(self._workload.task, GenerationTask):
-            return Answer("parsed", self._workload.form.normal(stripped))
+            written = self._workload.form.normal(stripped)
+            if not written:
+                return Answer("unparseable", detail="there is no text in the message")
+            return Answer("parsed", written)
         if isinstance(self._workload.task, ClassificationTask):
             label = self._label(stripped)
             if label is not None:
