@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flywheel.errors import DataError
+from flywheel.evaluate.latency import PART_ANSWERS
 from flywheel.evaluate.suites import Arm, CaseResult, Suite, choose_shots, evaluate_arm
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shot
 from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["ArmPlan", "Progress", "Rows", "measure_arms", "plan_arms"]
 
-_CHUNK = 64
 _WARM_UP = 8
 Rows = Sequence[Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
@@ -93,5 +93,5 @@ def measure_arms(
 
 def _chunks(suites: Mapping[Suite, Rows]) -> Iterator[tuple[Suite, Rows]]:
     for suite, rows in suites.items():
-        for start in range(0, len(rows), _CHUNK):
-            yield suite, rows[start : start + _CHUNK]
+        for start in range(0, len(rows), PART_ANSWERS):
+            yield suite, rows[start : start + PART_ANSWERS]
