@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from flywheel.artifacts.snapshot import read_rows
 from flywheel.cli import build_app
 from flywheel.client import open_client
+from flywheel.desk.app import build_app as build_desk
 from flywheel.evaluate.run import run_gate
 from flywheel.release.card_facts import read_card_facts
 from flywheel.usecases.cycle import assemble_dataset
-from flywheel.usecases.desk.gate_facts import read_gate_facts
+from flywheel.usecases.people import add_person
 from flywheel.wiring import open_platform
+from tests.fakes.desk_world import ADDRESS
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.replies import DISCLAIMER, draft, replies, reply, ticket
 from tests.fakes.stand_in_release import stand_in_release
@@ -137,6 +140,21 @@ def check_report(report):
     assert report.texts[0].lower > 0
 
 
+def check_pages(platform, cycle):
+    """Look at the desk: figures of the texts, and what people changed in the champion's."""
+    token = add_person(platform, "Ada", roles=("admin",), by="Ada", token=None).token
+    browser = TestClient(
+        build_desk(platform), base_url=ADDRESS, headers={"origin": ADDRESS}, follow_redirects=False
+    )
+    assert browser.post("/sign-in", data={"token": token}).status_code == 303
+    address = f"/workloads/replies/cycles/{cycle.name}"
+    page = browser.get(address).text
+    assert "Texts against the accepted ones" in page
+    assert "rule:disclaimer" in page
+    cases = browser.get(f"{address}/cases?change=fixed").text
+    assert re.search(r"<del>[^<]*sad", cases) or f"<ins>{DISCLAIMER}" in cases.replace("\n", "")
+
+
 def test_replies_go_from_seed_to_gate(home):
     """Seed, logs, edited drafts, corrections, dataset with pairs, and a gate on texts and rules."""
     write_seed(home)
@@ -198,8 +216,7 @@ def test_replies_go_from_seed_to_gate(home):
         folder=home / "run",
     )
     check_report(report)
-    facts = read_gate_facts(platform, cycle.ref, workload)
-    assert facts.texts[0].suite == "golden"
+    check_pages(platform, cycle)
     released = platform.state.releases.get(release)
     assert read_card_facts(platform.lake, cycle.opened, released).confusions == ()
     platform.close()
