@@ -175,4 +175,4 @@ def _products(model: Any, hidden: Any, node: MaskNode) -> Any:
     weight = model.lm_head.weight
     if node.group == node.path or 2 * len(allowed) < len(weight):
         return hidden.float() @ weight[allowed].float().T
-    return torch.nn.functional.linear(hidden, weight)[:, allowed].float()
+    return torch.nn.functional.linear(hidden.to(weight.dtype), weight)[:, allowed].float()

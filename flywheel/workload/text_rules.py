@@ -12,7 +12,15 @@ from flywheel.workload.generation import (
     TextRules,
 )
 
-__all__ = ["ESCALATED", "NOT_ESCALATED", "RuleResult", "broken_rules", "check_rules", "has_rules"]
+__all__ = [
+    "ESCALATED",
+    "NOT_ESCALATED",
+    "RuleResult",
+    "broken_rules",
+    "check_rules",
+    "describe_rules",
+    "has_rules",
+]
 
 # The two sides of an escalation: written where it must be, and nowhere else.
 ESCALATED, NOT_ESCALATED = "escalation", "no_escalation"
@@ -52,6 +60,31 @@ def broken_rules(
     """Return what is wrong with a text, a line for each rule that it breaks."""
     results = check_rules(rules, input_text=input_text, text=text, accepted=accepted)
     return [result.problem for result in results if result.problem is not None]
+
+
+def describe_rules(rules: TextRules) -> list[str]:
+    """Return the rules in words, a line each, for the people who write."""
+    lines = []
+    if rules.citations is not None:
+        fewest = f"; at least {rules.citations.minimum}" * bool(rules.citations.minimum)
+        lines.append(f"Citations have the form {rules.citations.format}{fewest}.")
+    if rules.disclaimer is not None:
+        lines.append(f"Every text contains: {rules.disclaimer}")
+    if rules.forbidden:
+        lines.append(f"No text contains: {', '.join(rules.forbidden)}.")
+    if rules.terms is not None:
+        lines.append(f"Terms come from this list: {', '.join(rules.terms.allowed)}.")
+    if rules.escalation is not None:
+        where = (
+            "the case calls for it"
+            if rules.escalation.when is None
+            else (f"the input matches {rules.escalation.when}")
+        )
+        lines.append(f"Write {rules.escalation.phrase!r} where {where}, and nowhere else.")
+    if rules.length is not None:
+        most = "any number of" if rules.length.maximum is None else f"{rules.length.maximum}"
+        lines.append(f"A text has {rules.length.minimum} to {most} {rules.length.unit}.")
+    return lines
 
 
 def _results(
