@@ -22,6 +22,7 @@ from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
+from flywheel.workload.few_shot import FewShotRules
 from flywheel.workload.file_errors import explain_errors, refuse_deep
 from flywheel.workload.periods import Cadence
 from flywheel.workload.privacy import PrivacyRules
@@ -49,6 +50,7 @@ __all__ = [
     "DriftThresholds",
     "EscalationRules",
     "ExtractionTask",
+    "FewShotRules",
     "GateRules",
     "Limits",
     "PreferenceRecipe",
@@ -117,6 +119,7 @@ class Workload(Strict):
     drift: DriftThresholds = DriftThresholds()
     trigger: TriggerRules = TriggerRules()
     gates: GateRules = GateRules()
+    few_shot: FewShotRules = FewShotRules()
     training: TrainingRecipe = TrainingRecipe()
     limits: Limits = Limits()
     groups: tuple[Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*$")], ...] = Field(
