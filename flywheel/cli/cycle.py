@@ -51,6 +51,10 @@ def open_cycle(
     reason: Reason,
     name: NameOption = None,
     token: TokenOption = None,
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="train on this base instead of the file's, to move the workload there"),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Open a cycle now, as the trigger would; who asks for it cannot approve it.
@@ -61,7 +65,7 @@ def open_cycle(
 
     platform = open_platform(existing=True)
     person = person_who_acts(platform, name, token, "request")
-    cycle = open_by_hand(platform, workload, person=person, reason=reason)
+    cycle = open_by_hand(platform, workload, person=person, reason=reason, base_model=base_model)
     if json_output:
         print_facts(cycle)
         return

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from flywheel.artifacts.few_shot_finding import FewShotFinding
 from flywheel.artifacts.gate_report import GateSubject
@@ -14,7 +13,7 @@ from flywheel.evaluate.run import SUITES, load_releases, new_label_ids
 from flywheel.evaluate.shots import plan_shots
 from flywheel.evaluate.suites import CaseResult
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
-from flywheel.state import State
+from flywheel.state import Attempt, State
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.few_shot import FewShotRules
 
@@ -26,8 +25,7 @@ def measure_few_shot(
     server: ModelServer,
     opened: OpenedWorkload,
     *,
-    attempt: int,
-    dataset: Path,
+    attempt: Attempt,
     codec: AnswerCodec,
     rules: FewShotRules,
     on_progress: Progress | None = None,
@@ -38,8 +36,7 @@ def measure_few_shot(
         state: knows the champion.
         server: serves the workload's base.
         opened: the cycle, with the workload whose rules hold for it.
-        attempt: number of the attempt.
-        dataset: its snapshot folder; the examples are training rows of it.
+        attempt: whose snapshot is used; the examples are training rows of it.
         codec: how answers are written for the base model.
         rules: ``selection`` is ``labels`` or ``similar``.
         on_progress: told what was measured, how many answers are done, of how many.
@@ -52,6 +49,8 @@ def measure_few_shot(
         UnavailableError: the server is away.
     """
     workload, champion = opened.workload, state.routes.champion(opened.workload.id)
+    assert attempt.dataset is not None  # called before the training of a dataset
+    dataset = attempt.dataset.folder
     snapshot = verify_snapshot(dataset)
     load_releases(state, server, champion)
     plan = plan_shots(server, codec, read_rows(dataset, "train"), rules)
@@ -68,7 +67,7 @@ def measure_few_shot(
         GateSubject(
             workload_id=workload.id,
             cycle=opened.cycle.name,
-            attempt=attempt,
+            attempt=attempt.number,
             candidate="few_shot",
             champion=champion,
             manifest_digest="",

@@ -15,7 +15,7 @@ from flywheel.similarity.sentence_vectors import encode_sentences
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.few_shot import FewShotRules
 
-__all__ = ["SimilarShots", "ShotPlan", "plan_shots"]
+__all__ = ["ShotPlan", "SimilarShots", "plan_shots"]
 
 
 class SimilarShots:

@@ -183,7 +183,6 @@ def _measured(
 ) -> FewShotFinding | None:
     from flywheel.evaluate.few_shot import measure_few_shot
 
-    assert attempt.dataset is not None
     shown = -1
 
     def on_progress(what: str, done: int, total: int) -> None:
@@ -197,8 +196,7 @@ def _measured(
         state,
         server,
         state.cycles.get(attempt.cycle_ref).opened,
-        attempt=attempt.number,
-        dataset=attempt.dataset.folder,
+        attempt=attempt,
         codec=codec,
         rules=rules,
         on_progress=on_progress,
