@@ -185,7 +185,9 @@ def training_spec(platform: "Platform", cycle: CycleRef) -> "TrainSpec":
         base.digest,
         workload.seed,
     ]
-    identity.append(workload.training.model_dump_json())
+    # Keys that came later count where they are set: a recipe without them keeps its name.
+    later = {"balance", "search"} - workload.training.model_dump(exclude_defaults=True).keys()
+    identity.append(workload.training.model_dump_json(exclude=later))
     digest = hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:10]
     return TrainSpec(
         release=f"{cycle.workload_id}.{cycle.name}.{digest}",

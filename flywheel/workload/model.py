@@ -42,7 +42,7 @@ from flywheel.workload.sections import (
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.tiers import EscalationRules, Tier, Tiers
 from flywheel.workload.time_zones import known_time_zone
-from flywheel.workload.training import PreferenceRecipe, TrainingRecipe
+from flywheel.workload.training import PreferenceRecipe, RecipeSearch, TrainingRecipe
 
 __all__ = [
     "ClassificationTask",
@@ -55,6 +55,7 @@ __all__ = [
     "Limits",
     "PreferenceRecipe",
     "PrivacyRules",
+    "RecipeSearch",
     "ReleaseRules",
     "ReviewPolicy",
     "SamplingShares",
