@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flywheel.evaluate.latency import PART_ANSWERS
 from flywheel.evaluate.shots import plan_shots
 from flywheel.evaluate.suites import Arm, CaseResult, Rows, Suite, evaluate_arm
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shots
@@ -11,7 +12,6 @@ from flywheel.workload.few_shot import FewShotRules
 
 __all__ = ["ArmPlan", "Progress", "measure_arms", "plan_arms"]
 
-_CHUNK = 64
 _WARM_UP = 8
 Progress = Callable[[str, int, int], None]
 
@@ -85,5 +85,5 @@ def measure_arms(
 
 def _chunks(suites: Mapping[Suite, Rows]) -> Iterator[tuple[Suite, Rows]]:
     for suite, rows in suites.items():
-        for start in range(0, len(rows), _CHUNK):
-            yield suite, rows[start : start + _CHUNK]
+        for start in range(0, len(rows), PART_ANSWERS):
+            yield suite, rows[start : start + PART_ANSWERS]

@@ -163,19 +163,22 @@ def _schema_validity(rules: GateRules, evidence: GateEvidence) -> GateCheck:
 
 
 def _latency(rules: GateRules, evidence: GateEvidence) -> GateCheck:
-    ratio = evidence.latency
+    ratio, limit = evidence.latency, rules.latency_ratio
     outcome: Outcome
     if ratio is None:
         outcome = "inconclusive"
-        words = "no 95th percentile of either arm: too few timed answers, or times of zero"
+        words = "no ratio of the arms' times: too few timed answers, or times of zero"
     else:
-        outcome = "pass" if ratio <= rules.latency_ratio else "fail"
-        words = f"p95 is {ratio:.2f} times the champion's, limit {rules.latency_ratio:g}"
+        outcome = "fail" if ratio.at_least > limit else "pass"
+        words = (
+            f"{ratio.median:.2f} times the champion's, at least {ratio.at_least:.2f} "
+            f"(median and lower end of {ratio.parts} parts), limit {limit:g}"
+        )
     return GateCheck(
         name="latency",
         outcome=outcome,
-        value=ratio,
-        limit=rules.latency_ratio,
+        value=None if ratio is None else ratio.median,
+        limit=limit,
         reason=f"latency: {words}",
     )
 

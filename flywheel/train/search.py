@@ -48,7 +48,10 @@ class Search:
             f"{last.best_epochs}"
         )
         return {
-            "trials": [asdict(trial) | {"loss": trial.loss} for trial in self.trials],
+            "trials": [
+                asdict(trial) | {"losses": list(trial.losses), "loss": trial.loss}
+                for trial in self.trials
+            ],
             "chosen": {
                 name: getattr(self.recipe, name)
                 for name in ("learning_rate", "rank", "alpha", "epochs")

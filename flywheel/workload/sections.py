@@ -274,7 +274,7 @@ class GateRules(Strict):
     latency_ratio: float = Field(
         default=2.0,
         gt=0,
-        description="p95 of candidate over champion; an adapter over the bare base takes 1.2 to 1.5",
+        description="longest time of an answer, as a multiple of the champion's; an adapter over the bare base takes 1.2 to 1.5",
     )
     judgment_days: int = Field(
         default=14,
