@@ -1,7 +1,8 @@
 """`prompt_text`: the prompt of a new workload file, a chat where the base model has a template."""
 
-import json
 from pathlib import Path
+
+from flywheel.artifacts.base_folder import writes_chats
 
 __all__ = ["prompt_text", "reads_chats"]
 
@@ -47,12 +48,4 @@ def reads_chats(base_model: str) -> bool:
     folder = Path(base_model)
     if not folder.is_dir():
         return True
-    if (folder / "chat_template.jinja").is_file():
-        return True
-    config = folder / "tokenizer_config.json"
-    if not config.is_file():
-        return False
-    try:
-        return bool(json.loads(config.read_text(encoding="utf-8")).get("chat_template"))
-    except (ValueError, AttributeError):
-        return False  # `flywheel base build` says what is wrong with it
+    return writes_chats(folder)

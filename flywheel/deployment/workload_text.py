@@ -86,7 +86,17 @@ _RELEASE = """
 # where applications ask through `flywheel gateway`; a release that is worse is rolled back by itself.
 release: null
 """
-_GROUPS = ("daily", "review", "drift", "trigger", "gates", "training", "limits", "escalation")
+_GROUPS = (
+    "daily",
+    "review",
+    "drift",
+    "trigger",
+    "gates",
+    "few_shot",
+    "training",
+    "limits",
+    "escalation",
+)
 _PRIVACY = """
 # Attributes whose accuracy the model card compares: columns of an answer such as client_id, or paths
 # in its request such as metadata.region.

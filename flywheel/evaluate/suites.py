@@ -15,15 +15,16 @@ from flywheel.artifacts.snapshot import FixedCase, read_fixed
 from flywheel.errors import MeasurementError
 from flywheel.evaluate.field_scores import FieldCounts, count_fields
 from flywheel.evaluate.text_scores import TextScores, score_texts
-from flywheel.ports.model_server import Answer, ModelServer, Shot
+from flywheel.ports.model_server import Answer, ModelServer, Shot, Shots
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import GenerationTask, Workload
 from flywheel.workload.text_rules import RuleResult, check_rules
 
-__all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
+__all__ = ["Arm", "CaseResult", "Rows", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
 
 Suite = Literal["golden", "holdout", "must_not_lose", "directed"]
 Arm = Literal["base", "few_shot", "champion", "candidate"]
+Rows = Sequence[Mapping[str, Any]]
 
 _BATCH = 64
 
@@ -73,7 +74,7 @@ def evaluate_arm(  # noqa: PLR0913 - names what is measured
     suite: Suite,
     arm: Arm,
     release: str,
-    shots: Sequence[Shot] = (),
+    shots: Shots = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[CaseResult]:
     """Answer every row with one release and compare with what people accepted.

@@ -1,13 +1,13 @@
 """Port: a server that answers with a base model and any number of adapters on it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from flywheel.workload.answers import AnswerCodec
 
-__all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot", "base_alias"]
+__all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot", "Shots", "base_alias"]
 
 BASE_RELEASE = "base"
 
@@ -23,6 +23,10 @@ class Shot:
 
     input: str
     output: Any
+
+
+# The examples of every question, or what chooses those of one.
+Shots = Sequence[Shot] | Callable[[str], Sequence[Shot]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class ModelServer(Protocol):
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input greedily under the workload's mask, in order.
 

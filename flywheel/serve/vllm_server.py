@@ -24,7 +24,7 @@ from flywheel.errors import (
     RefusedError,
     UnavailableError,
 )
-from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot, base_alias
+from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots, base_alias
 from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
@@ -121,7 +121,7 @@ class VllmModelServer:
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input greedily under the workload's mask, in order.
 

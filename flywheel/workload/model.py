@@ -23,6 +23,7 @@ from flywheel.workload.answer_forms import AnswerForm, Task, answer_form
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
+from flywheel.workload.few_shot import FewShotRules
 from flywheel.workload.file_errors import explain_errors, refuse_deep
 from flywheel.workload.generation import GenerationTask
 from flywheel.workload.periods import Cadence
@@ -43,7 +44,7 @@ from flywheel.workload.sections import (
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.tiers import EscalationRules, Tier, Tiers
 from flywheel.workload.time_zones import known_time_zone
-from flywheel.workload.training import PreferenceRecipe, TrainingRecipe
+from flywheel.workload.training import PreferenceRecipe, RecipeSearch, TrainingRecipe
 
 __all__ = [
     "ClassificationTask",
@@ -51,11 +52,13 @@ __all__ = [
     "DriftThresholds",
     "EscalationRules",
     "ExtractionTask",
+    "FewShotRules",
     "GateRules",
     "GenerationTask",
     "Limits",
     "PreferenceRecipe",
     "PrivacyRules",
+    "RecipeSearch",
     "ReleaseRules",
     "ReviewPolicy",
     "SamplingShares",
@@ -120,6 +123,7 @@ class Workload(Strict):
     drift: DriftThresholds = DriftThresholds()
     trigger: TriggerRules = TriggerRules()
     gates: GateRules = GateRules()
+    few_shot: FewShotRules = FewShotRules()
     training: TrainingRecipe = TrainingRecipe()
     limits: Limits = Limits()
     groups: tuple[Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*$")], ...] = Field(
