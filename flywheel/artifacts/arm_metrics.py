@@ -5,11 +5,46 @@ They are measured in ``evaluate``; what is undefined is None, never a number.
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["ArmMetrics", "FieldScore", "LabelMetrics", "RuleFigure", "TextFigures"]
+__all__ = [
+    "ArmMetrics",
+    "FieldAverages",
+    "FieldScore",
+    "LabelMetrics",
+    "PrecisionRecall",
+    "RuleFigure",
+    "TextFigures",
+]
+
+
+class PrecisionRecall(BaseModel):
+    """Precision, recall and F1, in [0, 1]; None where there are no values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+
+
+class FieldAverages(BaseModel):
+    """All fields of an answer: over their values alike (micro), and over the fields alike (macro).
+
+    The values of a list of groups are the fields of its items.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    micro: PrecisionRecall
+    macro: PrecisionRecall
 
 
 class FieldScore(BaseModel):
-    """One field over all cases of a suite; a figure without values is None."""
+    """One field over all cases of a suite; a figure without values is None.
+
+    ``precision``, ``recall`` and ``f1`` are over all values alike (micro-averages), ``macro`` is
+    over the cases alike. In ``absent`` cases nothing was expected, and in ``hallucinated`` of them
+    something was given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,6 +54,9 @@ class FieldScore(BaseModel):
     precision: float | None
     recall: float | None
     f1: float | None
+    macro: PrecisionRecall = PrecisionRecall()
+    absent: int = 0
+    hallucinated: int = 0
 
 
 class LabelMetrics(BaseModel):
@@ -61,7 +99,8 @@ class ArmMetrics(BaseModel):
     """One arm on one suite; shares are in [0, 1], times in seconds.
 
     ``fields`` are shares of cases whose field of the top level is right, ``field_scores`` precision,
-    recall and F1 by the path of a field, ``text`` the figures of a generation, None elsewhere.
+    recall and F1 by the path of a field, ``field_averages`` those of all fields; ``text`` the
+    figures of a generation, None elsewhere.
 
     ``calibration_error`` is right on average and may fall below 0; reports of version 0.1 have it
     without its interval, and with the part that chance adds.
@@ -84,3 +123,4 @@ class ArmMetrics(BaseModel):
     fields: dict[str, float]
     field_scores: dict[str, FieldScore] = {}
     text: TextFigures | None = None
+    field_averages: FieldAverages | None = None

@@ -34,7 +34,10 @@ class _Frozen(BaseModel):
 
 
 class GateSubject(_Frozen):
-    """What is judged: the candidate, the champion it is compared with, and the data."""
+    """What is judged: the candidate, the champion it is compared with, and the data.
+
+    ``served_precision`` is that of the weights in all arms; reports of version 0.2 have none.
+    """
 
     workload_id: str
     cycle: str
@@ -44,6 +47,7 @@ class GateSubject(_Frozen):
     manifest_digest: str
     dataset_hash: str
     taxonomy_version: int
+    served_precision: str | None = None
 
     @property
     def cycle_ref(self) -> CycleRef:

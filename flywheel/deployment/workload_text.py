@@ -117,6 +117,7 @@ _LONGER: dict[tuple[str, str], dict[str, Any]] = {
     ("generation", "training"): {"maximum_tokens": 1024},
 }
 _SCALARS = {
+    "input": "last_user: a call's last message · conversation: its turns; the oldest are left out above limits.input_characters",
     "base_model": "tiny · smollm2 · a folder · a hub name",
     "cadence": "monthly · quarterly · yearly",
     "minimum_examples": "no training with fewer accepted examples, the seed counted",

@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from flywheel.artifacts.arm_metrics import ArmMetrics, LabelMetrics, RuleFigure, TextFigures
-from flywheel.evaluate.field_scores import score_fields
+from flywheel.evaluate.field_scores import average_fields, score_fields
 from flywheel.evaluate.suites import CaseResult
 from flywheel.evaluate.text_evidence import count_rules
 from flywheel.quality.calibration import CalibrationError, expected_calibration_error
@@ -25,6 +25,7 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
     seconds = [case.seconds for case in cases]
     error = calibration_error(cases)
     text = _text(cases)
+    fields = score_fields(case.field_counts for case in cases)
     return ArmMetrics(
         suite=suite,
         arm=arm,
@@ -39,7 +40,8 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
         seconds_p95=percentile(seconds, 95),
         labels=_labels(cases),
         fields=_fields(cases),
-        field_scores=score_fields(case.field_counts for case in cases),
+        field_scores=fields,
+        field_averages=average_fields(fields),
         # Written for texts alone, so that other reports read as ever.
         **({} if text is None else {"text": text}),
     )

@@ -26,7 +26,7 @@ __all__ = [
 _COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MOST_SLICES = 24
 _TEXT_COLUMNS = ("suite", "arm", "cases", "edited", "distance", "chrF", "vectors", "all rules")
-_FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1")
+_FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1", "macro F1", "made up")
 
 
 def gate_table(report: GateReport) -> Table:
@@ -74,7 +74,7 @@ def fields_table(report: GateReport) -> Table | None:
         return None
     table = Table(
         title=f"Fields of {report.subject.workload_id} {report.subject.cycle}: champion→candidate",
-        caption="n: values that were expected",
+        caption="n: values that were expected; made up: answers with a value where none was expected",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,
@@ -128,10 +128,34 @@ def _field_rows(report: GateReport) -> list[list[str]]:
                 (old.precision, new.precision),
                 (old.recall, new.recall),
                 (old.f1, new.f1),
+                (old.macro.f1, new.macro.f1),
             )
             cells = [f"{_figure(before)}→{_figure(after)}" for before, after in figures]
-            rows.append([suite, path, str(new.expected), *cells])
+            made_up = f"{old.hallucinated}→{new.hallucinated} of {new.absent}"
+            rows.append([suite, path, str(new.expected), *cells, made_up])
+        rows += _average_rows(suite, champion, candidate)
     return rows
+
+
+def _average_rows(suite: str, champion: ArmMetrics, candidate: ArmMetrics) -> list[list[str]]:
+    old, new = champion.field_averages, candidate.field_averages
+    if old is None or new is None:
+        return []
+    pairs = (("micro", old.micro, new.micro), ("macro", old.macro, new.macro))
+    return [
+        [
+            suite,
+            f"all fields, {name}",
+            "",
+            *(
+                f"{_figure(getattr(before, figure))}→{_figure(getattr(after, figure))}"
+                for figure in ("precision", "recall", "f1")
+            ),
+            "",
+            "",
+        ]
+        for name, before, after in pairs
+    ]
 
 
 def _figure(value: float | None) -> str:
@@ -167,7 +191,7 @@ def gate_markdown(report: GateReport) -> str:
     lines += ["", *(f"- {escape_markdown(note)}" for note in report.notes)]
     rows = _field_rows(report)
     if rows:
-        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 4]
+        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 6]
         lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in rows]
     texts = _text_rows(report)
     if texts:

@@ -17,7 +17,7 @@ from flywheel.evaluate.field_scores import FieldCounts, count_fields
 from flywheel.evaluate.text_scores import TextScores, score_texts
 from flywheel.ports.model_server import Answer, ModelServer, Shot, Shots
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import GenerationTask, Workload
+from flywheel.workload.model import ExtractionTask, GenerationTask, Workload
 from flywheel.workload.text_rules import RuleResult, check_rules
 
 __all__ = ["Arm", "CaseResult", "Rows", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
@@ -203,8 +203,10 @@ def _judge_text(workload: Workload, case: CaseResult, scores: TextScores) -> Cas
 
 
 def _counts(workload: Workload, expected: Any, output: Any) -> dict[str, FieldCounts]:
-    fields = workload.form.fields
-    return {} if fields is None else count_fields(fields, expected, output)
+    if not isinstance(workload.task, ExtractionTask):
+        return {}
+    task = workload.task
+    return count_fields(task.json_schema, expected, output, task.item_keys)
 
 
 def _by_field(expected: Any, output: Any) -> dict[str, bool]:

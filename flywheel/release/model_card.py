@@ -118,7 +118,9 @@ def _evidence(report: GateReport) -> list[str]:
         f"| {_interval_of(Share.of_arm(arm))} | {_figure(arm.macro_f1)} |"
         for arm in report.arms
     ]
-    lines += [*_texts(report), "", f"Gate: **{report.outcome}**."]
+    precision = report.subject.served_precision
+    at = f" Weights of the base: {precision}, as they are served." if precision else ""
+    lines += [*_texts(report), "", f"Gate: **{report.outcome}**.{at}"]
     lines += [f"- {escape_markdown(check.reason)}" for check in report.checks]
     lines += [f"- {escape_markdown(note)}" for note in report.notes]
     return lines

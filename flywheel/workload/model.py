@@ -23,6 +23,7 @@ from flywheel.workload.answer_forms import AnswerForm, Task, answer_form
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
+from flywheel.workload.conversation import InputForm
 from flywheel.workload.few_shot import FewShotRules
 from flywheel.workload.file_errors import explain_errors, refuse_deep
 from flywheel.workload.generation import GenerationTask
@@ -101,6 +102,10 @@ class Workload(Strict):
     )
     prompt: Prompt = Field(
         description="text with {input} exactly once, or turns for the base's own chat template"
+    )
+    input: InputForm = Field(
+        default="last_user",
+        description="what a call is about: its last user message, or the conversation as turns",
     )
     base_model: str = Field(
         default="smollm2",

@@ -25,18 +25,22 @@ _TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
 _PLAIN = ["", "{input} {0} %s", "漏油 🛢️", 'a "quoted" \\ text\n', "$text", "{{ why }}"]
-_ODD = [*_PLAIN, "<|end|>", "[seal]", *HOSTILE_TEXTS]
+_TALKS = [
+    f"User: it leaks\nAssistant: {odd}\nUser: {odd}" for odd in ("at the seal?", *HOSTILE_TEXTS[:4])
+]
+_ODD = [*_PLAIN, *_TALKS, "<|end|>", "[seal]", *HOSTILE_TEXTS]
 
 
 def _chat() -> Workload:
-    # Turns, with an example of the owner's.
+    # Conversations, with an example of the owner's.
     raw = classification().model_dump(mode="json", by_alias=True)
     prompt = {
         "system": "Name the part.",
         "user": "Report: {input}",
         "examples": [{"input": "the weld is cracked", "output": "weld"}],
     }
-    return parse_workload({**raw, "id": "parts_chat", "prompt": prompt}, source="test")
+    chat = {"id": "parts_chat", "prompt": prompt, "input": "conversation"}
+    return parse_workload({**raw, **chat}, source="test")
 
 
 def _texts() -> Workload:

@@ -20,6 +20,7 @@ from flywheel.review.queues.label_studio_format import SIMULATED, draft_problems
 from flywheel.review.queues.terminal_prose import Edit, TextQuestions, edit_text
 from flywheel.review.queues.terminal_questions import Questions
 from flywheel.review.queues.terminal_text import Command, Undo, plain
+from flywheel.workload.conversation import TURN_BEGINS
 from flywheel.workload.model import ClassificationTask, GenerationTask, Workload
 
 __all__ = ["SessionReport", "answer_items"]
@@ -179,7 +180,10 @@ def show_task(console: Console, workload: Workload, task: OpenItem, place: str) 
     """Show an item: its text, why it was chosen, and the model's answer where that is allowed."""
     console.print()
     width = min(console.width, _WIDEST)  # a pipe has no width of its own
-    console.print(Panel(Text(plain(task.input)), title=place, title_align="left", width=width))
+    asked = Text(plain(task.input))
+    if workload.input == "conversation":
+        asked.highlight_regex(TURN_BEGINS, "bold")
+    console.print(Panel(asked, title=place, title_align="left", width=width))
     console.print(Text.assemble(("why: ", "dim"), (plain(task.reason), "dim")))
     if task.suggestion is None:
         return
