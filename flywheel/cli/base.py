@@ -42,6 +42,11 @@ def build(
     replace: bool = typer.Option(
         False, "--replace", help="build another base although a release stands on the present one"
     ),
+    beside: bool = typer.Option(
+        False,
+        "--beside",
+        help="build a base that the file does not name, for a cycle or bake-off that names it",
+    ),
     json_output: JsonOption = False,
 ) -> None:
     """Build a base model, or find it in the cache, and remember it for the workload.
@@ -53,15 +58,16 @@ def build(
     platform = open_platform(existing=True)
     _hide_bars()
     # Lines beside the facts in JSON go to standard error.
-    beside = Console(stderr=json_output)
-    with ProgressLines(beside) as lines:
+    console = Console(stderr=json_output)
+    with ProgressLines(console) as lines:
         model = build_workload_base(
             platform,
             platform.workload(workload),
             name,
             texts=None if texts is None else TextFile(texts, text_column),
             replace=replace,
-            on_notice=lambda line: beside.print(_notice(line), soft_wrap=True),
+            beside=beside,
+            on_notice=lambda line: console.print(_notice(line), soft_wrap=True),
             on_progress=lines.show,
         )
     if json_output:

@@ -108,7 +108,8 @@ def assemble(
     excluded = [
         Excluded(e, "control_slice") for e in resting if "holdout" not in figures[e.correction_id]
     ]
-    left = _without(left, excluded, "conflict", _conflicting(left))
+    if not workload.form.is_text:  # one question may have several good texts
+        left = _without(left, excluded, "conflict", _conflicting(left))
     leaked = _leaked(left, [*frozen, *holdout, *must_not_lose], threshold, conversations)
     if golden is not None:
         leaked |= _seen_before(left, earlier)

@@ -12,6 +12,7 @@ from flywheel.errors import MeasurementError
 from flywheel.evaluate.latency import LatencyRatio, compare_latency
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.suites import CaseResult
+from flywheel.evaluate.text_evidence import TextEvidence, collect_texts
 
 __all__ = ["FixedGroup", "GateEvidence", "PairedAccuracy", "collect_evidence"]
 
@@ -57,8 +58,8 @@ class GateEvidence:
     ``directed`` are cases that were collected after a first look. ``labels`` count golden, holdout
     and directed cases together, and so do ``fields``; ``named`` says of the cases that a person
     named whether the candidate is right, ``held_fields`` of all cases that must not be lost which
-    fields are; ``latency`` compares the arms' times, None
-    where too few answers were timed.
+    fields are; ``latency`` compares the arms' times, None where too few answers were timed;
+    ``texts`` holds the scores of a generation.
     """
 
     first: bool
@@ -73,6 +74,7 @@ class GateEvidence:
     held_fields: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     latency: LatencyRatio | None = None
     directed: PairedAccuracy | None = None
+    texts: TextEvidence | None = None
 
     @property
     def first_cases(self) -> PairedAccuracy:
@@ -121,6 +123,9 @@ def collect_evidence(
             label: _count([pair for pair in every if pair[0].label == label]) for label in labels
         },
         fields=_fields(every),
+        texts=collect_texts(
+            {"golden": golden, "holdout": holdout, "directed": directed}, candidate
+        ),
         fixed=_fixed_groups(fixed),
         named={new.inference_id: new.correct for _, new in fixed if new.named},
         held_fields={

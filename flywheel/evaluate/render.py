@@ -14,10 +14,18 @@ from flywheel.io.markdown import escape_markdown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["arms_table", "fields_table", "gate_markdown", "gate_picture", "gate_table"]
+__all__ = [
+    "arms_table",
+    "fields_table",
+    "gate_markdown",
+    "gate_picture",
+    "gate_table",
+    "texts_table",
+]
 
 _COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MOST_SLICES = 24
+_TEXT_COLUMNS = ("suite", "arm", "cases", "edited", "distance", "chrF", "vectors", "all rules")
 _FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1", "macro F1", "made up")
 
 
@@ -77,6 +85,35 @@ def fields_table(report: GateReport) -> Table | None:
     for row in rows:
         table.add_row(*map(_plain, row))
     return table
+
+
+def texts_table(report: GateReport) -> Table | None:
+    """Lay out the figures of every arm's texts; None where the answers are no texts."""
+    rows = _text_rows(report)
+    if not rows:
+        return None
+    subject = report.subject
+    table = Table(
+        title=f"Texts of {subject.workload_id} {subject.cycle}",
+        caption="edited: differs from the accepted text at all; distance: share to be edited",
+    )
+    for column in _TEXT_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    return table
+
+
+def _text_rows(report: GateReport) -> list[list[str]]:
+    rows = []
+    for arm in report.arms:
+        if arm.text is None:
+            continue
+        text = arm.text
+        figures = (text.edit_rate, text.edit_distance, text.chrf, text.sentence_similarity)
+        cells = [*map(_figure, figures), _figure(text.all_rules)]
+        rows.append([arm.suite, arm.arm, str(arm.cases), *cells])
+    return rows
 
 
 def _field_rows(report: GateReport) -> list[list[str]]:
@@ -156,6 +193,10 @@ def gate_markdown(report: GateReport) -> str:
     if rows:
         lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 6]
         lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in rows]
+    texts = _text_rows(report)
+    if texts:
+        lines += ["", f"| {' | '.join(_TEXT_COLUMNS)} |", "| --- | --- |" + " ---: |" * 6]
+        lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in texts]
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from flywheel.artifacts.adapter_folder import verify_adapter
 from flywheel.artifacts.precision import ChosenPrecision, served_precision
 from flywheel.errors import IntegrityError, NotFoundError, RefusedError
-from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
+from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots
 from flywheel.serve.adapter_effect import check_effect
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import load_model
@@ -106,7 +106,7 @@ class LocalModelServer:
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input greedily under the workload's mask, in order.
 

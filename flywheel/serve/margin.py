@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["Step", "field_chances", "field_of_each_token", "least_field_margin", "margin_of"]
+__all__ = [
+    "Step",
+    "field_chances",
+    "field_of_each_token",
+    "least_field_margin",
+    "margin_of",
+    "mean_margin",
+]
 
 
 class Step(NamedTuple):
@@ -55,6 +62,12 @@ def field_chances(steps: Sequence[Step], fields: Sequence[int]) -> list[float]:
     for field, step in zip(fields, steps, strict=True):
         sums[field] = sums.get(field, 0.0) + step.chosen
     return [min(1.0, math.exp(value)) for value in sums.values()]
+
+
+def mean_margin(steps: Sequence[Step]) -> float:
+    """Return the mean, over the steps of a text, of the token's probability less the next best's."""
+    margins = [math.exp(step.chosen) - math.exp(step.runner_up) for step in steps]
+    return min(1.0, max(0.0, math.fsum(margins) / len(margins))) if margins else 0.0
 
 
 def field_of_each_token(tokens: Sequence[int], decode: Callable[[Sequence[int]], str]) -> list[int]:

@@ -12,9 +12,9 @@ from flywheel.serve.margin import (
     field_of_each_token,
     least_field_margin,
     margin_of,
+    mean_margin,
 )
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import ClassificationTask
 
 __all__ = ["check_fit", "read_answer"]
 
@@ -68,14 +68,27 @@ def read_answer(
     return Answer(
         text=text,
         output=output,
-        confidence=min(1.0, math.exp(math.fsum(step.chosen for step in steps))),
+        confidence=_confidence(codec, steps),
         seconds=seconds,
         prompt_tokens=prompt_tokens,
         completion_tokens=len(tokens) + complete,
         error=error,
-        margin=margin_of(steps) if fields is None else least_field_margin(*fields),
+        margin=_whole_margin(codec, steps) if fields is None else least_field_margin(*fields),
         fields=None if fields is None else _by_name(output, field_chances(*fields)),
     )
+
+
+def _confidence(codec: AnswerCodec, steps: Sequence[Step]) -> float:
+    # The probability of one text among all texts is next to nothing, and smaller the longer it is:
+    # of a text it is the geometric mean of its tokens' probabilities.
+    total = math.fsum(step.chosen for step in steps)
+    if codec.pattern is not None:
+        total /= max(1, len(steps))
+    return min(1.0, math.exp(total))
+
+
+def _whole_margin(codec: AnswerCodec, steps: Sequence[Step]) -> float:
+    return margin_of(steps) if codec.pattern is None else mean_margin(steps)
 
 
 def _by_name(output: Any, chances: Sequence[float]) -> dict[str, float] | None:
@@ -88,8 +101,8 @@ def _by_name(output: Any, chances: Sequence[float]) -> dict[str, float] | None:
 def _fields(
     tokenizer: Any, codec: AnswerCodec, tokens: Sequence[int], steps: Sequence[Step]
 ) -> tuple[Sequence[Step], list[int]] | None:
-    # The steps, and the field that each belongs to; None for a label.
-    if isinstance(codec.workload.task, ClassificationTask):
+    # The steps, and the field that each belongs to; None for a label or a text.
+    if codec.workload.form.fields is None:
         return None
     fields = field_of_each_token(
         tokens, lambda part: str(tokenizer.decode(part, skip_special_tokens=True))

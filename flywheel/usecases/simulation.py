@@ -34,7 +34,7 @@ from flywheel.usecases.observe import collect_reviews
 from flywheel.usecases.simulated_world import answer_calls, simulated_people
 from flywheel.usecases.simulation_plan import QuarterResult, SimulationPlan, write_workload
 from flywheel.wiring import Platform
-from flywheel.workload.model import ClassificationTask
+from flywheel.workload.model import ExtractionTask
 
 __all__ = ["simulate"]
 
@@ -241,14 +241,14 @@ class _Simulation:
         return newest.release
 
     def _tfidf(self, labels: list[tuple[str, str]]) -> float | None:
-        if not isinstance(self.workload.task, ClassificationTask):
+        if self.workload.form.fields is not None:
             return None  # it writes no objects
         tested = [(row.text, row.label) for row in self.test]
         return tfidf_accuracy(labels, tested, seed=self.plan.seed)
 
     def _scores(self, outputs: Sequence[Any]) -> dict[str, FieldScore]:
         task = self.workload.task
-        if isinstance(task, ClassificationTask):
+        if not isinstance(task, ExtractionTask):
             return {}
         pairs = zip(self.test, outputs, strict=True)
         return score_fields(

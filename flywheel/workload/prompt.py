@@ -136,11 +136,24 @@ def parse_prompt(
 
 
 def input_ids(
-    tokenizer: Any, codec: AnswerCodec, inputs: Sequence[str], shots: Sequence[Example] = ()
+    tokenizer: Any,
+    codec: AnswerCodec,
+    inputs: Sequence[str],
+    shots: Sequence[Example] | Callable[[str], Sequence[Example]] = (),
 ) -> list[list[int]]:
-    """Render and tokenize the prompts of inputs, as a server is to read them."""
+    """Render and tokenize the prompts of inputs, as a server is to read them.
+
+    ``shots`` are the worked examples of every input, or choose those of one.
+    """
     prompts = [
-        render_prompt(codec.workload, text, shots, codec, tokenizer=tokenizer) for text in inputs
+        render_prompt(
+            codec.workload,
+            text,
+            shots(text) if callable(shots) else shots,
+            codec,
+            tokenizer=tokenizer,
+        )
+        for text in inputs
     ]
     return prompt_ids(tokenizer, prompts)
 

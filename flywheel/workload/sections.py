@@ -289,6 +289,9 @@ class GateRules(Strict):
     schema_validity: Share = Field(
         default=0.99, description="share of answers that must match the schema"
     )
+    rule_compliance: Share = Field(
+        default=0.98, description="share of texts that must keep each rule, for a generation"
+    )
     latency_ratio: float = Field(
         default=2.0,
         gt=0,

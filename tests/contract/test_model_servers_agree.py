@@ -15,6 +15,7 @@ from flywheel.workload.prompt import prompt_ids, render_prompt
 from flywheel.workload.tokenization import control_tokens
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
 from tests.fakes.micro_base import classification, codec, extraction, labeled, micro_base
+from tests.fakes.replies import replies
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300, func_only=True)]
 
@@ -42,6 +43,11 @@ def _chat() -> Workload:
     return parse_workload({**raw, **chat}, source="test")
 
 
+def _texts() -> Workload:
+    # Texts of a few tokens: the base writes no end of its own.
+    return replies(limits={"answer_tokens": 12})
+
+
 @pytest.fixture(scope="module")
 def servers(vllm, micro_adapters):
     """Both servers with a trained adapter and a weaker one."""
@@ -58,7 +64,9 @@ def servers(vllm, micro_adapters):
 
 
 @pytest.mark.parametrize("release", ["base", "parts-0", "parts-1"])
-@pytest.mark.parametrize("workload", [classification(), extraction(), _chat()], ids=lambda w: w.id)
+@pytest.mark.parametrize(
+    "workload", [classification(), extraction(), _chat(), _texts()], ids=lambda w: w.id
+)
 @pytest.mark.parametrize("shots", [0, 3])
 def test_servers_agree(servers, workload: Workload, release: str, shots: int):
     """Every answer is the same text, its confidence and its margin within 0.0001."""

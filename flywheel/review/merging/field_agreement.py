@@ -16,7 +16,7 @@ from flywheel.workload.answer_paths import field_paths, field_values
 from flywheel.workload.answer_values import plain_numbers
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.label_mapping import AnswerMapping
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import Workload
 
 __all__ = [
     "FieldAgreement",
@@ -54,11 +54,11 @@ class FieldCorrections:
 def field_corrections(lake: Lake, workload: Workload) -> dict[str, FieldCorrections]:
     """Count by the path of each field how often the accepted answer differs from the model's.
 
-    Empty for a classification. The field of a list's items is the list of its values.
+    Empty for answers without fields. The field of a list's items is the list of its values.
     """
-    if isinstance(workload.task, ClassificationTask):
+    schema = workload.form.fields
+    if schema is None:
         return {}
-    schema = workload.task.json_schema
     rows = lake.rows(_CORRECTED, {"workload": workload.id})
     pairs = [
         (
@@ -79,9 +79,9 @@ def differing_fields(workload: Workload, judgments: Sequence[Judgment]) -> tuple
     A list whose items differ in some fields is named by those fields.
     """
     answers = [judgment.output for judgment in judgments if judgment.kind == "answer"]
-    if isinstance(workload.task, ClassificationTask) or len(answers) < len(judgments):
+    schema = workload.form.fields
+    if schema is None or len(answers) < len(judgments):
         return ()
-    schema = workload.task.json_schema
     keys = [_keys(schema, answer) for answer in answers]
     paths = [path for path in field_paths(schema) if len({answer[path] for answer in keys}) > 1]
     return tuple(
@@ -90,16 +90,17 @@ def differing_fields(workload: Workload, judgments: Sequence[Judgment]) -> tuple
 
 
 def field_agreement(lake: Lake, workload: Workload) -> dict[str, FieldAgreement]:
-    """Report agreement by the path of each field; empty for a classification.
+    """Report agreement by the path of each field; empty where an answer has no fields.
 
     An item counts where two people or more gave an answer. A field of a list's items is compared as
     the list of its values; what two people left out is the same.
     """
-    if isinstance(workload.task, ClassificationTask):
+    fields = workload.form.fields
+    if fields is None:
         return {}
     units = read_units(lake, workload, AnswerMapping(workload))
     answers = [[j.output for j in unit if j.kind == "answer"] for unit in units]
-    return agreement_of(workload.task.json_schema, answers)
+    return agreement_of(fields, answers)
 
 
 def agreement_of(
