@@ -70,6 +70,9 @@ class EventContract:
         before: the contract that was in force.
     """
 
+    # Ids of workloads whose input is a conversation.
+    conversations: frozenset[str]
+
     def __init__(
         self,
         workloads: Iterable[Workload],
