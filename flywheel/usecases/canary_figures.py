@@ -66,8 +66,9 @@ class _Evidence:
     limits: SlowLimits = field(default_factory=list)
 
     def add(self, name: str, minutes: Minutes) -> None:
-        """Take in minutes of one metric, oldest first."""
-        self.metrics[name] = self.metrics[name].add(minutes)
+        """Take in minutes of one metric, oldest first; one that is not watched is left out."""
+        if name in self.metrics:
+            self.metrics[name] = self.metrics[name].add(minutes)
 
     def add_late(self, name: str, minutes: Minutes) -> None:
         """Take in what the minutes that were taken in hold beyond what was counted of them.
@@ -75,6 +76,8 @@ class _Evidence:
         They are put together with the next answers. Which ones are late does not depend on the arm
         while both arms are equal, so that the test stays valid. What was erased stays counted.
         """
+        if name not in self.metrics:
+            return
         gathered = self.metrics[name]
         totals = gathered.evidence.totals
         champion = _beyond([one for one, _ in minutes], totals[0], totals[1], gathered.champion)
@@ -95,7 +98,7 @@ def look_at_canary(platform: "Platform", workload: "Workload", stage: "Stage") -
     gathered = dict(evidence.metrics)
     gathered["wrong"] = _empty("wrong", evidence.plan, rules).add(counts.wrong())
     verdict = judge(
-        {name: gathered[name].evidence for name in METRICS},
+        {name: gathered[name].evidence for name in _watched(rules)},
         _flows(stage, traffic, end),
         now=end,
         silence=silence_rule(rules.guards),
@@ -112,7 +115,9 @@ def _start(counts: CanaryCounts, stage: "Stage", rules: ReleaseRules) -> _Eviden
     candidate = int(min(max(usual, step.minimum_answers), _MOST_PLANNED))
     plan = (max(1, int(candidate * (1 - stage.share) / stage.share)), candidate)
     return _Evidence(
-        seconds, plan, metrics={name: _empty(name, plan, rules) for name in METRICS[:-1]}
+        seconds,
+        plan,
+        metrics={name: _empty(name, plan, rules) for name in _watched(rules) if name != "wrong"},
     )
 
 
@@ -128,8 +133,13 @@ def _empty(name: str, plan: tuple[int, int], rules: ReleaseRules) -> Gathering:
         fewer = min(1.0, _PLANNED_JUDGMENTS / candidate)
         champion, candidate = max(1, int(champion * fewer)), max(1, int(candidate * fewer))
     margin = getattr(rules.guards.margins, name)
-    significance = rules.guards.significance
-    return Gathering.start(MetricPlan(margin, champion, candidate, len(METRICS), significance))
+    significance, metrics = rules.guards.significance, len(_watched(rules))
+    return Gathering.start(MetricPlan(margin, champion, candidate, metrics, significance))
+
+
+def _watched(rules: ReleaseRules) -> tuple[str, ...]:
+    margins = rules.guards.margins
+    return tuple(name for name in METRICS if getattr(margins, name) is not None)
 
 
 def _take_in(
@@ -227,7 +237,9 @@ def _read(file: Path, rules: ReleaseRules) -> _Evidence | None:
         stored = msgspec.json.decode(file.read_bytes(), type=_Stored)
         plan = (stored.plan[0], stored.plan[1])
         metrics = {}
-        for name in METRICS[:-1]:
+        for name in _watched(rules):
+            if name == "wrong":
+                continue
             expected = _empty(name, plan, rules).evidence.plan
             one = MetricEvidence.from_json(stored.metrics[name], expected)
             a, b, c, d = stored.open[name]

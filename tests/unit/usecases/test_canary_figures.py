@@ -101,6 +101,18 @@ def test_a_time_of_day_that_is_slow_for_both_arms_is_no_harm(world):
     assert seen.figures["metrics"]["slow"]["outcome"] != "worse", seen.reason
 
 
+def test_latency_that_is_not_watched_decides_nothing(tmp_path):
+    """The other metrics are judged without it."""
+    guards = {"margins": {"slow": None}}
+    world = StageWorld(tmp_path, **CANARY, guards=guards)
+    world.canary_traffic(900, change=often("canary", 0.5, latency_ms=5000.0))
+    seen = world.look(at=timedelta(hours=5))
+    assert seen.outcome in {"go_on", "equivalent"}, seen.reason
+    assert set(seen.figures["metrics"]) == {"errors", "invalid", "negative_feedback", "wrong"}
+    assert world.look(at=timedelta(hours=5, minutes=1)).outcome == seen.outcome
+    world.close()
+
+
 def test_a_fallback_counts_against_the_canary_alone(world):
     """The failed attempt is its error; what the champion answered then is in neither arm."""
     rows = world.canary_traffic(200)
