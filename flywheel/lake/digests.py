@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from flywheel.errors import StorageError
 from flywheel.io.sqlite_file import open_for_reading, use_write_ahead_log
+from flywheel.lake.location import LakePath
 
 __all__ = [
     "DIGESTS_FILE",
@@ -64,7 +65,7 @@ class FileDigest:
     sha256: str
     later: bool = False
 
-    def difference(self, path: Path) -> str | None:
+    def difference(self, path: LakePath) -> str | None:
         """Return how a file differs from what was written, None where it does not."""
         try:
             now = digest_of(path)
@@ -77,13 +78,13 @@ class FileDigest:
         return None if now.sha256 == self.sha256 else "has other content than was written"
 
 
-def digest_of(path: Path) -> FileDigest:
+def digest_of(path: LakePath) -> FileDigest:
     """Read a file and return its size and sha256."""
     with path.open("rb") as file:
         return FileDigest(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def commit_files(folder: Path, version: int) -> tuple[list[str], list[str]] | None:
+def commit_files(folder: LakePath, version: int) -> tuple[list[str], list[str]] | None:
     """Return the data files that a commit added and removed; None where its log entry is gone."""
     entry = folder / "_delta_log" / f"{version:020d}.json"
     try:
@@ -96,15 +97,17 @@ def commit_files(folder: Path, version: int) -> tuple[list[str], list[str]] | No
     return added, removed
 
 
-def _replaced(digest: FileDigest | None, path: Path, *, complete: bool) -> str | None:
+def _replaced(digest: FileDigest | None, path: LakePath, *, complete: bool) -> str | None:
     if digest is None:
         return NO_DIGEST if complete else None
     return digest.difference(path)
 
 
-def relative_path(folder: Path, uri: str) -> str:
+def relative_path(folder: LakePath, uri: str) -> str:
     """Return the path of a table's data file below the table's folder."""
-    return Path(uri.removeprefix("file://")).relative_to(folder).as_posix()
+    if isinstance(folder, Path):
+        return Path(uri.removeprefix("file://")).relative_to(folder).as_posix()
+    return uri.removeprefix(f"{folder}/")
 
 
 class FileDigests:
@@ -131,7 +134,7 @@ class FileDigests:
         self,
         table: str,
         delta_id: str,
-        folder: Path,
+        folder: LakePath,
         version: int,
         *,
         complete: bool = False,
@@ -184,7 +187,7 @@ class FileDigests:
                 (table, delta_id, version),
             )
 
-    def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, Path]) -> int:
+    def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, LakePath]) -> int:
         """Record files that have no digest yet, as they are now; return how many."""
         recorded = self.of(table)
         digests = {
