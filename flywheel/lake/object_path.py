@@ -1,7 +1,7 @@
 """`ObjectPath`: a name below a bucket, with the part of `pathlib.Path` that the lake uses.
 
 pyarrow's file systems read it, so that S3, Google Cloud Storage and Azure need no further package;
-they find credentials as their vendors' tools do. Objects are only read here: Delta writes data.
+they find credentials as their vendors' tools do.
 """
 
 import io
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from flywheel.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pyarrow import NativeFile
     from pyarrow.fs import FileInfo, FileSystem
 
 __all__ = ["ObjectPath", "ObjectSize"]
@@ -105,6 +106,10 @@ class ObjectPath:
         """
         assert mode == "rb"
         return io.BufferedReader(self.filesystem.open_input_file(self.key), 1 << 20)
+
+    def create(self) -> "NativeFile":
+        """Open a new object for writing bytes; it is there, complete, once it is closed."""
+        return self.filesystem.open_output_stream(self.key)
 
     def read_bytes(self) -> bytes:
         """Return the content."""
