@@ -134,12 +134,14 @@ def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
 
 def _move_lake(folder: Path, url: str) -> None:
     from flywheel.lake.backup import put_lake
+    from flywheel.lake.digests import DIGESTS_FILE
     from flywheel.lake.location import LakeLocation
     from flywheel.lake.tables import TABLES
 
     put_lake(folder, LakeLocation.of(url, folder))
     for name in TABLES:
         shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / DIGESTS_FILE).unlink(missing_ok=True)
 
 
 def _hide_erased(backup: Path, part: Path, erasures: Path | None) -> int:

@@ -9,8 +9,9 @@ from deltalake.exceptions import DeltaError
 from flywheel.errors import RefusedError, StorageError, UnavailableError
 from flywheel.io.retry import RetryPolicy, retried
 from flywheel.io.sqlite_file import copy_database
-from flywheel.lake.digests import DIGESTS_FILE, relative_path
+from flywheel.lake.digests import DIGESTS_FILE, Digests, FileDigests, relative_path
 from flywheel.lake.location import LakeLocation, LakePath
+from flywheel.lake.object_digests import ObjectDigests
 from flywheel.lake.object_path import ObjectPath
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
@@ -28,7 +29,10 @@ def copy_lake(lake: Lake, target: Path) -> None:
         UnavailableError: a table was rewritten again and again meanwhile.
     """
     # First, so that it never speaks of versions or files that the copies do not have.
-    copy_database(lake.location.local / DIGESTS_FILE, target / DIGESTS_FILE)
+    if lake.location.is_remote:
+        _copy_digests(lake.digests, FileDigests(target))
+    else:
+        copy_database(lake.location.local / DIGESTS_FILE, target / DIGESTS_FILE)
     for name in TABLES:
         if (lake.root / name / "_delta_log").is_dir():
             _copy_table(lake.location, name, target / name)
@@ -51,12 +55,21 @@ def put_lake(folder: Path, location: LakeLocation) -> None:
                 f"{root} is not empty.", next_step="give a new folder in the bucket"
             )
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-        tables = [path for path in files if path.parent != folder]  # beside them: digests, locks
+        _copy_digests(FileDigests(folder), ObjectDigests(root))
+        tables = [path for path in files if path.relative_to(folder).parts[0] in TABLES]
         for path in sorted(tables, key=lambda path: path.parent.name == "_delta_log"):
             with path.open("rb") as content, (root / path.relative_to(folder).as_posix()).create() as target:
                 shutil.copyfileobj(content, target)
     except OSError as error:
         raise location.error(f"{folder} cannot be brought to its place", error) from error
+
+
+def _copy_digests(source: Digests, target: Digests) -> None:
+    for name in TABLES:
+        state = source.read(name)
+        if state is not None:
+            target.write(name, state)
+    target.close()
 
 
 def _copy_table(location: LakeLocation, name: str, target: Path) -> None:

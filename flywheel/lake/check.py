@@ -54,7 +54,7 @@ class TableCheck:
 
 def check_table(lake: Lake, name: str) -> TableCheck | None:
     """Compare every data file of a table with its digest; None where there never was a table."""
-    recorded = lake.digests.tables().get(name)
+    recorded = lake.digests.table(name)
     handle = lake.handle(name)
     try:
         with lake.lock:

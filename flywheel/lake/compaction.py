@@ -35,7 +35,6 @@ def compact(lake: Lake, handle: TableHandle, today: date) -> None:
 
     Raises:
         IntegrityError: a file is not as it was written; nothing is compacted.
-        ConcurrencyError: another process changed the same rows again and again.
     """
     with lake.lock:
         if handle.refresh() is None:
@@ -45,12 +44,9 @@ def compact(lake: Lake, handle: TableHandle, today: date) -> None:
         lake.retry(lambda: _optimize(lake, handle, days))
         return
     for day in days:
-        if day == today:
-            # Rows of a day that grows arrive while it is written again: the next round tries it.
-            with suppress(ConcurrencyError), lake.lock:
-                _write_again(lake, handle, day)
-        else:
-            lake.retry(lambda day=day: _write_again(lake, handle, day))  # type: ignore[misc]
+        # A day to which others add rows while it is written again is left to the next round.
+        with suppress(ConcurrencyError), lake.lock:
+            _write_again(lake, handle, day)
 
 
 def _days_to_compact(handle: TableHandle, today: date) -> list[date | None]:

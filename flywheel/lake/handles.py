@@ -27,7 +27,7 @@ from deltalake.exceptions import (
 
 from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
 from flywheel.io.lock import exclusive
-from flywheel.lake.digests import FileDigests, relative_path
+from flywheel.lake.digests import Digests, relative_path
 from flywheel.lake.location import LakeLocation, LakePath, without_secrets
 from flywheel.lake.tables import LakeTable
 
@@ -55,7 +55,7 @@ class TableHandle:
     Not safe for several threads; the store holds the lock.
     """
 
-    def __init__(self, table: LakeTable, location: LakeLocation, digests: FileDigests) -> None:
+    def __init__(self, table: LakeTable, location: LakeLocation, digests: Digests) -> None:
         self.table = table
         self.location = location
         self.folder = location.root / table.name
@@ -191,7 +191,7 @@ class TableHandle:
         # table that has files and no record has lost its digests: none are invented for it.
         delta, name = self.present(), self.table.name
         identity, version = str(delta.metadata().id), int(delta.version())
-        recorded = self._digests.tables().get(name)
+        recorded = self._digests.table(name)
         if recorded is None:
             if not delta.file_uris():
                 self._digests.begin(name, identity, version)

@@ -75,7 +75,7 @@ class LakeLocation:
         if not self.is_remote:
             return None
         # A commit is an object that must not be there yet. Of two writers the store refuses one.
-        options = {"aws_conditional_put": "etag", "retry_timeout": "30s"}
+        options = {"aws_conditional_put": "etag", "max_retries": "20", "retry_timeout": "15s"}
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
         if endpoint.startswith("http://"):
             options["allow_http"] = "true"

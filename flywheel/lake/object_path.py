@@ -6,6 +6,7 @@ they find credentials as their vendors' tools do.
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -110,6 +111,11 @@ class ObjectPath:
     def create(self) -> "NativeFile":
         """Open a new object for writing bytes; it is there, complete, once it is closed."""
         return self.filesystem.open_output_stream(self.key)
+
+    def remove(self) -> None:
+        """Remove the object; nothing happens where there is none."""
+        with suppress(FileNotFoundError):
+            self.filesystem.delete_file(self.key)
 
     def read_bytes(self) -> bytes:
         """Return the content."""

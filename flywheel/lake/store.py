@@ -18,10 +18,10 @@ import pyarrow as pa
 from flywheel.errors import ConcurrencyError, DataError
 from flywheel.io.retry import CONTENTION, retried
 from flywheel.lake import catalog
-from flywheel.lake.digests import FileDigests
 from flywheel.lake.event_days import days_of_files
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.location import LakeLocation
+from flywheel.lake.object_digests import open_digests
 from flywheel.lake.query_errors import query_error, read_error, require_queries
 from flywheel.lake.query_views import LakeViews
 from flywheel.lake.rows import conform, equality, require_equal
@@ -55,7 +55,7 @@ class Lake:
         self.location = LakeLocation.of(root, local)
         self.root = self.location.root
         self._lock = threading.RLock()
-        self.digests = FileDigests(self.location.local)
+        self.digests = open_digests(self.location)
         self._handles = {
             name: TableHandle(table, self.location, self.digests)
             for name, table in TABLES.items()

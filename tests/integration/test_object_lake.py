@@ -82,12 +82,12 @@ def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(object_lake, tm
 
 def test_racing_processes_land_every_offset_once(object_lake, tmp_path):
     """Three processes that read the same partitions at once agree through the store's answer."""
-    _fill(tmp_path, count=300)
+    _fill(tmp_path, count=150)
     racers = [_start("ingest_process.py", tmp_path, "", 0, 25, object_lake) for _ in range(3)]
     assert [racer.wait(timeout=300) for racer in racers] == [0, 0, 0]
     ledger = _prove(tmp_path, object_lake)
     assert ledger.balances
-    assert (ledger.landed, ledger.total("lag")) == (309, 0)
+    assert (ledger.landed, ledger.total("lag")) == (159, 0)
 
 
 def test_compactions_of_two_machines_double_nothing(lake, object_lake, tmp_path):
@@ -101,7 +101,9 @@ def test_compactions_of_two_machines_double_nothing(lake, object_lake, tmp_path)
         _start_maintenance(Lake(object_lake, local=tmp_path / name), rounds=3) for name in "ab"
     ]
     while any(process.poll() is None for process in machines):
-        _land(lake, at, 10, day=_NOW - timedelta(days=at % 3 + 1))
+        # A few come late, as rows of a day that is being compacted.
+        day = _NOW - timedelta(days=1 if at % 50 == 0 else 0)
+        lake.retry(lambda first=at, day=day: _land(lake, first, 10, day=day))
         at += 10
         assert _count(lake) == at
     for process in machines:
@@ -109,6 +111,11 @@ def test_compactions_of_two_machines_double_nothing(lake, object_lake, tmp_path)
         assert process.stdout is not None
         process.stdout.close()
     assert _count(lake) == at == lake.position("inferences", "t", 0)
+    maintain(lake, now=_NOW)
+    assert sum("day=2026-03-20" not in name for name in lake.handle("inferences").files()) == 3
+    check = check_table(Lake(object_lake, local=tmp_path / "c"), "inferences")
+    assert check is not None
+    assert check.problems == ()
 
 
 def test_a_compaction_is_read_back_and_verified(lake):
