@@ -12,7 +12,6 @@ import pytest
 from flywheel.clock import SystemClock
 from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
 from flywheel.eventlog.sqlite_log import SqliteEventLog
-from flywheel.ingest.consume import STEPS
 from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
 from flywheel.lake.check import check_table
@@ -66,7 +65,8 @@ def test_of_two_writers_from_one_position_one_loses(lake, object_lake, tmp_path)
     assert _count(lake) == 40
 
 
-@pytest.mark.parametrize("step", STEPS)
+# The two between which the lake commits; the local lake's tests have all four.
+@pytest.mark.parametrize("step", ["dead_letters_written", "rows_committed"])
 def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(object_lake, tmp_path, step):
     """Killed after a step of the second batch and started again, ingest balances."""
     _fill(tmp_path)
