@@ -25,14 +25,13 @@ from flywheel.errors import (
     RefusedError,
     UnavailableError,
 )
-from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot, base_alias
+from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots, base_alias
 from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
 from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
 from flywheel.workload.answers import AnswerCodec, canonical_json
-from flywheel.workload.model import ClassificationTask
 from flywheel.workload.prompt import input_ids
 
 __all__ = ["VllmModelServer"]
@@ -125,7 +124,7 @@ class VllmModelServer:
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input greedily under the workload's mask, in order.
 
@@ -284,11 +283,18 @@ def _completion(model: str, limit: int) -> dict[str, Any]:
 
 def _constraint(codec: AnswerCodec) -> dict[str, Any]:
     # The grammars of ``mask.grammar_of``, as vLLM's guidance backend makes them.
+<<<<<<< HEAD
     if isinstance(codec.workload.task, ClassificationTask):
         choices = codec.choices
         if len(choices) > _MOST_CHOICES:
             return {"structured_outputs": {"regex": "|".join(map(re.escape, choices))}}
         return {"structured_outputs": {"choice": choices}}
+=======
+    if codec.pattern is not None:
+        return {"structured_outputs": {"regex": codec.pattern}}
+    if codec.workload.form.fields is None:
+        return {"structured_outputs": {"choice": codec.choices}}
+>>>>>>> 03746266aef3d8f0816446c183c56b54437be24a
     compact = {"x-guidance": {"whitespace_flexible": False}}
     return {"structured_outputs": {"json": canonical_json(codec.schema | compact)}}
 
