@@ -1,12 +1,21 @@
 """Precisions of one base on the golden set: size, answers, and what a machine cannot load."""
 
-import pytest
+import io
 
+import pytest
+from rich.console import Console
+
+from flywheel.cli.base import _precision_table
 from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.serve import loading
 from flywheel.settings import Settings
-from flywheel.usecases.base_precision import measure_precisions, read_precisions
+from flywheel.usecases.base_precision import (
+    PrecisionFigures,
+    PrecisionStudy,
+    measure_precisions,
+    read_precisions,
+)
 from flywheel.usecases.cycle import assemble_dataset, open_cycle
 from flywheel.usecases.import_seed import import_rows
 from flywheel.wiring import Platform
@@ -78,3 +87,17 @@ def test_what_is_missing_is_named(deployment):
         measure_precisions(platform, workload, release="r9")
     with pytest.raises(NotFoundError, match="no dataset"):
         measure_precisions(platform, workload.model_copy(update={"id": "other"}))
+
+
+def test_the_table_names_what_is_served_and_what_was_not_measured():
+    """A person sees at one look what fewer bits cost."""
+    figures = (
+        PrecisionFigures("bfloat16", True, 270_000_000, 9, 0, 0, 0.97, 4.0, 2.5),
+        PrecisionFigures("nf4", is_served=False, problem="no kernel"),
+    )
+    table = _precision_table(PrecisionStudy("orders", "r1", "abc", 10, figures))
+    screen = Console(file=io.StringIO(), width=120)
+    screen.print(table)
+    shown = screen.file.getvalue()
+    for words in ("bfloat16 (served)", "0.900", "270.0", "2.50", "not measured: no kernel"):
+        assert words in shown
