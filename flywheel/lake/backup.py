@@ -51,14 +51,15 @@ def put_lake(folder: Path, location: LakeLocation) -> None:
     assert isinstance(root, ObjectPath)
     try:
         if root.exists():
-            raise RefusedError(
-                f"{root} is not empty.", next_step="give a new folder in the bucket"
-            )
+            raise RefusedError(f"{root} is not empty.", next_step="give a new folder in the bucket")
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         _copy_digests(FileDigests(folder), ObjectDigests(root))
         tables = [path for path in files if path.relative_to(folder).parts[0] in TABLES]
         for path in sorted(tables, key=lambda path: path.parent.name == "_delta_log"):
-            with path.open("rb") as content, (root / path.relative_to(folder).as_posix()).create() as target:
+            with (
+                path.open("rb") as content,
+                (root / path.relative_to(folder).as_posix()).create() as target,
+            ):
                 shutil.copyfileobj(content, target)
     except OSError as error:
         raise location.error(f"{folder} cannot be brought to its place", error) from error
