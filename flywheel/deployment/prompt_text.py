@@ -23,15 +23,16 @@ prompt:
   user: "{{input}}"
 
 """
-_CUES = {"classification": "Label", "extraction": "Answer"}
+_CUES = {"classification": "Label", "extraction": "Answer", "generation": "Text"}
 _SYSTEMS = {
     "classification": "Choose the label that fits the text.",
     "extraction": "Answer with the JSON object that fits the text.",
+    "generation": "Write the reply.",
 }
 
 
 def prompt_text(task: str, base_model: str) -> str:
-    """Return the commented prompt of a new file; ``task`` is classification or extraction."""
+    """Return the commented prompt of a new file; ``task`` is the name of a task."""
     form = _CHAT if reads_chats(base_model) else _TEXT
     return form.format(cue=_CUES[task], system=_SYSTEMS[task])
 

@@ -49,6 +49,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     dataset: Path,
     codec: AnswerCodec,
     folder: Path,
+    served_precision: str | None = None,
     directed: Rows | None = None,
     few_shot: FewShotRules = _FEW_SHOT,
     notes: Sequence[str] = (),
@@ -71,6 +72,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         dataset: snapshot folder.
         codec: how answers are written for the base model.
         folder: where the report goes.
+        served_precision: of the server's weights, for the report.
         directed: cases that were collected since an undecided first look, for the second look;
             None: this is a first look, or a verdict stands.
         few_shot: worked examples of the arm ``few_shot``, chosen by ``labels`` or ``similar``, or off.
@@ -85,7 +87,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         MeasurementError: something could not be measured; nothing is written.
     """
     workload, cycle = opened.workload, opened.cycle
-    subject = _subject_of(state, opened, attempt, candidate)
+    subject = _subject_of(state, opened, attempt, candidate, served_precision)
     standing = _standing_report(state, subject, workload)
     if directed is not None:
         _require_first_look(standing, subject)
@@ -123,7 +125,13 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     return report
 
 
-def _subject_of(state: State, opened: OpenedWorkload, attempt: int, candidate: str) -> GateSubject:
+def _subject_of(
+    state: State,
+    opened: OpenedWorkload,
+    attempt: int,
+    candidate: str,
+    precision: str | None,
+) -> GateSubject:
     workload, cycle = opened.workload, opened.cycle.name
     release = state.releases.get(candidate)
     if (release.workload_id, release.cycle, release.attempt) != (workload.id, cycle, attempt):
@@ -140,6 +148,7 @@ def _subject_of(state: State, opened: OpenedWorkload, attempt: int, candidate: s
         manifest_digest=release.manifest_digest,
         dataset_hash=release.dataset_hash,
         taxonomy_version=workload.taxonomy_version,
+        served_precision=precision,
     )
 
 
@@ -182,6 +191,9 @@ def _standing_report(state: State, subject: GateSubject, workload: Workload) -> 
         return None  # a file that is missing or was changed is measured again
     if report.digest != gate.digest:
         return None  # it says more than this version reads
+    if report.subject.served_precision is None:
+        # Of an earlier version, which served every base at its own precision.
+        subject = subject.model_copy(update={"served_precision": None})
     return report if (report.subject, report.rules) == (subject, workload.gates) else None
 
 

@@ -34,8 +34,8 @@ class Answer:
     """What a model answered.
 
     ``confidence`` is the probability of the answer among the allowed answers: the product of its
-    steps' probabilities renormalized under the mask, in [0, 1]. ``margin`` is that probability less
-    the runner-up's, in [0, 1], for an extraction that of the least sure field; None where a server
+    steps' probabilities renormalized under the mask, in [0, 1]; of a text the geometric mean of them. ``margin`` is that probability less
+    the runner-up's, in [0, 1], for an extraction that of the least sure field, for a text the mean of its steps; None where a server
     does not know it. ``output`` is None where the text breaks the schema, and ``error`` then says
     how.
     """

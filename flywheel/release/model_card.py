@@ -122,10 +122,30 @@ def _evidence(report: GateReport) -> list[str]:
         f"| {_interval_of(Share.of_arm(arm))} | {_figure(arm.macro_f1)} |"
         for arm in report.arms
     ]
-    lines += ["", f"Gate: **{report.outcome}**."]
+    precision = report.subject.served_precision
+    at = f" Weights of the base: {precision}, as they are served." if precision else ""
+    lines += [*_texts(report), "", f"Gate: **{report.outcome}**.{at}"]
     lines += [f"- {escape_markdown(check.reason)}" for check in report.checks]
     lines += [f"- {escape_markdown(note)}" for note in report.notes]
     return lines
+
+
+def _texts(report: GateReport) -> list[str]:
+    rows = [
+        f"| {arm.suite} | {arm.arm} | {arm.cases} | {arm.text.edit_rate:.3f} "
+        f"| {arm.text.edit_distance:.3f} | {arm.text.chrf:.3f} | {arm.text.sentence_similarity:.3f} "
+        f"| {_figure(arm.text.all_rules)} |"
+        for arm in report.arms
+        if arm.text is not None
+    ]
+    if not rows:
+        return []
+    return [
+        "",
+        "| suite | arm | cases | edited | edit distance | chrF | sentence vectors | all rules kept |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *rows,
+    ]
 
 
 def _shares(name: str, shares: Iterable[Share]) -> list[str]:

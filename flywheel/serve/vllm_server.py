@@ -31,7 +31,6 @@ from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
 from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
 from flywheel.workload.answers import AnswerCodec, canonical_json
-from flywheel.workload.model import ClassificationTask
 from flywheel.workload.prompt import input_ids
 
 __all__ = ["VllmModelServer"]
@@ -281,7 +280,9 @@ def _completion(model: str, limit: int) -> dict[str, Any]:
 
 def _constraint(codec: AnswerCodec) -> dict[str, Any]:
     # The grammars of ``mask.grammar_of``, as vLLM's guidance backend makes them.
-    if isinstance(codec.workload.task, ClassificationTask):
+    if codec.pattern is not None:
+        return {"structured_outputs": {"regex": codec.pattern}}
+    if codec.workload.form.fields is None:
         return {"structured_outputs": {"choice": codec.choices}}
     compact = {"x-guidance": {"whitespace_flexible": False}}
     return {"structured_outputs": {"json": canonical_json(codec.schema | compact)}}

@@ -161,6 +161,7 @@ def judge_candidate(
         dataset=dataset_of(attempt).folder,
         codec=codec_of(platform, opened.workload),
         folder=run_folder(platform, cycle, attempt.number),
+        served_precision=platform.served_precision(opened.workload),
         directed=second_look_rows(platform, cycle),
         few_shot=few_shot,
         notes=[left_out] if left_out else [],

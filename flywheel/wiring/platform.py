@@ -25,6 +25,7 @@ from flywheel.workload.taxonomy_record import TaxonomyRecords
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flywheel.artifacts.precision import ServedPrecision
     from flywheel.basemodel import BaseModel, HomeBases
     from flywheel.io.alerting import AlertSender
     from flywheel.lake.store import Lake
@@ -271,6 +272,12 @@ class Platform:
         if base.folder not in self._base_servers:
             self._base_servers[base.folder] = self._open_server(base.folder)
         return self._base_servers[base.folder]
+
+    def served_precision(self, workload: Workload) -> "ServedPrecision":
+        """Return the precision at which the workload's base answers, and is judged."""
+        from flywheel.artifacts.precision import served_precision
+
+        return served_precision(self.settings.served_precision, self.base(workload).folder)
 
     def _require_allowed(self, workload: Workload) -> None:
         from flywheel.basemodel.origins import require_allowed
