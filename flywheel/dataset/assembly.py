@@ -153,10 +153,15 @@ def check_leakage(
 
 
 def leaks(
-    examples: Sequence[Example], assembly: Assembly, earlier: Earlier, threshold: float
+    examples: Sequence[Example],
+    assembly: Assembly,
+    earlier: Earlier,
+    threshold: float,
+    conversations: Conversations,
 ) -> set[str]:
     """Return the correction ids of examples that repeat an evaluation case, nearly or by id."""
-    return _leaked(examples, assembly.evaluation, threshold) | _seen_before(examples, earlier)
+    leaked = _leaked(examples, assembly.evaluation, threshold, conversations)
+    return leaked | _seen_before(examples, earlier)
 
 
 def in_force(

@@ -119,7 +119,9 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
         preference = choose_pairs(workload, mapping, recipe, assembly.train, disputes)
         if recipe.method != "dpo":
             given = read_thumbs(lake, workload.id, mapping, hash_key)
-            thumbs = choose_thumbs(workload, given, examples, assembly, earlier, disputes)
+            thumbs = choose_thumbs(
+                workload, given, examples, assembly, earlier, disputes, conversations
+            )
             preference = choose_method(recipe, preference, thumbs)
     snapshot = write_snapshot(
         opened,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.dataset.assembly import Assembly, Earlier, leaks
+from flywheel.dataset.conversations import Conversations
 from flywheel.dataset.examples import Example, Excluded
 from flywheel.dataset.preference import Disputes, Preference
 from flywheel.lake.store import Lake
@@ -58,6 +59,7 @@ def choose_thumbs(
     assembly: Assembly,
     earlier: Earlier,
     disputes: Disputes,
+    conversations: Conversations,
 ) -> Preference:
     """Choose the thumbs that may be trained on; the others keep their reason.
 
@@ -68,10 +70,15 @@ def choose_thumbs(
         assembly: the splits of this snapshot.
         earlier: evaluation sets of earlier snapshots, as far as they are in force.
         disputes: what people disagreed about.
+        conversations: which answers come from one conversation.
     """
     corrected = {example.inference_id for example in accepted}
     leaked = leaks(
-        [thumb.example for thumb in thumbs], assembly, earlier, workload.review.near_duplicate
+        [thumb.example for thumb in thumbs],
+        assembly,
+        earlier,
+        workload.review.near_duplicate,
+        conversations,
     )
     verdicts: dict[tuple[str, str], set[bool]] = defaultdict(set)
     for thumb in thumbs:
