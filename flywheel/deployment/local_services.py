@@ -62,14 +62,14 @@ def choose_programs(
     Raises:
         ConfigurationError: a name is not one of them.
     """
-    from flywheel.services import SERVICES
+    from flywheel.services import ON_REQUEST, SERVICES
 
     everything = (*SERVICES, *APPLICATIONS)
     if not names:
         if settings.vllm_url is None and not built_bases(settings):
             on_notice("vllm: left out, since no base model was built yet.")
-            return {*everything} - {"vllm"}
-        return {*everything}
+            return {*everything} - ON_REQUEST - {"vllm"}
+        return {*everything} - ON_REQUEST
     unknown = sorted({*names} - {*everything})
     if unknown:
         raise ConfigurationError(

@@ -8,21 +8,26 @@ file, written right after the commit that added it. `Lake` records, `check` comp
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from flywheel.errors import StorageError
 from flywheel.io.sqlite_file import open_for_reading, use_write_ahead_log
+from flywheel.lake.location import LakePath
 
 __all__ = [
     "DIGESTS_FILE",
     "NO_DIGEST",
+    "CommitDigests",
+    "Digests",
     "FileDigest",
     "FileDigests",
+    "TableDigests",
+    "commit_digests",
     "commit_files",
     "digest_of",
     "relative_path",
@@ -64,7 +69,7 @@ class FileDigest:
     sha256: str
     later: bool = False
 
-    def difference(self, path: Path) -> str | None:
+    def difference(self, path: LakePath) -> str | None:
         """Return how a file differs from what was written, None where it does not."""
         try:
             now = digest_of(path)
@@ -77,13 +82,89 @@ class FileDigest:
         return None if now.sha256 == self.sha256 else "has other content than was written"
 
 
-def digest_of(path: Path) -> FileDigest:
+@dataclass(frozen=True)
+class CommitDigests:
+    """What one commit added and removed; ``damaged`` says how removed files had changed."""
+
+    added: Mapping[str, FileDigest]
+    removed: Sequence[str]
+    damaged: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class TableDigests:
+    """Everything that is recorded of a table.
+
+    Attributes:
+        delta_id: Delta's id of it.
+        version: newest version that was recorded.
+        files: digests by path.
+        damage: by path of a replaced file, the version written from it and what was damaged.
+    """
+
+    delta_id: str
+    version: int
+    files: dict[str, FileDigest]
+    damage: dict[str, tuple[int, str]]
+
+    def damage_sentences(self) -> list[str]:
+        """Return what was damaged in files whose values were passed on to others."""
+        return [
+            f"{path} {finding}; version {version} was written from it"
+            for path, (version, finding) in sorted(self.damage.items())
+        ]
+
+
+class Digests(Protocol):
+    """Digests of a lake's data files, wherever they are kept."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    def begin(self, table: str, delta_id: str, version: int) -> None:
+        """Record a table that has no data file yet."""
+
+    def record(
+        self,
+        table: str,
+        delta_id: str,
+        folder: LakePath,
+        version: int,
+        *,
+        complete: bool = False,
+        later: bool = False,
+    ) -> None:
+        """Record what one commit added, and check what it replaced."""
+
+    def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, LakePath]) -> int:
+        """Record files that have no digest yet, as they are now; return how many."""
+
+    def accept(self, table: str) -> None:
+        """Forget that files had lost their digests when they were replaced."""
+
+    def of(self, table: str) -> dict[str, FileDigest]:
+        """Return the digests of a table's files, by their path below its folder."""
+
+    def table(self, table: str) -> tuple[str, int] | None:
+        """Return Delta's id and the newest recorded version of a table."""
+
+    def damage(self, table: str) -> list[str]:
+        """Return what was damaged in files whose values were passed on to others."""
+
+    def read(self, table: str) -> TableDigests | None:
+        """Return everything that is recorded of a table."""
+
+    def write(self, table: str, state: TableDigests) -> None:
+        """Record the state of a table that has none yet."""
+
+
+def digest_of(path: LakePath) -> FileDigest:
     """Read a file and return its size and sha256."""
     with path.open("rb") as file:
         return FileDigest(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def commit_files(folder: Path, version: int) -> tuple[list[str], list[str]] | None:
+def commit_files(folder: LakePath, version: int) -> tuple[list[str], list[str]] | None:
     """Return the data files that a commit added and removed; None where its log entry is gone."""
     entry = folder / "_delta_log" / f"{version:020d}.json"
     try:
@@ -96,15 +177,54 @@ def commit_files(folder: Path, version: int) -> tuple[list[str], list[str]] | No
     return added, removed
 
 
-def _replaced(digest: FileDigest | None, path: Path, *, complete: bool) -> str | None:
+def commit_digests(
+    folder: LakePath,
+    version: int,
+    recorded: Callable[[], TableDigests | None],
+    *,
+    complete: bool,
+    later: bool,
+) -> CommitDigests | None:
+    """Read what one commit added and removed, while both are there; None without its log entry.
+
+    Args:
+        folder: of the table.
+        version: number of the commit.
+        recorded: returns what is recorded of the table; asked only where something was removed.
+        complete: every file of the table has a digest.
+        later: the commit is an earlier one, whose process ended before it recorded.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    changes = commit_files(folder, version)
+    if changes is None:
+        return None
+    added, removed = changes
+    digests = {path: replace(digest_of(folder / path), later=later) for path in added}
+    state = recorded() if removed else None
+    before = {} if state is None else state.files
+    # Another process that recorded this commit has dropped what it removed.
+    complete = complete and (state is None or state.version < version)
+    damaged = {
+        path: finding
+        for path in removed
+        if (finding := _replaced(before.get(path), folder / path, complete=complete)) is not None
+    }
+    return CommitDigests(digests, removed, damaged)
+
+
+def _replaced(digest: FileDigest | None, path: LakePath, *, complete: bool) -> str | None:
     if digest is None:
         return NO_DIGEST if complete else None
     return digest.difference(path)
 
 
-def relative_path(folder: Path, uri: str) -> str:
+def relative_path(folder: LakePath, uri: str) -> str:
     """Return the path of a table's data file below the table's folder."""
-    return Path(uri.removeprefix("file://")).relative_to(folder).as_posix()
+    if isinstance(folder, Path):
+        return Path(uri.removeprefix("file://")).relative_to(folder).as_posix()
+    return uri.removeprefix(f"{folder}/")
 
 
 class FileDigests:
@@ -131,7 +251,7 @@ class FileDigests:
         self,
         table: str,
         delta_id: str,
-        folder: Path,
+        folder: LakePath,
         version: int,
         *,
         complete: bool = False,
@@ -155,27 +275,20 @@ class FileDigests:
             OSError: a file cannot be read.
             StorageError: the digests cannot be written.
         """
-        changes = commit_files(folder, version)
-        if changes is None:
+        commit = commit_digests(
+            folder, version, lambda: self.read(table), complete=complete, later=later
+        )
+        if commit is None:
             return
-        added, removed = changes
-        digests = {path: replace(digest_of(folder / path), later=later) for path in added}
-        recorded = self.of(table) if removed else {}
-        damaged = {
-            path: finding
-            for path in removed
-            if (finding := _replaced(recorded.get(path), folder / path, complete=complete))
-            is not None
-        }
         with self._writing() as connection:
-            self._add(connection, table, version, digests)
+            self._add(connection, table, version, commit.added)
             connection.executemany(
                 "DELETE FROM files WHERE lake_table = ? AND path = ?",
-                [(table, path) for path in removed],
+                [(table, path) for path in commit.removed],
             )
             connection.executemany(
                 "INSERT OR IGNORE INTO damage VALUES (?, ?, ?, ?)",
-                [(table, path, version, finding) for path, finding in damaged.items()],
+                [(table, path, version, finding) for path, finding in commit.damaged.items()],
             )
             connection.execute(
                 "INSERT INTO tables VALUES (?, ?, ?) ON CONFLICT (lake_table) DO UPDATE SET "
@@ -184,7 +297,7 @@ class FileDigests:
                 (table, delta_id, version),
             )
 
-    def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, Path]) -> int:
+    def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, LakePath]) -> int:
         """Record files that have no digest yet, as they are now; return how many."""
         recorded = self.of(table)
         digests = {
@@ -214,20 +327,37 @@ class FileDigests:
         )
         return {path: FileDigest(size, sha256, bool(later)) for path, size, sha256, later in rows}
 
-    def tables(self) -> dict[str, tuple[str, int]]:
-        """Return Delta's id and the newest recorded version of every table."""
-        rows = self._rows("SELECT lake_table, delta_id, version FROM tables", ())
-        return {table: (delta_id, version) for table, delta_id, version in rows}
+    def table(self, table: str) -> tuple[str, int] | None:
+        """Return Delta's id and the newest recorded version of a table."""
+        rows = self._rows("SELECT delta_id, version FROM tables WHERE lake_table = ?", (table,))
+        return (str(rows[0][0]), int(rows[0][1])) if rows else None
 
     def damage(self, table: str) -> list[str]:
         """Return what was damaged in files whose values were passed on to others."""
-        rows = self._rows(
-            "SELECT path, version, finding FROM damage WHERE lake_table = ? ORDER BY path", (table,)
-        )
-        return [
-            f"{path} {finding}; version {version} was written from it"
-            for path, version, finding in rows
-        ]
+        return TableDigests("", 0, {}, self._damage(table)).damage_sentences()
+
+    def _damage(self, table: str) -> dict[str, tuple[int, str]]:
+        sql = "SELECT path, version, finding FROM damage WHERE lake_table = ?"
+        return {path: (version, finding) for path, version, finding in self._rows(sql, (table,))}
+
+    def read(self, table: str) -> TableDigests | None:
+        """Return everything that is recorded of a table, None where nothing is."""
+        recorded = self.table(table)
+        if recorded is None:
+            return None
+        return TableDigests(*recorded, self.of(table), self._damage(table))
+
+    def write(self, table: str, state: TableDigests) -> None:
+        """Record the state of a table that has none yet."""
+        with self._writing() as connection:
+            self._add(connection, table, state.version, state.files)
+            connection.executemany(
+                "INSERT INTO damage VALUES (?, ?, ?, ?)",
+                [(table, path, *damage) for path, damage in state.damage.items()],
+            )
+            connection.execute(
+                "INSERT INTO tables VALUES (?, ?, ?)", (table, state.delta_id, state.version)
+            )
 
     def _add(
         self,

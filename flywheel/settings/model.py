@@ -31,6 +31,11 @@ class Settings(AdapterSettings, ProgramSettings, BaseSettings):
     home: Path = Field(
         default=Path(".flywheel/home"), description="folder of state, lake, models and runs"
     )
+    lake: str | None = Field(
+        default=None,
+        description="URL of the Delta tables in an object store with conditional writes "
+        "(`s3://bucket/folder`), reached with the vendor's usual variables; default: `lake` in home",
+    )
     workloads: Path | None = Field(
         default=None, description="folder of the workload files; default: `workloads` in home"
     )
@@ -97,8 +102,8 @@ class Settings(AdapterSettings, ProgramSettings, BaseSettings):
         return self.workloads or self.home / "workloads"
 
     @property
-    def lake(self) -> Path:
-        """Folder of the Delta tables."""
+    def lake_folder(self) -> Path:
+        """Folder of the Delta tables; of a lake elsewhere, of what this machine keeps beside it."""
         return self.home / "lake"
 
     @property

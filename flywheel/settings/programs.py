@@ -27,6 +27,9 @@ class ProgramSettings(BaseModel):
     ray_port: int = Field(
         default=8265, description="port of the dashboard of the Ray that `flywheel services` starts"
     )
+    object_store_port: int = Field(
+        default=8333, description="port of the S3 server that `flywheel services` starts"
+    )
     vllm_port: int = Field(
         default=8000, description="port of the vLLM that `flywheel services` starts"
     )
@@ -90,7 +93,8 @@ class ProgramSettings(BaseModel):
     audit_command: str | None = Field(
         default=None,
         description="command that gets the audit's head, NUMBER:HASH, as its last argument and "
-        "publishes it; run by `flywheel audit verify --publish`, without a shell",
+        "publishes it; run by Dagster's audit_head_sensor and `flywheel audit verify --publish`, "
+        "without a shell",
     )
     alert_url: SecretStr | None = Field(
         default=None, description="webhook that gets what waits for a person and failed runs"

@@ -9,12 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.lock import exclusive
-from flywheel.services import catalog, checks, postgres
+from flywheel.services import catalog, checks, object_store, postgres
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
 from flywheel.services.supervisor import watchdog as guarding
+from flywheel.services.supervisor.leftovers import group_members
 from flywheel.services.supervisor.network import free_ports, require_free
 from flywheel.services.supervisor.plan import Plan, load_plan, new_plan, save_plan
 from flywheel.services.supervisor.program import Layout, Program
@@ -23,6 +26,8 @@ from flywheel.services.supervisor.supervision import ProgramState, Supervisor, t
 from flywheel.settings import Settings
 
 __all__ = ["Services", "start"]
+
+_GROUP_SECONDS = 60
 
 
 class Services:
@@ -62,6 +67,11 @@ class Services:
         """Return the state of each program."""
         return self.supervisor.states()
 
+    @property
+    def object_store_environment(self) -> dict[str, str]:
+        """Variables of a client of this set's S3 server, keys included."""
+        return object_store.environment(catalog.object_store_server(self.layout, self.plan))
+
     def create_database(self, name: str) -> str:
         """Make an empty database for the role flywheel and return its SQLAlchemy URL."""
         server = self._postgres()
@@ -87,9 +97,14 @@ class Services:
         self.start(name)
 
     def kill(self, name: str, *, group: bool = True) -> None:
-        """Kill one program with -9 and return when it is gone."""
+        """Kill one program with -9 and return when it is gone, with its children where they are killed.
+
+        A killed child holds the program's port until the system has taken it apart.
+        """
         before = self.states()[name].pid
+        members = group_members(before) if group and before is not None else []
         self.signal(name, signal.SIGKILL, group=group)
+        psutil.wait_procs(members, timeout=_GROUP_SECONDS)
         wait_until(
             lambda: self.states()[name].pid != before,
             seconds=20,
@@ -237,7 +252,7 @@ class Services:
 
 def start(
     settings: Settings,
-    names: Collection[str] = catalog.SERVICES,
+    names: Collection[str] = catalog.UNASKED,
     *,
     ephemeral: bool = False,
     brokers: int = 1,
@@ -249,7 +264,7 @@ def start(
     Args:
         settings: Ports, memory, and the folders of services and cache, read with the embedded
             profile; a service that they give the address of is left alone.
-        names: Some of ``SERVICES``; what they need comes with them.
+        names: Some of ``SERVICES``, by default those that need not be asked for; what they need comes with them.
         ephemeral: Free ports and a folder of their own, stopped and deleted with this process.
         brokers: Brokers in the Kafka cluster, when it is new.
         kafka_properties: Broker settings over ours, when the set is new.
