@@ -40,6 +40,7 @@ from flywheel.wiring import open_platform
 from flywheel.workload.folder import WorkloadProblem
 from flywheel.workload.model import Workload
 from sensors.approvals import granted_approvals_sensor
+from sensors.audit import audit_head_sensor
 from sensors.calendar import (
     calendar_schedule,
     maintenance_schedule,
@@ -151,6 +152,7 @@ def build_definitions(
         granted_approvals_sensor(workloads, release, automation),
         staged_releases_sensor(workloads, release, automation),
         reconcile_sensor(workloads, automation),
+        audit_head_sensor(workloads, automation),
     ]
     return dg.Definitions(
         assets=[

@@ -41,6 +41,8 @@ _VICTIMS = ("gateway", "kafka", "vllm")
 _CLIENTS = 8
 _DOWN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.1
+# After a failed request a client waits, as applications do: else what is away would be most asked.
+_RETRY_SECONDS = 1.0
 _LANDING_SECONDS = 300
 
 
@@ -93,7 +95,7 @@ class _Clients:
                     answer = client.ask(call)
                 except openai.OpenAIError:
                     self.failed += 1
-                    time.sleep(_PAUSE_SECONDS)
+                    time.sleep(_RETRY_SECONDS)
                 else:
                     self.ids.append(answer.inference_id)
 

@@ -15,7 +15,8 @@ from flywheel.evaluate.render import gate_table
 from flywheel.state import Cycle
 from flywheel.usecases.figures import control_figures
 from flywheel.usecases.ledger import prove_ledger
-from flywheel.usecases.release_path import StageStory, release_path
+from flywheel.usecases.release_figures import stage_row
+from flywheel.usecases.release_path import release_path
 from flywheel.usecases.verdict import read_gate
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
@@ -52,7 +53,7 @@ def summarize(
             for d in state.decisions.of(workload.id)
         ],
         "cycles": [_cycle(platform, cycle) for cycle in state.cycles.of(workload.id)],
-        "stages": [_stage(story) for story in release_path(platform, workload.id).stages],
+        "stages": [stage_row(story) for story in release_path(platform, workload.id).stages],
         "promotions": _promotions(platform, workload),
         "champion": state.routes.champion(workload.id),
         "seconds": _seconds(dagster, progress),
@@ -138,23 +139,6 @@ def _cycle(platform: Platform, cycle: Cycle) -> dict[str, Any]:
         "outcome": None if gate is None else gate.outcome,
         "gate": None if gate is None else str(gate.path),
         "approvals": approvals,
-    }
-
-
-def _stage(story: StageStory) -> dict[str, Any]:
-    stage, figures = story.stage, story.looks[-1].figures
-    if stage.kind == "shadow":
-        answers = f"{figures['pairs']} pairs, {figures['agreement']:.0%} agree"
-    else:
-        of = figures["metrics"]["errors"]
-        answers = f"{of['candidate']['answers']} of its own, {of['champion']['answers']} beside it"
-    return {
-        "release": stage.release,
-        "stage": stage.kind if stage.kind == "shadow" else f"canary {stage.share:.0%}",
-        "from": f"{stage.began_at:%d %b}",
-        "to": f"{stage.ended_at:%d %b}" if stage.ended_at else "",
-        "answers": answers,
-        "outcome": stage.outcome or "under way",
     }
 
 

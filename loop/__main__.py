@@ -23,9 +23,9 @@ from flywheel.usecases.keys import create_key
 from flywheel.usecases.simulated_world import APPROVER
 from flywheel.wiring import Platform
 from loop.embedded import Lived, embedded_dataset_hash
-from loop.stage import SIZES, WORKLOAD, Window, claim, set_stage, write_workload
+from loop.stage import SIZES, WORKLOAD, Places, Window, claim, set_stage, write_workload
 from loop.summary import show, summarize
-from loop.turn import Places, Turn
+from loop.turn import Turn
 from loop.waiting import ProgressReporter
 
 PROJECT = Path(__file__).parent.parent

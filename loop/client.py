@@ -23,7 +23,6 @@ __all__ = ["AskingClient", "Reply", "Sent", "produce"]
 
 _PRODUCERS = 3
 _BATCH = 16
-_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,14 @@ class AskingClient:
         key: of the client.
         workload_id: the model that is asked.
         calls: whose texts and reporters are sent, over and over.
+        pause_seconds: between an answer and the next question.
     """
 
     url: str
     key: str
     workload_id: str
     calls: Sequence[SimulatedCall]
+    pause_seconds: float = 1.0
     replies: list[Reply] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -116,7 +117,7 @@ class AskingClient:
     def _run(self) -> None:
         with GatewayClient.open(self.url, self.key, self.workload_id) as client:
             for call in cycle(self.calls):
-                if self._stop.wait(_PAUSE_SECONDS):
+                if self._stop.wait(self.pause_seconds):
                     return
                 self.replies.append(_ask(client, call))
 

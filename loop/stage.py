@@ -21,6 +21,7 @@ __all__ = [
     "SEED",
     "SIZES",
     "WORKLOAD",
+    "Places",
     "Sizes",
     "Window",
     "claim",
@@ -34,6 +35,14 @@ SEED = 7
 _MARK = "loop.json"
 _EXAMPLE = Path(__file__).parent.parent / "deploy" / "workloads" / f"{WORKLOAD}.yaml"
 _LONGEST_DAYS = 6
+_STAGE_DAYS = 30 / 86_400
+# Half a minute of shadow and half a minute of canary, on what one client asks each second. vLLM on
+# a CPU adds an adapter's cost, and trainings run beside it: how long an answer took says nothing.
+_RELEASE: dict[str, Any] = {
+    "shadow": {"days": _STAGE_DAYS, "share": 1.0, "minimum_pairs": 5},
+    "canary": [{"share": 0.5, "days": _STAGE_DAYS, "minimum_answers": 5}],
+    "guards": {"margins": {"slow": None}},
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,18 @@ SIZES = {
         },
     ),
 }
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a person looks."""
+
+    dagster: str
+    queue: str
+    training: str
+    mlflow: str
+    logs: str
+    gateway: str
 
 
 @dataclass(frozen=True)
@@ -138,6 +159,7 @@ def write_workload(
     for section, values in changes.items():
         raw[section] = raw.get(section, {}) | values
     raw |= {"base_model": base, "cadence": "yearly", "golden_size": sizes.golden}
+    raw["release"] = _RELEASE
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{WORKLOAD}.yaml"
     write_text(path, yaml.safe_dump(raw, sort_keys=False, allow_unicode=True))

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.usecases.ledger import prove_ledger
+from flywheel.usecases.release_figures import stage_row
+from flywheel.usecases.release_path import release_path
 from flywheel.wiring import Platform
 from loop.stage import WORKLOAD
 from loop.turn import Turn
@@ -24,11 +26,18 @@ def summarize(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
     [cycle] = state.cycles.of(WORKLOAD)
     replies = Counter(f"{r.release} as {r.route}" for r in client.replies if r.error is None)
     aliases = platform.registry.aliases(WORKLOAD)
+    stages = [
+        stage_row(story, when="%H:%M:%S") for story in release_path(platform, WORKLOAD).stages
+    ]
     version = state.releases.get(state.routes.champion(WORKLOAD)).model_version
     facts = {
         "ledger balances": proof.balances,
         "the client had no failed request": not client.failures,
         "every answer that it got is in the lake": not turn.missing(),
+        "the release was shadow and canary before": [
+            (stage["stage"], stage["outcome"]) for stage in stages
+        ] == [("shadow", "advanced"), ("canary 50%", "promoted")],
+        "the canary answered some of its people": client.answered(turn.champion or "", "canary") > 0,
         "the champion in its answers changed once": client.champions == [BASE_RELEASE, turn.champion],
         "dataset as embedded": embedded == turn.dataset_hash,
         "MLflow's champion is the route's": aliases.get("champion") == version,
@@ -41,6 +50,7 @@ def summarize(turn: Turn, platform: Platform, embedded: str) -> dict[str, Any]:
         "champion": state.routes.champion(WORKLOAD),
         "dataset": turn.dataset_hash,
         "dataset embedded": embedded,
+        "stages": stages,
         "events": {"landed": proof.ledger.landed, "duplicates": proof.ledger.duplicates},
         "requests": {
             "answered": len(client.replies) - len(client.failures),
@@ -73,6 +83,10 @@ def show(summary: dict[str, Any], console: Console) -> None:
             + ", ".join(f"{count} from {name}" for name, count in requests["by route"].items())
         )
     )
+    table = Table("release", "stage", "from", "to", "answers", "outcome")
+    for stage in summary["stages"]:
+        table.add_row(*stage.values())
+    console.print(table)
     table = Table(show_header=False)
     for fact, holds in summary["facts"].items():
         table.add_row(Text(fact), Text("yes" if holds else "NO", style="green" if holds else "red"))

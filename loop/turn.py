@@ -11,18 +11,19 @@ from functools import partial
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import IntegrityError
 from flywheel.simulation.traffic import SimulatedCall
-from flywheel.state import Attempt, Cycle
+from flywheel.state import Cycle, StageKind
 from flywheel.usecases.figures import training_progress
+from flywheel.usecases.release_path import passed_stage
 from flywheel.usecases.simulated_world import APPROVER, approve_as_owner
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 from loop.browser import ByHand, answer_one, find_chromium
 from loop.client import AskingClient, Sent, produce
 from loop.people import annotate
-from loop.stage import WORKLOAD, Sizes, Window, write_workload
+from loop.stage import WORKLOAD, Places, Sizes, Window, write_workload
 from loop.waiting import ProgressReporter
 
-__all__ = ["Places", "Turn"]
+__all__ = ["Turn"]
 
 # Dagster's daemon looks at the workload files again once a minute, and asks its schedules then.
 _NOTICE_SECONDS = 150
@@ -31,19 +32,9 @@ _ANSWERS_AFTERWARDS = 10
 _TOLD_EVERY = 20
 _LONGEST_STAGE_SECONDS = 3 * 3600
 _LONGEST_RELEASE_SECONDS = 600
-_FAILED = frozenset({"stopped", "gated_fail", "inconclusive", "awaiting_judgments", "rejected"})
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a person looks."""
-
-    dagster: str
-    queue: str
-    training: str
-    mlflow: str
-    logs: str
-    gateway: str
+_FAILED = frozenset(
+    {"stopped", "gated_fail", "inconclusive", "awaiting_judgments", "rejected", "rolled_back"}
+)
 
 
 @dataclass
@@ -81,6 +72,8 @@ class Turn:
             self._review()
             cycle = self._cycle()
             self._approve(cycle)
+            self._prove(cycle, "shadow")
+            self._prove(cycle, "canary")
             self._swap(cycle)
         finally:
             self.client.stop()
@@ -186,6 +179,17 @@ class Turn:
             approve_as_owner(self.platform, cycle.ref, channel="loop")
             tell(f"{APPROVER} approves {cycle.name}, which the system had opened")
 
+    def _prove(self, cycle: Cycle, kind: StageKind) -> None:
+        with self.reporter.part(kind) as tell:
+            reason = self.reporter.wait(
+                lambda: passed_stage(self.platform, WORKLOAD, kind),
+                f"the {kind} to pass",
+                where=f"{self.places.dagster}/assets/{WORKLOAD}/release",
+                seconds=_LONGEST_RELEASE_SECONDS,
+                check=partial(self._must_go_on, cycle.ref),
+            )
+            tell(reason)
+
     def _swap(self, cycle: Cycle) -> None:
         assert self.client is not None
         client = self.client
@@ -251,11 +255,8 @@ class Turn:
         cycles = self.platform.state.cycles.of(WORKLOAD)
         return cycles[-1] if cycles else None
 
-    def _attempt(self, cycle: CycleRef) -> Attempt:
-        return self.platform.state.cycles.attempt(cycle)
-
     def _has_dataset(self, cycle: CycleRef) -> str:
-        dataset = self._attempt(cycle).dataset
+        dataset = self.platform.state.cycles.attempt(cycle).dataset
         if dataset is None:
             return ""
         self.dataset_hash = dataset.hash
@@ -263,7 +264,7 @@ class Turn:
         return f"{dataset.hash[:12]}: {counts}"
 
     def _is_trained(self, cycle: CycleRef) -> str:
-        candidate = self._attempt(cycle).candidate
+        candidate = self.platform.state.cycles.attempt(cycle).candidate
         if candidate is not None:
             return candidate.release
         steps = training_progress(self.platform, cycle)

@@ -20,6 +20,7 @@ from flywheel.errors import FlywheelError
 from flywheel.usecases.audit import audit_head
 from flywheel.usecases.drift import drift_outlook, quality_outlook
 from flywheel.usecases.figures import table_rows
+from flywheel.usecases.gateway_tiers import inspect_tier
 from flywheel.usecases.landing import unread
 from flywheel.usecases.reconcile import release_differences
 from flywheel.usecases.retired_topics import log_topics
@@ -79,6 +80,11 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
         yield Finding(f"workload {problem.workload_id}", False, str(problem.error))
     for key, workload in folder.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
+        for tier in workload.tiers[1:]:
+            yield checked(
+                f"tier {tier.name} of {key}",
+                lambda w=workload, t=tier: inspect_tier(platform, w, t),  # type: ignore[misc]
+            )
         for sentence in workload_warnings(workload):
             yield Finding(f"rules of {key}", True, sentence, warning=True)
         yield from _base_fits(workload)

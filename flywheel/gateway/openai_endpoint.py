@@ -28,6 +28,8 @@ _LABEL = "label"
 _FEWEST_TOKENS, _TOKENS_PER_TOKEN = 256, 4
 _REFUSED_KEY = frozenset({401, 403})
 _OK = 200
+# What endpoints answer that have no list of models.
+_NO_LIST = frozenset({404, 405, 501})
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,41 @@ class OpenAiEndpoint:
         body = self._body(text, rejected)
         passed = {name: headers[name] for name in self._tier.headers if name in headers}
         answer = self._http().send("POST", "/chat/completions", body, headers=passed)
+        self._require_key_taken(answer)
+        if answer.status != _OK:
+            raise answer.failure()
+        return self._read(answer)
+
+    def inspect(self) -> str:
+        """Ask the endpoint for its models, which costs nothing, and return what it answers in words.
+
+        Raises:
+            ConfigurationError: the key is missing or refused.
+            UnavailableError: the endpoint cannot be reached, or fails.
+        """
+        answer = self._http().send("GET", "/models")
+        self._require_key_taken(answer)
+        if answer.status in _NO_LIST:
+            return f"{self._tier.url} answers, and lists no models"
+        if answer.status != _OK:
+            raise answer.failure()
+        body = answer.json()
+        listed = body.get("data") if isinstance(body, dict) else None
+        models = [one.get("id") for one in listed or () if isinstance(one, dict)]
+        if models and self._tier.model not in models:
+            raise ConfigurationError(
+                f"The tier {self._tier.name} is asked for {self._tier.model}, which its endpoint "
+                f"does not list: {', '.join(map(str, models[:5]))}.",
+                next_step="correct the tier's model",
+            )
+        return f"{self._tier.url} answers, {self._tier.model}"
+
+    def _require_key_taken(self, answer: HttpAnswer) -> None:
         if answer.status in _REFUSED_KEY:
             raise ConfigurationError(
                 f"The tier {self._tier.name} refuses the key ({answer.status}).",
                 next_step=f"set {self._tier.key_variable or 'key_variable'} to a valid key",
             )
-        if answer.status != _OK:
-            raise answer.failure()
-        return self._read(answer)
 
     def _http(self) -> HttpClient:
         if self._client is None:

@@ -112,6 +112,20 @@ class MlflowRegistry:
             lambda: dict(self.client.get_model_version(workload_id, version).tags)
         )
 
+    def tag_model(self, workload_id: str, tag: str, value: str) -> None:
+        """Set a tag of a workload's registered model, which must be there."""
+        self.place.patiently(lambda: self.client.set_registered_model_tag(workload_id, tag, value))
+
+    def model_tags(self, workload_id: str) -> dict[str, str]:
+        """Return the tags of a workload's registered model, none where there is no model."""
+
+        def once() -> dict[str, str]:
+            if not self.client.search_registered_models(f"name='{workload_id}'"):
+                return {}
+            return dict(self.client.get_registered_model(workload_id).tags)
+
+        return self.place.patiently(once)
+
     def written_texts(self, workload_id: str, run_id: str) -> dict[str, str]:
         """Return what MLflow shows of a run and its versions in words: files, descriptions, tags."""
         return self.place.patiently(lambda: self._written_texts(workload_id, run_id))

@@ -93,7 +93,8 @@ class ProgramSettings(BaseModel):
     audit_command: str | None = Field(
         default=None,
         description="command that gets the audit's head, NUMBER:HASH, as its last argument and "
-        "publishes it; run by `flywheel audit verify --publish`, without a shell",
+        "publishes it; run by Dagster's audit_head_sensor and `flywheel audit verify --publish`, "
+        "without a shell",
     )
     alert_url: SecretStr | None = Field(
         default=None, description="webhook that gets what waits for a person and failed runs"

@@ -108,6 +108,12 @@ class Audit:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         return [AuditRow(**{**row, "details": json.loads(row["details"])}) for row in rows]
 
+    def newest(self) -> int:
+        """Return the number of the newest row, 0 before the first; the chain is not followed."""
+        with self._database.read() as connection:
+            rows = self._newest(connection)
+        return rows[-1][0] if rows else 0
+
     def verify(self) -> tuple[int, str]:
         """Follow the whole chain and return its length and newest hash.
 

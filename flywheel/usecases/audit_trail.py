@@ -1,8 +1,8 @@
-"""`verify_audit` and `publish_head`: the whole audit against all that was noted of it."""
+"""`verify_audit`, `note_head` and `publish_head`: the whole audit against all that was noted of it."""
 
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from flywheel.usecases.verify_decisions import audit_checks, decision_checks
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
 
-__all__ = ["AuditVerification", "publish_head", "verify_audit"]
+__all__ = ["AuditVerification", "note_head", "publish_head", "verify_audit"]
 
 _SECONDS = 60
 
@@ -38,6 +38,35 @@ def verify_audit(platform: "Platform") -> AuditVerification:
     findings = {name: finding(check) for name, check in checks.items()}
     broken = is_bad(findings["audit"])
     return AuditVerification(None if broken else audit_head(platform), findings)
+
+
+def note_head(platform: "Platform", places: Collection[str]) -> tuple[str, ...]:
+    """Note the newest row outside the state's database and return where.
+
+    That is a tag of each workload's model in MLflow, and the command of ``audit_command`` where it
+    is set. The file of hashes holds every row already.
+
+    Args:
+        platform: the deployment.
+        places: workloads whose models are tagged; one without a registered release is left out.
+
+    Raises:
+        IntegrityError: the audit is broken; nothing is noted.
+        StorageError: the command failed.
+        UnavailableError: MLflow is away.
+    """
+    from flywheel.release.promotion import HEAD_TAG
+
+    head = audit_head(platform)
+    noted = []
+    for workload_id in places:
+        if any(release.model_version for release in platform.state.releases.of(workload_id)):
+            platform.registry.tag_model(workload_id, HEAD_TAG, f"{head.seq}:{head.hash}")
+            noted.append(f"MLflow's model {workload_id}")
+    if platform.settings.audit_command:
+        publish_head(platform)
+        noted.append("the command of FLYWHEEL_AUDIT_COMMAND")
+    return tuple(noted)
 
 
 def publish_head(platform: "Platform") -> AuditHead:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from flywheel.state.stages import Stage
     from flywheel.workload.model import Workload
 
-__all__ = ["CanaryCounts", "Minutes", "Traffic"]
+__all__ = ["CanaryCounts", "Minutes", "SlowLimits", "Traffic"]
 
 _MINUTES_AT_ONCE = 60
 # Counts of champion and candidate, minute by minute, oldest first.
 Minutes = list[tuple[ArmCounts, ArmCounts]]
+# Milliseconds above which an answer is slow, each from a minute on; None where nothing tells.
+SlowLimits = list[tuple[int, float | None]]
 
 # Of an event that landed twice, the first counts. What the champion answered after the canary had
 # failed (route fallback) belongs to neither arm: it would be the slow and the hard ones.
@@ -44,19 +46,22 @@ WITH events AS (
 _TRAFFIC = f"""
 {_ARMS}, newest AS (SELECT max("timestamp") AS moment FROM events WHERE candidate)
 SELECT max("timestamp") AS landed, (SELECT moment FROM newest) AS candidate_at,
-       count(*) FILTER (candidate AND NOT failed) AS answers,
+       count(*) FILTER (candidate AND NOT failed) AS answers, max(latency_ms) AS longest_ms,
        count(*) FILTER (NOT candidate AND "timestamp" > coalesce((SELECT moment FROM newest), $start))
          AS champion_since
 FROM events
 """  # noqa: S608 - constants of this module, here and below
 _MINUTES = f"""
-{_ARMS}
-SELECT CAST(floor(epoch("timestamp" - $origin) / $seconds) AS BIGINT) AS minute, candidate,
+{_ARMS}, counted AS (
+  SELECT *, CAST(floor(epoch("timestamp" - $origin) / $seconds) AS BIGINT) AS minute FROM events
+), limits AS (SELECT unnest($since) AS since, unnest($slow) AS slow)
+SELECT minute, candidate,
        count(*) AS requests, count(*) FILTER (failed) AS failed,
        count(*) FILTER (NOT failed) AS answered, count(*) FILTER (invalid) AS invalid,
        count(latency_ms) FILTER (NOT failed) AS timed,
-       count(*) FILTER (NOT failed AND latency_ms > $slow) AS slow
-FROM events GROUP BY ALL ORDER BY minute
+       count(*) FILTER (NOT failed AND latency_ms > limits.slow) AS slow
+FROM counted ASOF LEFT JOIN limits ON counted.minute >= limits.since
+GROUP BY ALL ORDER BY minute
 """  # noqa: S608
 _SLOW = f"""
 {_ARMS} SELECT quantile_cont(latency_ms, 0.95) AS slow FROM events WHERE NOT candidate AND NOT failed
@@ -101,13 +106,14 @@ class Traffic:
 
     ``landed`` is the newest event time of both arms; ``candidate_at`` the candidate's; both are None
     before the first. ``answers`` are the candidate's; ``champion_since`` counts the champion's
-    requests since the candidate's newest.
+    requests since the candidate's newest; ``longest_ms`` is how long the slowest request took.
     """
 
     landed: datetime | None
     candidate_at: datetime | None
     answers: int
     champion_since: int
+    longest_ms: float | None
 
 
 class CanaryCounts:
@@ -141,35 +147,43 @@ class CanaryCounts:
         (row,) = self._lake.rows(_USUAL, span | days_of(start, self._start))
         return int(row["answers"]) / days
 
-    def minutes(self, first: int, last: int, seconds: float) -> dict[str, Minutes]:
+    def slow_limits(self, first: int, last: int, seconds: float) -> SlowLimits:
+        """Return from how many milliseconds on an answer of the minutes up to ``last`` is slow.
+
+        The champion's past decides it, by parts that no look moves, so that no answer is in its own
+        measure. A champion without a past is measured by what it answers now.
+        """
+        limits: SlowLimits = []
+        for part in range(first - first % _MINUTES_AT_ONCE, last, _MINUTES_AT_ONCE):
+            measured = self._moment(part, seconds)
+            slow = self._champions_95th(measured - timedelta(days=1), measured)
+            begins, ends = max(first, part), min(last, part + _MINUTES_AT_ONCE)
+            if slow is None:
+                slow = self._champions_95th(
+                    self._moment(begins, seconds), self._moment(ends, seconds)
+                )
+            limits.append((begins, slow))
+        return limits
+
+    def _champions_95th(self, start: datetime, end: datetime) -> float | None:
+        slow: float | None = self._lake.rows(_SLOW, self._span(start, end))[0]["slow"]
+        return slow
+
+    def minutes(
+        self, first: int, last: int, seconds: float, limits: SlowLimits
+    ) -> dict[str, Minutes]:
         """Return errors, invalid and slow answers of the minutes from ``first`` up to ``last``.
 
         Args:
             first: number of a minute since the start of the stage.
             last: number of the first minute that is not read.
             seconds: length of a minute.
+            limits: from when an answer is slow, by `slow_limits`.
         """
-        parts = [*range(first - first % _MINUTES_AT_ONCE, last, _MINUTES_AT_ONCE)]
-        counts: dict[str, Minutes] = {"errors": [], "invalid": [], "slow": []}
-        for part in parts:
-            span = max(first, part), min(last, part + _MINUTES_AT_ONCE)
-            before = self._moment(part, seconds)
-            for metric, minutes in self._part(*span, seconds, before).items():
-                counts[metric] += minutes
-        return counts
-
-    def _part(
-        self, first: int, last: int, seconds: float, measured: datetime
-    ) -> dict[str, Minutes]:
-        start, end = self._moment(first, seconds), self._moment(last, seconds)
-        # The champion's past decides what is slow, by parts that no look moves, so that no answer
-        # is in its own measure. A champion without a past is measured by what it answers now.
-        before = self._span(measured - timedelta(days=1), measured)
-        slow = self._lake.rows(_SLOW, before)[0]["slow"]
-        if slow is None:
-            slow = self._lake.rows(_SLOW, self._span(start, end))[0]["slow"]
-        span = self._span(start, end) | {"origin": self._start, "seconds": seconds, "slow": slow}
-        rows = self._lake.rows(_MINUTES, span)
+        span = self._span(self._moment(first, seconds), self._moment(last, seconds))
+        since, slow = [minute for minute, _ in limits], [limit for _, limit in limits]
+        how = {"origin": self._start, "seconds": seconds, "since": since, "slow": slow}
+        rows = self._lake.rows(_MINUTES, span | how)
         names = {"errors": ("requests", "failed"), "invalid": ("answered", "invalid")}
         names["slow"] = ("timed", "slow")
         return {

@@ -1,10 +1,13 @@
 """`look_at_canary`: guard metrics of a canary against the champion on the same days.
 
-The evidence moves forward minute by minute and is kept in a file of the home between two looks, so
-that a look costs what has landed since the last one. Without the file it is gathered again from the
-landed events of the stage.
+The evidence moves forward minute by minute and is kept in a file of the home between two looks.
+A minute is taken in once its requests have ended, also those that hung until their time-out: failures
+come late, and a minute without them would be one without failures. What lands later still (a gateway
+was cut off from the log) is counted at the next look. Without the file the evidence is gathered again
+from the landed events of the stage.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +22,7 @@ from flywheel.quality.sequential.evidence import MetricEvidence, MetricPlan
 from flywheel.quality.sequential.gathering import Gathering
 from flywheel.quality.sequential.verdict import CanaryVerdict, Flow, judge
 from flywheel.release.look import Look
-from flywheel.usecases.canary_counts import CanaryCounts, Traffic
+from flywheel.usecases.canary_counts import CanaryCounts, Minutes, SlowLimits, Traffic
 from flywheel.usecases.stage_silence import silence_rule
 from flywheel.workload.release_rules import CanaryStage, ReleaseRules
 
@@ -33,8 +36,9 @@ __all__ = ["look_at_canary"]
 METRICS = ("errors", "invalid", "slow", "negative_feedback", "wrong")
 # Minutes are longer in a long stage, and shorter in one of seconds.
 _MINUTE, _MOST_MINUTES, _FEWEST_MINUTES = 60.0, 2_000, 20
-# Events of one minute may land in any order: so long a minute is left open.
-_SETTLE_SECONDS = 30.0
+# So long after its end a minute is left open: an event has the time at which its request began, and is
+# recorded at its end, a canary's with that of the champion which followed it.
+_LANDING_SECONDS, _LEAST_REQUEST_SECONDS, _MOST_SETTLE_SECONDS = 60.0, 30.0, 600.0
 _MOST_PLANNED = 5_000
 _PLANNED_JUDGMENTS = 100
 _LONGEST_WAIT = timedelta(days=1)
@@ -49,6 +53,7 @@ class _Stored(msgspec.Struct):
     with_feedback: int = 0
     metrics: dict[str, str] = {}
     open: dict[str, tuple[int, int, int, int]] = {}
+    limits: list[tuple[int, float | None]] = []
 
 
 @dataclass
@@ -58,6 +63,26 @@ class _Evidence:
     taken: int = 0
     with_feedback: int = 0
     metrics: dict[str, Gathering] = field(default_factory=dict)
+    limits: SlowLimits = field(default_factory=list)
+
+    def add(self, name: str, minutes: Minutes) -> None:
+        """Take in minutes of one metric, oldest first; one that is not watched is left out."""
+        if name in self.metrics:
+            self.metrics[name] = self.metrics[name].add(minutes)
+
+    def add_late(self, name: str, minutes: Minutes) -> None:
+        """Take in what the minutes that were taken in hold beyond what was counted of them.
+
+        They are put together with the next answers. Which ones are late does not depend on the arm
+        while both arms are equal, so that the test stays valid. What was erased stays counted.
+        """
+        if name not in self.metrics:
+            return
+        gathered = self.metrics[name]
+        totals = gathered.evidence.totals
+        champion = _beyond([one for one, _ in minutes], totals[0], totals[1], gathered.champion)
+        candidate = _beyond([one for _, one in minutes], totals[2], totals[3], gathered.candidate)
+        self.add(name, [(champion, candidate)])
 
 
 def look_at_canary(platform: "Platform", workload: "Workload", stage: "Stage") -> Look:
@@ -73,7 +98,7 @@ def look_at_canary(platform: "Platform", workload: "Workload", stage: "Stage") -
     gathered = dict(evidence.metrics)
     gathered["wrong"] = _empty("wrong", evidence.plan, rules).add(counts.wrong())
     verdict = judge(
-        {name: gathered[name].evidence for name in METRICS},
+        {name: gathered[name].evidence for name in _watched(rules)},
         _flows(stage, traffic, end),
         now=end,
         silence=silence_rule(rules.guards),
@@ -90,7 +115,9 @@ def _start(counts: CanaryCounts, stage: "Stage", rules: ReleaseRules) -> _Eviden
     candidate = int(min(max(usual, step.minimum_answers), _MOST_PLANNED))
     plan = (max(1, int(candidate * (1 - stage.share) / stage.share)), candidate)
     return _Evidence(
-        seconds, plan, metrics={name: _empty(name, plan, rules) for name in METRICS[:-1]}
+        seconds,
+        plan,
+        metrics={name: _empty(name, plan, rules) for name in _watched(rules) if name != "wrong"},
     )
 
 
@@ -106,8 +133,13 @@ def _empty(name: str, plan: tuple[int, int], rules: ReleaseRules) -> Gathering:
         fewer = min(1.0, _PLANNED_JUDGMENTS / candidate)
         champion, candidate = max(1, int(champion * fewer)), max(1, int(candidate * fewer))
     margin = getattr(rules.guards.margins, name)
-    significance = rules.guards.significance
-    return Gathering.start(MetricPlan(margin, champion, candidate, len(METRICS), significance))
+    significance, metrics = rules.guards.significance, len(_watched(rules))
+    return Gathering.start(MetricPlan(margin, champion, candidate, metrics, significance))
+
+
+def _watched(rules: ReleaseRules) -> tuple[str, ...]:
+    margins = rules.guards.margins
+    return tuple(name for name in METRICS if getattr(margins, name) is not None)
 
 
 def _take_in(
@@ -119,24 +151,56 @@ def _take_in(
 ) -> None:
     if traffic.landed is None:
         return
-    settled = traffic.landed - timedelta(seconds=min(_SETTLE_SECONDS, evidence.seconds))
-    complete = _minutes_until(settled, stage, evidence.seconds)
-    if complete > evidence.taken:
-        for name, minutes in counts.minutes(evidence.taken, complete, evidence.seconds).items():
-            evidence.metrics[name] = evidence.metrics[name].add(minutes)
-        evidence.taken = complete
-    wait = min(_LONGEST_WAIT, timedelta(days=_step(stage, rules).days / 7))
+    length = timedelta(days=_step(stage, rules).days)
+    settled = traffic.landed - min(_settling(traffic), length / _FEWEST_MINUTES)
+    _take_in_answers(evidence, counts, _minutes_until(settled, stage, evidence.seconds))
+    wait = min(_LONGEST_WAIT, length / 7)
     answered = _minutes_until(settled - wait, stage, evidence.seconds)
-    if answered > evidence.with_feedback:
-        minutes = counts.negative_feedback(
-            evidence.with_feedback,
-            answered,
-            evidence.seconds,
-            wait_seconds=wait.total_seconds(),
+    _take_in_feedback(evidence, counts, answered, wait)
+
+
+def _settling(traffic: Traffic) -> timedelta:
+    request = max(_LEAST_REQUEST_SECONDS, 2 * (traffic.longest_ms or 0.0) / 1000)
+    return timedelta(seconds=min(_LANDING_SECONDS + request, _MOST_SETTLE_SECONDS))
+
+
+def _take_in_answers(evidence: _Evidence, counts: CanaryCounts, complete: int) -> None:
+    seconds, taken = evidence.seconds, evidence.taken
+    if taken:
+        for name, minutes in counts.minutes(0, taken, seconds, evidence.limits).items():
+            evidence.add_late(name, minutes)
+    if complete > taken:
+        evidence.limits += counts.slow_limits(taken, complete, seconds)
+        for name, minutes in counts.minutes(taken, complete, seconds, evidence.limits).items():
+            evidence.add(name, minutes)
+        evidence.taken = complete
+
+
+def _take_in_feedback(
+    evidence: _Evidence, counts: CanaryCounts, answered: int, wait: timedelta
+) -> None:
+    name, taken = "negative_feedback", evidence.with_feedback
+
+    def minutes(first: int, last: int) -> Minutes:
+        return counts.negative_feedback(
+            first, last, evidence.seconds, wait_seconds=wait.total_seconds()
         )
-        name = "negative_feedback"
-        evidence.metrics[name] = evidence.metrics[name].add(minutes)
+
+    if taken:
+        evidence.add_late(name, minutes(0, taken))
+    if answered > taken:
+        evidence.add(name, minutes(taken, answered))
         evidence.with_feedback = answered
+
+
+def _beyond(
+    found: Iterable[ArmCounts], answers: float, events: float, waiting: ArmCounts
+) -> ArmCounts:
+    found = list(found)
+    more = sum(one.answers for one in found) - int(answers) - waiting.answers
+    of_them = sum(one.events for one in found) - int(events) - waiting.events
+    more = max(0, more)
+    return ArmCounts(more, min(max(0, of_them), more))
 
 
 def _minutes_until(moment: datetime, stage: "Stage", seconds: float) -> int:
@@ -173,14 +237,20 @@ def _read(file: Path, rules: ReleaseRules) -> _Evidence | None:
         stored = msgspec.json.decode(file.read_bytes(), type=_Stored)
         plan = (stored.plan[0], stored.plan[1])
         metrics = {}
-        for name in METRICS[:-1]:
+        for name in _watched(rules):
+            if name == "wrong":
+                continue
             expected = _empty(name, plan, rules).evidence.plan
             one = MetricEvidence.from_json(stored.metrics[name], expected)
             a, b, c, d = stored.open[name]
             metrics[name] = Gathering(one, ArmCounts(a, b), ArmCounts(c, d))
     except (msgspec.DecodeError, DataError, KeyError, IndexError):
         return None  # damaged, or of another version: the landed events hold the same
-    return _Evidence(stored.seconds, plan, stored.taken, stored.with_feedback, metrics)
+    if stored.taken and not stored.limits:
+        return None
+    return _Evidence(
+        stored.seconds, plan, stored.taken, stored.with_feedback, metrics, stored.limits
+    )
 
 
 def _write(file: Path, evidence: _Evidence) -> None:
@@ -197,5 +267,6 @@ def _write(file: Path, evidence: _Evidence) -> None:
             )
             for name, one in evidence.metrics.items()
         },
+        evidence.limits,
     )  # fmt: skip
     write_bytes(file, msgspec.json.encode(stored), durable=False)

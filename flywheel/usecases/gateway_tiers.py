@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from flywheel.workload.model import Workload
     from flywheel.workload.tiers import Tier
 
-__all__ = ["TierBasis", "TierOpening"]
+__all__ = ["TierBasis", "TierOpening", "inspect_tier"]
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 64
@@ -50,6 +50,23 @@ SELECT input FROM (
   WHERE workload_id = $workload AND day >= $start AND day < $end AND input IS NOT NULL
 ) ORDER BY md5(input) LIMIT $texts
 """
+
+
+def inspect_tier(platform: "Platform", workload: "Workload", tier: "Tier") -> str:
+    """Say whether a tier beyond the champion could be asked, from this process's environment.
+
+    Raises:
+        ConfigurationError: its key is missing or refused, or its model is not there.
+        NotFoundError: its base was not built.
+        UnavailableError: its endpoint cannot be reached.
+    """
+    if tier.url is None:
+        return platform.base(workload.on_tier(tier)).name
+    endpoint = OpenAiEndpoint(tier, workload)
+    try:
+        return endpoint.inspect()
+    finally:
+        endpoint.close()
 
 
 class TierOpening:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flywheel.release.advance import ReleaseMove
     from flywheel.release.look import Look
     from flywheel.release.path import PlannedStage, Step
-    from flywheel.state import Route, Stage, StageLook, State
+    from flywheel.state import Route, Stage, StageKind, StageLook, State
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
 
@@ -27,6 +27,7 @@ __all__ = [
     "StageStory",
     "Watch",
     "advance_workload",
+    "passed_stage",
     "promote_or_advance",
     "release_path",
     "watch_release",
@@ -180,6 +181,13 @@ def release_path(platform: "Platform", workload_id: str) -> ReleasePath:
         stages=stories,
         coming=() if current is None else (*(stage.name for stage in coming), "champion"),
     )
+
+
+def passed_stage(platform: "Platform", workload_id: str, kind: "StageKind") -> str:
+    """Return why the newest stage of a kind ended well; empty while it has not, or did not."""
+    stages = [stage for stage in platform.state.stages.of(workload_id) if stage.kind == kind]
+    passed = stages and stages[-1].outcome in {"advanced", "promoted"}
+    return stages[-1].reason if passed else ""
 
 
 def _place(stage: "Stage | None", *, rolled_back: bool = False) -> str:

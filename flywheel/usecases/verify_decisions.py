@@ -131,4 +131,8 @@ def _heads(platform: "Platform", workload_id: str) -> str:
         if head not in chain:
             number = head.partition(":")[0]
             raise IntegrityError(f"the audit's row {number} was another one when {name} was made")
+    newest = platform.registry.model_tags(workload_id).get(HEAD_TAG)
+    if newest is not None and newest not in chain:
+        number = newest.partition(":")[0]
+        raise IntegrityError(f"the audit's row {number} was another one when it was noted")
     return f"{len(heads)} releases name a row of this audit"

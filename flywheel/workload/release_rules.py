@@ -43,9 +43,10 @@ class GuardMargins(Strict):
 
     errors: _Margin = Field(default=0.02, description="share of requests that end in an error")
     invalid: _Margin = Field(default=0.02, description="share of answers that break the schema")
-    slow: _Margin = Field(
+    slow: _Margin | None = Field(
         default=0.05,
-        description="share of answers slower than the champion's 95th percentile on the same days",
+        description="share of answers slower than the champion's 95th percentile on the same days; "
+        "null: not watched, where the machine's other work decides how long an answer takes",
     )
     negative_feedback: _Margin = Field(
         default=0.05, description="share of answers with negative feedback"

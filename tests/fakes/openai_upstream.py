@@ -16,6 +16,7 @@ class FakeUpstream:
     def __init__(self, url: str) -> None:
         self.url = url
         self.contents: list[str] = ['{"label":"weld"}']
+        self.models = ["big"]
         self.status = 200
         self.finish_reason = "stop"
         self.bodies: list[dict[str, Any]] = []
@@ -49,6 +50,15 @@ def fake_upstream() -> Iterator[FakeUpstream]:
             self.send_response(upstream.status)
             if 300 <= upstream.status < 400:
                 self.send_header("Location", f"{upstream.url}/elsewhere")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            """Answer /models."""
+            upstream.headers.append({name.lower(): value for name, value in self.headers.items()})
+            body = json.dumps({"data": [{"id": name} for name in upstream.models]}).encode()
+            self.send_response(upstream.status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

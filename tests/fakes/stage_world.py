@@ -18,7 +18,15 @@ from flywheel.usecases.release_figures import look
 from flywheel.workload.model import Workload
 from tests.fakes.review_world import classification, put_corrections
 
-__all__ = ["BEGAN", "CANDIDATE", "CHAMPION", "StageWorld", "event", "stage_of"]
+__all__ = [
+    "BEGAN",
+    "CANDIDATE",
+    "CHAMPION",
+    "StageWorld",
+    "canary_rows",
+    "event",
+    "stage_of",
+]
 
 BEGAN = datetime(2026, 5, 4, tzinfo=UTC)
 CHAMPION, CANDIDATE = "r1", "r2"
@@ -70,27 +78,9 @@ class StageWorld:
             self._offset += 1
         self.lake.append("inferences", pa.Table.from_pylist(rows, schema=_schema("inferences")))
 
-    def canary_traffic(
-        self,
-        count: int,
-        *,
-        start: timedelta = timedelta(0),
-        every: timedelta = timedelta(seconds=20),
-        share: float = 0.5,
-        change: Callable[[Row, random.Random], None] = lambda _row, _rng: None,
-        seed: int = 1,
-    ) -> list[Row]:
-        """Land requests of both arms and return them."""
-        rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        rows = []
-        for number in range(count):
-            is_canary = rng.random() < share
-            row = event(BEGAN + start + number * every, f"{seed}-{number}")
-            row["latency_ms"] = rng.uniform(10, 100)
-            if is_canary:
-                row |= {"route": "canary", "release": CANDIDATE}
-            change(row, rng)
-            rows.append(row)
+    def canary_traffic(self, count: int, **how: Any) -> list[Row]:
+        """Land requests of both arms, made by `canary_rows`, and return them."""
+        rows = canary_rows(count, **how)
         self.land(rows)
         return rows
 
@@ -203,6 +193,29 @@ def event(moment: datetime, name: str) -> Row:
         "shadow_of": None,
         "subject_id": None,
     }
+
+
+def canary_rows(
+    count: int,
+    *,
+    start: timedelta = timedelta(0),
+    every: timedelta = timedelta(seconds=20),
+    share: float = 0.5,
+    change: Callable[[Row, random.Random], None] = lambda _row, _rng: None,
+    seed: int = 1,
+) -> list[Row]:
+    """Return requests of both arms, oldest first."""
+    rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    rows = []
+    for number in range(count):
+        is_canary = rng.random() < share
+        row = event(BEGAN + start + number * every, f"{seed}-{number}")
+        row["latency_ms"] = rng.uniform(10, 100)
+        if is_canary:
+            row |= {"route": "canary", "release": CANDIDATE}
+        change(row, rng)
+        rows.append(row)
+    return rows
 
 
 def _schema(table: str) -> pa.Schema:

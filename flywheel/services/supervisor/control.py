@@ -9,12 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.lock import exclusive
 from flywheel.services import catalog, checks, object_store, postgres
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
 from flywheel.services.supervisor import watchdog as guarding
+from flywheel.services.supervisor.leftovers import group_members
 from flywheel.services.supervisor.network import free_ports, require_free
 from flywheel.services.supervisor.plan import Plan, load_plan, new_plan, save_plan
 from flywheel.services.supervisor.program import Layout, Program
@@ -23,6 +26,8 @@ from flywheel.services.supervisor.supervision import ProgramState, Supervisor, t
 from flywheel.settings import Settings
 
 __all__ = ["Services", "start"]
+
+_GROUP_SECONDS = 60
 
 
 class Services:
@@ -92,9 +97,14 @@ class Services:
         self.start(name)
 
     def kill(self, name: str, *, group: bool = True) -> None:
-        """Kill one program with -9 and return when it is gone."""
+        """Kill one program with -9 and return when it is gone, with its children where they are killed.
+
+        A killed child holds the program's port until the system has taken it apart.
+        """
         before = self.states()[name].pid
+        members = group_members(before) if group and before is not None else []
         self.signal(name, signal.SIGKILL, group=group)
+        psutil.wait_procs(members, timeout=_GROUP_SECONDS)
         wait_until(
             lambda: self.states()[name].pid != before,
             seconds=20,

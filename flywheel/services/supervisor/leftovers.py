@@ -1,4 +1,4 @@
-"""Processes that outlived their supervisor: found by the mark in their environment."""
+"""Processes that outlived their supervisor, found by the mark in their environment, or their leader."""
 
 import os
 import signal
@@ -11,7 +11,17 @@ import psutil
 from flywheel.services import postgres
 from flywheel.services.supervisor.supervision import MARK
 
-__all__ = ["end", "find"]
+__all__ = ["end", "find", "group_members"]
+
+
+def group_members(group: int) -> list[psutil.Process]:
+    """Return the processes of a process group, its leader among them."""
+    members = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group:
+                members.append(process)
+    return members
 
 
 def find(folder: Path) -> list[psutil.Process]:

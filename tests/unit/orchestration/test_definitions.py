@@ -64,6 +64,7 @@ def test_jobs_sensors_and_schedules_keep_their_names(built):
         "granted_approvals_sensor",
         "staged_releases_sensor",
         "reconcile_sensor",
+        "audit_head_sensor",
         "waiting_sensor",
         "failed_runs_sensor",
     }

@@ -2,10 +2,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.services import Services
+from flywheel.services.supervisor.leftovers import group_members
 from flywheel.services.supervisor.program import Layout, Program
 from flywheel.services.supervisor.supervision import Supervisor, program_section, tail
 
@@ -70,3 +73,24 @@ def test_the_guard_ends_with_a_folder_that_is_gone(tmp_path):
     command = [sys.executable, "-m", "flywheel.services.supervisor.guard", str(os.getpid())]
     done = subprocess.run([*command, str(tmp_path / "gone")], check=False, timeout=60)
     assert done.returncode == 0
+
+
+def test_a_killed_program_is_gone_with_all_that_it_started(tmp_path):
+    """A child that still runs would hold the port that the next start wants."""
+    # What has much memory takes a while to end.
+    child = "held = b'x' * 400_000_000; print('up', flush=True); input()"
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    ) as leader:  # fmt: skip
+        assert leader.stdout.readline() == b"up\n"
+        members = group_members(leader.pid)
+        assert len(members) == 2
+        services = Services(tmp_path)
+        services.supervisor = SimpleNamespace(
+            states=lambda: {"p": SimpleNamespace(pid=leader.pid if leader.poll() is None else None)}
+        )
+        services.kill("p")
+        alive = [one for one in members if one.is_running() and one.status() != "zombie"]
+        assert alive == []

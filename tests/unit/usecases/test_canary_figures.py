@@ -5,7 +5,14 @@ from datetime import timedelta
 import pytest
 
 from flywheel.release.look import Look
-from tests.fakes.stage_world import BEGAN, CANDIDATE, CHAMPION, StageWorld, event
+from tests.fakes.stage_world import (
+    BEGAN,
+    CANDIDATE,
+    CHAMPION,
+    StageWorld,
+    canary_rows,
+    event,
+)
 
 HOUR = timedelta(hours=1)
 CANARY = {"canary": [{"share": 0.5, "days": 1, "minimum_answers": 200}]}
@@ -94,6 +101,18 @@ def test_a_time_of_day_that_is_slow_for_both_arms_is_no_harm(world):
     assert seen.figures["metrics"]["slow"]["outcome"] != "worse", seen.reason
 
 
+def test_latency_that_is_not_watched_decides_nothing(tmp_path):
+    """The other metrics are judged without it."""
+    guards = {"margins": {"slow": None}}
+    world = StageWorld(tmp_path, **CANARY, guards=guards)
+    world.canary_traffic(900, change=often("canary", 0.5, latency_ms=5000.0))
+    seen = world.look(at=timedelta(hours=5))
+    assert seen.outcome in {"go_on", "equivalent"}, seen.reason
+    assert set(seen.figures["metrics"]) == {"errors", "invalid", "negative_feedback", "wrong"}
+    assert world.look(at=timedelta(hours=5, minutes=1)).outcome == seen.outcome
+    world.close()
+
+
 def test_a_fallback_counts_against_the_canary_alone(world):
     """The failed attempt is its error; what the champion answered then is in neither arm."""
     rows = world.canary_traffic(200)
@@ -161,6 +180,60 @@ def test_many_looks_say_what_one_look_says(tmp_path):
     assert again.figures["metrics"]["errors"] == seen[0].figures["metrics"]["errors"]
     for world in (one, many):
         world.close()
+
+
+def test_requests_that_hang_are_worse(world):
+    """Such a failure is recorded at its end, when its minute has long been looked at."""
+
+    def hang(row, rng):
+        if row["route"] == "canary" and rng.random() < 0.25:
+            row |= FAILED | {"latency_ms": 120_000.0, "error": "504 timeout"}
+
+    seconds = timedelta(seconds=1)
+    rows = canary_rows(1200, every=seconds, change=hang)
+    waiting = sorted((row["timestamp"] + (150 * seconds if row["error"] else seconds), number)
+                     for number, row in enumerate(rows))  # fmt: skip
+    for minute in range(1, 21):
+        landed = [number for at, number in waiting if at <= BEGAN + minute * 60 * seconds]
+        world.land([rows[number] for number in landed])
+        waiting = waiting[len(landed) :]
+        seen = world.look(at=timedelta(minutes=minute))
+    assert (seen.outcome, seen.reason.split(":")[0]) == ("worse", "errors")
+
+
+def test_answers_that_land_after_their_minute_count(world):
+    """One of two gateways was cut off from the log for hours: what it answered is in both arms."""
+    rows = canary_rows(900, change=often("canary", 0.25, **FAILED))
+    world.land(rows[::2])
+    before = world.look(at=timedelta(hours=5)).figures["metrics"]["errors"]
+    world.land(rows[1::2])
+    after = world.look(at=timedelta(hours=5, minutes=1)).figures["metrics"]["errors"]
+    assert after["candidate"]["answers"] > 1.9 * before["candidate"]["answers"]
+    assert after["candidate"]["events"] > 1.5 * before["candidate"]["events"]
+    assert after["outcome"] == "worse"
+    again = world.look(at=timedelta(hours=5, minutes=2))
+    assert again.figures["metrics"]["errors"] == after
+
+
+def test_feedback_on_answers_that_land_late_counts(world):
+    """It is about one arm: what the other one answered in the same minutes is counted beside it."""
+    rows = canary_rows(900)
+    world.land(rows[::2])
+    assert world.look(at=timedelta(hours=5)).outcome != "worse"
+    world.land(rows[1::2])
+    world.say([row for row in rows[1::2] if row["route"] == "canary"], value=False)
+    seen = world.look(at=timedelta(hours=5, minutes=1))
+    assert (seen.outcome, seen.reason.split(":")[0]) == ("worse", "negative_feedback")
+
+
+def test_erased_answers_stay_counted(world):
+    """A verdict does not go back: what is no longer in the lake was seen."""
+    world.canary_traffic(400)
+    before = world.look(at=timedelta(hours=2)).figures["metrics"]["errors"]
+    nothing = world.lake.query("SELECT * FROM inferences LIMIT 0")
+    world.lake.replace("inferences", nothing, where={"route": "canary"})
+    after = world.look(at=timedelta(hours=2)).figures["metrics"]["errors"]
+    assert (after["champion"], after["candidate"]) == (before["champion"], before["candidate"])
 
 
 def _events(look: Look):

@@ -7,10 +7,16 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 
+import dagster as dg
 import pytest
 
 from flywheel.cli import audit
 from flywheel.errors import ConfigurationError, StorageError
+from flywheel.orchestration.automation import Automation
+from flywheel.release.promotion import HEAD_TAG
+from flywheel.usecases.audit import audit_head
+from flywheel.usecases.audit_trail import note_head, verify_audit
+from sensors.audit import audit_head_sensor
 from tests.fakes.commands import run_command
 
 
@@ -109,6 +115,44 @@ def test_the_head_is_published_by_a_command(home, tmp_path, monkeypatch):
     monkeypatch.setenv("FLYWHEEL_AUDIT_COMMAND", "/no/such/program")
     with pytest.raises(ConfigurationError, match="did not run"):
         run_command(audit, "verify", "--publish")
+
+
+def test_the_sensor_notes_the_head_outside_the_database(platform, tmp_path, monkeypatch):
+    """In MLflow on the embedded defaults too, and by the command; each row once."""
+    sensor = audit_head_sensor(list(platform.workloads.values()), Automation())
+
+    def tick(cursor=None):
+        with dg.build_sensor_context(cursor=cursor, resources={"platform": platform}) as context:
+            return sensor(context)
+
+    first = tick()
+    head = audit_head(platform)
+    (workload_id,) = platform.workloads
+    assert platform.registry.model_tags(workload_id)[HEAD_TAG] == f"{head.seq}:{head.hash}"
+    assert "as before" in tick(first.cursor).skip_reason.skip_message
+    note = tmp_path / "note"
+    program = f"import sys; open({str(note)!r}, 'w').write(sys.argv[1])"
+    command = f'{sys.executable} -c "{program}"'
+    platform.settings = platform.settings.model_copy(update={"audit_command": command})
+    platform.state.audit.append("a test", "audit", "ann")
+    second = tick(first.cursor)
+    assert note.read_text().startswith(f"{head.seq + 1}:")
+    assert "as before" in tick(second.cursor).skip_reason.skip_message
+    assert verify_audit(platform).good
+
+
+def test_an_audit_that_was_rewritten_since_its_head_was_noted_is_found(home, platform):
+    """The tag of the model is newer than those of its versions."""
+    platform.state.audit.append("a test", "audit", "ann")
+    note_head(platform, list(platform.workloads))
+    newest = platform.state.audit.newest()
+    with unguarded(home) as connection, connection:
+        connection.execute(f"UPDATE audit SET actor = 'eve' WHERE seq = {newest}")
+        rechained(connection)
+    (home / "audit_heads.jsonl").unlink()
+    findings = verify_audit(platform).findings
+    tags = [text for name, text in findings.items() if name.startswith("audit head in MLflow")]
+    assert f"row {newest} was another one" in tags[0]
 
 
 def test_rows_are_listed_newest_first(home):
