@@ -9,7 +9,8 @@ from deltalake.exceptions import DeltaError
 from flywheel.errors import RefusedError, StorageError, UnavailableError
 from flywheel.io.retry import RetryPolicy, retried
 from flywheel.io.sqlite_file import copy_database
-from flywheel.lake.digests import DIGESTS_FILE, Digests, FileDigests, relative_path
+from flywheel.lake.digests import Digests, relative_path
+from flywheel.lake.file_digests import DIGESTS_FILE, FileDigests
 from flywheel.lake.location import LakeLocation, LakePath
 from flywheel.lake.object_digests import ObjectDigests
 from flywheel.lake.object_path import ObjectPath
