@@ -103,7 +103,7 @@ def _commits(root: Path, rows: pa.Table) -> Ratio:
         lake.land("inferences", few, offset_ranges=_moves(number, _SMALL))
         cost.append(time.process_time() - started)
         if number % _UPKEEP_EVERY == _UPKEEP_EVERY - 1:
-            _pass_time(lake.root / "inferences" / "_delta_log", 3.0 * _UPKEEP_EVERY)
+            _pass_time(lake.location.local / "inferences" / "_delta_log", 3.0 * _UPKEEP_EVERY)
             maintain(lake, now=START + timedelta(hours=12))
     tenth = _COMMITS // 10
     early, late = cost[1 : tenth + 1], cost[-tenth:]

@@ -114,7 +114,8 @@ def _copy_files(source: LakePath, target: Path, names: list[str]) -> None:
 def _copy_log(source: LakePath, target: Path, version: int) -> None:
     # Without `_last_checkpoint`, which may name a later one: Delta finds the newest by itself.
     target.mkdir(parents=True, exist_ok=True)
-    for path in sorted(source.iterdir(), key=str):
+    entries: list[LakePath] = [*source.iterdir()]
+    for path in sorted(entries, key=str):
         number = path.name.partition(".")[0]
         if number.isdecimal() and int(number) <= version and path.is_file():
             _copy_file(path, target / path.name)

@@ -39,7 +39,9 @@ def compact(lake: Lake, handle: TableHandle, today: date) -> None:
     with lake.lock:
         if handle.refresh() is None:
             return
-        days = _days_to_compact(handle, today) if "day" in handle.table.partition_by else [None]
+        days: list[date | None] = [None]
+        if "day" in handle.table.partition_by:
+            days = _days_to_compact(handle, today)
     if not handle.location.is_remote:
         lake.retry(lambda: _optimize(lake, handle, days))
         return
@@ -70,7 +72,7 @@ def _optimize(lake: Lake, handle: TableHandle, days: list[date | None]) -> None:
 
         def optimize(delta: DeltaTable) -> None:
             delta.optimize.compact(
-                partition_filters=None if days == [None] else filters,  # type: ignore[arg-type]
+                partition_filters=None if days == [None] else filters,
                 post_commithook_properties=NO_HOOKS,
             )
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Literal
 
 from flywheel.errors import ConfigurationError
 
@@ -99,13 +99,12 @@ class ObjectPath:
             raise FileNotFoundError(self.url)
         return ObjectSize(int(info.size))
 
-    def open(self, mode: str = "rb") -> BinaryIO:
+    def open(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:  # noqa: ARG002 - as of a Path
         """Open the object for reading bytes.
 
         Raises:
             FileNotFoundError: there is no such object.
         """
-        assert mode == "rb"
         return io.BufferedReader(self.filesystem.open_input_file(self.key), 1 << 20)
 
     def create(self) -> "NativeFile":
