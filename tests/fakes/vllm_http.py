@@ -1,7 +1,12 @@
-"""vLLM's HTTP interface without a model: adapters by name, and the first allowed label as answer."""
+"""vLLM's HTTP interface without a model: adapters by name, and the first allowed label as answer.
+
+``python -m tests.fakes.vllm_http PORT`` serves the micro base as a process of its own, which can be
+killed; ``/counts`` says what it answered.
+"""
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -39,9 +44,10 @@ class FakeVllm:
     Args:
         base: the base model that it serves.
         seconds: how long an answer takes.
+        port: 0: a free one.
     """
 
-    def __init__(self, base: BaseModel, *, seconds: float = 0.0) -> None:
+    def __init__(self, base: BaseModel, *, seconds: float = 0.0, port: int = 0) -> None:
         from transformers import AutoTokenizer
 
         self._tokenizer: Any = AutoTokenizer.from_pretrained(base.folder)
@@ -50,7 +56,8 @@ class FakeVllm:
         self.seconds = seconds
         self.adapters: dict[str, str] = {}
         self.answered: Counter[str] = Counter()
-        self.port = 0
+        self.unknown: Counter[str] = Counter()
+        self.port = port
         self._server: _Server | None = None
         self.start()
 
@@ -79,8 +86,10 @@ class FakeVllm:
             except OSError:
                 continue  # it was closed already
 
-    def get(self) -> tuple[int, Any]:
-        """Answer /v1/models."""
+    def get(self, path: str) -> tuple[int, Any]:
+        """Answer /v1/models, and /counts, which no vLLM has."""
+        if path == "/counts":
+            return 200, {"answered": self.answered, "unknown": self.unknown}
         cards: list[dict[str, Any]] = [{"id": self._alias, "root": "", "parent": None}]
         cards += [
             {"id": name, "root": path, "parent": "base"} for name, path in self.adapters.items()
@@ -103,6 +112,7 @@ class FakeVllm:
         """Answer /v1/completions with the first allowed label."""
         model = body["model"]
         if model != self._alias and model not in self.adapters:
+            self.unknown[model] += 1
             return 404, {"error": {"message": f"The model {model} does not exist."}}
         time.sleep(self.seconds)
         self.answered[model] += 1
@@ -139,7 +149,7 @@ def _handler(vllm: FakeVllm) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._send(*vllm.get())
+            self._send(*vllm.get(self.path))
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -156,3 +166,15 @@ def _handler(vllm: FakeVllm) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def main(port: int) -> None:
+    """Serve until the process is ended."""
+    from tests.fakes.micro_base import micro_base
+
+    FakeVllm(micro_base(), seconds=0.005, port=port)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
