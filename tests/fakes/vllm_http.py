@@ -1,7 +1,7 @@
 """vLLM's HTTP interface without a model: adapters by name, and the first allowed label as answer.
 
-``python -m tests.fakes.vllm_http PORT`` serves the micro base as a process of its own, which can be
-killed; ``/counts`` says what it answered.
+``python -m tests.fakes.vllm_http BASE PORT`` serves the base model of a folder as a process of its
+own, which can be killed; ``/counts`` says what it answered.
 """
 
 import json
@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel, read_base
 from flywheel.ports.model_server import base_alias
 
 __all__ = ["FakeVllm"]
@@ -48,9 +48,11 @@ class FakeVllm:
     """
 
     def __init__(self, base: BaseModel, *, seconds: float = 0.0, port: int = 0) -> None:
-        from transformers import AutoTokenizer
+        from tokenizers import Tokenizer
 
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(base.folder)
+        self._tokenizer: Any = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
+        config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+        self._end: int = config["eos_token_id"]
         self._tokenizing = threading.Lock()
         self._alias = base_alias(base.digest)
         self.seconds = seconds
@@ -118,8 +120,8 @@ class FakeVllm:
         self.answered[model] += 1
         choices = body.get("structured_outputs", {}).get("choice", [""])
         with self._tokenizing:
-            ids = self._tokenizer(choices[0], add_special_tokens=False)["input_ids"]
-        tokens = [*ids, self._tokenizer.eos_token_id]
+            ids = self._tokenizer.encode(choices[0], add_special_tokens=False).ids
+        tokens = [*ids, self._end]
         logprobs = {
             "token_logprobs": [-0.1] * len(tokens),
             "top_logprobs": [{f"token_id:{token}": -0.1, "token_id:0": -3.0} for token in tokens],
@@ -168,13 +170,11 @@ def _handler(vllm: FakeVllm) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def main(port: int) -> None:
+def main(base: Path, port: int) -> None:
     """Serve until the process is ended."""
-    from tests.fakes.micro_base import micro_base
-
-    FakeVllm(micro_base(), seconds=0.005, port=port)
+    FakeVllm(read_base(base), seconds=0.005, port=port)
     threading.Event().wait()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))
