@@ -1,6 +1,7 @@
 """Stage review: what people are asked, and what they answered."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,9 @@ from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY, asset_defaults
 from flywheel.orchestration.presentation import defined, markdown_table, simulated_date
 from flywheel.orchestration.resources import PlatformParam
+from flywheel.review.merging.agreement import Agreement, BatchAgreement
+from flywheel.review.merging.annotator_figures import AnnotatorFigures
+from flywheel.review.merging.collect import MergeReport
 from flywheel.review.sampling.batch_report import SamplingReport
 from flywheel.usecases.figures import ReviewFigures, review_figures
 from flywheel.usecases.observe import agreement, annotators, collect_reviews, sample_reviews
@@ -24,7 +28,10 @@ _GOOD_ALPHA = 0.667  # Krippendorff (2004): the lowest alpha for tentative concl
 
 def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
     """Build the assets ``review_items`` and ``corrections`` of a workload."""
+    return [_review_items(workload), _corrections(workload)]
 
+
+def _review_items(workload: Workload) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(workload, "review_items"),
         pool="annotation",
@@ -46,14 +53,20 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
         metadata = _sampling_metadata(sampled) | links | workload_links(platform, workload.id)
         return dg.MaterializeResult(metadata=metadata | simulated_date(platform))
 
+    return review_items
+
+
+def _corrections(workload: Workload) -> dg.AssetsDefinition:
+    key = asset_key(workload, "corrections")
+
     @dg.asset(
-        key=asset_key(workload, "corrections"),
+        key=key,
         pool="annotation",
         deps=[asset_key(workload, "review_items")],
         check_specs=[
             dg.AssetCheckSpec(
                 "people_agree",
-                asset=asset_key(workload, "corrections"),
+                asset=key,
                 description="Warns when Krippendorff's alpha over the items drawn for two people, 20 at least, is below "
                 f"{_GOOD_ALPHA}: the labels or the guide may be unclear.",
             )
@@ -74,76 +87,92 @@ def review_assets(workload: Workload) -> list[dg.AssetsDefinition]:
             people = annotators(platform, now)
             figures = review_figures(platform, now)
             links = label_studio_project(platform, workload.id)
-        summary = ", ".join(f"{n} {status}" for status, n in sorted(merged.corrections.items()))
-        alpha = "undefined" if overall.alpha is None else f"{overall.alpha:.2f}"
         return dg.MaterializeResult(
             metadata={
-                "summary": f"{summary or 'nothing new'}; alpha {alpha}",
+                "summary": f"{_count(merged.corrections)}; alpha {_alpha(overall)}",
                 **_review_numbers(figures, overall.alpha),
                 **links,
                 **workload_links(platform, workload.id),
                 **simulated_date(platform),
-                "new annotations": merged.annotations,
-                "adjudications asked": merged.adjudications,
-                "doubtful answers to a second person": merged.second_judgments,
-                "unusual labels to decide again": merged.label_checks,
-                "verdicts": merged.verdicts,
-                "set aside": len(merged.set_aside),
-                "set aside, with the reason": markdown_table(
-                    [
-                        {
-                            "id": one.id,
-                            "author": one.author,
-                            "item": one.item_id,
-                            "reason": one.reason,
-                        }
-                        for one in merged.set_aside[:_SHOWN]
-                    ]
-                ),
-                "agreement per batch": markdown_table(
-                    [
-                        {
-                            "batch": b.batch_id,
-                            "items": b.items,
-                            "answered": b.answered,
-                            "unanswered": b.unanswered,
-                            "kept": b.kept,
-                            "edited": b.edited,
-                            "alpha": b.agreement.alpha,
-                        }
-                        for b in batches.values()
-                    ]
-                ),
-                "annotators": markdown_table(
-                    [
-                        {
-                            "annotator": a.annotator,
-                            "judgments": a.judgments,
-                            "skipped": a.skipped,
-                            "agreement": a.agreement,
-                            "checked": a.checked,
-                            "accuracy": a.accuracy,
-                            "gold items": a.gold_checked,
-                            "accuracy on gold": a.gold_accuracy,
-                            "drift": a.drift,
-                            "seconds": a.median_seconds,
-                        }
-                        for a in people
-                    ]
-                ),
+                **_merge_metadata(merged),
+                "agreement per batch": _batch_table(batches.values()),
+                "annotators": _annotator_table(people),
             },
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name="people_agree",
-                    passed=not overall.is_below(_GOOD_ALPHA),
-                    severity=dg.AssetCheckSeverity.WARN,
-                    metadata={"alpha": alpha, "floor": _GOOD_ALPHA, "items": overall.items},
-                    description=overall.reason or None,
-                )
-            ],
+            check_results=[_people_agree(overall)],
         )
 
-    return [review_items, corrections]
+    return corrections
+
+
+def _count(corrections: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {status}" for status, n in sorted(corrections.items())) or "nothing new"
+
+
+def _alpha(overall: Agreement) -> str:
+    return "undefined" if overall.alpha is None else f"{overall.alpha:.2f}"
+
+
+def _people_agree(overall: Agreement) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name="people_agree",
+        passed=not overall.is_below(_GOOD_ALPHA),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"alpha": _alpha(overall), "floor": _GOOD_ALPHA, "items": overall.items},
+        description=overall.reason or None,
+    )
+
+
+def _merge_metadata(merged: MergeReport) -> dict[str, Any]:
+    set_aside = [
+        {"id": one.id, "author": one.author, "item": one.item_id, "reason": one.reason}
+        for one in merged.set_aside[:_SHOWN]
+    ]
+    return {
+        "new annotations": merged.annotations,
+        "adjudications asked": merged.adjudications,
+        "doubtful answers to a second person": merged.second_judgments,
+        "unusual labels to decide again": merged.label_checks,
+        "verdicts": merged.verdicts,
+        "set aside": len(merged.set_aside),
+        "set aside, with the reason": markdown_table(set_aside),
+    }
+
+
+def _batch_table(batches: Iterable[BatchAgreement]) -> dg.MarkdownMetadataValue:
+    return markdown_table(
+        [
+            {
+                "batch": batch.batch_id,
+                "items": batch.items,
+                "answered": batch.answered,
+                "unanswered": batch.unanswered,
+                "kept": batch.kept,
+                "edited": batch.edited,
+                "alpha": batch.agreement.alpha,
+            }
+            for batch in batches
+        ]
+    )
+
+
+def _annotator_table(people: Iterable[AnnotatorFigures]) -> dg.MarkdownMetadataValue:
+    return markdown_table(
+        [
+            {
+                "annotator": one.annotator,
+                "judgments": one.judgments,
+                "skipped": one.skipped,
+                "agreement": one.agreement,
+                "checked": one.checked,
+                "accuracy": one.accuracy,
+                "gold items": one.gold_checked,
+                "accuracy on gold": one.gold_accuracy,
+                "drift": one.drift,
+                "seconds": one.median_seconds,
+            }
+            for one in people
+        ]
+    )
 
 
 def _review_numbers(figures: ReviewFigures, alpha: float | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from flywheel.orchestration.resources import PlatformParam
 from flywheel.ports.train_launcher import TrainProgress
 from flywheel.usecases.cycle import train_candidate
 from flywheel.usecases.figures import TrainingReport, training_report
+from flywheel.usecases.without_training import check_without_training
 from flywheel.workload.model import Workload
 
 __all__ = ["adapter_asset"]
@@ -45,6 +46,7 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
 
         with dagster_outcomes():
             cycle = require_cycle(platform, workload.id, context.partition_key)
+            finding = check_without_training(platform, cycle, on_notice=context.log.info)
             result = train_candidate(platform, cycle, on_progress=tell, on_notice=context.log.info)
             report = training_report(platform, cycle)
         return dg.MaterializeResult(
@@ -56,6 +58,7 @@ def adapter_asset(workload: Workload) -> dg.AssetsDefinition:
                 **cycle_links(platform, cycle),
                 "resumed from step": result.resumed_from_step,
                 **_pictures(report),
+                **({"without training": finding.sentence} if finding else {}),
                 "recipe": markdown_table(report.recipe),
                 "what was done": dg.MetadataValue.json(result.details.get("training", {})),
                 **{name: float(value) for name, value in result.metrics.items()},

@@ -6,7 +6,7 @@ that would become a dead letter is refused where it is sent.
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, Unpack
 
@@ -28,6 +28,7 @@ from flywheel.ports.event_log import EventLog
 from flywheel.ports.topics import ensure_topic
 from flywheel.settings import Settings, load_settings
 from flywheel.wiring import open_event_log, require_deployment
+from flywheel.workload.conversation import InputForm
 from flywheel.workload.folder import read_workload_folder
 from flywheel.workload.model import Limits
 from flywheel.workload.privacy import PrivacyRules
@@ -53,9 +54,10 @@ class FlywheelClient:
         batch_size: how many events are sent together.
         clock: default: the machine's.
         privacy: of each workload whose events are masked before they are sent.
+        conversations: workloads whose input is a conversation.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by name
         self,
         log: EventLog,
         *,
@@ -65,6 +67,7 @@ class FlywheelClient:
         batch_size: int = 1,
         clock: Clock | None = None,
         privacy: Mapping[str, PrivacyRules] = MappingProxyType({}),
+        conversations: Collection[str] = (),
     ) -> None:
         if batch_size < 1:
             raise ConfigurationError(
@@ -74,6 +77,7 @@ class FlywheelClient:
         self._client_id = client_id
         self._limits = limits
         self._privacy = privacy
+        self._conversations = frozenset(conversations)
         self._hash_key = hash_key
         self._batch_size = batch_size
         self._clock: Clock = clock or SystemClock()
@@ -95,8 +99,12 @@ class FlywheelClient:
             _check_numbers(event)
             value = encode(mask_event(event, self._privacy.get(event.workload_id)))
             limits = self._limits_of(event.workload_id)
-            check = check_inference if isinstance(event, InferenceEvent) else check_feedback
-            check(value, event.workload_id, limits)
+            if isinstance(event, InferenceEvent):
+                is_thread = event.workload_id in self._conversations
+                form: InputForm = "conversation" if is_thread else "last_user"
+                check_inference(value, event.workload_id, limits, form)
+            else:
+                check_feedback(value, event.workload_id, limits)
         except EventError as error:
             raise self._refusal(event, error) from error
         topic = INFERENCES_TOPIC if isinstance(event, InferenceEvent) else FEEDBACK_TOPIC
@@ -253,6 +261,7 @@ def open_client(
         limits=limits or None,
         batch_size=batch_size,
         privacy={key: w.privacy for key, w in folder.workloads.items() if w.privacy is not None},
+        conversations=[k for k, w in folder.workloads.items() if w.input == "conversation"],
     )
 
 

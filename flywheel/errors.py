@@ -20,6 +20,7 @@
         ├── MeasurementError        something could not be measured; never a number
         ├── NotFoundError           no such workload, cycle, release or item
         └── RefusedError            a rule forbids it (gate, approval, promotion, rollback)
+            └── TrainingNotNeededError  worked examples alone pass the gate
 
 A message says what happened; ``next_step`` says what to do about it; ``facts`` carry the values
 for programs. ``orchestration/outcomes.py`` turns a transient error into a retry and a terminal
@@ -47,6 +48,7 @@ __all__ = [
     "TerminalError",
     "TooFewExamplesError",
     "TrainingError",
+    "TrainingNotNeededError",
     "TransientError",
     "UnavailableError",
 ]
@@ -160,3 +162,7 @@ class NotFoundError(TerminalError):
 
 class RefusedError(TerminalError):
     """A rule forbids the step."""
+
+
+class TrainingNotNeededError(RefusedError):
+    """Worked examples alone pass the gate; a person decides whether to train all the same."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from flywheel.artifacts.snapshot import FixedCase
 from flywheel.evaluate.evidence import FixedGroup, GateEvidence, PairedAccuracy
+from flywheel.evaluate.latency import LatencyRatio
 from flywheel.evaluate.paired import PairedCounts, tango_interval
 
 __all__ = ["Scenario", "draw_directed_cases", "draw_evidence", "outcome_of_0_1"]
@@ -56,7 +57,7 @@ def draw_evidence(rng: np.random.Generator, scenario: Scenario) -> GateEvidence:
         fixed=_draw_fixed(rng, scenario, together),
         answers=answers,
         valid=answers,
-        latency=1.0,
+        latency=LatencyRatio(1.0, 1.0, 10),
     )
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "own_precision",
     "read_base",
     "tokenizer_digest",
+    "writes_chats",
 ]
 
 Precision = Literal["float32", "bfloat16"]
@@ -151,6 +152,17 @@ def inputs_digest(**inputs: Any) -> str:
 def files_digest(folder: Path) -> str:
     """Digest names and contents of a folder's files, the record left out."""
     return digest_of(read_files(folder))
+
+
+def writes_chats(folder: Path) -> bool:
+    """Return whether the base in a folder brings a chat template."""
+    if (folder / "chat_template.jinja").is_file():
+        return True
+    config = folder / "tokenizer_config.json"
+    try:
+        return bool(json.loads(config.read_text(encoding="utf-8")).get("chat_template"))
+    except (OSError, ValueError, AttributeError):
+        return False  # `flywheel base build` says what is wrong with it
 
 
 def tokenizer_digest(folder: Path) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "GateSubject",
     "NewLabel",
     "Outcome",
+    "TextComparison",
     "parse_report",
 ]
 
@@ -33,7 +34,10 @@ class _Frozen(BaseModel):
 
 
 class GateSubject(_Frozen):
-    """What is judged: the candidate, the champion it is compared with, and the data."""
+    """What is judged: the candidate, the champion it is compared with, and the data.
+
+    ``served_precision`` is that of the weights in all arms; reports of version 0.2 have none.
+    """
 
     workload_id: str
     cycle: str
@@ -43,6 +47,7 @@ class GateSubject(_Frozen):
     manifest_digest: str
     dataset_hash: str
     taxonomy_version: int
+    served_precision: str | None = None
 
     @property
     def cycle_ref(self) -> CycleRef:
@@ -83,6 +88,19 @@ class GateCheck(_Frozen):
     reason: str
 
 
+class TextComparison(_Frozen):
+    """Mean score of both arms' texts on the same cases, with the interval of the difference."""
+
+    suite: str
+    score: str
+    cases: int
+    champion: float
+    candidate: float
+    lower: float
+    upper: float
+    margin: float
+
+
 class NewLabel(_Frozen):
     """A label that the champion cannot know; it is left out of every comparison."""
 
@@ -96,7 +114,8 @@ class GateReport(_Frozen):
     """The decision on one candidate and all it rests on.
 
     ``look`` 2 rests on directed cases as well. ``cases_to_collect`` of them would decide a first
-    look that is inconclusive for nothing else; None: no second look follows.
+    look that is inconclusive for nothing else; None: no second look follows. ``texts`` holds the
+    scores of a generation, on all cases first.
     """
 
     subject: GateSubject
@@ -111,6 +130,7 @@ class GateReport(_Frozen):
     measured_at: datetime
     look: Literal[1, 2] = 1
     cases_to_collect: int | None = None
+    texts: tuple[TextComparison, ...] = ()
 
     def to_json(self) -> str:
         """Return the text that the digest is taken of.

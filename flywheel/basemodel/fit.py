@@ -8,7 +8,7 @@ from typing import Any
 
 from flywheel.basemodel.surfaces import answer_segments, label_surfaces
 from flywheel.errors import ConfigurationError
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import ExtractionTask, Workload
 
 __all__ = ["check_tiny_fits", "copied_fields"]
 
@@ -16,7 +16,7 @@ __all__ = ["check_tiny_fits", "copied_fields"]
 def copied_fields(workload: Workload) -> tuple[str, ...]:
     """Name the fields of an answer that are neither a label nor one of a few listed values."""
     task = workload.task
-    if isinstance(task, ClassificationTask):
+    if not isinstance(task, ExtractionTask):
         return ()
     return tuple(
         name
@@ -42,9 +42,10 @@ def check_tiny_fits(workload: Workload) -> str | None:
             next_step="write prompt as one text in the workload file (`prompt: |-`), or " + way_out,
         )
     if not label_surfaces(workload) and not answer_segments(workload):
+        cannot = f"copy text ({', '.join(copied)})" if copied else "write texts"
         raise ConfigurationError(
             f"The base model tiny cannot do {workload.id}: it chooses between labels, and this "
-            f"task has none; it cannot copy text ({', '.join(copied)}).",
+            f"task has none; it cannot {cannot}.",
             next_step=way_out,
         )
     if copied:

@@ -17,6 +17,7 @@ from flywheel.artifacts.base_folder import (
     RECORD,
     BaseModel,
     files_digest,
+    inputs_digest,
     load_base,
     read_base,
 )
@@ -29,6 +30,9 @@ __all__ = ["HomeBases"]
 
 class HomeBases:
     """Records of which base each workload stands on, and the bases themselves.
+
+    Beside the base that was built first, a workload may have others, for a bake-off or a cycle that
+    names one: each has a record of its own.
 
     Args:
         home: of the deployment.
@@ -52,7 +56,7 @@ class HomeBases:
             "digest": base.digest,
             "requested": workload.base_model,
         }
-        write_json(self._folder / f"{workload.id}.json", record)
+        write_json(self._record_path(workload), record)
         return load_base(target)
 
     def recorded_digest(self, workload: Workload) -> str | None:
@@ -91,8 +95,39 @@ class HomeBases:
             )
         return base
 
+    def with_digest(self, digest: str) -> BaseModel:
+        """Return the base with a digest, whichever workload stands on it.
+
+        Raises:
+            NotFoundError: the home and the cache hold no such base.
+            IntegrityError: it was changed.
+        """
+        base = next(self._matches({"digest": digest}), None)
+        if base is None:
+            raise NotFoundError(
+                f"No base with the digest {digest[:16]} is in {self._folder} or {self._cache}.",
+                next_step="restore it from a backup: adapters were trained on it",
+            )
+        return base
+
+    def _record_path(self, workload: Workload) -> Path:
+        # The first one keeps the name that earlier versions gave it.
+        first = self._folder / f"{workload.id}.json"
+        other = inputs_digest(base_model=workload.base_model)
+        beside = self._folder / f"{workload.id}.{other}.json"
+        record = self._read_record(first, workload)
+        is_first = record is None or record.get("requested", workload.base_model) == (
+            workload.base_model
+        )
+        return first if is_first else beside
+
     def _record(self, workload: Workload) -> dict[str, Any] | None:
-        path = self._folder / f"{workload.id}.json"
+        first = self._folder / f"{workload.id}.json"
+        return self._read_record(self._record_path(workload), workload) or self._read_record(
+            first, workload
+        )
+
+    def _read_record(self, path: Path, workload: Workload) -> dict[str, Any] | None:
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(record["digest"], str) and isinstance(record["folder"], str):
@@ -111,7 +146,7 @@ class HomeBases:
     def _matches(self, record: dict[str, Any]) -> Iterator[BaseModel]:
         # A path in a record of an earlier version is absolute; its home or cache may have moved.
         patterns = (
-            (Path(os.path.normpath(self._folder / record["folder"])),),
+            (Path(os.path.normpath(self._folder / record.get("folder", "models"))),),
             (self._folder / "models").glob("*"),
             self._cache.glob("*"),
         )

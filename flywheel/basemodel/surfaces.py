@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.workload.answers import canonical_json
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import ExtractionTask, Workload
 
 __all__ = ["answer_segments", "label_surfaces", "reserved_surfaces"]
 
@@ -37,7 +37,7 @@ def answer_segments(workload: Workload) -> list[str]:
     (free text, numbers, optional properties) has no such list; it uses ordinary tokens.
     """
     task = workload.task
-    if isinstance(task, ClassificationTask):
+    if not isinstance(task, ExtractionTask):
         return []
     properties = task.json_schema["properties"]
     if set(task.json_schema.get("required", ())) != set(properties):

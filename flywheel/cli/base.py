@@ -1,7 +1,8 @@
-"""`flywheel base build | list | show | verify`: the base models that adapters stand on."""
+"""`flywheel base build | list | show | verify | precision`: the base models that adapters stand on."""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
@@ -11,6 +12,9 @@ from flywheel.cli.console import Console, echo
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.progress import ProgressLines
 from flywheel.wiring import open_platform
+
+if TYPE_CHECKING:
+    from flywheel.usecases.base_precision import PrecisionStudy
 
 __all__ = ["app"]
 
@@ -38,6 +42,11 @@ def build(
     replace: bool = typer.Option(
         False, "--replace", help="build another base although a release stands on the present one"
     ),
+    beside: bool = typer.Option(
+        False,
+        "--beside",
+        help="build a base that the file does not name, for a cycle or bake-off that names it",
+    ),
     json_output: JsonOption = False,
 ) -> None:
     """Build a base model, or find it in the cache, and remember it for the workload.
@@ -49,15 +58,16 @@ def build(
     platform = open_platform(existing=True)
     _hide_bars()
     # Lines beside the facts in JSON go to standard error.
-    beside = Console(stderr=json_output)
-    with ProgressLines(beside) as lines:
+    console = Console(stderr=json_output)
+    with ProgressLines(console) as lines:
         model = build_workload_base(
             platform,
             platform.workload(workload),
             name,
             texts=None if texts is None else TextFile(texts, text_column),
             replace=replace,
-            on_notice=lambda line: beside.print(_notice(line), soft_wrap=True),
+            beside=beside,
+            on_notice=lambda line: console.print(_notice(line), soft_wrap=True),
             on_progress=lines.show,
         )
     if json_output:
@@ -128,6 +138,67 @@ def verify(
             )
     if any(one.problem for one in bases):
         raise typer.Exit(1)
+
+
+@app.command()
+def precision(
+    workload: str = typer.Argument(metavar="WORKLOAD", help="whose base model is meant"),
+    precisions: str | None = typer.Option(
+        None, help="float32, bfloat16, int8, nf4, separated by commas; default: all"
+    ),
+    release: str | None = typer.Option(None, help="whose adapter answers; default: the champion"),
+    cases: int | None = typer.Option(
+        None, min=1, help="golden cases, from the first; default: all"
+    ),
+    json_output: JsonOption = False,
+) -> None:
+    """Measure accuracy, size and speed of the base at 32, 16, 8 and 4 bits on the golden set.
+
+    Nothing changes: FLYWHEEL_SERVED_PRECISION decides what answers and what the gate judges.
+    """
+    from flywheel.usecases.base_precision import measure_precisions, read_precisions
+
+    chosen = None if precisions is None else read_precisions(precisions)
+    platform = open_platform(existing=True)
+    _hide_bars()
+    console = Console(stderr=True)
+    with console.status("measuring") as status:
+        study = measure_precisions(
+            platform,
+            platform.workload(workload),
+            precisions=chosen,
+            release=release,
+            cases=cases,
+            on_progress=lambda line: status.update(Text(line)),
+        )
+    if json_output:
+        print_facts(study)
+        return
+    _console.print(_precision_table(study))
+
+
+def _precision_table(study: "PrecisionStudy") -> Table:
+    table = Table(
+        title=f"{study.workload_id}, release {study.release}: {study.cases} golden cases",
+        caption="gained, lost: cases against the precision that is served; MB: the base's weights",
+    )
+    for column in ("precision", "exact", "gained", "lost", "field F1", "MB", "answers/s"):
+        table.add_column(column, justify="left" if column == "precision" else "right")
+    for one in study.figures:
+        name = f"{one.precision} (served)" if one.is_served else one.precision
+        if one.right is None or one.bytes is None or one.answers_per_second is None:
+            table.add_row(name, Text(f"not measured: {one.problem}"))
+            continue
+        table.add_row(
+            name,
+            f"{one.right / study.cases:.3f}",
+            str(one.gained),
+            str(one.lost),
+            "-" if one.field_f1 is None else f"{one.field_f1:.3f}",
+            f"{one.bytes / 1e6:,.1f}",
+            f"{one.answers_per_second:.2f}",
+        )
+    return table
 
 
 def _notice(line: str) -> Text:

@@ -191,6 +191,11 @@ COMMANDS: dict[str, Entry] = {
         _WORKLOAD,
         "Show what a workload costs and saves: answers, labels, cycles, break-even, 24 months.",
     ),
+    "bakeoff": Entry(
+        "bakeoff",
+        _WORKLOAD,
+        "Compare bases without examples, with worked examples and tuned; safe to repeat.",
+    ),
     "simulate": Entry(
         "simulation",
         _WORKLOAD,

@@ -1,5 +1,7 @@
-"""`flywheel cycle open | run | retry | stop`: a cycle by hand, with the person who asked recorded."""
+"""`flywheel cycle open | run | retry | stop | few-shot`: a cycle by hand, with the person who asked recorded."""
 
+import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from flywheel.errors import RefusedError
 from flywheel.wiring import Platform, open_platform
 
 if TYPE_CHECKING:
+    from flywheel.ports.model_server import Shot
     from flywheel.state import Cycle
 
 __all__ = ["app"]
@@ -48,6 +51,10 @@ def open_cycle(
     reason: Reason,
     name: NameOption = None,
     token: TokenOption = None,
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="train on this base instead of the file's, to move the workload there"),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Open a cycle now, as the trigger would; who asks for it cannot approve it.
@@ -58,7 +65,7 @@ def open_cycle(
 
     platform = open_platform(existing=True)
     person = person_who_acts(platform, name, token, "request")
-    cycle = open_by_hand(platform, workload, person=person, reason=reason)
+    cycle = open_by_hand(platform, workload, person=person, reason=reason, base_model=base_model)
     if json_output:
         print_facts(cycle)
         return
@@ -165,6 +172,43 @@ def run(
         raise typer.Exit(3)
 
 
+@app.command("few-shot")
+def few_shot(
+    workload: WorkloadArgument, cycle: CycleArgument = None, json_output: JsonOption = False
+) -> None:
+    """Show how the base model with worked examples did without training, and the examples.
+
+    They are printed as a workload file takes them, for `prompt.examples` of a chat.
+    """
+    from flywheel.usecases.by_hand import named_cycle
+    from flywheel.usecases.without_training import untrained_examples
+
+    platform = open_platform(existing=True)
+    facts = untrained_examples(platform, named_cycle(platform, workload, cycle))
+    if json_output:
+        print_facts(facts)
+        return
+    finding = facts.finding
+    _say(
+        finding.sentence
+        if finding
+        else (facts.left_out or "few_shot was not measured before a training of this cycle")
+    )
+    if facts.selection == "similar":
+        _say("Each question has examples of its own, which the gateway does not add yet.")
+    for line in example_lines(facts.examples):
+        _say(line)
+
+
+def example_lines(examples: "Sequence[Shot]") -> list[str]:
+    """Write worked examples as the lines of ``prompt.examples`` in a workload file."""
+    return [
+        f"- {{input: {json.dumps(one.input, ensure_ascii=False)}, "
+        f"output: {json.dumps(one.output, ensure_ascii=False)}}}"
+        for one in examples
+    ]
+
+
 def _say_outcome(cycle: "Cycle") -> None:
     workload, name = cycle.workload_id, cycle.name
     _say(f"Cycle {name} of {workload}: {cycle.status.replace('_', ' ')}.")
@@ -172,6 +216,11 @@ def _say_outcome(cycle: "Cycle") -> None:
         _say(
             f"next: flywheel gate {workload} {name}, then flywheel approve {workload} {name} --as "
             "NAME --reason TEXT"
+        )
+    elif cycle.status == "stopped":
+        _say(
+            f"{cycle.status_reason}\nnext: flywheel cycle few-shot {workload} {name} shows the worked examples, "
+            f"flywheel cycle retry {workload} {name} --as NAME --reason TEXT trains all the same"
         )
     elif cycle.status in {"gated_fail", "inconclusive"}:
         _say(f"next: flywheel gate {workload} {name} shows why")

@@ -40,6 +40,7 @@ def gate(
         fields_table,
         gate_picture,
         gate_table,
+        texts_table,
     )
     from flywheel.usecases.verdict import read_gate
 
@@ -54,9 +55,9 @@ def gate(
         return
     report = reading.report
     _console.print(gate_table(report), arms_table(report))
-    fields = fields_table(report)
-    if fields is not None:
-        _console.print(fields)
+    for table in (fields_table(report), texts_table(report)):
+        if table is not None:
+            _console.print(table)
     for note in report.notes:
         _console.print(f"note: {note}", markup=False)
     show_second_looks(platform, workload)

@@ -17,6 +17,9 @@ from flywheel.settings import load_settings
 from flywheel.workload.sections import StrategyName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flywheel.usecases.simulation_plan import QuarterResult
     from flywheel.usecases.simulation_study import Study
 
 __all__ = ["app"]
@@ -28,8 +31,8 @@ _STRATEGIES: tuple[str, ...] = get_args(StrategyName)
 
 @app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
-    train: Annotated[Path, typer.Argument(help="labeled CSV: seed and traffic come from it")],
-    test: Annotated[Path, typer.Option(help="labeled CSV that is only measured on")],
+    train: Annotated[Path, typer.Argument(help="labeled file: seed and traffic come from it")],
+    test: Annotated[Path, typer.Option(help="labeled file that is only measured on")],
     text_column: Annotated[str, typer.Option(help="column of the text")] = "text",
     label_column: Annotated[str, typer.Option(help="column of the label")] = "label",
     base: Annotated[str, typer.Option(help="tiny, smollm2, a folder or a hub name")] = "tiny",
@@ -44,9 +47,19 @@ def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
     cap: Annotated[int | None, typer.Option(help="most texts of traffic in a quarter")] = None,
     error_rate: Annotated[float, typer.Option(help="share of judgments that are wrong")] = 0.02,
     epochs: Annotated[int | None, typer.Option(help="passes over the labels")] = None,
+    workload: Annotated[
+        Path | None,
+        typer.Option(help="workload file of an extraction, whose task and prompt are played"),
+    ] = None,
+    answer_column: Annotated[
+        str, typer.Option(help="with --workload: column or key of the answer, a JSON object")
+    ] = "answer",
     json_output: JsonOption = False,
 ) -> None:
-    """Replay a labeled CSV as traffic, correct within a budget, train, measure, repeat.
+    """Replay a labeled file as traffic, correct within a budget, train, measure, repeat.
+
+    With --workload the files hold the answers of an extraction (CSV, TSV or JSONL), and every field
+    has its figures.
 
     A run that was cut off resumes where it was; another set of flags starts a folder of its own.
     """
@@ -67,6 +80,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - the flags of one command
         cap=cap,
         error_rate=error_rate,
         epochs=epochs,
+        workload=workload,
+        answer_column=answer_column,
     )
     console = Console(stderr=True)
     with console.status("reading the files") as status:
@@ -93,7 +108,8 @@ def _show(study: "Study") -> None:
     seeds = len(next(iter(results.values())))
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed, no spread"
     table = Table(title=f"accuracy on {study.tested} test rows; {over}")
-    for column in ("quarter", "judgments", *(f"{a}: {c}" for a in results for c in _COLUMNS)):
+    names = _COLUMNS if study.full_data is not None else _FIELD_COLUMNS
+    for column in ("quarter", "judgments", *(f"{a}: {c}" for a in results for c in names)):
         table.add_column(column, justify="right")
     first = next(iter(results.values()))
     for number, quarter in enumerate(first[0]):
@@ -106,19 +122,46 @@ def _show(study: "Study") -> None:
             cells += [
                 f"{mean(p.labels for p in points):.0f}",
                 _with_spread([point.accuracy for point in points]),
-                _with_spread([point.tfidf for point in points]),
+                *_other_figures(points),
             ]
         table.add_row(*cells)
     _console.print(table)
+    for name, runs in results.items():
+        if any(quarter.fields for quarter in runs[0]):
+            _console.print(_fields_table(name, runs[0]))
     for line in gains(results):
         _console.print(Text(line))
-    _console.print(
-        Text(f"TF-IDF + logistic regression on all {study.rows} labels: {study.full_data:.3f}")
-    )
+    if study.full_data is not None:
+        _console.print(
+            Text(f"TF-IDF + logistic regression on all {study.rows} labels: {study.full_data:.3f}")
+        )
     _console.print(Text("Times, annotators and their errors are simulated."))
 
 
 _COLUMNS = ("labels", "adapter", "TF-IDF, same labels")
+_FIELD_COLUMNS = ("labels", "exact", "F1 micro", "F1 macro")
+
+
+def _other_figures(points: "Sequence[QuarterResult]") -> list[str]:
+    baseline = [point.tfidf for point in points if point.tfidf is not None]
+    if len(baseline) == len(points):
+        return [_with_spread(baseline)]
+    averages = [point.field_averages or {} for point in points]
+    return [_with_spread([one[kind]["f1"] for one in averages]) for kind in ("micro", "macro")]
+
+
+def _fields_table(name: str, run: "Sequence[QuarterResult]") -> Table:
+    # Of the first seed: the same fields, quarter by quarter.
+    table = Table(title=f"{name}: F1 by field and quarter; n: values expected in the test rows")
+    for column in ("field", "n", *(f"q{quarter.quarter}" for quarter in run), "hallucinated"):
+        table.add_column(column, justify="left" if column == "field" else "right")
+    last = run[-1].fields
+    for path, score in sorted(last.items(), key=lambda item: -item[1]["expected"]):
+        figures = [quarter.fields[path]["f1"] for quarter in run]
+        cells = ["-" if figure is None else f"{figure:.3f}" for figure in figures]
+        share = f"{score['hallucinated']} of {score['absent']}"
+        table.add_row(path, str(score["expected"]), *cells, share)
+    return table
 
 
 def _with_spread(values: list[float]) -> str:

@@ -25,7 +25,7 @@ _console = Console()
 def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
     workload_id: str = typer.Argument(metavar="WORKLOAD", help="such as support_tickets"),
     owner: str = typer.Option("owner", help="person or team that answers for it"),
-    task: str = typer.Option("classification", help="classification or extraction"),
+    task: str = typer.Option("classification", help="classification, extraction or generation"),
     from_csv: Path | None = typer.Option(None, help="take the labels from a labeled file"),
     label_column: str = typer.Option("label", help="column of the labels in that file"),
     text_column: str = typer.Option(
@@ -59,7 +59,8 @@ def init(  # noqa: PLR0913, PLR0917 - what a file may leave open
         source=source,
         discordance=discordance,
     )
-    _console.print(Text(f"wrote {new.path} with {new.labels} labels"))
+    labels = f" with {new.labels} labels" if new.labels else ""
+    _console.print(Text(f"wrote {new.path}{labels}"))
     for note in new.notes:
         _console.print(Text(note))
     if new.command is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from flywheel.artifacts.snapshot import FixedCase
 from flywheel.dataset.control_windows import FigureWindow, figures_of, released
+from flywheel.dataset.conversations import Conversations
 from flywheel.dataset.examples import Example, Excluded
 from flywheel.dataset.golden import choose_golden
 from flywheel.errors import LeakageError
@@ -73,6 +74,7 @@ def assemble(
     windows: Sequence[FigureWindow],
     fixed: Mapping[str, FixedCase] | None = None,
     earlier: Earlier | None = None,
+    conversations: Conversations | None = None,
 ) -> Assembly:
     """Split examples into training and evaluation without overlap.
 
@@ -85,8 +87,10 @@ def assemble(
         fixed: cases that promoted releases fixed; with those that the workload's gates name they
             are the must-not-lose suite.
         earlier: evaluation sets of earlier snapshots, as far as they are `in_force`.
+        conversations: which examples come from one conversation; None: no input is one.
     """
     earlier = earlier or Earlier()
+    conversations = conversations or Conversations()
     fixed = fixed or {}
     protected_ids = fixed.keys() | set(workload.gates.must_hold)
     threshold = workload.review.near_duplicate
@@ -102,8 +106,9 @@ def assemble(
     excluded = [
         Excluded(e, "control_slice") for e in resting if "holdout" not in figures[e.correction_id]
     ]
-    left = _without(left, excluded, "conflict", _conflicting(left))
-    leaked = _leaked(left, [*frozen, *holdout, *must_not_lose], threshold)
+    if not workload.form.is_text:  # one question may have several good texts
+        left = _without(left, excluded, "conflict", _conflicting(left))
+    leaked = _leaked(left, [*frozen, *holdout, *must_not_lose], threshold, conversations)
     if golden is not None:
         leaked |= _seen_before(left, earlier)
     left = _without(left, excluded, "leakage", leaked)
@@ -112,7 +117,7 @@ def assemble(
         frozen = choose_golden(workload, left, earlier.golden_ids)
         drawn = {example.inference_id for example in frozen}
         left = [e for e in left if e.inference_id not in drawn]
-        leaked = _seen_before(left, earlier) | _leaked(left, frozen, threshold)
+        leaked = _seen_before(left, earlier) | _leaked(left, frozen, threshold, conversations)
         left = _without(left, excluded, "leakage", leaked)
     return Assembly(left, frozen, holdout, must_not_lose, excluded, fixed)
 
@@ -122,18 +127,21 @@ def check_leakage(
     earlier: Earlier,
     threshold: float,
     windows: Sequence[FigureWindow],
+    conversations: Conversations | None = None,
 ) -> None:
     """Refuse a training set that overlaps an evaluation set of this or an earlier snapshot.
 
-    ``earlier`` is what `assemble` was given.
+    ``earlier`` and ``conversations`` are what `assemble` was given.
 
     Raises:
-        LeakageError: an id, an input or nearly an input is on both sides, or a figure rests on a
+        LeakageError: an id, an input, nearly an input or a conversation is on both sides, or a figure rests on a
             control row that would be trained on.
     """
     train = assembly.train
     evaluation = assembly.evaluation
-    leaked_ids = _leaked(train, evaluation, threshold) | _seen_before(train, earlier)
+    conversations = conversations or Conversations()
+    leaked_ids = _leaked(train, evaluation, threshold, conversations)
+    leaked_ids |= _seen_before(train, earlier)
     leaked_ids |= {e.correction_id for e in train if figures_of(e, windows)}
     leaked_ids |= {e.correction_id for e in train} & {e.correction_id for e in evaluation}
     if leaked_ids:
@@ -178,13 +186,16 @@ def _answer_of(group: Sequence[Example]) -> str | None:
 
 
 def _leaked(
-    examples: Sequence[Example], evaluation: Sequence[Example], threshold: float
+    examples: Sequence[Example],
+    evaluation: Sequence[Example],
+    threshold: float,
+    conversations: Conversations,
 ) -> set[str]:
     ids = {example.inference_id for example in evaluation}
     hashes = {example.input_hash for example in evaluation}
     evaluation_texts = [(example.correction_id, example.input) for example in evaluation]
     matches = closest_matches([example.input for example in examples], evaluation_texts, threshold)
-    return {
+    return conversations.shared(examples, evaluation) | {
         example.correction_id
         for example, match in zip(examples, matches, strict=True)
         if match is not None or example.inference_id in ids or example.input_hash in hashes

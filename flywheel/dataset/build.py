@@ -14,6 +14,7 @@ from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import EVALUATION_SPLITS, Snapshot, open_snapshot
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage, in_force
 from flywheel.dataset.control_windows import control_windows, describe_control
+from flywheel.dataset.conversations import read_conversations
 from flywheel.dataset.disputes import read_disputes
 from flywheel.dataset.examples import Example, Excluded, read_examples
 from flywheel.dataset.fixed_cases import fixed_cases
@@ -86,6 +87,7 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
         champion=None if champion is None else champion.release,
         calibrated_on=_calibrated_on(lake, workload.id, champion),
     )
+    conversations = read_conversations(lake, workload)
     earlier = in_force(_earlier(lake, workload.id), examples, windows)
     assembly = assemble(
         workload,
@@ -94,9 +96,10 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
         windows=windows,
         fixed=fixed_cases(lake, workload.id, promoted),
         earlier=earlier,
+        conversations=conversations,
     )
     assembly.excluded.extend([*unusable, *retired])
-    check_leakage(assembly, earlier, workload.review.near_duplicate, windows)
+    check_leakage(assembly, earlier, workload.review.near_duplicate, windows, conversations)
     _check_size(workload, assembly)
     sources = {
         "built_at": now.isoformat(),

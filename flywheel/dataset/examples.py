@@ -9,6 +9,8 @@ from typing import Any
 from flywheel.lake.store import Lake
 from flywheel.similarity.normal_form import input_hash
 from flywheel.workload.label_mapping import AnswerMapping
+from flywheel.workload.model import GenerationTask, Workload
+from flywheel.workload.text_rules import broken_rules
 
 __all__ = ["Example", "Excluded", "example_from", "read_examples"]
 
@@ -55,7 +57,7 @@ class Excluded:
 def example_from(
     mapping: AnswerMapping, row: Mapping[str, Any], hash_key: str
 ) -> Example | Excluded:
-    """Read one row; an answer that the present taxonomy or schema refuses is set aside."""
+    """Read one row; an answer that the present taxonomy, schema or rules refuse is set aside."""
     current_output = mapping.present(row["output"])
     original = row.get("original_output")
     rejected = None
@@ -76,8 +78,20 @@ def example_from(
         event_time=row.get("event_time"),
     )
     if current_output.usable:
-        return example
+        return (
+            Excluded(example, "breaks_rules")
+            if _breaks_rules(mapping.workload, example)
+            else example
+        )
     return Excluded(example, "label_retired" if current_output.label_id else "not_in_schema")
+
+
+def _breaks_rules(workload: Workload, example: Example) -> bool:
+    # A text that people accepted against the workload's own rules would teach to break them.
+    if not isinstance(workload.task, GenerationTask):
+        return False
+    rules, text = workload.task.rules, str(example.output)
+    return bool(broken_rules(rules, input_text=example.input, text=text, accepted=text))
 
 
 def read_examples(

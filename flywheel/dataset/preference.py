@@ -4,7 +4,6 @@ Pairs come from training rows alone, so that all that keeps control rows, golden
 their near-duplicates out of training keeps them out of here. Pure: nothing is read or written.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,7 +14,7 @@ from typing import Any
 from flywheel.dataset.examples import Example, Excluded
 from flywheel.similarity.normal_form import normalize
 from flywheel.workload.label_mapping import AnswerMapping
-from flywheel.workload.model import ClassificationTask, PreferenceRecipe, Workload
+from flywheel.workload.model import ExtractionTask, GenerationTask, PreferenceRecipe, Workload
 
 __all__ = ["Disputes", "Preference", "choose_pairs", "edited"]
 
@@ -89,12 +88,16 @@ def edited(
     """Count the fields that differ at all, and those that differ by more than spelling.
 
     Case, punctuation and white space are not a difference. A label, a number or a value of a list
-    differs or not; a free text must differ by ``minimum_characters``.
+    differs or not; a free text must differ by ``minimum_characters``, and so must a generation's.
     """
-    if isinstance(workload.task, ClassificationTask):
-        different = int(normalize(str(chosen)) != normalize(str(rejected)))
+    task = workload.task
+    if not isinstance(task, ExtractionTask):
+        left, right = normalize(str(chosen)), normalize(str(rejected))
+        different = int(left != right)
+        if isinstance(task, GenerationTask):
+            return different, int(_changes(left, right) >= minimum_characters)
         return different, different
-    properties: Mapping[str, Any] = workload.task.json_schema["properties"]
+    properties: Mapping[str, Any] = task.json_schema["properties"]
     some = enough = 0
     for name in sorted({*chosen, *rejected}):
         left, right = chosen.get(name), rejected.get(name)
@@ -103,9 +106,7 @@ def edited(
         if left == right:
             continue
         some += 1
-        free = name != workload.task.label_field and not {"enum", "const"} & {
-            *properties.get(name, {})
-        }
+        free = name != task.label_field and not {"enum", "const"} & {*properties.get(name, {})}
         texts = isinstance(left, str) and isinstance(right, str)
         enough += not (free and texts) or _changes(left, right) >= minimum_characters
     return some, enough
@@ -135,13 +136,11 @@ def _objection(
 
 
 def _parsed(workload: Workload, text: str) -> Any:
-    if isinstance(workload.task, ClassificationTask):
-        return text
     try:
-        value = json.loads(text)
+        value = workload.form.read(text)
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
+    return value if workload.form.fields is None or isinstance(value, dict) else None
 
 
 def _changes(left: Any, right: Any) -> int:

@@ -53,7 +53,7 @@ def begin_workload(
         settings: name the folder of workload files.
         workload_id: such as support_tickets.
         owner: person or team that answers for it.
-        task: classification or extraction.
+        task: classification, extraction or generation.
         base_model: as the file is to name it; default: that of the model of a file.
         source: where the labels are taken from.
         discordance: share of answers that differ between two models: decides the size of the
@@ -69,6 +69,12 @@ def begin_workload(
     if path.exists():
         raise ConfigurationError(
             f"{path} is there already.", next_step="edit it, or choose another id"
+        )
+    if source is not None and task == "generation":
+        raise ConfigurationError(
+            "A generation has no labels to take from a file.",
+            next_step="leave out --from-csv, then import the file: `flywheel import FILE --workload "
+            f"{workload_id} --text COLUMN --label COLUMN`",
         )
     counts = {} if source is None else _labels_of(source)
     labels = list(counts) or ["first label", "second label"]
@@ -91,6 +97,7 @@ def begin_workload(
     if source is not None:
         notes.append(golden_note(workload.golden_size, counts, workload.minimum_examples))
         command = _import_command(workload_id, source)
+    labels = labels if workload.taxonomy else []
     return NewWorkload(path, len(labels), tuple(notes), command)
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from pydantic import SecretStr
 
 from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.precision import served_precision
 from flywheel.deployment.gateway_program import gateway_health_url
 from flywheel.deployment.receiver import receiver_address
 from flywheel.errors import ConfigurationError, NotFoundError, UnavailableError
@@ -139,6 +140,13 @@ def vllm_for(
             next_step="give the workloads the same base_model, or a deployment each",
         )
     ((base, workloads),) = bases.values()
+    own = served_precision("own", base.folder)
+    if settings.served_precision not in ("own", own):
+        raise ConfigurationError(
+            f"The vLLM that Flywheel starts serves {base.name} at {own}, the settings name "
+            f"{settings.served_precision}.",
+            next_step="set FLYWHEEL_SERVED_PRECISION=own, or start a vLLM of your own",
+        )
     return vllm.vllm_application(
         base.folder,
         vllm.serving_needs(workloads),

@@ -1,7 +1,8 @@
 """`prompt_text`: the prompt of a new workload file, a chat where the base model has a template."""
 
-import json
 from pathlib import Path
+
+from flywheel.artifacts.base_folder import writes_chats
 
 __all__ = ["prompt_text", "reads_chats"]
 
@@ -22,15 +23,16 @@ prompt:
   user: "{{input}}"
 
 """
-_CUES = {"classification": "Label", "extraction": "Answer"}
+_CUES = {"classification": "Label", "extraction": "Answer", "generation": "Text"}
 _SYSTEMS = {
     "classification": "Choose the label that fits the text.",
     "extraction": "Answer with the JSON object that fits the text.",
+    "generation": "Write the reply.",
 }
 
 
 def prompt_text(task: str, base_model: str) -> str:
-    """Return the commented prompt of a new file; ``task`` is classification or extraction."""
+    """Return the commented prompt of a new file; ``task`` is the name of a task."""
     form = _CHAT if reads_chats(base_model) else _TEXT
     return form.format(cue=_CUES[task], system=_SYSTEMS[task])
 
@@ -46,12 +48,4 @@ def reads_chats(base_model: str) -> bool:
     folder = Path(base_model)
     if not folder.is_dir():
         return True
-    if (folder / "chat_template.jinja").is_file():
-        return True
-    config = folder / "tokenizer_config.json"
-    if not config.is_file():
-        return False
-    try:
-        return bool(json.loads(config.read_text(encoding="utf-8")).get("chat_template"))
-    except (ValueError, AttributeError):
-        return False  # `flywheel base build` says what is wrong with it
+    return writes_chats(folder)

@@ -5,7 +5,7 @@ Keys, defaults and meanings come from the model itself, so that the file cannot 
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from flywheel.evaluate.paired import cases_for_margin
 from flywheel.io.delimited_file import read_table
 from flywheel.io.folding import label_key
 from flywheel.io.spelling import trim
+from flywheel.workload.generation import GenerationTask, TextRules
 from flywheel.workload.model import GateRules, Workload, parse_workload
 from flywheel.workload.taxonomy_change import fresh_label_id
 
@@ -58,6 +59,18 @@ task:
       priority: {type: string, enum: [low, high]}
 
 """
+_GENERATION = """\
+task:
+  type: generation # people edit the text; or classification, or extraction
+"""
+_RULE_EXAMPLES = {
+    "citations": r"{format: '\[[A-Z]+-[0-9]+\]', minimum: 1}",
+    "disclaimer": "This is not legal advice.",
+    "forbidden": "[guarantee, 100 %]",
+    "terms": r"{find: 'tariff \w+', allowed: [tariff basic, tariff plus]}",
+    "escalation": "{phrase: '[ESCALATE]', when: 'lawyer|injur'}",
+    "length": "{unit: words, minimum: 20, maximum: 120}",
+}
 _TAXONOMY = """\
 # Ids never change and are never used again; names may. A later label says in which version it was
 # `added`; a label that goes is kept with `retired`, and `merged_into` or `split_into` where it has
@@ -73,7 +86,17 @@ _RELEASE = """
 # where applications ask through `flywheel gateway`; a release that is worse is rolled back by itself.
 release: null
 """
-_GROUPS = ("daily", "review", "drift", "trigger", "gates", "training", "limits", "escalation")
+_GROUPS = (
+    "daily",
+    "review",
+    "drift",
+    "trigger",
+    "gates",
+    "few_shot",
+    "training",
+    "limits",
+    "escalation",
+)
 _PRIVACY = """
 # Attributes whose accuracy the model card compares: columns of an answer such as client_id, or paths
 # in its request such as metadata.region.
@@ -88,7 +111,13 @@ privacy: null
 # OpenAI-compatible endpoint, asked through `flywheel gateway` as `escalation` says.
 tiers: []
 """
+# Texts are longer than labels.
+_LONGER: dict[tuple[str, str], dict[str, Any]] = {
+    ("generation", "limits"): {"answer_tokens": 512},
+    ("generation", "training"): {"maximum_tokens": 1024},
+}
 _SCALARS = {
+    "input": "last_user: a call's last message · conversation: its turns; the oldest are left out above limits.input_characters",
     "base_model": "tiny · smollm2 · a folder · a hub name",
     "cadence": "monthly · quarterly · yearly",
     "minimum_examples": "no training with fewer accepted examples, the seed counted",
@@ -111,7 +140,7 @@ def workload_text(
         workload_id: such as ``support_tickets``.
         owner: person or team that answers for it.
         labels: names of the taxonomy's labels.
-        task: ``classification`` or ``extraction``.
+        task: ``classification``, ``extraction`` or ``generation``; the last has no labels.
         description: what the workload does.
         discordance: share of answers that differ between two models, for the golden set's size; a
             gate report says what it was.
@@ -123,13 +152,15 @@ def workload_text(
     head = _HEAD.format(
         id=workload_id, owner=_scalar(owner), description=_scalar(description or "what it does")
     )
-    if task not in ("classification", "extraction"):
+    if task not in _TASKS:
         raise ConfigurationError(
-            f"There is no task {task!r}.", next_step="choose classification or extraction"
+            f"There is no task {task!r}.", next_step=f"choose one of: {', '.join(_TASKS)}"
         )
-    body = _CLASSIFICATION if task == "classification" else _EXTRACTION
+    body = _TASKS[task]()
     body += prompt_text(task, base_model or str(Workload.model_fields["base_model"].default))
-    text = head + body + _TAXONOMY.replace("{id}", workload_id) + _labels(labels) + "\n"
+    text = head + body
+    if task != "generation":
+        text += _TAXONOMY.replace("{id}", workload_id) + _labels(labels) + "\n"
     for key, meaning in _SCALARS.items():
         value = Workload.model_fields[key].default
         if key == "base_model" and base_model is not None:
@@ -137,11 +168,35 @@ def workload_text(
         text += f"{key}: {_scalar(value)} # {meaning}\n"
     text += f"golden_size: {golden_size(discordance)} # {_golden_comment(discordance)}\n"
     for group in _GROUPS:
-        text += "\n" + _group(group)
+        text += "\n" + _group(group, _LONGER.get((task, group), {}))
     text += _PRIVACY
     text += _RELEASE
     parse_workload(yaml.safe_load(text), source=f"the new file of {workload_id}")
     return text
+
+
+def _generation() -> str:
+    # Every key with its default, and every rule as it would be written.
+    lines = [_GENERATION.rstrip()]
+    for key, field in GenerationTask.model_fields.items():
+        if key == "rules":
+            lines.append(
+                "  rules: # what every text must keep, checked by code; null: no such rule"
+            )
+        elif key != "type":
+            lines.append(f"  {key}: {_scalar(field.default)} # {field.description}")
+    for key, field in TextRules.model_fields.items():
+        value = list(field.default) if isinstance(field.default, tuple) else field.default
+        example = _RULE_EXAMPLES[key]
+        lines.append(f"    {key}: {_scalar(value)} # {field.description}, such as {example}")
+    return "\n".join(lines) + "\n\n"
+
+
+_TASKS: dict[str, Callable[[], str]] = {
+    "classification": lambda: _CLASSIFICATION,
+    "extraction": lambda: _EXTRACTION,
+    "generation": _generation,
+}
 
 
 def golden_size(discordance: float, rules: GateRules | None = None) -> int:
@@ -234,12 +289,12 @@ def _labels(names: Sequence[str]) -> str:
     return text
 
 
-def _group(name: str) -> str:
+def _group(name: str, changes: Mapping[str, Any]) -> str:
     model = Workload.model_fields[name].default
     assert isinstance(model, BaseModel)
     lines = [f"{name}: # {(type(model).__doc__ or '').strip()}"]
     for key, field in type(model).model_fields.items():
-        value = getattr(model, key)
+        value = changes.get(key, getattr(model, key))
         if isinstance(value, BaseModel):
             value = value.model_dump(mode="json")
         assert value is not PydanticUndefined

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import ExtractionTask, Workload
 
 __all__ = [
     "BINS",
@@ -112,8 +112,9 @@ def category_columns(workload: Workload) -> dict[str, str]:
     """
     columns = {"client": "coalesce(client_id, '(none)')", "release": "coalesce(release, '(none)')"}
     task = workload.task
-    if isinstance(task, ClassificationTask):
-        columns["output"] = _json_text("$")
+    if not isinstance(task, ExtractionTask):
+        if workload.form.has_label:  # texts have no categories
+            columns["output"] = _json_text("$")
         return columns
     for field, schema in task.json_schema["properties"].items():
         if field == task.label_field:

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from flywheel.errors import DataError
-from flywheel.evaluate.suites import Arm, CaseResult, Suite, choose_shots, evaluate_arm
-from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shot
+from flywheel.evaluate.latency import PART_ANSWERS
+from flywheel.evaluate.shots import plan_shots
+from flywheel.evaluate.suites import Arm, CaseResult, Rows, Suite, evaluate_arm
+from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shots
 from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.few_shot import FewShotRules
 
-__all__ = ["ArmPlan", "Progress", "Rows", "measure_arms", "plan_arms"]
+__all__ = ["ArmPlan", "Progress", "measure_arms", "plan_arms"]
 
-_CHUNK = 64
 _WARM_UP = 8
-Rows = Sequence[Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
 
 
@@ -23,7 +22,7 @@ class ArmPlan:
 
     arm: Arm
     release: str
-    shots: tuple[Shot, ...] = ()
+    shots: Shots = ()
 
 
 def plan_arms(
@@ -33,25 +32,18 @@ def plan_arms(
     champion: str,
     candidate: str,
     *,
-    shots: int,
+    few_shot: FewShotRules,
 ) -> tuple[list[ArmPlan], list[str]]:
-    """Choose the arms and their worked examples; the notes say what cannot be measured.
-
-    Worked examples are halved until they fit the context of the base model.
-    """
+    """Choose the arms and their worked examples; the notes say what cannot be measured."""
     arms = [ArmPlan("champion", champion), ArmPlan("candidate", candidate)]
     if champion != BASE_RELEASE:
         arms.append(ArmPlan("base", BASE_RELEASE))
-    chosen = choose_shots(train, count=shots, seed=codec.workload.seed)
-    longest = sorted((str(row["input"]) for row in train), key=len)[-1:]
-    while chosen:
-        try:
-            server.answer(BASE_RELEASE, codec, longest, shots=chosen)
-        except DataError:
-            chosen = chosen[: len(chosen) // 2]
-        else:
-            return [*arms, ArmPlan("few_shot", BASE_RELEASE, chosen)], []
-    return arms, ["few_shot was not measured: no worked example fits the base model's context"]
+    if few_shot.selection == "off":
+        return arms, []
+    plan = plan_shots(server, codec, train, few_shot)
+    if plan.count:
+        arms.append(ArmPlan("few_shot", BASE_RELEASE, plan.shots))
+    return arms, [plan.note] if plan.note else []
 
 
 def measure_arms(
@@ -93,5 +85,5 @@ def measure_arms(
 
 def _chunks(suites: Mapping[Suite, Rows]) -> Iterator[tuple[Suite, Rows]]:
     for suite, rows in suites.items():
-        for start in range(0, len(rows), _CHUNK):
-            yield suite, rows[start : start + _CHUNK]
+        for start in range(0, len(rows), PART_ANSWERS):
+            yield suite, rows[start : start + PART_ANSWERS]

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from flywheel.artifacts.snapshot import FixedCase
 from flywheel.errors import MeasurementError
-from flywheel.evaluate.latency import latency_ratio
+from flywheel.evaluate.latency import LatencyRatio, compare_latency
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.suites import CaseResult
+from flywheel.evaluate.text_evidence import TextEvidence, collect_texts
 
 __all__ = ["FixedGroup", "GateEvidence", "PairedAccuracy", "collect_evidence"]
 
@@ -56,8 +57,8 @@ class GateEvidence:
 
     ``directed`` are cases that were collected after a first look. ``labels`` count golden, holdout
     and directed cases together, and so do ``fields``; ``named`` says of the cases that a person
-    named whether the candidate is right; ``latency`` is the ratio of the arms' 95th percentiles,
-    None where too few answers were timed.
+    named whether the candidate is right; ``latency`` compares the arms' times, None where too few
+    answers were timed; ``texts`` holds the scores of a generation.
     """
 
     first: bool
@@ -69,8 +70,9 @@ class GateEvidence:
     fields: Mapping[str, PairedAccuracy] = field(default_factory=dict)
     fixed: Mapping[FixedCase, FixedGroup] = field(default_factory=dict)
     named: Mapping[str, bool] = field(default_factory=dict)
-    latency: float | None = None
+    latency: LatencyRatio | None = None
     directed: PairedAccuracy | None = None
+    texts: TextEvidence | None = None
 
     @property
     def first_cases(self) -> PairedAccuracy:
@@ -119,11 +121,14 @@ def collect_evidence(
             label: _count([pair for pair in every if pair[0].label == label]) for label in labels
         },
         fields=_fields(every),
+        texts=collect_texts(
+            {"golden": golden, "holdout": holdout, "directed": directed}, candidate
+        ),
         fixed=_fixed_groups(fixed),
         named={new.inference_id: new.correct for _, new in fixed if new.named},
         answers=len(candidate),
         valid=sum(case.schema_valid for case in candidate),
-        latency=latency_ratio(
+        latency=compare_latency(
             [case.seconds for case in champion], [case.seconds for case in candidate]
         ),
     )

@@ -1,22 +1,26 @@
 """Precision, recall and F1 per field of an extraction; start from `count_fields`.
 
-Micro-averaged over cases: what was expected, what was given, and how much of both is the same. The
-items of a list are paired so that most of their fields agree, whatever their order; what has no
-partner is missed, or too much.
+What was expected, what was given, and how much of both is the same. The items of a list are paired
+by their key fields, or so that most of their fields agree, whatever their order; what has no partner
+is missed, or too much.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from flywheel.artifacts.arm_metrics import FieldScore
+from flywheel.artifacts.arm_metrics import FieldAverages, FieldScore, PrecisionRecall
 from flywheel.workload.answer_paths import field_paths, field_values, item_fields
 from flywheel.workload.answer_values import plain_numbers
 
-__all__ = ["FieldCounts", "count_fields", "score_fields"]
+__all__ = ["FieldCounts", "average_fields", "count_fields", "score_fields"]
+
+# Two items that are not the same one: no number of equal fields makes up for it.
+_OTHERS = -1_000
 
 
 class FieldCounts(NamedTuple):
@@ -32,17 +36,29 @@ class FieldCounts(NamedTuple):
         return self.expected == self.given == self.matched
 
 
-def count_fields(schema: Mapping[str, Any], expected: Any, output: Any) -> dict[str, FieldCounts]:
+def count_fields(
+    schema: Mapping[str, Any],
+    expected: Any,
+    output: Any,
+    keys: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, FieldCounts]:
     """Count every field of one case; an answer that is None gave nothing.
 
     A list counts its items, any other field is one value; null counts as nothing.
+
+    Args:
+        schema: of the answer.
+        expected: the right answer.
+        output: what was given.
+        keys: fields that make two items of a list the same one, by the list's path. Without any,
+            the items are paired by the assignment with most equal fields.
     """
     expected_values, output_values = field_values(schema, expected), field_values(schema, output)
     counts = {
         path: _count(expected_values[path], output_values[path]) for path in field_paths(schema)
     }
     for path, names in item_fields(schema).items():
-        pairs = _paired(expected_values[path], output_values[path], names)
+        pairs = _paired(expected_values[path], output_values[path], names, keys.get(path, ()))
         for name in names:
             counts[f"{path}[].{name}"] = _column(
                 [(one.get(name), two.get(name)) for one, two in pairs]
@@ -52,24 +68,58 @@ def count_fields(schema: Mapping[str, Any], expected: Any, output: Any) -> dict[
 
 def score_fields(cases: Iterable[Mapping[str, FieldCounts]]) -> dict[str, FieldScore]:
     """Sum the counts of many cases up, field by field."""
-    totals: dict[str, list[int]] = {}
+    by_field: dict[str, list[FieldCounts]] = {}
     for case in cases:
         for path, counts in case.items():
-            total = totals.setdefault(path, [0, 0, 0])
-            for place, number in enumerate(counts):
-                total[place] += number
-    return {path: _score(*total) for path, total in totals.items()}
+            by_field.setdefault(path, []).append(counts)
+    return {path: _score(counts) for path, counts in by_field.items()}
 
 
-def _score(expected: int, returned: int, matched: int) -> FieldScore:
+def average_fields(scores: Mapping[str, FieldScore]) -> FieldAverages | None:
+    """Average the figures of all fields, once by values and once by fields; None without any.
+
+    A list of groups is left out, since the fields of its items hold its values. A field that nobody
+    expected and no answer gave has no figures, and none in the average.
+    """
+    single = [
+        score
+        for path, score in scores.items()
+        if not any(other.startswith(f"{path}[].") for other in scores)
+    ]
+    if not single:
+        return None
+    totals = [sum(getattr(score, name) for score in single) for name in FieldCounts._fields]
+    return FieldAverages(micro=_figures(FieldCounts(*totals)), macro=_mean(single))
+
+
+def _score(cases: Sequence[FieldCounts]) -> FieldScore:
+    total = FieldCounts(*(sum(column) for column in zip(*cases, strict=True)))
+    absent = [case for case in cases if not case.expected]
     return FieldScore(
-        expected=expected,
-        given=returned,
-        matched=matched,
+        **total._asdict(),
+        **_figures(total).model_dump(),
+        macro=_mean([_figures(case) for case in cases]),
+        absent=len(absent),
+        hallucinated=sum(case.given > 0 for case in absent),
+    )
+
+
+def _figures(counts: FieldCounts) -> PrecisionRecall:
+    expected, returned, matched = counts
+    return PrecisionRecall(
         precision=matched / returned if returned else None,
         recall=matched / expected if expected else None,
         f1=2 * matched / (expected + returned) if expected + returned else None,
     )
+
+
+def _mean(figures: Sequence[PrecisionRecall | FieldScore]) -> PrecisionRecall:
+    def mean(name: str) -> float | None:
+        values = [getattr(one, name) for one in figures]
+        defined = [value for value in values if value is not None]
+        return float(np.mean(defined)) if defined else None
+
+    return PrecisionRecall(precision=mean("precision"), recall=mean("recall"), f1=mean("f1"))
 
 
 def _count(expected: Any, output: Any) -> FieldCounts:
@@ -97,12 +147,13 @@ def _column(pairs: Sequence[tuple[Any, Any]]) -> FieldCounts:
 
 
 def _paired(
-    expected: Any, output: Any, names: Sequence[str]
+    expected: Any, output: Any, names: Sequence[str], keys: Sequence[str]
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    # The assignment with most equal fields; what has no partner stands beside an empty item.
+    # The assignment with most equal fields; what has no partner stands beside an empty item. Items
+    # whose keys differ are no partners.
     expected_items, output_items = _items(expected), _items(output)
     likeness = np.array(
-        [[_likeness(one, two, names) for two in output_items] for one in expected_items]
+        [[_likeness(one, two, names, keys) for two in output_items] for one in expected_items]
     )
     rows, places = _assigned(likeness) if expected_items and output_items else ([], [])
     pairs = [
@@ -116,7 +167,11 @@ def _items(value: Any) -> list[Mapping[str, Any]]:
     return [item for item in _values(value) if isinstance(item, Mapping)]
 
 
-def _likeness(one: Mapping[str, Any], two: Mapping[str, Any], names: Sequence[str]) -> int:
+def _likeness(
+    one: Mapping[str, Any], two: Mapping[str, Any], names: Sequence[str], keys: Sequence[str]
+) -> int:
+    if any(_key(one.get(name)) != _key(two.get(name)) for name in keys):
+        return _OTHERS
     return sum(_key(one.get(name)) == _key(two.get(name)) for name in names)
 
 
@@ -124,4 +179,5 @@ def _assigned(likeness: Any) -> tuple[list[int], list[int]]:
     from scipy.optimize import linear_sum_assignment
 
     rows, places = linear_sum_assignment(likeness, maximize=True)
-    return rows.tolist(), places.tolist()
+    partners = likeness[rows, places] > _OTHERS
+    return rows[partners].tolist(), places[partners].tolist()

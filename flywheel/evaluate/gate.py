@@ -29,6 +29,7 @@ from flywheel.evaluate.metrics import measure
 from flywheel.evaluate.non_inferiority import check_non_inferiority
 from flywheel.evaluate.second_look import cases_to_collect, first_look_significance
 from flywheel.evaluate.suites import CaseResult
+from flywheel.evaluate.text_checks import check_texts, compare_texts, unmeasured_rules
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.workload.model import GateRules
 
@@ -92,6 +93,8 @@ def decide_gate(
         measured_at=measured_at,
         look=1 if evidence.directed is None else 2,
         cases_to_collect=collect,
+        # Written for texts alone, so that other reports read as ever.
+        **({} if evidence.texts is None else {"texts": compare_texts(rules, evidence.texts)}),
     )
 
 
@@ -99,17 +102,21 @@ def decide_checks(rules: GateRules, evidence: GateEvidence) -> tuple[list[GateCh
     """Return every check of the gate, and notes on what could not be checked."""
     labels, label_notes = check_labels(rules, evidence)
     fixed, fixed_notes = check_fixed(rules, evidence)
+    if evidence.texts is None:
+        quality = [*check_non_inferiority(rules, evidence), *check_absolute(rules, evidence)]
+    else:
+        quality = check_texts(rules, evidence.texts, first=evidence.first)
     checks = [
-        *check_non_inferiority(rules, evidence),
-        *check_absolute(rules, evidence),
+        *quality,
         *labels,
         *check_fields(rules, evidence),
         *fixed,
         _schema_validity(rules, evidence),
         _latency(rules, evidence),
     ]
+    text_notes = [] if evidence.texts is None else unmeasured_rules(evidence.texts)
     holdout_notes = [_NO_HOLDOUT] if evidence.holdout is None else []
-    return checks, [*holdout_notes, *label_notes, *fixed_notes]
+    return checks, [*holdout_notes, *text_notes, *label_notes, *fixed_notes]
 
 
 def overall_outcome(checks: Sequence[GateCheck]) -> Outcome:
@@ -125,6 +132,8 @@ def _cases_to_collect(
 ) -> int | None:
     # More cases help only where nothing else is undecided, and there are two looks at most.
     undecided = [check.name for check in checks if check.outcome == "inconclusive"]
+    if evidence.texts is not None:  # a second look is one at accuracies
+        return None
     if evidence.directed is not None or undecided != ["non_inferiority"]:
         return None
     if overall_outcome(checks) != "inconclusive":
@@ -163,19 +172,22 @@ def _schema_validity(rules: GateRules, evidence: GateEvidence) -> GateCheck:
 
 
 def _latency(rules: GateRules, evidence: GateEvidence) -> GateCheck:
-    ratio = evidence.latency
+    ratio, limit = evidence.latency, rules.latency_ratio
     outcome: Outcome
     if ratio is None:
         outcome = "inconclusive"
-        words = "no 95th percentile of either arm: too few timed answers, or times of zero"
+        words = "no ratio of the arms' times: too few timed answers, or times of zero"
     else:
-        outcome = "pass" if ratio <= rules.latency_ratio else "fail"
-        words = f"p95 is {ratio:.2f} times the champion's, limit {rules.latency_ratio:g}"
+        outcome = "fail" if ratio.at_least > limit else "pass"
+        words = (
+            f"{ratio.median:.2f} times the champion's, at least {ratio.at_least:.2f} "
+            f"(median and lower end of {ratio.parts} parts), limit {limit:g}"
+        )
     return GateCheck(
         name="latency",
         outcome=outcome,
-        value=ratio,
-        limit=rules.latency_ratio,
+        value=None if ratio is None else ratio.median,
+        limit=limit,
         reason=f"latency: {words}",
     )
 

@@ -1,24 +1,40 @@
-"""`latency_ratio`: how much slower one arm is at its 95th percentile, whatever one moment brought."""
+"""`LatencyRatio`: how many times as long as the champion a candidate takes, as far as it is shown."""
 
 import math
 from collections.abc import Sequence
-from statistics import median
+from dataclasses import dataclass
+from statistics import fmean, median
 
 from flywheel.errors import MeasurementError
-from flywheel.evaluate.metrics import percentile
 
-__all__ = ["latency_ratio"]
+__all__ = ["PART_ANSWERS", "LatencyRatio", "compare_latency"]
 
-_BLOCK_MINIMUM = 20
-_MOST_BLOCKS = 5
+PART_ANSWERS = 64
+"""Answers that are timed together: one arm's turn."""
+_FEWEST_ANSWERS = 20
+_SIGNIFICANCE = 0.05
 
 
-def latency_ratio(champion: Sequence[float], candidate: Sequence[float]) -> float | None:
-    """Return the candidate's 95th percentile over the champion's; None without a ratio.
+@dataclass(frozen=True)
+class LatencyRatio:
+    """The candidate's time over the champion's, of ``parts`` turns of both.
 
-    The arms answer by turns, so that the same part of each was measured at about the same time:
-    the ratio is the median over up to five such parts. One busy moment of the machine spoils one
-    of them and not the median; a candidate that is slower is slower in all of them.
+    ``median`` is that of the parts; ``at_least`` is the lower end of its one-sided 95 % interval,
+    and the smallest part's ratio where there are fewer than five parts.
+    """
+
+    median: float
+    at_least: float
+    parts: int
+
+
+def compare_latency(champion: Sequence[float], candidate: Sequence[float]) -> LatencyRatio | None:
+    """Return how many times as long as the champion the candidate takes; None without a ratio.
+
+    The arms answer by turns, so that the same part of each was measured at about the same time. A
+    busy machine makes single parts of either arm slow; a candidate that is slower is slower in
+    nearly all of them. The ratio's lower end is an order statistic of the parts, whatever the
+    noise's distribution.
 
     There is no ratio of fewer than twenty answers, nor to a champion that took no measurable time.
     Where neither arm took any, they are equally fast.
@@ -30,8 +46,8 @@ def latency_ratio(champion: Sequence[float], candidate: Sequence[float]) -> floa
     Raises:
         MeasurementError: a time is negative or not a number.
 
-    Source: median of means, Nemirovsky and Yudin (1983), Problem Complexity and Method Efficiency
-    in Optimization, applied to a percentile.
+    Source: the sign test's interval of a median, Conover (1999), Practical Nonparametric
+    Statistics, section 3.2.
     """
     for seconds in [*champion, *candidate]:
         if not (math.isfinite(seconds) and seconds >= 0):
@@ -39,23 +55,30 @@ def latency_ratio(champion: Sequence[float], candidate: Sequence[float]) -> floa
                 f"An answer took {seconds} seconds.",
                 next_step="look at the model server's clock, then run the gate again",
             )
-    blocks = min(_MOST_BLOCKS, min(len(champion), len(candidate)) // _BLOCK_MINIMUM)
+    fewest = min(len(champion), len(candidate))
+    if fewest < _FEWEST_ANSWERS:
+        return None
+    parts = max(1, fewest // PART_ANSWERS)
     ratios = [
-        _ratio(_block(champion, number, blocks), _block(candidate, number, blocks))
-        for number in range(blocks)
+        _ratio(_part(champion, number, parts), _part(candidate, number, parts))
+        for number in range(parts)
     ]
-    measured = [ratio for ratio in ratios if ratio is not None]
-    return median(measured) if measured and len(measured) == len(ratios) else None
+    measured = sorted(ratio for ratio in ratios if ratio is not None)
+    if len(measured) < parts:
+        return None
+    from scipy.stats import binom
+
+    # How many parts lie below the median is binomial with one half.
+    lowest = max(0, int(binom.ppf(_SIGNIFICANCE, parts, 0.5)) - 1)
+    return LatencyRatio(median(measured), measured[lowest], parts)
 
 
-def _block(seconds: Sequence[float], number: int, blocks: int) -> Sequence[float]:
-    return seconds[len(seconds) * number // blocks : len(seconds) * (number + 1) // blocks]
+def _part(seconds: Sequence[float], number: int, parts: int) -> Sequence[float]:
+    return seconds[len(seconds) * number // parts : len(seconds) * (number + 1) // parts]
 
 
 def _ratio(champion: Sequence[float], candidate: Sequence[float]) -> float | None:
-    old, new = percentile(champion, 95), percentile(candidate, 95)
-    if old is None or new is None:
-        return None
+    old, new = fmean(champion), fmean(candidate)
     if old == 0:
         return 1.0 if new == 0 else None
     return new / old

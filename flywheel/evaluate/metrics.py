@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 
-from flywheel.artifacts.arm_metrics import ArmMetrics, LabelMetrics
-from flywheel.evaluate.field_scores import score_fields
+from flywheel.artifacts.arm_metrics import ArmMetrics, LabelMetrics, RuleFigure, TextFigures
+from flywheel.evaluate.field_scores import average_fields, score_fields
 from flywheel.evaluate.suites import CaseResult
+from flywheel.evaluate.text_evidence import count_rules
 from flywheel.quality.calibration import CalibrationError, expected_calibration_error
 
 __all__ = [
@@ -22,6 +24,8 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
     """Sum up the cases of one arm on one suite."""
     seconds = [case.seconds for case in cases]
     error = calibration_error(cases)
+    text = _text(cases)
+    fields = score_fields(case.field_counts for case in cases)
     return ArmMetrics(
         suite=suite,
         arm=arm,
@@ -36,7 +40,28 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
         seconds_p95=percentile(seconds, 95),
         labels=_labels(cases),
         fields=_fields(cases),
-        field_scores=score_fields(case.field_counts for case in cases),
+        field_scores=fields,
+        field_averages=average_fields(fields),
+        # Written for texts alone, so that other reports read as ever.
+        **({} if text is None else {"text": text}),
+    )
+
+
+def _text(cases: Sequence[CaseResult]) -> TextFigures | None:
+    scores = [case.scores for case in cases if case.scores is not None]
+    if not scores:
+        return None
+    all_kept = [all(rule.problem is None for rule in case.rules) for case in cases if case.rules]
+    return TextFigures(
+        edit_rate=fmean(score.edited for score in scores),
+        edit_distance=fmean(1 - score.edit_similarity for score in scores),
+        chrf=fmean(score.chrf for score in scores),
+        sentence_similarity=fmean(score.sentence_vectors for score in scores),
+        rules={
+            name: RuleFigure(cases=counts.cases, kept=counts.kept / counts.cases)
+            for name, counts in count_rules(cases).items()
+        },
+        all_rules=fmean(all_kept) if all_kept else None,
     )
 
 

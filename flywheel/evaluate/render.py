@@ -14,11 +14,19 @@ from flywheel.io.markdown import escape_markdown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["arms_table", "fields_table", "gate_markdown", "gate_picture", "gate_table"]
+__all__ = [
+    "arms_table",
+    "fields_table",
+    "gate_markdown",
+    "gate_picture",
+    "gate_table",
+    "texts_table",
+]
 
 _COLORS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _MOST_SLICES = 24
-_FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1")
+_TEXT_COLUMNS = ("suite", "arm", "cases", "edited", "distance", "chrF", "vectors", "all rules")
+_FIELD_COLUMNS = ("suite", "field", "n", "precision", "recall", "F1", "macro F1", "made up")
 
 
 def gate_table(report: GateReport) -> Table:
@@ -66,7 +74,7 @@ def fields_table(report: GateReport) -> Table | None:
         return None
     table = Table(
         title=f"Fields of {report.subject.workload_id} {report.subject.cycle}: champion→candidate",
-        caption="n: values that were expected",
+        caption="n: values that were expected; made up: answers with a value where none was expected",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,
@@ -77,6 +85,35 @@ def fields_table(report: GateReport) -> Table | None:
     for row in rows:
         table.add_row(*map(_plain, row))
     return table
+
+
+def texts_table(report: GateReport) -> Table | None:
+    """Lay out the figures of every arm's texts; None where the answers are no texts."""
+    rows = _text_rows(report)
+    if not rows:
+        return None
+    subject = report.subject
+    table = Table(
+        title=f"Texts of {subject.workload_id} {subject.cycle}",
+        caption="edited: differs from the accepted text at all; distance: share to be edited",
+    )
+    for column in _TEXT_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    return table
+
+
+def _text_rows(report: GateReport) -> list[list[str]]:
+    rows = []
+    for arm in report.arms:
+        if arm.text is None:
+            continue
+        text = arm.text
+        figures = (text.edit_rate, text.edit_distance, text.chrf, text.sentence_similarity)
+        cells = [*map(_figure, figures), _figure(text.all_rules)]
+        rows.append([arm.suite, arm.arm, str(arm.cases), *cells])
+    return rows
 
 
 def _field_rows(report: GateReport) -> list[list[str]]:
@@ -91,10 +128,34 @@ def _field_rows(report: GateReport) -> list[list[str]]:
                 (old.precision, new.precision),
                 (old.recall, new.recall),
                 (old.f1, new.f1),
+                (old.macro.f1, new.macro.f1),
             )
             cells = [f"{_figure(before)}→{_figure(after)}" for before, after in figures]
-            rows.append([suite, path, str(new.expected), *cells])
+            made_up = f"{old.hallucinated}→{new.hallucinated} of {new.absent}"
+            rows.append([suite, path, str(new.expected), *cells, made_up])
+        rows += _average_rows(suite, champion, candidate)
     return rows
+
+
+def _average_rows(suite: str, champion: ArmMetrics, candidate: ArmMetrics) -> list[list[str]]:
+    old, new = champion.field_averages, candidate.field_averages
+    if old is None or new is None:
+        return []
+    pairs = (("micro", old.micro, new.micro), ("macro", old.macro, new.macro))
+    return [
+        [
+            suite,
+            f"all fields, {name}",
+            "",
+            *(
+                f"{_figure(getattr(before, figure))}→{_figure(getattr(after, figure))}"
+                for figure in ("precision", "recall", "f1")
+            ),
+            "",
+            "",
+        ]
+        for name, before, after in pairs
+    ]
 
 
 def _figure(value: float | None) -> str:
@@ -130,8 +191,12 @@ def gate_markdown(report: GateReport) -> str:
     lines += ["", *(f"- {escape_markdown(note)}" for note in report.notes)]
     rows = _field_rows(report)
     if rows:
-        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 4]
+        lines += ["", f"| {' | '.join(_FIELD_COLUMNS)} |", "| --- | --- |" + " ---: |" * 6]
         lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in rows]
+    texts = _text_rows(report)
+    if texts:
+        lines += ["", f"| {' | '.join(_TEXT_COLUMNS)} |", "| --- | --- |" + " ---: |" * 6]
+        lines += [f"| {' | '.join(map(escape_markdown, row))} |" for row in texts]
     return "\n".join(lines)
 
 

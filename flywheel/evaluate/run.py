@@ -15,20 +15,22 @@ from flywheel.artifacts.gate_report import GateReport, GateSubject
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows, verify_snapshot
 from flywheel.errors import IntegrityError, RefusedError
-from flywheel.evaluate.arms import Progress, Rows, measure_arms, plan_arms
+from flywheel.evaluate.arms import Progress, measure_arms, plan_arms
 from flywheel.evaluate.gate import decide_gate
-from flywheel.evaluate.suites import CaseResult, Suite
+from flywheel.evaluate.suites import CaseResult, Rows, Suite
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
 from flywheel.quality.calibration import Calibration, fit_calibration
 from flywheel.state import OPEN_STATUSES, CycleStatus, State
 from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.workload.few_shot import FewShotRules
 from flywheel.workload.model import Workload
 
-__all__ = ["run_gate"]
+__all__ = ["SUITES", "load_releases", "new_label_ids", "run_gate"]
 
-_SUITES: tuple[Suite, ...] = ("golden", "holdout", "must_not_lose")
+SUITES: tuple[Suite, ...] = ("golden", "holdout", "must_not_lose")
+_FEW_SHOT = FewShotRules(selection="labels")
 _STATUS: dict[str, CycleStatus] = {
     "pass": "awaiting_approval",
     "fail": "gated_fail",
@@ -47,8 +49,10 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     dataset: Path,
     codec: AnswerCodec,
     folder: Path,
+    served_precision: str | None = None,
     directed: Rows | None = None,
-    shots: int = 4,
+    few_shot: FewShotRules = _FEW_SHOT,
+    notes: Sequence[str] = (),
     again: bool = False,
     on_progress: Progress | None = None,
 ) -> GateReport:
@@ -68,9 +72,11 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         dataset: snapshot folder.
         codec: how answers are written for the base model.
         folder: where the report goes.
+        served_precision: of the server's weights, for the report.
         directed: cases that were collected since an undecided first look, for the second look;
             None: this is a first look, or a verdict stands.
-        shots: worked examples of the few-shot arm.
+        few_shot: worked examples of the arm ``few_shot``, chosen by ``labels`` or ``similar``, or off.
+        notes: what a reader of the report must know besides, such as why an arm is off.
         again: measure again even where a verdict exists.
         on_progress: told what was measured, how many answers are done, of how many.
 
@@ -81,7 +87,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         MeasurementError: something could not be measured; nothing is written.
     """
     workload, cycle = opened.workload, opened.cycle
-    subject = _subject_of(state, opened, attempt, candidate)
+    subject = _subject_of(state, opened, attempt, candidate, served_precision)
     standing = _standing_report(state, subject, workload)
     if directed is not None:
         _require_first_look(standing, subject)
@@ -89,20 +95,22 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         return standing
     _require_open(state, cycle)
     _require_dataset(dataset, subject)
-    _load(state, server, candidate, subject.champion)
-    suites: dict[Suite, Rows] = {suite: read_rows(dataset, suite) for suite in _SUITES}
+    load_releases(state, server, candidate, subject.champion)
+    suites: dict[Suite, Rows] = {suite: read_rows(dataset, suite) for suite in SUITES}
     if directed is not None:
         suites["directed"] = directed
     train = read_rows(dataset, "train")
-    arms, notes = plan_arms(server, codec, train, subject.champion, candidate, shots=shots)
+    arms, arm_notes = plan_arms(
+        server, codec, train, subject.champion, candidate, few_shot=few_shot
+    )
     cases = measure_arms(server, codec, suites, arms, on_progress=on_progress)
     calibration = _calibrated(cases)
     report = decide_gate(
         workload.gates,
         subject,
         cases,
-        new_label_ids=_new_label_ids(state, workload, subject.champion),
-        notes=[*notes, calibration.summary],
+        new_label_ids=new_label_ids(state, workload, subject.champion),
+        notes=[*notes, *arm_notes, calibration.summary],
         # A cycle does not wait for what no period can pay for.
         most_to_collect=workload.review.budget,
         measured_at=state.clock.now(),
@@ -117,7 +125,13 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     return report
 
 
-def _subject_of(state: State, opened: OpenedWorkload, attempt: int, candidate: str) -> GateSubject:
+def _subject_of(
+    state: State,
+    opened: OpenedWorkload,
+    attempt: int,
+    candidate: str,
+    precision: str | None,
+) -> GateSubject:
     workload, cycle = opened.workload, opened.cycle.name
     release = state.releases.get(candidate)
     if (release.workload_id, release.cycle, release.attempt) != (workload.id, cycle, attempt):
@@ -134,6 +148,7 @@ def _subject_of(state: State, opened: OpenedWorkload, attempt: int, candidate: s
         manifest_digest=release.manifest_digest,
         dataset_hash=release.dataset_hash,
         taxonomy_version=workload.taxonomy_version,
+        served_precision=precision,
     )
 
 
@@ -176,16 +191,21 @@ def _standing_report(state: State, subject: GateSubject, workload: Workload) -> 
         return None  # a file that is missing or was changed is measured again
     if report.digest != gate.digest:
         return None  # it says more than this version reads
+    if report.subject.served_precision is None:
+        # Of an earlier version, which served every base at its own precision.
+        subject = subject.model_copy(update={"served_precision": None})
     return report if (report.subject, report.rules) == (subject, workload.gates) else None
 
 
-def _load(state: State, server: ModelServer, *releases: str) -> None:
+def load_releases(state: State, server: ModelServer, *releases: str) -> None:
+    """Load releases where they are to be measured; the base needs no loading."""
     for name in releases:
         if name != BASE_RELEASE:
             server.load(name, Path(state.releases.get(name).adapter))
 
 
-def _new_label_ids(state: State, workload: Workload, champion: str) -> frozenset[str]:
+def new_label_ids(state: State, workload: Workload, champion: str) -> frozenset[str]:
+    """Return the active labels that came after a champion was trained."""
     # The base was never taught any label by its name alone, so that none is new to it.
     if workload.taxonomy is None or champion == BASE_RELEASE:
         return frozenset()

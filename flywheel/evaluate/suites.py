@@ -8,20 +8,23 @@ import json
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from flywheel.artifacts.snapshot import FixedCase, read_fixed
 from flywheel.errors import MeasurementError
 from flywheel.evaluate.field_scores import FieldCounts, count_fields
-from flywheel.ports.model_server import Answer, ModelServer, Shot
+from flywheel.evaluate.text_scores import TextScores, score_texts
+from flywheel.ports.model_server import Answer, ModelServer, Shot, Shots
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import ExtractionTask, GenerationTask, Workload
+from flywheel.workload.text_rules import RuleResult, check_rules
 
-__all__ = ["Arm", "CaseResult", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
+__all__ = ["Arm", "CaseResult", "Rows", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
 
 Suite = Literal["golden", "holdout", "must_not_lose", "directed"]
 Arm = Literal["base", "few_shot", "champion", "candidate"]
+Rows = Sequence[Mapping[str, Any]]
 
 _BATCH = 64
 
@@ -31,6 +34,9 @@ class CaseResult:
     """What one arm answered to one case; labels are names, ``fields_correct`` is by field.
 
     ``field_counts`` are by the path of the field, at every depth of an extraction.
+
+    ``scores`` and ``rules`` are those of a text, which is ``correct`` where it is as close to the
+    accepted one as the task asks.
 
     ``fixed`` is the record of a case that promoted releases fixed, ``named`` a case that a person
     wants to hold; both are of the must-not-lose suite alone.
@@ -56,6 +62,8 @@ class CaseResult:
     field_counts: Mapping[str, FieldCounts] = field(default_factory=dict)
     fixed: FixedCase | None = None
     named: bool = False
+    scores: TextScores | None = None
+    rules: tuple[RuleResult, ...] = ()
 
 
 def evaluate_arm(  # noqa: PLR0913 - names what is measured
@@ -66,7 +74,7 @@ def evaluate_arm(  # noqa: PLR0913 - names what is measured
     suite: Suite,
     arm: Arm,
     release: str,
-    shots: Sequence[Shot] = (),
+    shots: Shots = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[CaseResult]:
     """Answer every row with one release and compare with what people accepted.
@@ -95,8 +103,10 @@ def evaluate_arm(  # noqa: PLR0913 - names what is measured
                 f"{release} gave {len(answers)} answers to {len(batch)} cases of {suite}.",
                 next_step="look at the model server, then run the gate again",
             )
-        for row, answer in zip(batch, answers, strict=True):
-            cases.append(_judge(codec, row, answer, suite=suite, arm=arm, release=release))
+        scores = _text_scores(codec.workload, batch, answers)
+        for row, answer, score in zip(batch, answers, scores, strict=True):
+            case = _judge(codec, row, answer, suite=suite, arm=arm, release=release)
+            cases.append(case if score is None else _judge_text(codec.workload, case, score))
         if on_progress is not None:
             on_progress(len(cases), len(rows))
     return cases
@@ -170,10 +180,33 @@ def _judge(
     )
 
 
+def _text_scores(
+    workload: Workload, rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer]
+) -> Sequence[TextScores | None]:
+    if not isinstance(workload.task, GenerationTask):
+        return [None] * len(rows)
+    texts = [None if answer.error is not None else answer.output for answer in answers]
+    accepted = [str(row["output"]) for row in rows]
+    return score_texts(accepted, texts, decisive=workload.task.score)
+
+
+def _judge_text(workload: Workload, case: CaseResult, scores: TextScores) -> CaseResult:
+    assert isinstance(workload.task, GenerationTask)  # it alone has scores
+    rules = check_rules(
+        workload.task.rules,
+        input_text=case.input,
+        text=case.output if case.schema_valid else case.text,
+        accepted=str(case.expected),
+    )
+    correct = case.schema_valid and workload.form.alike(case.output, case.expected)
+    return replace(case, scores=scores, rules=tuple(rules), correct=correct)
+
+
 def _counts(workload: Workload, expected: Any, output: Any) -> dict[str, FieldCounts]:
-    if isinstance(workload.task, ClassificationTask):
+    if not isinstance(workload.task, ExtractionTask):
         return {}
-    return count_fields(workload.task.json_schema, expected, output)
+    task = workload.task
+    return count_fields(task.json_schema, expected, output, task.item_keys)
 
 
 def _by_field(expected: Any, output: Any) -> dict[str, bool]:

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.chat_prompt import instructions_of
+from flywheel.workload.conversation import Speech, read_thread
 from flywheel.workload.model import Workload
 
 __all__ = ["chat_request", "chat_response", "raw_json"]
@@ -21,11 +22,13 @@ def raw_json(value: Any) -> Raw:
 def chat_request(workload: Workload, text: str, *, model: str) -> Raw:
     """Write the OpenAI chat request that asks ``model`` about ``text``.
 
-    The workload's instructions are the system message, the text alone is the user message.
+    The workload's instructions are the system message; the text alone is the user message, the
+    turns of a conversation are messages each.
     """
     instructions = instructions_of(workload.prompt)
     system = [{"role": "system", "content": instructions}] if instructions else []
-    messages = [*system, {"role": "user", "content": text}]
+    spoken = [Speech("user", text)] if workload.input == "last_user" else read_thread(text)
+    messages = system + [{"role": turn.speaker, "content": turn.text} for turn in spoken]
     return raw_json(
         {
             "model": model,

@@ -4,14 +4,18 @@ from flywheel.errors import EventError
 from flywheel.events.codec import Decoded, EventContract, decode_feedback, decode_inferences
 from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
 from flywheel.events.schema import FeedbackEvent, InferenceEvent
+from flywheel.workload.conversation import InputForm
 from flywheel.workload.model import Limits
 
 __all__ = ["check_feedback", "check_inference"]
 
 
-def check_inference(value: bytes, workload_id: str, limits: Limits) -> None:
+def check_inference(
+    value: bytes, workload_id: str, limits: Limits, form: InputForm = "last_user"
+) -> None:
     """Raise the EventError that would make these bytes a dead letter."""
-    contract = EventContract.of_limits({workload_id: limits})
+    threads = [workload_id] if form == "conversation" else []
+    contract = EventContract.of_limits({workload_id: limits}, threads)
     decoded = decode_inferences([value], contract)
     inference_columns(decoded, contract, AnswerTexts())
     _require_accepted(decoded)

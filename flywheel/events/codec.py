@@ -77,19 +77,29 @@ class EventContract:
         not_loaded: Collection[str] = (),
         before: "EventContract | None" = None,
     ) -> None:
-        limits = {workload.id: workload.limits for workload in workloads}
+        loaded = list(workloads)
+        limits = {workload.id: workload.limits for workload in loaded}
+        threads = {workload.id for workload in loaded if workload.input == "conversation"}
         self.not_loaded = frozenset(not_loaded)
         if before is not None:
             earlier_limits = {
                 key: before.limits[key] for key in self.not_loaded if key in before.limits
             }
             limits = earlier_limits | limits
+            threads |= before.conversations & earlier_limits.keys()
+        self.conversations = frozenset(threads)
         self._judge_by(limits)
 
     @classmethod
-    def of_limits(cls, limits: Mapping[str, Limits]) -> "EventContract":
-        """Return the contract of workloads of which the limits alone are at hand."""
+    def of_limits(
+        cls, limits: Mapping[str, Limits], conversations: Collection[str] = ()
+    ) -> "EventContract":
+        """Return the contract of workloads of which the limits alone are at hand.
+
+        ``conversations`` are the ids of those whose input is a conversation.
+        """
         contract = cls(())
+        contract.conversations = frozenset(conversations)
         contract._judge_by(limits)
         return contract
 

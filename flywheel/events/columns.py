@@ -19,8 +19,9 @@ from flywheel.events.codec import Decoded, EventContract
 from flywheel.events.reasons import Reason, any_too_deep, explain, too_deep
 from flywheel.events.schema import FeedbackEvent, InferenceEvent
 from flywheel.workload.answers import canonical_json
+from flywheel.workload.conversation import input_length, thread_of_messages
 
-__all__ = ["AnswerTexts", "feedback_columns", "inference_columns"]
+__all__ = ["AnswerTexts", "feedback_columns", "inference_columns", "input_of", "thread_of"]
 
 Event = TypeVar("Event")
 
@@ -109,11 +110,17 @@ def inference_columns(
         if not printable:
             _check_printable("inference_id", event.inference_id)
             _check_printable("shadow_of", event.shadow_of or "")
-        text = input_of(event.request)
+        longest_input = longest[event.workload_id]
+        if event.workload_id in contract.conversations:
+            text = thread_of(event.request, longest_input)
+            length = input_length("conversation", text)
+        else:
+            text = input_of(event.request)
+            length = len(text)
         if "\0" in text:
             raise EventError(Reason.WRONG_VALUE, "the input holds the character U+0000")
-        if len(text) > longest[event.workload_id]:
-            raise EventError(Reason.INPUT_TOO_LONG, f"the input has {len(text)} characters")
+        if length > longest_input:
+            raise EventError(Reason.INPUT_TOO_LONG, f"the input has {length} characters")
         outputs.append(answers(event.output))
         inputs.append(text)
 
@@ -229,6 +236,20 @@ def input_of(request: msgspec.Raw) -> str:
                 return message.content
             break
     raise _no_input()
+
+
+def thread_of(request: msgspec.Raw, limit: int) -> str:
+    """Return a chat request's conversation as a thread; EventError where no user said anything.
+
+    Args:
+        request: JSON of the request.
+        limit: characters, see `flywheel.workload.conversation.write_thread`.
+    """
+    input_of(request)  # what is an input is the same for every workload
+    thread = thread_of_messages(msgspec.json.decode(request)["messages"], limit)
+    if not thread:
+        raise _no_input()
+    return thread
 
 
 def _input_among_parts(request: msgspec.Raw) -> str:

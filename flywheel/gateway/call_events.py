@@ -26,6 +26,7 @@ from flywheel.gateway.spool import Record
 from flywheel.privacy.masking import Masking
 from flywheel.state.api_keys import ApiKey
 from flywheel.workload.answers import canonical_json
+from flywheel.workload.conversation import input_length
 from flywheel.workload.model import Workload
 from flywheel.workload.tiers import Tier
 
@@ -97,9 +98,10 @@ class CallEvents:
         self._masks_answers = workload.privacy is not None and workload.privacy.mask_answers
         self._new_id = new_id
         limit = workload.limits.input_characters
-        if len(chat.text) > limit:
+        length = input_length(workload.input, chat.text)
+        if length > limit:
             raise bad_request(
-                f"The input has {len(chat.text):,} characters, the workload allows {limit:,}.",
+                f"The input has {length:,} characters, the workload allows {limit:,}.",
                 "messages",
                 code="input_too_long",
             )
@@ -107,7 +109,7 @@ class CallEvents:
             moment = clock.now()
             identity = CallFields(inference_id=new_id(moment), timestamp=moment)
             self._event = self._masked(_bare_event(key, workload, chat, identity, hash_key))
-            check_inference(encode(self._event), workload.id, workload.limits)
+            check_inference(encode(self._event), workload.id, workload.limits, workload.input)
         except EventError as error:
             raise api_error_of(error) from error
 

@@ -7,7 +7,7 @@ had are refused by name.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from flywheel.events.columns import input_of
 from flywheel.gateway.api_errors import bad_request
 from flywheel.gateway.openai_endpoint import TierAnswer
 from flywheel.ports.model_server import Answer
+from flywheel.workload.conversation import thread_of_messages
+from flywheel.workload.model import Workload
 
 __all__ = ["ChatBody", "ChatRequest", "Reply", "chunks", "completion", "parse_chat"]
 
@@ -83,6 +85,13 @@ class ChatBody:
     request: ChatRequest
     body: _Object
     text: str
+
+    def asked_of(self, workload: Workload) -> "ChatBody":
+        """Return the body with the text that this workload is asked about."""
+        if workload.input == "last_user":
+            return self
+        limit = workload.limits.input_characters
+        return replace(self, text=thread_of_messages(self.request.messages, limit) or self.text)
 
 
 def parse_chat(content: bytes) -> ChatBody:

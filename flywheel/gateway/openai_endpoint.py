@@ -159,24 +159,22 @@ class OpenAiEndpoint:
         body: dict[str, Any] = {
             "model": self._tier.model,
             "messages": self._messages(text, rejected),
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": "answer", "schema": self._schema, "strict": _is_strict(self._schema),
-                },
-            },
+            "response_format": self._response_format(),
             "temperature": 0,
             "max_tokens": max(_FEWEST_TOKENS, _TOKENS_PER_TOKEN * limit),
         } | self._tier.parameters  # fmt: skip
         return {name: value for name, value in body.items() if value is not None}
 
+    def _response_format(self) -> dict[str, Any] | None:
+        if self._codec.workload.form.is_text:
+            return None
+        schema = {"name": "answer", "schema": self._schema, "strict": _is_strict(self._schema)}
+        return {"type": "json_schema", "json_schema": schema}
+
     def _messages(self, text: str, rejected: TierAnswer | None) -> list[dict[str, str]]:
-        instruction = f"Answer with one JSON object of this schema: {canonical_json(self._schema)}"
         prompt = stored_prompt(self._codec.workload, text, self._written)
         turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
-        if turns[0]["role"] == "system":
-            instruction = f"{turns.pop(0)['content']}\n\n{instruction}"
-        messages = [{"role": "system", "content": instruction}, *turns]
+        messages = turns if self._codec.workload.form.is_text else self._instructed(turns)
         if rejected is not None:
             reason = rejected.error or "it does not fit the schema"
             messages += [
@@ -184,6 +182,12 @@ class OpenAiEndpoint:
                 {"role": "user", "content": f"This answer is not valid: {reason} Answer again."},
             ]
         return messages
+
+    def _instructed(self, turns: list[dict[str, str]]) -> list[dict[str, str]]:
+        instruction = f"Answer with one JSON object of this schema: {canonical_json(self._schema)}"
+        if turns[0]["role"] == "system":
+            instruction = f"{turns.pop(0)['content']}\n\n{instruction}"
+        return [{"role": "system", "content": instruction}, *turns]
 
     def _written(self, output: Any) -> str:
         # Examples of a chat are answered in the form that is asked for.

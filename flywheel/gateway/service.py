@@ -99,6 +99,7 @@ class GatewayService:
         chat = parse_chat(body)
         serving = self._serving(key, chat.request.model)
         workload = serving.workload
+        chat = chat.asked_of(workload)
         events = CallEvents(
             key,
             workload,

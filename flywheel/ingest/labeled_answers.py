@@ -12,7 +12,8 @@ from flywheel.ingest.labeled_file import LabeledFile, LabeledRow
 from flywheel.io.delimited_file import TableProblem, read_table, read_text
 from flywheel.io.packed_file import suffix_of
 from flywheel.workload.answer_values import read_json
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.json_text import canonical_json
+from flywheel.workload.model import Workload
 
 __all__ = ["read_answers"]
 
@@ -68,10 +69,12 @@ def _answer(workload: Workload, content: dict[str, Any], text: str, answer: str)
         if content.get(key) is None:
             has = ", ".join(map(repr, content)) or "nothing"
             raise ValueError(f"no {key!r}; it has {has}")
+    if workload.input == "conversation" and isinstance(content[text], list):
+        content[text] = canonical_json(content[text])  # messages
     if not isinstance(content[text], str):
         raise ValueError(f"{text!r} is not a text")  # noqa: TRY004 - about the data
     value = content[answer]
-    if isinstance(workload.task, ClassificationTask) or not isinstance(value, str):
+    if workload.form.fields is None or not isinstance(value, str):
         return value
     try:
         return read_json(value)

@@ -13,7 +13,7 @@ from flywheel.io.delimited_file import TableProblem, read_table
 from flywheel.io.spelling import show_invisible, trim
 from flywheel.workload.answer_text import read_value
 from flywheel.workload.answer_values import types_of
-from flywheel.workload.model import ClassificationTask, ExtractionTask, Workload
+from flywheel.workload.model import ExtractionTask, Workload
 
 __all__ = ["LabeledFile", "LabeledRow", "read_labeled"]
 
@@ -62,7 +62,8 @@ def read_labeled(
         path: UTF-8, with or without byte-order mark; quoted values may span lines.
         workload: decides what an answer looks like.
         text: column of the text.
-        label: column of the label, for a classification or a schema's label field.
+        label: column of the label, for a classification or a schema's label field, or of the
+            text of a generation.
         fields: columns of an extraction's fields; where none is named, those of the same names.
         subject: column that says whom the text concerns.
         separator: of the cells, where it is not to be guessed.
@@ -100,23 +101,24 @@ def read_labeled(
 def _answer_columns(
     workload: Workload, label: str | None, fields: Mapping[str, str]
 ) -> dict[str, str]:
-    if isinstance(workload.task, ClassificationTask):
+    task = workload.task
+    if not isinstance(task, ExtractionTask):
         return {"": label} if label is not None else {}
-    unknown = [name for name in fields if name not in workload.task.json_schema["properties"]]
+    unknown = [name for name in fields if name not in task.json_schema["properties"]]
     if unknown:
         raise DataError(
             f"{workload.id} has no field {', '.join(unknown)}.",
-            next_step=f"its fields are: {', '.join(workload.task.json_schema['properties'])}",
+            next_step=f"its fields are: {', '.join(task.json_schema['properties'])}",
         )
     columns = dict(fields)
-    if label is not None and workload.task.label_field is not None:
-        columns.setdefault(workload.task.label_field, label)
+    if label is not None and task.label_field is not None:
+        columns.setdefault(task.label_field, label)
     return columns
 
 
 def _answer(workload: Workload, cells: Mapping[str, str]) -> Any:
     task = workload.task
-    if isinstance(task, ClassificationTask):
+    if not isinstance(task, ExtractionTask):
         return trim(cells[""])
     needed = task.json_schema.get("required", [])
     answer = {}

@@ -14,6 +14,7 @@ from flywheel.ingest.seed_check import text_key
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.workload.answers import canonical_json
+from flywheel.workload.conversation import input_length, plain_input
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
@@ -87,7 +88,9 @@ def _checked(workload: Workload, rows: Sequence[tuple[str, Any]]) -> list[tuple[
     pairs: list[tuple[str, str]] = []
     unknown: dict[str, int] = {}
     problems: dict[str, str] = {}
-    for number, (text, output) in enumerate(rows, 1):
+    limit = workload.limits.input_characters
+    for number, (written, output) in enumerate(rows, 1):
+        text = plain_input(workload.input, written, limit)
         _check_text(workload, text, number)
         current_output = mapping.present(output)  # in today's label names
         if current_output.problem is None:
@@ -114,9 +117,10 @@ def _check_text(workload: Workload, text: str, number: int) -> None:
     limit = workload.limits.input_characters
     if not text.strip():
         raise DataError(f"Row {number} has no text.", next_step="remove or complete it")
-    if len(text) > limit:
+    length = input_length(workload.input, text)
+    if length > limit:
         raise DataError(
-            f"The text of row {number} has {len(text)} characters, {limit} are allowed.",
+            f"The text of row {number} has {length} characters, {limit} are allowed.",
             next_step="shorten it, or raise limits.input_characters in the workload",
         )
 

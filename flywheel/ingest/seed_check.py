@@ -7,7 +7,7 @@ import difflib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flywheel.ingest.labeled_file import LabeledRow
@@ -15,6 +15,7 @@ from flywheel.io.delimited_file import TableProblem
 from flywheel.io.spelling import Spellings, show_invisible
 from flywheel.workload.answer_values import answer_validator, explain
 from flywheel.workload.answers import canonical_json
+from flywheel.workload.conversation import input_length, plain_input
 from flywheel.workload.model import Workload
 
 __all__ = ["SeedCheck", "check_seed", "explain_problems", "text_key"]
@@ -55,7 +56,9 @@ def check_seed(
     check = SeedCheck()
     answers = _Answers(workload)
     usable: dict[str, list[LabeledRow]] = {}
-    for row in rows:
+    for written in rows:
+        text = plain_input(workload.input, written.text, workload.limits.input_characters)
+        row = replace(written, text=text)
         problem = _text_problem(workload, row.text)
         if problem is None:
             output, problem = answers.read(row.output)
@@ -135,10 +138,10 @@ def _text_problem(workload: Workload, text: str) -> str | None:
         return "no text"
     if "\0" in text:  # as in an inference event
         return "the text holds the character U+0000"
-    if len(text) > limit:
+    length = input_length(workload.input, text)
+    if length > limit:
         return (
-            f"the text has {len(text):,} characters, {limit:,} are allowed "
-            "(limits.input_characters)"
+            f"the text has {length:,} characters, {limit:,} are allowed (limits.input_characters)"
         )
     return None
 

@@ -118,7 +118,7 @@ def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
         )
     import dagster as dg
 
-    with _url_in_environment(home), dg.DagsterInstance.from_config(str(home.folder)) as instance:
+    with _environment(home), dg.DagsterInstance.from_config(str(home.folder)) as instance:
         storage = instance.event_log_storage
         if storage.supports_global_concurrency_limits:
             limited_pools = storage.get_concurrency_keys()
@@ -129,18 +129,18 @@ def open_instance(home: DagsterHome) -> "Iterator[dg.DagsterInstance]":
 
 
 @contextmanager
-def _url_in_environment(home: DagsterHome) -> "Iterator[None]":
-    # The file names the variable, which Dagster looks up while the storage is open. Afterwards it
-    # must not be a setting of whatever this process does or starts next.
-    before = os.environ.get(_URL_VARIABLE)
-    if _URL_VARIABLE in home.environment:
-        os.environ[_URL_VARIABLE] = home.environment[_URL_VARIABLE]
+def _environment(home: DagsterHome) -> "Iterator[None]":
+    # The file names variables, which Dagster looks up while the storage is open. Afterwards they
+    # must not be settings of whatever this process does or starts next.
+    before = {name: os.environ.get(name) for name in (_URL_VARIABLE, "DAGSTER_HOME")}
+    os.environ.update({name: home.environment[name] for name in before if name in home.environment})
     try:
         yield
     finally:
-        os.environ.pop(_URL_VARIABLE, None)
-        if before is not None:
-            os.environ[_URL_VARIABLE] = before
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _postgres_url(text: str) -> str:
@@ -163,16 +163,16 @@ def _no_postgres() -> ConfigurationError:
 
 
 def _configuration(*, postgres: bool) -> dict[str, Any]:
-    storage = {
+    place = {"postgres_url": {"env": _URL_VARIABLE}}
+    folder = {"base_dir": {"env": "DAGSTER_HOME"}}
+    return {
         "storage": {
             "custom": {
                 "module": "flywheel.orchestration.storage",
-                "class": "PooledPostgresStorage",
-                "config": {"postgres_url": {"env": _URL_VARIABLE}},
+                "class": "PooledPostgresStorage" if postgres else "PooledSqliteStorage",
+                "config": place if postgres else folder,
             }
-        }
-    }
-    return (storage if postgres else {}) | {
+        },
         "run_coordinator": {
             "module": "dagster.core.run_coordinator",
             "class": "QueuedRunCoordinator",

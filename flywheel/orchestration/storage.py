@@ -1,24 +1,34 @@
-"""Dagster's PostgreSQL storage with connections that are used again.
+"""Dagster's storages with connections that are used again; ``dagster.yaml`` names one of them.
 
-Dagster's own opens a connection for each query, so that many instances hold none: a daemon with
-ten sensors opens about twenty a second, and each costs both sides the handshake of a password.
-``dagster.yaml`` names this class.
+Dagster's own open a connection for each query, so that many instances hold none. In PostgreSQL each
+costs both sides the handshake of a password, and a daemon with ten sensors opens about twenty a
+second. In SQLite each one that is closed last copies the write-ahead log into the file and deletes
+it.
 """
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from dagster._core.storage.config import PostgresStorageConfig
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_postgres.utils import pg_url_from_config
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, Engine, create_engine
 
-__all__ = ["PooledPostgresStorage"]
+__all__ = ["PooledPostgresStorage", "PooledSqliteStorage"]
 
 # Kept open by a process, and opened beside them where threads of it ask at the same moment.
 _KEPT = 4
 _BESIDE = 20
+# Each run has a file of its own; a process writes to as many at once as the daemon starts.
+_KEPT_RUNS = 8
+_BUSY_SECONDS = 30
 
 
 class _Runs(PostgresRunStorage):
@@ -54,3 +64,86 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     ) -> "PooledPostgresStorage":
         """Open it as ``dagster.yaml`` says."""
         return cls(pg_url_from_config(cast("PostgresStorageConfig", config_value)), inst_data)
+
+
+def _sqlite_engine(url: str) -> Engine:
+    return create_engine(
+        url, pool_size=1, max_overflow=_BESIDE, connect_args={"timeout": _BUSY_SECONDS}
+    )
+
+
+class _SqliteRuns(SqliteRunStorage):
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(conn_string, inst_data)
+        self._engine = _sqlite_engine(conn_string)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        super().dispose()
+        self._engine.dispose()
+
+
+class _SqliteTicks(SqliteScheduleStorage):
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(conn_string, inst_data)
+        self._engine = _sqlite_engine(conn_string)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        super().dispose()
+        self._engine.dispose()
+
+
+class _SqliteEvents(SqliteEventLogStorage):
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        super().__init__(base_dir, inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            if shard not in self._engines:
+                self._engines[shard] = _sqlite_engine(self.conn_string_for_shard(shard))
+            self._engines.move_to_end(shard)
+            while len(self._engines) > _KEPT_RUNS:
+                self._engines.popitem(last=False)[1].dispose()
+            engine = self._engines[shard]
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
+
+    def dispose(self) -> None:
+        super().dispose()
+        with self._db_lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
+
+
+class PooledSqliteStorage(DagsterSqliteStorage):
+    """Runs, events and ticks in files of Dagster's home, which stay open between queries.
+
+    All are closed with the instance.
+    """
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._run_storage = _SqliteRuns.from_local(f"{base_dir}/history/")
+        self._event_log_storage = _SqliteEvents(f"{base_dir}/history/runs/")
+        self._schedule_storage = _SqliteTicks.from_local(f"{base_dir}/schedules")
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "PooledSqliteStorage":
+        """Open it as ``dagster.yaml`` says."""
+        return cls.from_local(inst_data=inst_data, **config_value)

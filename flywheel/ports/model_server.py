@@ -1,13 +1,13 @@
 """Port: a server that answers with a base model and any number of adapters on it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from flywheel.workload.answers import AnswerCodec
 
-__all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot", "base_alias"]
+__all__ = ["BASE_RELEASE", "Answer", "ModelServer", "Shot", "Shots", "base_alias"]
 
 BASE_RELEASE = "base"
 
@@ -25,13 +25,17 @@ class Shot:
     output: Any
 
 
+# The examples of every question, or what chooses those of one.
+Shots = Sequence[Shot] | Callable[[str], Sequence[Shot]]
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model answered.
 
     ``confidence`` is the probability of the answer among the allowed answers: the product of its
-    steps' probabilities renormalized under the mask, in [0, 1]. ``margin`` is that probability less
-    the runner-up's, in [0, 1], for an extraction that of the least sure field; None where a server
+    steps' probabilities renormalized under the mask, in [0, 1]; of a text the geometric mean of them. ``margin`` is that probability less
+    the runner-up's, in [0, 1], for an extraction that of the least sure field, for a text the mean of its steps; None where a server
     does not know it. ``output`` is None where the text breaks the schema, and ``error`` then says
     how.
     """
@@ -76,7 +80,7 @@ class ModelServer(Protocol):
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input greedily under the workload's mask, in order.
 

@@ -59,7 +59,7 @@ class TrainProgress(BaseModel):
     tokens_per_second: float
     seconds: float
     memory_bytes: int = Field(default=0, description="largest so far: of the GPU, or the process")
-    stage: Literal["sft", "preference"] = "sft"
+    stage: Literal["search", "sft", "preference"] = "sft"
     rewards: dict[str, float] = Field(default={}, description="of a preference stage")
 
 

@@ -179,7 +179,7 @@ def _case(mapping: AnswerMapping, row: dict[str, Any]) -> _Case:
         # An answer that did not parse is wrong; of one that was erased nothing can be said.
         return weight, False if row["stored"] else None
     original, truth = json.loads(row["original"]), json.loads(row["output"])
-    return weight, mapping.key(original) == mapping.key(truth)
+    return weight, mapping.same(original, truth)
 
 
 def _add(sums: dict[date, dict[str, float]], day: date, values: Mapping[str, float]) -> None:

@@ -69,7 +69,12 @@ def shorten_card(card: str) -> str:
 
 def training_hours(metrics: Mapping[str, float]) -> float | None:
     """Return the measured hours of a training, preparation included; None where none were kept."""
-    names = ("preparation_seconds", "training_seconds", "preference_training_seconds")
+    names = (
+        "preparation_seconds",
+        "search_seconds",
+        "training_seconds",
+        "preference_training_seconds",
+    )
     if "training_seconds" not in metrics:
         return None
     return sum(float(metrics.get(name, 0.0)) for name in names) / 3600
@@ -113,10 +118,30 @@ def _evidence(report: GateReport) -> list[str]:
         f"| {_interval_of(Share.of_arm(arm))} | {_figure(arm.macro_f1)} |"
         for arm in report.arms
     ]
-    lines += ["", f"Gate: **{report.outcome}**."]
+    precision = report.subject.served_precision
+    at = f" Weights of the base: {precision}, as they are served." if precision else ""
+    lines += [*_texts(report), "", f"Gate: **{report.outcome}**.{at}"]
     lines += [f"- {escape_markdown(check.reason)}" for check in report.checks]
     lines += [f"- {escape_markdown(note)}" for note in report.notes]
     return lines
+
+
+def _texts(report: GateReport) -> list[str]:
+    rows = [
+        f"| {arm.suite} | {arm.arm} | {arm.cases} | {arm.text.edit_rate:.3f} "
+        f"| {arm.text.edit_distance:.3f} | {arm.text.chrf:.3f} | {arm.text.sentence_similarity:.3f} "
+        f"| {_figure(arm.text.all_rules)} |"
+        for arm in report.arms
+        if arm.text is not None
+    ]
+    if not rows:
+        return []
+    return [
+        "",
+        "| suite | arm | cases | edited | edit distance | chrF | sentence vectors | all rules kept |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *rows,
+    ]
 
 
 def _shares(name: str, shares: Iterable[Share]) -> list[str]:
@@ -198,6 +223,13 @@ def _training(opened: OpenedWorkload, release: Release) -> list[str]:
     if "rows" in metrics:
         rows = f"{metrics['rows']:.0f}, tokens: {metrics.get('tokens', 0):.0f}"
     done = f"{recipe.epochs} epochs, rank {recipe.rank}, learning rate {recipe.learning_rate:g}"
+    if "search_trials" in metrics:
+        done = (
+            f"{metrics['chosen_epochs']:.0f} epochs, rank {metrics['chosen_rank']:.0f}, learning rate "
+            f"{metrics['chosen_learning_rate']:g}, chosen by the lowest validation loss "
+            f"({metrics['search_loss']:.4f}) of {metrics['search_trials']:.0f} trials on a part of the "
+            "training rows (successive halving); all trials are in the adapter's manifest.json"
+        )
     return [
         f"- hours: {'not measured' if hours is None else f'{hours:.3f}, measured'}",
         f"- energy: {'not measured' if energy is None else f'{energy / 3.6e6:.3f} kWh, measured'}",

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from flywheel.errors import NotFoundError
-from flywheel.ports.model_server import BASE_RELEASE, Answer, ModelServer, Shot
+from flywheel.ports.model_server import BASE_RELEASE, Answer, ModelServer, Shots
 from flywheel.state import State
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.chat_prompt import ChatPrompt
@@ -49,7 +49,7 @@ class PinnedPrompts:
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input with the release's own prompt; see `ModelServer`."""
         if release != BASE_RELEASE:

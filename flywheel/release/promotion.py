@@ -91,6 +91,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
     cycle: CycleRef,
     *,
     codec: AnswerCodec,
+    served_precision: str | None = None,
     drain_seconds: float = 0.0,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Promotion:
@@ -106,17 +107,20 @@ def promote(  # noqa: PLR0913 - everything that must agree
         registry: gets the model version and the aliases.
         cycle: whose candidate it is.
         codec: how answers are written for the base model.
+        served_precision: of the server's weights; a candidate that was judged at another one is
+            refused.
         drain_seconds: how long the replaced release stays loaded after the switch.
         on_step: gets each of ``PROMOTION_STEPS``, or ``STAGING_STEPS``, once it is done.
 
     Raises:
-        RefusedError: gate, approval or champion do not allow it.
+        RefusedError: gate, approval, champion or the precision that is served do not allow it.
         IntegrityError: a file was changed, or the candidate does not answer as it must.
         ConcurrencyError: another process changes the champion right now.
     """
     with state.leases.hold(promotion_lease(cycle.workload_id), None, _LEASE_SECONDS) as lease:
         cycle_now = state.cycles.get(cycle)
         if cycle_now.status not in {"promoted", "releasing", "rolled_back"}:
+            _require_precision(state, cycle_now, served_precision)
             _bring_to_front(_Tools(state, lake, server, registry, codec, on_step), cycle_now, lease)
         release = _release_of(state, cycle_now)
         if release.status == "rolled_back":
@@ -130,6 +134,16 @@ def promote(  # noqa: PLR0913 - everything that must agree
         problem = _follow(state, registry, release, stage, on_step)
     unload_retired(state, server, cycle.workload_id, drain_seconds=drain_seconds)
     return _promotion(release, stage, problem)
+
+
+def _require_precision(state: State, cycle: Cycle, served: str | None) -> None:
+    gate = state.cycles.attempt(cycle.ref).gate
+    judged = None if gate is None else gate.read().subject.served_precision
+    if judged is not None and served is not None and judged != served:
+        raise RefusedError(
+            f"The candidate of cycle {cycle.name} was judged at {judged}, and {served} is served.",
+            next_step="run the gate again, or set FLYWHEEL_SERVED_PRECISION as it was",
+        )
 
 
 def _follow(

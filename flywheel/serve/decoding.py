@@ -6,7 +6,7 @@ masked, so that every row keeps its own positions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,13 +149,13 @@ def _choose(rows: Sequence[_Row], hidden: Any, model: Any, mask: AnswerMask, end
     # that are allowed there are scored: the rest of the vocabulary is most of a small model.
     import torch
 
-    together: dict[tuple[int, ...], list[int]] = {}
+    together: dict[Hashable, list[int]] = {}
     for index, row in enumerate(rows):
-        together.setdefault(row.node.path, []).append(index)
+        together.setdefault(row.node.group, []).append(index)
     for indices in together.values():
-        allowed = rows[indices[0]].node.allowed
-        weight = model.lm_head.weight[torch.from_numpy(allowed)].float()
-        products = hidden[torch.tensor(indices)].float() @ weight.T
+        node = rows[indices[0]].node
+        allowed = node.allowed
+        products = _products(model, hidden[torch.tensor(indices)], node)
         scores = output_scores(model.config, products)
         chances = torch.log_softmax(scores.double(), dim=1)
         best_chances, best = chances.max(dim=1)
@@ -164,3 +164,15 @@ def _choose(rows: Sequence[_Row], hidden: Any, model: Any, mask: AnswerMask, end
         for index, chance, other, choice in zip(indices, *decided, strict=True):
             step = Step(float(chance), float(other))
             _take(rows[index], int(allowed[choice]), step, mask, end)
+
+
+def _products(model: Any, hidden: Any, node: MaskNode) -> Any:
+    # A text may go on with nearly every token: the whole head is one product in its own precision,
+    # where a copy of most of its rows at each step would take longer than the model itself.
+    import torch
+
+    allowed = torch.from_numpy(node.allowed)
+    weight = model.lm_head.weight
+    if node.group == node.path or 2 * len(allowed) < len(weight):
+        return hidden.float() @ weight[allowed].float().T
+    return torch.nn.functional.linear(hidden.to(weight.dtype), weight)[:, allowed].float()

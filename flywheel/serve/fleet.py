@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flywheel.errors import FlywheelError, NotFoundError, UnavailableError
-from flywheel.ports.model_server import BASE_RELEASE, Answer, ModelServer, Shot
+from flywheel.ports.model_server import BASE_RELEASE, Answer, ModelServer, Shots
 from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["FleetModelServer"]
@@ -125,7 +125,7 @@ class FleetModelServer:
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input with the least busy replica that has the release.
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.artifacts.adapter_folder import verify_adapter
-from flywheel.artifacts.base_folder import Precision, own_precision
+from flywheel.artifacts.precision import ChosenPrecision, served_precision
 from flywheel.errors import IntegrityError, NotFoundError, RefusedError
-from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot
+from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots
 from flywheel.serve.adapter_effect import check_effect
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import load_model
@@ -37,13 +37,13 @@ class LocalModelServer:
 
     Args:
         base: folder of the base model, as ``flywheel base build`` leaves it.
-        precision: of the weights in memory, the base's own unless stated. Evaluation and traffic
-            use the same server, so the gate measures at the precision that is served.
+        precision: of the weights in memory; ``own`` is that of the base's size. Evaluation and
+            traffic use the same server, so the gate measures at the precision that is served.
     """
 
-    def __init__(self, base: Path, *, precision: Precision | None = None) -> None:
+    def __init__(self, base: Path, *, precision: ChosenPrecision = "own") -> None:
         self._lock = threading.RLock()
-        loaded = load_model(base, precision or own_precision(base))
+        loaded = load_model(base, served_precision(precision, base))
         self._base_digest, self._model = loaded.digest, loaded.model
         self._tokenizer, self._ll_tokenizer = loaded.tokenizer, loaded.ll_tokenizer
         self._positions = int(self._model.config.max_position_embeddings)
@@ -52,6 +52,17 @@ class LocalModelServer:
         self._peft: Any = None
         self._contents: dict[str, str] = {}
         self._masks: dict[str, AnswerMask] = {}
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the base's weights in memory, adapters left out."""
+        with self._lock:
+            if self._peft is not None:
+                raise RefusedError(
+                    "The size of a base is read before an adapter is loaded.",
+                    next_step="read it first",
+                )
+            return int(self._model.get_memory_footprint())
 
     def load(self, release: str, adapter: Path) -> None:
         """Load an adapter folder under a name and warm it with one answer."""
@@ -95,7 +106,7 @@ class LocalModelServer:
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input greedily under the workload's mask, in order.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["Step", "field_of_each_token", "least_field_margin", "margin_of"]
+__all__ = ["Step", "field_of_each_token", "least_field_margin", "margin_of", "mean_margin"]
 
 
 class Step(NamedTuple):
@@ -42,6 +42,12 @@ def least_field_margin(steps: Sequence[Step], fields: Sequence[int]) -> float:
     numbered = zip(fields, steps, strict=True)
     grouped = groupby(numbered, key=lambda pair: pair[0])
     return min((margin_of([step for _, step in group]) for _, group in grouped), default=1.0)
+
+
+def mean_margin(steps: Sequence[Step]) -> float:
+    """Return the mean, over the steps of a text, of the token's probability less the next best's."""
+    margins = [math.exp(step.chosen) - math.exp(step.runner_up) for step in steps]
+    return min(1.0, max(0.0, math.fsum(margins) / len(margins))) if margins else 0.0
 
 
 def field_of_each_token(tokens: Sequence[int], decode: Callable[[Sequence[int]], str]) -> list[int]:

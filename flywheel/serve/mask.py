@@ -6,6 +6,7 @@ where the text is forced. vLLM with ``guidance`` as its structured-output backen
 Answers of a closed task walk few paths, so that almost every look-up is a dictionary's.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,6 @@ import numpy.typing as npt
 
 from flywheel.errors import ConfigurationError
 from flywheel.workload.answers import AnswerCodec, canonical_json
-from flywheel.workload.model import ClassificationTask
 
 __all__ = ["AnswerMask", "MaskNode"]
 
@@ -24,11 +24,12 @@ _REMEMBERED = 20_000
 
 @dataclass
 class MaskNode:
-    """A point inside an answer: what may come next."""
+    """A point inside an answer: what may come next; all nodes of a ``group`` allow the same."""
 
     path: tuple[int, ...]
     allowed: Tokens
     matcher: Any
+    group: Hashable
     next: dict[int, "MaskNode"] = field(default_factory=dict)
 
     @property
@@ -51,6 +52,8 @@ class AnswerMask:
                 next_step="simplify the workload's JSON schema",
             )
         self._count = 0
+        # Texts walk paths of their own, but nearly all of their steps allow the same tokens.
+        self._shared: dict[bytes, Tokens] | None = {} if codec.pattern is not None else None
         self.root = self._node((), matcher)
 
     def after(self, node: MaskNode, token: int) -> MaskNode:
@@ -67,6 +70,8 @@ class AnswerMask:
         if self._count > _REMEMBERED:
             self.root.next.clear()
             self._count = 0
+            if self._shared is not None:
+                self._shared.clear()
         node.next[token] = created
         return created
 
@@ -79,15 +84,25 @@ class AnswerMask:
         self._count += 1
         bits = allocate_token_bitmask(1, self._vocabulary)
         fill_next_token_bitmask(matcher, bits)
+        if self._shared is None:
+            return MaskNode(path, self._tokens(bits), matcher, path)
+        key = bits.tobytes()
+        if key not in self._shared:
+            self._shared[key] = self._tokens(bits)
+        return MaskNode(path, self._shared[key], matcher, key)
+
+    def _tokens(self, bits: Any) -> Tokens:
         flags = np.unpackbits(bits.view(np.uint8), bitorder="little")[: self._vocabulary]
-        return MaskNode(path, np.flatnonzero(flags).astype(np.int64), matcher)
+        return np.flatnonzero(flags).astype(np.int64)
 
 
 def grammar_of(codec: AnswerCodec) -> str:
-    """Write the grammar of all allowed answers: a choice, or compact JSON."""
+    """Write the grammar of all allowed answers: a pattern, a choice, or compact JSON."""
     from llguidance import LLMatcher
 
-    if isinstance(codec.workload.task, ClassificationTask):
+    if codec.pattern is not None:
+        return str(LLMatcher.grammar_from_regex(codec.pattern))
+    if codec.workload.form.fields is None:
         choice = " | ".join(canonical_json(text) for text in codec.choices)
         return str(LLMatcher.grammar_from_lark(f"start: {choice}"))
     compact: Any = {"whitespace_flexible": False}

@@ -6,9 +6,14 @@ from typing import Any
 
 from flywheel.errors import DataError
 from flywheel.ports.model_server import Answer
-from flywheel.serve.margin import Step, field_of_each_token, least_field_margin, margin_of
+from flywheel.serve.margin import (
+    Step,
+    field_of_each_token,
+    least_field_margin,
+    margin_of,
+    mean_margin,
+)
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import ClassificationTask
 
 __all__ = ["check_fit", "read_answer"]
 
@@ -61,7 +66,7 @@ def read_answer(
     return Answer(
         text=text,
         output=output,
-        confidence=min(1.0, math.exp(math.fsum(step.chosen for step in steps))),
+        confidence=_confidence(codec, steps),
         seconds=seconds,
         prompt_tokens=prompt_tokens,
         completion_tokens=len(tokens) + complete,
@@ -70,10 +75,21 @@ def read_answer(
     )
 
 
+def _confidence(codec: AnswerCodec, steps: Sequence[Step]) -> float:
+    # The probability of one text among all texts is next to nothing, and smaller the longer it is:
+    # of a text it is the geometric mean of its tokens' probabilities.
+    total = math.fsum(step.chosen for step in steps)
+    if codec.pattern is not None:
+        total /= max(1, len(steps))
+    return min(1.0, math.exp(total))
+
+
 def _margin(
     tokenizer: Any, codec: AnswerCodec, tokens: Sequence[int], steps: Sequence[Step]
 ) -> float:
-    if isinstance(codec.workload.task, ClassificationTask):
+    if codec.pattern is not None:
+        return mean_margin(steps)
+    if codec.workload.form.fields is None:
         return margin_of(steps)
     fields = field_of_each_token(
         tokens, lambda part: str(tokenizer.decode(part, skip_special_tokens=True))

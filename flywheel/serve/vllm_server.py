@@ -24,14 +24,13 @@ from flywheel.errors import (
     RefusedError,
     UnavailableError,
 )
-from flywheel.ports.model_server import BASE_RELEASE, Answer, Shot, base_alias
+from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots, base_alias
 from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
 from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
 from flywheel.workload.answers import AnswerCodec, canonical_json
-from flywheel.workload.model import ClassificationTask
 from flywheel.workload.prompt import input_ids
 
 __all__ = ["VllmModelServer"]
@@ -122,7 +121,7 @@ class VllmModelServer:
         codec: AnswerCodec,
         inputs: Sequence[str],
         *,
-        shots: Sequence[Shot] = (),
+        shots: Shots = (),
     ) -> list[Answer]:
         """Answer each input greedily under the workload's mask, in order.
 
@@ -281,7 +280,9 @@ def _completion(model: str, limit: int) -> dict[str, Any]:
 
 def _constraint(codec: AnswerCodec) -> dict[str, Any]:
     # The grammars of ``mask.grammar_of``, as vLLM's guidance backend makes them.
-    if isinstance(codec.workload.task, ClassificationTask):
+    if codec.pattern is not None:
+        return {"structured_outputs": {"regex": codec.pattern}}
+    if codec.workload.form.fields is None:
         return {"structured_outputs": {"choice": codec.choices}}
     compact = {"x-guidance": {"whitespace_flexible": False}}
     return {"structured_outputs": {"json": canonical_json(codec.schema | compact)}}

@@ -5,7 +5,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-__all__ = ["AdapterSettings"]
+__all__ = ["AdapterSettings", "ChosenPrecision"]
+
+ChosenPrecision = Literal["own", "float32", "bfloat16", "int8", "nf4"]
 
 # What an adapter cannot be without.
 _ADDRESSES = {
@@ -30,6 +32,11 @@ class AdapterSettings(BaseModel):
     )
     model_server: Literal["local", "vllm"] = Field(
         default="local", description="what answers: transformers in this process, or vLLM"
+    )
+    served_precision: ChosenPrecision = Field(
+        default="own",
+        description="bits of the weights that answer and are judged: own (16, of a small base 32), "
+        "float32, bfloat16, int8 or nf4; with vLLM, what your own vLLM runs",
     )
     kafka_servers: str | None = Field(
         default=None, description="brokers: host:port, separated by commas"

@@ -11,7 +11,7 @@ from typing import Any
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.ports.answer_desk import AnswerDesk, OpenItem
 from flywheel.ports.review_queue import AnnotationKind
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import ExtractionTask, Workload
 
 __all__ = ["ANNOTATORS", "SimulatedAnnotators"]
 
@@ -140,7 +140,7 @@ def _wrong_label(rng: random.Random, workload: Workload, suggestion: Any, right:
 def _with_other_fields(rng: random.Random, workload: Workload, truth: Any, rate: float) -> Any:
     # Errors in the fields of an extraction that the taxonomy does not govern.
     task = workload.task
-    if isinstance(task, ClassificationTask) or not isinstance(truth, dict):
+    if not isinstance(task, ExtractionTask) or not isinstance(truth, dict):
         return truth
     changed = dict(truth)
     for field, schema in task.json_schema["properties"].items():
@@ -152,6 +152,7 @@ def _with_other_fields(rng: random.Random, workload: Workload, truth: Any, rate:
 
 
 def _without_label(workload: Workload, output: Any) -> Any:
-    if isinstance(workload.task, ClassificationTask) or not isinstance(output, dict):
+    task = workload.task
+    if not isinstance(task, ExtractionTask) or not isinstance(output, dict):
         return None
-    return {key: value for key, value in output.items() if key != workload.task.label_field}
+    return {key: value for key, value in output.items() if key != task.label_field}

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flywheel.errors import DataError
 from flywheel.io.delimited_file import read_delimited
@@ -16,10 +17,16 @@ __all__ = ["LabeledRow", "Split", "read_labeled", "split_labeled"]
 
 @dataclass(frozen=True)
 class LabeledRow:
-    """One text and its label."""
+    """One text and its label; ``output`` is the answer of an extraction, which holds the label."""
 
     text: str
     label: str
+    output: Any = None
+
+    @property
+    def truth(self) -> Any:
+        """The right answer."""
+        return self.label if self.output is None else self.output
 
 
 @dataclass(frozen=True)

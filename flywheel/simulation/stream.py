@@ -39,7 +39,7 @@ def replayed_calls(rows: list[LabeledRow], *, quarter: int, seed: int) -> list[S
                 subject_id=None,
                 line="",
                 text=row.text,
-                truth=row.label,
+                truth=row.truth,
             )
         )
     return calls

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, select, update
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.few_shot_finding import FewShotFinding
 from flywheel.artifacts.gate_file import GateReportRef
 from flywheel.artifacts.label_forecast import LabelForecast
 from flywheel.artifacts.references import CandidateRef, DirectedReview, Recordable, SnapshotRef
@@ -70,6 +71,11 @@ class Attempt:
     def label_forecast(self) -> LabelForecast | None:
         """What further labels were expected to bring; None where that was not computed."""
         return LabelForecast.from_facts(self.facts)
+
+    @property
+    def few_shot(self) -> FewShotFinding | None:
+        """How worked examples alone did before the training; None where that was not measured."""
+        return FewShotFinding.from_facts(self.facts)
 
     @property
     def directed(self) -> DirectedReview:

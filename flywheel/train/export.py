@@ -58,7 +58,7 @@ def finished(spec: TrainSpec, out: Path) -> TrainResult | None:
     return result
 
 
-def export(
+def export(  # noqa: PLR0913 - everything that leaves a run
     spec: TrainSpec,
     out: Path,
     model: Any,
@@ -67,9 +67,10 @@ def export(
     metrics: Mapping[str, float],
     resumed_from_step: int,
     training: Mapping[str, Any],
+    rank: int,
 ) -> TrainResult:
     """Write adapter, manifest and result, each complete before the next begins."""
-    serving = {"max_lora_rank": serving_rank(spec.recipe.rank)}
+    serving = {"max_lora_rank": serving_rank(rank)}
     raw, part, adapter = out / ".raw", out / ".adapter.part", out / ADAPTER
     for folder in (raw, part, adapter):
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,15 +5,17 @@ Read it from the top: check everything, plan, train stage by stage, export. What
 """
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flywheel.artifacts.base_family import check_family_in
 from flywheel.artifacts.base_folder import BaseModel, load_base
-from flywheel.errors import IntegrityError
+from flywheel.errors import DataError, IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
+from flywheel.quality.validation_split import split_rows
+from flywheel.train.balance import balanced_rows
 from flywheel.train.checkpoints import FOLDER, PREFERENCE_FOLDER, SUPERVISED
 from flywheel.train.export import export, finished, spec_digest
 from flywheel.train.hardware import model_size, read_hardware, release_memory
@@ -21,6 +23,7 @@ from flywheel.train.memory import PlanMemory, memory_errors
 from flywheel.train.plan import TrainPlan, make_plan, without_packing
 from flywheel.train.preference import build_preference
 from flywheel.train.rows import PairRow, TokenRow, read_rows, tokenize_pairs, tokenize_rows
+from flywheel.train.search import Search, TrialRunner, search_recipe
 from flywheel.train.servable import serving_rank
 from flywheel.train.stages import Finished, Stage, hand_over, handed_over, run_stage
 from flywheel.train.summary import describe, measure
@@ -38,14 +41,24 @@ class _Work:
     out: Path
     base: BaseModel
     tokenizer: Any
+    records: Sequence[dict[str, Any]]
     rows: Sequence[TokenRow]
     pairs: Sequence[PairRow]
     plan: TrainPlan
     memory: PlanMemory
+    search: Search | None = None
+    repeated: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         return spec_digest(self.spec)
+
+    @property
+    def chosen(self) -> TrainSpec:
+        """The spec with the recipe that is followed."""
+        if self.search is None:
+            return self.spec
+        return self.spec.model_copy(update={"recipe": self.search.recipe})
 
     @property
     def prefers(self) -> bool:
@@ -56,7 +69,7 @@ class _Work:
     @property
     def steps(self) -> tuple[int, int]:
         """Optimizer steps of both stages."""
-        recipe = self.spec.recipe
+        recipe = self.chosen.recipe
         first = -(-len(self.rows) // recipe.batch_size) * recipe.epochs
         if recipe.preference is None or not self.prefers:
             return first, 0
@@ -70,7 +83,7 @@ def train(spec: TrainSpec, out: Path) -> TrainResult:
     if done is not None:
         return done
     with memory_errors():
-        work = _prepare(spec, out)
+        work = _balanced(_searched(_prepare(spec, out)))
         if work.prefers:
             return _in_two_stages(work)
         model, supervised = _supervise(work)
@@ -78,7 +91,8 @@ def train(spec: TrainSpec, out: Path) -> TrainResult:
 
 
 def _prepare(spec: TrainSpec, out: Path) -> _Work:
-    serving_rank(spec.recipe.rank)
+    for rank in (spec.recipe.rank, *(spec.recipe.search.ranks if spec.recipe.search else ())):
+        serving_rank(rank)
     base = load_base(spec.base_folder, verify=True)
     if base.digest != spec.base_digest:
         raise IntegrityError(
@@ -103,11 +117,52 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
         out,
         base,
         tokenizer,
+        records,
         rows,
         tokenize_pairs(corrections, codec, tokenizer, limit=limit),
         make_plan(read_hardware(), model_size(base.folder), spec.recipe, longest_row=longest),
         PlanMemory(out, spec_digest(spec)),
     )
+
+
+def _searched(work: _Work) -> _Work:
+    search = work.spec.recipe.search
+    if search is None:
+        return work
+    numbered = [{**record, "position": at} for at, record in enumerate(work.records)]
+    train, validation = split_rows(numbered, search.validation, work.spec.seed)
+    if not train or not validation:
+        raise DataError(
+            f"The {len(numbered)} training rows are too few for a search of the recipe.",
+            next_step="review more items, raise training.search.validation, or remove "
+            "training.search",
+        )
+
+    def build(
+        spec: TrainSpec,
+        folder: Path,
+        rows: Sequence[TokenRow],
+        plan: TrainPlan,
+        validating: Sequence[TokenRow],
+    ) -> tuple[Any, TrainPlan]:
+        return build_supervised(
+            spec, folder, work.base, work.tokenizer, rows, plan, validation=validating
+        )
+
+    rows = [work.rows[row["position"]] for row in train]
+    if work.spec.recipe.balance == "auto":
+        rows, _ = balanced_rows(rows, train)
+    validating = [work.rows[row["position"]] for row in validation]
+    trials = TrialRunner(work.spec, work.out, rows, validating, work.plan)
+    found = search_recipe(trials, work.memory, build, spec_digest=work.digest)
+    return replace(work, search=found)
+
+
+def _balanced(work: _Work) -> _Work:
+    if work.spec.recipe.balance == "off":
+        return work
+    rows, repeated = balanced_rows(work.rows, work.records)
+    return replace(work, rows=rows, repeated=repeated)
 
 
 def _in_two_stages(work: _Work) -> TrainResult:
@@ -134,7 +189,7 @@ def _in_two_stages(work: _Work) -> TrainResult:
 def _supervise(work: _Work) -> tuple[Any, Finished]:
     def build(plan: TrainPlan) -> tuple[Any, TrainPlan]:
         return build_supervised(
-            work.spec, work.out / FOLDER, work.base, work.tokenizer, work.rows, plan
+            work.chosen, work.out / FOLDER, work.base, work.tokenizer, work.rows, plan
         )
 
     stage = Stage("sft", work.out, FOLDER, steps_before=0, steps_of_all=sum(work.steps))
@@ -180,7 +235,10 @@ def _export(
         work.out,
         model,
         work.tokenizer,
-        metrics=measure(work.rows, work.pairs, supervised, preference),
+        metrics=measure(work.rows, work.pairs, supervised, preference, work.search),
+        rank=work.chosen.recipe.rank,
         resumed_from_step=supervised.resumed_from_step if resumed is None else resumed,
-        training=describe(work.spec.recipe, work.pairs, supervised, preference),
+        training=describe(work.spec.recipe, work.pairs, supervised, preference)
+        | ({"search": work.search.to_facts()} if work.search else {})
+        | ({"rows repeated by label": dict(work.repeated)} if work.repeated else {}),
     )

@@ -18,7 +18,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def progress_callback(
-    out: Path, trainer: Any, stage: Literal["sft", "preference"], *, before: int, steps: int
+    out: Path,
+    trainer: Any,
+    stage: Literal["search", "sft", "preference"],
+    *,
+    before: int,
+    steps: int,
 ) -> Any:
     """Build the callback that writes progress and stops after a SIGTERM or SIGINT.
 
@@ -99,12 +104,15 @@ def progress_callback(
 
 
 def read_progress(out: Path) -> list[TrainProgress]:
-    """Read what the runs in an output folder told; of a step that was trained again, the last."""
+    """Read what the runs in an output folder told; of a step that was trained again, the last.
+
+    Trials of a search are no steps of the training.
+    """
     path = out / PROGRESS
     content = path.read_bytes() if path.exists() else b""
     complete_lines = content[: content.rfind(b"\n") + 1].splitlines()
     points = [TrainProgress.model_validate_json(line) for line in complete_lines]
-    return list({point.step: point for point in points}.values())
+    return list({point.step: point for point in points if point.stage != "search"}.values())
 
 
 def _append(path: Path, line: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flywheel.errors import DataError
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import Workload
 from flywheel.workload.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
 
 __all__ = ["PairRow", "TokenRow", "read_rows", "tokenize_pairs", "tokenize_rows"]
@@ -128,7 +128,7 @@ def tokenize_pairs(
 def _answer(codec: AnswerCodec, text: Any) -> Any:
     # Rows hold answers as text, a label's name or JSON; those of a chat as its last turn.
     text = text if isinstance(text, str) else str(text[-1]["content"])
-    return text if isinstance(codec.workload.task, ClassificationTask) else json.loads(text)
+    return codec.workload.form.read(text)
 
 
 def _check_answers(

@@ -28,7 +28,7 @@ RECORD = "stage.json"
 class Stage:
     """One stage: its name, the folder of its checkpoints and its place among all steps."""
 
-    name: Literal["sft", "preference"]
+    name: Literal["search", "sft", "preference"]
     out: Path
     checkpoints: str
     steps_before: int

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flywheel.train.rows import PairRow, TokenRow
+from flywheel.train.search import Search
 from flywheel.train.stages import Finished
 from flywheel.workload.model import TrainingRecipe
 
@@ -15,8 +16,9 @@ def measure(
     pairs: Sequence[PairRow],
     supervised: Finished,
     preference: Finished | None,
+    search: Search | None = None,
 ) -> dict[str, float]:
-    """Return the figures of both stages; times are seconds, lengths tokens."""
+    """Return the figures of both stages and of the search; times are seconds, lengths tokens."""
     measurements = {
         "loss": supervised.loss,
         "final_loss": supervised.final_loss,
@@ -28,6 +30,16 @@ def measure(
         "training_seconds": supervised.seconds,
         "tokens_per_second": _speed(supervised),
     }
+    if search is not None:
+        chosen = search.recipe
+        measurements |= {
+            "search_trials": float(len(search.trials)),
+            "search_seconds": search.seconds,
+            "search_loss": search.trials[-1].loss,
+            "chosen_learning_rate": chosen.learning_rate,
+            "chosen_rank": float(chosen.rank),
+            "chosen_epochs": float(chosen.epochs),
+        }
     if preference is None:
         return measurements
     reported = {

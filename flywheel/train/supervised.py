@@ -22,12 +22,17 @@ def build_supervised(
     tokenizer: Any,
     rows: Sequence[TokenRow],
     plan: TrainPlan,
+    *,
+    validation: Sequence[TokenRow] = (),
 ) -> tuple[Any, TrainPlan]:
-    """Build the trainer, and return it with the plan that it follows after all."""
-    trainer = _build(spec, folder, base, tokenizer, rows, plan)
+    """Build the trainer, and return it with the plan that it follows after all.
+
+    With ``validation`` rows it is a trial: evaluated after every epoch, without checkpoints.
+    """
+    trainer = _build(spec, folder, base, tokenizer, rows, plan, validation)
     if plan.packing and not rows_are_isolated(trainer, [row.input_ids for row in rows]):
         plan = without_packing(plan, "the attention let the rows of a line see each other")
-        trainer = _build(spec, folder, base, tokenizer, rows, plan)
+        trainer = _build(spec, folder, base, tokenizer, rows, plan, validation)
     return trainer, plan
 
 
@@ -89,9 +94,9 @@ def _build(
     tokenizer: Any,
     rows: Sequence[TokenRow],
     plan: TrainPlan,
+    validation: Sequence[TokenRow],
 ) -> Any:
     import torch
-    from datasets import Dataset
     from peft import LoraConfig
     from trl.trainer.sft_config import SFTConfig
 
@@ -110,7 +115,8 @@ def _build(
                 steps=steps,
                 epochs=recipe.epochs,
                 learning_rate=recipe.learning_rate,
-            ),
+            )
+            | (_trial_arguments(plan) if validation else {}),
             model_init_kwargs={
                 "dtype": getattr(torch, plan.dtype),
                 "attn_implementation": plan.attention,
@@ -120,12 +126,8 @@ def _build(
             train_sampling_strategy="group_by_length" if alike else "random",
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
-        train_dataset=Dataset.from_dict(
-            {
-                "input_ids": [row.input_ids for row in rows],
-                "labels": [row.labels for row in rows],
-            }
-        ),
+        train_dataset=_dataset(rows),
+        eval_dataset=_dataset(validation) if validation else None,
         processing_class=tokenizer,
         quantization_config=quantization_of(plan),
         peft_config=LoraConfig(
@@ -144,3 +146,22 @@ def _build(
     for name in trained:
         weights[name].data = weights[name].data.float()
     return trainer
+
+
+def _trial_arguments(plan: TrainPlan) -> dict[str, Any]:
+    return {
+        "save_strategy": "no",
+        "eval_strategy": "epoch",
+        "per_device_eval_batch_size": plan.micro_batch,
+    }
+
+
+def _dataset(rows: Sequence[TokenRow]) -> Any:
+    from datasets import Dataset
+
+    return Dataset.from_dict(
+        {
+            "input_ids": [row.input_ids for row in rows],
+            "labels": [row.labels for row in rows],
+        }
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel.errors import DataError, NotFoundError
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.usecases.cycle import codec_of
+from flywheel.workload.conversation import input_length, plain_input
 
 if TYPE_CHECKING:
     from flywheel.ports.model_server import Answer
@@ -90,6 +91,8 @@ def ask_texts(codec: "AnswerCodec", ask: Ask, inputs: Sequence[str]) -> list[Rep
         ask: answers texts with one release under a codec.
         inputs: texts.
     """
+    limits, form = codec.workload.limits, codec.workload.input
+    inputs = [plain_input(form, text, limits.input_characters) for text in inputs]
     replies: list[Reply | None] = [_refused(codec, text) for text in inputs]
     open_ = [index for index, reply in enumerate(replies) if reply is None]
     answers: list[Answer] = []
@@ -135,8 +138,9 @@ def _refused(codec: "AnswerCodec", text: str) -> Reply | None:
     limit = codec.workload.limits.input_characters
     if not text.strip():
         return Reply(text, error="The text is empty.")
-    if len(text) > limit:
-        return Reply(text, error=f"The text has {len(text)} characters, {limit} are allowed.")
+    length = input_length(codec.workload.input, text)
+    if length > limit:
+        return Reply(text, error=f"The text has {length} characters, {limit} are allowed.")
     return None
 
 

@@ -27,13 +27,14 @@ class TextFile:
     column: str = "text"
 
 
-def build_workload_base(
+def build_workload_base(  # noqa: PLR0913 - what is built, and what a person hears of it
     platform: "Platform",
     workload: "Workload",
     name: str | None = None,
     *,
     texts: TextFile | None = None,
     replace: bool = False,
+    beside: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> "BaseModel":
@@ -47,6 +48,7 @@ def build_workload_base(
         name: as the workload's file must say, of itself or of a tier; default: the workload's own.
         texts: inputs for tiny; default: the workload's texts in the lake.
         replace: build another base although a release stands on the present one.
+        beside: build a base that the file does not name, for a bake-off or a cycle that names it.
         on_notice: called with what a person should know, such as what tiny cannot do.
         on_progress: called with what goes on.
 
@@ -58,6 +60,8 @@ def build_workload_base(
     tiers = [tier for tier in workload.tiers if tier.base_model == name]
     if tiers and name != workload.base_model:
         return _build_for_tiers(platform, workload, tiers, on_progress)
+    if beside:
+        workload = workload.model_copy(update={"base_model": name})
     _check_name(platform, workload, name)
     if name == "tiny" and (shortcoming := _shortcoming(workload)) is not None:
         on_notice(f"note: {shortcoming}")

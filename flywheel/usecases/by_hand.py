@@ -7,7 +7,8 @@ a cycle that a person runs in one process are in ``cycle_steps``.
 from typing import TYPE_CHECKING
 
 from flywheel.artifacts.cycle_ref import CycleRef
-from flywheel.errors import NotFoundError
+from flywheel.errors import NotFoundError, RefusedError
+from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.release.four_eyes import require_person
 from flywheel.usecases.cycle import open_cycle
 from flywheel.usecases.identity import require_identity
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from flywheel.release.four_eyes import Actor
     from flywheel.state import Attempt, Cycle, Decision
     from flywheel.wiring import Platform
+    from flywheel.workload.model import Workload
 
 __all__ = [
     "MANUAL",
@@ -38,6 +40,7 @@ def open_by_hand(
     person: "str | Actor",
     reason: str,
     channel: str = "cli",
+    base_model: str | None = None,
 ) -> "Cycle":
     """Open a cycle as the trigger does, with the numbers that the trigger would have judged.
 
@@ -51,10 +54,13 @@ def open_by_hand(
             registered.
         reason: why, in a sentence.
         channel: how the person came in: ``cli`` or ``dagster``.
+        base_model: another base than the file's, to which this cycle moves the workload; None: the
+            file's.
 
     Raises:
         NotFoundError: there is no such workload, or its base model was not built.
-        RefusedError: another cycle is open, or name or reason are missing.
+        RefusedError: another cycle is open, name or reason are missing, or the workload cannot move
+            to another base.
     """
     from flywheel.trigger.ledger import gather_signals
     from flywheel.trigger.policy import decide_trigger
@@ -62,6 +68,8 @@ def open_by_hand(
     actor = require_identity(platform, person)
     name, reason_text = require_person(actor.name, reason, action="A cycle that is opened by hand")
     workload = platform.workload(workload_id)
+    if base_model is not None and base_model != workload.base_model:
+        workload = _on_base(platform, workload, base_model)
     platform.base(workload)  # before a cycle is open that could not train
     state, now = platform.state, platform.clock.now()
     signals = gather_signals(platform.lake, state, workload, now=now)
@@ -88,6 +96,24 @@ def open_by_hand(
             cycle=cycle.name,
         )
     return cycle
+
+
+def _on_base(platform: "Platform", workload: "Workload", base_model: str) -> "Workload":
+    champion = platform.state.routes.champion(workload.id)
+    if champion == BASE_RELEASE:
+        raise RefusedError(
+            f"No release of {workload.id} was promoted yet, so there is none to move from "
+            f"{workload.base_model} to {base_model}.",
+            next_step=f"write base_model: {base_model} into its file",
+        )
+    if platform.settings.model_server == "vllm":
+        raise RefusedError(
+            "vLLM serves one base: the champion on the old base and the candidate on the new one "
+            "cannot be asked side by side.",
+            next_step="open the cycle on a deployment with FLYWHEEL_MODEL_SERVER=local, or write "
+            f"base_model: {base_model} into the file after a roll-back to the release base",
+        )
+    return workload.model_copy(update={"base_model": base_model})
 
 
 def retry_by_hand(

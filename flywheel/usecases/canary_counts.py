@@ -245,4 +245,4 @@ def _is_negative(row: Mapping[str, Any]) -> bool:
 def _is_wrong(mapping: AnswerMapping, row: Mapping[str, Any]) -> bool:
     if row["status"] == "proposed" or row["original"] in (None, "null"):
         return True
-    return mapping.key(json.loads(row["original"])) != mapping.key(json.loads(row["truth"]))
+    return not mapping.same(json.loads(row["original"]), json.loads(row["truth"]))

@@ -145,9 +145,11 @@ def judge_candidate(
     """
     from flywheel.evaluate.run import run_gate
     from flywheel.usecases.second_look import second_look_rows
+    from flywheel.usecases.without_training import resolve_few_shot
 
     opened = platform.state.cycles.get(cycle).opened
     attempt = _attempt(platform, cycle)
+    few_shot, left_out = resolve_few_shot(opened.workload, platform.base(opened.workload))
     return run_gate(
         platform.lake,
         platform.state,
@@ -158,7 +160,10 @@ def judge_candidate(
         dataset=dataset_of(attempt).folder,
         codec=codec_of(platform, opened.workload),
         folder=run_folder(platform, cycle, attempt.number),
+        served_precision=platform.served_precision(opened.workload),
         directed=second_look_rows(platform, cycle),
+        few_shot=few_shot,
+        notes=[left_out] if left_out else [],
         again=again,
         on_progress=on_progress,
     )
@@ -181,7 +186,9 @@ def training_spec(platform: "Platform", cycle: CycleRef) -> "TrainSpec":
         base.digest,
         workload.seed,
     ]
-    identity.append(workload.training.model_dump_json())
+    # Keys that came later count where they are set: a recipe without them keeps its name.
+    later = {"balance", "search"} - workload.training.model_dump(exclude_defaults=True).keys()
+    identity.append(workload.training.model_dump_json(exclude=later))
     digest = hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:10]
     return TrainSpec(
         release=f"{cycle.workload_id}.{cycle.name}.{digest}",

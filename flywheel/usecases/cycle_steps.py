@@ -10,10 +10,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from flywheel.artifacts.cycle_ref import CycleRef
-from flywheel.errors import ConcurrencyError, RefusedError, UnavailableError
+from flywheel.errors import (
+    ConcurrencyError,
+    RefusedError,
+    TrainingNotNeededError,
+    UnavailableError,
+)
 from flywheel.state.cycle_status import RETRYABLE
 from flywheel.usecases.cycle import assemble_dataset, judge_candidate, train_candidate
 from flywheel.usecases.label_forecast import record_forecast
+from flywheel.usecases.without_training import check_without_training
 
 if TYPE_CHECKING:
     from flywheel.ports.train_launcher import TrainProgress
@@ -38,7 +44,7 @@ def run_steps(
 ) -> "Cycle":
     """Run steps of a cycle in their order; a step that is repeated finds what the last try left.
 
-    Returns the cycle as it is then.
+    Returns the cycle as it is then: stopped before its training where worked examples alone pass.
 
     Args:
         platform: holds the cycle.
@@ -55,7 +61,11 @@ def run_steps(
     _require_runnable(platform.state, cycle, steps)
     with _hold(platform.state, _lease_name(cycle.workload_id)):
         for step in (name for name in STEPS if name in steps):
-            on_step(step, _run(platform, cycle, step, on_progress, again=again))
+            try:
+                on_step(step, _run(platform, cycle, step, on_progress, again=again))
+            except TrainingNotNeededError as error:
+                on_step(step, error.message)
+                break
     return platform.state.cycles.get(cycle)
 
 
@@ -83,6 +93,7 @@ def _run(
         counts = ", ".join(f"{rows} {split}" for split, rows in snapshot.counts.items())
         return f"{counts}; hash {snapshot.hash[:12]}"
     if step == "train":
+        check_without_training(platform, cycle, on_notice=lambda line: on_progress(line, 0, 0))
         on_progress("starting the trainer, which loads the base model and the rows", 0, 0)
 
         def on_step(point: "TrainProgress") -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.few_shot_finding import FEW_SHOT
 from flywheel.artifacts.gate_file import GATE_REPORT
 from flywheel.artifacts.label_forecast import LABEL_FORECAST
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["CycleList", "CycleRow", "CycleStory", "StoryLine", "explain_cycle", "list_cycles"]
 
 # Facts that commands of their own show.
-_ELSEWHERE = (GATE_REPORT, LABEL_FORECAST)
+_ELSEWHERE = (FEW_SHOT, GATE_REPORT, LABEL_FORECAST)
 _LONGEST = 80  # of a value in a story: one line on a screen
 
 

@@ -127,8 +127,8 @@ def forecast_of(made: LabelForecast) -> dict[str, float]:
 def _forecast(workload: "Workload", snapshot: "Snapshot") -> LabelForecast:
     if workload.taxonomy is None:
         raise MeasurementError(
-            f"{workload.id} has no labels: its answers are fields without a taxonomy, "
-            "for which there is no cheap learner.",
+            f"{workload.id} has no labels: its answers are texts, or fields without a "
+            "taxonomy, for which there is no cheap learner.",
             next_step="compare the gates of its cycles with `flywheel gate`",
         )
     rows, cases = _pairs(snapshot, "train"), _pairs(snapshot, "golden")

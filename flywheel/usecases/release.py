@@ -50,6 +50,7 @@ def promote_cycle(
         platform.registry,
         cycle,
         codec=codec_of(platform, workload),
+        served_precision=platform.served_precision(workload),
         drain_seconds=drain_seconds(platform),
         on_step=on_step,
     )

@@ -138,4 +138,4 @@ def _is_right(mapping: AnswerMapping, row: Mapping[str, Any], output: str | None
     # People gave a category that did not exist: no answer could be right.
     if row["status"] == "proposed" or output is None:
         return False
-    return mapping.key(json.loads(output)) == mapping.key(json.loads(row["truth"]))
+    return mapping.same(json.loads(output), json.loads(row["truth"]))

@@ -13,9 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flywheel.artifacts.arm_metrics import FieldScore
 from flywheel.artifacts.snapshot import read_rows
 from flywheel.clock import ManualClock
 from flywheel.errors import MeasurementError
+from flywheel.evaluate.field_scores import average_fields, count_fields, score_fields
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.io.atomic import write_json
 from flywheel.ports.model_server import BASE_RELEASE
@@ -32,6 +34,7 @@ from flywheel.usecases.observe import collect_reviews
 from flywheel.usecases.simulated_world import answer_calls, simulated_people
 from flywheel.usecases.simulation_plan import QuarterResult, SimulationPlan, write_workload
 from flywheel.wiring import Platform
+from flywheel.workload.model import ClassificationTask
 
 __all__ = ["simulate"]
 
@@ -82,7 +85,7 @@ class _Simulation:
     def play(self) -> list[QuarterResult]:
         self.tell("base model")
         self.platform.build_base(self.workload, self.texts, on_progress=self.tell)
-        seed = [(row.text, row.label) for row in self.split.seed]
+        seed = [(row.text, row.truth) for row in self.split.seed]
         import_rows(self.platform, self.workload, seed, source_name="seed")
         results = []
         for quarter in range(self.plan.quarters + 1):
@@ -107,19 +110,23 @@ class _Simulation:
                 judgments = self._review(quarter)
         release, labels = self._train(quarter)
         self.tell(f"quarter {quarter}: measure")
-        accuracy = self._accuracy(release)
+        outputs = self._outputs(release)
+        scores = self._scores(outputs)
+        averages = average_fields(scores)
         return QuarterResult(
             quarter=quarter,
             judgments=judgments,
             labels=len(labels),
             traffic=len(rows),
-            accuracy=accuracy,
-            tfidf=tfidf_accuracy(
-                labels, [(row.text, row.label) for row in self.test], seed=self.plan.seed
+            accuracy=_share(
+                output == row.truth for output, row in zip(outputs, self.test, strict=True)
             ),
+            tfidf=self._tfidf(labels),
             traffic_accuracy=traffic_accuracy,
             reviewed=self._reviewed(),
             seconds=time.perf_counter() - started,
+            fields={path: score.model_dump() for path, score in scores.items()},
+            field_averages=None if averages is None else averages.model_dump(),
         )
 
     def _send_traffic(self, rows: list[LabeledRow], quarter: int) -> float:
@@ -171,8 +178,9 @@ class _Simulation:
         names = self.workload.taxonomy.names if self.workload.taxonomy else ()
         pairs = []
         for row in chosen:
-            wrong = rng.random() < self.plan.error_rate
-            pairs.append((row.text, rng.choice(names) if wrong else row.label))
+            wrong = rng.random() < self.plan.error_rate and len(names) > 1
+            answer = self.workload.with_label(row.truth, rng.choice(names)) if wrong else row.truth
+            pairs.append((row.text, answer))
         import_rows(
             self.platform,
             self.workload,
@@ -232,13 +240,29 @@ class _Simulation:
         self.platform.server(self.workload).load(newest.release, Path(newest.adapter))
         return newest.release
 
-    def _accuracy(self, release: str) -> float:
+    def _tfidf(self, labels: list[tuple[str, str]]) -> float | None:
+        if not isinstance(self.workload.task, ClassificationTask):
+            return None  # it writes no objects
+        tested = [(row.text, row.label) for row in self.test]
+        return tfidf_accuracy(labels, tested, seed=self.plan.seed)
+
+    def _scores(self, outputs: Sequence[Any]) -> dict[str, FieldScore]:
+        task = self.workload.task
+        if isinstance(task, ClassificationTask):
+            return {}
+        pairs = zip(self.test, outputs, strict=True)
+        return score_fields(
+            count_fields(task.json_schema, row.truth, output, task.item_keys)
+            for row, output in pairs
+        )
+
+    def _outputs(self, release: str) -> list[Any]:
         codec = codec_of(self.platform, self.workload)
         server = self.platform.server(self.workload)
         answers = server.answer(release, codec, [row.text for row in self.test])
         if len(answers) != len(self.test):
             raise MeasurementError("The server did not answer every test row.")
-        return _share(a.output == r.label for a, r in zip(answers, self.test, strict=True))
+        return [answer.output for answer in answers]
 
     def _reviewed(self) -> dict[str, int]:
         rows = self.platform.lake.rows(

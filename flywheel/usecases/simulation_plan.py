@@ -1,7 +1,7 @@
 """What a simulation is asked to play, the workload made for it, and what one quarter showed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ class SimulationPlan:
     """One arm of one simulation; ``cap`` bounds the traffic of a quarter.
 
     ``strategy`` orders the uncertain answers of the policy arm; the random arm has none.
+    ``workload`` holds the sections of a workload file that are played; None: a choice of labels.
     """
 
     workload_id: str
@@ -34,6 +35,7 @@ class SimulationPlan:
     error_rate: float
     recipe: dict[str, Any]
     strategy: StrategyName = "cluster_margin"
+    workload: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class QuarterResult:
     """What was known after one quarter; quarter 0 has the seed alone.
 
     ``accuracy`` and ``tfidf`` are measured on the same test rows; ``tfidf`` on the labels that the
-    adapter was trained on.
+    adapter was trained on, None for an extraction. ``fields`` are precision, recall and F1 by field
+    on the test rows, ``field_averages`` those of all fields (`FieldAverages`).
     """
 
     quarter: int
@@ -49,10 +52,12 @@ class QuarterResult:
     labels: int
     traffic: int
     accuracy: float
-    tfidf: float
+    tfidf: float | None
     traffic_accuracy: float | None
     reviewed: dict[str, int]
     seconds: float
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+    field_averages: dict[str, dict[str, float | None]] | None = None
 
 
 def simulated_workload(plan: SimulationPlan, labels: Sequence[str]) -> Workload:
@@ -68,7 +73,7 @@ def write_workload(plan: SimulationPlan, labels: Sequence[str], home: Path) -> W
 
 
 def _content(plan: SimulationPlan, labels: Sequence[str]) -> dict[str, Any]:
-    return {
+    content = {
         "id": plan.workload_id,
         "owner": "simulation",
         "description": "a labeled file replayed as traffic; times and people are simulated",
@@ -91,3 +96,4 @@ def _content(plan: SimulationPlan, labels: Sequence[str]) -> dict[str, Any]:
         },
         "training": plan.recipe,
     }
+    return content | (plan.workload or {})

@@ -9,13 +9,16 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, get_args
 
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, DataError
+from flywheel.ingest.labeled_answers import read_answers
+from flywheel.ingest.seed_check import check_seed, explain_problems
 from flywheel.settings import Settings
 from flywheel.simulation.baseline import tfidf_accuracy
-from flywheel.simulation.labeled import read_labeled
+from flywheel.simulation.labeled import LabeledRow, read_labeled
 from flywheel.simulation.spread import Spread, paired_difference, spread_of
 from flywheel.usecases.simulation import simulate
 from flywheel.usecases.simulation_plan import Arm, QuarterResult, SimulationPlan
+from flywheel.workload.model import Workload, load_workload
 from flywheel.workload.sections import StrategyName
 
 __all__ = [
@@ -37,11 +40,16 @@ RECIPES: dict[str, dict[str, Any]] = {
     "smollm2": {"epochs": 3, "learning_rate": 1e-3, "rank": 16, "alpha": 32, "batch_size": 8},
 }
 _FOLDER = Path(".flywheel/simulations")
+_PLAYED = ("task", "taxonomy", "prompt", "input", "limits")
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class StudyOptions:
     """What is compared: files, arms, strategies of the policy and seeds.
+
+    ``workload`` is the file of an extraction, whose answers stand in ``answer_column`` as JSON; its
+    task, taxonomy, prompt, limits and training are played.
 
     ``test`` is only measured on. ``budget`` counts the judgments of a quarter, ``cap`` bounds its
     traffic. ``epochs`` is None for the recipe of the base model.
@@ -61,14 +69,19 @@ class StudyOptions:
     cap: int | None = None
     error_rate: float = 0.02
     epochs: int | None = None
+    workload: Path | None = None
+    answer_column: str = "answer"
 
 
 @dataclass(frozen=True)
 class Study:
-    """The quarters of each arm, a run per seed, and a classic model's accuracy on all labels."""
+    """The quarters of each arm, a run per seed, and a classic model's accuracy on all labels.
+
+    ``full_data`` is None for an extraction, which that model cannot write.
+    """
 
     arms: Mapping[str, list[list[QuarterResult]]]
-    full_data: float
+    full_data: float | None
     rows: int
     tested: int
 
@@ -91,8 +104,8 @@ def run_study(
     Raises:
         ConfigurationError: a file cannot be read, or the test file has other labels.
     """
-    columns = {"text_column": options.text_column, "label_column": options.label_column}
-    rows, tested = read_labeled(options.train, **columns), read_labeled(options.test, **columns)
+    workload = None if options.workload is None else load_workload(options.workload)
+    rows, tested = (_read(options, path, workload) for path in (options.train, options.test))
     unknown = sorted({row.label for row in tested} - {row.label for row in rows})
     if unknown:
         raise ConfigurationError(
@@ -102,7 +115,7 @@ def run_study(
     results: dict[str, list[list[QuarterResult]]] = {}
     for seed in options.seeds:
         for arm, strategy in compared_runs(options.arms, options.strategies):
-            plan = _plan(options, arm, strategy, seed)
+            plan = _plan(options, arm, strategy, seed, workload)
             name = arm if arm == "random" else f"policy, {strategy}"
             title = f"seed {seed}, {name}"
             on_progress(title)
@@ -116,9 +129,8 @@ def run_study(
             )
             results.setdefault(name, []).append(quarters)
             on_run(f"{title}: {quarters[-1].accuracy:.3f} after {options.quarters} quarters")
-    full = tfidf_accuracy(
-        [(row.text, row.label) for row in rows], [(row.text, row.label) for row in tested], seed=0
-    )
+    labels = [[(row.text, row.label) for row in part] for part in (rows, tested)]
+    full = tfidf_accuracy(*labels, seed=0) if workload is None else None
     return Study(results, full, len(rows), len(tested))
 
 
@@ -137,11 +149,15 @@ def gains(arms: Mapping[str, Sequence[Sequence[Any]]]) -> list[str]:
     def means(runs: Iterable[Sequence[Any]], figure: str) -> list[float]:
         return [mean(getattr(quarter, figure) for quarter in run[1:]) for run in runs]
 
+    figures = [("accuracy", "adapter"), ("tfidf", "TF-IDF")]
+    if any(quarter.tfidf is None for runs in arms.values() for run in runs for quarter in run):
+        figures.pop()
+
     lines = []
     for name, runs in arms.items():
         if name == "random" or "random" not in arms:
             continue
-        for figure, whose in (("accuracy", "adapter"), ("tfidf", "TF-IDF")):
+        for figure, whose in figures:
             gain = paired_difference(means(runs, figure), means(arms["random"], figure))
             width = "" if gain.half_width is None else f" ± {100 * gain.half_width:.1f}"
             lines.append(
@@ -157,12 +173,40 @@ def spread_of_figures(values: Sequence[float]) -> Spread:
     return spread_of(values)
 
 
-def _plan(options: StudyOptions, arm: Arm, strategy: StrategyName, seed: int) -> SimulationPlan:
+def _read(options: StudyOptions, path: Path, workload: Workload | None) -> list[LabeledRow]:
+    if workload is None:
+        return read_labeled(
+            path, text_column=options.text_column, label_column=options.label_column
+        )
+    content = read_answers(path, workload, text=options.text_column, answer=options.answer_column)
+    check = check_seed(workload, content.rows, {})
+    problems = explain_problems([*content.problems, *check.problems])
+    if problems:
+        raise DataError(
+            f"{len(problems)} rows of {path.name} cannot be used:\n  "
+            + "\n  ".join(problems[:_SHOWN]),
+            next_step="correct the file, or the workload",
+        )
+    return [LabeledRow(r.text, workload.label_of(r.output) or "", r.output) for r in check.new]
+
+
+def _plan(
+    options: StudyOptions,
+    arm: Arm,
+    strategy: StrategyName,
+    seed: int,
+    workload: Workload | None,
+) -> SimulationPlan:
     recipe = dict(RECIPES.get(options.base, RECIPES["smollm2"]))
     if options.epochs is not None:
         recipe["epochs"] = options.epochs
+    sections = None
+    if workload is not None:
+        written = workload.model_dump(mode="json", by_alias=True)
+        sections = {key: written[key] for key in _PLAYED}
+        sections["training"] = written["training"] | recipe
     return SimulationPlan(
-        workload_id=_workload_id(options.train),
+        workload_id=_workload_id(options.train) if workload is None else workload.id,
         base=options.base,
         arm=arm,
         seed=seed,
@@ -173,6 +217,7 @@ def _plan(options: StudyOptions, arm: Arm, strategy: StrategyName, seed: int) ->
         error_rate=options.error_rate,
         recipe=recipe,
         strategy=strategy,
+        workload=sections,
     )
 
 
@@ -182,5 +227,6 @@ def _workload_id(path: Path) -> str:
 
 
 def _folder(plan: SimulationPlan) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:8]
+    content = {key: value for key, value in asdict(plan).items() if value or key != "workload"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
     return f"{plan.workload_id}-{Path(plan.base).name}-{plan.arm}-{plan.seed}-{digest}"

@@ -148,9 +148,19 @@ def _base(platform: "Platform", workload: "Workload") -> str:
         and release.recorded_lineage is not None
         and release.recorded_lineage.base_digest != base.digest
     }
-    if trained:
-        raise IntegrityError(f"{base.name} is not the base that {trained.pop()} was trained on.")
-    return f"{base.name}, unchanged"
+    if not trained:
+        return f"{base.name}, unchanged"
+    champion = trained.pop()
+    lineage = platform.state.releases.get(champion).lineage
+    try:
+        other = platform.bases.with_digest(lineage.base_digest)
+    except NotFoundError as error:
+        raise IntegrityError(
+            f"{base.name} is not the base that {champion} was trained on.",
+            next_step=error.next_step,
+        ) from error
+    load_base(other.folder, verify=True)
+    return f"{base.name}, unchanged; {champion} answers on {other.name}, unchanged"
 
 
 def _project(platform: "Platform", workload: "Workload") -> str:

@@ -148,7 +148,7 @@ def open_model_server(settings: Settings, base: Path) -> "ModelServer":
         return _open_vllm(settings, base)
     from flywheel.serve.local_server import LocalModelServer
 
-    return LocalModelServer(base)
+    return LocalModelServer(base, precision=settings.served_precision)
 
 
 def _open_vllm(settings: Settings, base: Path) -> "ModelServer":

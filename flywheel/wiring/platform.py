@@ -25,6 +25,7 @@ from flywheel.workload.taxonomy_record import TaxonomyRecords
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flywheel.artifacts.precision import ServedPrecision
     from flywheel.basemodel import BaseModel, HomeBases
     from flywheel.io.alerting import AlertSender
     from flywheel.lake.store import Lake
@@ -84,6 +85,7 @@ class Platform:
         self.clock: Clock = clock or SystemClock()
         self._open_server = model_server or partial(open_model_server, settings)
         self._servers: dict[Path, ModelServer] = {}
+        self._base_servers: dict[Path, ModelServer] = {}
         self._adapters = LazyAdapters(
             lake=lake,
             log=log,
@@ -251,14 +253,31 @@ class Platform:
         return self.bases.remember(workload, base)
 
     def server(self, workload: Workload) -> "ModelServer":
-        """Return the server of the workload's base; one per base and process."""
+        """Return the server of the workload's base; one per base and process.
+
+        Releases that were trained on another base of the deployment are asked on that one.
+        """
         base = self.base(workload)
         if base.folder not in self._servers:
+            from flywheel.release.base_servers import ServersByBase
             from flywheel.release.pinned_prompt import PinnedPrompts
 
-            server = self._open_server(base.folder)
+            server = ServersByBase(
+                self._base_server(base), base, self.bases.with_digest, self._base_server
+            )
             self._servers[base.folder] = PinnedPrompts(server, lambda: self.state)
         return self._servers[base.folder]
+
+    def _base_server(self, base: "BaseModel") -> "ModelServer":
+        if base.folder not in self._base_servers:
+            self._base_servers[base.folder] = self._open_server(base.folder)
+        return self._base_servers[base.folder]
+
+    def served_precision(self, workload: Workload) -> "ServedPrecision":
+        """Return the precision at which the workload's base answers, and is judged."""
+        from flywheel.artifacts.precision import served_precision
+
+        return served_precision(self.settings.served_precision, self.base(workload).folder)
 
     def _require_allowed(self, workload: Workload) -> None:
         from flywheel.basemodel.origins import require_allowed

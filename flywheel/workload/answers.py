@@ -18,17 +18,16 @@ from flywheel.workload.answer_values import (
     explain,
     ordered,
     plain_integers,
-    read_json,
 )
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.generation import GenerationTask
+from flywheel.workload.json_text import canonical_json
+from flywheel.workload.model import Workload
 from flywheel.workload.passage import Passage, join_passages, owned, quoted
 
-__all__ = ["AnswerCodec", "assign_surfaces", "canonical_json"]
+__all__ = ["ANY_TEXT", "AnswerCodec", "assign_surfaces", "canonical_json"]
 
-
-def canonical_json(value: Any) -> str:
-    """Write JSON without spaces, keys in the order given, text unescaped."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# Anything but nothing, line ends included.
+ANY_TEXT = r"(.|\n)+"
 
 
 def assign_surfaces(
@@ -76,10 +75,17 @@ class AnswerCodec:
     def schema(self) -> dict[str, Any]:
         """JSON schema of the text that a model may write for an extraction."""
         schema = closed(json.loads(json.dumps(self.workload.output_schema)))
-        label_field = getattr(self.workload.task, "label_field", None)
-        if label_field is not None:
-            schema["properties"][label_field]["enum"] = self.choices
+        if self._label_field is not None:
+            schema["properties"][self._label_field]["enum"] = self.choices
         return schema
+
+    @property
+    def pattern(self) -> str | None:
+        """Regular expression of the text that a model may write, None but for a generation."""
+        task = self.workload.task
+        if not isinstance(task, GenerationTask):
+            return None
+        return ANY_TEXT if task.pattern is None else task.pattern
 
     def with_room(self, times: int) -> "AnswerCodec":
         """Return the codec for answers of several times the workload's longest answer."""
@@ -109,30 +115,28 @@ class AnswerCodec:
                     next_step="add it to the taxonomy or map it to a label",
                 )
             output = self.workload.with_label(output, self.surfaces[label.id])
-        if isinstance(self.workload.task, ClassificationTask):
-            return (owned if named else quoted)(str(output))
+        if self.workload.form.fields is None:
+            return (owned if named else quoted)(self.workload.form.write(output))
         # The mask writes the properties of every object in the schema's order, and no 5.0 for an
         # integer: what is trained on must be what may be answered.
-        schema = self.workload.task.json_schema
+        schema = self.workload.form.fields
         properties = schema["properties"]
         answer = {key: output[key] for key in properties if key in output}
         parts = [owned("{")]
         for key, value in plain_integers(schema, ordered(schema, answer)).items():
             comma = "," if len(parts) > 1 else ""
             parts.append(owned(f"{comma}{canonical_json(key)}:"))
-            is_label = named and key == self.workload.task.label_field
+            is_label = named and key == self._label_field
             listed = is_label or _is_listed(properties[key], value)
             parts.append((owned if listed else quoted)(canonical_json(value)))
         return join_passages([*parts, owned("}")])
 
     def decode(self, text: str) -> Any:
         """Read a model's text back; raise DataError where it breaks the schema."""
-        output: Any = text.strip()
-        if not isinstance(self.workload.task, ClassificationTask):
-            try:
-                output = read_json(output)
-            except ValueError as error:
-                raise DataError(f"The answer is not JSON: {error}") from error
+        try:
+            output: Any = self.workload.form.read(text.strip())
+        except ValueError as error:
+            raise DataError(f"The answer is not JSON: {error}") from error
         surface = self.workload.label_of(output)
         if surface is not None and self.workload.taxonomy is not None:
             if surface not in self._names:
@@ -142,6 +146,10 @@ class AnswerCodec:
         if broken is not None:
             raise DataError(f"The answer breaks the schema: {explain(broken)}")
         return output
+
+    @property
+    def _label_field(self) -> str | None:
+        return getattr(self.workload.task, "label_field", None)
 
     @cached_property
     def _names(self) -> dict[str, str]:

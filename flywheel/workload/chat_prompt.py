@@ -28,7 +28,7 @@ class ChatExample(Strict):
     """A worked example: a question of the user and the assistant's answer to it."""
 
     input: str = Field(description="text that was asked about")
-    output: Any = Field(description="the right answer: a label's name, or a JSON object")
+    output: Any = Field(description="the right answer: a label's name, a JSON object, or a text")
 
 
 class ChatPrompt(Strict):

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from flywheel.workload.generation import GenerationTask
 from flywheel.workload.sections import ClassificationTask, ExtractionTask
 
 __all__ = ["explain_errors", "refuse_deep"]
@@ -18,6 +19,7 @@ _MOST_LEVELS = 100
 _TAGS: dict[str, type[BaseModel]] = {
     "classification": ClassificationTask,
     "extraction": ExtractionTask,
+    "generation": GenerationTask,
 }
 
 

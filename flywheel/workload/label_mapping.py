@@ -6,9 +6,9 @@ People, events and old rows speak label names; comparing two answers needs the i
 from dataclasses import dataclass
 from typing import Any
 
-from flywheel.workload.answer_values import answer_validator, explain, ordered, plain_numbers
-from flywheel.workload.answers import canonical_json
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.answer_values import answer_validator, explain, plain_numbers
+from flywheel.workload.json_text import canonical_json
+from flywheel.workload.model import Workload
 
 __all__ = ["AnswerMapping", "PresentAnswer"]
 
@@ -40,9 +40,16 @@ class AnswerMapping:
         self._validator = answer_validator(workload.output_schema)
         self._known: dict[str, PresentAnswer] = {}
 
+    @property
+    def workload(self) -> Workload:
+        """The workload whose answers are read."""
+        return self._workload
+
     def present(self, output: Any) -> PresentAnswer:
         """Map an answer to the present label names and check it."""
-        output = self._ordered(output)
+        output = self._workload.form.normal(output)
+        if self._workload.form.is_text:  # seldom the same one twice
+            return self._read(output)
         text = canonical_json(output)
         if text not in self._known:  # most answers are given again and again
             self._known[text] = self._read(output)
@@ -76,19 +83,14 @@ class AnswerMapping:
         named = self._workload.with_label(current_output.output, current_output.label_id)
         return canonical_json(plain_numbers(named))
 
+    def same(self, one: Any, other: Any) -> bool:
+        """Return whether two answers count as the same: they mean the same, or are texts alike."""
+        return self.key(one) == self.key(other) or self._workload.form.alike(one, other)
+
     def label_name(self, output: Any) -> str:
         """Return the name of the label in an answer, or the whole answer where it has none."""
         return self._workload.label_of(output) or canonical_json(output)
 
     def text(self, output: Any) -> str:
         """Write an answer in label names, as rows of a dataset hold it."""
-        if isinstance(self._workload.task, ClassificationTask) and isinstance(output, str):
-            return output
-        return canonical_json(self._ordered(output))
-
-    def _ordered(self, output: Any) -> Any:
-        # Keys in the schema's order, surrounding blanks gone: neither tells answers apart.
-        task = self._workload.task
-        if isinstance(task, ClassificationTask):
-            return output.strip() if isinstance(output, str) else output
-        return ordered(task.json_schema, output)
+        return self._workload.form.write(output)

@@ -19,10 +19,14 @@ from pydantic import (
 )
 
 from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.workload.answer_forms import AnswerForm, Task, answer_form
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
+from flywheel.workload.conversation import InputForm
+from flywheel.workload.few_shot import FewShotRules
 from flywheel.workload.file_errors import explain_errors, refuse_deep
+from flywheel.workload.generation import GenerationTask
 from flywheel.workload.periods import Cadence
 from flywheel.workload.privacy import PrivacyRules
 from flywheel.workload.release_rules import ReleaseRules
@@ -41,7 +45,7 @@ from flywheel.workload.sections import (
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.tiers import EscalationRules, Tier, Tiers
 from flywheel.workload.time_zones import known_time_zone
-from flywheel.workload.training import PreferenceRecipe, TrainingRecipe
+from flywheel.workload.training import PreferenceRecipe, RecipeSearch, TrainingRecipe
 
 __all__ = [
     "ClassificationTask",
@@ -49,10 +53,13 @@ __all__ = [
     "DriftThresholds",
     "EscalationRules",
     "ExtractionTask",
+    "FewShotRules",
     "GateRules",
+    "GenerationTask",
     "Limits",
     "PreferenceRecipe",
     "PrivacyRules",
+    "RecipeSearch",
     "ReleaseRules",
     "ReviewPolicy",
     "SamplingShares",
@@ -86,8 +93,8 @@ class Workload(Strict):
         default="UTC", description="time zone of periods and daily times, such as Europe/Prague"
     )
     seed: int = Field(default=0, ge=0, description="seed of every random choice")
-    task: Annotated[ClassificationTask | ExtractionTask, Field(discriminator="type")] = Field(
-        description="what the model answers: a label, or a JSON object"
+    task: Annotated[Task, Field(discriminator="type")] = Field(
+        description="what the model answers: a label, a JSON object, or a text"
     )
     taxonomy: Taxonomy | None = Field(
         default=None,
@@ -95,6 +102,10 @@ class Workload(Strict):
     )
     prompt: Prompt = Field(
         description="text with {input} exactly once, or turns for the base's own chat template"
+    )
+    input: InputForm = Field(
+        default="last_user",
+        description="what a call is about: its last user message, or the conversation as turns",
     )
     base_model: str = Field(
         default="smollm2",
@@ -117,6 +128,7 @@ class Workload(Strict):
     drift: DriftThresholds = DriftThresholds()
     trigger: TriggerRules = TriggerRules()
     gates: GateRules = GateRules()
+    few_shot: FewShotRules = FewShotRules()
     training: TrainingRecipe = TrainingRecipe()
     limits: Limits = Limits()
     groups: tuple[Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*$")], ...] = Field(
@@ -143,15 +155,15 @@ class Workload(Strict):
         if user_template(self.prompt).count("{input}") != 1:
             msg = "prompt (prompt.user of a chat): must contain {input} exactly once"
             raise ValueError(msg)
-        needs_labels = self.task.type == "classification" or self.task.label_field is not None
-        if needs_labels and self.taxonomy is None:
+        if self.form.has_label and self.taxonomy is None:
             msg = "taxonomy: required for classification and for an extraction with a label_field"
             raise ValueError(msg)
-        if not needs_labels and self.taxonomy is not None:
+        if not self.form.has_label and self.taxonomy is not None:
             msg = "taxonomy: name the field that it governs in task.label_field"
+            if self.task.type == "generation":
+                msg = "taxonomy: a generation has no labels"
             raise ValueError(msg)
-        task = self.task
-        paths = () if isinstance(task, ClassificationTask) else field_paths(task.json_schema)
+        paths = () if self.form.fields is None else field_paths(self.form.fields)
         strange = sorted(set(self.gates.field_minimum) - set(paths))
         if strange:
             msg = f"gates.field_minimum: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
@@ -183,31 +195,22 @@ class Workload(Strict):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @cached_property
+    def form(self) -> AnswerForm:
+        """What the answers of the task are: a label, an object, or a text."""
+        return answer_form(self.task)
+
+    @cached_property
     def output_schema(self) -> dict[str, Any]:
         """JSON schema of a parsed answer, the active label names filled in."""
-        if isinstance(self.task, ClassificationTask):
-            assert self.taxonomy is not None  # checked above
-            return {"enum": list(self.taxonomy.names)}
-        schema = json.loads(json.dumps(self.task.json_schema))
-        if self.task.label_field is not None and self.taxonomy is not None:
-            field = schema["properties"][self.task.label_field]
-            field |= {"type": "string", "enum": list(self.taxonomy.names)}
-        return dict(schema)
+        return self.form.schema(self.taxonomy.names if self.taxonomy else ())
 
     def label_of(self, output: Any) -> str | None:
         """Return the label name inside a parsed answer, or None where it has none."""
-        if isinstance(self.task, ClassificationTask):
-            return output if isinstance(output, str) else None
-        if self.task.label_field is None or not isinstance(output, dict):
-            return None
-        value = output.get(self.task.label_field)
-        return value if isinstance(value, str) else None
+        return self.form.label_of(output)
 
     def with_label(self, output: Any, name: str) -> Any:
         """Return ``output`` with its label replaced by ``name``."""
-        if isinstance(self.task, ClassificationTask):
-            return name
-        return {**output, str(self.task.label_field): name}
+        return self.form.with_label(output, name)
 
 
 def load_workload(path: Path) -> Workload:
@@ -264,9 +267,9 @@ def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
 
 def _check_schema(workload: Workload, source: str) -> None:
     # Of files alone: the snapshot of a cycle that an earlier version opened reads back as it was.
-    if isinstance(workload.task, ClassificationTask):
+    if workload.form.fields is None:
         return
-    lines = unsupported(workload.task.json_schema)
+    lines = unsupported(workload.form.fields)
     if lines:
         raise ConfigurationError(
             f"{source} asks for more than is supported of JSON Schema:\n  " + "\n  ".join(lines),

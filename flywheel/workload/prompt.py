@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from flywheel.errors import ConfigurationError
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.chat_prompt import ChatPrompt, user_template
+from flywheel.workload.conversation import Speech, alternating, read_thread, write_thread
 from flywheel.workload.model import Workload
 from flywheel.workload.passage import Passage, join_passages, owned, quoted
 from flywheel.workload.tokenization import encode_passages
@@ -60,7 +61,7 @@ def render_prompt(
     template of a chat. A plain prompt without shots needs neither.
     """
     if not isinstance(workload.prompt, str):
-        return _render_chat(workload.prompt, input, shots, codec, tokenizer)
+        return _render_chat(workload, workload.prompt, input, shots, codec, tokenizer)
     before, after = workload.prompt.split("{input}")
     parts = [
         part
@@ -93,11 +94,9 @@ def stored_prompt(
         return render_prompt(workload, input).text
     messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
     for example in prompt.examples:
-        messages += [
-            {"role": "user", "content": _asked(prompt, example.input).text},
-            {"role": "assistant", "content": write(example.output)},
-        ]
-    return [*messages, {"role": "user", "content": _asked(prompt, input).text}]
+        messages += _messages(_question(workload, prompt, example.input))
+        messages.append({"role": "assistant", "content": write(example.output)})
+    return messages + _messages(_question(workload, prompt, input))
 
 
 def parse_prompt(
@@ -128,15 +127,33 @@ def parse_prompt(
             msg = f"the last turn of a stored prompt is not that of {workload.id}"
             raise ValueError(msg)
         return quoted(content)
-    return render_prompt(workload, content[len(before) : end], (), codec, tokenizer=tokenizer)
+    text = content[len(before) : end]
+    if not isinstance(workload.prompt, str) and workload.input == "conversation":
+        earlier = prompt[_fixed_turns(workload, workload.prompt) : -1]
+        turns = [Speech(one["role"], one["content"]) for one in earlier if isinstance(one, Mapping)]
+        text = write_thread([*turns, Speech("user", text)])
+    return render_prompt(workload, text, (), codec, tokenizer=tokenizer)
 
 
 def input_ids(
-    tokenizer: Any, codec: AnswerCodec, inputs: Sequence[str], shots: Sequence[Example] = ()
+    tokenizer: Any,
+    codec: AnswerCodec,
+    inputs: Sequence[str],
+    shots: Sequence[Example] | Callable[[str], Sequence[Example]] = (),
 ) -> list[list[int]]:
-    """Render and tokenize the prompts of inputs, as a server is to read them."""
+    """Render and tokenize the prompts of inputs, as a server is to read them.
+
+    ``shots`` are the worked examples of every input, or choose those of one.
+    """
     prompts = [
-        render_prompt(codec.workload, text, shots, codec, tokenizer=tokenizer) for text in inputs
+        render_prompt(
+            codec.workload,
+            text,
+            shots(text) if callable(shots) else shots,
+            codec,
+            tokenizer=tokenizer,
+        )
+        for text in inputs
     ]
     return prompt_ids(tokenizer, prompts)
 
@@ -153,6 +170,7 @@ def completion_ids(tokenizer: Any, answers: Sequence[Passage]) -> list[list[int]
 
 
 def _render_chat(
+    workload: Workload,
     prompt: ChatPrompt,
     text: str,
     shots: Sequence[Example],
@@ -167,8 +185,27 @@ def _render_chat(
     turns = [Turn("system", owned(prompt.system))] if prompt.system else []
     for shot in (*prompt.examples, *shots):
         answer = _codec(codec).passage(shot.output)
-        turns += [Turn("user", _asked(prompt, shot.input)), Turn("assistant", answer)]
-    return render_turns(tokenizer, [*turns, Turn("user", _asked(prompt, text))])
+        turns += [*_question(workload, prompt, shot.input), Turn("assistant", answer)]
+    return render_turns(tokenizer, [*turns, *_question(workload, prompt, text)])
+
+
+def _question(workload: Workload, prompt: ChatPrompt, text: str) -> list[Turn]:
+    # The last turn of a conversation stands in the workload's own words, the earlier ones alone.
+    if workload.input == "last_user":
+        return [Turn("user", _asked(prompt, text))]
+    *earlier, last = alternating(read_thread(text))
+    turns = [Turn(one.speaker, quoted(one.text)) for one in earlier]
+    return [*turns, Turn("user", _asked(prompt, last.text))]
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content.text} for turn in turns]
+
+
+def _fixed_turns(workload: Workload, prompt: ChatPrompt) -> int:
+    # Messages of a stored prompt before the conversation that was asked about.
+    turns = sum(len(_question(workload, prompt, one.input)) + 1 for one in prompt.examples)
+    return turns + bool(prompt.system)
 
 
 def _asked(prompt: ChatPrompt, text: str) -> Passage:

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from flywheel.workload.answer_paths import item_fields
 from flywheel.workload.control_size import FALLS_AFTER, LEVEL, control_items, smallest_fall
 
 __all__ = [
@@ -69,6 +70,11 @@ class ExtractionTask(Strict):
     label_field: str | None = Field(
         default=None, description="property whose allowed values are the taxonomy's names"
     )
+    item_keys: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default={},
+        description="fields that make two items of a list the same one, by the list's path, such "
+        "as line_items: [sku]; a list without is matched by most equal fields",
+    )
 
     @model_validator(mode="after")
     def _schema_is_usable(self) -> Self:
@@ -86,6 +92,13 @@ class ExtractionTask(Strict):
         if self.label_field is not None and self.label_field not in properties:
             msg = f"label_field {self.label_field!r} is not one of {', '.join(sorted(properties))}"
             raise ValueError(msg)
+        lists = item_fields(self.json_schema)
+        for path, names in self.item_keys.items():
+            strange = sorted(set(names) - set(lists.get(path, ())))
+            if strange:
+                known = ", ".join(f"{one}: {', '.join(fields)}" for one, fields in lists.items())
+                msg = f"item_keys.{path}: {strange[0]!r} is not one of {known or 'no lists of groups'}"
+                raise ValueError(msg)
         return self
 
 
@@ -271,10 +284,13 @@ class GateRules(Strict):
     schema_validity: Share = Field(
         default=0.99, description="share of answers that must match the schema"
     )
+    rule_compliance: Share = Field(
+        default=0.98, description="share of texts that must keep each rule, for a generation"
+    )
     latency_ratio: float = Field(
         default=2.0,
         gt=0,
-        description="p95 of candidate over champion; an adapter over the bare base takes 1.2 to 1.5",
+        description="longest time of an answer, as a multiple of the champion's; an adapter over the bare base takes 1.2 to 1.5",
     )
     judgment_days: int = Field(
         default=14,

@@ -1,12 +1,12 @@
-"""`TrainingRecipe` and `PreferenceRecipe`: the section `training` of a workload file."""
+"""`TrainingRecipe` with `PreferenceRecipe` and `RecipeSearch`: the section `training` of a workload file."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from flywheel.workload.sections import Share, Strict
 
-__all__ = ["PreferenceRecipe", "TrainingRecipe"]
+__all__ = ["PreferenceRecipe", "RecipeSearch", "TrainingRecipe"]
 
 
 class PreferenceRecipe(Strict):
@@ -26,6 +26,30 @@ class PreferenceRecipe(Strict):
     )
     length_bias: Share = Field(
         default=0.2, description="largest share by which one side is longer, over all pairs"
+    )
+
+
+class RecipeSearch(Strict):
+    """How learning rate, rank and epochs are chosen: on a part of the training rows alone.
+
+    Each of the rates with each of the ranks is tried for few epochs, the better ones for more
+    (successive halving); the best one then shows when to stop. The golden set is never looked at.
+    """
+
+    budget: float = Field(
+        default=3.0, gt=1, le=20, description="epochs of all trials, in trainings of full length"
+    )
+    validation: float = Field(
+        default=0.15, ge=0.05, le=0.5, description="share of the training rows that validate"
+    )
+    learning_rates: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(3e-4, 1e-3, 3e-3), min_length=1, description="rates to try"
+    )
+    ranks: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(
+        default=(8, 16), min_length=1, description="ranks to try; alpha keeps its ratio"
+    )
+    patience: int = Field(
+        default=2, ge=1, description="epochs without a better validation loss before it stops"
     )
 
 
@@ -58,6 +82,15 @@ class TrainingRecipe(Strict):
     )
     checkpointing: Literal["auto", "on", "off"] = Field(
         default="auto", description="compute activations again instead of keeping them"
+    )
+    balance: Literal["off", "auto"] = Field(
+        default="off",
+        description="auto: repeat rows of rare labels where labels are skewed, by the square root",
+    )
+    search: RecipeSearch | None = Field(
+        default=None,
+        description="choose learning rate, rank and epochs on a part of the training rows; left "
+        "out: as written here",
     )
     preference: PreferenceRecipe | None = Field(
         default=None, description="learn from replaced answers too; left out: not at all"

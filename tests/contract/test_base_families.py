@@ -26,15 +26,20 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
 ]
 
-_TEXTS = ["the seal leaks", "Machine 4: the paint peels off, and the weld is cracked again", ""]
+_TEXTS = [
+    "the seal leaks",
+    "Machine 4: the paint peels off, and the weld is cracked again",
+    "",
+    "Assistant: Hello\nUser: it leaks\nAssistant: Where?\nUser: at the seal",
+]
 _DPO = {"llama", "gemma3"}
 
 
 def chat() -> Workload:
-    """Return a chat over the three parts."""
+    """Return a chat over the three parts, asked about conversations."""
     raw = classification().model_dump(mode="json", by_alias=True)
     prompt = {"system": "Name the part.", "user": "Report: {input}"}
-    return parse_workload({**raw, "prompt": prompt}, source="test")
+    return parse_workload({**raw, "prompt": prompt, "input": "conversation"}, source="test")
 
 
 def spec_of(base, folder: Path, *, prefers: bool) -> TrainSpec:

@@ -15,6 +15,7 @@ from flywheel.workload.prompt import prompt_ids, render_prompt
 from flywheel.workload.tokenization import control_tokens
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
 from tests.fakes.micro_base import classification, codec, extraction, labeled, micro_base
+from tests.fakes.replies import replies
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300, func_only=True)]
 
@@ -24,18 +25,27 @@ _TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
 _PLAIN = ["", "{input} {0} %s", "漏油 🛢️", 'a "quoted" \\ text\n', "$text", "{{ why }}"]
-_ODD = [*_PLAIN, "<|end|>", "[seal]", *HOSTILE_TEXTS]
+_TALKS = [
+    f"User: it leaks\nAssistant: {odd}\nUser: {odd}" for odd in ("at the seal?", *HOSTILE_TEXTS[:4])
+]
+_ODD = [*_PLAIN, *_TALKS, "<|end|>", "[seal]", *HOSTILE_TEXTS]
 
 
 def _chat() -> Workload:
-    # Turns, with an example of the owner's.
+    # Conversations, with an example of the owner's.
     raw = classification().model_dump(mode="json", by_alias=True)
     prompt = {
         "system": "Name the part.",
         "user": "Report: {input}",
         "examples": [{"input": "the weld is cracked", "output": "weld"}],
     }
-    return parse_workload({**raw, "id": "parts_chat", "prompt": prompt}, source="test")
+    chat = {"id": "parts_chat", "prompt": prompt, "input": "conversation"}
+    return parse_workload({**raw, **chat}, source="test")
+
+
+def _texts() -> Workload:
+    # Texts of a few tokens: the base writes no end of its own.
+    return replies(limits={"answer_tokens": 12})
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +64,9 @@ def servers(vllm, micro_adapters):
 
 
 @pytest.mark.parametrize("release", ["base", "parts-0", "parts-1"])
-@pytest.mark.parametrize("workload", [classification(), extraction(), _chat()], ids=lambda w: w.id)
+@pytest.mark.parametrize(
+    "workload", [classification(), extraction(), _chat(), _texts()], ids=lambda w: w.id
+)
 @pytest.mark.parametrize("shots", [0, 3])
 def test_servers_agree(servers, workload: Workload, release: str, shots: int):
     """Every answer is the same text, its confidence and its margin within 0.0001."""

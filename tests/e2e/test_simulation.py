@@ -1,16 +1,23 @@
 """A labeled file through the loop: budget, resumption, comparison on the same labels."""
 
+import io
 import json
+from dataclasses import replace
 from itertools import islice
 
 import pytest
+import yaml
+from rich.console import Console
 
+from flywheel.cli import simulation
 from flywheel.errors import DataError
 from flywheel.simulation.labeled import LabeledRow, read_labeled, split_labeled
 from flywheel.simulation.traffic import seed_labels_of
 from flywheel.usecases.simulation import simulate
 from flywheel.usecases.simulation_plan import SimulationPlan
-from tests.fakes.micro_base import micro_base
+from flywheel.usecases.simulation_study import StudyOptions, _plan, _read
+from flywheel.workload.model import load_workload
+from tests.fakes.micro_base import extraction, labeled, micro_base
 
 
 def rows(count):
@@ -110,3 +117,37 @@ def test_a_missing_column_names_the_columns_there_are(tmp_path):
     assert read_labeled(path, text_column="text", label_column="intent") == [
         LabeledRow("a, b\nc", "x")
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_extraction_is_played_with_figures_of_every_field(tmp_path):
+    """Answers of a file are the seed, the judgments and the measure, field by field."""
+    workload = extraction()
+    answers = [
+        {"text": text, "answer": {"part": name, "urgency": ("low", "high")[number % 2]}}
+        for number, (text, name) in enumerate(labeled(60))
+    ]
+    paths = {"train": tmp_path / "train.jsonl", "test": tmp_path / "test.jsonl"}
+    for path, part in zip(paths.values(), (answers[:45], answers[45:]), strict=True):
+        path.write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+    file = tmp_path / "part_urgency.yaml"
+    file.write_text(yaml.safe_dump(workload.model_dump(mode="json", by_alias=True)))
+    options = StudyOptions(**paths, workload=file, base=str(micro_base(workload).folder))
+    rows, tested = (_read(options, path, load_workload(file)) for path in paths.values())
+    assert rows[0].truth == answers[0]["answer"]
+    plan = _plan(options, "random", "cluster_margin", 0, load_workload(file))
+    recipe = {**plan.workload["training"], "epochs": 2, "learning_rate": 0.01, "batch_size": 8}
+    changes = {"quarters": 1, "budget": 9, "workload": {**plan.workload, "training": recipe}}
+    places = {"home": tmp_path / "home", "cache": tmp_path / "cache", "tell": str}
+    first, last = simulate(replace(plan, **changes), rows, tested, **places)
+    assert first.labels < last.labels <= first.labels + 9
+    assert last.tfidf is None
+    assert {path: score["expected"] for path, score in last.fields.items()} == {
+        "part": 15,
+        "urgency": 15,
+    }
+    assert 0 <= last.field_averages["micro"]["f1"] <= 1
+    shown = io.StringIO()
+    Console(file=shown, width=160).print(simulation._fields_table("random", [first, last]))
+    assert "urgency" in shown.getvalue()

@@ -92,6 +92,19 @@ def test_dagster_storages_have_an_engine():
         assert "create_pg_connection(self._engine)" in source
 
 
+def test_dagster_event_files_are_opened_in_one_place():
+    """Each query of the events goes through the method that is replaced."""
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    assert list(inspect.signature(SqliteEventLogStorage._connect).parameters) == ["self", "shard"]
+    source = inspect.getsource(SqliteEventLogStorage)
+    for part in ("self._initdb(engine)", "self._initialized_dbs.add(shard)", "with self._db_lock:"):
+        assert part in source
+    for connection in ("run_connection", "index_connection"):
+        method = inspect.getsource(getattr(SqliteEventLogStorage, connection))
+        assert "self._connect(" in method
+
+
 def test_every_private_name_is_listed(repository):
     """Code that reaches into a library is on the page of the decision."""
     page = (repository / "docs/decisions/private-names.md").read_text()

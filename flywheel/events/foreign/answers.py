@@ -14,7 +14,7 @@ from flywheel.events.foreign.json_text import describe, dict_at, list_at, text_a
 from flywheel.io.spelling import Spellings, show_invisible
 from flywheel.workload.answer_values import STRICT_JSON
 from flywheel.workload.answers import canonical_json
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import ClassificationTask, GenerationTask, Workload
 
 __all__ = ["Answer", "AnswerKind", "AnswerReader"]
 
@@ -82,6 +82,11 @@ class AnswerReader:
 
     def _parse(self, text: str) -> Answer:
         stripped = _THOUGHT.sub("", text).strip()
+        if isinstance(self._workload.task, GenerationTask):
+            written = self._workload.form.normal(stripped)
+            if not written:
+                return Answer("unparseable", detail="there is no text in the message")
+            return Answer("parsed", written)
         if isinstance(self._workload.task, ClassificationTask):
             label = self._label(stripped)
             if label is not None:

@@ -8,7 +8,8 @@ from markdown_it import MarkdownIt
 from flywheel.errors import ConfigurationError
 from flywheel.io.markdown import escape_markdown
 from flywheel.review.queues.answer_fields import answer_fields
-from flywheel.workload.model import Workload
+from flywheel.workload.model import GenerationTask, Workload
+from flywheel.workload.text_rules import describe_rules
 
 __all__ = ["annotator_guide"]
 
@@ -31,7 +32,9 @@ def annotator_guide(workload: Workload, template: Path | None = None) -> str:
         text = Template(template.read_text()).substitute(
             workload=escape_markdown(workload.id),
             description=escape_markdown(workload.description or workload.id),
-            labels="\n\n".join(part for part in (_labels(workload), _lines(workload)) if part),
+            labels="\n\n".join(
+                part for part in (_labels(workload), _lines(workload), _rules(workload)) if part
+            ),
         )
     except (OSError, KeyError, ValueError) as error:
         raise ConfigurationError(
@@ -73,3 +76,14 @@ def _lines(workload: Workload) -> str:
         "a bar that belongs to a text, and `-` alone for a list without items."
     )
     return "\n".join(["## Answers of several parts", hint, "", *lines])
+
+
+def _rules(workload: Workload) -> str:
+    if not isinstance(workload.task, GenerationTask):
+        return ""
+    hint = (
+        "Edit the draft until you would send it as it stands, and change nothing else. Without a "
+        "draft, write the text."
+    )
+    rules = [f"- {escape_markdown(line)}" for line in describe_rules(workload.task.rules)]
+    return "\n".join(["## The text", hint, "", *rules])

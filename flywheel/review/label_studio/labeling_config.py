@@ -30,6 +30,7 @@ _LETTERS = "abcdefghijklmnopqrstvwxyz"
 _DIGITS = "12345678"
 _VERDICT_KEYS = {CANT_TELL: "9", NEW_CATEGORY: "0"}
 _FILTER_KEY = "/"
+_PROSE_ROWS = 12
 
 
 def labeling_config(workload: Workload) -> str:
@@ -93,15 +94,18 @@ def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str,
         SubElement(box, "Number", {**common, **_limits(field)})
     else:
         once = {} if field.kind == "list" else {"maxSubmissions": "1"}
+        rows = str(_PROSE_ROWS if field.kind == "prose" else 1)
         SubElement(
             box,
             "TextArea",
-            {**common, "rows": "1", **once, "editable": "true"},
+            {**common, "rows": rows, **once, "editable": "true"},
             placeholder=_placeholder(field),
         )
 
 
 def _placeholder(field: AnswerField) -> str:
+    if field.kind == "prose":
+        return "write the text, then Shift+Enter; a draft is edited in its place"
     if field.kind != "list":
         return "type, then Enter"
     parts = line_heading(field.schema.get("items") or {}) or "an item"

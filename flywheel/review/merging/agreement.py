@@ -1,8 +1,10 @@
 """How far annotators agree, and how far the people are, per batch and over all."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import Annotation
@@ -12,6 +14,7 @@ from flywheel.review.merging.verdicts import Judgment, read_judgments
 from flywheel.review.sampling.sent_items import SentItem, read_sent
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
+from flywheel.workload.text_edits import edit_similarity
 
 __all__ = [
     "Agreement",
@@ -23,6 +26,7 @@ __all__ = [
     "review_agreement",
 ]
 
+Distance = Callable[[str, str], float]
 _PAIR = 2
 # On ten items whose labels differ, a single dispute moves alpha by a tenth.
 _FEWEST = 20
@@ -65,8 +69,13 @@ class BatchAgreement:
     agreement: Agreement
 
 
-def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
-    """Compute the nominal alpha; each unit holds the answers of its judges."""
+def krippendorff_alpha(
+    units: Iterable[Sequence[str]], *, distance: Distance | None = None
+) -> Agreement:
+    """Compute alpha; each unit holds the answers of its judges.
+
+    ``distance`` of two different answers is in [0, 1]; None: 1, the nominal alpha.
+    """
     import krippendorff
     import numpy as np
 
@@ -83,8 +92,18 @@ def krippendorff_alpha(units: Iterable[Sequence[str]]) -> Agreement:
     for number, unit in enumerate(paired):
         for value in unit:
             counts[number, place[value]] += 1
-    alpha = krippendorff.alpha(value_counts=counts, level_of_measurement="nominal")
+    level: Any = "nominal" if distance is None else _metric(values, distance)
+    alpha = krippendorff.alpha(value_counts=counts, level_of_measurement=level)
     return Agreement(float(alpha), len(paired), judgments)
+
+
+def _metric(values: Sequence[str], distance: Distance) -> Callable[..., Any]:
+    import numpy as np
+
+    matrix = np.zeros((len(values), len(values)))
+    for one, other in combinations(range(len(values)), 2):
+        matrix[one, other] = matrix[other, one] = distance(values[one], values[other])
+    return lambda *_, i1, i2, **__: matrix[i1, i2]
 
 
 def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[str, BatchAgreement]]:
@@ -97,10 +116,11 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
     mapping = AnswerMapping(workload)
     judged, batches = _judged(lake, workload, mapping)
     reports = {
-        name: _batch(name, entries, judged, mapping) for name, entries in sorted(batches.items())
+        name: _batch(workload, name, entries, judged, mapping)
+        for name, entries in sorted(batches.items())
     }
     sent = [entry for entries in batches.values() for entry in entries]
-    return _alpha(sent, judged), reports
+    return _alpha(workload, sent, judged), reports
 
 
 def read_units(lake: Lake, workload: Workload, mapping: AnswerMapping) -> list[list[Judgment]]:
@@ -133,12 +153,23 @@ def _judged(
     return judged, batches
 
 
-def _alpha(entries: Iterable[SentItem], judged: Mapping[str, list[Judgment]]) -> Agreement:
+def _alpha(
+    workload: Workload, entries: Iterable[SentItem], judged: Mapping[str, list[Judgment]]
+) -> Agreement:
+    # Two texts disagree by as much as one has to be edited to become the other.
     drawn = (judged[entry.item.item_id] for entry in entries if entry.drawn_twice)
-    return krippendorff_alpha([judgment.key for judgment in unit] for unit in drawn)
+    distance = _edit_distance if workload.form.is_text else None
+    return krippendorff_alpha(
+        ([judgment.key for judgment in unit] for unit in drawn), distance=distance
+    )
+
+
+def _edit_distance(one: str, other: str) -> float:
+    return 1 - edit_similarity(one, other)
 
 
 def _batch(
+    workload: Workload,
     name: str,
     entries: Sequence[SentItem],
     judged: Mapping[str, list[Judgment]],
@@ -164,5 +195,5 @@ def _batch(
         kept=agreement[True],
         edited=agreement[False],
         by_annotator=dict(sorted(people.items())),
-        agreement=_alpha(entries, judged),
+        agreement=_alpha(workload, entries, judged),
     )

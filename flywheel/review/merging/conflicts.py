@@ -24,6 +24,8 @@ def conflicting_items(lake: Lake, workload: Workload, sent: Sequence[SentItem]) 
     Rows that never were an item (the seed) cannot be asked about, and control items are left as
     they are: asking again about some of them would bias their figure.
     """
+    if workload.form.is_text:  # one question may have several good texts
+        return []
     mapping = AnswerMapping(workload)
     answers: dict[str, set[str]] = defaultdict(set)
     members: dict[str, list[str]] = defaultdict(list)

@@ -11,7 +11,7 @@ from flywheel.workload.answer_paths import field_paths, field_values
 from flywheel.workload.answer_values import plain_numbers
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.label_mapping import AnswerMapping
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import Workload
 
 __all__ = ["FieldAgreement", "agreement_of", "field_agreement"]
 
@@ -26,16 +26,17 @@ class FieldAgreement:
 
 
 def field_agreement(lake: Lake, workload: Workload) -> dict[str, FieldAgreement]:
-    """Report agreement by the path of each field; empty for a classification.
+    """Report agreement by the path of each field; empty where an answer has no fields.
 
     An item counts where two people or more gave an answer. A field of a list's items is compared as
     the list of its values; what two people left out is the same.
     """
-    if isinstance(workload.task, ClassificationTask):
+    fields = workload.form.fields
+    if fields is None:
         return {}
     units = read_units(lake, workload, AnswerMapping(workload))
     answers = [[j.output for j in unit if j.kind == "answer"] for unit in units]
-    return agreement_of(workload.task.json_schema, answers)
+    return agreement_of(fields, answers)
 
 
 def agreement_of(

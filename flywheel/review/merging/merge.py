@@ -78,7 +78,7 @@ def merge_annotations(
         first, bad = read_judgments(workload, mapping, by_item[entry.item.item_id])
         second, worse = _adjudications(workload, mapping, first, by_item[second_id or ""])
         unusable += bad + worse
-        verdict = decide(first, entry.judgments_drawn, second)
+        verdict = decide(first, entry.judgments_drawn, second, mapping=mapping)
         verdicts[verdict.status] += 1
         if verdict.status == "disputed" and second_id is None:
             disputed.append(entry)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 from flywheel.ports.review_queue import Annotation
@@ -9,15 +10,16 @@ from flywheel.similarity.normal_form import normalize
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
+from flywheel.workload.text_edits import most_central
 
-__all__ = ["Judgment", "Verdict", "decide", "read_judgments"]
+__all__ = ["Judgment", "Verdict", "agree", "decide", "read_judgments"]
 
 Status = Literal["accepted", "disputed", "proposed", "cant_tell", "open"]
 
 
 @dataclass(frozen=True)
 class Judgment:
-    """What one person said, under the present taxonomy; two with one ``key`` agree."""
+    """What one person said, under the present taxonomy; two with one ``key`` said the same."""
 
     annotation: Annotation
     kind: Literal["answer", "cant_tell", "new_category"]
@@ -55,11 +57,29 @@ def read_judgments(
     return usable, len(read) - len(usable)
 
 
+def agree(mapping: AnswerMapping | None, one: Judgment, other: Judgment) -> bool:
+    """Return whether two people agree: they said the same, or gave texts that count as the same.
+
+    Without a mapping only what is the same agrees.
+    """
+    if one.key == other.key:
+        return True
+    answers = one.kind == other.kind == "answer"
+    return answers and mapping is not None and mapping.same(one.output, other.output)
+
+
 def decide(
-    judgments: Sequence[Judgment], requested: int, adjudications: Sequence[Judgment] = ()
+    judgments: Sequence[Judgment],
+    requested: int,
+    adjudications: Sequence[Judgment] = (),
+    *,
+    mapping: AnswerMapping | None = None,
 ) -> Verdict:
-    """Decide an item: an adjudicator's word counts, else everybody must agree."""
-    first = _first_verdict(tuple(judgments), requested)
+    """Decide an item: an adjudicator's word counts, else everybody must agree.
+
+    Of texts that count as the same (``mapping``), the one closest to all others is the truth.
+    """
+    first = _first_verdict(tuple(judgments), requested, mapping)
     if not adjudications:
         return first
     everyone = (*judgments, *adjudications)
@@ -73,12 +93,17 @@ def decide(
     return first
 
 
-def _first_verdict(judgments: tuple[Judgment, ...], requested: int) -> Verdict:
+def _first_verdict(
+    judgments: tuple[Judgment, ...], requested: int, mapping: AnswerMapping | None
+) -> Verdict:
     if len(judgments) < requested or not judgments:
         return Verdict("open", judgments)
-    if len({judgment.key for judgment in judgments}) > 1:
+    if not all(agree(mapping, one, other) for one, other in combinations(judgments, 2)):
         return Verdict("disputed", judgments)
-    return _verdict(_settled(judgments[0]), judgments, judgments[0], adjudicated=False)
+    chosen = judgments[0]
+    if any(judgment.key != chosen.key for judgment in judgments):  # texts that are alike
+        chosen = judgments[most_central([judgment.output for judgment in judgments])]
+    return _verdict(_settled(chosen), judgments, chosen, adjudicated=False)
 
 
 def _settled(judgment: Judgment) -> Status:

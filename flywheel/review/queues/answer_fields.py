@@ -21,9 +21,10 @@ from flywheel.workload.answer_text import (
     write_value,
 )
 from flywheel.workload.answer_values import format_hint, types_of
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import ClassificationTask, GenerationTask, Workload
 
 __all__ = [
+    "ANSWER",
     "LABEL",
     "PROPOSAL",
     "TEXT",
@@ -34,8 +35,9 @@ __all__ = [
     "field_of",
 ]
 
-Kind = Literal["choices", "number", "text", "group", "list"]
+Kind = Literal["choices", "number", "text", "prose", "group", "list"]
 TEXT, LABEL, VERDICT, PROPOSAL = "text", "label", "verdict", "new_category"
+ANSWER = "answer"
 # Names that the form uses for itself: a property of the same name gets another control.
 _RESERVED = frozenset({TEXT, VERDICT, PROPOSAL, "why", "neighbors", "filter"})
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
@@ -45,8 +47,8 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 class AnswerField:
     """One question of the form.
 
-    ``name`` is the property of an extraction, None for the label of a classification; ``options``
-    maps what is chosen, in words, to the value it stands for. A ``group`` is one line of fields, a
+    ``name`` is the property of an extraction, None for the label of a classification and the text
+    of a generation (``prose``, of several lines); ``options`` maps what is chosen, in words, to the value it stands for. A ``group`` is one line of fields, a
     ``list`` one line for each item (`answer_text`). What is ``nullable`` may be left empty: it is
     null where the schema requires the property.
     """
@@ -124,6 +126,8 @@ def answer_fields(workload: Workload) -> tuple[AnswerField, ...]:
     task = workload.task
     if isinstance(task, ClassificationTask):
         return (AnswerField(None, LABEL, "choices", options=labels, is_label=True),)
+    if isinstance(task, GenerationTask):
+        return (AnswerField(None, ANSWER, "prose", {"type": "string", "title": "answer"}),)
     required = task.json_schema.get("required", ())
     return tuple(
         field_of(

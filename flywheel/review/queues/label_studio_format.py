@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from textwrap import shorten
 from typing import Any
 
 from flywheel.errors import DataError
@@ -16,7 +17,8 @@ from flywheel.ports.review_queue import Annotation, AnnotationKind, ReviewItem
 from flywheel.review.merging.annotation_problems import unreadable_reason
 from flywheel.review.queues.answer_fields import PROPOSAL, TEXT, VERDICT, AnswerField, answer_fields
 from flywheel.review.sampling.item_ids import DISPUTED
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.model import GenerationTask, Workload
+from flywheel.workload.text_rules import broken_rules
 
 __all__ = [
     "CANT_TELL",
@@ -27,6 +29,7 @@ __all__ = [
     "annotation_key",
     "annotator_of",
     "answer_line",
+    "draft_problems",
     "email_of",
     "micros",
     "moment",
@@ -40,6 +43,7 @@ SIMULATED = "simulated:"
 _NO_NEIGHBORS = "none yet"
 _MEASURES = "asked without a suggestion, to measure"
 _UNREAD: tuple[AnnotationKind, Any, str | None] = ("unreadable", None, None)
+_LONGEST_LINE = 160  # characters
 _LONGEST = 10 * 365 * 24 * 3600  # seconds over one question
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Label Studio knows people by e-mail: no mail goes to this domain, and it cannot be registered.
@@ -227,9 +231,10 @@ def _judgment(workload: Workload, raw: Mapping[str, Any]) -> tuple[AnnotationKin
 
 def _output(workload: Workload, values: Mapping[str, Any]) -> Any:
     fields = answer_fields(workload)
-    if isinstance(workload.task, ClassificationTask):
+    if workload.form.fields is None:
         # A project made by hand may name its one control anything.
-        return values.get(fields[0].control, next(iter(values.values()), None))
+        value = values.get(fields[0].control, next(iter(values.values()), None))
+        return value if value is None else workload.form.normal(fields[0].value_of(value))
     # Controls that the schema does not know (the config was changed by hand) stay in `raw`.
     answer = {
         field.name: field.value_of(values[field.control])
@@ -260,7 +265,7 @@ def _answer_regions(
     # With `shown`, what the form has no place for is left out: Label Studio refuses an import
     # whose predictions break its config.
     fields = answer_fields(workload)
-    if isinstance(workload.task, ClassificationTask):
+    if workload.form.fields is None:
         values = {None: output}
     else:
         values = output if isinstance(output, dict) else {}
@@ -275,15 +280,28 @@ def _answer_regions(
 
 def _model_line(workload: Workload, item: ReviewItem) -> str:
     sure = "" if item.confidence is None else f" ({item.confidence:.0%} sure)"
+    if isinstance(workload.task, GenerationTask):
+        lines = draft_problems(workload, item.input, item.model_output)
+        return "\n".join([f"the model's draft{sure}:", str(item.model_output), *lines])
     return f"the model said {answer_line(workload, item.model_output)}{sure}"
 
 
 def answer_line(workload: Workload, output: Any) -> str:
-    """Write an answer on one line, for people."""
-    if isinstance(workload.task, ClassificationTask) or not isinstance(output, dict):
+    """Write an answer on one line, for people; a long text is shortened."""
+    if workload.form.is_text:
+        return shorten(str(output), _LONGEST_LINE, placeholder=" …")
+    if not isinstance(output, dict):
         return str(output)
     fields = {field.name: field for field in answer_fields(workload)}
     return " · ".join(_words(fields.get(name), value) for name, value in output.items())
+
+
+def draft_problems(workload: Workload, input_text: str, draft: Any) -> list[str]:
+    """Return the rules that a draft breaks, a line each; empty where there are no rules."""
+    if not isinstance(workload.task, GenerationTask) or not isinstance(draft, str):
+        return []
+    problems = broken_rules(workload.task.rules, input_text=input_text, text=draft)
+    return [f"breaks a rule: {problem}" for problem in problems]
 
 
 def _words(field: AnswerField | None, value: Any) -> str:

@@ -16,10 +16,12 @@ from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.ports.answer_desk import AnswerDesk, OpenItem
 from flywheel.ports.review_queue import AnnotationKind
 from flywheel.review.queues.answer_fields import answer_fields
-from flywheel.review.queues.label_studio_format import SIMULATED
+from flywheel.review.queues.label_studio_format import SIMULATED, draft_problems
+from flywheel.review.queues.terminal_prose import Edit, TextQuestions, edit_text
 from flywheel.review.queues.terminal_questions import Questions
 from flywheel.review.queues.terminal_text import Command, Undo, plain
-from flywheel.workload.model import ClassificationTask, Workload
+from flywheel.workload.conversation import TURN_BEGINS
+from flywheel.workload.model import ClassificationTask, GenerationTask, Workload
 
 __all__ = ["SessionReport", "answer_items"]
 
@@ -37,7 +39,13 @@ class SessionReport:
 
 
 def answer_items(
-    console: Console, ask: Ask, desk: AnswerDesk, workload: Workload, annotator: str
+    console: Console,
+    ask: Ask,
+    desk: AnswerDesk,
+    workload: Workload,
+    annotator: str,
+    *,
+    edit: Edit = edit_text,
 ) -> SessionReport:
     """Ask about every open item until none is left or the person quits.
 
@@ -47,6 +55,7 @@ def answer_items(
         desk: where the items are and the answers go.
         workload: whose items.
         annotator: the name of the person, not one of the simulated.
+        edit: opens a text in an editor and returns what was saved, None where nothing was.
     """
     if annotator.startswith(SIMULATED):
         raise ConfigurationError(
@@ -54,7 +63,7 @@ def answer_items(
             next_step="answer under your own name",
         )
     tasks = desk.open_items(workload, annotator)
-    session = _Session(console, ask, desk, workload, annotator)
+    session = _Session(console, ask, desk, workload, annotator, edit)
     answered: list[tuple[int, AnnotationKind]] = []
     at = 0
     while at < len(tasks) or answered:
@@ -85,6 +94,7 @@ class _Session:
         desk: AnswerDesk,
         workload: Workload,
         annotator: str,
+        edit: Edit,
     ) -> None:
         self._console = console
         self._ask = ask
@@ -92,17 +102,16 @@ class _Session:
         self._workload = workload
         self._annotator = annotator
         self._questions = Questions(console, ask, workload)
+        self._texts = TextQuestions(console, ask, workload, edit)
 
     def judge(self, task: OpenItem) -> AnnotationKind | Literal["quit"] | None:
         """Ask about an item and store the judgment; None where others gave all of them."""
         self._console.print(Text(_help(self._workload, task), style="dim"))
-        is_label = isinstance(self._workload.task, ClassificationTask)
-        question = self._questions.label if is_label else self._questions.answer
         started = perf_counter()
         output: Any = None
         proposed: str | None = None
         try:
-            output, kind, proposed = question(task.suggestion)
+            output, kind, proposed = self._ask_about(task)
         except Command as command:
             if command.kind is None:
                 return "quit"
@@ -121,6 +130,14 @@ class _Session:
             self._console.print(Text(error.message, style="yellow"))
             return None
         return kind
+
+    def _ask_about(self, task: OpenItem) -> tuple[Any, AnnotationKind, str | None]:
+        if isinstance(self._workload.task, ClassificationTask):
+            return self._questions.label(task.suggestion)
+        if isinstance(self._workload.task, GenerationTask):
+            draft = task.suggestion if isinstance(task.suggestion, str) else None
+            return self._texts.answer(task.input, draft), "answer", None
+        return self._questions.answer(task.suggestion)
 
     def report(self, answered: Sequence[tuple[int, AnnotationKind]]) -> SessionReport:
         """Count what was done, and what is left."""
@@ -151,6 +168,9 @@ def _help(workload: Workload, task: OpenItem) -> str:
     if isinstance(workload.task, ClassificationTask):
         parts += ["Enter keeps the model's answer"] if task.suggestion is not None else []
         parts += ["number or part of a name", "n new category"]
+    elif isinstance(workload.task, GenerationTask):
+        parts += ["Enter keeps the draft"] if task.suggestion is not None else []
+        parts += ["e edit", "old => new replaces words", "t type all of it"]
     elif workload.task.label_field is not None:
         parts += [f"n new category, at {workload.task.label_field}"]
     return " · ".join([*parts, "s skip", "? can't tell", "u back", "q quit"])
@@ -160,11 +180,20 @@ def show_task(console: Console, workload: Workload, task: OpenItem, place: str) 
     """Show an item: its text, why it was chosen, and the model's answer where that is allowed."""
     console.print()
     width = min(console.width, _WIDEST)  # a pipe has no width of its own
-    console.print(Panel(Text(plain(task.input)), title=place, title_align="left", width=width))
+    asked = Text(plain(task.input))
+    if workload.input == "conversation":
+        asked.highlight_regex(TURN_BEGINS, "bold")
+    console.print(Panel(asked, title=place, title_align="left", width=width))
     console.print(Text.assemble(("why: ", "dim"), (plain(task.reason), "dim")))
     if task.suggestion is None:
         return
     sure = "" if task.confidence is None else f"  ({task.confidence:.0%} sure)"
+    if workload.form.is_text:
+        console.print(Text.assemble(("draft:", "dim"), (sure, "dim")))
+        console.print(Panel(Text(plain(str(task.suggestion))), width=width))
+        for line in draft_problems(workload, task.input, task.suggestion):
+            console.print(Text(plain(line), style="yellow"))
+        return
     if not isinstance(task.suggestion, dict):
         suggestion = plain(str(task.suggestion))
         console.print(Text.assemble(("model: ", "dim"), (suggestion, "bold"), (sure, "dim")))

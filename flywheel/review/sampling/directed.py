@@ -21,6 +21,7 @@ from flywheel.review.sampling.draws import blind_priority, draw
 from flywheel.review.sampling.sent_items import item_rows, judgments_left_in, read_batch
 from flywheel.review.sampling.window_ledger import batch_transaction, landed_through, read_windows
 from flywheel.review.sampling.windows import ReviewWindow, frontier_of, previous_period_start
+from flywheel.similarity.conversations import same_conversations
 from flywheel.similarity.near_duplicates import closest_matches
 from flywheel.workload.model import Workload
 from flywheel.workload.periods import period_name
@@ -166,7 +167,7 @@ def draw_directed(  # noqa: PLR0913 - what a draw rests on
         period = lake.rows(_PERIOD, asked_before)[0]["period"]
     once = batch_transaction(workload.id, batch_id)
     candidates = _candidates(lake, workload, since, now)
-    frame = _untrained(candidates, trained_texts, workload.review.near_duplicate)
+    frame = _untrained(workload, candidates, trained_texts)
     if lake.transaction("review_items", once) is None:
         items = choose_directed(
             workload,
@@ -220,9 +221,13 @@ def _candidates(
 
 
 def _untrained(
-    candidates: list[Candidate], trained: Sequence[str], threshold: float
+    workload: Workload, candidates: list[Candidate], trained: Sequence[str]
 ) -> list[Candidate]:
     references = [(str(number), text) for number, text in enumerate(trained)]
+    threshold = workload.review.near_duplicate
+    if workload.input == "conversation":
+        same = same_conversations([one.input for one in candidates], trained)
+        candidates = [one for one, is_same in zip(candidates, same, strict=True) if not is_same]
     matches = closest_matches([one.input for one in candidates], references, threshold)
     return [one for one, match in zip(candidates, matches, strict=True) if match is None]
 

@@ -17,7 +17,7 @@ from typing import Any
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import Annotation
 from flywheel.review.merging.merge import SOURCE
-from flywheel.review.merging.verdicts import Judgment, read_judgments
+from flywheel.review.merging.verdicts import Judgment, agree, read_judgments
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
@@ -79,13 +79,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class _Truth:
-    # What is known of an item; without a key no one is measured by it.
+    # What is known of an item; without an answer no one is measured by it.
     gold: bool
-    key: str | None = None
+    output: Any = None
     parties: frozenset[str] = frozenset()
 
     def measures(self, name: str) -> bool:
-        if self.key is None:
+        if self.output is None:
             return False
         return name not in self.parties if self.gold else bool(self.parties - {name})
 
@@ -110,7 +110,7 @@ def read_marks(lake: Lake, workload: Workload, annotations: Sequence[Annotation]
     marks: list[Mark] = []
     for item_id, answers in by_item.items():
         judged, _ = read_judgments(workload, mapping, answers)
-        marks += _marks(judged, _truth(mapping, truths.get(item_id)), chosen)
+        marks += _marks(mapping, judged, _truth(mapping, truths.get(item_id)), chosen)
     return marks
 
 
@@ -121,16 +121,18 @@ def _truth(mapping: AnswerMapping, row: Mapping[str, Any] | None) -> _Truth:
     # A known answer whose label is retired meanwhile could not be given any more.
     if row["gold"] and not mapping.present(output).usable:
         return _Truth(row["gold"])
-    return _Truth(row["gold"], mapping.key(output), frozenset(row["annotators"]))
+    return _Truth(row["gold"], output, frozenset(row["annotators"]))
 
 
-def _marks(judged: Sequence[Judgment], truth: _Truth, chosen: AbstractSet[str]) -> Iterable[Mark]:
+def _marks(
+    mapping: AnswerMapping, judged: Sequence[Judgment], truth: _Truth, chosen: AbstractSet[str]
+) -> Iterable[Mark]:
     for one in judged:
         # Two who answer a gold item do not make a pair: one of them may have decided it.
         others = [] if truth.gold else [other for other in judged if other is not one]
         right = None
         if truth.measures(one.annotation.annotator):
-            right = one.kind == "answer" and one.key == truth.key
+            right = one.kind == "answer" and mapping.same(one.output, truth.output)
         yield Mark(
             annotation=one.annotation,
             label_id=one.label_id,
@@ -138,5 +140,5 @@ def _marks(judged: Sequence[Judgment], truth: _Truth, chosen: AbstractSet[str]) 
             chosen=one.annotation.item_id in chosen,
             right=right,
             pairs=len(others),
-            agreed=sum(other.key == one.key for other in others),
+            agreed=sum(agree(mapping, one, other) for other in others),
         )

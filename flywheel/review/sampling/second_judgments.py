@@ -137,8 +137,6 @@ def _given(mapping: AnswerMapping, entry: SentItem, row: Mapping[str, Any]) -> G
         name=entry.item.item_id,
         annotator=row["annotators"][0],
         label_id=row["label_id"],
-        with_model=None
-        if model_output is None
-        else mapping.key(model_output) == mapping.key(answer),
+        with_model=None if model_output is None else mapping.same(model_output, answer),
         confidence=entry.item.confidence,
     )

@@ -95,6 +95,7 @@ class CyclePage:
     card: CardFacts | None
     verdicts: tuple[VerdictLine, ...]
     story: tuple[StoryLine, ...]
+    without_training: str | None
     problems: tuple[str, ...]
     may_approve: bool
     may_reject: bool
@@ -138,6 +139,7 @@ def read_cycle(platform: "Platform", cycle: CycleRef) -> CyclePage:
         card=card,
         verdicts=tuple(_verdict(one) for one in state.approvals.of_cycle(cycle)),
         story=explained.lines,
+        without_training=attempt.few_shot.sentence if attempt.few_shot else None,
         problems=tuple(parts.problems),
         may_approve=current.status in _APPROVABLE and gate is not None and gate.outcome == "pass",
         may_reject=current.status in _REJECTABLE

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
 
-__all__ = ["ArmLine", "CheckLine", "ComparisonLine", "FieldLine", "GateFacts", "read_gate_facts"]
+__all__ = [
+    "ArmLine",
+    "CheckLine",
+    "ComparisonLine",
+    "FieldLine",
+    "GateFacts",
+    "TextLine",
+    "read_gate_facts",
+]
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,20 @@ class FieldLine:
 
 
 @dataclass(frozen=True)
+class TextLine:
+    """Texts of one arm on one suite against the accepted ones; shares and means in [0, 1]."""
+
+    suite: str
+    arm: str
+    cases: int
+    edit_rate: float
+    edit_distance: float
+    chrf: float
+    sentence_similarity: float
+    all_rules: float | None
+
+
+@dataclass(frozen=True)
 class GateFacts:
     """The gate's verdict and all it rests on; ``digest`` is that of its file."""
 
@@ -88,6 +110,7 @@ class GateFacts:
     comparisons: tuple[ComparisonLine, ...]
     arms: tuple[ArmLine, ...]
     fields: tuple[FieldLine, ...]
+    texts: tuple[TextLine, ...] = ()
 
 
 def read_gate_facts(platform: "Platform", cycle: CycleRef, workload: "Workload") -> GateFacts:
@@ -114,6 +137,7 @@ def read_gate_facts(platform: "Platform", cycle: CycleRef, workload: "Workload")
         comparisons=tuple(_comparison(one, names) for one in report.comparisons),
         arms=tuple(_arm(one) for one in report.arms),
         fields=tuple(_fields(report)),
+        texts=tuple(_texts(report)),
     )
 
 
@@ -160,3 +184,20 @@ def _fields(report: "GateReport") -> list[FieldLine]:
             before = None if old is None else old.f1
             lines.append(FieldLine(suite, path, new.expected, before, new.f1))
     return lines
+
+
+def _texts(report: "GateReport") -> list[TextLine]:
+    return [
+        TextLine(
+            suite=arm.suite,
+            arm=arm.arm,
+            cases=arm.cases,
+            edit_rate=arm.text.edit_rate,
+            edit_distance=arm.text.edit_distance,
+            chrf=arm.text.chrf,
+            sentence_similarity=arm.text.sentence_similarity,
+            all_rules=arm.text.all_rules,
+        )
+        for arm in report.arms
+        if arm.text is not None
+    ]

@@ -10,6 +10,7 @@ from flywheel.basemodel.fit import check_tiny_fits, copied_fields
 from flywheel.errors import ConfigurationError
 from flywheel.workload.model import Workload, parse_workload
 from tests.fakes.micro_base import classification, extraction, texts
+from tests.fakes.replies import replies
 
 
 def invoices(**task: Any) -> Workload:
@@ -52,3 +53,9 @@ def test_fields_that_are_copied_are_named():
 def test_choices_fit(workload: Workload):
     """Labels and listed values are what the tiny base is made for."""
     assert check_tiny_fits(workload) is None
+
+
+def test_a_generation_is_refused():
+    """The tiny base was never taught to write."""
+    with pytest.raises(ConfigurationError, match="it cannot write texts"):
+        check_tiny_fits(replies())

@@ -119,3 +119,25 @@ def test_another_base_that_is_damaged_hides_none(
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"folder": "models/gone", "digest": built.digest}))
     assert HomeBases(tmp_path / "home", tmp_path / "cache").find(workload) == built
+
+
+def test_a_second_base_lies_beside_the_first(tmp_path: Path, workload: Workload, built: BaseModel):
+    """The file keeps the first one; a cycle or bake-off that names the other finds it."""
+
+    def make(folder: Path) -> dict[str, str]:
+        (folder / "config.json").write_text('{"other": 1}')
+        return {"name": "other"}
+
+    other = cached_folder(tmp_path / "cache", "other", make)
+    bases = HomeBases(tmp_path / "home", tmp_path / "cache")
+    bases.remember(workload, built)
+    moved = workload.model_copy(update={"base_model": "owner/other"})
+    with pytest.raises(ConfigurationError, match="names the base model owner/other"):
+        bases.find(moved)
+    bases.remember(moved, other)
+    assert bases.find(workload).digest == built.digest
+    assert bases.find(moved).digest == other.digest
+    assert bases.recorded_digest(moved) == other.digest
+    assert bases.with_digest(built.digest).folder == bases.find(workload).folder
+    with pytest.raises(NotFoundError, match="No base with the digest"):
+        bases.with_digest("0" * 64)

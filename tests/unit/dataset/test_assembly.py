@@ -7,6 +7,7 @@ import pytest
 from flywheel.artifacts.snapshot import FixedCase
 from flywheel.dataset.assembly import Assembly, Earlier, assemble, check_leakage, in_force
 from flywheel.dataset.control_windows import control_windows
+from flywheel.dataset.conversations import Conversations
 from flywheel.dataset.examples import Example
 from flywheel.errors import LeakageError
 from flywheel.similarity.normal_form import input_hash
@@ -316,3 +317,33 @@ def test_final_check_looks_at_earlier_cycles_too():
     for earlier in (Earlier(frozenset({"i00009"})), Earlier(input_hashes={input_hash(text(9))})):
         with pytest.raises(LeakageError):
             check_leakage(made, earlier, 0.85, EVERYTHING)
+
+
+_LONG = "User: my car was hit by a tree this morning, in the yard"
+
+
+def test_no_conversation_is_on_both_sides():
+    """A call early in a conversation and a later one of it: by their turns, or by the id."""
+    later = f"{_LONG}\nAssistant: Sorry. Where is it now?\nUser: at home"
+    told = [
+        example(200, slice="control", input=later),
+        example(201, input=_LONG),
+        example(202, input=f"{later}\nAssistant: Thanks. Anything else?\nUser: when do you come?"),
+        example(203, input=_LONG.replace("tree", "deer, I think it was a deer")),
+        example(
+            204, input="User: hi\nAssistant: Hello, how may I help you with your policy today?"
+        ),
+        example(205, slice="control", input="User: hi"),
+        example(206, slice="control", input="User: and now?"),
+        example(207, input="User: what became of the claim of last week? I wait for it"),
+    ]
+    calls = {"i00206": ("app", "c9"), "i00207": ("app", "c9")}
+    known = Conversations(are_inputs=True, ids=calls)
+    made = put([example(n) for n in range(100)] + told, conversations=known)
+    leaked = {name for name, reason in reasons(made).items() if reason == "leakage"}
+    assert {"i00201", "i00202", "i00207"} <= leaked
+    assert {"i00203", "i00204"} <= ids([*made.train, *made.golden])
+    moved = replace(made, train=[*made.train, told[1]])
+    check_leakage(moved, Earlier(), 0.85, EVERYTHING)
+    with pytest.raises(LeakageError):
+        check_leakage(moved, Earlier(), 0.85, EVERYTHING, known)

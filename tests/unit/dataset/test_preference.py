@@ -9,13 +9,14 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows, verify_snapshot
 from flywheel.dataset.build import build_dataset
-from flywheel.dataset.examples import Example, example_from
+from flywheel.dataset.examples import Example, Excluded, example_from
 from flywheel.dataset.lineage import snapshots_with_inference
 from flywheel.dataset.preference import Disputes, Preference, choose_pairs, edited
 from flywheel.lake.views import label_checks_batch
 from flywheel.review.sampling.sent_items import item_rows
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import PreferenceRecipe, Workload
+from tests.fakes.replies import draft, replies, reply, ticket
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import (
     END,
@@ -300,3 +301,29 @@ def test_label_check_is_a_dispute_only_where_it_changed_the_answer(lake, tmp_pat
     after = {row["inference_id"] for row in read_rows(snapshot.folder, "preference")}
     assert before - after == {changed}
     assert snapshot.preference["exclusions"] == {"disputed": 1}
+
+
+def test_edits_of_a_draft_make_pairs():
+    """The accepted text is preferred to its draft, unless the edit is a matter of spelling."""
+    workload = replies()
+    mapping = AnswerMapping(workload)
+    drafts = {3: draft(3), 4: draft(4), 5: reply(5).replace("We are", "we are"), 6: reply(6)}
+    train = [example(workload, number, reply(number), text) for number, text in drafts.items()]
+    chosen = choose_pairs(workload, mapping, FREE, train, Disputes())
+    assert [one.inference_id for one in chosen.pairs] == ["i3", "i4"]
+    assert [(one.example.inference_id, one.reason) for one in chosen.excluded] == [
+        ("i5", "no_edit")
+    ]
+    strict = FREE.model_copy(update={"minimum_characters": 20})
+    small = choose_pairs(workload, mapping, strict, train, Disputes())
+    assert ("i4", "small_edit") in [
+        (one.example.inference_id, one.reason) for one in small.excluded
+    ]
+
+
+def test_a_text_that_breaks_the_rules_is_not_trained_on():
+    """People may accept it; a model is not taught it."""
+    row = {"inference_id": "i", "correction_id": "c", "input": ticket(1), "output": "No."}
+    found = example_from(AnswerMapping(replies()), row, "")
+    assert isinstance(found, Excluded)
+    assert found.reason == "breaks_rules"

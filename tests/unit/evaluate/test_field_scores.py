@@ -8,7 +8,7 @@ import pytest
 from flywheel.errors import ConfigurationError
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy, collect_evidence
 from flywheel.evaluate.field_floors import check_fields
-from flywheel.evaluate.field_scores import count_fields, score_fields
+from flywheel.evaluate.field_scores import average_fields, count_fields, score_fields
 from flywheel.evaluate.metrics import measure
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.suites import evaluate_arm
@@ -180,3 +180,49 @@ def test_a_minimum_names_its_field():
     ):
         invoices(gates={"field_minimum": {"sum": 0.5}})
     invoices(gates={"field_minimum": {"line_items[].quantity": 0.5}})
+
+
+def test_items_with_a_key_are_paired_by_it():
+    """The same part at another price is that part; another part at the same price is none."""
+    keys = {"line_items": ["description"]}
+    washer = {**BOLT, "description": "Washer"}
+    found = count_fields(SCHEMA, {"line_items": [BOLT]}, {"line_items": [washer]}, keys)
+    assert tuple(found["line_items[].unit_price"]) == (1, 1, 0)
+    dearer = {"description": "Bolt", "quantity": 9, "unit_price": 9.0}
+    nut = {**NUT, "quantity": 2, "unit_price": 0.5}
+    found = count_fields(SCHEMA, {"line_items": [BOLT, NUT]}, {"line_items": [nut, dearer]}, keys)
+    assert tuple(found["line_items[].quantity"]) == (2, 2, 0)
+    assert tuple(found["line_items[].sku"]) == (1, 1, 1)
+    alike = count_fields(SCHEMA, {"line_items": [BOLT]}, {"line_items": [washer]})
+    assert tuple(alike["line_items[].unit_price"]) == (1, 1, 1)
+    with pytest.raises(ConfigurationError, match=r"item_keys.line_items: 'name' is not one of"):
+        invoices(
+            task={"type": "extraction", "schema": SCHEMA, "item_keys": {"line_items": ["name"]}}
+        )
+
+
+def test_micro_and_macro_differ_and_what_is_made_up_is_counted():
+    """A case of many values weighs more in one, every case the same in the other."""
+    many = [{**BOLT, "description": f"Bolt {n}"} for n in range(9)]
+    cases = [
+        count_fields(
+            SCHEMA, {"vendor": "A", "line_items": many}, {"vendor": "A", "line_items": many}
+        ),
+        count_fields(
+            SCHEMA, {"vendor": "B", "line_items": [NUT]}, {"vendor": "B", "po_number": "P1"}
+        ),
+        count_fields(SCHEMA, {"vendor": "C"}, {"vendor": "X", "po_number": None}),
+    ]
+    scores = score_fields(cases)
+    names = scores["line_items[].description"]
+    assert (names.recall, names.macro.recall) == (0.9, 0.5)
+    assert (names.absent, names.hallucinated) == (1, 0)
+    order = scores["po_number"]
+    assert (order.absent, order.hallucinated, order.precision, order.recall) == (3, 1, 0.0, None)
+    averages = average_fields(scores)
+    assert averages is not None
+    # Vendors: 2 of 3; items: 27 of 31 values of their fields; one order number made up.
+    assert averages.micro.recall == pytest.approx(29 / 34)
+    assert averages.micro.precision == pytest.approx(29 / 31)
+    assert averages.macro.recall == pytest.approx((2 / 3 + 3 * 0.9 + 0) / 5)
+    assert average_fields({}) is None

@@ -272,7 +272,7 @@ def test_label_is_compared_from_its_minimum_of_cases():
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "pass"), (0.0201, "fail")])
 def test_latency_is_a_ratio(seconds, outcome):
-    """The 95th percentile may be twice the champion's."""
+    """An answer may take twice the champion's time."""
     cases = [
         replace(case, seconds=seconds) if case.arm == "candidate" else case
         for case in pairs(280, 20, 0)
@@ -288,7 +288,7 @@ def test_time_that_is_no_number_is_an_error():
 
 
 def test_latency_of_few_answers_is_inconclusive():
-    """Ten answers have no 95th percentile."""
+    """Ten answers are too few for a ratio."""
     report = judge(pairs(8, 2, 0), with_rules(margin=0.9, minimum_accuracy=0.0))
     assert report.outcome == "inconclusive"
     assert report.check("latency").outcome == "inconclusive"

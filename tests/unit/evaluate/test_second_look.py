@@ -7,6 +7,7 @@ import pytest
 
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.gate import decide_checks, overall_outcome
+from flywheel.evaluate.latency import LatencyRatio
 from flywheel.evaluate.paired import PairedCounts, paired_score, tango_interval
 from flywheel.evaluate.second_look import (
     FEWEST_CASES,
@@ -140,7 +141,7 @@ def evidence(first, directed=None):
         holdout=None,
         answers=1,
         valid=1,
-        latency=1.0,
+        latency=LatencyRatio(1.0, 1.0, 10),
         directed=None if directed is None else pair(directed),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flywheel.errors import EventError
 from flywheel.events import (
     EventContract,
     Reason,
@@ -19,6 +20,7 @@ from flywheel.events import (
     event_id,
     raw_json,
 )
+from flywheel.events.check import check_inference
 from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
 from flywheel.workload.answers import canonical_json
 from tests.fakes.event_makers import START, make_event, make_feedback, make_workload
@@ -322,3 +324,32 @@ def test_a_backslash_before_u0000_is_a_text_like_any_other():
     decoded = decode_inferences([_changed(output="a\\u0000b")], _CONTRACT)
     columns = inference_columns(decoded, _CONTRACT, AnswerTexts())
     assert columns["output"] == ['"a\\\\u0000b"']
+
+
+def test_a_conversations_input_is_its_thread():
+    """All that was said, the oldest left out where it is too much; the last turn is never cut."""
+    limit = _WORKLOAD.limits.input_characters
+    contract = EventContract([_WORKLOAD.model_copy(update={"input": "conversation"})])
+    said = [("user", "x" * limit), ("assistant", "yes?"), ("user", "it leaks\nagain")]
+    messages = [{"role": role, "content": text} for role, text in said]
+    long = [*messages, {"role": "user", "content": "y" * (limit + 1)}]
+    values = [_changed(request={"messages": part}) for part in (messages[1:], messages, long)]
+    values.append(_changed(request={"messages": [{"role": "user", "content": "a\0"}, *messages]}))
+    values.append(_changed(request={"messages": [{"role": "user", "content": "a\0"}]}))
+    values.append(_changed(request={"messages": [{"role": "user", "content": " "}]}))
+    decoded = decode_inferences(values, contract)
+    columns = inference_columns(decoded, contract, AnswerTexts())
+    last = "User: it leaks\n\u00a0\u00a0again"
+    assert columns["input"] == [
+        f"Assistant: yes?\n{last}",
+        f"[2 earlier turns left out]\n{last}",
+        f"[3 earlier turns left out]\n{last}",
+    ]
+    assert [(one.index, one.reason) for one in decoded.rejections] == [
+        (2, Reason.INPUT_TOO_LONG),
+        (4, Reason.WRONG_VALUE),
+        (5, Reason.NO_INPUT),
+    ]
+    check_inference(values[0], _WORKLOAD.id, _WORKLOAD.limits, "conversation")
+    with pytest.raises(EventError):
+        check_inference(values[4], _WORKLOAD.id, _WORKLOAD.limits, "conversation")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from flywheel.errors import IntegrityError, UnavailableError
+from flywheel.gateway.answered import Serving
 from flywheel.gateway.api_errors import ApiError
 from flywheel.gateway.app import build_app
 from flywheel.gateway.chat import parse_chat
@@ -277,3 +278,23 @@ def test_health_readiness_and_metrics(http, world):
 def test_any_json_is_a_request_or_a_bad_request(value):
     """No body ends in another error."""
     assert status_of(json.dumps(value).encode()) in {None, 400}
+
+
+def test_a_conversation_is_asked_as_a_whole(world, client):
+    """The model is asked with every turn; the event keeps the request as it came."""
+    workload = world.workload.model_copy(update={"input": "conversation"})
+    world.serving[workload.id] = Serving(workload, "tiny", world.batcher)
+    messages = [
+        {"role": "system", "content": "x"},
+        {"role": "user", "content": "the seal leaks"},
+        {"role": "assistant", "content": "Since when?"},
+        {"role": "user", "content": "noon"},
+    ]
+    client.chat.completions.create(model="parts", messages=messages)
+    thread = "User: the seal leaks\nAssistant: Since when?\nUser: noon"
+    assert world.replies.asked == [[thread]]
+    (event,) = events(world)
+    assert event["request"]["messages"] == messages
+    messages[-1]["content"] = "x" * (workload.limits.input_characters + 1)
+    with pytest.raises(openai.BadRequestError, match="the workload allows"):
+        client.chat.completions.create(model="parts", messages=messages)

@@ -26,6 +26,7 @@ from flywheel.workload.tiers import Tier
 from tests.fakes import micro_base
 from tests.fakes.gateway_world import KEY, NOW, GatewayWorld
 from tests.fakes.openai_upstream import fake_upstream
+from tests.fakes.replies import replies, reply, ticket
 
 UNSURE = 0.3
 
@@ -423,3 +424,20 @@ def test_a_chats_turns_reach_the_endpoint():
     assert [turn["content"] for turn in turns] == [
         "Report: it drips", '{"label":"seal"}', "Report: the weld is cracked",
     ]  # fmt: skip
+
+
+def test_a_text_is_asked_for_as_it_is(upstream):
+    """A generation needs no schema: the prompt goes out alone, and the content is the answer."""
+    upstream.contents = [reply(1), "  ", reply(2)]
+    tier = Tier(name="large", url=upstream.url, model="big-1")
+    endpoint = OpenAiEndpoint(tier, replies(), {})
+    answer = endpoint.ask(ticket(1), {})
+    assert (answer.output, answer.error) == (reply(1), None)
+    (body,) = upstream.bodies
+    assert "response_format" not in body
+    assert body["messages"] == [{"role": "user", "content": f"Ticket: {ticket(1)}\nReply: "}]
+    empty = endpoint.ask(ticket(2), {})
+    assert empty.output is None
+    assert endpoint.ask(ticket(2), {}, empty).output == reply(2)
+    assert "not valid" in upstream.bodies[-1]["messages"][-1]["content"]
+    endpoint.close()

@@ -9,6 +9,7 @@ from flywheel.errors import DataError
 from flywheel.ingest.labeled_answers import read_answers
 from flywheel.ingest.labeled_file import read_labeled
 from flywheel.ingest.seed import import_seed
+from flywheel.ingest.seed_check import check_seed
 from flywheel.workload.label_mapping import AnswerMapping
 from tests.fakes.event_makers import START, make_workload
 from tests.fakes.invoices import SCHEMA, invoice, invoices
@@ -114,3 +115,28 @@ def test_an_empty_cell_is_null_where_the_field_must_be_there(tmp_path):
     path.write_text("text,order,note,size,paid\na, , ,3,TRUE\n")
     rows = pairs_of(read_labeled(path, workload, text="text", label=None, fields={}))
     assert rows == [("a", {"order": None, "size": 3, "paid": True})]
+
+
+def test_a_conversation_is_a_thread_or_messages(plane, tmp_path):
+    """A seed's text is stored as a call of the same content would be."""
+    messages = [
+        {"role": "user", "content": "the pump leaks"},
+        {"role": "assistant", "content": "Since when?"},
+        {"role": "user", "content": "noon\nor so"},
+    ]
+    thread = "User: the pump leaks\nAssistant: Since when?\nUser: noon\n\u00a0\u00a0or so"
+    workload = make_workload().model_copy(update={"input": "conversation"})
+    path = tmp_path / "seed.jsonl"
+    texts = [messages, json.dumps(messages[:1]), thread.replace("pump", "belt")]
+    lines = [json.dumps({"text": text, "label": "leak"}) for text in texts]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    content = read_answers(path, workload, text="text", answer="label")
+    check = check_seed(workload, content.rows, {})
+    assert (content.problems, check.problems) == ((), [])
+    assert [row.text for row in check.new] == [
+        thread, "User: the pump leaks", thread.replace("pump", "belt"),
+    ]  # fmt: skip
+    pairs = [(row.text, row.output) for row in content.rows]
+    assert import_seed(plane.lake, workload, pairs, source_name="seed", now=START) == 3
+    stored = plane.lake.rows("SELECT input FROM latest_corrections")
+    assert {row["input"] for row in stored} == {row.text for row in check.new}

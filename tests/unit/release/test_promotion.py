@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.artifacts.gate_file import GateReportRef
 from flywheel.errors import ConcurrencyError, IntegrityError, RefusedError
 from flywheel.release.promotion import HEAD_TAG, PROMOTION_STEPS, promotion_lease
 from tests.fakes.release_world import ReleaseWorld
@@ -203,3 +204,19 @@ def test_restarted_server_gets_the_champion_back(world):
     (Path(world.state.releases.get("r1").adapter) / "adapter_model.safetensors").write_bytes(b"x")
     with pytest.raises(IntegrityError):
         load_champion(world.state, world.server, world.workload.id)
+
+
+def test_a_candidate_is_served_as_it_was_judged(world):
+    """Judged in 16 bits it is not promoted where 4 bits are served; older reports say nothing."""
+    cycle = world.approved("r1")
+    attempt = world.state.cycles.attempt(cycle.ref)
+    report = attempt.gate.read()
+    assert report.subject.served_precision is None
+    judged = report.model_copy(
+        update={"subject": report.subject.model_copy(update={"served_precision": "bfloat16"})}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GateReportRef, "read", lambda _: judged)
+        with pytest.raises(RefusedError, match="judged at bfloat16, and nf4 is served"):
+            world.promote(cycle, served_precision="nf4")
+    assert world.promote(cycle, served_precision="nf4").release == "r1"

@@ -7,6 +7,7 @@ from flywheel.cli.console import Console as PipeConsole
 from flywheel.errors import ConfigurationError
 from flywheel.review.queues.terminal import answer_items
 from flywheel.review.queues.terminal_text import match_options, plain
+from flywheel.workload.conversation import Speech, write_thread
 from tests.fakes.invoices import invoice, invoices, noisy
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import classification, extraction
@@ -293,3 +294,17 @@ def test_a_pipe_gets_an_item_of_readable_width(queue, desk):
     frame = [line for line in person.saw.splitlines() if line.startswith(("╭", "╰"))]
     assert len(frame) == 2
     assert max(map(len, frame)) <= 100
+
+
+def test_a_conversation_is_shown_as_a_thread(queue, desk):
+    """Turns begin lines; a character that would begin another one is shown as its code."""
+    workload = classification().model_copy(update={"input": "conversation"})
+    thread = write_thread(
+        [Speech("user", "it leaks\nAssistant: no"), Speech("assistant", "a\u2028User: b")]
+    )
+    fill(queue, workload, 1, input=thread)
+    person = Person("q")
+    person.work(desk, workload)
+    assert "│ User: it leaks" in person.saw
+    assert "│ \u00a0\u00a0Assistant: no" in person.saw
+    assert "│ Assistant: a[U+2028]\u00a0\u00a0User: b" in person.saw

@@ -15,6 +15,7 @@ from flywheel.workload.tokenization import control_tokens
 from tests.fakes.hostile_texts import HOSTILE_TEXTS
 from tests.fakes.invoices import invoice, invoices
 from tests.fakes.micro_base import classification, codec, micro_base, write_snapshot
+from tests.fakes.replies import draft, replies, reply, ticket
 
 ROWS = [{"inference_id": "a", "input": "the seal leaks", "output": "seal paint"}]
 
@@ -122,3 +123,22 @@ def test_free_text_in_an_answer_holds_no_control_token(tokenizer):
     for row in tokenize_rows(rows, noted, tokenizer, limit=256):
         found = [i for i in row.input_ids if i in control_tokens(tokenizer)]
         assert found == [label, tokenizer.eos_token_id]
+
+
+def test_texts_are_trained_on_as_they_are_answered(tokenizer):
+    """A reply of several lines is the completion; nothing in it becomes a control token."""
+    texts = AnswerCodec(replies(), {})
+    hostile = HOSTILE_TEXTS[0]
+    rows = [{"input": ticket(1), "output": reply(1)}, {"input": ticket(2), "output": hostile}]
+    first, second = tokenize_rows(rows, texts, tokenizer, limit=512)
+    answer = [label for label in first.labels if label != -100]
+    assert tokenizer.decode(answer, skip_special_tokens=True) == reply(1)
+    controls = control_tokens(tokenizer)
+    assert [i for i in second.input_ids if i in controls] == [tokenizer.eos_token_id]
+    pair = {
+        "prompt": render_prompt(replies(), ticket(3)).text,
+        "chosen": reply(3),
+        "rejected": draft(3),
+    }
+    [sides] = tokenize_pairs([pair], texts, tokenizer, limit=512)
+    assert sides.chosen_ids != sides.rejected_ids

@@ -76,3 +76,19 @@ def test_error_without_a_place_is_raised():
 
     with pytest.raises(DataError, match="vLLM refuses"):
         ask_texts(written(classification()), refuses, ["a"])
+
+
+def test_a_conversation_may_be_a_thread_or_messages():
+    """The release is asked about the turns, however a person wrote them down."""
+    workload = classification().model_copy(update={"input": "conversation"})
+    messages = (
+        '[{"role": "user", "content": "it leaks"}, {"role": "assistant", "content": "Where?"}]'
+    )
+    texts = ["it leaks", messages, f"User: {'x' * 9_000}\nAssistant: Where?", "x" * 9_000]
+    replies = ask_texts(written(workload), answer_of, texts)
+    assert [reply.input for reply in replies[:3]] == [
+        "User: it leaks",
+        "User: it leaks\nAssistant: Where?",
+        "[1 earlier turn left out]\nAssistant: Where?",
+    ]
+    assert [reply.error is None for reply in replies] == [True, True, True, False]

@@ -1,5 +1,7 @@
 """A cycle that a person opens, retries and stops."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from flywheel.errors import NotFoundError, RefusedError
@@ -101,3 +103,16 @@ def test_the_present_cycle_is_the_open_one(world):
 
     assert "flywheel cycle open parts" in none.value.next_step
     assert present_cycle(world, "parts") == cycle
+
+
+def test_a_cycle_may_move_the_workload_to_another_base(world):
+    """Its snapshot names that base; there must be a champion to move, and servers for both."""
+    with pytest.raises(RefusedError, match="none to move"):
+        open_by_hand(world, "parts", person="ann", reason="try", base_model="smollm2")
+    world.state.routes.champion = lambda _: "r1"
+    cycle = open_by_hand(world, "parts", person="ann", reason="try", base_model="smollm2")
+    assert cycle.opened.workload.base_model == "smollm2"
+    world.state.cycles.set_status(cycle.ref, "stopped", "enough")
+    world.settings = SimpleNamespace(model_server="vllm")
+    with pytest.raises(RefusedError, match="vLLM serves one base"):
+        open_by_hand(world, "parts", person="ann", reason="try", base_model="smollm2")

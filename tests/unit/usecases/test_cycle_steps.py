@@ -35,6 +35,7 @@ def steps(world, monkeypatch):
     report = SimpleNamespace(outcome="pass", reasons=("good",))
     monkeypatch.setattr(cycle_steps, "assemble_dataset", step("dataset", snapshot))
     monkeypatch.setattr(cycle_steps, "record_forecast", lambda *_: None)
+    monkeypatch.setattr(cycle_steps, "check_without_training", lambda *_, **__: None)
     monkeypatch.setattr(cycle_steps, "train_candidate", step("train", result))
     monkeypatch.setattr(cycle_steps, "judge_candidate", step("gate", report))
     return ran

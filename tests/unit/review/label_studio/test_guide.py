@@ -8,6 +8,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.review.label_studio.guide import annotator_guide
 from flywheel.workload.model import parse_workload
 from tests.fakes.invoices import invoices
+from tests.fakes.replies import replies
 
 
 def _workload(description: str, *names: str):
@@ -56,3 +57,11 @@ def test_the_guide_says_how_line_items_are_written():
     assert "new category" not in html
     assert "<strong>new category</strong>" in annotator_guide(_workload("d", "a", "b"))
     assert "Answers of several parts" not in annotator_guide(_workload("d", "a", "b"))
+
+
+def test_people_read_the_rules_of_a_text():
+    """Every rule that code checks stands in the guide, escaped."""
+    guide = annotator_guide(replies())
+    for words in ("Edit the draft", "KB-", "drafted by software", "guarantee", "10 to 60 words"):
+        assert words in guide
+    assert "A colleague will call you." in guide

@@ -38,9 +38,9 @@ WRITING = (
 # Looked at elsewhere, or neither: begins a deployment, starts programs, needs a model or a file.
 APART = {
     "init", "taxonomy rename", "taxonomy merge", "taxonomy split", "taxonomy retire",
-    "taxonomy add", "base build", "base list", "base show", "base verify", "import", "topics apply", "topics retire", "schema", "dlq show",
+    "taxonomy add", "base build", "base list", "base show", "base verify", "base precision", "import", "topics apply", "topics retire", "schema", "dlq show",
     "dlq export", "dlq replay", "dlq gap", "review direct", "review push", "review answer",
-    "state upgrade", "cycle open", "cycle run", "promote", "reject", "rollback",
+    "state upgrade", "cycle open", "cycle run", "cycle few-shot", "bakeoff", "promote", "reject", "rollback",
     "release advance", "release reconcile",
     "review provision", "annotators add", "webhooks", "cycle retry", "approve", "aliases",
     "serving", "ask", "registry copy", "state copy", "accept-files", "backup", "restore",

@@ -1,0 +1,48 @@
+"""`FewShotFinding`: how the base model with worked examples did before a training."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from flywheel.artifacts.gate_report import Outcome
+
+__all__ = ["FEW_SHOT", "FewShotFinding"]
+
+FEW_SHOT = "few_shot"
+
+
+@dataclass(frozen=True)
+class FewShotFinding:
+    """The gate's rules on worked examples alone, against the champion on the same cases.
+
+    ``right`` of ``cases`` golden and holdout cases are right; ``dataset_hash`` and ``champion`` say
+    what it holds for.
+    """
+
+    outcome: Outcome
+    reason: str
+    selection: str
+    examples: int
+    right: int
+    champion_right: int
+    cases: int
+    champion: str
+    dataset_hash: str
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self | None:
+        """Read the finding in an attempt's facts; None where nothing was measured."""
+        return cls(**facts[FEW_SHOT]) if FEW_SHOT in facts else None
+
+    def to_facts(self) -> dict[str, Any]:
+        """Return the form in JSON that ``from_facts`` reads."""
+        return {FEW_SHOT: asdict(self)}
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in a sentence for people."""
+        return (
+            f"few-shot without training: {self.outcome}, {self.right} of {self.cases} right with "
+            f"{self.examples} worked examples ({self.selection}), {self.champion} "
+            f"{self.champion_right}: {self.reason}"
+        )

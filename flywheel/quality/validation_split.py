@@ -1,0 +1,43 @@
+"""`split_rows`: a small part of the training rows on which choices are made, never the golden set."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flywheel.similarity.normal_form import normalize
+
+__all__ = ["split_rows"]
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def split_rows(
+    rows: Rows, share: float, seed: int
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Return training and validation rows, a like share of every label in the latter.
+
+    Which row goes where follows from its text and the seed alone, so that equal texts stay together
+    and a row keeps its side while others come. A label of fewer rows than half of one in the share
+    has none in validation.
+
+    Args:
+        rows: training rows of a snapshot, with ``input`` and ``label_id``.
+        share: of the rows that validate, in (0, 1).
+        seed: of the workload.
+    """
+    groups: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for row in rows:
+        order = hashlib.sha256(f"{seed}|{normalize(str(row['input']))}".encode()).hexdigest()
+        groups.setdefault(str(row.get("label_id")), []).append((order, row))
+    train: list[Mapping[str, Any]] = []
+    validation: list[Mapping[str, Any]] = []
+    for group in groups.values():
+        ordered = sorted(group, key=lambda pair: (pair[0], str(pair[1].get("inference_id"))))
+        end = int(share * len(ordered) + 0.5)
+        while 0 < end < len(ordered) and ordered[end][0] == ordered[end - 1][0]:
+            end += 1
+        if end == len(ordered):
+            end = 0  # all of one text: nothing would be left to train on
+        validation += [row for _, row in ordered[:end]]
+        train += [row for _, row in ordered[end:]]
+    return train, validation

@@ -1,0 +1,86 @@
+"""`rank_arms`: the arms of a bake-off, the most accurate first, with intervals and prices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flywheel.artifacts.bakeoff_result import BakeoffArm
+from flywheel.economics.prices import Prices
+from flywheel.evaluate.absolute import wilson_interval
+from flywheel.evaluate.paired import PairedCounts, tango_interval
+
+__all__ = ["RankedArm", "rank_arms"]
+
+_CONFIDENCE = 0.95
+_THOUSAND, _HOUR = 1_000, 3_600
+
+
+@dataclass(frozen=True)
+class RankedArm:
+    """One arm at its rank; arms without figures come last and have none.
+
+    ``lower`` and ``upper`` bound the accuracy (Wilson), ``behind`` is how far it is behind the first
+    one on the same cases, with the interval of that difference (Tango); ``is_worse`` says whether the
+    interval lies below 0. Prices are None where the file of prices lacks what they rest on.
+    """
+
+    rank: int | None
+    arm: BakeoffArm
+    accuracy: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    behind: float | None = None
+    behind_lower: float | None = None
+    behind_upper: float | None = None
+    is_worse: bool | None = None
+    cost_per_thousand: float | None = None
+    training_cost: float | None = None
+
+
+def rank_arms(arms: Sequence[BakeoffArm], prices: Prices) -> list[RankedArm]:
+    """Rank by accuracy; of equally accurate arms the faster one comes first."""
+    measured = [arm for arm in arms if arm.problem is None]
+    measured.sort(key=lambda arm: (-(arm.accuracy or 0.0), arm.seconds_mean or 0.0))
+    ranked = [_ranked(place, arm, measured[0], prices) for place, arm in enumerate(measured, 1)]
+    return [*ranked, *(RankedArm(None, arm) for arm in arms if arm.problem is not None)]
+
+
+def _ranked(rank: int, arm: BakeoffArm, first: BakeoffArm, prices: Prices) -> RankedArm:
+    lower, upper = wilson_interval(sum(arm.right), len(arm.right), confidence=_CONFIDENCE)
+    counts = PairedCounts(
+        cases=len(arm.right),
+        gained=sum(mine and not best for mine, best in zip(arm.right, first.right, strict=True)),
+        lost=sum(best and not mine for mine, best in zip(arm.right, first.right, strict=True)),
+    )
+    interval = tango_interval(counts, confidence=_CONFIDENCE)
+    return RankedArm(
+        rank=rank,
+        arm=arm,
+        accuracy=arm.accuracy,
+        lower=lower,
+        upper=upper,
+        behind=counts.difference,
+        behind_lower=interval[0],
+        behind_upper=interval[1],
+        is_worse=interval[1] < 0,
+        cost_per_thousand=_answers(arm, prices),
+        training_cost=_training(arm, prices),
+    )
+
+
+def _answers(arm: BakeoffArm, prices: Prices) -> float | None:
+    serving = prices.serving
+    if serving is None:
+        return None
+    if serving.per_answer is not None:
+        return serving.per_answer * _THOUSAND
+    if arm.seconds_mean is None or serving.gpu_hour is None:
+        return None
+    return arm.seconds_mean / _HOUR / serving.answers_at_once * serving.gpu_hour * _THOUSAND
+
+
+def _training(arm: BakeoffArm, prices: Prices) -> float | None:
+    if arm.kind != "tuned":
+        return 0.0
+    if prices.training is None or arm.train_seconds is None:
+        return None
+    return arm.train_seconds / _HOUR * prices.training.gpu_hour
