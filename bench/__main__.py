@@ -18,6 +18,7 @@ _MODULES = [
     "lake",
     "whole_path",
     "history",
+    "scale",
     "drift",
     "orchestration",
     "trainer",

@@ -158,6 +158,22 @@ def mlflow_url(shared_services: _SharedServices) -> str:
     return address
 
 
+@pytest.fixture
+def object_store(shared_services: _SharedServices, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """Return the group's services with an S3 server whose keys stand in the environment."""
+    services = shared_services.started("object-store")
+    for name, value in services.object_store_environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("FLYWHEEL_LAKE")
+    return services
+
+
+@pytest.fixture
+def object_lake(object_store: Services) -> str:
+    """Return the URL of an empty lake in a real S3 server."""
+    return f"s3://flywheel/{uuid.uuid4().hex}"
+
+
 @dataclass(frozen=True)
 class LabelStudio:
     """A running Label Studio: Flywheel's token, where it sends webhooks, and how to stop it."""

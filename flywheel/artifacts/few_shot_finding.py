@@ -16,7 +16,7 @@ class FewShotFinding:
     """The gate's rules on worked examples alone, against the champion on the same cases.
 
     ``right`` of ``cases`` golden and holdout cases are right; ``dataset_hash`` and ``champion`` say
-    what it holds for.
+    what it holds for. ``exact`` is False of a generation, whose texts are scored instead.
     """
 
     outcome: Outcome
@@ -28,6 +28,7 @@ class FewShotFinding:
     cases: int
     champion: str
     dataset_hash: str
+    exact: bool = True
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self | None:
@@ -41,6 +42,11 @@ class FewShotFinding:
     @property
     def sentence(self) -> str:
         """What was found, in a sentence for people."""
+        if not self.exact:
+            return (
+                f"few-shot without training: {self.outcome} on {self.cases} cases with {self.examples} "
+                f"worked examples ({self.selection}), against {self.champion}: {self.reason}"
+            )
         return (
             f"few-shot without training: {self.outcome}, {self.right} of {self.cases} right with "
             f"{self.examples} worked examples ({self.selection}), {self.champion} "

@@ -24,7 +24,8 @@ def label_surfaces(workload: Workload) -> dict[str, str]:
 def reserved_surfaces(count: int, used: Mapping[str, str]) -> tuple[str, ...]:
     """Name ``count`` spare surfaces that no label bears."""
     names = (f"[label_{number}]" for number in itertools.count())
-    free = (name for name in names if name not in set(used.values()))
+    taken = set(used.values())
+    free = (name for name in names if name not in taken)
     return tuple(itertools.islice(free, count))
 
 

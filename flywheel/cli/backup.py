@@ -56,12 +56,12 @@ def restore(
 ) -> None:
     """Put a backup into a new home; every file is checked against the backup's list first.
 
-    Persons who were erased since the backup are erased again.
+    Persons who were erased since the backup are erased again. The lake goes where FLYWHEEL_LAKE says.
     """
     from flywheel.deployment.restore import restore as put_back
 
     settings = load_settings()
-    done = put_back(source, home or settings.home, erasures=erasures)
+    done = put_back(source, home or settings.home, erasures=erasures, lake=settings.lake)
     reports = _erase_again(done.home) if done.erased else []
     if json_output:
         print_facts(asdict(done) | {"erased_again": reports})

@@ -21,6 +21,7 @@ from flywheel.deployment.local_services import (
     embedded_settings,
     last_lines,
     log_files,
+    object_store_variables,
     service_rows,
     take_down,
     user_managed,
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Kafka, PostgreSQL, MLflow, Label Studio, Ray, vLLM, Dagster: no Docker, no root.",
+    help="Kafka, PostgreSQL, MLflow, Label Studio, Ray, S3, vLLM, Dagster: no Docker, no root.",
     no_args_is_help=True,
 )
 _console = Console()
 _NAMES = typer.Argument(
     None,
-    help="kafka, postgres, mlflow, label-studio, ray, vllm, dagster, ingest, webhooks, gateway, desk; none: all",
+    help="kafka, postgres, mlflow, label-studio, ray, object-store (only when named), vllm, dagster, ingest, webhooks, gateway, desk; none: all",
 )
 
 
@@ -143,6 +144,9 @@ def _say_where(services: "Services") -> None:
     if "desk" in plan.applications:
         port = plan.applications["desk"].ports[0]
         _console.print(f"Release desk: http://127.0.0.1:{port} (people: `flywheel people add`)")
+    variables = object_store_variables(services)
+    if variables is not None:
+        _console.print("Lake in S3:", Text(f"set -a; . {variables}; set +a"))
     _console.print("To use them:", Text(f"export FLYWHEEL_PROFILE=services{_folder(services)}"))
 
 

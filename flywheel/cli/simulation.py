@@ -146,7 +146,7 @@ def _other_figures(points: "Sequence[QuarterResult]") -> list[str]:
     baseline = [point.tfidf for point in points if point.tfidf is not None]
     if len(baseline) == len(points):
         return [_with_spread(baseline)]
-    averages = [point.field_averages or {} for point in points]
+    averages = [point.field_averages for point in points if point.field_averages is not None]
     return [_with_spread([one[kind]["f1"] for one in averages]) for kind in ("micro", "macro")]
 
 
@@ -164,10 +164,13 @@ def _fields_table(name: str, run: "Sequence[QuarterResult]") -> Table:
     return table
 
 
-def _with_spread(values: list[float]) -> str:
+def _with_spread(values: "Sequence[float | None]") -> str:
     from flywheel.usecases.simulation_study import spread_of_figures
 
-    spread = spread_of_figures(values)
+    measured = [value for value in values if value is not None]
+    if not measured:
+        return ""
+    spread = spread_of_figures(measured)
     return f"{spread.mean:.3f}" + (f" ±{spread.deviation:.3f}" if spread.deviation else "")
 
 

@@ -19,7 +19,7 @@ from flywheel.errors import LeakageError
 from flywheel.similarity.near_duplicates import NearDuplicates, closest_matches
 from flywheel.workload.model import Workload
 
-__all__ = ["Assembly", "Earlier", "assemble", "check_leakage", "in_force"]
+__all__ = ["Assembly", "Earlier", "assemble", "check_leakage", "in_force", "leaks"]
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,18 @@ def check_leakage(
             next_step="this is a fault of the dataset stage: report it with the ids",
             correction_ids=sorted(leaked_ids),
         )
+
+
+def leaks(
+    examples: Sequence[Example],
+    assembly: Assembly,
+    earlier: Earlier,
+    threshold: float,
+    conversations: Conversations,
+) -> set[str]:
+    """Return the correction ids of examples that repeat an evaluation case, nearly or by id."""
+    leaked = _leaked(examples, assembly.evaluation, threshold, conversations)
+    return leaked | _seen_before(examples, earlier)
 
 
 def in_force(

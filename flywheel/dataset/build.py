@@ -20,6 +20,7 @@ from flywheel.dataset.examples import Example, Excluded, read_examples
 from flywheel.dataset.fixed_cases import fixed_cases
 from flywheel.dataset.golden import carry_golden
 from flywheel.dataset.preference import Preference, choose_pairs
+from flywheel.dataset.thumbs import choose_method, choose_thumbs, read_thumbs
 from flywheel.dataset.writing import write_snapshot
 from flywheel.errors import TooFewExamplesError
 from flywheel.lake.store import Lake
@@ -114,9 +115,14 @@ def build_dataset(  # noqa: PLR0913 - what a cycle decides, each by name
     preference = None
     if workload.training.preference is not None:
         disputes = read_disputes(lake, workload.id, hash_key)
-        preference = choose_pairs(
-            workload, mapping, workload.training.preference, assembly.train, disputes
-        )
+        recipe = workload.training.preference
+        preference = choose_pairs(workload, mapping, recipe, assembly.train, disputes)
+        if recipe.method != "dpo":
+            given = read_thumbs(lake, workload.id, mapping, hash_key)
+            thumbs = choose_thumbs(
+                workload, given, examples, assembly, earlier, disputes, conversations
+            )
+            preference = choose_method(recipe, preference, thumbs)
     snapshot = write_snapshot(
         opened,
         mapping,

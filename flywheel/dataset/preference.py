@@ -33,6 +33,8 @@ class Preference:
 
     Lengths are means in characters; ``length_difference`` is the share by which the longer side is
     longer, ``length_difference_before`` the same before pairs were dropped for it.
+
+    Of KTO, ``pairs`` are single answers, and ``thumbs`` says by correction id whether each was wanted.
     """
 
     pairs: list[Example] = field(default_factory=list)
@@ -41,10 +43,19 @@ class Preference:
     rejected_length: float = 0.0
     length_difference: float = 0.0
     length_difference_before: float = 0.0
+    thumbs: Mapping[str, bool] = field(default_factory=dict)
 
     def to_facts(self) -> dict[str, Any]:
         """Return what a manifest says about the pairs."""
         reasons = Counter(one.reason for one in self.excluded)
+        if self.thumbs:
+            wanted = sum(self.thumbs.values())
+            return {
+                "method": "kto",
+                "wanted": wanted,
+                "unwanted": len(self.thumbs) - wanted,
+                "exclusions": dict(sorted(reasons.items())),
+            }
         return {
             "pairs": len(self.pairs),
             "exclusions": dict(sorted(reasons.items())),

@@ -47,7 +47,8 @@ def write_snapshot(
     pairs = [example for example in assembly.train if example.rejected is not None]
     if preference is not None:
         pairs = preference.pairs
-    files["preference"] = _lines(_rows(workload, mapping, "preference", pairs))
+    thumbs = preference.thumbs if preference is not None else {}
+    files["preference"] = _lines(_rows(workload, mapping, "preference", pairs, thumbs))
     name = content_hash(files, workload.taxonomy_version)
     folder = home / "datasets" / workload.id / name
     if not folder.exists():
@@ -69,7 +70,11 @@ def write_snapshot(
 
 
 def _rows(
-    workload: Workload, mapping: AnswerMapping, split: str, examples: Iterable[Example]
+    workload: Workload,
+    mapping: AnswerMapping,
+    split: str,
+    examples: Iterable[Example],
+    thumbs: Mapping[str, bool] | None = None,
 ) -> list[dict[str, Any]]:
     def write(output: Any) -> str:
         return mapping.text(mapping.present(output).output)
@@ -84,7 +89,10 @@ def _rows(
             "inference_id": example.inference_id,
             "correction_id": example.correction_id,
         }
-        if split == "preference":
+        if thumbs:
+            answer_row = {"prompt": prompt, "completion": _turn(answer, is_chat=is_chat)}
+            row |= answer_row | {"label": thumbs[example.correction_id]}
+        elif split == "preference":
             chosen, rejected = (
                 _turn(answer, is_chat=is_chat),
                 _turn(example.rejected, is_chat=is_chat),

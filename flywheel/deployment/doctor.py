@@ -69,7 +69,7 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
     checks: dict[str, Callable[[], str]] = {
         "workloads": lambda: ", ".join(platform.workloads) or "none yet",
         "event log": lambda: f"{sum(r for _, r in unread(platform).values())} unread records",
-        "lake": lambda: f"{table_rows(platform, 'inferences')} events",
+        "lake": lambda: _lake(platform),
         "state": lambda: f"{len(platform.state.cycles.list_open())} open cycles",
         "audit chain": lambda: _audit(platform),
     }
@@ -90,6 +90,12 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
         yield from _base_fits(workload)
         yield from _triggers(platform, workload)
         yield from _release_findings(platform, key)
+
+
+def _lake(platform: Platform) -> str:
+    events = f"{table_rows(platform, 'inferences')} events"
+    lake = platform.lake
+    return f"{events} in {lake.root}, read by {lake.reader}" if lake.location.is_remote else events
 
 
 def _release_findings(platform: Platform, workload_id: str) -> Iterator[Finding]:

@@ -25,7 +25,9 @@ class Restored:
     erased: int = 0
 
 
-def restore(backup: Path, home: Path, *, erasures: Path | None = None) -> Restored:
+def restore(
+    backup: Path, home: Path, *, erasures: Path | None = None, lake: str | None = None
+) -> Restored:
     """Copy a backup into an empty or new folder, which then is a deployment of its own.
 
     The home appears when it is complete. Its paths are its own: state and MLflow name no file of
@@ -37,10 +39,11 @@ def restore(backup: Path, home: Path, *, erasures: Path | None = None) -> Restor
         home: where it is put.
         erasures: ``erasures.jsonl`` of the deployment, for a backup that was moved before; what
             lies in the backup's own is applied in any case.
+        lake: URL of an empty place in an object store for the lake; None: in the home.
 
     Raises:
         NotFoundError: there is no complete backup in the folder.
-        RefusedError: the home holds something.
+        RefusedError: the home, or the lake's place, holds something.
         IntegrityError: a file is missing or not as it was backed up; nothing is restored.
         StorageError: a file cannot be written.
     """
@@ -56,6 +59,8 @@ def restore(backup: Path, home: Path, *, erasures: Path | None = None) -> Restor
             _copy(backup, part, file)
         _name_bases(part)
         erased = _hide_erased(backup, part, erasures)
+        if lake is not None:
+            _move_lake(part / "lake", lake)
         if home.exists():
             home.rmdir()
         place(part, home)
@@ -125,6 +130,18 @@ def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
+
+
+def _move_lake(folder: Path, url: str) -> None:
+    from flywheel.lake.backup import put_lake
+    from flywheel.lake.file_digests import DIGESTS_FILE
+    from flywheel.lake.location import LakeLocation
+    from flywheel.lake.tables import TABLES
+
+    put_lake(folder, LakeLocation.of(url, folder))
+    for name in TABLES:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / DIGESTS_FILE).unlink(missing_ok=True)
 
 
 def _hide_erased(backup: Path, part: Path, erasures: Path | None) -> int:

@@ -28,7 +28,7 @@ __all__ = ["DISCORDANCE", "golden_size", "labels_in_csv", "workload_text"]
 # Share of answers that exactly one of two equally good models has right, before any was measured.
 DISCORDANCE = 0.1
 
-_MOST_LABELS = 1_000
+_MOST_LABELS = 10_000
 _SHOWN = 30
 _HEAD = """\
 # One narrow task on the platform. Every key is checked: a typo is refused with what is allowed.

@@ -87,7 +87,7 @@ class EventContract:
             }
             limits = earlier_limits | limits
             threads |= before.conversations & earlier_limits.keys()
-        self.conversations = frozenset(threads)
+        self.conversations: frozenset[str] = frozenset(threads)
         self._judge_by(limits)
 
     @classmethod

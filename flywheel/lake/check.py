@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 from flywheel.errors import FlywheelError, IntegrityError
 from flywheel.lake.digests import NO_DIGEST, FileDigest, commit_files
 from flywheel.lake.handles import TableHandle
+from flywheel.lake.location import LakePath
 from flywheel.lake.store import Lake
 
 __all__ = ["TableCheck", "accept_files", "check_table", "damaged_files", "require_unchanged"]
@@ -54,7 +54,7 @@ class TableCheck:
 
 def check_table(lake: Lake, name: str) -> TableCheck | None:
     """Compare every data file of a table with its digest; None where there never was a table."""
-    recorded = lake.digests.tables().get(name)
+    recorded = lake.digests.table(name)
     handle = lake.handle(name)
     try:
         with lake.lock:
@@ -126,7 +126,7 @@ def damaged_files(handle: TableHandle, lake: Lake, paths: Sequence[str]) -> list
     return _differences(listed_files, digests) + _lost(lost, frozenset())
 
 
-def _unrecorded(folder: Path, recorded: tuple[str, int] | None, version: int) -> frozenset[str]:
+def _unrecorded(folder: LakePath, recorded: tuple[str, int] | None, version: int) -> frozenset[str]:
     # The files of commits that are not recorded yet: a process ended, or is about to record them.
     if recorded is None:
         return frozenset()
@@ -146,16 +146,17 @@ def _lost(undigested: Sequence[str], unrecorded: frozenset[str]) -> list[str]:
     return [sentence]
 
 
-def _differences(files: dict[str, Path], digests: dict[str, FileDigest]) -> list[str]:
+def _differences(files: dict[str, LakePath], digests: dict[str, FileDigest]) -> list[str]:
     differences = {
         path: digests[path].difference(file) for path, file in files.items() if path in digests
     }
     return [f"{path} {text}" for path, text in differences.items() if text is not None]
 
 
-def _unreadable(name: str, path: Path) -> str | None:
+def _unreadable(name: str, path: LakePath) -> str | None:
     try:
-        pq.ParquetFile(path).read()
+        with path.open("rb") as file:
+            pq.ParquetFile(file).read()
     except (OSError, pa.ArrowException) as error:
         return f"{name} cannot be read: {' '.join(str(error).split())[:200]}"
     return None

@@ -182,16 +182,24 @@ def _per_workload(
 
 
 def _change(lake: Lake, table: str, predicate: str, updates: Mapping[str, str]) -> None:
+    handle = lake.handle(table)
+
     def action(delta: DeltaTable) -> None:
         if updates:
             delta.update(
-                predicate=predicate, updates=dict(updates), post_commithook_properties=NO_HOOKS
+                predicate=predicate,
+                updates=dict(updates),
+                commit_properties=handle.rewrite(),
+                post_commithook_properties=NO_HOOKS,
             )
         else:
-            delta.delete(predicate, post_commithook_properties=NO_HOOKS)
+            delta.delete(
+                predicate,
+                commit_properties=handle.rewrite(),
+                post_commithook_properties=NO_HOOKS,
+            )
 
     def attempt() -> None:
-        handle = lake.handle(table)
         with handle.rewriting():
             handle.ready()
             handle.change(action)

@@ -4,10 +4,8 @@ The cost of an append grows with the commits that a handle has seen, hence the r
 the entries in the log's folder, hence their short life: a checkpoint holds all that they told.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -29,8 +27,8 @@ from deltalake.exceptions import (
 
 from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
 from flywheel.io.lock import exclusive
-from flywheel.io.sqlite_file import can_write
-from flywheel.lake.digests import FileDigests, relative_path
+from flywheel.lake.digests import Digests, relative_path
+from flywheel.lake.location import LakeLocation, LakePath, without_secrets
 from flywheel.lake.tables import LakeTable
 
 __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
@@ -44,9 +42,10 @@ _DISTINCT = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE"
 _DIGESTS_KEPT = "flywheel.digests"
 # An application of the table: all its files have digests, so that one without has lost it.
 _COMPLETE = "flywheel.digests"
+# An application of the table: how often its files were replaced.
+_REWRITES = "flywheel.rewrites"
 _NEWEST_COMMITS = 100
 _LOG_IS_GONE = "Invalid table version"
-_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _FULL = ("No space left on device", "Disk quota exceeded")
 
 
@@ -56,9 +55,10 @@ class TableHandle:
     Not safe for several threads; the store holds the lock.
     """
 
-    def __init__(self, table: LakeTable, folder: Path, digests: FileDigests) -> None:
+    def __init__(self, table: LakeTable, location: LakeLocation, digests: Digests) -> None:
         self.table = table
-        self.folder = folder
+        self.location = location
+        self.folder = location.root / table.name
         self._digests = digests
         self._delta: DeltaTable | None = None
         self._writer = WriterProperties(
@@ -72,22 +72,22 @@ class TableHandle:
         if self._delta is not None:
             try:
                 self._delta.update_incremental()
-            except DeltaError:
+            except (DeltaError, OSError):
                 self._delta = None  # maintenance has removed the log entries in between
-        if self._delta is None and (self.folder / "_delta_log").is_dir():
+        if self._delta is None and (
+            self.location.is_remote or (self.folder / "_delta_log").is_dir()
+        ):
             self._delta = self._open()
         return self._delta
 
     def _open(self) -> DeltaTable | None:
         try:
-            return DeltaTable(self.folder)
+            return DeltaTable(str(self.folder), storage_options=self.location.delta_options)
         except TableNotFoundError:
             return None  # another process is making it at this moment
         except (DeltaError, OSError) as error:
-            raise StorageError(
-                f"The lake table {self.table.name} cannot be opened: {error}",
-                next_step=f"look at {self.folder}, and restore it from a backup if it is damaged",
-            ) from error
+            problem = f"The lake table {self.table.name} cannot be opened"
+            raise self.location.error(problem, error) from error
 
     def ready(self) -> DeltaTable:
         """Return the table at its newest version, made first where it is missing."""
@@ -97,11 +97,12 @@ class TableHandle:
         self.require_writable()
         try:
             self._delta = DeltaTable.create(
-                self.folder,
+                str(self.folder),
                 self.table.schema,
                 partition_by=list(self.table.partition_by) or None,
                 configuration=_configuration(self.table),
                 commit_properties=CommitProperties(app_transactions=[Transaction(_COMPLETE, 1)]),
+                storage_options=self.location.delta_options,
             )
         except (DeltaError, OSError) as error:
             # Two processes made it at once: the other one's table is as good as ours.
@@ -120,16 +121,24 @@ class TableHandle:
         """Hold the table for a commit that replaces files; refresh the snapshot inside.
 
         Delta lets two compactions (also an update beside one) replace the same files, and their
-        rows are there twice. Appends need no such turn. The lock ends with the process.
+        rows are there twice. Appends need no such turn. The lock ends with the process, and holds
+        on this machine: that `rewrite` marks the commit keeps those of two machines apart.
         """
         self.require_writable()
-        with exclusive(self.folder.parent / f".{self.table.name}.lock"):
+        with exclusive(self.location.local / f".{self.table.name}.lock"):
             yield
+
+    def rewrite(self) -> CommitProperties:
+        """Return what a commit that replaces files carries: of two from one version one is refused."""
+        return CommitProperties(app_transactions=[self._next_rewrite()])
+
+    def _next_rewrite(self) -> Transaction:
+        return Transaction(_REWRITES, (self.present().transaction_version(_REWRITES) or 0) + 1)
 
     @property
     def can_write(self) -> bool:
         """Whether this process may write the table, or make it."""
-        return can_write(self.folder / "_delta_log" / "commit")
+        return self.location.can_write(self.folder / "_delta_log" / "commit")
 
     def require_writable(self) -> None:
         """Raise StorageError where this process may not write the table, before Delta tries."""
@@ -145,9 +154,9 @@ class TableHandle:
         marks = [Transaction(*transaction) for transaction in transactions]
         self._write(rows, marks or None, mode="append")
 
-    def overwrite(self, rows: pa.Table, predicate: str) -> None:
-        """Commit rows in place of those that ``predicate`` matches."""
-        self._write(rows, None, mode="overwrite", predicate=predicate)
+    def overwrite(self, rows: pa.Table | pa.RecordBatchReader, predicate: str | None) -> None:
+        """Commit rows in place of those that ``predicate`` matches; None: of all."""
+        self._write(rows, [self._next_rewrite()], mode="overwrite", predicate=predicate)
 
     def change(self, action: Callable[[DeltaTable], None]) -> None:
         """Run one committing action on the present snapshot; a lost race is a ConcurrencyError."""
@@ -182,7 +191,7 @@ class TableHandle:
         # table that has files and no record has lost its digests: none are invented for it.
         delta, name = self.present(), self.table.name
         identity, version = str(delta.metadata().id), int(delta.version())
-        recorded = self._digests.tables().get(name)
+        recorded = self._digests.table(name)
         if recorded is None:
             if not delta.file_uris():
                 self._digests.begin(name, identity, version)
@@ -192,7 +201,7 @@ class TableHandle:
                     name, identity, self.folder, earlier, complete=self.is_complete, later=True
                 )
 
-    def files(self) -> dict[str, Path]:
+    def files(self) -> dict[str, LakePath]:
         """Return the data files of the present snapshot, by their path below the folder."""
         names = [relative_path(self.folder, uri) for uri in self.present().file_uris()]
         return {name: self.folder / name for name in sorted(names)}
@@ -233,19 +242,26 @@ class TableHandle:
                 f"The disk of {self.table.name} is full.",
                 next_step=f"free space under {self.folder}; it is safe to try again",
             )
-        message = " ".join(_COLORS.sub("", str(error)).split())  # Delta draws trees, in colors
+        problem = f"Writing to {self.table.name} failed"
+        if self.location.is_remote:
+            return self.location.error(problem, error)
         return StorageError(
-            f"Writing to {self.table.name} failed: {message}",
+            f"{problem}: {without_secrets(str(error))}",  # Delta draws trees, in colors
             next_step="look for a missing permission or a damaged disk, then run it again",
         )
 
-    def _write(self, rows: pa.Table, marks: list[Transaction] | None, **options: Any) -> None:
+    def _write(
+        self,
+        rows: pa.Table | pa.RecordBatchReader,
+        marks: list[Transaction] | None,
+        **options: Any,
+    ) -> None:
         def write(delta: DeltaTable) -> None:
             column_names = {field.name for field in delta.schema().fields}
             write_deltalake(
                 delta,
                 rows,
-                schema_mode="merge" if set(rows.column_names) - column_names else None,
+                schema_mode="merge" if set(rows.schema.names) - column_names else None,
                 writer_properties=self._writer,
                 commit_properties=CommitProperties(
                     custom_metadata={_DIGESTS_KEPT: "true"}, app_transactions=marks

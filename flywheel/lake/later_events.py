@@ -52,7 +52,7 @@ class LaterEvents:
     """Keep the table of positions up to date in one DuckDB; its caller holds the lake's lock.
 
     Args:
-        root: folder of the lake.
+        root: folder of this machine for what is derived.
         handle: of the table of events.
     """
 
@@ -182,7 +182,7 @@ class LaterEvents:
         try:
             return connection.sql(sql).to_arrow_table()
         except duckdb.IOException as error:
-            raise read_error(error) from error
+            raise read_error(error, self._handle.location) from error
 
     def _insert(self, connection: duckdb.DuckDBPyConnection, positions: pa.Table) -> None:
         if positions.num_rows:

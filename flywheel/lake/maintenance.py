@@ -4,18 +4,13 @@ Readers may stay open: a file that a snapshot of the last days names is not dele
 """
 
 import time
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import compress
-from urllib.parse import unquote
 
-import pyarrow as pa
 from deltalake import DeltaTable
 
 from flywheel.errors import ConfigurationError, IntegrityError
-from flywheel.lake.check import damaged_files
+from flywheel.lake.compaction import compact
 from flywheel.lake.erasure import erase_subjects
 from flywheel.lake.handles import NO_HOOKS, TableHandle
 from flywheel.lake.store import Lake
@@ -24,9 +19,6 @@ from flywheel.lake.tables import TABLES
 __all__ = ["MINIMUM_RETENTION_HOURS", "MaintenanceReport", "TableUpkeep", "maintain"]
 
 MINIMUM_RETENTION_HOURS = 168
-_FEW_FILES = 4
-# A day that still grows is compacted when small files pile up: reads get several times slower.
-_OPEN_DAY_FILES = 100
 
 
 @dataclass(frozen=True)
@@ -90,12 +82,7 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
             return None
         before = len(delta.file_uris())
 
-    def compact() -> None:
-        with handle.rewriting():
-            if handle.refresh() is not None:
-                handle.change(lambda delta: _compact(lake, handle, delta, today))
-
-    lake.retry(compact)
+    compact(lake, handle, today)
     lake.retry(lambda: _configure(handle))
     removed = lake.retry(lambda: _remove_old_files(handle, retention_hours))
     lake.retry(lambda: _complete_digests(handle))
@@ -131,38 +118,3 @@ def _vacuum(delta: DeltaTable, retention_hours: int) -> list[str]:
         retention_hours, dry_run=False, full=True, post_commithook_properties=NO_HOOKS
     )
     return removed
-
-
-def _compact(lake: Lake, handle: TableHandle, delta: DeltaTable, today: date) -> None:
-    if "day" in handle.table.partition_by:
-        actions = pa.table(delta.get_add_actions(flatten=True))
-        days = _days_to_compact(actions["partition.day"].to_pylist(), today)
-        if days:
-            names = [unquote(path) for path in actions["path"].to_pylist()]
-            is_selected = [day in days for day in actions["partition.day"].to_pylist()]
-            _require_undamaged(lake, handle, list(compress(names, is_selected)))
-            delta.optimize.compact(
-                partition_filters=[("day", "in", [day.isoformat() for day in days])],
-                post_commithook_properties=NO_HOOKS,
-            )
-    elif len(delta.file_uris()) > _FEW_FILES:
-        _require_undamaged(lake, handle, list(handle.files()))
-        delta.optimize.compact(post_commithook_properties=NO_HOOKS)
-
-
-def _days_to_compact(days: Iterable[date | None], today: date) -> list[date]:
-    return sorted(
-        day
-        for day, count in Counter(days).items()
-        if day is not None and count > (1 if day < today else _OPEN_DAY_FILES)
-    )
-
-
-def _require_undamaged(lake: Lake, handle: TableHandle, paths: list[str]) -> None:
-    # What is compacted gets a new digest: a damaged file would be taken for a sound one ever after.
-    damaged = damaged_files(handle, lake, paths)
-    if damaged:
-        raise IntegrityError(
-            f"The lake table {handle.table.name} is not compacted: {', '.join(damaged)}.",
-            next_step="restore it from a backup (`flywheel restore`)",
-        )

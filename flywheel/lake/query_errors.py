@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 import duckdb
 
-from flywheel.errors import DataError, StorageError
+from flywheel.errors import DataError, FlywheelError, StorageError
+from flywheel.lake.location import LakeLocation
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import EXTRA_VIEWS
 
@@ -24,8 +25,10 @@ _NO_COLUMN = re.compile(
 )
 
 
-def read_error(error: duckdb.IOException) -> StorageError:
+def read_error(error: Exception, location: LakeLocation) -> FlywheelError:
     """Return the error of a file of the lake that could not be read."""
+    if location.is_remote:
+        return location.error("The lake could not be read", error)
     return StorageError(
         f"The lake could not be read: {error}",
         next_step="run it again; if it fails again, check the disk",

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import duckdb
 from deltalake import DeltaTable
 
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.later_events import CREATE_LATER_EVENTS, LaterEvents
+from flywheel.lake.location import LakeLocation
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import (
     EXTRA_VIEWS,
@@ -26,14 +27,16 @@ class LakeViews:
     """One DuckDB in memory over the tables of a lake; its caller holds the lake's lock.
 
     Args:
-        root: folder of the lake.
+        location: of the lake.
         handles: of every table, by name.
     """
 
-    def __init__(self, root: Path, handles: Mapping[str, TableHandle]) -> None:
+    def __init__(self, location: LakeLocation, handles: Mapping[str, TableHandle]) -> None:
+        self._location = location
         self._handles = handles
-        self._later = LaterEvents(root, handles["inferences"])
+        self._later = LaterEvents(location.local, handles["inferences"])
         self._duck: duckdb.DuckDBPyConnection | None = None
+        self._reader = ""
         # What each view was written for: the version of a stored table, whether anyone was erased.
         self._written: dict[str, object] = {}
 
@@ -73,6 +76,12 @@ class LakeViews:
         rows = connection.sql(sql, params={"workload": workload_id, "ids": list(ids)})
         return self._later.folders_with(rows.to_arrow_table()["id"].to_numpy())
 
+    @property
+    def reader(self) -> str:
+        """What reads the files: ``disk``, ``httpfs`` or ``fsspec``."""
+        self._connection()
+        return self._reader
+
     def close(self) -> None:
         """Release DuckDB; the next cursor opens it again."""
         if self._duck is not None:
@@ -83,10 +92,11 @@ class LakeViews:
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._duck is None:
-            self._duck = duckdb.connect(":memory:")
+            self._duck = duckdb.connect(":memory:", config={"allow_unredacted_secrets": "false"})
             self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
             # A Delta file never changes under its name, so that its footer is read once.
             self._duck.execute("SET GLOBAL parquet_metadata_cache = true")
+            self._reader = self._location.prepare(self._duck)
             self._duck.execute("CREATE SCHEMA stored")
             self._duck.execute(CREATE_LATER_EVENTS)
         return self._duck

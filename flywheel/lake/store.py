@@ -18,9 +18,10 @@ import pyarrow as pa
 from flywheel.errors import ConcurrencyError, DataError
 from flywheel.io.retry import CONTENTION, retried
 from flywheel.lake import catalog
-from flywheel.lake.digests import FileDigests
 from flywheel.lake.event_days import days_of_files
 from flywheel.lake.handles import TableHandle
+from flywheel.lake.location import LakeLocation
+from flywheel.lake.object_digests import open_digests
 from flywheel.lake.query_errors import query_error, read_error, require_queries
 from flywheel.lake.query_views import LakeViews
 from flywheel.lake.rows import conform, equality, require_equal
@@ -43,17 +44,22 @@ def holes_id(topic_id: str, partition: int) -> str:
 
 
 class Lake:
-    """All Delta tables under one folder; safe for several threads and processes."""
+    """All Delta tables under one root; safe for several threads and processes.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+    Args:
+        root: folder, or URL of an object store.
+        local: folder of this machine for locks and what is derived; an object store needs it.
+    """
+
+    def __init__(self, root: Path | str, *, local: Path | None = None) -> None:
+        self.location = LakeLocation.of(root, local)
+        self.root = self.location.root
         self._lock = threading.RLock()
-        self.digests = FileDigests(self.root)
+        self.digests = open_digests(self.location)
         self._handles = {
-            name: TableHandle(table, self.root / name, self.digests)
-            for name, table in TABLES.items()
+            name: TableHandle(table, self.location, self.digests) for name, table in TABLES.items()
         }
-        self._views = LakeViews(self.root, self._handles)
+        self._views = LakeViews(self.location, self._handles)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -218,7 +224,7 @@ class Lake:
             require_queries(cursor.extract_statements(sql))
             return cursor.sql(sql, params=params).to_arrow_table()
         except duckdb.IOException as error:
-            raise read_error(error) from error
+            raise read_error(error, self.location) from error
         except duckdb.Error as error:
             raise query_error(error, words) from error
         finally:
@@ -257,6 +263,12 @@ class Lake:
                 return set()
             folders = self._views.folders_with(workload_id, ids) if ids else set()
             return days_of_files(delta, workload_id, since, folders, landed_after)
+
+    @property
+    def reader(self) -> str:
+        """What reads the lake's files for DuckDB: ``disk``, ``httpfs`` or ``fsspec``."""
+        with self._lock:
+            return self._views.reader
 
     def tables(self) -> pa.Table:
         """List the tables and views: ``name``, ``kind``, ``rows`` and ``meaning``.

@@ -95,7 +95,11 @@ def _summary(opened: OpenedWorkload, release: Release, approval: Approval) -> li
 
 
 def _pairs(release: Release) -> str:
-    count = release.lineage.metrics.get("preference_pairs")
+    metrics = release.lineage.metrics
+    if "preference_thumbs_up" in metrics:
+        up, down = metrics["preference_thumbs_up"], metrics["preference_thumbs_down"]
+        return f", KTO on {up:.0f} answers with a thumb up and {down:.0f} with one down"
+    count = metrics.get("preference_pairs")
     return f", preference training on {count:.0f} of its corrections" if count else ""
 
 

@@ -20,6 +20,7 @@ __all__ = ["AnswerMask", "MaskNode"]
 
 Tokens = npt.NDArray[np.int64]
 _REMEMBERED = 20_000
+_SHOWN_CHARACTERS = 500
 
 
 @dataclass
@@ -48,7 +49,8 @@ class AnswerMask:
         matcher = LLMatcher(ll_tokenizer, grammar_of(codec))
         if matcher.is_error():
             raise ConfigurationError(
-                f"No mask can be made for {codec.workload.id}: {matcher.get_error()}",
+                f"No mask can be made for {codec.workload.id}: "
+                f"{matcher.get_error()[:_SHOWN_CHARACTERS]}",
                 next_step="simplify the workload's JSON schema",
             )
         self._count = 0
@@ -63,7 +65,8 @@ class AnswerMask:
             return successor
         matcher = node.matcher.deep_copy()
         if not matcher.consume_token(token):
-            msg = f"token {token} is not allowed after {node.path}: {matcher.get_error()}"
+            error = matcher.get_error()[:_SHOWN_CHARACTERS]  # it quotes the whole grammar
+            msg = f"token {token} is not allowed after {node.path}: {error}"
             raise AssertionError(msg)
         created = self._node((*node.path, token), matcher)
         # Answers with free text walk ever new paths: forget them before they fill the memory.
@@ -104,6 +107,8 @@ def grammar_of(codec: AnswerCodec) -> str:
         return str(LLMatcher.grammar_from_regex(codec.pattern))
     if codec.workload.form.fields is None:
         choice = " | ".join(canonical_json(text) for text in codec.choices)
-        return str(LLMatcher.grammar_from_lark(f"start: {choice}"))
+        # One lexeme, so that thousands of labels are one automaton: as alternatives of a rule, a
+        # parser's row each, they have a bound of 2,000.
+        return str(LLMatcher.grammar_from_lark(f"start: CHOICE\nCHOICE: {choice}"))
     compact: Any = {"whitespace_flexible": False}
     return str(LLMatcher.grammar_from_json_schema(codec.schema, overrides=compact))

@@ -6,6 +6,7 @@ log-probabilities are those after the mask: confidence has one meaning.
 """
 
 import json
+import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -35,6 +36,8 @@ from flywheel.workload.prompt import input_ids
 
 __all__ = ["VllmModelServer"]
 
+# guidance makes each choice an alternative of a rule, of which it takes 2,000 at most.
+_MOST_CHOICES = 1_500
 _PROMPTS = 16  # of one request
 _OK, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR = 200, 400, 404, 500
 
@@ -283,7 +286,10 @@ def _constraint(codec: AnswerCodec) -> dict[str, Any]:
     if codec.pattern is not None:
         return {"structured_outputs": {"regex": codec.pattern}}
     if codec.workload.form.fields is None:
-        return {"structured_outputs": {"choice": codec.choices}}
+        choices = codec.choices
+        if len(choices) > _MOST_CHOICES:
+            return {"structured_outputs": {"regex": "|".join(map(re.escape, choices))}}
+        return {"structured_outputs": {"choice": choices}}
     compact = {"x-guidance": {"whitespace_flexible": False}}
     return {"structured_outputs": {"json": canonical_json(codec.schema | compact)}}
 

@@ -4,7 +4,16 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError
-from flywheel.services import application, kafka, label_studio, mlflow, postgres, ray, vllm
+from flywheel.services import (
+    application,
+    kafka,
+    label_studio,
+    mlflow,
+    object_store,
+    postgres,
+    ray,
+    vllm,
+)
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, extend_connections
 from flywheel.services.supervisor.network import free_ports
@@ -13,11 +22,14 @@ from flywheel.services.supervisor.program import Layout, Program
 from flywheel.settings import Settings
 
 __all__ = [
+    "ON_REQUEST",
     "SERVICES",
+    "UNASKED",
     "connections",
     "extended",
     "label_studio_server",
     "needed",
+    "object_store_server",
     "own",
     "port_setting",
     "postgres_server",
@@ -27,13 +39,17 @@ __all__ = [
     "service_of",
 ]
 
-SERVICES = ("kafka", "postgres", "mlflow", "label-studio", "ray")
+SERVICES = ("kafka", "postgres", "mlflow", "label-studio", "ray", object_store.NAME)
+# Started only when named: no deployment uses it without a setting of its own.
+ON_REQUEST = frozenset({object_store.NAME})
+UNASKED = tuple(name for name in SERVICES if name not in ON_REQUEST)
 _PORTS = {
     "kafka": "kafka_port",
     "postgres": "postgres_port",
     "mlflow": "mlflow_port",
     "label-studio": "label_studio_port",
     "ray": "ray_port",
+    object_store.NAME: "object_store_port",
     "dagster-webserver": "dagster_port",
     "ingest": "metrics_port",
     "webhooks": "webhook_port",
@@ -94,6 +110,7 @@ def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: in
     # The second is the receiver's: its address must be known where the webhooks are made.
     port_counts |= {"label-studio": 2} if "label-studio" in names else {}
     port_counts |= ray.PORTS if "ray" in names else {}
+    port_counts |= {object_store.NAME: object_store.PORTS} if object_store.NAME in names else {}
     ports = {}
     used_ports = {port for each in plan.ports.values() for port in each}
     for name, count in port_counts.items():
@@ -111,8 +128,8 @@ def _fixed(name: str, count: int, settings: Settings) -> tuple[int, ...]:
     if name in ray.PORTS:
         return ray.fixed_ports(name, settings.ray_port)
     base: int = getattr(settings, port_setting(name) or "")
-    number = name.partition("-")[2]
-    offset = int(number) - 1 if number else 0
+    number = name.rpartition("-")[2]
+    offset = int(number) - 1 if number.isdecimal() else 0
     return tuple(base + offset + _CONTROLLER * step for step in range(count))
 
 
@@ -131,6 +148,8 @@ def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
         catalog.append(label_studio.program(label_studio_server(layout, plan)))
     if ray.HEAD in plan.ports:
         catalog += ray.programs(_ray(layout, plan))
+    if object_store.NAME in plan.ports:
+        catalog.append(object_store.program(object_store_server(layout, plan)))
     catalog += [application.program(app) for app in plan.applications.values()]
     return {program.name: program for program in catalog}
 
@@ -212,6 +231,15 @@ def _mlflow(layout: Layout, plan: Plan, server: postgres.Server) -> mlflow.Serve
         folder=layout.folder / "mlflow",
         port=plan.ports["mlflow"][0],
         database_url=postgres.database_url(server, "mlflow"),
+    )
+
+
+def object_store_server(layout: Layout, plan: Plan) -> object_store.Server:
+    """Return the S3 server of a plan that has one."""
+    return object_store.Server(
+        folder=layout.folder / object_store.NAME,
+        secrets=layout.secrets,
+        ports=plan.ports[object_store.NAME],
     )
 
 

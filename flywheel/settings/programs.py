@@ -27,6 +27,9 @@ class ProgramSettings(BaseModel):
     ray_port: int = Field(
         default=8265, description="port of the dashboard of the Ray that `flywheel services` starts"
     )
+    object_store_port: int = Field(
+        default=8333, description="port of the S3 server that `flywheel services` starts"
+    )
     vllm_port: int = Field(
         default=8000, description="port of the vLLM that `flywheel services` starts"
     )

@@ -16,7 +16,7 @@ from flywheel.train.servable import check_servable
 from flywheel.train.supervised import common_arguments, quantization_of
 from flywheel.workload.model import PreferenceRecipe
 
-__all__ = ["build_preference"]
+__all__ = ["build_preference", "keep_learnt", "load_learnt"]
 
 
 def build_preference(
@@ -30,26 +30,11 @@ def build_preference(
     start: Path,
 ) -> tuple[Any, TrainPlan]:
     """Build the trainer of the adapter in ``start``, and return it with its plan."""
-    import torch
     from datasets import Dataset
-    from peft import PeftModel
     from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.utils import create_model_from_path
 
     recipe = spec.recipe.preference or PreferenceRecipe()
-    loaded = create_model_from_path(
-        str(base.folder),
-        dtype=getattr(torch, plan.dtype),
-        attn_implementation=plan.attention,
-        quantization_config=quantization_of(plan),
-    )
-    model = PeftModel.from_pretrained(loaded, start, is_trainable=True)
-    learnt = {
-        name: weight.detach().float().clone()
-        for name, weight in model.named_parameters()
-        if weight.requires_grad
-    }
-    check_servable(model.peft_config["default"], learnt)
+    model, learnt = load_learnt(base, plan, start)
     steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
     trainer = _pair_trainer()(
         model=model,
@@ -73,14 +58,43 @@ def build_preference(
         ),
         processing_class=tokenizer,
     )
-    # TRL rounds the adapter of a quantized base to bfloat16: both copies begin with what was learnt.
+    keep_learnt(trainer, learnt)
+    return trainer, plan
+
+
+def load_learnt(base: BaseModel, plan: TrainPlan, start: Path) -> tuple[Any, dict[str, Any]]:
+    """Load the base with the adapter in ``start``; return it with the adapter's weights in float32."""
+    import torch
+    from peft import PeftModel
+    from trl.trainer.utils import create_model_from_path
+
+    loaded = create_model_from_path(
+        str(base.folder),
+        dtype=getattr(torch, plan.dtype),
+        attn_implementation=plan.attention,
+        quantization_config=quantization_of(plan),
+    )
+    model = PeftModel.from_pretrained(loaded, start, is_trainable=True)
+    learnt = {
+        name: weight.detach().float().clone()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
+    check_servable(model.peft_config["default"], learnt)
+    return model, learnt
+
+
+def keep_learnt(trainer: Any, learnt: dict[str, Any]) -> None:
+    """Let the adapter and its frozen copy begin with what was learnt.
+
+    TRL rounds the adapter of a quantized base to bfloat16.
+    """
     weights = dict(trainer.model.named_parameters())
     for name, value in learnt.items():
         weights[name].data = value
         copy = weights[name.replace(".default.", ".ref.")]
         copy.data = value.clone()
         copy.requires_grad_(requires_grad=False)
-    return trainer, plan
 
 
 def _pair_trainer() -> Any:

@@ -22,12 +22,21 @@ from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.memory import PlanMemory, memory_errors
 from flywheel.train.plan import TrainPlan, make_plan, without_packing
 from flywheel.train.preference import build_preference
-from flywheel.train.rows import PairRow, TokenRow, read_rows, tokenize_pairs, tokenize_rows
+from flywheel.train.rows import (
+    PairRow,
+    ThumbRow,
+    TokenRow,
+    read_rows,
+    tokenize_pairs,
+    tokenize_rows,
+    tokenize_thumbs,
+)
 from flywheel.train.search import Search, TrialRunner, search_recipe
 from flywheel.train.servable import serving_rank
 from flywheel.train.stages import Finished, Stage, hand_over, handed_over, run_stage
 from flywheel.train.summary import describe, measure
 from flywheel.train.supervised import build_supervised
+from flywheel.train.thumbs import build_thumbs
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.tokenization import padding_token
 
@@ -44,6 +53,7 @@ class _Work:
     records: Sequence[dict[str, Any]]
     rows: Sequence[TokenRow]
     pairs: Sequence[PairRow]
+    thumbs: Sequence[ThumbRow]
     plan: TrainPlan
     memory: PlanMemory
     search: Search | None = None
@@ -64,7 +74,12 @@ class _Work:
     def prefers(self) -> bool:
         """Whether there is a second stage."""
         recipe = self.spec.recipe.preference
-        return recipe is not None and len(self.pairs) >= recipe.minimum_pairs
+        if recipe is None:
+            return False
+        if self.thumbs:
+            wanted = sum(row.wanted for row in self.thumbs)
+            return min(wanted, len(self.thumbs) - wanted) >= recipe.minimum_thumbs
+        return len(self.pairs) >= recipe.minimum_pairs
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -74,7 +89,7 @@ class _Work:
         if recipe.preference is None or not self.prefers:
             return first, 0
         second = recipe.preference
-        return first, -(-len(self.pairs) // second.batch_size) * second.epochs
+        return first, -(-len(self.thumbs or self.pairs) // second.batch_size) * second.epochs
 
 
 def train(spec: TrainSpec, out: Path) -> TrainResult:
@@ -112,6 +127,9 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
     tokenizer.pad_token = padding_token(tokenizer) or tokenizer.pad_token
     rows = tokenize_rows(records, codec, tokenizer, limit=limit)
     longest = max(len(row.input_ids) for row in rows)
+    has_thumbs = bool(corrections) and "label" in corrections[0]
+    pairs = [] if has_thumbs else tokenize_pairs(corrections, codec, tokenizer, limit=limit)
+    thumbs = tokenize_thumbs(corrections, codec, tokenizer, limit=limit) if has_thumbs else []
     return _Work(
         spec,
         out,
@@ -119,7 +137,8 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
         tokenizer,
         records,
         rows,
-        tokenize_pairs(corrections, codec, tokenizer, limit=limit),
+        pairs,
+        thumbs,
         make_plan(read_hardware(), model_size(base.folder), spec.recipe, longest_row=longest),
         PlanMemory(out, spec_digest(spec)),
     )
@@ -201,18 +220,13 @@ def _prefer(work: _Work, start: Path) -> tuple[Any, Finished]:
     assert recipe is not None
 
     def build(plan: TrainPlan) -> tuple[Any, TrainPlan]:
-        return build_preference(
-            work.spec,
-            work.out / PREFERENCE_FOLDER,
-            work.base,
-            work.tokenizer,
-            work.pairs,
-            plan,
-            start=start,
-        )
+        place = (work.spec, work.out / PREFERENCE_FOLDER, work.base, work.tokenizer)
+        if work.thumbs:
+            return build_thumbs(*place, work.thumbs, plan, start=start)
+        return build_preference(*place, work.pairs, plan, start=start)
 
     sizes = work.spec.recipe.model_copy(update={"batch_size": recipe.batch_size})
-    longest = max(row.tokens for row in work.pairs)
+    longest = max(row.tokens for row in (work.thumbs or work.pairs))
     plan = make_plan(read_hardware(), model_size(work.base.folder), sizes, longest_row=longest)
     plan = without_packing(plan, "TRL trains on pairs in padded batches only")
     first, second = work.steps
@@ -235,10 +249,10 @@ def _export(
         work.out,
         model,
         work.tokenizer,
-        metrics=measure(work.rows, work.pairs, supervised, preference, work.search),
+        metrics=measure(work.rows, work.thumbs or work.pairs, supervised, preference, work.search),
         rank=work.chosen.recipe.rank,
         resumed_from_step=supervised.resumed_from_step if resumed is None else resumed,
-        training=describe(work.spec.recipe, work.pairs, supervised, preference)
+        training=describe(work.spec.recipe, work.thumbs or work.pairs, supervised, preference)
         | ({"search": work.search.to_facts()} if work.search else {})
         | ({"rows repeated by label": dict(work.repeated)} if work.repeated else {}),
     )

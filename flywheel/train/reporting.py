@@ -79,7 +79,8 @@ def progress_callback(
             then, earlier = self._last
             self._last = (now, tokens)
             self.losses.append(float(logs["loss"]))
-            self.rewards = {
+            # A batch of KTO may hold one side alone: the other one's figures stay.
+            self.rewards |= {
                 name.removeprefix("rewards/"): round(float(value), 4)
                 for name, value in logs.items()
                 if name.startswith("rewards/")

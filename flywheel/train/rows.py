@@ -12,7 +12,15 @@ from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import Workload
 from flywheel.workload.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
 
-__all__ = ["PairRow", "TokenRow", "read_rows", "tokenize_pairs", "tokenize_rows"]
+__all__ = [
+    "PairRow",
+    "ThumbRow",
+    "TokenRow",
+    "read_rows",
+    "tokenize_pairs",
+    "tokenize_rows",
+    "tokenize_thumbs",
+]
 
 _NAMED = 5
 _IGNORED = -100
@@ -38,6 +46,20 @@ class PairRow:
     def tokens(self) -> int:
         """Tokens of both texts."""
         return 2 * len(self.prompt_ids) + len(self.chosen_ids) + len(self.rejected_ids)
+
+
+@dataclass(frozen=True)
+class ThumbRow:
+    """Token ids of a prompt and of the model's answer, and whether people wanted it."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+    wanted: bool
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the answer in its prompt, and of the one that it is compared with."""
+        return 2 * (len(self.prompt_ids) + len(self.completion_ids))
 
 
 def read_rows(folder: Path, dataset_hash: str, split: str = "train") -> list[dict[str, Any]]:
@@ -122,6 +144,32 @@ def tokenize_pairs(
         len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) for row in tokenized
     ]
     _check_lengths(rows, longest, limit)
+    return tokenized
+
+
+def tokenize_thumbs(
+    rows: Sequence[dict[str, Any]], codec: AnswerCodec, tokenizer: Any, *, limit: int
+) -> list[ThumbRow]:
+    """Turn rows of KTO into token ids, written as training rows are.
+
+    Raises:
+        DataError: a row lacks something, or is longer than ``limit`` tokens.
+    """
+    try:
+        prompts = [
+            parse_prompt(codec.workload, row["prompt"], codec, tokenizer=tokenizer) for row in rows
+        ]
+        answers = [codec.passage(_answer(codec, row["completion"])) for row in rows]
+        wanted = [bool(row["label"]) for row in rows]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"A row of KTO has no usable `prompt`, `completion` and `label`: {error!r}",
+            next_step="build the dataset again",
+        ) from error
+    asked, answered = prompt_ids(tokenizer, prompts), completion_ids(tokenizer, answers)
+    tokenized = [ThumbRow(*one) for one in zip(asked, answered, wanted, strict=True)]
+    lengths = [len(row.prompt_ids) + len(row.completion_ids) for row in tokenized]
+    _check_lengths(rows, lengths, limit)
     return tokenized
 
 

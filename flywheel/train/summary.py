@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flywheel.train.rows import PairRow, TokenRow
+from flywheel.train.rows import PairRow, ThumbRow, TokenRow
 from flywheel.train.search import Search
 from flywheel.train.stages import Finished
 from flywheel.workload.model import TrainingRecipe
@@ -13,7 +13,7 @@ __all__ = ["describe", "measure"]
 
 def measure(
     rows: Sequence[TokenRow],
-    pairs: Sequence[PairRow],
+    pairs: Sequence[PairRow] | Sequence[ThumbRow],
     supervised: Finished,
     preference: Finished | None,
     search: Search | None = None,
@@ -43,14 +43,12 @@ def measure(
     if preference is None:
         return measurements
     reported = {
-        "pairs": float(len(pairs)),
+        **_sides(pairs),
         "loss": preference.loss,
         "final_loss": preference.final_loss,
         "steps": float(preference.steps),
         "training_seconds": preference.seconds,
         "tokens_per_second": _speed(preference),
-        "chosen_tokens": _mean([len(row.chosen_ids) for row in pairs]),
-        "rejected_tokens": _mean([len(row.rejected_ids) for row in pairs]),
         # How often, and by how much, the accepted answer is preferred in the last steps.
         **{f"rewards_{name}": value for name, value in preference.rewards.items()},
     }
@@ -59,7 +57,7 @@ def measure(
 
 def describe(
     recipe: TrainingRecipe,
-    pairs: Sequence[PairRow],
+    pairs: Sequence[PairRow] | Sequence[ThumbRow],
     supervised: Finished,
     preference: Finished | None,
 ) -> dict[str, Any]:
@@ -69,10 +67,17 @@ def describe(
         summary["preference"] = {
             "plan": preference.plan,
             "plan_changes": preference.plan_changes,
+            "method": "kto" if _thumbs(pairs) else "dpo",
             "reference": "the supervised adapter",
         }
     elif recipe.preference is not None:
         reason = f"{len(pairs)} pairs, the recipe asks for {recipe.preference.minimum_pairs}"
+        if recipe.preference.method != "dpo" and _thumbs(pairs):
+            up = sum(row.wanted for row in _thumbs(pairs))
+            reason = (
+                f"{up} thumbs up and {len(pairs) - up} down, the recipe asks for "
+                f"{recipe.preference.minimum_thumbs} of each"
+            )
         summary["preference"] = {"left_out": reason}
     return summary
 
@@ -83,3 +88,19 @@ def _speed(stage: Finished) -> float:
 
 def _mean(values: Sequence[int]) -> float:
     return round(sum(values) / max(len(values), 1), 2)
+
+
+def _thumbs(rows: Sequence[PairRow] | Sequence[ThumbRow]) -> list[ThumbRow]:
+    return [row for row in rows if isinstance(row, ThumbRow)]
+
+
+def _sides(rows: Sequence[PairRow] | Sequence[ThumbRow]) -> dict[str, float]:
+    thumbs, pairs = _thumbs(rows), [row for row in rows if isinstance(row, PairRow)]
+    if thumbs:
+        wanted = sum(row.wanted for row in thumbs)
+        return {"thumbs_up": float(wanted), "thumbs_down": float(len(thumbs) - wanted)}
+    return {
+        "pairs": float(len(pairs)),
+        "chosen_tokens": _mean([len(row.chosen_ids) for row in pairs]),
+        "rejected_tokens": _mean([len(row.rejected_ids) for row in pairs]),
+    }

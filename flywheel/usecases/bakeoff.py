@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING
 from flywheel.artifacts.adapter_folder import verify_adapter
 from flywheel.artifacts.bakeoff_result import BakeoffArm, BakeoffFile, BakeoffKind
 from flywheel.artifacts.snapshot import MANIFEST, read_rows
-from flywheel.errors import DataError, FlywheelError, InterruptedWorkError, NotFoundError
+from flywheel.errors import (
+    DataError,
+    FlywheelError,
+    InterruptedWorkError,
+    NotFoundError,
+    RefusedError,
+)
 from flywheel.io.atomic import write_bytes, write_json
 from flywheel.quality.validation_split import split_rows
 from flywheel.usecases.cycle import codec_of
@@ -93,8 +99,14 @@ def run_bakeoff(
     Raises:
         NotFoundError: there is no such workload, no snapshot of it, or a base was not built.
         DataError: the snapshot is too small to be split.
+        RefusedError: the workload writes texts, which are not right or wrong.
     """
     workload = platform.workload(workload_id)
+    if workload.task.type == "generation":
+        raise RefusedError(
+            f"{workload_id} writes texts; a bake-off compares answers that are right or wrong.",
+            next_step="compare the bases by cycles: `flywheel cycle open --base-model`",
+        )
     variants = [workload.model_copy(update={"base_model": name}) for name in dict.fromkeys(bases)]
     for variant in variants:
         platform.base(variant)  # before time is spent on another one

@@ -1,6 +1,7 @@
 """One cycle from its dataset to its gate; every step finds what an earlier try left behind."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.references import SnapshotRef
 from flywheel.errors import DataError, TerminalError
-from flywheel.workload.model import Workload
+from flywheel.workload.model import TrainingRecipe, Workload
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -186,9 +187,7 @@ def training_spec(platform: "Platform", cycle: CycleRef) -> "TrainSpec":
         base.digest,
         workload.seed,
     ]
-    # Keys that came later count where they are set: a recipe without them keeps its name.
-    later = {"balance", "search"} - workload.training.model_dump(exclude_defaults=True).keys()
-    identity.append(workload.training.model_dump_json(exclude=later))
+    identity.append(_recipe_text(workload.training))
     digest = hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:10]
     return TrainSpec(
         release=f"{cycle.workload_id}.{cycle.name}.{digest}",
@@ -204,6 +203,18 @@ def training_spec(platform: "Platform", cycle: CycleRef) -> "TrainSpec":
         seed=workload.seed,
         git_revision=git_revision(),
     )
+
+
+def _recipe_text(recipe: "TrainingRecipe") -> str:
+    # Keys that came later count where they are set: a recipe without them keeps its name.
+    values, given = recipe.model_dump(mode="json"), recipe.model_dump(exclude_defaults=True)
+    for key in {"balance", "search"} - given.keys():
+        del values[key]
+    if recipe.preference is not None:
+        stated = recipe.preference.model_dump(exclude_defaults=True)
+        for key in {"method", "minimum_thumbs"} - stated.keys():
+            del values["preference"][key]
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
 
 
 def codec_of(platform: "Platform", workload: Workload) -> "AnswerCodec":

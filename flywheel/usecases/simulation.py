@@ -34,7 +34,7 @@ from flywheel.usecases.observe import collect_reviews
 from flywheel.usecases.simulated_world import answer_calls, simulated_people
 from flywheel.usecases.simulation_plan import QuarterResult, SimulationPlan, write_workload
 from flywheel.wiring import Platform
-from flywheel.workload.model import ClassificationTask
+from flywheel.workload.model import ClassificationTask, ExtractionTask
 
 __all__ = ["simulate"]
 
@@ -248,7 +248,7 @@ class _Simulation:
 
     def _scores(self, outputs: Sequence[Any]) -> dict[str, FieldScore]:
         task = self.workload.task
-        if isinstance(task, ClassificationTask):
+        if not isinstance(task, ExtractionTask):
             return {}
         pairs = zip(self.test, outputs, strict=True)
         return score_fields(

@@ -43,8 +43,8 @@ def open_lake(settings: Settings) -> "Lake":
     """Open the Delta tables."""
     from flywheel.lake.store import Lake
 
-    _make_private(settings, settings.home, settings.lake)
-    return Lake(settings.lake)
+    _make_private(settings, settings.home, settings.lake_folder)
+    return Lake(settings.lake or settings.lake_folder, local=settings.lake_folder)
 
 
 def open_state(settings: Settings, clock: Clock) -> "State":

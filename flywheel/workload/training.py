@@ -12,14 +12,22 @@ __all__ = ["PreferenceRecipe", "RecipeSearch", "TrainingRecipe"]
 class PreferenceRecipe(Strict):
     """How an adapter learns from the answers that people replaced, after it learned the right ones.
 
-    The first four say how it is trained, the others which corrections make a pair.
+    The first five say how it is trained, the others which corrections make a pair.
     """
 
+    method: Literal["dpo", "kto", "auto"] = Field(
+        default="dpo",
+        description="dpo: pairs of a replaced answer and its correction; kto: answers with a thumb; "
+        "auto: pairs where there are enough of them, else thumbs",
+    )
     epochs: int = Field(default=1, ge=1, le=20, description="passes over the pairs")
     learning_rate: float = Field(default=5e-5, gt=0, lt=1, description="of the preference stage")
     batch_size: int = Field(default=16, ge=1, description="pairs per step")
     beta: float = Field(default=0.1, gt=0, le=10, description="how close it stays to its start")
     minimum_pairs: int = Field(default=20, ge=1, description="with fewer the stage is left out")
+    minimum_thumbs: int = Field(
+        default=20, ge=2, description="thumbs up, and as many down, below which KTO is left out"
+    )
     minimum_fields: int = Field(default=1, ge=1, description="fields that must differ in a pair")
     minimum_characters: int = Field(
         default=2, ge=1, description="smaller edits of a free text are a matter of spelling"

@@ -1,6 +1,6 @@
 """Program that tests start, and kill: maintain a lake.
 
-Arguments: the lake's folder, the present moment, how many rounds.
+Arguments: the lake's folder or URL, the present moment, how many rounds, a folder of this machine.
 """
 
 import sys
@@ -13,7 +13,7 @@ from flywheel.lake.maintenance import maintain
 
 def main() -> None:
     """Say when it begins, so that a kill comes after the imports."""
-    lake = Lake(Path(sys.argv[1]))
+    lake = Lake(sys.argv[1], local=Path(sys.argv[4]))
     sys.stdout.write("begin\n")
     sys.stdout.flush()
     for _ in range(int(sys.argv[3])):

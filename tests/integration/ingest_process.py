@@ -1,6 +1,7 @@
 """Program that tests start: ingest from a log into a lake, killed after a given step.
 
-Arguments: home, name of a step ("" for none), how often the step must have come, maximum.
+Arguments: home, name of a step ("" for none), how often the step must have come, maximum; and where
+the lake is not in the home, its URL.
 """
 
 import os
@@ -28,7 +29,8 @@ def main() -> None:
 
     clock = SystemClock()
     log = SqliteEventLog(home / "log.db", clock)
-    ingest = IngestConsumer(log, Lake(home / "lake"), [make_workload()], clock, on_step=die)
+    lake = Lake(sys.argv[5] if sys.argv[5:] else home / "lake", local=home / "lake")
+    ingest = IngestConsumer(log, lake, [make_workload()], clock, on_step=die)
     while ingest.run_once(maximum).lag:
         pass
     ingest.close()

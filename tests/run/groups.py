@@ -30,6 +30,7 @@ _FIXTURES = {
     "label_studio": "label-studio",
     "kafka_servers": "kafka",
     "mlflow_url": "mlflow",
+    "object_store": "object-store",
     "postgres_url": "postgres",
 }
 # Files of less than a second are left out of the table, new ones are not in it yet.

@@ -13,7 +13,7 @@ import psutil
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.lock import exclusive
-from flywheel.services import catalog, checks, postgres
+from flywheel.services import catalog, checks, object_store, postgres
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
 from flywheel.services.supervisor import watchdog as guarding
@@ -66,6 +66,11 @@ class Services:
     def states(self) -> dict[str, ProgramState]:
         """Return the state of each program."""
         return self.supervisor.states()
+
+    @property
+    def object_store_environment(self) -> dict[str, str]:
+        """Variables of a client of this set's S3 server, keys included."""
+        return object_store.environment(catalog.object_store_server(self.layout, self.plan))
 
     def create_database(self, name: str) -> str:
         """Make an empty database for the role flywheel and return its SQLAlchemy URL."""
@@ -247,7 +252,7 @@ class Services:
 
 def start(
     settings: Settings,
-    names: Collection[str] = catalog.SERVICES,
+    names: Collection[str] = catalog.UNASKED,
     *,
     ephemeral: bool = False,
     brokers: int = 1,
@@ -259,7 +264,7 @@ def start(
     Args:
         settings: Ports, memory, and the folders of services and cache, read with the embedded
             profile; a service that they give the address of is left alone.
-        names: Some of ``SERVICES``; what they need comes with them.
+        names: Some of ``SERVICES``, by default those that need not be asked for; what they need comes with them.
         ephemeral: Free ports and a folder of their own, stopped and deleted with this process.
         brokers: Brokers in the Kafka cluster, when it is new.
         kafka_properties: Broker settings over ours, when the set is new.

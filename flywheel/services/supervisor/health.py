@@ -1,4 +1,4 @@
-"""`ask` and `answers`: whether an HTTP service answers, and what."""
+"""`ask`, `answers` and `status_of`: whether an HTTP service answers, and what."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from types import MappingProxyType
 from flywheel.errors import ConfigurationError, HttpError
 from flywheel.io.http import HttpAnswer, HttpClient, HttpService
 
-__all__ = ["answers", "ask"]
+__all__ = ["answers", "ask", "status_of"]
 
 _SECONDS = 5.0
 _MOST_BYTES = 1_000_000
@@ -24,6 +24,12 @@ def answers(url: str, *, headers: Mapping[str, str] = _NO_HEADERS) -> bool:
     """Return whether a URL answers with status 200."""
     answer = _get(url, headers)
     return answer is not None and answer.status == HTTPStatus.OK
+
+
+def status_of(url: str) -> int | None:
+    """Return the status with which a URL answers, None where nothing does."""
+    answer = _get(url)
+    return None if answer is None else answer.status
 
 
 def _get(url: str, headers: Mapping[str, str] = _NO_HEADERS) -> HttpAnswer | None:

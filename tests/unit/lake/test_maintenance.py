@@ -64,7 +64,7 @@ def test_closed_days_are_compacted_and_the_open_one_is_left(lake):
 
 def test_an_open_day_is_compacted_when_small_files_pile_up(lake, monkeypatch):
     """A slow stream writes thousands of small files a day, which readers would feel by evening."""
-    monkeypatch.setattr("flywheel.lake.maintenance._OPEN_DAY_FILES", 3)
+    monkeypatch.setattr("flywheel.lake.compaction._OPEN_DAY_FILES", 3)
     assert _upkeep(maintain(lake, now=_NOW), "inferences").files_after == 3
     assert len(lake.query("SELECT * FROM inferences")) == 12
 

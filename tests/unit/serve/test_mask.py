@@ -1,5 +1,6 @@
 """The mask, and confidence under it, against a computation by brute force."""
 
+import json
 import math
 
 import pytest
@@ -8,9 +9,10 @@ from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import LoadedModel, load_model
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.margin import margin_of
-from flywheel.serve.mask import AnswerMask, MaskNode
+from flywheel.serve.mask import AnswerMask, MaskNode, grammar_of
+from flywheel.serve.vllm_server import _constraint
 from flywheel.workload.answers import AnswerCodec, assign_surfaces
-from flywheel.workload.model import Workload
+from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import completion_ids, render_prompt
 from tests.fakes.micro_base import classification, codec, extraction, micro_base
 
@@ -176,3 +178,54 @@ def test_trained_tokens_are_those_that_the_mask_walks(workload: Workload):
             assert token in node.allowed
             node = mask.after(node, token)
         assert node.forced == ids[-1] == loaded.tokenizer.eos_token_id
+
+
+def _with_labels(count: int) -> Workload:
+    names = [f"seal {number:04d} (late) | cracked" for number in range(count)]
+    labels = [{"id": f"l{number}", "name": name} for number, name in enumerate(names)]
+    data = classification().model_dump(mode="json", by_alias=True)
+    return parse_workload(data | {"taxonomy": {"version": 1, "labels": labels}}, source="test")
+
+
+def _masks(loaded: LoadedModel, grammar: str, texts: list[str]) -> list[bytes]:
+    # The mask at every token of every text, and at its end.
+    from llguidance import LLMatcher
+    from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+
+    masks = []
+    for text in texts:
+        matcher = LLMatcher(loaded.ll_tokenizer, grammar)
+        for token in [*loaded.tokenizer(text, add_special_tokens=False)["input_ids"], None]:
+            bits = allocate_token_bitmask(1, loaded.model.config.vocab_size)
+            fill_next_token_bitmask(matcher, bits)
+            masks.append(bits.tobytes())
+            if token is not None:
+                assert matcher.consume_token(token)
+    return masks
+
+
+def test_four_thousand_labels_have_a_mask(loaded: LoadedModel):
+    """Locally and, by the regex that it is sent, in vLLM; the two are the same."""
+    from llguidance import grammar_from
+
+    made = named(_with_labels(4_000))
+    texts = made.choices[::1_000]
+    (kind, pattern), *others = _constraint(made)["structured_outputs"].items()
+    assert (kind, others) == ("regex", [])
+    masks = _masks(loaded, grammar_of(made), texts)
+    assert masks == _masks(loaded, grammar_from("regex", pattern), texts)
+    mask = mask_of(loaded, made)
+    node = mask.root
+    for token in loaded.tokenizer(texts[-1], add_special_tokens=False)["input_ids"]:
+        node = mask.after(node, token)
+    assert list(node.allowed) == [loaded.tokenizer.eos_token_id]
+
+
+def test_few_labels_have_the_mask_of_a_choice(loaded: LoadedModel):
+    """What vLLM makes of a choice, token by token."""
+    from llguidance import grammar_from
+
+    made = named(_with_labels(300))
+    choices = _constraint(made)["structured_outputs"]["choice"]
+    theirs = grammar_from("choice", json.dumps(choices))
+    assert _masks(loaded, grammar_of(made), choices[::50]) == _masks(loaded, theirs, choices[::50])

@@ -12,7 +12,13 @@ from flywheel.artifacts.base_folder import BaseModel
 from flywheel.artifacts.references import SnapshotRef
 from flywheel.cli import bakeoff as command
 from flywheel.economics.prices import Prices
-from flywheel.errors import DataError, IntegrityError, InterruptedWorkError, TrainingError
+from flywheel.errors import (
+    DataError,
+    IntegrityError,
+    InterruptedWorkError,
+    RefusedError,
+    TrainingError,
+)
 from flywheel.ports.train_launcher import TrainProgress, TrainResult
 from flywheel.usecases.bakeoff import run_bakeoff
 from flywheel.usecases.bakeoff_ranking import rank_arms
@@ -154,6 +160,14 @@ def test_a_snapshot_too_small_to_split_is_refused(platform):
     """There would be nothing to compare on."""
     with pytest.raises(DataError, match="cannot be split"):
         run_bakeoff(platform, platform.workload("").id, ["tiny"], minutes=1, share=0.01)
+
+
+def test_a_workload_of_texts_is_refused(platform):
+    """Its answers are not right or wrong."""
+    texts = SimpleNamespace(id="letters", task=SimpleNamespace(type="generation"))
+    platform.workload = lambda _: texts
+    with pytest.raises(RefusedError, match="writes texts"):
+        run_bakeoff(platform, "letters", ["tiny"], minutes=1)
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -1,0 +1,319 @@
+"""Large taxonomies, long queues, long lives: what each costs at a tenth and at full size.
+
+A taxonomy of 4,000 labels, 50,000 open review items, 1,000,000 dead letters, 500 cycles and three
+years of profiles; `python -m bench.scale labels` takes one of them.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from bench.ratio import Ratio
+from flywheel.basemodel.surfaces import label_surfaces, reserved_surfaces
+from flywheel.basemodel.tokenizer import train_tokenizer
+from flywheel.clock import ManualClock
+from flywheel.deployment.workload_text import workload_text
+from flywheel.drift.compare import compare
+from flywheel.drift.merged import read_parts, read_profile
+from flywheel.drift.profile import stale_days
+from flywheel.drift.window import Window
+from flywheel.evaluate.evidence import PairedAccuracy
+from flywheel.evaluate.floors import judge_labels
+from flywheel.evaluate.paired import PairedCounts
+from flywheel.lake.store import Lake
+from flywheel.lake.tables import TABLES
+from flywheel.ports.review_queue import ReviewItem
+from flywheel.review.label_studio.labeling_config import labeling_config
+from flywheel.serve.mask import AnswerMask
+from flywheel.settings import Settings
+from flywheel.usecases.dead_letters import choose_letters, group_letters, list_letters
+from flywheel.usecases.explain import explain_cycle, list_cycles
+from flywheel.usecases.review_status import review_status
+from flywheel.usecases.status import deployment_status
+from flywheel.wiring import Platform
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.model import Workload, load_workload
+from flywheel.workload.taxonomy_change import write_taxonomy
+
+__all__ = ["measure"]
+
+# Ten times as much costs ten times as much, with a tenth for what is not measured well.
+_LINEAR = 11.0
+# Seconds that nobody waits for, whatever the growth is.
+_SHORT = 0.5
+_SIZES = {"labels": 4_000, "items": 50_000, "letters": 1_000_000, "cycles": 500, "profiles": 1_095}
+_NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+Steps = Iterator[tuple[str, Callable[[], object]]]
+
+
+def measure(names: tuple[str, ...] = ()) -> list[Ratio]:
+    """Measure every step of the named subjects, or of all."""
+    ratios = []
+    for subject in names or tuple(_SIZES):
+        size = _SIZES[subject]
+        tenth, full = (_seconds(subject, count) for count in (size // 10, size))
+        ratios += [
+            Ratio(
+                f"{name}, {size:,} {subject} / {size // 10:,}",
+                measured=full[name],
+                anchor=tenth[name],
+                unit="s CPU",
+                aim=f"at most {_LINEAR:g}",
+                good=full[name] <= max(_LINEAR * tenth[name], _SHORT),
+            )
+            for name in full
+        ]
+    return ratios
+
+
+def _seconds(subject: str, count: int) -> dict[str, float]:
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, run in _SUBJECTS[subject](Path(folder), count):
+            started = time.process_time()
+            run()
+            seconds[name] = time.process_time() - started
+    return seconds
+
+
+def _labels(folder: Path, count: int) -> Steps:
+    path = folder / "bench.yaml"
+    topics = ("late parcel", "lost card", "wrong invoice", "login")
+    names = [f"{topic} {number:04d}" for number in range(count // 4) for topic in topics]
+    text = workload_text("bench", owner="bench", labels=names)
+    yield "file written (init)", lambda: workload_text("bench", owner="bench", labels=names)
+    path.write_text(text)
+    yield "file loaded", lambda: load_workload(path)
+    workload = load_workload(path)
+    taxonomy = workload.taxonomy
+    assert taxonomy is not None
+    codec = AnswerCodec(workload, {label.id: label.name for label in taxonomy.labels})
+    answers = [codec.encode(label.name) for label in taxonomy.active[:: count // 100]]
+    yield "100 answers read", lambda: [codec.decode(answer) for answer in answers]
+    yield from _mask(codec, workload, names)
+    yield "form of the annotators", lambda: labeling_config(workload)
+    pairs = {
+        label.id: PairedAccuracy(PairedCounts(8, number % 3, number % 2), 6)
+        for number, label in enumerate(taxonomy.active)
+    }
+    yield "floors of the labels", lambda: judge_labels(workload.gates, pairs)
+    lake = Lake(folder / "lake")
+    lake.append("profiles", _profile_rows("bench", days=56, categories=count))
+    yield "drift of categories", lambda: _drift(lake, workload)
+    first = taxonomy.labels[0].model_copy(update={"name": "renamed"})
+    renamed = taxonomy.model_copy(
+        update={"version": taxonomy.version + 1, "labels": (first, *taxonomy.labels[1:])}
+    )
+    yield "a label renamed in the file", lambda: write_taxonomy(path, renamed)
+
+
+def _mask(codec: AnswerCodec, workload: Workload, names: list[str]) -> Steps:
+    import llguidance.hf
+
+    surfaces = label_surfaces(workload)
+    answers = [*surfaces.values(), *reserved_surfaces(8, surfaces)]
+    yield "tokenizer of a tiny base", lambda: train_tokenizer(names, (), answers, vocabulary=2_000)
+    tokenizer = train_tokenizer(names, (), answers, vocabulary=2_000)
+    size = len(tokenizer)
+    guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=size)
+    # Names in full and one token a label: the longest answers and the widest choice.
+    for kind, made in (("names", codec), ("tokens", AnswerCodec(workload, surfaces))):
+        yield f"mask over {kind}, 20 answers", partial(_walk, made, guide, tokenizer, size)
+
+
+def _walk(codec: AnswerCodec, guide: Any, tokenizer: Any, size: int) -> None:
+    mask = AnswerMask(codec, guide, size)
+    for answer in codec.choices[:: max(1, len(codec.choices) // 20)]:
+        node = mask.root
+        for token in tokenizer.encode(answer, add_special_tokens=False):
+            node = mask.after(node, token)
+
+
+def _drift(lake: Lake, workload: Workload) -> None:
+    end = _NOW.date()
+    old = read_profile(lake, workload, Window(end - timedelta(days=56), end - timedelta(days=28)))
+    new = read_profile(lake, workload, Window(end - timedelta(days=28), end))
+    parts = read_parts(
+        lake, workload, Window(end - timedelta(days=56), end - timedelta(days=28)), days=7
+    )
+    compare(workload, old, new, parts=list(parts.values()))
+
+
+def _profile_rows(workload_id: str, *, days: int, categories: int) -> pa.Table:
+    kinds = ["total"] + ["category"] * categories
+    columns = ["events"] + ["output"] * categories
+    keys = ["", *(f"label {number}" for number in range(categories))]
+    tables = []
+    for back in range(days):
+        day = _NOW.date() - timedelta(days=back + 1)
+        counts = [3 * categories, *((number * 7 + back) % 5 + 1 for number in range(categories))]
+        rows = len(counts)
+        tables.append(
+            pa.table(
+                {
+                    "workload_id": [workload_id] * rows,
+                    "day": pa.array([day] * rows, pa.date32()),
+                    "column": columns,
+                    "kind": kinds,
+                    "key": keys,
+                    "count": counts,
+                }
+            )
+        )
+    return pa.concat_tables(tables)
+
+
+def _items(folder: Path, count: int) -> Steps:
+    platform, workload = _platform(folder)
+    queue = platform.queue
+    items = [_item(workload, number) for number in range(count)]
+    yield "items sent to the local queue", lambda: queue.push(workload, items)
+    rows = pa.Table.from_pylist(
+        [_sent_row(item) for item in items], schema=TABLES["review_items"].schema
+    )
+    platform.lake.append("review_items", rows)
+    yield "nothing new collected", lambda: queue.pull(workload, "1")
+    yield "review status", lambda: review_status(platform, workload)
+    yield "status", lambda: deployment_status(platform)
+
+
+def _item(workload: Workload, number: int) -> ReviewItem:
+    return ReviewItem(
+        item_id=f"item{number:06d}",
+        batch_id="2026Q1-20260101",
+        workload_id=workload.id,
+        inference_id=f"i{number:06d}",
+        slice="uncertain",
+        reason="confidence 0.41 below 0.85",
+        score=0.59,
+        inclusion_probability=None,
+        input=f"report {number}",
+        model_output=None,
+        confidence=0.41,
+        release="base",
+        judgments=1,
+        priority=0.5,
+        subject_id=None,
+        chosen_at=_NOW - timedelta(days=2),
+        period="2026Q1",
+    )
+
+
+def _sent_row(item: ReviewItem) -> dict[str, Any]:
+    names = TABLES["review_items"].schema.names
+    values = {name: getattr(item, name, None) for name in names}
+    return values | {"day": item.chosen_at.date(), "batch_kind": "window", "model_output": None}
+
+
+def _letters(folder: Path, count: int) -> Steps:
+    platform, _ = _platform(folder)
+    at_once = 100_000
+    for start in range(0, count, at_once):
+        numbers = range(start, min(start + at_once, count))
+        platform.lake.append("dead_letters", _letter_rows(numbers))
+    everything = choose_letters()
+    yield "dead letters by reason", lambda: group_letters(platform, everything)
+    yield "newest 20 dead letters", lambda: list_letters(platform, everything, limit=20, page=1)
+    chosen = choose_letters(contains="99999")
+    yield (
+        "dead letters that contain a word",
+        lambda: list_letters(platform, chosen, limit=20, page=1),
+    )
+    yield "status", lambda: deployment_status(platform)
+
+
+def _letter_rows(numbers: range) -> pa.Table:
+    count = len(numbers)
+    return pa.table(
+        {
+            "topic_id": ["t"] * count,
+            "topic": ["flywheel.inferences"] * count,
+            "partition": pa.array([0] * count, pa.int32()),
+            "offset": list(numbers),
+            "raw": [b'{"broken": %d' % number for number in numbers],
+            "reason": [f"reason_{number % 5}" for number in numbers],
+            "error": ["it ends too early"] * count,
+            "first_seen": [_NOW - timedelta(seconds=number) for number in numbers],
+        }
+    )
+
+
+def _cycles(folder: Path, count: int) -> Steps:
+    platform, workload = _platform(folder)
+    state = platform.state
+
+    def open_all() -> None:
+        for number in range(count):
+            cycle = state.cycles.open(
+                workload,
+                trigger="drift",
+                opened_by="bench",
+                reason="for the bench",
+                watermark=_NOW - timedelta(hours=number),
+                snapshot=workload.model_dump(mode="json", by_alias=True),
+            )
+            state.cycles.set_status(cycle.ref, "stopped", reason="for the bench", actor="bench")
+
+    yield "cycles opened and closed", open_all
+    yield "list of cycles", lambda: list_cycles(platform, workload.id)
+    yield (
+        "the last cycle explained",
+        lambda: explain_cycle(platform, state.cycles.of(workload.id)[-1].ref),
+    )
+    yield "status", lambda: deployment_status(platform)
+    yield "audit verified", state.audit.verify
+
+
+def _profiles(folder: Path, count: int) -> Steps:
+    platform, workload = _platform(folder)
+    lake = platform.lake
+    for start in range(0, count, 100):  # about as compaction leaves them
+        days = min(100, count - start)
+        rows = _profile_rows(workload.id, days=days, categories=200)
+        shifted = [day - timedelta(days=start) for day in rows["day"].to_pylist()]
+        index = rows.schema.get_field_index("day")
+        lake.append("profiles", rows.set_column(index, "day", pa.array(shifted, pa.date32())))
+    window = Window(_NOW.date() - timedelta(days=7), _NOW.date())
+    yield "profile of a week", lambda: read_profile(lake, workload, window)
+    yield "stale days of a week", lambda: stale_days(lake, workload, window)
+    one = _profile_rows(workload.id, days=1, categories=200)
+    where = {"workload_id": workload.id, "day": one["day"][0].as_py()}
+    yield "profile of a day replaced", lambda: lake.replace("profiles", one, where=where)
+
+
+def _platform(folder: Path) -> tuple[Platform, Workload]:
+    workloads = Path(__file__).parent.parent / "deploy" / "workloads"
+    platform = Platform(Settings(home=folder, workloads=workloads), ManualClock(_NOW))
+    return platform, platform.workloads["defect_reports"]
+
+
+_SUBJECTS: dict[str, Callable[[Path, int], Steps]] = {
+    "labels": _labels,
+    "items": _items,
+    "letters": _letters,
+    "cycles": _cycles,
+    "profiles": _profiles,
+}
+
+
+def main() -> None:
+    """Print every figure of the subjects named on the command line, or of all."""
+    table = Table(title="a tenth and full size")
+    for column in ("what", "s CPU", "a tenth", "growth"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for row in measure(tuple(sys.argv[1:])):
+        table.add_row(row.name, f"{row.measured:.3f}", f"{row.anchor:.3f}", f"{row.value:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
