@@ -37,7 +37,7 @@ def serve_gateway(
         on_line: called with the address once the gateway serves.
 
     Raises:
-        ConfigurationError: the port is taken, or another process serves the gateway of this home.
+        ConfigurationError: the port is taken.
     """
     from flywheel.usecases.gateway import open_gateway
 

@@ -15,13 +15,13 @@ from flywheel.gateway.arms import RouteTable
 from flywheel.gateway.calls import CallLog, read_calls
 from flywheel.gateway.key_limits import KeyLimits
 from flywheel.gateway.keys import KeyRing
+from flywheel.gateway.left_spools import SPOOL_FILE, LeftSpools, claim_place
 from flywheel.gateway.metrics import GatewayMetrics
 from flywheel.gateway.rations import DailyRation
 from flywheel.gateway.service import GatewayService
 from flywheel.gateway.shadowing import Shadower
 from flywheel.gateway.shipping import Shipper
 from flywheel.gateway.spool import Spool
-from flywheel.io.lock import exclusive
 from flywheel.ports.topics import ensure_topic
 from flywheel.release.serving import load_release
 from flywheel.usecases.gateway_tiers import TierOpening
@@ -45,6 +45,12 @@ _SPOOL_BYTES = 1 << 30
 class _Recording:
     spool: Spool
     shipper: Shipper
+    left: LeftSpools
+
+    @property
+    def is_log_down(self) -> bool:
+        """Whether events could not be sent last."""
+        return self.shipper.failure is not None or self.left.failure is not None
 
     def problems(self) -> list[str]:
         """Return why answers cannot be recorded; a log that is away is not yet a problem."""
@@ -60,19 +66,20 @@ def open_gateway(
 ) -> "Iterator[Starlette]":
     """Give the gateway's application; closing it leaves unsent events in the spool.
 
+    Several processes may serve one home, each with a spool of its own.
+
     Args:
         platform: the deployment.
         timeout_seconds: how long a client waits for an answer.
         new_id: returns the id of an answer that is asked for at a moment.
 
     Raises:
-        ConcurrencyError: another process serves the gateway of this home.
+        ConcurrencyError: more processes than can be told apart serve this home.
     """
-    lock = exclusive(platform.home / "gateway" / "gateway.lock", wait=False)
     metrics = GatewayMetrics()
     with (
-        lock,
-        _recording(platform) as recording,
+        claim_place(platform.home / "gateway") as place,
+        _recording(platform, place) as recording,
         _workloads(platform, metrics) as workloads,
         _routes(platform) as routes,
         _shadower(platform, recording.spool, metrics) as shadower,
@@ -82,15 +89,18 @@ def open_gateway(
 
 
 @contextmanager
-def _recording(platform: "Platform") -> Iterator[_Recording]:
+def _recording(platform: "Platform", place: Path) -> Iterator[_Recording]:
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
         ensure_topic(platform.log, topic)
-    spool = Spool(platform.home / "gateway" / "spool.db", capacity_bytes=_SPOOL_BYTES)
+    spool = Spool(place / SPOOL_FILE, capacity_bytes=_SPOOL_BYTES)
     shipper = Shipper(spool, platform.log)
+    left = LeftSpools(platform.home / "gateway", platform.log, capacity_bytes=_SPOOL_BYTES)
     shipper.start()
+    left.start()
     try:
-        yield _Recording(spool, shipper)
+        yield _Recording(spool, shipper, left)
     finally:
+        left.close()
         shipper.close()
         spool.close()
 
@@ -168,11 +178,11 @@ def _gateway(
         parts.routes,
         parts.metrics,
     )
-    spool, shipper = recording.spool, recording.shipper
+    spool = recording.spool
     metrics.spool_events.set_function(lambda: spool.depth)
     metrics.spool_bytes.set_function(lambda: spool.bytes)
     metrics.refused_events.set_function(lambda: spool.refused)
-    metrics.log_down.set_function(lambda: shipper.failure is not None)
+    metrics.log_down.set_function(lambda: recording.is_log_down)
     refresher = _Refresher(platform, keys, workloads)
     folder = platform.home / "gateway" / "calls"
     limits = _limits(platform, folder)

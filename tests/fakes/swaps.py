@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter, write_manifest
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.state import Cycle, State
 from flywheel.workload.model import Workload
 from tests.fakes.state_rows import LINEAGE
 
-__all__ = ["recorded", "switch"]
+__all__ = ["recorded", "switch", "untrained_adapter"]
 
 
 def recorded(
@@ -36,6 +37,26 @@ def recorded(
         dataset_hash="d" * 64,
         lineage=replace(LINEAGE, base_digest=base),
     )
+    return folder
+
+
+def untrained_adapter(folder: Path, base: BaseModel, *, seed: int) -> Path:
+    """Write an adapter of one layer that a model server takes, without the time of a training."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    config = {"r": 2, "bias": "none", "init_lora_weights": True, "peft_type": "LORA"}
+    size = json.loads((base.folder / "config.json").read_text())["hidden_size"]
+    rng = np.random.default_rng(seed)
+    layer = "base_model.model.model.layers.0.self_attn.q_proj"
+    weights = {
+        f"{layer}.lora_A.weight": rng.normal(size=(2, size)).astype("float32"),
+        f"{layer}.lora_B.weight": rng.normal(size=(size, 2)).astype("float32"),
+    }
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    save_file(weights, folder / "adapter_model.safetensors")
+    write_manifest(folder, {"base_digest": base.digest})
     return folder
 
 

@@ -1,7 +1,12 @@
-"""vLLM's HTTP interface without a model: adapters by name, and the first allowed label as answer."""
+"""vLLM's HTTP interface without a model: adapters by name, and the first allowed label as answer.
+
+``python -m tests.fakes.vllm_http BASE PORT`` serves the base model of a folder as a process of its
+own, which can be killed; ``/counts`` says what it answered.
+"""
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -10,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.base_folder import BaseModel, read_base
 from flywheel.ports.model_server import base_alias
 
 __all__ = ["FakeVllm"]
@@ -39,18 +44,22 @@ class FakeVllm:
     Args:
         base: the base model that it serves.
         seconds: how long an answer takes.
+        port: 0: a free one.
     """
 
-    def __init__(self, base: BaseModel, *, seconds: float = 0.0) -> None:
-        from transformers import AutoTokenizer
+    def __init__(self, base: BaseModel, *, seconds: float = 0.0, port: int = 0) -> None:
+        from tokenizers import Tokenizer
 
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(base.folder)
+        self._tokenizer: Any = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
+        config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
+        self._end: int = config["eos_token_id"]
         self._tokenizing = threading.Lock()
         self._alias = base_alias(base.digest)
         self.seconds = seconds
         self.adapters: dict[str, str] = {}
         self.answered: Counter[str] = Counter()
-        self.port = 0
+        self.unknown: Counter[str] = Counter()
+        self.port = port
         self._server: _Server | None = None
         self.start()
 
@@ -79,8 +88,10 @@ class FakeVllm:
             except OSError:
                 continue  # it was closed already
 
-    def get(self) -> tuple[int, Any]:
-        """Answer /v1/models."""
+    def get(self, path: str) -> tuple[int, Any]:
+        """Answer /v1/models, and /counts, which no vLLM has."""
+        if path == "/counts":
+            return 200, {"answered": self.answered, "unknown": self.unknown}
         cards: list[dict[str, Any]] = [{"id": self._alias, "root": "", "parent": None}]
         cards += [
             {"id": name, "root": path, "parent": "base"} for name, path in self.adapters.items()
@@ -103,13 +114,14 @@ class FakeVllm:
         """Answer /v1/completions with the first allowed label."""
         model = body["model"]
         if model != self._alias and model not in self.adapters:
+            self.unknown[model] += 1
             return 404, {"error": {"message": f"The model {model} does not exist."}}
         time.sleep(self.seconds)
         self.answered[model] += 1
         choices = body.get("structured_outputs", {}).get("choice", [""])
         with self._tokenizing:
-            ids = self._tokenizer(choices[0], add_special_tokens=False)["input_ids"]
-        tokens = [*ids, self._tokenizer.eos_token_id]
+            ids = self._tokenizer.encode(choices[0], add_special_tokens=False).ids
+        tokens = [*ids, self._end]
         logprobs = {
             "token_logprobs": [-0.1] * len(tokens),
             "top_logprobs": [{f"token_id:{token}": -0.1, "token_id:0": -3.0} for token in tokens],
@@ -139,7 +151,7 @@ def _handler(vllm: FakeVllm) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._send(*vllm.get())
+            self._send(*vllm.get(self.path))
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -156,3 +168,13 @@ def _handler(vllm: FakeVllm) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def main(base: Path, port: int) -> None:
+    """Serve until the process is ended."""
+    FakeVllm(read_base(base), seconds=0.005, port=port)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -15,7 +15,8 @@ from flywheel.clock import SystemClock
 from flywheel.events import INFERENCES_TOPIC
 from flywheel.services.supervisor.network import free_ports
 from flywheel.state import State
-from flywheel.wiring import open_event_log
+from flywheel.usecases.landing import land
+from flywheel.wiring import Platform, open_event_log
 from tests.fakes.dagster_programs import REPOSITORY
 from tests.fakes.gateway_world import build_gateway_home, header
 from tests.fakes.waiting import wait_until
@@ -30,6 +31,16 @@ class GatewayProcess:
     def __init__(self, folder: Path) -> None:
         self.settings, self.workload = build_gateway_home(folder)
         self._copy_all_requests()
+        self._listen()
+
+    def beside(self) -> "GatewayProcess":
+        """Return another one on the same home."""
+        other = object.__new__(GatewayProcess)
+        other.settings, other.workload = self.settings, self.workload
+        other._listen()
+        return other
+
+    def _listen(self) -> None:
         (self.port,) = free_ports(1)
         self.received: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,3 +141,42 @@ def test_a_killed_gateway_loses_no_answer_that_a_client_received(tmp_path):
     copies = [event for event in gateway.events() if event["route"] == "shadow"]
     assert copies
     assert {copy["shadow_of"] for copy in copies} <= gateway.logged().keys()
+
+
+def test_two_gateways_serve_one_home_and_one_of_them_is_killed_for_good(tmp_path):
+    """Each has a spool of its own, and what the killed one left is sent by the other."""
+    first = GatewayProcess(tmp_path)
+    second = first.beside()
+    for gateway in (first, second):
+        gateway.start()
+    clients = [
+        threading.Thread(target=gateway.ask_until_away, args=(f"{name}-{client}",))
+        for name, gateway in (("first", first), ("second", second))
+        for client in range(2)
+    ]
+    for client in clients:
+        client.start()
+    wait_until(lambda: min(len(first.received), len(second.received)) >= 10)
+    first.kill()
+    goal = len(second.received) + 10
+    wait_until(lambda: len(second.received) >= goal)
+    place = first.settings.home / "gateway"
+    assert {file.parent.name for file in place.rglob("spool.db")} == {"gateway", "process-2"}
+    received = first.received | second.received
+    wait_until(lambda: received.items() <= second.logged().items())
+    second.kill(signal.SIGTERM)
+    for client in clients:
+        client.join()
+    received = first.received | second.received
+    third = first.beside()
+    third.start()  # takes the first place again, and sends what the second had left
+    wait_until(lambda: received.items() <= third.logged().items())
+    third.kill(signal.SIGTERM)
+    platform = Platform(first.settings)
+    land(platform)
+    rows = platform.lake.rows(
+        "SELECT inference_id, count(*) AS n FROM first_inferences GROUP BY ALL"
+    )
+    platform.close()
+    assert {row["inference_id"] for row in rows} >= received.keys()
+    assert {row["n"] for row in rows} == {1}

@@ -10,7 +10,6 @@ import yaml
 from starlette.testclient import TestClient
 
 from flywheel.clock import ManualClock
-from flywheel.errors import ConcurrencyError
 from flywheel.quality.calibration import Calibration
 from flywheel.usecases.gateway import open_gateway
 from flywheel.usecases.gateway_tiers import TierBasis
@@ -133,10 +132,13 @@ def test_a_champions_reference_and_calibration_are_read(platform):
     assert basis.current.confidence("r1", 0.4) == 0.4
 
 
-def test_one_home_has_one_gateway(platform):
-    """A second process would send the first one's spool."""
-    with open_gateway(platform), pytest.raises(ConcurrencyError, match="holds"):
-        open_gateway(platform).__enter__()
+def test_gateways_of_one_home_have_spools_of_their_own(platform):
+    """One that opens while another one serves sends nothing of its spool."""
+    place = platform.home / "gateway"
+    with open_gateway(platform), open_gateway(platform):
+        assert {file.parent for file in place.rglob("spool.db")} == {place, place / "process-2"}
+    with open_gateway(platform) as app, TestClient(app) as http:
+        assert http.get("/readyz").status_code == 200
 
 
 def test_a_revoked_key_and_a_broken_file_are_noticed_within_a_second(platform):
