@@ -224,7 +224,10 @@ def _letters(folder: Path, count: int) -> Steps:
     yield "dead letters by reason", lambda: group_letters(platform, everything)
     yield "newest 20 dead letters", lambda: list_letters(platform, everything, limit=20, page=1)
     chosen = choose_letters(contains="99999")
-    yield "dead letters that contain a word", lambda: list_letters(platform, chosen, limit=20, page=1)
+    yield (
+        "dead letters that contain a word",
+        lambda: list_letters(platform, chosen, limit=20, page=1),
+    )
     yield "status", lambda: deployment_status(platform)
 
 
@@ -262,11 +265,12 @@ def _cycles(folder: Path, count: int) -> Steps:
 
     yield "cycles opened and closed", open_all
     yield "list of cycles", lambda: list_cycles(platform, workload.id)
-    yield "the last cycle explained", lambda: explain_cycle(
-        platform, state.cycles.of(workload.id)[-1].ref
+    yield (
+        "the last cycle explained",
+        lambda: explain_cycle(platform, state.cycles.of(workload.id)[-1].ref),
     )
     yield "status", lambda: deployment_status(platform)
-    yield "audit verified", lambda: state.audit.verify()
+    yield "audit verified", state.audit.verify
 
 
 def _profiles(folder: Path, count: int) -> Steps:

@@ -169,7 +169,7 @@ def object_store(shared_services: _SharedServices, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def object_lake(object_store: Services) -> str:  # noqa: ARG001 - it runs, and is reached
+def object_lake(object_store: Services) -> str:
     """Return the URL of an empty lake in a real S3 server."""
     return f"s3://flywheel/{uuid.uuid4().hex}"
 

@@ -21,6 +21,7 @@ from flywheel.deployment.local_services import (
     embedded_settings,
     last_lines,
     log_files,
+    object_store_variables,
     service_rows,
     take_down,
     user_managed,
@@ -126,8 +127,6 @@ def logs(
 
 
 def _say_where(services: "Services") -> None:
-    from flywheel.services import object_store
-
     plan = services.plan
     if "mlflow" in plan.ports:
         _console.print(f"MLflow: http://127.0.0.1:{plan.ports['mlflow'][0]}")
@@ -145,8 +144,8 @@ def _say_where(services: "Services") -> None:
     if "desk" in plan.applications:
         port = plan.applications["desk"].ports[0]
         _console.print(f"Release desk: http://127.0.0.1:{port} (people: `flywheel people add`)")
-    if object_store.NAME in plan.ports:
-        variables = services.folder / object_store.VARIABLES
+    variables = object_store_variables(services)
+    if variables is not None:
         _console.print("Lake in S3:", Text(f"set -a; . {variables}; set +a"))
     _console.print("To use them:", Text(f"export FLYWHEEL_PROFILE=services{_folder(services)}"))
 

@@ -21,6 +21,7 @@ __all__ = [
     "embedded_settings",
     "last_lines",
     "log_files",
+    "object_store_variables",
     "service_rows",
     "take_down",
     "user_managed",
@@ -161,6 +162,13 @@ def log_files(settings: Settings, names: Collection[str] = ()) -> list[Path]:
 
     services = Services(settings.services)
     return [services.log(name) for name in _programs(services, names)]
+
+
+def object_store_variables(services: "Services") -> Path | None:
+    """Return the file of variables of a client of the S3 server; None where there is no server."""
+    from flywheel.services.object_store import NAME, VARIABLES
+
+    return services.folder / VARIABLES if NAME in services.plan.ports else None
 
 
 def last_lines(file: Path, lines: int) -> str:

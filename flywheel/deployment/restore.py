@@ -134,7 +134,7 @@ def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
 
 def _move_lake(folder: Path, url: str) -> None:
     from flywheel.lake.backup import put_lake
-    from flywheel.lake.digests import DIGESTS_FILE
+    from flywheel.lake.file_digests import DIGESTS_FILE
     from flywheel.lake.location import LakeLocation
     from flywheel.lake.tables import TABLES
 

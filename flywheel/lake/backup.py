@@ -9,7 +9,8 @@ from deltalake.exceptions import DeltaError
 from flywheel.errors import RefusedError, StorageError, UnavailableError
 from flywheel.io.retry import RetryPolicy, retried
 from flywheel.io.sqlite_file import copy_database
-from flywheel.lake.digests import DIGESTS_FILE, Digests, FileDigests, relative_path
+from flywheel.lake.digests import Digests, relative_path
+from flywheel.lake.file_digests import DIGESTS_FILE, FileDigests
 from flywheel.lake.location import LakeLocation, LakePath
 from flywheel.lake.object_digests import ObjectDigests
 from flywheel.lake.object_path import ObjectPath
@@ -51,14 +52,15 @@ def put_lake(folder: Path, location: LakeLocation) -> None:
     assert isinstance(root, ObjectPath)
     try:
         if root.exists():
-            raise RefusedError(
-                f"{root} is not empty.", next_step="give a new folder in the bucket"
-            )
+            raise RefusedError(f"{root} is not empty.", next_step="give a new folder in the bucket")
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         _copy_digests(FileDigests(folder), ObjectDigests(root))
         tables = [path for path in files if path.relative_to(folder).parts[0] in TABLES]
         for path in sorted(tables, key=lambda path: path.parent.name == "_delta_log"):
-            with path.open("rb") as content, (root / path.relative_to(folder).as_posix()).create() as target:
+            with (
+                path.open("rb") as content,
+                (root / path.relative_to(folder).as_posix()).create() as target,
+            ):
                 shutil.copyfileobj(content, target)
     except OSError as error:
         raise location.error(f"{folder} cannot be brought to its place", error) from error

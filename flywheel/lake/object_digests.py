@@ -17,11 +17,11 @@ from flywheel.lake.digests import (
     CommitDigests,
     Digests,
     FileDigest,
-    FileDigests,
     TableDigests,
     commit_digests,
     digest_of,
 )
+from flywheel.lake.file_digests import FileDigests
 from flywheel.lake.location import LakeLocation, LakePath
 from flywheel.lake.object_path import ObjectPath
 

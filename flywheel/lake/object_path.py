@@ -1,7 +1,7 @@
 """`ObjectPath`: a name below a bucket, with the part of `pathlib.Path` that the lake uses.
 
-pyarrow's file systems read it, so that S3, Google Cloud Storage and Azure need no further package;
-they find credentials as their vendors' tools do.
+pyarrow's file system reads and writes it, so that S3 needs no further package; it finds credentials
+as the vendor's tools do.
 """
 
 import io

@@ -8,8 +8,8 @@ import duckdb
 from deltalake import DeltaTable
 
 from flywheel.lake.handles import TableHandle
-from flywheel.lake.location import LakeLocation
 from flywheel.lake.later_events import CREATE_LATER_EVENTS, LaterEvents
+from flywheel.lake.location import LakeLocation
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import (
     EXTRA_VIEWS,

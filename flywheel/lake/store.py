@@ -57,8 +57,7 @@ class Lake:
         self._lock = threading.RLock()
         self.digests = open_digests(self.location)
         self._handles = {
-            name: TableHandle(table, self.location, self.digests)
-            for name, table in TABLES.items()
+            name: TableHandle(table, self.location, self.digests) for name, table in TABLES.items()
         }
         self._views = LakeViews(self.location, self._handles)
 

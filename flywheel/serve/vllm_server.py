@@ -283,18 +283,13 @@ def _completion(model: str, limit: int) -> dict[str, Any]:
 
 def _constraint(codec: AnswerCodec) -> dict[str, Any]:
     # The grammars of ``mask.grammar_of``, as vLLM's guidance backend makes them.
-<<<<<<< HEAD
-    if isinstance(codec.workload.task, ClassificationTask):
+    if codec.pattern is not None:
+        return {"structured_outputs": {"regex": codec.pattern}}
+    if codec.workload.form.fields is None:
         choices = codec.choices
         if len(choices) > _MOST_CHOICES:
             return {"structured_outputs": {"regex": "|".join(map(re.escape, choices))}}
         return {"structured_outputs": {"choice": choices}}
-=======
-    if codec.pattern is not None:
-        return {"structured_outputs": {"regex": codec.pattern}}
-    if codec.workload.form.fields is None:
-        return {"structured_outputs": {"choice": codec.choices}}
->>>>>>> 03746266aef3d8f0816446c183c56b54437be24a
     compact = {"x-guidance": {"whitespace_flexible": False}}
     return {"structured_outputs": {"json": canonical_json(codec.schema | compact)}}
 

@@ -1,9 +1,10 @@
 """`Settings`, frozen, from ``FLYWHEEL_*`` variables and ``flywheel.toml``; nothing is read at import."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +20,7 @@ __all__ = ["CONNECTIONS", "Settings", "load_settings"]
 
 # The file, in the folder of the services, that says how to reach what was started there.
 CONNECTIONS = "connections.toml"
+_LAKE_URL = re.compile(r"s3://[A-Za-z0-9][\w.-]*(/[\w.=+-]+)+/?")
 
 
 class Settings(AdapterSettings, ProgramSettings, BaseSettings):
@@ -33,8 +35,8 @@ class Settings(AdapterSettings, ProgramSettings, BaseSettings):
     )
     lake: str | None = Field(
         default=None,
-        description="URL of the Delta tables in an object store with conditional writes "
-        "(`s3://bucket/folder`), reached with the vendor's usual variables; default: `lake` in home",
+        description="URL of the Delta tables in an S3 with conditional writes (`s3://bucket/folder`), "
+        "reached by the usual AWS variables; default: `lake` in home",
     )
     workloads: Path | None = Field(
         default=None, description="folder of the workload files; default: `workloads` in home"
@@ -95,6 +97,18 @@ class Settings(AdapterSettings, ProgramSettings, BaseSettings):
         if not isinstance(values, dict):
             return values
         return {name: _place(name, values.get("home")) for name in ("cache", "services")} | values
+
+    @field_validator("lake")
+    @classmethod
+    def _is_a_place_alone(cls, url: str | None) -> str | None:
+        # Credentials in a URL would stand in manifests, logs and errors.
+        if url is not None and _LAKE_URL.fullmatch(url) is None:
+            msg = (
+                "give s3://bucket/folder, and credentials by the usual variables "
+                "(AWS_ACCESS_KEY_ID and the like), never in the URL"
+            )
+            raise ValueError(msg)
+        return url
 
     @property
     def workload_folder(self) -> Path:

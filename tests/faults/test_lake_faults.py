@@ -188,7 +188,14 @@ def _files(lake: Lake) -> set[Path]:
 def _start_maintenance(lake: Lake, *, rounds: int = 1) -> "subprocess.Popen[str]":
     program = Path(__file__).parent / "maintain_process.py"
     process = subprocess.Popen(
-        [sys.executable, str(program), str(lake.root), _NOW.isoformat(), str(rounds), str(lake.location.local)],
+        [
+            sys.executable,
+            str(program),
+            str(lake.root),
+            _NOW.isoformat(),
+            str(rounds),
+            str(lake.location.local),
+        ],
         cwd=_ROOT,
         env=os.environ | {"PYTHONPATH": str(_ROOT)},
         stdout=subprocess.PIPE,

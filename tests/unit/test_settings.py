@@ -2,6 +2,7 @@
 
 import pytest
 
+from flywheel.errors import ConfigurationError
 from flywheel.services.connections import Connections, extend_connections, write_connections
 from flywheel.settings import connection, load_settings
 
@@ -29,3 +30,19 @@ def test_where_nobody_asked_services_there_is_nothing_to_renew(folder):
     settings = load_settings(profile="services", services=folder)
     (folder / "connections.toml").unlink()
     assert connection(settings, "label_studio_token") is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3://key:secret@bucket/lake", "s3://bucket/lake?secret_key=x", "s3://bucket", "ftp://a/b"],
+)
+def test_a_lake_is_a_bucket_and_a_folder(url):
+    """Credentials in the URL would stand in manifests and errors, and are refused."""
+    with pytest.raises(ConfigurationError, match="never in the URL"):
+        load_settings(lake=url)
+
+
+def test_a_lake_in_a_bucket_leaves_a_folder_in_the_home(tmp_path):
+    """What this machine keeps beside it."""
+    settings = load_settings(lake="s3://bucket/a/lake", home=tmp_path)
+    assert settings.lake_folder == tmp_path / "lake"

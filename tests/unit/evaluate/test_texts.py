@@ -13,6 +13,7 @@ from flywheel.evaluate.suites import evaluate_arm
 from flywheel.evaluate.text_evidence import mean_interval
 from flywheel.evaluate.text_scores import score_texts
 from flywheel.quality.calibration import fit_calibration
+from flywheel.release.model_card import _evidence
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import GateRules
 from tests.fakes.model_server import FakeModelServer
@@ -202,3 +203,12 @@ def test_reports_of_other_tasks_name_no_texts():
     assert "texts" not in written
     assert all("text" not in arm for arm in written["arms"])
     assert texts_table(report) is None
+
+
+def test_the_model_card_has_the_figures_of_texts():
+    """Every arm's figures stand in the evidence, and no table where there are no texts."""
+    lines = _evidence(judge(cases(draft, reply)))
+    [header] = [line for line in lines if "chrF" in line]
+    assert "all rules kept" in header
+    assert sum(line.startswith("| golden | candidate | 60 |") for line in lines) == 2
+    assert not any("chrF" in line for line in _evidence(judge_labels(pairs(both=90))))

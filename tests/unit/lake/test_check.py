@@ -12,7 +12,7 @@ from flywheel.errors import IntegrityError
 from flywheel.lake import Lake
 from flywheel.lake.backup import copy_lake
 from flywheel.lake.check import check_table, require_unchanged
-from flywheel.lake.digests import DIGESTS_FILE
+from flywheel.lake.file_digests import DIGESTS_FILE
 from flywheel.lake.maintenance import maintain
 
 _NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)

@@ -6,7 +6,8 @@ from pyarrow.fs import LocalFileSystem
 from flywheel.lake import Lake
 from flywheel.lake.check import check_table
 from flywheel.lake.compaction import _write_again
-from flywheel.lake.digests import NO_DIGEST, FileDigest, FileDigests, TableDigests
+from flywheel.lake.digests import NO_DIGEST, FileDigest, TableDigests
+from flywheel.lake.file_digests import FileDigests
 from flywheel.lake.object_digests import ObjectDigests
 from flywheel.lake.object_path import ObjectPath
 from tests.faults.test_lake_faults import _NOW, _land

@@ -257,3 +257,16 @@ def test_a_file_is_checked_again_once_it_has_changed(tmp_path, checks):
     _write(tmp_path, "w2", owner="somebody-else")
     assert load_workloads(tmp_path)["w2"].owner == "somebody-else"
     assert checks[5:] == ["w2"]
+
+
+def test_a_file_of_four_thousand_labels_becomes_a_workload(tmp_path):
+    """As one of the seeds has: the text loads, and every label is there."""
+    csv_file = tmp_path / "labels.csv"
+    names = [f"late parcel {number:04d}" for number in range(4_000)]
+    csv_file.write_text("label\n" + "\n".join(names) + "\n")
+    labels = list(labels_in_csv(csv_file, "label"))
+    path = tmp_path / "many.yaml"
+    path.write_text(workload_text("many", owner="owner", labels=labels))
+    taxonomy = load_workload(path).taxonomy
+    assert taxonomy is not None
+    assert sorted(taxonomy.names) == names
