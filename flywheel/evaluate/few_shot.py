@@ -89,7 +89,7 @@ def measure_few_shot(
         cases=together.cases,
         champion=champion,
         dataset_hash=snapshot.hash,
-        exact=report.texts is None,
+        exact=not report.texts,
     )
 
 

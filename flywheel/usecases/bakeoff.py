@@ -19,8 +19,10 @@ from flywheel.artifacts.adapter_folder import verify_adapter
 from flywheel.artifacts.bakeoff_result import BakeoffArm, BakeoffFile, BakeoffKind
 from flywheel.artifacts.snapshot import MANIFEST, read_rows
 from flywheel.errors import (
+    ConfigurationError,
     DataError,
     FlywheelError,
+    IntegrityError,
     InterruptedWorkError,
     NotFoundError,
     RefusedError,
@@ -242,6 +244,7 @@ def _tuned(
     out = plan.folder / f"run-{blank.base_digest[:12]}"
     with _dataset(plan) as (folder, dataset_hash):
         spec = _spec(platform, plan, variant, folder, dataset_hash)
+        _forget_other(spec, out)
         memory = 0
 
         def on_step(point: "TrainProgress") -> None:
@@ -266,6 +269,16 @@ def _tuned(
         train_seconds=result.metrics.get("training_seconds"),
         train_bytes=memory or None,
     )
+
+
+def _forget_other(spec: "TrainSpec", out: Path) -> None:
+    # A training that ended before its adapter was measured, under another budget or version.
+    from flywheel.train.export import finished
+
+    try:
+        finished(spec, out)
+    except (ConfigurationError, IntegrityError):
+        shutil.rmtree(out)
 
 
 def _spec(

@@ -143,6 +143,29 @@ def test_an_interrupted_training_is_tried_again_a_failed_one_stops_no_other_base
     assert all(arm.accuracy == 1.0 for arm in bake(platform).arms if arm.kind == "tuned")
 
 
+def test_a_training_of_another_budget_that_was_not_measured_is_done_again(platform):
+    """Its result is of another spec, which must not stand in the way for good."""
+    bake(platform, bases=("tiny",), minutes=5.0)
+    [file] = list((platform.home / "bakeoffs").rglob("result.json"))
+    kept = BakeoffFile.open(file)
+    kept.keep(replace(kept.find("0" * 64, "tuned"), problem="cut off", right=()))
+    out = file.parent / f"run-{'0' * 12}"
+    (out / "adapter").mkdir(parents=True)
+    other = TrainResult(
+        status="succeeded",
+        release="r",
+        adapter="adapter",
+        manifest_digest="m",
+        dataset_hash="d",
+        base_digest="b",
+        metrics={},
+        details={"spec_digest": "of another one"},
+    )
+    (out / "result.json").write_text(other.model_dump_json())
+    tuned = bake(platform, bases=("tiny",)).arms[2]
+    assert (tuned.problem, tuned.accuracy) == (None, 1.0)
+
+
 def test_what_the_budget_does_not_pay_for_is_named(platform):
     """A larger budget measures it later."""
     first = bake(platform, bases=("tiny",))
