@@ -65,7 +65,7 @@ def table_facts(platform: Platform, table: str) -> dict[str, Any]:
     """Name a lake table, its place and its rows, under the keys that Dagster shows apart."""
     return {
         "dagster/table_name": table,
-        "dagster/uri": str((platform.settings.lake / table).absolute()),
+        "dagster/uri": str(platform.lake.root / table),
         "dagster/row_count": table_rows(platform, table),
     }
 
