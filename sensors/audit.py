@@ -6,7 +6,7 @@ import dagster as dg
 
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.usecases.audit_trail import note_head
+from flywheel.usecases.audit_trail import newest_row, note_head
 from flywheel.workload.model import Workload
 
 __all__ = ["audit_head_sensor"]
@@ -32,13 +32,13 @@ def audit_head_sensor(workloads: Sequence[Workload], automation: Automation) -> 
         ),
     )
     def sensor(context: dg.SensorEvaluationContext, platform: PlatformParam) -> dg.SensorResult:
-        newest = platform.state.audit.newest()
+        newest = newest_row(platform)
         if newest <= int(context.cursor or 0):
             return dg.SensorResult(skip_reason=f"Row {newest} is the newest, as before.")
         places = note_head(platform, [workload.id for workload in workloads])
         where = ", ".join(places) or "nowhere: no release is registered, and no command is set"
         # What was published is a row as well.
-        cursor = str(platform.state.audit.newest()) if places else context.cursor
+        cursor = str(newest_row(platform)) if places else context.cursor
         return dg.SensorResult(skip_reason=f"Row {newest} noted in {where}.", cursor=cursor)
 
     return sensor

@@ -199,7 +199,7 @@ COMMANDS: dict[str, Entry] = {
     "simulate": Entry(
         "simulation",
         _WORKLOAD,
-        "Replay a labeled CSV as traffic, correct within a budget, train, measure, repeat.",
+        "Replay a labeled file as traffic, correct within a budget, train, measure, repeat.",
     ),
     "up": Entry(
         "interface",
@@ -210,7 +210,7 @@ COMMANDS: dict[str, Entry] = {
     "services": Entry(
         "services",
         _DEPLOYMENT,
-        "Kafka, PostgreSQL, MLflow, Label Studio, Ray, vLLM, Dagster: no Docker, no root.",
+        "Kafka, PostgreSQL, MLflow, Label Studio, Ray, S3, vLLM, Dagster: no Docker, no root.",
         group=True,
     ),
 }

@@ -9,7 +9,7 @@ import dagster as dg
 from flywheel.clock import SystemClock
 from flywheel.io.markdown import escape_markdown
 from flywheel.io.spelling import show_controls
-from flywheel.usecases.figures import table_rows
+from flywheel.usecases.figures import table_place, table_rows
 from flywheel.wiring import Platform
 
 __all__ = [
@@ -65,7 +65,7 @@ def table_facts(platform: Platform, table: str) -> dict[str, Any]:
     """Name a lake table, its place and its rows, under the keys that Dagster shows apart."""
     return {
         "dagster/table_name": table,
-        "dagster/uri": str(platform.lake.root / table),
+        "dagster/uri": table_place(platform, table),
         "dagster/row_count": table_rows(platform, table),
     }
 

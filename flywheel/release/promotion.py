@@ -120,8 +120,10 @@ def promote(  # noqa: PLR0913 - everything that must agree
     with state.leases.hold(promotion_lease(cycle.workload_id), None, _LEASE_SECONDS) as lease:
         cycle_now = state.cycles.get(cycle)
         if cycle_now.status not in {"promoted", "releasing", "rolled_back"}:
+            approval = valid_approval(state, cycle)
             _require_precision(state, cycle_now, served_precision)
-            _bring_to_front(_Tools(state, lake, server, registry, codec, on_step), cycle_now, lease)
+            tools = _Tools(state, lake, server, registry, codec, on_step)
+            _bring_to_front(tools, cycle_now, approval, lease)
         release = _release_of(state, cycle_now)
         if release.status == "rolled_back":
             raise RefusedError(
@@ -183,9 +185,8 @@ def _promotion(release: Release, stage: Stage | None, alias_problem: str) -> Pro
     )
 
 
-def _bring_to_front(tools: _Tools, cycle: Cycle, lease: Lease) -> None:
+def _bring_to_front(tools: _Tools, cycle: Cycle, approval: Approval, lease: Lease) -> None:
     state = tools.state
-    approval = valid_approval(state, cycle.ref)
     release = state.releases.get(approval.release)
     try:
         adapter = checked_adapter(release)

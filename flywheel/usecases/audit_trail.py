@@ -14,7 +14,7 @@ from flywheel.usecases.verify_decisions import audit_checks, decision_checks
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
 
-__all__ = ["AuditVerification", "note_head", "publish_head", "verify_audit"]
+__all__ = ["AuditVerification", "newest_row", "note_head", "publish_head", "verify_audit"]
 
 _SECONDS = 60
 
@@ -38,6 +38,11 @@ def verify_audit(platform: "Platform") -> AuditVerification:
     findings = {name: finding(check) for name, check in checks.items()}
     broken = is_bad(findings["audit"])
     return AuditVerification(None if broken else audit_head(platform), findings)
+
+
+def newest_row(platform: "Platform") -> int:
+    """Return the number of the audit's newest row; 0: it has none."""
+    return platform.state.audit.newest()
 
 
 def note_head(platform: "Platform", places: Collection[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ __all__ = [
     "TrainingReport",
     "control_figures",
     "review_figures",
+    "table_place",
     "table_rows",
     "traffic_figures",
     "training_progress",
@@ -98,6 +99,11 @@ def table_rows(platform: "Platform", table: str) -> int:
     """Count the rows of one of the lake's tables."""
     rows = platform.lake.rows(f"select count(*) as n from {table}")  # noqa: S608 - our own name
     return int(rows[0]["n"])
+
+
+def table_place(platform: "Platform", table: str) -> str:
+    """Return the path or address of one of the lake's tables."""
+    return str(platform.lake.root / table)
 
 
 def training_progress(platform: "Platform", cycle: CycleRef) -> "list[TrainProgress]":

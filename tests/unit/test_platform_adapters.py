@@ -51,7 +51,7 @@ def test_adapter_is_opened_once_and_again_after_close(settings):
 def test_model_server_is_made_by_what_was_handed_in(settings, monkeypatch):
     """One server per base model."""
     made = []
-    base = type("Base", (), {"folder": settings.home / "base"})()
+    base = type("Base", (), {"folder": settings.home / "base", "digest": "d"})()
     monkeypatch.setattr("flywheel.basemodel.HomeBases.find", lambda *_: base)
     platform = Platform(settings, model_server=lambda folder: made.append(folder) or object())
     assert platform.server(None) is platform.server(None)

@@ -33,7 +33,6 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
     """Return a deployment with the champion r1, whose next release goes through two stages."""
     made = ReleaseWorld(tmp_path, registry)
     made.base = build_base(tmp_path, made)
-    made.base = None
     made.promoted("r1")
     made.workload = make_workload(made.workload.id, release=PATH)
     folder = tmp_path / "workloads"
