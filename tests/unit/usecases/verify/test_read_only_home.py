@@ -98,9 +98,14 @@ def _run(home, commands):
         text=True,
         check=True,
     )
-    codes = [json.loads(line[1:])[1] for line in done.stdout.splitlines() if line[:1] == "\x00"]
+    lines = done.stdout.splitlines()
+    codes = [json.loads(line[1:])[1] for line in lines if line[:1] == "\x00"]
+    said = done.stdout.split("\x00")
     errors = done.stderr.split("\x00")
-    return {c: (code, error) for c, code, error in zip(commands, codes, errors, strict=False)}
+    return {
+        command: (code, error + out)
+        for command, code, error, out in zip(commands, codes, errors, said, strict=False)
+    }
 
 
 def _obey_permissions() -> None:
