@@ -7,7 +7,6 @@ from flywheel.errors import FlywheelError
 from flywheel.gateway.answered import Serving
 from flywheel.gateway.batching import Batcher
 from flywheel.release.serving import load_champion, load_routed
-from flywheel.serve.fleet import FleetModelServer
 from flywheel.usecases.answering import ReleaseClient
 
 if TYPE_CHECKING:
@@ -78,10 +77,10 @@ class GatewayWorkloads:
 
     def mend_replicas(self) -> None:
         """Load what the routes name on replicas that came back without it; they get no traffic yet."""
+        platform = self._platform
         for one in self._serving.values():
-            server = self._platform.server(one.workload)
-            if isinstance(server, FleetModelServer) and server.lacking:
-                load_routed(self._platform.state, server, one.workload.id)
+            if platform.replicas_lack_releases(one.workload):
+                load_routed(platform.state, platform.server(one.workload), one.workload.id)
 
     def close(self) -> None:
         """Answer what waits and end every thread."""

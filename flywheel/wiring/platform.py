@@ -268,6 +268,13 @@ class Platform:
             self._servers[base.folder] = PinnedPrompts(server, lambda: self.state)
         return self._servers[base.folder]
 
+    def replicas_lack_releases(self, workload: Workload) -> bool:
+        """Return whether a replica of the workload's base answers without what another one has."""
+        from flywheel.serve.fleet import FleetModelServer
+
+        server = self._base_server(self.base(workload))
+        return isinstance(server, FleetModelServer) and bool(server.lacking)
+
     def _base_server(self, base: "BaseModel") -> "ModelServer":
         if base.folder not in self._base_servers:
             self._base_servers[base.folder] = self._open_server(base.folder)
