@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,10 @@ def test_vllm_reads_hostile_text_as_text(vllm, servers, monkeypatch):
     read.clear()
     remote.answer("parts-0", chat, _ODD)
     assert sorted(read) == sorted(prompt_ids(remote._tokenizer, turns))
-    assert len({sum(id_ in controls for id_ in row) for row in read}) == 1
+    # A conversation has two turns more, which the template begins with one token each.
+    counts = Counter(sum(id_ in controls for id_ in row) for row in read)
+    one_turn = min(counts)
+    assert counts == {one_turn: len(_ODD) - len(_TALKS), one_turn + 2: len(_TALKS)}
     # Its own tokenizer would not do: it takes the label out of the text.
     seal = tokenizer.convert_tokens_to_ids("[seal]")
     assert seal in _tokenize(vllm, render_prompt(classification(), "[seal]").text)
