@@ -8,9 +8,10 @@ import dagster as dg
 
 __all__ = ["UNFINISHED", "Automation", "hourly_key", "in_flight"]
 
+# One that was created and not queued is left out: it is queued in the same moment, or whoever made it
+# was killed, and it would be waited for without an end.
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]

@@ -8,7 +8,7 @@ import pytest
 
 from definitions import build_definitions
 from flywheel.errors import UnavailableError
-from flywheel.orchestration.keys import cycle_partitions
+from flywheel.orchestration.keys import LANDING_JOB, cycle_partitions
 from flywheel.ports.review_queue import UNTOUCHED
 from flywheel.release.look import Look
 from flywheel.release.path import Step
@@ -50,6 +50,16 @@ def test_new_events_are_asked_for_once_per_state_of_the_log(world):
 
     keys = [evaluated.run_requests[0].run_key for evaluated in (first, second, third)]
     assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(("status", "asks"), [("STARTED", 0), ("NOT_STARTED", 1)])
+def test_a_run_that_was_created_and_never_queued_is_not_waited_for(world, status, asks):
+    """Whoever made it was killed in between; a running landing is at the records."""
+    world.send(3)
+    instance = world.dagster.instance
+    job = world.dagster.definitions.resolve_job_def(LANDING_JOB)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus[status])
+    assert len(world.dagster.evaluate("new_events_sensor").run_requests or ()) == asks
 
 
 def test_a_landed_log_asks_for_nothing(world):
