@@ -35,6 +35,8 @@ NAME = "postgres"
 DATABASES = ("flywheel", "mlflow", "dagster")
 _SUPERUSER = "postgres"
 _VERSION = "18"
+# Root's home is closed to the server's own user: its data lives where root puts such things.
+_ROOTS_PLACE = Path("/var/lib/flywheel")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def _make_passable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     finally:
         os.umask(before)
+    if _ROOTS_PLACE in folder.parents:
+        _ROOTS_PLACE.chmod(_ROOTS_PLACE.stat().st_mode | 0o055)  # made closed by something else
 
 
 def _install(server: Server) -> Path:
@@ -101,9 +105,8 @@ def data_folder(folder: Path) -> Path:
     """Return where a server keeps its data: in its folder, or where its user can reach it."""
     if _run_as() is None or _passable(folder):
         return folder / "data"
-    # Root's home is closed to the server's own user: its data lives where root puts such things.
     flat = folder.absolute().as_posix().strip("/").replace("/", "-")
-    return Path("/var/lib/flywheel") / flat / "data"
+    return _ROOTS_PLACE / flat / "data"
 
 
 def password(server: Server, role: str) -> str:

@@ -135,7 +135,7 @@ def test_every_sensor_and_schedule_runs_by_itself(page):
     states += [s["scheduleState"]["status"] for s in told["schedulesOrError"]["results"]]
 
     assert set(states) == {"RUNNING"}
-    assert len(states) == 13
+    assert len(states) == 14
 
 
 def test_a_report_opens_and_reaches_nothing_else(page):

@@ -11,20 +11,26 @@ def _server(folder):
     return postgres.Server(folder=folder / "postgres", secrets=folder / "secrets", port=5433)
 
 
-def test_data_of_another_version_is_refused(tmp_path):
+def test_data_of_another_version_is_refused(tmp_path, monkeypatch):
     """The error names both versions and the ways out."""
     server = _server(tmp_path)
+    monkeypatch.setattr(postgres, "_ROOTS_PLACE", tmp_path / "var")
     data = postgres.data_folder(server.folder)
     data.mkdir(parents=True)
-    try:
-        (data / "PG_VERSION").write_text("15\n")
-        with pytest.raises(StorageError, match="made by PostgreSQL 15, and this is 18") as caught:
-            postgres.prepare(server)
-    finally:
-        (data / "PG_VERSION").unlink()
-        data.rmdir()
-        data.parent.rmdir()
+    (data / "PG_VERSION").write_text("15\n")
+    with pytest.raises(StorageError, match="made by PostgreSQL 15, and this is 18") as caught:
+        postgres.prepare(server)
     assert "pg_upgrade" in caught.value.next_step
+
+
+def test_the_way_to_roots_data_is_open_to_the_servers_user(tmp_path, monkeypatch):
+    """Also where something else made the folder for root alone."""
+    place = tmp_path / "var"
+    place.mkdir(mode=0o700)
+    monkeypatch.setattr(postgres, "_ROOTS_PLACE", place)
+    postgres._make_passable(place / "of-a-test")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o755
+    assert stat.S_IMODE((place / "of-a-test").stat().st_mode) == 0o755
 
 
 def test_a_password_is_made_once_and_for_its_owner_alone(tmp_path):
