@@ -45,7 +45,7 @@ class DeskWorld:
         (home / "workloads").mkdir()
         raw = workload.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         (home / "workloads" / f"{workload.id}.yaml").write_text(yaml.safe_dump(raw))
-        build_base(home, self.world)
+        self.world.base = build_base(home, self.world)
         self.platform = Platform(
             Settings(home=home, workloads=home / "workloads", cache=root),
             self.world.clock,
