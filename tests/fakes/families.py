@@ -4,6 +4,7 @@ The templates are those of the families, shortened to what decides over token id
 are byte-level BPEs trained on a few texts, with each family's own control tokens.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -116,9 +117,13 @@ FAMILIES = {
 }  # fmt: skip
 
 
-@cache
 def family_tokenizer(name: str) -> Any:
-    """Return a family's tokenizer: a byte-level BPE with the family's control tokens."""
+    """Return a family's tokenizer, the caller's own: a byte-level BPE with its control tokens."""
+    return deepcopy(_trained_tokenizer(name))
+
+
+@cache
+def _trained_tokenizer(name: str) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
