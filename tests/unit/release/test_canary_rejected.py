@@ -24,7 +24,7 @@ FAILED = {"response": None, "output": None, "latency_ms": None, "error": "503 un
 def world(tmp_path, registry):
     """Return a deployment whose champion is r1 and whose canary, for half of the people, is r2."""
     made = ReleaseWorld(tmp_path, registry)
-    build_base(tmp_path, made)
+    made.base = build_base(tmp_path, made)
     made.promoted("r1")
     made.workload = make_workload(made.workload.id, release=CANARY)
     (tmp_path / "workloads").mkdir()
