@@ -129,7 +129,7 @@ def test_what_looks_works_and_writes_nothing(read_only):
         for command, result in results.items()
         if result[0] not in ({0, 1, 2} if command in FINDING else {0})
     }
-    assert bad == {}
+    assert bad == {}, bad
     assert _content(read_only) == before
 
 
