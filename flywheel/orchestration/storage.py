@@ -72,9 +72,11 @@ def _sqlite_engine(url: str) -> Engine:
     )
 
 
-class _SqliteRuns(SqliteRunStorage):
+class _OneFile:
+    """Queries of one file through its engine; mixed into Dagster's storage of runs or of ticks."""
+
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(conn_string, inst_data)
+        super().__init__(conn_string, inst_data)  # type: ignore[call-arg]
         self._engine = _sqlite_engine(conn_string)
 
     @contextmanager
@@ -83,23 +85,22 @@ class _SqliteRuns(SqliteRunStorage):
             yield connection
 
     def dispose(self) -> None:
-        super().dispose()
+        super().dispose()  # type: ignore[misc]
         self._engine.dispose()
 
 
-class _SqliteTicks(SqliteScheduleStorage):
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(conn_string, inst_data)
-        self._engine = _sqlite_engine(conn_string)
+class _SqliteTicks(_OneFile, SqliteScheduleStorage):
+    pass
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
-            yield connection
+
+class _SqliteRuns(_OneFile, SqliteRunStorage):
+    """The instance closes runs and events, and not ticks: they are closed with the runs."""
+
+    ticks: SqliteScheduleStorage
 
     def dispose(self) -> None:
         super().dispose()
-        self._engine.dispose()
+        self.ticks.dispose()
 
 
 class _SqliteEvents(SqliteEventLogStorage):
@@ -136,10 +137,18 @@ class PooledSqliteStorage(DagsterSqliteStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
-        self._run_storage = _SqliteRuns.from_local(f"{base_dir}/history/")
+        # The base class's own would open each file a first time, with other storages.
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]
+        self.base_dir = base_dir
+        self._inst_data = inst_data
+        runs, ticks = (
+            _SqliteRuns.from_local(f"{base_dir}/history/"),
+            _SqliteTicks.from_local(f"{base_dir}/schedules"),
+        )
+        runs.ticks = ticks
+        self._run_storage = runs
         self._event_log_storage = _SqliteEvents(f"{base_dir}/history/runs/")
-        self._schedule_storage = _SqliteTicks.from_local(f"{base_dir}/schedules")
+        self._schedule_storage = ticks
 
     @classmethod
     def from_config_value(

@@ -105,6 +105,16 @@ def test_dagster_event_files_are_opened_in_one_place():
         assert "self._connect(" in method
 
 
+def test_dagster_sqlite_storage_is_made_of_five_attributes():
+    """What its constructor sets is set by the class that takes its place, and nothing else."""
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+    source = inspect.getsource(DagsterSqliteStorage.__init__)
+    assert set(re.findall(r"self\.(\w+) =", source)) == {
+        "base_dir", "_inst_data", "_run_storage", "_event_log_storage", "_schedule_storage",
+    }  # fmt: skip
+
+
 def test_every_private_name_is_listed(repository):
     """Code that reaches into a library is on the page of the decision."""
     page = (repository / "docs/decisions/private-names.md").read_text()
