@@ -12,7 +12,7 @@ from typing import Any
 from flywheel.errors import IntegrityError
 from flywheel.io.atomic import write_bytes
 
-__all__ = ["MANIFEST", "verify_adapter", "write_manifest"]
+__all__ = ["MANIFEST", "read_manifest", "verify_adapter", "write_manifest"]
 
 MANIFEST = "manifest.json"
 
@@ -31,6 +31,15 @@ def write_manifest(folder: Path, lineage: Mapping[str, Any]) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of an adapter that was verified before; IntegrityError: it is unreadable."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+    return manifest
+
+
 def verify_adapter(folder: Path, *, base_digest: str | None = None) -> str:
     """Check an adapter's folder against its manifest and return the manifest's digest.
 
@@ -44,10 +53,7 @@ def verify_adapter(folder: Path, *, base_digest: str | None = None) -> str:
         files = {item["path"]: (item["size"], item["sha256"]) for item in manifest["files"]}
         base = manifest["base_digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"{folder} holds no readable manifest: {error}",
-            next_step="restore the folder or train the adapter again",
-        ) from error
+        raise _unreadable(folder, error) from error
     actual_files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     odd = sorted((actual_files - {MANIFEST}) ^ set(files))
     if odd:
@@ -69,3 +75,10 @@ def verify_adapter(folder: Path, *, base_digest: str | None = None) -> str:
             next_step="serve the base it was trained on, or train it on this one",
         )
     return hashlib.sha256(raw).hexdigest()
+
+
+def _unreadable(folder: Path, error: Exception) -> IntegrityError:
+    return IntegrityError(
+        f"{folder} holds no readable manifest: {error}",
+        next_step="restore the folder or train the adapter again",
+    )

@@ -111,21 +111,23 @@ class HomeBases:
         return base
 
     def _record_path(self, workload: Workload) -> Path:
-        # The first one keeps the name that earlier versions gave it.
-        first = self._folder / f"{workload.id}.json"
-        other = inputs_digest(base_model=workload.base_model)
-        beside = self._folder / f"{workload.id}.{other}.json"
-        record = self._read_record(first, workload)
-        is_first = record is None or record.get("requested", workload.base_model) == (
-            workload.base_model
-        )
-        return first if is_first else beside
+        first = self._read_record(self._first_path(workload), workload)
+        is_first = first is None or _is_of(first, workload)
+        return self._first_path(workload) if is_first else self._later_path(workload)
 
     def _record(self, workload: Workload) -> dict[str, Any] | None:
-        first = self._folder / f"{workload.id}.json"
-        return self._read_record(self._record_path(workload), workload) or self._read_record(
-            first, workload
-        )
+        first = self._read_record(self._first_path(workload), workload)
+        if first is None or _is_of(first, workload):
+            return first
+        return self._read_record(self._later_path(workload), workload) or first
+
+    def _first_path(self, workload: Workload) -> Path:
+        # It keeps the name that earlier versions gave it.
+        return self._folder / f"{workload.id}.json"
+
+    def _later_path(self, workload: Workload) -> Path:
+        base = inputs_digest(base_model=workload.base_model)
+        return self._folder / f"{workload.id}.{base}.json"
 
     def _read_record(self, path: Path, workload: Workload) -> dict[str, Any] | None:
         try:
@@ -158,6 +160,10 @@ class HomeBases:
                     continue  # another base that is damaged does not hide this one
                 if base.digest == record["digest"]:
                     yield load_base(folder)  # one that was changed is no reason to take another
+
+
+def _is_of(record: dict[str, Any], workload: Workload) -> bool:
+    return bool(record.get("requested", workload.base_model) == workload.base_model)
 
 
 def _place(source: Path, target: Path) -> None:

@@ -16,14 +16,14 @@ def stated_license(name: str, revision: str | None) -> str | None:
     """
     if revision is None:
         return _in_card(Path(name) / "README.md")
-    from huggingface_hub import ModelCard
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     try:
-        name_of_license = ModelCard.load(name).data.to_dict().get("license")
+        card = hf_hub_download(name, "README.md", revision=revision)
     except (EntryNotFoundError, HfHubHTTPError, OSError, ValueError):
         return None  # not every model has a card; `flywheel base show` says that none is stated
-    return None if name_of_license is None else str(name_of_license)
+    return _in_card(Path(card))
 
 
 def _in_card(card: Path) -> str | None:

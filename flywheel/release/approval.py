@@ -19,7 +19,7 @@ from flywheel.release.four_eyes import (
     requesters,
     require_person,
 )
-from flywheel.state import Approval, Attempt, Cycle, CycleStatus, State
+from flywheel.state import SYSTEM, Approval, Attempt, Cycle, CycleStatus, State
 
 __all__ = ["approve", "reject", "stage_approval", "valid_approval", "void"]
 
@@ -156,7 +156,7 @@ def void(
         if state.cycles.get(approval.cycle_ref).status == "approved":
             reason = f"the approval does not count: {why}"
             state.cycles.set_status(approval.cycle_ref, status, reason)
-        _audit(state, approval, "approval.voided", "system", why=why)
+        _audit(state, approval, "approval.voided", SYSTEM, why=why)
 
 
 def _reviewable(

@@ -8,7 +8,7 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.references import CandidateRef, Lineage
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
 from flywheel.release.registry import MlflowRegistry
-from flywheel.state import Release, State
+from flywheel.state import SYSTEM, Release, State
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.model import Workload
 
@@ -67,7 +67,7 @@ def record_candidate(
         state.attempts.record(release.cycle_ref, spec.attempt, candidate)
         if not recorded:
             details = {**candidate.to_facts(), "attempt": spec.attempt, "metrics": result.metrics}
-            state.audit.append("training.done", str(release.cycle_ref), "system", details)
+            state.audit.append("training.done", str(release.cycle_ref), SYSTEM, details)
     return release
 
 

@@ -2,7 +2,7 @@
 
 from flywheel.errors import RefusedError
 from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.state import Approval, Lease, Release, Stage, State
+from flywheel.state import SYSTEM, Approval, Lease, Release, Stage, State
 
 __all__ = ["switch_champion"]
 
@@ -73,4 +73,4 @@ def _settle(state: State, release: Release, approval: Approval, stage_reason: st
         "approver_simulated": approval.simulated,
         **({"reason": stage_reason} if stage_reason else {}),
     }
-    state.audit.append("promotion.done", str(cycle), "system", details)
+    state.audit.append("promotion.done", str(cycle), SYSTEM, details)

@@ -15,7 +15,7 @@ from flywheel.release.aliases import sync_aliases
 from flywheel.release.promotion import promotion_lease
 from flywheel.release.registry import RELEASE_TAG, MlflowRegistry
 from flywheel.release.uploads import upload_run
-from flywheel.state import Release, State
+from flywheel.state import SYSTEM, Release, State
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -127,4 +127,4 @@ def _tell(
             state.attempts.record(release.cycle_ref, release.attempt, moved)
         details = {"run_id": run_id} | ({"model_version": version} if version else {})
         details |= {"release": release.release, "registry": new.place.name}
-        state.audit.append("registry.copied", str(release.cycle_ref), "system", details)
+        state.audit.append("registry.copied", str(release.cycle_ref), SYSTEM, details)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flywheel.artifacts.adapter_folder import MANIFEST
+from flywheel.artifacts.adapter_folder import MANIFEST, read_manifest
 from flywheel.artifacts.gate_report import GateReport
 from flywheel.artifacts.opened_workload import OpenedWorkload
-from flywheel.errors import IntegrityError
 from flywheel.release.card_facts import CardFacts, Share
 from flywheel.release.model_card import INTENDED_USE, OUT_OF_SCOPE
 from flywheel.state import Approval, Release
@@ -43,7 +42,7 @@ def write_sbom(bill: BillOfMaterials, adapter: Path) -> str:
     Raises:
         IntegrityError: the adapter's manifest cannot be read.
     """
-    manifest = _manifest(adapter)
+    manifest = read_manifest(adapter)
     libraries = [_library(name, version) for name, version in sorted(_versions(manifest).items())]
     base, data = _base(bill), _data(bill)
     model = _model(bill, manifest, data["bom-ref"])
@@ -192,17 +191,6 @@ def _library(name: str, version: str) -> dict[str, Any]:
 
 def _versions(manifest: Mapping[str, Any]) -> Mapping[str, str]:
     return {str(name): str(version) for name, version in manifest.get("versions", {}).items()}
-
-
-def _manifest(adapter: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise IntegrityError(
-            f"{adapter} holds no readable manifest: {error}",
-            next_step="restore the folder or train the adapter again",
-        ) from error
-    return manifest
 
 
 def _sha256(digest: str) -> dict[str, str]:

@@ -20,9 +20,9 @@ from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots
 from flywheel.serve.adapter_effect import check_effect
 from flywheel.serve.decoding import decode_batch
 from flywheel.serve.loading import load_model
-from flywheel.serve.mask import AnswerMask
+from flywheel.serve.mask import AnswerMask, grammar_of
 from flywheel.serve.reading import check_fit, read_answer
-from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.prompt import input_ids
 
 __all__ = ["LocalModelServer"]
@@ -206,10 +206,13 @@ class LocalModelServer:
         return cache, count
 
     def _mask(self, codec: AnswerCodec) -> AnswerMask:
-        key = canonical_json([codec.workload.task.type, codec.choices, codec.schema])
-        if key not in self._masks:
-            self._masks[key] = AnswerMask(codec, self._ll_tokenizer, self._model.config.vocab_size)
-        return self._masks[key]
+        # Workloads of one base share a mask exactly where they allow the same answers.
+        grammar = grammar_of(codec)
+        if grammar not in self._masks:
+            self._masks[grammar] = AnswerMask(
+                codec, self._ll_tokenizer, self._model.config.vocab_size
+            )
+        return self._masks[grammar]
 
 
 def _window(model: Any) -> float:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from flywheel.errors import ConfigurationError
 from flywheel.workload.answers import AnswerCodec, canonical_json
 
-__all__ = ["AnswerMask", "MaskNode"]
+__all__ = ["AnswerMask", "MaskNode", "grammar_of"]
 
 Tokens = npt.NDArray[np.int64]
 _REMEMBERED = 20_000

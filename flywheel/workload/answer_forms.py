@@ -11,12 +11,10 @@ from typing import Any, Protocol
 from flywheel.workload.answer_values import ordered, read_json
 from flywheel.workload.generation import GenerationTask
 from flywheel.workload.json_text import canonical_json
-from flywheel.workload.sections import ClassificationTask, ExtractionTask
+from flywheel.workload.tasks import ClassificationTask, ExtractionTask, Task
 from flywheel.workload.text_edits import edit_similarity, tidy
 
-__all__ = ["AnswerForm", "Task", "answer_form"]
-
-Task = ClassificationTask | ExtractionTask | GenerationTask
+__all__ = ["AnswerForm", "answer_form"]
 
 
 class AnswerForm(Protocol):

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from flywheel.workload.generation import GenerationTask
-from flywheel.workload.sections import ClassificationTask, ExtractionTask
+from flywheel.workload.tasks import ClassificationTask, ExtractionTask
 
 __all__ = ["explain_errors", "refuse_deep"]
 

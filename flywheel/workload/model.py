@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from flywheel.errors import ConfigurationError, NotFoundError
-from flywheel.workload.answer_forms import AnswerForm, Task, answer_form
+from flywheel.workload.answer_forms import AnswerForm, answer_form
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
@@ -31,10 +31,8 @@ from flywheel.workload.periods import Cadence
 from flywheel.workload.privacy import PrivacyRules
 from flywheel.workload.release_rules import ReleaseRules
 from flywheel.workload.sections import (
-    ClassificationTask,
     DailyTimes,
     DriftThresholds,
-    ExtractionTask,
     GateRules,
     Limits,
     ReviewPolicy,
@@ -42,6 +40,7 @@ from flywheel.workload.sections import (
     Strict,
     TriggerRules,
 )
+from flywheel.workload.tasks import ClassificationTask, ExtractionTask, Task
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.tiers import EscalationRules, Tier, Tiers
 from flywheel.workload.time_zones import known_time_zone

@@ -92,11 +92,8 @@ def stored_prompt(
     prompt = workload.prompt
     if isinstance(prompt, str):
         return render_prompt(workload, input).text
-    messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
-    for example in prompt.examples:
-        messages += _messages(_question(workload, prompt, example.input))
-        messages.append({"role": "assistant", "content": write(example.output)})
-    return messages + _messages(_question(workload, prompt, input))
+    turns = _turns(workload, prompt, input, prompt.examples, lambda output: quoted(write(output)))
+    return [{"role": turn.role, "content": turn.content.text} for turn in turns]
 
 
 def parse_prompt(
@@ -182,11 +179,23 @@ def _render_chat(
             "A chat cannot be rendered without the base model's tokenizer.",
             next_step="pass tokenizer=",
         )
+    examples = (*prompt.examples, *shots)
+    turns = _turns(workload, prompt, text, examples, lambda output: _codec(codec).passage(output))
+    return render_turns(tokenizer, turns)
+
+
+def _turns(
+    workload: Workload,
+    prompt: ChatPrompt,
+    text: str,
+    examples: Sequence[Example],
+    write: Callable[[Any], Passage],
+) -> list[Turn]:
     turns = [Turn("system", owned(prompt.system))] if prompt.system else []
-    for shot in (*prompt.examples, *shots):
-        answer = _codec(codec).passage(shot.output)
-        turns += [*_question(workload, prompt, shot.input), Turn("assistant", answer)]
-    return render_turns(tokenizer, [*turns, *_question(workload, prompt, text)])
+    for example in examples:
+        turns += _question(workload, prompt, example.input)
+        turns.append(Turn("assistant", write(example.output)))
+    return [*turns, *_question(workload, prompt, text)]
 
 
 def _question(workload: Workload, prompt: ChatPrompt, text: str) -> list[Turn]:
@@ -198,14 +207,9 @@ def _question(workload: Workload, prompt: ChatPrompt, text: str) -> list[Turn]:
     return [*turns, Turn("user", _asked(prompt, last.text))]
 
 
-def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
-    return [{"role": turn.role, "content": turn.content.text} for turn in turns]
-
-
 def _fixed_turns(workload: Workload, prompt: ChatPrompt) -> int:
     # Messages of a stored prompt before the conversation that was asked about.
-    turns = sum(len(_question(workload, prompt, one.input)) + 1 for one in prompt.examples)
-    return turns + bool(prompt.system)
+    return len(_turns(workload, prompt, "", prompt.examples, lambda _: quoted(""))) - 1
 
 
 def _asked(prompt: ChatPrompt, text: str) -> Passage:

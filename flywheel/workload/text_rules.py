@@ -19,7 +19,6 @@ __all__ = [
     "broken_rules",
     "check_rules",
     "describe_rules",
-    "has_rules",
 ]
 
 # The two sides of an escalation: written where it must be, and nowhere else.
@@ -32,11 +31,6 @@ class RuleResult:
 
     name: str
     problem: str | None = None
-
-
-def has_rules(rules: TextRules) -> bool:
-    """Return whether there is any rule to keep."""
-    return rules != TextRules()
 
 
 def check_rules(

@@ -48,15 +48,20 @@ def chat_request_of(value: Any) -> dict[str, Any]:
     )
 
 
-def chat_response_of(value: Any) -> tuple[dict[str, Any] | None, str | None]:
+def chat_response_of(
+    value: Any, *, failed: bool = False
+) -> tuple[dict[str, Any] | None, str | None]:
     """Return a response as a chat completion, and why the call failed where it did.
 
     Takes chat completions, completions, Responses, lists and texts of streamed chunks, messages,
-    plain texts, error objects and what a batch wraps around them.
+    plain texts, error objects and what a batch wraps around them. A call that is known to have
+    ``failed`` need not have a response.
 
     Raises:
         EventError: it is none of these.
     """
+    if failed and not value:
+        return None, None
     if value is None:
         return None, "the response is null"
     if isinstance(value, str):

@@ -46,9 +46,7 @@ def read_litellm(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> For
         raise EventError(Reason.NOT_A_CALL, f"a LiteLLM call of type {kind[:40]}, not a chat")
     failed = text_at(record, "status") == "failure"
     raw_response = nested_json(record.get("response"))
-    response, error = (
-        (None, None) if failed and not raw_response else chat_response_of(raw_response)
-    )
+    response, error = chat_response_of(raw_response, failed=failed)
     if failed:
         error = _failure(record) or error or "the call failed"
     if response is not None and not text_at(response, "id"):

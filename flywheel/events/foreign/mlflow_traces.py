@@ -42,7 +42,7 @@ def read_mlflow(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> Fore
             Reason.NOT_A_CALL, f"an MLflow trace without a chat: its input is {describe(inputs)}"
         )
     failed = (text_at(info, "state") or text_at(info, "status")) == "ERROR"
-    response, error = (None, None) if failed and not answered else chat_response_of(answered)
+    response, error = chat_response_of(answered, failed=failed)
     if failed and error is None:
         error = text_at(span, "status", "message") or "the trace ended with an error"
     metadata = dict_at(info, "trace_metadata") or dict_at(info, "request_metadata")

@@ -45,9 +45,7 @@ def read_openpipe(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> Fo
         f"HTTP status {status:g}" if status is not None and status >= _HTTP_ERROR else None
     )
     raw_response = nested_json(first.get("resp_payload", first.get("output")))
-    response, error = (
-        (None, None) if failed and not raw_response else chat_response_of(raw_response)
-    )
+    response, error = chat_response_of(raw_response, failed=failed is not None)
     duration = number_at(first, "duration_ms")
     return ForeignCall(
         format="openpipe",

@@ -166,3 +166,17 @@ def test_license_is_what_the_card_states(tmp_path, card, stated):
     if card is not None:
         (tmp_path / "README.md").write_text(card)
     assert stated_license(str(tmp_path), None) == stated
+
+
+def test_license_of_a_hub_model_is_that_of_its_pinned_revision(tmp_path, monkeypatch):
+    """A card that was changed since says nothing about the weights that are used."""
+    import huggingface_hub
+
+    def download(name: str, file: str, *, revision: str) -> str:
+        card = tmp_path / f"{name.replace('/', '-')}-{revision}-{file}"
+        card.write_text("---\nlicense: mit\n---\n" if revision == "abc" else "# none")
+        return str(card)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    assert stated_license("owner/m", "abc") == "mit"
+    assert stated_license("owner/m", "def") is None

@@ -1,6 +1,7 @@
 """Texts from the local server: the same as a plain loop, with probabilities per token."""
 
 import math
+import re
 
 import pytest
 
@@ -65,6 +66,14 @@ def test_texts_are_those_of_a_plain_loop(loaded):
         assert answer.confidence == pytest.approx(mean, abs=1e-4)
         assert (answer.error is None) == (complete and bool(answer.text.strip()))
         assert 0 <= answer.margin <= 1
+
+
+def test_workloads_of_one_base_keep_a_pattern_each():
+    """A server that answered under one pattern holds the next workload to its own."""
+    server = LocalModelServer(micro_base().folder, precision="float32")
+    for pattern in ("[a-z]{4}", "[0-9]{4}"):
+        (answer,) = server.answer("base", codec_of(pattern=pattern), [ticket(1)])
+        assert re.fullmatch(pattern, answer.text)
 
 
 def test_a_text_is_cut_off_with_an_error_and_never_taken(loaded):
