@@ -10,7 +10,7 @@ from typing import Any
 
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.train_launcher import TrainSpec
-from flywheel.train.plan import TrainPlan
+from flywheel.train.plan import TrainPlan, optimizer_steps
 from flywheel.train.rows import PairRow
 from flywheel.train.servable import check_servable
 from flywheel.train.supervised import common_arguments, quantization_of
@@ -36,7 +36,6 @@ def build_preference(
 
     recipe = spec.recipe.preference or PreferenceRecipe()
     model, learnt = load_learnt(base, plan, start)
-    steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
     trainer = token_trainer(DPOTrainer)(
         model=model,
         args=DPOConfig(
@@ -44,7 +43,7 @@ def build_preference(
                 spec,
                 folder,
                 plan,
-                steps=steps,
+                steps=optimizer_steps(len(rows), batch=recipe.batch_size, epochs=recipe.epochs),
                 epochs=recipe.epochs,
                 learning_rate=recipe.learning_rate,
             ),

@@ -11,7 +11,7 @@ from typing import Any
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.errors import OutOfMemoryError
 from flywheel.ports.train_launcher import TrainSpec
-from flywheel.train.plan import TrainPlan
+from flywheel.train.plan import TrainPlan, optimizer_steps
 from flywheel.train.preference import keep_learnt, load_learnt, token_trainer
 from flywheel.train.rows import ThumbRow
 from flywheel.train.supervised import common_arguments
@@ -49,7 +49,6 @@ def build_thumbs(
     model, learnt = load_learnt(base, plan, start)
     ordered = in_batches(rows, plan.micro_batch, spec.seed)
     wanted, unwanted = thumb_weights(rows)
-    steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
     trainer = token_trainer(KTOTrainer)(
         model=model,
         args=KTOConfig(
@@ -57,7 +56,7 @@ def build_thumbs(
                 spec,
                 folder,
                 plan,
-                steps=steps,
+                steps=optimizer_steps(len(rows), batch=recipe.batch_size, epochs=recipe.epochs),
                 epochs=recipe.epochs,
                 learning_rate=recipe.learning_rate,
             ),
