@@ -4,7 +4,6 @@ A case is one row of a dataset snapshot. A server that fails is an error of the 
 raised; only what a model did answer can be wrong.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from flywheel.artifacts.snapshot import FixedCase, read_fixed
 from flywheel.errors import MeasurementError
-from flywheel.evaluate.field_scores import FieldCounts, count_fields
+from flywheel.evaluate.field_scores import FieldCounts, count_fields, value_key
 from flywheel.evaluate.text_scores import TextScores, score_texts
 from flywheel.ports.model_server import Answer, ModelServer, Shots
 from flywheel.workload.answers import AnswerCodec
@@ -113,20 +112,7 @@ def evaluate_arm(  # noqa: PLR0913 - names what is measured
 
 def same_answer(one: Any, other: Any) -> bool:
     """Compare two parsed answers as JSON values: key order does not count, 1 is 1.0, not true."""
-    return _canonical(one) == _canonical(other)
-
-
-def _canonical(value: Any) -> str:
-    def plain(part: Any) -> Any:
-        if isinstance(part, float) and part.is_integer():
-            return int(part)
-        if isinstance(part, Mapping):
-            return {str(key): plain(inner) for key, inner in part.items()}
-        if isinstance(part, list | tuple):
-            return [plain(inner) for inner in part]
-        return part
-
-    return json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
+    return value_key(one) == value_key(other)
 
 
 def _judge(
