@@ -77,8 +77,7 @@ class _Work:
         if recipe is None:
             return False
         if self.thumbs:
-            wanted = sum(row.wanted for row in self.thumbs)
-            return min(wanted, len(self.thumbs) - wanted) >= recipe.minimum_thumbs
+            return recipe.has_enough_thumbs([row.wanted for row in self.thumbs])
         return len(self.pairs) >= recipe.minimum_pairs
 
     @property
