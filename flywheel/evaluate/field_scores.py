@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flywheel.artifacts.arm_metrics import FieldAverages, FieldScore, PrecisionRecall
-from flywheel.workload.answer_paths import field_paths, field_values, item_fields
+from flywheel.workload.answer_paths import field_paths, field_values, item_fields, leaf_paths
 from flywheel.workload.answer_values import plain_numbers
 
 __all__ = ["FieldCounts", "average_fields", "count_fields", "score_fields", "value_key"]
@@ -81,11 +81,7 @@ def average_fields(scores: Mapping[str, FieldScore]) -> FieldAverages | None:
     A list of groups is left out, since the fields of its items hold its values. A field that nobody
     expected and no answer gave has no figures, and none in the average.
     """
-    single = [
-        score
-        for path, score in scores.items()
-        if not any(other.startswith(f"{path}[].") for other in scores)
-    ]
+    single = [scores[path] for path in leaf_paths(scores)]
     if not single:
         return None
     totals = [sum(getattr(score, name) for score in single) for name in FieldCounts._fields]
