@@ -3,7 +3,9 @@
 They are measured in ``evaluate``; what is undefined is None, never a number.
 """
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from flywheel.artifacts.frozen import Frozen
 
 __all__ = [
     "ArmMetrics",
@@ -16,37 +18,31 @@ __all__ = [
 ]
 
 
-class PrecisionRecall(BaseModel):
+class PrecisionRecall(Frozen):
     """Precision, recall and F1, in [0, 1]; None where there are no values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
 
 
-class FieldAverages(BaseModel):
+class FieldAverages(Frozen):
     """All fields of an answer: over their values alike (micro), and over the fields alike (macro).
 
     The values of a list of groups are the fields of its items.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     micro: PrecisionRecall
     macro: PrecisionRecall
 
 
-class FieldScore(BaseModel):
+class FieldScore(Frozen):
     """One field over all cases of a suite; a figure without values is None.
 
     ``precision``, ``recall`` and ``f1`` are over all values alike (micro-averages), ``macro`` is
     over the cases alike. In ``absent`` cases nothing was expected, and in ``hallucinated`` of them
     something was given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     expected: int
     given: int
@@ -59,33 +55,27 @@ class FieldScore(BaseModel):
     hallucinated: int = 0
 
 
-class LabelMetrics(BaseModel):
+class LabelMetrics(Frozen):
     """One label: how many cases have it, and how many of those are right as a whole."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cases: int
     accuracy: float
     f1: float
 
 
-class RuleFigure(BaseModel):
+class RuleFigure(Frozen):
     """Texts for which a rule holds, and the share of them that keeps it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cases: int
     kept: float
 
 
-class TextFigures(BaseModel):
+class TextFigures(Frozen):
     """Texts of one arm against the accepted ones; means over the cases, all in [0, 1].
 
     ``edit_rate`` is the share of texts that differ from the accepted ones at all, ``edit_distance``
     Levenshtein's by characters, divided by the longer length.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     edit_rate: float
     edit_distance: float
@@ -95,7 +85,7 @@ class TextFigures(BaseModel):
     all_rules: float | None
 
 
-class ArmMetrics(BaseModel):
+class ArmMetrics(Frozen):
     """One arm on one suite; shares are in [0, 1], times in seconds.
 
     ``fields`` are shares of cases whose field of the top level is right, ``field_scores`` precision,
@@ -105,8 +95,6 @@ class ArmMetrics(BaseModel):
     ``calibration_error`` is right on average and may fall below 0; reports of version 0.1 have it
     without its interval, and with the part that chance adds.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     suite: str
     arm: str
@@ -121,6 +109,6 @@ class ArmMetrics(BaseModel):
     seconds_p95: float | None
     labels: dict[str, LabelMetrics]
     fields: dict[str, float]
-    field_scores: dict[str, FieldScore] = {}
+    field_scores: dict[str, FieldScore] = Field(default_factory=dict)
     text: TextFigures | None = None
     field_averages: FieldAverages | None = None

@@ -7,10 +7,11 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from flywheel.artifacts.arm_metrics import ArmMetrics
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.frozen import Frozen
 from flywheel.errors import IntegrityError
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.model import GateRules
@@ -29,11 +30,7 @@ __all__ = [
 Outcome = Literal["pass", "fail", "inconclusive"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GateSubject(_Frozen):
+class GateSubject(Frozen):
     """What is judged: the candidate, the champion it is compared with, and the data.
 
     ``served_precision`` is that of the weights in all arms; reports of version 0.2 have none.
@@ -55,7 +52,7 @@ class GateSubject(_Frozen):
         return CycleRef(self.workload_id, self.cycle)
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """Candidate against champion on the same cases; ``label`` is None for the whole suite.
 
     ``detectable`` is the smallest difference that this many cases show with the power asked for;
@@ -78,7 +75,7 @@ class Comparison(_Frozen):
     needed: int | None
 
 
-class GateCheck(_Frozen):
+class GateCheck(Frozen):
     """One rule, what was measured, and what follows from it."""
 
     name: str
@@ -88,7 +85,7 @@ class GateCheck(_Frozen):
     reason: str
 
 
-class TextComparison(_Frozen):
+class TextComparison(Frozen):
     """Mean score of both arms' texts on the same cases, with the interval of the difference."""
 
     suite: str
@@ -101,7 +98,7 @@ class TextComparison(_Frozen):
     margin: float
 
 
-class NewLabel(_Frozen):
+class NewLabel(Frozen):
     """A label that the champion cannot know; it is left out of every comparison."""
 
     label: str
@@ -110,7 +107,7 @@ class NewLabel(_Frozen):
     candidate_right: int
 
 
-class GateReport(_Frozen):
+class GateReport(Frozen):
     """The decision on one candidate and all it rests on.
 
     ``look`` 2 rests on directed cases as well. ``cases_to_collect`` of them would decide a first

@@ -117,8 +117,7 @@ def choose_method(recipe: PreferenceRecipe, pairs: Preference, thumbs: Preferenc
     """
     if recipe.method == "kto":
         return thumbs
-    up = sum(thumbs.thumbs.values())
-    enough = min(up, len(thumbs.thumbs) - up) >= recipe.minimum_thumbs
+    enough = recipe.has_enough_thumbs(thumbs.thumbs.values())
     if recipe.method == "auto" and len(pairs.pairs) < recipe.minimum_pairs and enough:
         return thumbs
     return pairs

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.drift.window import Window
+from flywheel.lake.sql_text import quoted
 from flywheel.lake.store import Lake
 from flywheel.workload.model import ExtractionTask, Workload
 
@@ -129,8 +130,7 @@ def _path(field: str) -> str:
 
 
 def _json_text(path: str) -> str:
-    quoted = path.replace("'", "''")
-    return f"coalesce(json_extract_string(output, '{quoted}'), '(none)')"
+    return f"coalesce(json_extract_string(output, {quoted(path)}), '(none)')"
 
 
 def _histograms(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Table:

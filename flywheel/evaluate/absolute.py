@@ -10,11 +10,11 @@ from statistics import NormalDist
 from flywheel.artifacts.gate_report import GateCheck, Outcome
 from flywheel.evaluate.compare import interval_of
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
-from flywheel.evaluate.exact_tests import binomial_chances, holm_adjusted, number_of_tests
+from flywheel.evaluate.exact_tests import holm_adjusted, lower_tail, number_of_tests
 from flywheel.evaluate.non_inferiority import cases_to_decide
 from flywheel.workload.model import GateRules
 
-__all__ = ["check_absolute", "wilson_interval"]
+__all__ = ["check_absolute", "minimum_verdict", "wilson_interval"]
 
 
 def check_absolute(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
@@ -41,15 +41,19 @@ def wilson_interval(right: int, cases: int, *, confidence: float) -> tuple[float
     return max(0.0, center - spread), min(1.0, center + spread)
 
 
+def minimum_verdict(rules: GateRules, lower: float, upper: float) -> tuple[Outcome, str]:
+    """Return what an interval shows about the minimum accuracy, and the words for it."""
+    if lower >= rules.minimum_accuracy:
+        return "pass", "at or above the minimum"
+    if upper < rules.minimum_accuracy:
+        return "fail", "below the minimum"
+    return "inconclusive", "too few cases to decide"
+
+
 def _minimum(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
     right, cases = pair.candidate_right, pair.cases
     lower, upper = wilson_interval(right, cases, confidence=1 - rules.significance)
-    outcome: Outcome = "inconclusive"
-    verdict = "too few cases to decide"
-    if lower >= rules.minimum_accuracy:
-        outcome, verdict = "pass", "at or above the minimum"
-    elif upper < rules.minimum_accuracy:
-        outcome, verdict = "fail", "below the minimum"
+    outcome, verdict = minimum_verdict(rules, lower, upper)
     return GateCheck(
         name="minimum_accuracy",
         outcome=outcome,
@@ -82,10 +86,10 @@ def _better(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
 
 def _broken_labels(rules: GateRules, labels: Mapping[str, PairedAccuracy]) -> list[GateCheck]:
     # Exact binomial test of each label against the minimum, corrected for their number.
-    smallest = [_lower_tail(0, pair.cases, rules.minimum_accuracy) for pair in labels.values()]
+    smallest = [lower_tail(0, pair.cases, rules.minimum_accuracy) for pair in labels.values()]
     tests = number_of_tests(smallest, rules.significance)
     p_values = {
-        label: _lower_tail(pair.candidate_right, pair.cases, rules.minimum_accuracy)
+        label: lower_tail(pair.candidate_right, pair.cases, rules.minimum_accuracy)
         for (label, pair), least in zip(labels.items(), smallest, strict=True)
         if least <= rules.significance / tests
     }
@@ -101,7 +105,3 @@ def _broken_labels(rules: GateRules, labels: Mapping[str, PairedAccuracy]) -> li
         for label, p_value in holm_adjusted(p_values, tests).items()
         if p_value <= rules.significance
     ]
-
-
-def _lower_tail(right: int, cases: int, accuracy: float) -> float:
-    return float(min(1.0, binomial_chances(cases, accuracy)[: right + 1].sum()))

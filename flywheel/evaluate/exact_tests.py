@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["binomial_chances", "holm_adjusted", "number_of_tests"]
+__all__ = ["binomial_chances", "holm_adjusted", "lower_tail", "number_of_tests"]
 
 
 @lru_cache(maxsize=4096)
@@ -19,6 +19,11 @@ def binomial_chances(cases: int, chance: float) -> NDArray[np.float64]:
             for number in range(cases + 1)
         ]
     )
+
+
+def lower_tail(right: int, cases: int, accuracy: float) -> float:
+    """Return the chance of ``right`` right answers or fewer, at an accuracy."""
+    return float(min(1.0, binomial_chances(cases, accuracy)[: right + 1].sum()))
 
 
 def number_of_tests(smallest: Sequence[float], significance: float) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from flywheel.artifacts.gate_report import GateCheck
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
-from flywheel.evaluate.exact_tests import binomial_chances
+from flywheel.evaluate.exact_tests import lower_tail
 from flywheel.evaluate.floors import fall_checks, judge_labels
 from flywheel.workload.model import GateRules
 
@@ -37,7 +37,7 @@ def _floors(rules: GateRules, fields: Mapping[str, PairedAccuracy]) -> list[Gate
 def _minimum(rules: GateRules, name: str, share: float, pair: PairedAccuracy) -> GateCheck:
     # Exact binomial test: fails where so few right answers would be too rare at the minimum.
     right, cases = pair.candidate_right, pair.cases
-    chance = float(min(1.0, binomial_chances(cases, share)[: right + 1].sum()))
+    chance = lower_tail(right, cases, share)
     below = chance <= rules.significance / len(rules.field_minimum)
     verdict = "shown to be below" if below else "not shown to be below"
     return GateCheck(

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flywheel.artifacts.arm_metrics import FieldAverages, FieldScore, PrecisionRecall
-from flywheel.workload.answer_paths import field_paths, field_values, item_fields
+from flywheel.workload.answer_paths import field_paths, field_values, item_fields, leaf_paths
 from flywheel.workload.answer_values import plain_numbers
 
-__all__ = ["FieldCounts", "average_fields", "count_fields", "score_fields"]
+__all__ = ["FieldCounts", "average_fields", "count_fields", "score_fields", "value_key"]
 
 # Two items that are not the same one: no number of equal fields makes up for it.
 _OTHERS = -1_000
@@ -81,11 +81,7 @@ def average_fields(scores: Mapping[str, FieldScore]) -> FieldAverages | None:
     A list of groups is left out, since the fields of its items hold its values. A field that nobody
     expected and no answer gave has no figures, and none in the average.
     """
-    single = [
-        score
-        for path, score in scores.items()
-        if not any(other.startswith(f"{path}[].") for other in scores)
-    ]
+    single = [scores[path] for path in leaf_paths(scores)]
     if not single:
         return None
     totals = [sum(getattr(score, name) for score in single) for name in FieldCounts._fields]
@@ -124,7 +120,7 @@ def _mean(figures: Sequence[PrecisionRecall | FieldScore]) -> PrecisionRecall:
 
 def _count(expected: Any, output: Any) -> FieldCounts:
     expected_values, output_values = _values(expected), _values(output)
-    same = Counter(map(_key, expected_values)) & Counter(map(_key, output_values))
+    same = Counter(map(value_key, expected_values)) & Counter(map(value_key, output_values))
     return FieldCounts(len(expected_values), len(output_values), same.total())
 
 
@@ -134,7 +130,8 @@ def _values(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _key(value: Any) -> str:
+def value_key(value: Any) -> str:
+    """Return a text that two JSON values share which are equal: key order does not count, 1 is 1.0."""
     return json.dumps(plain_numbers(value), sort_keys=True, ensure_ascii=False)
 
 
@@ -142,7 +139,7 @@ def _column(pairs: Sequence[tuple[Any, Any]]) -> FieldCounts:
     return FieldCounts(
         sum(one is not None for one, _ in pairs),
         sum(two is not None for _, two in pairs),
-        sum(one is not None and _key(one) == _key(two) for one, two in pairs),
+        sum(one is not None and value_key(one) == value_key(two) for one, two in pairs),
     )
 
 
@@ -170,9 +167,9 @@ def _items(value: Any) -> list[Mapping[str, Any]]:
 def _likeness(
     one: Mapping[str, Any], two: Mapping[str, Any], names: Sequence[str], keys: Sequence[str]
 ) -> int:
-    if any(_key(one.get(name)) != _key(two.get(name)) for name in keys):
+    if any(value_key(one.get(name)) != value_key(two.get(name)) for name in keys):
         return _OTHERS
-    return sum(_key(one.get(name)) == _key(two.get(name)) for name in names)
+    return sum(value_key(one.get(name)) == value_key(two.get(name)) for name in names)
 
 
 def _assigned(likeness: Any) -> tuple[list[int], list[int]]:

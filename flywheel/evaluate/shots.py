@@ -4,18 +4,33 @@ They are the same for every question (`choose_shots`), or those of its nearest t
 (`SimilarShots`).
 """
 
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from flywheel.errors import DataError
-from flywheel.evaluate.suites import Rows, choose_shots
+from flywheel.evaluate.suites import Rows
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shot, Shots
 from flywheel.similarity.sentence_vectors import encode_sentences
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.few_shot import FewShotRules
 
-__all__ = ["ShotPlan", "SimilarShots", "plan_shots"]
+__all__ = ["ShotPlan", "SimilarShots", "choose_shots", "plan_shots"]
+
+
+def choose_shots(rows: Rows, *, count: int, seed: int) -> tuple[Shot, ...]:
+    """Pick worked examples from training rows, as many different labels as there is room for."""
+    shuffled = _ordered(rows)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible by seed, no secret
+    used_keys: set[object] = set()
+    fresh: list[Mapping[str, Any]] = []
+    again: list[Mapping[str, Any]] = []
+    for row in shuffled:
+        (again if row.get("label_id") in used_keys else fresh).append(row)
+        used_keys.add(row.get("label_id"))
+    return tuple(map(_shot, [*fresh, *again][:count]))
 
 
 class SimilarShots:
@@ -28,8 +43,7 @@ class SimilarShots:
     """
 
     def __init__(self, rows: Rows, count: int) -> None:
-        ordered = sorted(rows, key=lambda row: str(row["inference_id"]))
-        self._shots = [Shot(str(row["input"]), row["output"]) for row in ordered]
+        self._shots = [_shot(row) for row in _ordered(rows)]
         self._vectors = encode_sentences([shot.input for shot in self._shots])
         self._count = count
 
@@ -83,8 +97,15 @@ def _choices(
     longest = sorted(train, key=lambda row: (len(str(row["input"])), str(row["inference_id"])))
     while count:
         if rules.selection == "similar":
-            fullest = [Shot(str(row["input"]), row["output"]) for row in longest[-count:]]
-            yield count, SimilarShots(train, count), fullest
+            yield count, SimilarShots(train, count), [_shot(row) for row in longest[-count:]]
         else:
             yield count, fixed[:count], fixed[:count]
         count //= 2
+
+
+def _ordered(rows: Rows) -> list[Mapping[str, Any]]:
+    return sorted(rows, key=lambda row: str(row["inference_id"]))
+
+
+def _shot(row: Mapping[str, Any]) -> Shot:
+    return Shot(str(row["input"]), row["output"])

@@ -4,23 +4,21 @@ A case is one row of a dataset snapshot. A server that fails is an error of the 
 raised; only what a model did answer can be wrong.
 """
 
-import json
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from flywheel.artifacts.snapshot import FixedCase, read_fixed
 from flywheel.errors import MeasurementError
-from flywheel.evaluate.field_scores import FieldCounts, count_fields
+from flywheel.evaluate.field_scores import FieldCounts, count_fields, value_key
 from flywheel.evaluate.text_scores import TextScores, score_texts
-from flywheel.ports.model_server import Answer, ModelServer, Shot, Shots
+from flywheel.ports.model_server import Answer, ModelServer, Shots
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import ExtractionTask, GenerationTask, Workload
 from flywheel.workload.text_rules import RuleResult, check_rules
 
-__all__ = ["Arm", "CaseResult", "Rows", "Suite", "choose_shots", "evaluate_arm", "same_answer"]
+__all__ = ["Arm", "CaseResult", "Rows", "Suite", "evaluate_arm", "same_answer"]
 
 Suite = Literal["golden", "holdout", "must_not_lose", "directed"]
 Arm = Literal["base", "few_shot", "champion", "candidate"]
@@ -112,36 +110,9 @@ def evaluate_arm(  # noqa: PLR0913 - names what is measured
     return cases
 
 
-def choose_shots(rows: Sequence[Mapping[str, Any]], *, count: int, seed: int) -> tuple[Shot, ...]:
-    """Pick worked examples from training rows, as many different labels as there is room for."""
-    shuffled = sorted(rows, key=lambda row: str(row["inference_id"]))
-    random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible by seed, no secret
-    used_keys: set[object] = set()
-    fresh: list[Mapping[str, Any]] = []
-    again: list[Mapping[str, Any]] = []
-    for row in shuffled:
-        (again if row.get("label_id") in used_keys else fresh).append(row)
-        used_keys.add(row.get("label_id"))
-    chosen = [*fresh, *again][:count]
-    return tuple(Shot(input=str(row["input"]), output=row["output"]) for row in chosen)
-
-
 def same_answer(one: Any, other: Any) -> bool:
     """Compare two parsed answers as JSON values: key order does not count, 1 is 1.0, not true."""
-    return _canonical(one) == _canonical(other)
-
-
-def _canonical(value: Any) -> str:
-    def plain(part: Any) -> Any:
-        if isinstance(part, float) and part.is_integer():
-            return int(part)
-        if isinstance(part, Mapping):
-            return {str(key): plain(inner) for key, inner in part.items()}
-        if isinstance(part, list | tuple):
-            return [plain(inner) for inner in part]
-        return part
-
-    return json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
+    return value_key(one) == value_key(other)
 
 
 def _judge(

@@ -5,6 +5,7 @@ from the accepted text is what a person has to edit.
 """
 
 from flywheel.artifacts.gate_report import GateCheck, Outcome, TextComparison
+from flywheel.evaluate.absolute import minimum_verdict
 from flywheel.evaluate.text_evidence import PairedScores, RuleCounts, TextEvidence, mean_interval
 from flywheel.workload.model import GateRules
 from flywheel.workload.text_rules import ESCALATED, NOT_ESCALATED
@@ -108,12 +109,7 @@ def _holdout(rules: GateRules, scores: PairedScores) -> GateCheck:
 
 def _minimum(rules: GateRules, texts: TextEvidence, scores: PairedScores) -> GateCheck:
     lower, upper = _interval(rules, scores.candidate)
-    outcome: Outcome = "inconclusive"
-    verdict = "too few cases to decide"
-    if lower >= rules.minimum_accuracy:
-        outcome, verdict = "pass", "at or above the minimum"
-    elif upper < rules.minimum_accuracy:
-        outcome, verdict = "fail", "below the minimum"
+    outcome, verdict = minimum_verdict(rules, lower, upper)
     return GateCheck(
         name="minimum_accuracy",
         outcome=outcome,

@@ -8,7 +8,7 @@ added it: on a disk by `file_digests`, in an object store by `object_digests`. `
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,8 +22,10 @@ __all__ = [
     "Digests",
     "FileDigest",
     "TableDigests",
+    "adopted_digests",
     "commit_digests",
     "commit_files",
+    "damage_sentences",
     "digest_of",
     "relative_path",
 ]
@@ -77,13 +79,6 @@ class TableDigests:
     files: dict[str, FileDigest]
     damage: dict[str, tuple[int, str]]
 
-    def damage_sentences(self) -> list[str]:
-        """Return what was damaged in files whose values were passed on to others."""
-        return [
-            f"{path} {finding}; version {version} was written from it"
-            for path, (version, finding) in sorted(self.damage.items())
-        ]
-
 
 class Digests(Protocol):
     """Digests of a lake's data files, wherever they are kept."""
@@ -132,6 +127,25 @@ def digest_of(path: LakePath) -> FileDigest:
     """Read a file and return its size and sha256."""
     with path.open("rb") as file:
         return FileDigest(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def adopted_digests(
+    files: Mapping[str, LakePath], recorded: Container[str]
+) -> dict[str, FileDigest]:
+    """Read the files that have no digest yet, by their path below the table's folder."""
+    return {
+        name: replace(digest_of(path), later=True)
+        for name, path in files.items()
+        if name not in recorded
+    }
+
+
+def damage_sentences(damage: Mapping[str, tuple[int, str]]) -> list[str]:
+    """Write out the ``damage`` of a `TableDigests`."""
+    return [
+        f"{path} {finding}; version {version} was written from it"
+        for path, (version, finding) in sorted(damage.items())
+    ]
 
 
 def commit_files(folder: LakePath, version: int) -> tuple[list[str], list[str]] | None:

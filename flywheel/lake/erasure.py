@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from deltalake import DeltaTable
 
 from flywheel.lake.handles import NO_HOOKS
+from flywheel.lake.sql_text import quoted
 from flywheel.lake.store import Lake
 
 __all__ = [
@@ -125,7 +126,7 @@ def empty_dead_letters(lake: Lake, positions: Collection[Position]) -> int:
     rows = sorted(positions)
     for start in range(0, len(rows), _AT_ONCE):
         condition = " OR ".join(
-            f'(topic_id = {_text(topic_id)} AND "partition" = {partition} AND "offset" = {offset})'
+            f'(topic_id = {quoted(topic_id)} AND "partition" = {partition} AND "offset" = {offset})'
             for topic_id, partition, offset in rows[start : start + _AT_ONCE]
         )
         _change(lake, "dead_letters", condition, {"raw": "NULL", "key": "NULL", "error": "NULL"})
@@ -175,8 +176,8 @@ def _per_workload(
         by_workload.setdefault(str(row["workload_id"]), []).append(str(row["id"]))
     for workload_id, ids in by_workload.items():
         for start in range(0, len(ids), _AT_ONCE):
-            listed = ", ".join(_text(one) for one in ids[start : start + _AT_ONCE])
-            predicate = f"workload_id = {_text(workload_id)} AND {column} IN ({listed})"
+            listed = ", ".join(quoted(one) for one in ids[start : start + _AT_ONCE])
+            predicate = f"workload_id = {quoted(workload_id)} AND {column} IN ({listed})"
             _change(lake, table, predicate, dict.fromkeys(empty, "NULL"))
     return sum(int(str(row["count"])) for row in rows)
 
@@ -205,7 +206,3 @@ def _change(lake: Lake, table: str, predicate: str, updates: Mapping[str, str]) 
             handle.change(action)
 
     lake.retry(attempt)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -12,8 +12,9 @@ from flywheel.lake.digests import (
     NO_DIGEST,
     FileDigest,
     TableDigests,
+    adopted_digests,
     commit_digests,
-    digest_of,
+    damage_sentences,
 )
 from flywheel.lake.location import LakePath
 
@@ -118,13 +119,7 @@ class FileDigests:
 
     def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, LakePath]) -> int:
         """Record files that have no digest yet, as they are now; return how many."""
-        recorded = self.of(table)
-        digests = {
-            name: FileDigest(now.size, now.sha256, later=True)
-            for name, path in files.items()
-            if name not in recorded
-            for now in [digest_of(path)]
-        }
+        digests = adopted_digests(files, self.of(table))
         with self._writing() as connection:
             self._add(connection, table, version, digests)
             connection.execute(
@@ -153,7 +148,7 @@ class FileDigests:
 
     def damage(self, table: str) -> list[str]:
         """Return what was damaged in files whose values were passed on to others."""
-        return TableDigests("", 0, {}, self._damage(table)).damage_sentences()
+        return damage_sentences(self._damage(table))
 
     def _damage(self, table: str) -> dict[str, tuple[int, str]]:
         sql = "SELECT path, version, finding FROM damage WHERE lake_table = ?"

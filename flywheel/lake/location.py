@@ -15,6 +15,7 @@ import duckdb
 from flywheel.errors import FlywheelError, StorageError, UnavailableError
 from flywheel.io.sqlite_file import can_write
 from flywheel.lake.object_path import ObjectPath
+from flywheel.lake.sql_text import quoted
 
 __all__ = ["LakeLocation", "LakePath", "without_secrets"]
 
@@ -73,8 +74,7 @@ class LakeLocation:
             return None
         # A commit is an object that must not be there yet. Of two writers the store refuses one.
         options = {"aws_conditional_put": "etag", "max_retries": "20", "retry_timeout": "15s"}
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-        if endpoint.startswith("http://"):
+        if _endpoint().startswith("http://"):
             options["allow_http"] = "true"
         return options
 
@@ -151,7 +151,7 @@ def _load_httpfs(connection: duckdb.DuckDBPyConnection) -> bool:
         connection.execute("LOAD httpfs")
     except duckdb.Error:
         return False  # not installed, or not for this version: nothing is fetched from the network
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+    endpoint = _endpoint()
     values = {
         "KEY_ID": key,
         "SECRET": secret,
@@ -161,10 +161,10 @@ def _load_httpfs(connection: duckdb.DuckDBPyConnection) -> bool:
     if endpoint:
         values |= {"ENDPOINT": urlsplit(endpoint).netloc, "URL_STYLE": "path"}
         values["USE_SSL"] = "true" if endpoint.startswith("https") else "false"
-    options = ", ".join(f"{name} {_quoted(value)}" for name, value in values.items() if value)
+    options = ", ".join(f"{name} {quoted(value)}" for name, value in values.items() if value)
     connection.execute(f"CREATE OR REPLACE SECRET lake (TYPE s3, {options})")
     return True
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")

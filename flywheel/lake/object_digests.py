@@ -18,8 +18,9 @@ from flywheel.lake.digests import (
     Digests,
     FileDigest,
     TableDigests,
+    adopted_digests,
     commit_digests,
-    digest_of,
+    damage_sentences,
 )
 from flywheel.lake.file_digests import FileDigests
 from flywheel.lake.location import LakeLocation, LakePath
@@ -79,13 +80,7 @@ class ObjectDigests:
 
     def adopt(self, table: str, delta_id: str, version: int, files: Mapping[str, LakePath]) -> int:
         """Record files that have no digest yet, as they are now; return how many."""
-        present = self.of(table)
-        added = {
-            name: FileDigest(now.size, now.sha256, later=True)
-            for name, path in files.items()
-            if name not in present
-            for now in [digest_of(path)]
-        }
+        added = adopted_digests(files, self.of(table))
         self._put(table, delta_id, version, CommitDigests(added, [], {}))
         return len(added)
 
@@ -108,7 +103,7 @@ class ObjectDigests:
     def damage(self, table: str) -> list[str]:
         """Return what was damaged in files whose values were passed on to others."""
         state = self.read(table)
-        return [] if state is None else state.damage_sentences()
+        return [] if state is None else damage_sentences(state.damage)
 
     def read(self, table: str) -> TableDigests | None:
         """Return everything that is recorded of a table, None where nothing is."""

@@ -108,9 +108,7 @@ class LakeViews:
             delta = self._handles[name].refresh()
             version = None if delta is None else delta.version()
             if self._written.get(f"stored.{name}", -1) != version:
-                files = [] if delta is None else sorted(delta.file_uris())
-                columns = [] if delta is None else [field.name for field in delta.schema().fields]
-                sql = stored_view(TABLES[name], files, columns)
+                sql = stored_view(TABLES[name], *_contents(delta))
                 connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
                 self._written[f"stored.{name}"] = version
         erased = self._written["stored.erasures"] is not None
@@ -142,12 +140,18 @@ class LakeViews:
         # footer of every file that a view names when the view is made.
         table = TABLES["inferences"]
         folders = {f"day={day.isoformat()}" for day in event_days}
-        uris = [] if delta is None else sorted(delta.file_uris())
+        uris, columns = _contents(delta)
         files = [uri for uri in uris if PurePosixPath(uri).parent.name in folders]
-        columns = [] if delta is None else [field.name for field in delta.schema().fields]
         rows = stored_view(table, files, columns)
         sql = reader_view(table, anyone_erased=erased, rows=rows)
         cursor.execute(f"CREATE TEMP VIEW inferences AS {sql}")
         for name, (sources, sql) in EXTRA_VIEWS.items():
             if name in words and sources == ("inferences",):
                 cursor.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+
+
+def _contents(delta: DeltaTable | None) -> tuple[list[str], list[str]]:
+    # Data files and columns of a snapshot.
+    if delta is None:
+        return [], []
+    return sorted(delta.file_uris()), [field.name for field in delta.schema().fields]

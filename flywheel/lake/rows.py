@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flywheel.errors import DataError
+from flywheel.lake.sql_text import quoted
 from flywheel.lake.tables import LakeTable
 
 __all__ = ["conform", "equality", "require_equal"]
@@ -98,5 +99,5 @@ def _term(column: str, value: object) -> str:
     if isinstance(value, date):
         return f"{name} = CAST('{value.isoformat()}' AS DATE)"
     if isinstance(value, str):
-        return f"{name} = '" + value.replace("'", "''") + "'"
+        return f"{name} = {quoted(value)}"
     raise DataError(f"Column {column} cannot be compared with a {type(value).__name__}.")

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
+from flywheel.lake.sql_text import quoted
 from flywheel.lake.tables import TABLES, LakeTable
 
 __all__ = [
@@ -124,14 +125,14 @@ def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str]
         columns = ", ".join(_null(field) for field in table.schema)
         return f"SELECT {columns} WHERE false"
     columns = ", ".join(_column(table, field, written) for field in table.schema)
-    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    paths = ", ".join(map(quoted, files))
     options = "union_by_name = true, hive_partitioning = false"
     if table.partition_by:
         types = ", ".join(
             f"'{name}': {_sql_type(table.schema.field(name).type)}" for name in table.partition_by
         )
         options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{types}}}"
-    source = f"read_parquet([{quoted}], {options})"
+    source = f"read_parquet([{paths}], {options})"
     if table.earlier:
         # The table may have a column that none of its files has: an empty append brought it, or
         # the rows that had it were removed.

@@ -35,6 +35,16 @@ class Trial:
         """Epochs after which the validation loss was lowest."""
         return self.losses.index(self.loss) + 1
 
+    def applied_to(self, recipe: TrainingRecipe, *, epochs: int) -> TrainingRecipe:
+        """Return a recipe with this learning rate and rank; alpha grows with the rank."""
+        changes = {
+            "learning_rate": self.learning_rate,
+            "rank": self.rank,
+            "alpha": max(1, round(recipe.alpha * self.rank / recipe.rank)),
+            "epochs": epochs,
+        }
+        return recipe.model_copy(update=changes)
+
 
 def first_recipes(search: RecipeSearch) -> list[Trial]:
     """Return every learning rate with every rank, not yet tried."""
@@ -85,10 +95,4 @@ def run_halving(
         contenders = sorted(measured, key=lambda one: one.loss)
     last = measure(replace(contenders[0], epochs=recipe.epochs, losses=()))
     trials.append(last)
-    changes = {
-        "learning_rate": last.learning_rate,
-        "rank": last.rank,
-        "alpha": max(1, round(recipe.alpha * last.rank / recipe.rank)),
-        "epochs": last.best_epochs,
-    }
-    return recipe.model_copy(update=changes), trials
+    return last.applied_to(recipe, epochs=last.best_epochs), trials

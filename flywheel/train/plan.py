@@ -11,7 +11,15 @@ from typing import Any, Literal
 from flywheel.artifacts.base_folder import Precision
 from flywheel.workload.model import TrainingRecipe
 
-__all__ = ["Hardware", "ModelSize", "TrainPlan", "make_plan", "smaller", "without_packing"]
+__all__ = [
+    "Hardware",
+    "ModelSize",
+    "TrainPlan",
+    "make_plan",
+    "optimizer_steps",
+    "smaller",
+    "without_packing",
+]
 
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Quantization = Literal["none", "nf4", "nf4-double"]
@@ -71,6 +79,11 @@ class TrainPlan:
         """Return the plan as a result holds it."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return fields | {"reasons": dict(self.reasons), "batch": self.batch}
+
+
+def optimizer_steps(rows: int, *, batch: int, epochs: int) -> int:
+    """Return the optimizer steps of a training; the last batch of an epoch may be smaller."""
+    return -(-rows // batch) * epochs
 
 
 def make_plan(

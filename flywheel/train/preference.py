@@ -1,4 +1,4 @@
-"""Second stage: direct preference optimisation of the adapter (DPO, Rafailov 2023).
+"""Second stage: direct preference optimization of the adapter (DPO, Rafailov 2023).
 
 It starts from the supervised adapter, which is the reference as well: a frozen copy of the adapter
 beside it, not a second model. Texts are tokenized here, as they will be served.
@@ -10,13 +10,13 @@ from typing import Any
 
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.train_launcher import TrainSpec
-from flywheel.train.plan import TrainPlan
+from flywheel.train.plan import TrainPlan, optimizer_steps
 from flywheel.train.rows import PairRow
 from flywheel.train.servable import check_servable
 from flywheel.train.supervised import common_arguments, quantization_of
 from flywheel.workload.model import PreferenceRecipe
 
-__all__ = ["build_preference", "keep_learnt", "load_learnt"]
+__all__ = ["build_preference", "keep_learnt", "load_learnt", "token_trainer"]
 
 
 def build_preference(
@@ -32,18 +32,18 @@ def build_preference(
     """Build the trainer of the adapter in ``start``, and return it with its plan."""
     from datasets import Dataset
     from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     recipe = spec.recipe.preference or PreferenceRecipe()
     model, learnt = load_learnt(base, plan, start)
-    steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
-    trainer = _pair_trainer()(
+    trainer = token_trainer(DPOTrainer)(
         model=model,
         args=DPOConfig(
             **common_arguments(
                 spec,
                 folder,
                 plan,
-                steps=steps,
+                steps=optimizer_steps(len(rows), batch=recipe.batch_size, epochs=recipe.epochs),
                 epochs=recipe.epochs,
                 learning_rate=recipe.learning_rate,
             ),
@@ -97,11 +97,13 @@ def keep_learnt(trainer: Any, learnt: dict[str, Any]) -> None:
         copy.requires_grad_(requires_grad=False)
 
 
-def _pair_trainer() -> Any:
-    from trl.trainer.dpo_trainer import DPOTrainer
+def token_trainer(library_trainer: Any) -> Any:
+    """Return a trainer of TRL's that takes tokenized rows and counts what went through the model.
 
-    class PairTrainer(DPOTrainer):
-        # As CompletionTrainer's: what went through the model, padding left out.
+    Padding is left out of ``tokens_seen``, as `completion_trainer` leaves it out.
+    """
+
+    class TokenTrainer(library_trainer):  # type: ignore[misc]
         tokens_seen: Any = 0
 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
@@ -115,7 +117,6 @@ def _pair_trainer() -> Any:
             num_items_in_batch: Any = None,
         ) -> Any:
             self.tokens_seen += inputs["attention_mask"].sum()
-            untyped: Any = super()
-            return untyped.compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
-    return PairTrainer
+    return TokenTrainer

@@ -20,7 +20,7 @@ from flywheel.train.checkpoints import FOLDER, PREFERENCE_FOLDER, SUPERVISED
 from flywheel.train.export import export, finished, spec_digest
 from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.memory import PlanMemory, memory_errors
-from flywheel.train.plan import TrainPlan, make_plan, without_packing
+from flywheel.train.plan import TrainPlan, make_plan, optimizer_steps, without_packing
 from flywheel.train.preference import build_preference
 from flywheel.train.rows import (
     PairRow,
@@ -77,19 +77,19 @@ class _Work:
         if recipe is None:
             return False
         if self.thumbs:
-            wanted = sum(row.wanted for row in self.thumbs)
-            return min(wanted, len(self.thumbs) - wanted) >= recipe.minimum_thumbs
+            return recipe.has_enough_thumbs([row.wanted for row in self.thumbs])
         return len(self.pairs) >= recipe.minimum_pairs
 
     @property
     def steps(self) -> tuple[int, int]:
         """Optimizer steps of both stages."""
         recipe = self.chosen.recipe
-        first = -(-len(self.rows) // recipe.batch_size) * recipe.epochs
+        first = optimizer_steps(len(self.rows), batch=recipe.batch_size, epochs=recipe.epochs)
         if recipe.preference is None or not self.prefers:
             return first, 0
         second = recipe.preference
-        return first, -(-len(self.thumbs or self.pairs) // second.batch_size) * second.epochs
+        rows = len(self.thumbs or self.pairs)
+        return first, optimizer_steps(rows, batch=second.batch_size, epochs=second.epochs)
 
 
 def train(spec: TrainSpec, out: Path) -> TrainResult:

@@ -15,7 +15,7 @@ from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.halving import Trial, run_halving
 from flywheel.train.hardware import release_memory
 from flywheel.train.memory import PlanMemory
-from flywheel.train.plan import TrainPlan
+from flywheel.train.plan import TrainPlan, optimizer_steps
 from flywheel.train.rows import TokenRow
 from flywheel.train.stages import Stage, run_stage
 from flywheel.workload.model import TrainingRecipe
@@ -113,23 +113,17 @@ class TrialRunner:
         self, trial: Trial, patience: int, memory: PlanMemory, build: Build
     ) -> tuple[Trial, float]:
         """Train one trial; return it with its losses, and its seconds."""
-        recipe, folder = self.spec.recipe, self.out / _FOLDER
-        changes = {
-            "learning_rate": trial.learning_rate,
-            "rank": trial.rank,
-            "alpha": max(1, round(recipe.alpha * trial.rank / recipe.rank)),
-            "epochs": trial.epochs,
-        }
-        tried = self.spec.model_copy(update={"recipe": recipe.model_copy(update=changes)})
+        recipe, folder = trial.applied_to(self.spec.recipe, epochs=trial.epochs), self.out / _FOLDER
+        spec = self.spec.model_copy(update={"recipe": recipe})
         losses: list[float] = []
 
         def build_trial(plan: TrainPlan) -> tuple[Any, TrainPlan]:
             losses.clear()
-            trainer, plan = build(tried, folder, self.rows, plan, self.validation)
+            trainer, plan = build(spec, folder, self.rows, plan, self.validation)
             trainer.add_callback(_stopping(losses, patience))
             return trainer, plan
 
-        steps = -(-len(self.rows) // recipe.batch_size) * trial.epochs
+        steps = optimizer_steps(len(self.rows), batch=recipe.batch_size, epochs=trial.epochs)
         stage = Stage("search", self.out, _FOLDER, steps_before=0, steps_of_all=steps)
         model, finished = run_stage(stage, self.plan, memory, build_trial)
         del model

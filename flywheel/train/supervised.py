@@ -8,7 +8,7 @@ from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.completion_trainer import completion_trainer
 from flywheel.train.packing import rows_are_isolated
-from flywheel.train.plan import TrainPlan, without_packing
+from flywheel.train.plan import TrainPlan, optimizer_steps, without_packing
 from flywheel.train.rows import TokenRow
 from flywheel.train.servable import check_servable
 
@@ -101,7 +101,7 @@ def _build(
     from trl.trainer.sft_config import SFTConfig
 
     recipe = spec.recipe
-    steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
+    steps = optimizer_steps(len(rows), batch=recipe.batch_size, epochs=recipe.epochs)
     # A batch is as long as its longest row: rows of like length go together where padding costs as
     # much as text.
     alike = plan.dtype == "bfloat16" and not plan.packing

@@ -11,8 +11,8 @@ from typing import Any
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.errors import OutOfMemoryError
 from flywheel.ports.train_launcher import TrainSpec
-from flywheel.train.plan import TrainPlan
-from flywheel.train.preference import keep_learnt, load_learnt
+from flywheel.train.plan import TrainPlan, optimizer_steps
+from flywheel.train.preference import keep_learnt, load_learnt, token_trainer
 from flywheel.train.rows import ThumbRow
 from flywheel.train.supervised import common_arguments
 from flywheel.workload.model import PreferenceRecipe
@@ -44,19 +44,19 @@ def build_thumbs(
         )
     from datasets import Dataset
     from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.kto_trainer import KTOTrainer
 
     model, learnt = load_learnt(base, plan, start)
     ordered = in_batches(rows, plan.micro_batch, spec.seed)
     wanted, unwanted = thumb_weights(rows)
-    steps = -(-len(rows) // recipe.batch_size) * recipe.epochs
-    trainer = _thumb_trainer()(
+    trainer = token_trainer(KTOTrainer)(
         model=model,
         args=KTOConfig(
             **common_arguments(
                 spec,
                 folder,
                 plan,
-                steps=steps,
+                steps=optimizer_steps(len(rows), batch=recipe.batch_size, epochs=recipe.epochs),
                 epochs=recipe.epochs,
                 learning_rate=recipe.learning_rate,
             ),
@@ -107,27 +107,3 @@ def thumb_weights(rows: Sequence[ThumbRow]) -> tuple[float, float]:
     if not up or not down:
         return 1.0, 1.0
     return (down / up, 1.0) if up < down else (1.0, up / down)
-
-
-def _thumb_trainer() -> Any:
-    from trl.trainer.kto_trainer import KTOTrainer
-
-    class ThumbTrainer(KTOTrainer):
-        # As CompletionTrainer's: what went through the model, padding left out.
-        tokens_seen: Any = 0
-
-        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-            return dataset  # TRL would tokenize prompt and answer as one text
-
-        def compute_loss(
-            self,
-            model: Any,
-            inputs: dict[str, Any],
-            return_outputs: bool = False,  # noqa: FBT001, FBT002 - the library's signature
-            num_items_in_batch: Any = None,
-        ) -> Any:
-            self.tokens_seen += inputs["attention_mask"].sum()
-            untyped: Any = super()
-            return untyped.compute_loss(model, inputs, return_outputs, num_items_in_batch)
-
-    return ThumbTrainer

@@ -152,7 +152,7 @@ def untrained_examples(platform: "Platform", cycle: CycleRef) -> UntrainedExampl
         NotFoundError: there is no such cycle.
         DataError: its dataset was not built yet.
     """
-    from flywheel.evaluate.suites import choose_shots
+    from flywheel.evaluate.shots import choose_shots
 
     opened = platform.state.cycles.get(cycle).opened
     rules, left_out = resolve_few_shot(opened.workload, platform.base(opened.workload))

@@ -4,12 +4,12 @@
 of each item of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from flywheel.workload.answer_text import columns
 
-__all__ = ["field_paths", "field_values", "item_fields"]
+__all__ = ["field_paths", "field_values", "item_fields", "leaf_paths"]
 
 
 def field_paths(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -28,6 +28,11 @@ def field_values(schema: Mapping[str, Any], answer: Any) -> dict[str, Any]:
 def item_fields(schema: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return the fields of the items of every list of groups, by the path of the list."""
     return {path: names for path, _, names in _walk(schema, {}, "") if names}
+
+
+def leaf_paths(paths: Collection[str]) -> list[str]:
+    """Return the paths in their order, without a list the fields of whose items are among them."""
+    return [path for path in paths if not any(other.startswith(f"{path}[].") for other in paths)]
 
 
 def _walk(

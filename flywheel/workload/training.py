@@ -1,5 +1,6 @@
 """`TrainingRecipe` with `PreferenceRecipe` and `RecipeSearch`: the section `training` of a workload file."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -35,6 +36,11 @@ class PreferenceRecipe(Strict):
     length_bias: Share = Field(
         default=0.2, description="largest share by which one side is longer, over all pairs"
     )
+
+    def has_enough_thumbs(self, wanted: Collection[bool]) -> bool:
+        """Return whether there are as many wanted and unwanted answers as KTO needs of each."""
+        up = sum(wanted)
+        return min(up, len(wanted) - up) >= self.minimum_thumbs
 
 
 class RecipeSearch(Strict):

@@ -12,7 +12,11 @@ from flywheel.ports.answer_desk import OpenItem
 from flywheel.ports.review_queue import Annotation, AnnotationKind
 from flywheel.review.label_studio.annotators import Account, accounts, add_annotator, with_accounts
 from flywheel.review.label_studio.client import LabelStudioClient
-from flywheel.review.label_studio.provisioning import adjudication_title, review_title
+from flywheel.review.label_studio.provisioning import (
+    adjudication_title,
+    review_title,
+    titled_projects,
+)
 from flywheel.review.label_studio.tasks import ProjectTasks
 from flywheel.review.queues.judgment_rules import (
     JudgmentRules,
@@ -116,11 +120,9 @@ class LabelStudioAnswerDesk:
 
     def _projects(self, workload_id: str) -> Iterator[ProjectTasks]:
         for title in (review_title(workload_id), adjudication_title(workload_id)):
-            params = {"title": title, "page_size": 100}
-            listed = self._client.request("GET", "/api/projects/", params=params)["results"]
-            titled = [int(raw["id"]) for raw in listed if raw["title"] == title]
-            if titled:
-                yield ProjectTasks(self._client, min(titled))
+            ids = [int(raw["id"]) for raw in titled_projects(self._client, title)]
+            if ids:
+                yield ProjectTasks(self._client, min(ids))
 
     def _task(
         self, workload: Workload, item_id: str, people: _Accounts

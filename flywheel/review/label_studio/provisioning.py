@@ -27,6 +27,7 @@ __all__ = [
     "provision",
     "require_project",
     "review_title",
+    "titled_projects",
 ]
 
 HEADER = "X-Flywheel-Secret"
@@ -112,7 +113,7 @@ def find_project(
         ConfigurationError: Two projects bear its name.
     """
     title = title or review_title(workload.id)
-    titled = [raw for raw in _projects(client, title) if raw["title"] == title]
+    titled = titled_projects(client, title)
     if len(titled) > 1:
         numbers = ", ".join(str(raw["id"]) for raw in titled)
         raise ConfigurationError(
@@ -224,13 +225,14 @@ def _wanted(workload: Workload) -> dict[str, Any]:
     }
 
 
-def _projects(client: LabelStudioClient, title: str) -> list[dict[str, Any]]:
+def titled_projects(client: LabelStudioClient, title: str) -> list[dict[str, Any]]:
+    """Return the projects of a title, as Label Studio describes them."""
     projects: list[dict[str, Any]] = []
     page = 1
     while True:
         params = {"page": page, "page_size": _PAGE, "title": title}
         answer = client.request("GET", "/api/projects/", params=params)
-        projects += answer["results"]
+        projects += [raw for raw in answer["results"] if raw["title"] == title]
         if not answer.get("next"):
             return projects
         page += 1

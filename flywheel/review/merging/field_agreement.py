@@ -12,7 +12,7 @@ from typing import Any
 from flywheel.lake.store import Lake
 from flywheel.review.merging.agreement import Agreement, krippendorff_alpha, read_units
 from flywheel.review.merging.verdicts import Judgment
-from flywheel.workload.answer_paths import field_paths, field_values
+from flywheel.workload.answer_paths import field_paths, field_values, leaf_paths
 from flywheel.workload.answer_values import plain_numbers
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.label_mapping import AnswerMapping
@@ -84,9 +84,7 @@ def differing_fields(workload: Workload, judgments: Sequence[Judgment]) -> tuple
         return ()
     keys = [_keys(schema, answer) for answer in answers]
     paths = [path for path in field_paths(schema) if len({answer[path] for answer in keys}) > 1]
-    return tuple(
-        path for path in paths if not any(other.startswith(f"{path}[].") for other in paths)
-    )
+    return tuple(leaf_paths(paths))
 
 
 def field_agreement(lake: Lake, workload: Workload) -> dict[str, FieldAgreement]:

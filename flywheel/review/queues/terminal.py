@@ -3,7 +3,7 @@
 Texts of others are shown as plain text: neither markup nor control characters get through.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal
@@ -19,13 +19,12 @@ from flywheel.review.queues.answer_fields import answer_fields
 from flywheel.review.queues.label_studio_format import SIMULATED, draft_problems
 from flywheel.review.queues.terminal_prose import Edit, TextQuestions, edit_text
 from flywheel.review.queues.terminal_questions import Questions
-from flywheel.review.queues.terminal_text import Command, Undo, plain
+from flywheel.review.queues.terminal_text import Ask, Command, Undo, plain
 from flywheel.workload.conversation import TURN_BEGINS
 from flywheel.workload.model import ClassificationTask, GenerationTask, Workload
 
 __all__ = ["SessionReport", "answer_items"]
 
-Ask = Callable[[str], str]
 _WIDEST = 100
 
 

@@ -10,13 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.review.queues.label_studio_format import draft_problems
-from flywheel.review.queues.terminal_text import Command, Undo, plain
+from flywheel.review.queues.terminal_text import Ask, plain, raise_command
 from flywheel.workload.model import Workload
 from flywheel.workload.text_edits import word_changes
 
 __all__ = ["Edit", "TextQuestions", "edit_text"]
 
-Ask = Callable[[str], str]
 Edit = Callable[[str], str | None]
 _ARROW = "=>"
 _END = "."  # the line that ends a typed text
@@ -70,10 +69,7 @@ class TextQuestions:
 
     def _changed(self, typed: str, text: str) -> str | None:
         # The text after one command, None where nothing was changed.
-        if typed in ("q", "s", "?"):
-            raise Command({"q": None, "s": "skipped", "?": "cant_tell"}[typed])
-        if typed == "u":
-            raise Undo
+        raise_command(typed)
         if typed == "e":
             return self._edit(text)
         if typed == "t":

@@ -4,7 +4,7 @@ A value is taken only if the schema takes it; what is wrong is explained and ask
 back by one question.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.columns import Columns
@@ -13,7 +13,14 @@ from rich.text import Text
 
 from flywheel.ports.review_queue import AnnotationKind
 from flywheel.review.queues.answer_fields import AnswerField, answer_fields, field_of
-from flywheel.review.queues.terminal_text import Command, NewCategory, Undo, match_options, plain
+from flywheel.review.queues.terminal_text import (
+    Ask,
+    NewCategory,
+    Undo,
+    match_options,
+    plain,
+    raise_command,
+)
 from flywheel.workload.answer_text import EMPTY_LIST, columns, read_line, read_typed, write_line
 from flywheel.workload.answer_values import answer_validator, explain
 from flywheel.workload.label_mapping import AnswerMapping
@@ -21,9 +28,7 @@ from flywheel.workload.model import Workload
 
 __all__ = ["Questions"]
 
-Ask = Callable[[str], str]
 _ABSENT: Any = object()
-_COMMANDS: dict[str, AnnotationKind] = {"s": "skipped", "?": "cant_tell"}
 _LIST_HELP = (
     "a line adds an item · e 2 edits the second · d 2 removes it · - removes all · Enter ends"
 )
@@ -245,14 +250,9 @@ class Questions:
 
     def _line(self, prompt: str, *, label: bool = False) -> str:
         typed = self._ask(f"{prompt}: ").strip()
-        if typed == "q":
-            raise Command(None)
-        if typed == "u":
-            raise Undo
+        raise_command(typed)
         if typed == "n" and label:
             raise NewCategory
-        if typed in _COMMANDS:
-            raise Command(_COMMANDS[typed])
         return typed
 
     def _warn(self, text: str) -> None:

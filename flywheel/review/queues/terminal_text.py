@@ -1,11 +1,15 @@
 """Text of the terminal: `plain` makes it harmless, `match_options` reads what was typed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flywheel.io.spelling import show_controls
 from flywheel.ports.review_queue import AnnotationKind
 
-__all__ = ["Command", "NewCategory", "Undo", "match_options", "plain"]
+__all__ = ["Ask", "Command", "NewCategory", "Undo", "match_options", "plain", "raise_command"]
+
+Ask = Callable[[str], str]
+"""Shows a prompt and returns a line."""
+_COMMANDS: dict[str, AnnotationKind | None] = {"q": None, "s": "skipped", "?": "cant_tell"}
 
 
 class Command(Exception):  # noqa: N818 - ends one question, is not a failure
@@ -22,6 +26,14 @@ class Undo(Exception):  # noqa: N818 - as above
 
 class NewCategory(Exception):  # noqa: N818 - as above
     """No label fits: a person names a new one."""
+
+
+def raise_command(typed: str) -> None:
+    """Raise Command or Undo where that is what was typed, whatever the question."""
+    if typed == "u":
+        raise Undo
+    if typed in _COMMANDS:
+        raise Command(_COMMANDS[typed])
 
 
 def match_options(typed: str, options: Sequence[str]) -> list[str]:

@@ -7,7 +7,6 @@ was trained on, nearly or exactly; how many that leaves out is reported. The fig
 accuracy does not read these items: their frame is not all traffic.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from flywheel.ports.review_queue import ReviewItem, ReviewQueue
 from flywheel.review.sampling.candidate_query import CandidateQuery
 from flywheel.review.sampling.candidates import Candidate, read_candidates
 from flywheel.review.sampling.draws import blind_priority, draw
+from flywheel.review.sampling.item_ids import new_item_id
 from flywheel.review.sampling.sent_items import item_rows, judgments_left_in, read_batch
 from flywheel.review.sampling.window_ledger import batch_transaction, landed_through, read_windows
 from flywheel.review.sampling.windows import ReviewWindow, frontier_of, previous_period_start
@@ -105,7 +105,7 @@ def choose_directed(  # noqa: PLR0913 - what a draw rests on
     )[:cases]
     return [
         ReviewItem(
-            item_id=_item_id(workload.id, batch_id, one.inference_id),
+            item_id=new_item_id(workload.id, batch_id, one.inference_id),
             batch_id=batch_id,
             workload_id=workload.id,
             inference_id=one.inference_id,
@@ -230,8 +230,3 @@ def _untrained(
         candidates = [one for one, is_same in zip(candidates, same, strict=True) if not is_same]
     matches = closest_matches([one.input for one in candidates], references, threshold)
     return [one for one, match in zip(candidates, matches, strict=True) if match is None]
-
-
-def _item_id(workload_id: str, batch_id: str, inference_id: str) -> str:
-    name = f"{workload_id}\x1f{batch_id}\x1f{inference_id}"
-    return hashlib.blake2b(name.encode(), digest_size=10).hexdigest()

@@ -17,6 +17,7 @@ import numpy as np
 from flywheel.ports.review_queue import ReviewItem, ReviewSlice
 from flywheel.review.sampling.budget import drawn_part, items_for, part_of, split
 from flywheel.review.sampling.candidates import Candidate
+from flywheel.review.sampling.item_ids import new_item_id
 from flywheel.review.sampling.novelty import find_novel
 from flywheel.review.sampling.strategies import STRATEGIES, Answers, margin_between
 from flywheel.similarity.near_duplicates import NearDuplicates
@@ -167,14 +168,13 @@ class _Batch:
 
     def _item(self, pick: _Pick, judgments: int, now: datetime) -> ReviewItem:
         chosen = pick.candidate
-        name = f"{self.workload.id}\x1f{self.batch_id}\x1f{chosen.inference_id}"
         is_blind = pick.slice in _BLIND_SLICES
         if is_blind:
             priority = blind_priority(self.workload.id, self.batch_id, chosen.inference_id)
         else:
             priority = round(_PRIORITY[pick.slice] + pick.score * 0.99, 4)
         return ReviewItem(
-            item_id=hashlib.blake2b(name.encode(), digest_size=10).hexdigest(),
+            item_id=new_item_id(self.workload.id, self.batch_id, chosen.inference_id),
             batch_id=self.batch_id,
             workload_id=self.workload.id,
             inference_id=chosen.inference_id,

@@ -7,7 +7,6 @@ is trained on them. Label Studio gives an item to the first annotator: where tha
 decided it, it measures no one.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from datetime import datetime, timedelta
 from flywheel.lake.store import Lake
 from flywheel.review.sampling.budget import part_of
 from flywheel.review.sampling.draws import blind_priority, draw
+from flywheel.review.sampling.item_ids import new_item_id
 from flywheel.review.sampling.sent_items import SentItem, read_sent
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
@@ -146,10 +146,10 @@ def _gold_item(
     entry: SentItem, batch_id: str, period: str, score: float, now: datetime
 ) -> SentItem:
     # Its name must not give it away: the annotator's page shows it.
-    name = f"{entry.item.workload_id}\x1f{batch_id}\x1fgold\x1f{entry.item.inference_id}"
+    item_id = new_item_id(entry.item.workload_id, batch_id, "gold", entry.item.inference_id)
     item = replace(
         entry.item,
-        item_id=hashlib.blake2b(name.encode(), digest_size=10).hexdigest(),
+        item_id=item_id,
         batch_id=batch_id,
         slice="gold",
         reason="the answer is known: measures who answers",

@@ -1,13 +1,19 @@
-"""Names of adjudications: `adjudication_id`, and `disputed_item_of` for tasks in a queue."""
+"""Names of items: `new_item_id`, `adjudication_id`, and `disputed_item_of` for tasks in a queue."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["DISPUTED", "adjudication_id", "disputed_item_of"]
+__all__ = ["DISPUTED", "adjudication_id", "disputed_item_of", "new_item_id"]
 
 # Key of a task's data that names the item whose dispute an adjudication decides.
 DISPUTED = "disputed_item_id"
 _SUFFIX = "-adjudication"
+
+
+def new_item_id(*parts: str) -> str:
+    """Return the id of an item: a hash of the parts that make it unique, in this order."""
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=10).hexdigest()
 
 
 def adjudication_id(item_id: str) -> str:

@@ -3,7 +3,8 @@
 import pytest
 
 from flywheel.errors import MeasurementError, UnavailableError
-from flywheel.evaluate.suites import choose_shots, evaluate_arm, same_answer
+from flywheel.evaluate.shots import choose_shots
+from flywheel.evaluate.suites import evaluate_arm, same_answer
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import parse_workload
 from tests.fakes.model_server import FakeModelServer
