@@ -10,7 +10,7 @@ from flywheel.usecases.desk.parts import Parts
 from flywheel.usecases.explain import CycleRow, list_cycles
 from flywheel.usecases.landing import unread
 from flywheel.usecases.reconcile import release_differences
-from flywheel.usecases.waiting import WaitingItem, waiting_cycles, waiting_for_people
+from flywheel.usecases.waiting import WaitingItem, waiting_cycle, waiting_for_people
 
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
@@ -118,14 +118,12 @@ def read_home(platform: "Platform") -> HomePage:
 def _approvals(platform: "Platform", workload_id: str) -> list[ApprovalLine]:
     state = platform.state
     cycles = state.cycles.of(workload_id)
-    by_ref = {(cycle.name, cycle.attempt): cycle for cycle in cycles}
     lines = []
-    for item in waiting_cycles(cycles):
-        _, name, attempt, *_ = item.key.split(":")
-        cycle = by_ref[name, int(attempt)]
-        if item.kind == "approval":
+    for cycle in cycles:
+        item = waiting_cycle(cycle, is_newest=cycle is cycles[-1])
+        if item is not None and item.kind == "approval":
             who = requesters(cycle, state.cycles.attempt(cycle.ref))
-            lines.append(ApprovalLine(workload_id, name, item.text, cycle.changed_at, who))
+            lines.append(ApprovalLine(workload_id, cycle.name, item.text, cycle.changed_at, who))
     return lines
 
 
