@@ -13,9 +13,18 @@ from flywheel.usecases.reconcile import release_differences
 from flywheel.usecases.waiting import WaitingItem, waiting_cycle, waiting_for_people
 
 if TYPE_CHECKING:
+    from flywheel.state import State
     from flywheel.wiring import Platform
 
-__all__ = ["ApprovalLine", "HomePage", "ReleaseLine", "RouteLine", "WorkloadLine", "read_home"]
+__all__ = [
+    "ApprovalLine",
+    "HomePage",
+    "ReleaseLine",
+    "RouteLine",
+    "WorkloadLine",
+    "read_home",
+    "route_lines",
+]
 
 _NEWEST = 5
 
@@ -127,6 +136,14 @@ def _approvals(platform: "Platform", workload_id: str) -> list[ApprovalLine]:
     return lines
 
 
+def route_lines(state: "State", workload_id: str) -> tuple[RouteLine, ...]:
+    """Return the rows of the route table that are about a workload."""
+    return tuple(
+        RouteLine(one.route, one.release, one.weight, one.changed_at, one.reason)
+        for one in state.routes.of(workload_id)
+    )
+
+
 def read_workload(platform: "Platform", workload_id: str) -> WorkloadLine:
     """Return where one workload stands."""
     workload, state = platform.workload(workload_id), platform.state
@@ -139,10 +156,7 @@ def read_workload(platform: "Platform", workload_id: str) -> WorkloadLine:
         owner=workload.owner,
         champion=champion,
         version={one.release: one.version for one in releases}.get(champion),
-        routes=tuple(
-            RouteLine(one.route, one.release, one.weight, one.changed_at, one.reason)
-            for one in state.routes.of(workload_id)
-        ),
+        routes=route_lines(state, workload_id),
         cycles=tuple(reversed(list_cycles(platform, workload_id).cycles[-_NEWEST:])),
         releases=tuple(
             ReleaseLine(
