@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.usecases.datasets import newest_dataset
 
 if TYPE_CHECKING:
     from flywheel.artifacts.precision import ServedPrecision
@@ -171,14 +172,13 @@ def _adapter_of(platform: "Platform", workload: "Workload", name: str) -> Path:
 def _newest_snapshot(platform: "Platform", workload: "Workload") -> Path:
     from flywheel.artifacts.snapshot import verify_snapshot
 
-    for cycle in reversed(platform.state.cycles.of(workload.id)):
-        for attempt in reversed(platform.state.attempts.of(cycle.ref)):
-            if attempt.dataset is not None:
-                return verify_snapshot(attempt.dataset.folder).folder
-    raise NotFoundError(
-        f"{workload.id} has no dataset, and so no golden set.",
-        next_step=f"run `flywheel cycle open {workload.id}` and `flywheel cycle run {workload.id}`",
-    )
+    newest = newest_dataset(platform, workload.id)
+    if newest is None:
+        raise NotFoundError(
+            f"{workload.id} has no dataset, and so no golden set.",
+            next_step=f"run `flywheel cycle open {workload.id}` and `flywheel cycle run {workload.id}`",
+        )
+    return verify_snapshot(newest[1].folder).folder
 
 
 def read_precisions(text: str) -> "tuple[ServedPrecision, ...]":
