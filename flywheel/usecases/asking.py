@@ -15,11 +15,19 @@ from flywheel.workload.conversation import input_length, plain_input
 
 if TYPE_CHECKING:
     from flywheel.ports.model_server import Answer
+    from flywheel.state import Release
     from flywheel.wiring import Platform
     from flywheel.workload.answers import AnswerCodec
     from flywheel.workload.model import Workload
 
-__all__ = ["Reply", "ask_texts", "asked_release", "open_answerer", "runner_ups"]
+__all__ = [
+    "Reply",
+    "ask_texts",
+    "asked_release",
+    "named_release",
+    "open_answerer",
+    "runner_ups",
+]
 
 Ask = Callable[["AnswerCodec", Sequence[str]], "list[Answer]"]
 
@@ -58,16 +66,27 @@ def asked_release(platform: "Platform", workload: "Workload", name: str | None) 
 
     if name is None:
         return load_champion(platform.state, platform.server(workload), workload.id)
+    if name != BASE_RELEASE:
+        release = named_release(platform, workload, name)
+        server = platform.server(workload)
+        if name not in server.releases():
+            server.load(name, checked_adapter(release))
+    return name
+
+
+def named_release(platform: "Platform", workload: "Workload", name: str) -> "Release":
+    """Return a release of a workload.
+
+    Raises:
+        NotFoundError: The workload has no such release; the error names those that it has.
+    """
     releases = {release.release: release for release in platform.state.releases.of(workload.id)}
-    if name != BASE_RELEASE and name not in releases:
+    if name not in releases:
         raise NotFoundError(
             f"{workload.id} has no release {name!r}.",
             next_step=f"choose one of: {', '.join([BASE_RELEASE, *releases])}",
         )
-    server = platform.server(workload)
-    if name not in server.releases():
-        server.load(name, checked_adapter(releases[name]))
-    return name
+    return releases[name]
 
 
 def open_answerer(

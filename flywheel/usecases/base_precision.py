@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.usecases.asking import named_release
 from flywheel.usecases.datasets import newest_dataset
 
 if TYPE_CHECKING:
@@ -78,9 +79,12 @@ def measure_precisions(
     from flywheel.artifacts.precision import PRECISIONS
     from flywheel.artifacts.snapshot import read_rows
     from flywheel.ports.model_server import BASE_RELEASE
+    from flywheel.release.adapter_files import checked_adapter
 
     name = release or platform.state.routes.champion(workload.id)
-    adapter = None if name == BASE_RELEASE else _adapter_of(platform, workload, name)
+    adapter = None
+    if name != BASE_RELEASE:
+        adapter = checked_adapter(named_release(platform, workload, name))
     folder = _newest_snapshot(platform, workload)
     rows = read_rows(folder, "golden")[:cases]
     if not rows:
@@ -155,18 +159,6 @@ def _figures(
         seconds=measured.seconds,
         answers_per_second=len(cases) / measured.seconds,
     )
-
-
-def _adapter_of(platform: "Platform", workload: "Workload", name: str) -> Path:
-    from flywheel.release.adapter_files import checked_adapter
-
-    releases = {one.release: one for one in platform.state.releases.of(workload.id)}
-    if name not in releases:
-        raise NotFoundError(
-            f"{workload.id} has no release {name!r}.",
-            next_step=f"choose one of: base, {', '.join(releases)}",
-        )
-    return checked_adapter(releases[name])
 
 
 def _newest_snapshot(platform: "Platform", workload: "Workload") -> Path:
