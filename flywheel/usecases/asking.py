@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Reply",
     "ask_texts",
-    "asked_release",
     "named_release",
     "open_answerer",
-    "runner_ups",
 ]
 
 Ask = Callable[["AnswerCodec", Sequence[str]], "list[Answer]"]
@@ -54,7 +52,7 @@ class Reply:
     fields: Mapping[str, float] | None = None
 
 
-def asked_release(platform: "Platform", workload: "Workload", name: str | None) -> str:
+def _loaded_release(platform: "Platform", workload: "Workload", name: str | None) -> str:
     """Return the release that answers, loaded on the server: ``name``, or else the champion.
 
     Raises:
@@ -99,7 +97,7 @@ def open_answerer(
         IntegrityError: Its adapter was changed.
     """
     codec = codec_of(platform, workload)
-    release = asked_release(platform, workload, name)
+    release = _loaded_release(platform, workload, name)
     server = platform.server(workload)
     return release, lambda inputs: ask_texts(codec, partial(server.answer, release), inputs)
 
@@ -128,13 +126,13 @@ def ask_texts(codec: "AnswerCodec", ask: Ask, inputs: Sequence[str]) -> list[Rep
                 raise
             index = open_.pop(place)
             replies[index] = Reply(inputs[index], error=error.message)
-    seconds = runner_ups(codec, ask, [inputs[index] for index in open_], answers)
+    seconds = _runner_ups(codec, ask, [inputs[index] for index in open_], answers)
     for index, answer, second in zip(open_, answers, seconds, strict=True):
         replies[index] = _reply(inputs[index], answer, second)
     return [reply for reply in replies if reply is not None]
 
 
-def runner_ups(
+def _runner_ups(
     codec: "AnswerCodec", ask: Ask, inputs: Sequence[str], answers: Sequence["Answer"]
 ) -> list[str | None]:
     """Return the label of each second best answer: what is said when the best label is barred."""
