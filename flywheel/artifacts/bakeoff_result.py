@@ -66,9 +66,9 @@ class BakeoffFile:
         return cls(path, arms)
 
     def find(self, base_digest: str, kind: BakeoffKind) -> BakeoffArm | None:
-        """Return an arm that was measured, None where it was not or met a problem."""
-        matches = [one for one in self.arms if (one.base_digest, one.kind) == (base_digest, kind)]
-        return next((one for one in matches if one.problem is None), None)
+        """Return an arm's last try, which may have met a problem; None before the first."""
+        matches = (one for one in self.arms if (one.base_digest, one.kind) == (base_digest, kind))
+        return next(matches, None)
 
     def keep(self, arm: BakeoffArm) -> BakeoffArm:
         """Add an arm, or replace its earlier try, whose time still counts as spent."""

@@ -1,9 +1,8 @@
 """`flywheel accept-files`: accept files of the lake whose digests were lost."""
 
-from typing import Annotated
-
 import typer
 
+from flywheel.cli.arguments import ReasonOption
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
@@ -17,7 +16,7 @@ _console = Console()
 
 @app.command(name="accept-files")
 def accept_files(
-    reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+    reason: ReasonOption,
     name: NameOption = None,
     token: TokenOption = None,
     json_output: JsonOption = False,

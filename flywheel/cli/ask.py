@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import echo
 from flywheel.errors import ConfigurationError
 from flywheel.usecases.asking import Reply, open_answerer
@@ -22,7 +23,7 @@ _LINES = 64  # answered at a time: enough for a full batch, few enough to show p
 
 @app.command()
 def ask(
-    workload: Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")],
+    workload: WorkloadArgument,
     texts: Annotated[
         list[str], typer.Argument(help="texts; - reads one from each line of stdin", metavar="TEXT")
     ],

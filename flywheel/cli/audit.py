@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel.cli.arguments import ReasonOption
 from flywheel.cli.console import echo
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
@@ -98,7 +99,7 @@ def list_command(
 
 @app.command()
 def accept(
-    reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")],
+    reason: ReasonOption,
     name: NameOption = None,
     token: TokenOption = None,
     json_output: JsonOption = False,

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import Console, echo
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.progress import ProgressLines
@@ -25,7 +26,7 @@ _console = Console()
 
 @app.command()
 def bakeoff(
-    workload: Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")],
+    workload: WorkloadArgument,
     bases: Annotated[
         str, typer.Option(help="base models, separated by commas, as base_model names them")
     ],

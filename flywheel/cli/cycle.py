@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.cli.arguments import ReasonOption, WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
@@ -29,12 +30,10 @@ app = typer.Typer(
 )
 _console = Console(soft_wrap=True)
 
-WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
 CycleArgument = Annotated[
     str | None,
     typer.Argument(help="name of the cycle; default: the open one, else the newest"),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="why, in a sentence")]
 
 
 class StepOption(StrEnum):
@@ -48,7 +47,7 @@ class StepOption(StrEnum):
 @app.command("open")
 def open_cycle(
     workload: WorkloadArgument,
-    reason: Reason,
+    reason: ReasonOption,
     name: NameOption = None,
     token: TokenOption = None,
     base_model: Annotated[
@@ -78,7 +77,7 @@ def open_cycle(
 @app.command()
 def retry(
     workload: WorkloadArgument,
-    reason: Reason,
+    reason: ReasonOption,
     cycle: CycleArgument = None,
     name: NameOption = None,
     token: TokenOption = None,
@@ -107,7 +106,7 @@ def retry(
 @app.command()
 def stop(
     workload: WorkloadArgument,
-    reason: Reason,
+    reason: ReasonOption,
     cycle: CycleArgument = None,
     name: NameOption = None,
     token: TokenOption = None,

@@ -1,13 +1,13 @@
 """`flywheel cycles WORKLOAD` and `flywheel explain WORKLOAD CYCLE`: what the ledger knows."""
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.cli.arguments import CycleArgument, WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.directed import show_second_looks
 from flywheel.cli.facts import JsonOption, print_facts
@@ -20,9 +20,6 @@ __all__ = ["app"]
 
 app = typer.Typer()
 _console = Console()
-
-WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
-CycleArgument = Annotated[str, typer.Argument(help="name of the cycle", metavar="CYCLE")]
 
 
 _REASON = 120

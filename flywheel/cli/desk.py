@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.cli.arguments import CycleArgument, WorkloadArgument
 from flywheel.cli.console import echo
 from flywheel.cli.facts import print_facts
 from flywheel.wiring import open_platform
@@ -14,8 +15,6 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Serve the release desk for this deployment's people, until SIGTERM or Ctrl-C."
 )
-WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
-CycleArgument = Annotated[str, typer.Argument(help="name of the cycle", metavar="CYCLE")]
 
 
 @app.callback(invoke_without_command=True)

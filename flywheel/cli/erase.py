@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flywheel.cli.arguments import ReasonOption, WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
@@ -16,8 +17,6 @@ __all__ = ["app"]
 app = typer.Typer()
 _console = Console()
 
-Reason = Annotated[str, typer.Option("--reason", help="why, in a sentence")]
-
 
 @app.command()
 def erase(
@@ -26,7 +25,7 @@ def erase(
         typer.Argument(help="the person's id as clients know it, or its hash", metavar="SUBJECT"),
     ],
     actor: Annotated[str, typer.Option("--as", help="your name, as the audit will have it")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="why, in a sentence")] = "",
+    reason: ReasonOption = "",
     workload: Annotated[
         str | None, typer.Option("--workload", help="in this workload alone; default: in all")
     ] = None,
@@ -92,9 +91,9 @@ def erasures(
 
 @app.command(name="accept-erasure")
 def accept_erasure(
-    workload: Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")],
+    workload: WorkloadArgument,
     release: Annotated[str, typer.Argument(help="name of the release", metavar="RELEASE")],
-    reason: Reason,
+    reason: ReasonOption,
     name: NameOption = None,
     token: TokenOption = None,
     json_output: JsonOption = False,

@@ -1,10 +1,11 @@
 """`flywheel labels`: what more judgments would bring."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
 
+from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import Console, echo
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
@@ -26,7 +27,7 @@ def labels() -> None:
 
 @app.command()
 def forecast(
-    workload: Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")],
+    workload: WorkloadArgument,
     json_output: JsonOption = False,
 ) -> None:
     """Show the expected gain of the next 100, 500 and 1,000 labels, and how forecasts held.

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.cli.arguments import CycleArgument, ReasonOption, WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
@@ -17,10 +18,6 @@ __all__ = ["app"]
 
 app = typer.Typer()
 _console = Console()
-
-WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
-CycleArgument = Annotated[str, typer.Argument(help="name of the cycle", metavar="CYCLE")]
-Reason = Annotated[str, typer.Option("--reason", help="why, in a sentence")]
 
 
 @app.command()
@@ -70,7 +67,7 @@ def gate(
 def approve(
     workload: WorkloadArgument,
     cycle: CycleArgument,
-    reason: Reason,
+    reason: ReasonOption,
     name: NameOption = None,
     token: TokenOption = None,
     json_output: JsonOption = False,
@@ -96,7 +93,7 @@ def approve(
 def reject(
     workload: WorkloadArgument,
     cycle: CycleArgument,
-    reason: Reason,
+    reason: ReasonOption,
     name: NameOption = None,
     token: TokenOption = None,
     json_output: JsonOption = False,
@@ -152,7 +149,7 @@ def promote(
 @app.command()
 def rollback(
     workload: WorkloadArgument,
-    reason: Reason,
+    reason: ReasonOption,
     name: NameOption = None,
     token: TokenOption = None,
     expected: Annotated[

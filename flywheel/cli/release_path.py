@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
@@ -20,8 +21,6 @@ app = typer.Typer(help="A release between approval and champion: show, advance, 
 _console = Console()
 _COLUMNS = ("release", "stage", "against", "began", "ended", "outcome", "reason")
 _LOOKS = 10
-
-WorkloadArgument = Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")]
 
 
 @app.command()

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import Console, echo
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
@@ -24,7 +25,7 @@ _LARGE, _SMALL = 100.0, 0.01
 
 @app.command()
 def roi(
-    workload: Annotated[str, typer.Argument(help="id of the workload", metavar="WORKLOAD")],
+    workload: WorkloadArgument,
     prices: Annotated[
         Path | None, typer.Option(help="file of prices; default: prices.yaml in the home")
     ] = None,

@@ -34,7 +34,6 @@ __all__ = [
     "built_bases",
     "prepare_deployment",
     "run_applications",
-    "vllm_for",
 ]
 
 APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks", "gateway", "desk")
@@ -62,7 +61,7 @@ def run_applications(
     folder = (project or Path.cwd()).absolute()
     if "vllm" in names:
         # First, since the others read where it is when they start.
-        services.run([vllm_for(services, settings, on_progress)], on_progress)
+        services.run([_vllm_for(services, settings, on_progress)], on_progress)
         _load_routes(services, settings, on_progress)
     if not {*APPLICATIONS[1:]} & set(names):
         return
@@ -115,7 +114,7 @@ def prepare_deployment(
     return home
 
 
-def vllm_for(
+def _vllm_for(
     services: Services, settings: Settings, on_progress: Callable[[str], None] = lambda _: None
 ) -> Application:
     """Describe the vLLM of a deployment: of the one base that its workloads were built on.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flywheel.artifacts.base_folder import writes_chats
 
-__all__ = ["prompt_text", "reads_chats"]
+__all__ = ["prompt_text"]
 
 _TEXT = """\
 # Plain text that contains {{input}} once. A base model with a chat template reads turns as well:
@@ -33,11 +33,11 @@ _SYSTEMS = {
 
 def prompt_text(task: str, base_model: str) -> str:
     """Return the commented prompt of a new file; ``task`` is the name of a task."""
-    form = _CHAT if reads_chats(base_model) else _TEXT
+    form = _CHAT if _reads_chats(base_model) else _TEXT
     return form.format(cue=_CUES[task], system=_SYSTEMS[task])
 
 
-def reads_chats(base_model: str) -> bool:
+def _reads_chats(base_model: str) -> bool:
     """Return whether a base model has a chat template, as far as its name or folder says.
 
     A hub is not asked: most models there that are tuned further have one, and

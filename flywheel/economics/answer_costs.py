@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flywheel.economics.figure import Figure, compute, measured, missing, stated
+from flywheel.economics.figure import A_MONTH, Figure, compute, measured, missing, stated
 from flywheel.economics.measurements import Measurements, ModelUse
-from flywheel.economics.prices import Prices, ServingPrice, Tier
+from flywheel.economics.prices import PRICES, Prices, ServingPrice, Tier
 
 __all__ = [
     "MONTH_DAYS",
@@ -19,7 +19,6 @@ __all__ = [
 
 MONTH_DAYS = 365.25 / 12
 _ANSWER = "per answer"
-_PRICES = "the file of prices"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def baseline_cost(tier: Tier | None, facts: Measurements) -> Figure:
     those of all answers, which the basis says.
     """
     if tier is None:
-        return missing("frontier tier", _ANSWER, f"a tier to compare with: tiers in {_PRICES}")
+        return missing("frontier tier", _ANSWER, f"a tier to compare with: tiers in {PRICES}")
     name = f"tier {tier.name}"
     if tier.per_answer is not None:
         return stated(name, tier.per_answer, _ANSWER, "per_answer of the tier")
@@ -76,9 +75,9 @@ def baseline_cost(tier: Tier | None, facts: Measurements) -> Figure:
 def small_cost(serving: ServingPrice | None, facts: Measurements, volume: Figure) -> SmallCost:
     """Return what the small model costs, by answer and by month."""
     if serving is None:
-        lack = missing("small model", _ANSWER, f"serving in {_PRICES}")
+        lack = missing("small model", _ANSWER, f"serving in {PRICES}")
         return SmallCost(lack, lack.renamed("serving a month"))
-    free = stated("serving a month", 0.0, "a month", "nothing is reserved: paid by the answer")
+    free = stated("serving a month", 0.0, A_MONTH, "nothing is reserved: paid by the answer")
     if serving.per_answer is not None:
         name = "small model"
         return SmallCost(stated(name, serving.per_answer, _ANSWER, "serving.per_answer"), free)
@@ -101,7 +100,7 @@ def small_cost(serving: ServingPrice | None, facts: Measurements, volume: Figure
         "GPU hours of a month's answers", "hours", "volume by seconds of an answer",
         lambda v, s: v * s / 3600 / at_once, volume, seconds,
     )  # fmt: skip
-    reserved = stated("serving a month", monthly, "a month", basis)
+    reserved = stated("serving a month", monthly, A_MONTH, basis)
     nothing = stated("small model", 0.0, _ANSWER, "the GPU is paid for whatever the volume")
     return SmallCost(nothing, reserved, used)
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Figure", "Source", "compute", "measured", "missing", "stated"]
+__all__ = ["A_MONTH", "Figure", "Source", "compute", "measured", "missing", "stated"]
 
+# The unit of what is paid or saved in a month.
+A_MONTH = "a month"
 Source = Literal["measured", "stated", "computed", "missing"]
 
 

@@ -15,6 +15,7 @@ from flywheel.workload.file_errors import explain_errors
 from flywheel.workload.sections import Share, Strict
 
 __all__ = [
+    "PRICES",
     "EngineeringPrice",
     "JudgmentPrice",
     "Prices",
@@ -24,6 +25,8 @@ __all__ = [
     "read_prices",
 ]
 
+# How a figure names the file of prices where one is missing in it.
+PRICES = "the file of prices"
 _MILLION = 1_000_000
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from flywheel.economics.figure import Figure, compute, measured, missing, stated
+from flywheel.economics.figure import A_MONTH, Figure, compute, measured, missing, stated
 from flywheel.economics.measurements import Judgments, Measurements, Trainings
-from flywheel.economics.prices import Prices
+from flywheel.economics.prices import PRICES, Prices
 
 __all__ = [
     "accepted_label",
@@ -17,8 +17,7 @@ __all__ = [
     "training_a_month",
 ]
 
-_PRICES = "the file of prices"
-_A_MONTH = "a month"
+_NO_ENGINEERING = f"engineering (monthly_cost, share, setup) in {PRICES}"
 
 
 def judgment_cost(prices: Prices, judged: Judgments) -> Figure:
@@ -26,7 +25,7 @@ def judgment_cost(prices: Prices, judged: Judgments) -> Figure:
     name, unit = "cost of a judgment", "per judgment"
     price = prices.judgments
     if price is None:
-        return missing(name, unit, f"judgments (minutes, hourly_wage) in {_PRICES}")
+        return missing(name, unit, f"judgments (minutes, hourly_wage) in {PRICES}")
     if price.minutes is not None:
         minutes = stated("minutes", price.minutes, "minutes", f"{price.minutes:g} minutes, stated")
     elif judged.seconds is not None:
@@ -53,7 +52,7 @@ def accepted_label(judged: Judgments, judgment: Figure) -> Figure:
 def _training_hour(prices: Prices) -> Figure:
     name, unit = "training", "an hour"
     if prices.training is None:
-        return missing(name, unit, f"training.gpu_hour in {_PRICES}")
+        return missing(name, unit, f"training.gpu_hour in {PRICES}")
     hour = prices.training.gpu_hour
     return stated(name, hour, unit, f"{hour:g} an hour")
 
@@ -85,14 +84,14 @@ def judgments_a_month(facts: Measurements, judgment: Figure) -> Figure:
     """Return what the judgments of the review budget cost in a month."""
     count = facts.planned_judgments_per_year / 12
     basis = f"{count:,.0f} judgments a month: review.budget of the workload file"
-    return compute("judgments a month", _A_MONTH, basis, lambda cost: cost * count, judgment)
+    return compute("judgments a month", A_MONTH, basis, lambda cost: cost * count, judgment)
 
 
 def training_a_month(prices: Prices, facts: Measurements) -> Figure:
     """Return what the trainings of the cadence cost in a month."""
     name, trained = "trainings a month", facts.trainings
     if not trained.count:
-        return missing(name, _A_MONTH, "hours of a training: none has ended yet")
+        return missing(name, A_MONTH, "hours of a training: none has ended yet")
     hours = trained.hours / trained.count
     monthly = facts.cycles_per_year / 12
     basis = (
@@ -100,24 +99,22 @@ def training_a_month(prices: Prices, facts: Measurements) -> Figure:
         f"mean of {trained.count:,}"
     )
     price = _training_hour(prices)
-    return compute(name, _A_MONTH, basis, lambda hour: hour * hours * monthly, price)
+    return compute(name, A_MONTH, basis, lambda hour: hour * hours * monthly, price)
 
 
 def engineering_a_month(prices: Prices) -> Figure:
     """Return what the engineer's share costs in a month."""
     name, price = "engineering a month", prices.engineering
     if price is None:
-        lack = f"engineering (monthly_cost, share, setup) in {_PRICES}"
-        return missing(name, _A_MONTH, lack)
+        return missing(name, A_MONTH, _NO_ENGINEERING)
     basis = f"{price.share:.0%} of {price.monthly_cost:,.0f}"
-    return stated(name, price.monthly_cost * price.share, _A_MONTH, basis)
+    return stated(name, price.monthly_cost * price.share, A_MONTH, basis)
 
 
 def invested(prices: Prices, facts: Measurements, judgment: Figure) -> Figure:
     """Return what was paid so far: setup, judgments, trainings."""
     if prices.engineering is None:
-        lack = f"engineering (monthly_cost, share, setup) in {_PRICES}"
-        setup = missing("setup", "once", lack)
+        setup = missing("setup", "once", _NO_ENGINEERING)
     else:
         text = "engineering.setup"
         setup = stated("setup", prices.engineering.setup, "once", text)
@@ -131,7 +128,7 @@ def invested(prices: Prices, facts: Measurements, judgment: Figure) -> Figure:
     return compute("invested so far", "once", basis, lambda *values: sum(values), *parts)
 
 
-def add_up(name: str, parts: Sequence[Figure], unit: str = _A_MONTH) -> Figure:
+def add_up(name: str, parts: Sequence[Figure], unit: str = A_MONTH) -> Figure:
     """Return the sum of figures; one that is missing makes the sum missing."""
     basis = " + ".join(part.name for part in parts)
     return compute(name, unit, basis, lambda *values: sum(values), *parts)

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 __all__ = ["DistinctCounts", "Reservoir", "text_hash"]
 
 Item = TypeVar("Item")
-_HASH_BITS = 64
 
 
 def text_hash(text: str) -> int:

@@ -12,7 +12,7 @@ from flywheel.economics.answer_costs import (
     present_cost,
     small_cost,
 )
-from flywheel.economics.figure import Figure, compute, missing
+from flywheel.economics.figure import A_MONTH, Figure, compute, missing
 from flywheel.economics.measurements import Measurements
 from flywheel.economics.months import Month, PayBack, months_ahead, pay_back_of
 from flywheel.economics.prices import Prices
@@ -28,8 +28,6 @@ from flywheel.economics.running_costs import (
 )
 
 __all__ = ["Worth", "assess"]
-
-_A_MONTH = "a month"
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def _total(name: str, running: _Running, per_answer: Figure, volume: Figure) -> 
 
 def _by_volume(name: str, per_answer: Figure, volume: Figure) -> Figure:
     basis = "cost of an answer by answers a month"
-    return compute(name, _A_MONTH, basis, lambda cost, count: cost * count, per_answer, volume)
+    return compute(name, A_MONTH, basis, lambda cost, count: cost * count, per_answer, volume)
 
 
 def _break_even(baseline: Figure, per_answer: Figure, fixed: Figure) -> Figure:

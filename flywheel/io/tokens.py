@@ -1,15 +1,18 @@
-"""`new_token`, `split_token` and `is_secret`: texts that prove who sends them, kept as keyed hashes.
+"""`new_token`, `split_token`, `is_secret` and `token_state`: texts that prove who sends them, kept as keyed hashes.
 
 A token reads ``PREFIX-ID-SECRET``: the id may be shown, the secret is in no store.
 """
 
 import hmac
 import secrets
+from datetime import datetime
+from typing import Literal
 
 from flywheel.io.keyed_hash import keyed_hash
 
-__all__ = ["is_secret", "new_token", "split_token"]
+__all__ = ["TokenState", "is_secret", "new_token", "split_token", "token_state"]
 
+TokenState = Literal["valid", "expired", "revoked"]
 _PARTS = 3
 _NO_HASH = "0" * 64
 
@@ -33,3 +36,12 @@ def is_secret(secret: str, expected_hash: str | None, *, purpose: str, key: str)
     computed = keyed_hash(purpose, secret, key)
     is_equal = hmac.compare_digest(computed, expected_hash or _NO_HASH)
     return is_equal and expected_hash is not None
+
+
+def token_state(
+    now: datetime, *, expires_at: datetime | None, revoked_at: datetime | None
+) -> TokenState:
+    """Return what a token is now; one that was revoked stays so when it expires."""
+    if revoked_at is not None:
+        return "revoked"
+    return "expired" if expires_at is not None and now >= expires_at else "valid"

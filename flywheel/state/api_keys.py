@@ -8,6 +8,7 @@ from sqlalchemy import insert, select, update
 
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError
+from flywheel.io.tokens import TokenState, token_state
 from flywheel.state.audit import Audit
 from flywheel.state.database import Database
 from flywheel.state.schema import api_keys
@@ -34,7 +35,11 @@ class ApiKey:
 
     def is_valid(self, now: datetime) -> bool:
         """Return whether the key is neither revoked nor expired."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        return self.state(now) == "valid"
+
+    def state(self, now: datetime) -> TokenState:
+        """Return whether the key is valid, expired or revoked."""
+        return token_state(now, expires_at=self.expires_at, revoked_at=self.revoked_at)
 
     def allows(self, workload_id: str) -> bool:
         """Return whether the key's scope has the workload."""

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError, RefusedError
 from flywheel.io.folding import person_key
+from flywheel.io.tokens import TokenState, token_state
 from flywheel.state.audit import Audit
 from flywheel.state.database import Database
 from flywheel.state.schema import people
@@ -36,7 +37,11 @@ class Person:
 
     def is_valid(self, now: datetime) -> bool:
         """Return whether the person is not revoked and the token not expired."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        return self.state(now) == "valid"
+
+    def state(self, now: datetime) -> TokenState:
+        """Return whether the person's token is valid, expired or revoked."""
+        return token_state(now, expires_at=self.expires_at, revoked_at=self.revoked_at)
 
 
 class People:

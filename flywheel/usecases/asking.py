@@ -15,11 +15,17 @@ from flywheel.workload.conversation import input_length, plain_input
 
 if TYPE_CHECKING:
     from flywheel.ports.model_server import Answer
+    from flywheel.state import Release
     from flywheel.wiring import Platform
     from flywheel.workload.answers import AnswerCodec
     from flywheel.workload.model import Workload
 
-__all__ = ["Reply", "ask_texts", "asked_release", "open_answerer", "runner_ups"]
+__all__ = [
+    "Reply",
+    "ask_texts",
+    "named_release",
+    "open_answerer",
+]
 
 Ask = Callable[["AnswerCodec", Sequence[str]], "list[Answer]"]
 
@@ -46,7 +52,7 @@ class Reply:
     fields: Mapping[str, float] | None = None
 
 
-def asked_release(platform: "Platform", workload: "Workload", name: str | None) -> str:
+def _loaded_release(platform: "Platform", workload: "Workload", name: str | None) -> str:
     """Return the release that answers, loaded on the server: ``name``, or else the champion.
 
     Raises:
@@ -58,16 +64,27 @@ def asked_release(platform: "Platform", workload: "Workload", name: str | None) 
 
     if name is None:
         return load_champion(platform.state, platform.server(workload), workload.id)
+    if name != BASE_RELEASE:
+        release = named_release(platform, workload, name)
+        server = platform.server(workload)
+        if name not in server.releases():
+            server.load(name, checked_adapter(release))
+    return name
+
+
+def named_release(platform: "Platform", workload: "Workload", name: str) -> "Release":
+    """Return a release of a workload.
+
+    Raises:
+        NotFoundError: The workload has no such release; the error names those that it has.
+    """
     releases = {release.release: release for release in platform.state.releases.of(workload.id)}
-    if name != BASE_RELEASE and name not in releases:
+    if name not in releases:
         raise NotFoundError(
             f"{workload.id} has no release {name!r}.",
             next_step=f"choose one of: {', '.join([BASE_RELEASE, *releases])}",
         )
-    server = platform.server(workload)
-    if name not in server.releases():
-        server.load(name, checked_adapter(releases[name]))
-    return name
+    return releases[name]
 
 
 def open_answerer(
@@ -80,7 +97,7 @@ def open_answerer(
         IntegrityError: Its adapter was changed.
     """
     codec = codec_of(platform, workload)
-    release = asked_release(platform, workload, name)
+    release = _loaded_release(platform, workload, name)
     server = platform.server(workload)
     return release, lambda inputs: ask_texts(codec, partial(server.answer, release), inputs)
 
@@ -109,13 +126,13 @@ def ask_texts(codec: "AnswerCodec", ask: Ask, inputs: Sequence[str]) -> list[Rep
                 raise
             index = open_.pop(place)
             replies[index] = Reply(inputs[index], error=error.message)
-    seconds = runner_ups(codec, ask, [inputs[index] for index in open_], answers)
+    seconds = _runner_ups(codec, ask, [inputs[index] for index in open_], answers)
     for index, answer, second in zip(open_, answers, seconds, strict=True):
         replies[index] = _reply(inputs[index], answer, second)
     return [reply for reply in replies if reply is not None]
 
 
-def runner_ups(
+def _runner_ups(
     codec: "AnswerCodec", ask: Ask, inputs: Sequence[str], answers: Sequence["Answer"]
 ) -> list[str | None]:
     """Return the label of each second best answer: what is said when the best label is barred."""

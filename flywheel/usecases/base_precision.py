@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.usecases.asking import named_release
+from flywheel.usecases.datasets import newest_dataset
 
 if TYPE_CHECKING:
     from flywheel.artifacts.precision import ServedPrecision
@@ -77,9 +79,12 @@ def measure_precisions(
     from flywheel.artifacts.precision import PRECISIONS
     from flywheel.artifacts.snapshot import read_rows
     from flywheel.ports.model_server import BASE_RELEASE
+    from flywheel.release.adapter_files import checked_adapter
 
     name = release or platform.state.routes.champion(workload.id)
-    adapter = None if name == BASE_RELEASE else _adapter_of(platform, workload, name)
+    adapter = None
+    if name != BASE_RELEASE:
+        adapter = checked_adapter(named_release(platform, workload, name))
     folder = _newest_snapshot(platform, workload)
     rows = read_rows(folder, "golden")[:cases]
     if not rows:
@@ -156,29 +161,16 @@ def _figures(
     )
 
 
-def _adapter_of(platform: "Platform", workload: "Workload", name: str) -> Path:
-    from flywheel.release.adapter_files import checked_adapter
-
-    releases = {one.release: one for one in platform.state.releases.of(workload.id)}
-    if name not in releases:
-        raise NotFoundError(
-            f"{workload.id} has no release {name!r}.",
-            next_step=f"choose one of: base, {', '.join(releases)}",
-        )
-    return checked_adapter(releases[name])
-
-
 def _newest_snapshot(platform: "Platform", workload: "Workload") -> Path:
     from flywheel.artifacts.snapshot import verify_snapshot
 
-    for cycle in reversed(platform.state.cycles.of(workload.id)):
-        for attempt in reversed(platform.state.attempts.of(cycle.ref)):
-            if attempt.dataset is not None:
-                return verify_snapshot(attempt.dataset.folder).folder
-    raise NotFoundError(
-        f"{workload.id} has no dataset, and so no golden set.",
-        next_step=f"run `flywheel cycle open {workload.id}` and `flywheel cycle run {workload.id}`",
-    )
+    newest = newest_dataset(platform, workload.id)
+    if newest is None:
+        raise NotFoundError(
+            f"{workload.id} has no dataset, and so no golden set.",
+            next_step=f"run `flywheel cycle open {workload.id}` and `flywheel cycle run {workload.id}`",
+        )
+    return verify_snapshot(newest[1].folder).folder
 
 
 def read_precisions(text: str) -> "tuple[ServedPrecision, ...]":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flywheel.quality.sequential.counts import ArmCounts
 from flywheel.review.sampling.candidates import flag_of
-from flywheel.usecases.shadow_pairs import days_of
+from flywheel.usecases.stage_queries import FIRST_LANDED, LATEST, arms_of, days_of
 from flywheel.workload.label_mapping import AnswerMapping
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ Minutes = list[tuple[ArmCounts, ArmCounts]]
 # Milliseconds above which an answer is slow, each from a minute on; None where nothing tells.
 SlowLimits = list[tuple[int, float | None]]
 
-# Of an event that landed twice, the first counts. What the champion answered after the canary had
-# failed (route fallback) belongs to neither arm: it would be the slow and the hard ones.
-_ARMS = """
+# What the champion answered after the canary had failed (route fallback) belongs to neither arm: it
+# would be the slow and the hard ones.
+_ARMS = f"""
 WITH events AS (
   SELECT inference_id, "timestamp", route = 'canary' AS candidate, response IS NULL AS failed,
          response IS NOT NULL AND (output IS NULL OR output = 'null') AS invalid, output, latency_ms
@@ -39,10 +39,9 @@ WITH events AS (
   WHERE workload_id = $workload AND day >= $first AND day <= $last
     AND "timestamp" >= $start AND "timestamp" < $end
     AND (route = 'champion' AND release = $champion OR route = 'canary' AND release = $candidate)
-  QUALIFY row_number() OVER (
-    PARTITION BY inference_id ORDER BY landed_at, topic_id, "partition", "offset") = 1
+  {FIRST_LANDED}
 )
-"""
+"""  # noqa: S608 - constants of this package, here and below
 _TRAFFIC = f"""
 {_ARMS}, newest AS (SELECT max("timestamp") AS moment FROM events WHERE candidate)
 SELECT max("timestamp") AS landed, (SELECT moment FROM newest) AS candidate_at,
@@ -50,7 +49,7 @@ SELECT max("timestamp") AS landed, (SELECT moment FROM newest) AS candidate_at,
        count(*) FILTER (NOT candidate AND "timestamp" > coalesce((SELECT moment FROM newest), $start))
          AS champion_since
 FROM events
-"""  # noqa: S608 - constants of this module, here and below
+"""  # noqa: S608
 _MINUTES = f"""
 {_ARMS}, counted AS (
   SELECT *, CAST(floor(epoch("timestamp" - $origin) / $seconds) AS BIGINT) AS minute FROM events
@@ -78,12 +77,8 @@ SELECT inference_id, kind, value, output FROM feedback JOIN events USING (infere
 WHERE workload_id = $workload AND feedback."timestamp" >= $start AND value IS NOT NULL
   AND epoch(feedback."timestamp" - events."timestamp") <= $wait
 """  # noqa: S608
-_JUDGED = """
-WITH latest AS (
-  SELECT * FROM corrections WHERE workload_id = $workload AND event_time >= $start
-  QUALIFY row_number() OVER (
-    PARTITION BY correction_id ORDER BY version DESC, accepted_at DESC) = 1
-)
+_JUDGED = f"""
+WITH {LATEST}
 SELECT date_trunc('hour', latest.accepted_at) AS hour, items.release = $candidate AS candidate,
        latest.status, latest.output AS truth, latest.original_output AS original
 FROM review_items AS items JOIN latest ON latest.correction_id = items.item_id
@@ -92,7 +87,7 @@ WHERE items.workload_id = $workload AND items.slice = 'control'
   AND items.release IN ($champion, $candidate) AND latest.status IN ('accepted', 'proposed')
 QUALIFY row_number() OVER (PARTITION BY items.item_id ORDER BY items.chosen_at) = 1
 ORDER BY latest.accepted_at
-"""
+"""  # noqa: S608
 _USUAL = """
 SELECT count(*) AS answers FROM inferences
 WHERE workload_id = $workload AND day >= $first AND day <= $last
@@ -131,9 +126,7 @@ class CanaryCounts:
         self._workload = workload
         self._start = stage.began_at
         self._end = end
-        self._arms = {
-            "workload": workload.id, "champion": stage.champion, "candidate": stage.release,
-        }  # fmt: skip
+        self._arms = arms_of(stage)
 
     def traffic(self) -> Traffic:
         """Return how much has landed of the stage."""

@@ -1,4 +1,4 @@
-"""`list_snapshots`, `show_snapshot` and `snapshots_with`: dataset snapshots, and where a row went."""
+"""`list_snapshots`, `show_snapshot`, `newest_dataset` and `snapshots_with`: datasets, and where a row went."""
 
 import json
 from collections.abc import Sequence
@@ -10,11 +10,18 @@ from flywheel.artifacts.snapshot import open_snapshot, read_rows, verify_snapsho
 from flywheel.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.references import SnapshotRef
     from flywheel.artifacts.snapshot import Snapshot
     from flywheel.dataset.lineage import Membership
     from flywheel.wiring import Platform
 
-__all__ = ["VerifiedSnapshot", "list_snapshots", "show_snapshot", "snapshots_with"]
+__all__ = [
+    "VerifiedSnapshot",
+    "list_snapshots",
+    "newest_dataset",
+    "show_snapshot",
+    "snapshots_with",
+]
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,15 @@ def show_snapshot(platform: "Platform", workload_id: str, name: str) -> Verified
     snapshot = verify_snapshot(folders[0])
     manifest = json.loads((folders[0] / "manifest.json").read_text(encoding="utf-8"))
     return VerifiedSnapshot(snapshot, manifest)
+
+
+def newest_dataset(platform: "Platform", workload_id: str) -> "tuple[str, SnapshotRef] | None":
+    """Return the newest snapshot of a workload with its cycle's name; None before the first."""
+    for cycle in reversed(platform.state.cycles.of(workload_id)):
+        for attempt in reversed(platform.state.attempts.of(cycle.ref)):
+            if attempt.dataset is not None:
+                return cycle.name, attempt.dataset
+    return None
 
 
 def snapshots_with(

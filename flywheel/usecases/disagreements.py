@@ -5,7 +5,8 @@ They are asked first and blind: on these pairs alone people can tell the two rel
 
 from typing import TYPE_CHECKING
 
-from flywheel.usecases.shadow_pairs import days_of, refresh_pairs
+from flywheel.usecases.shadow_pairs import refresh_pairs
+from flywheel.usecases.stage_queries import arms_of, days_of
 
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
@@ -31,6 +32,7 @@ def disagreeing_answers(platform: "Platform", workload: "Workload") -> frozenset
         return frozenset()
     if lake.can_write("shadow_pairs"):
         refresh_pairs(lake, workload.id, start, end)
-    arms = {"workload": workload.id, "champion": stage.champion, "candidate": stage.release}
-    rows = lake.rows(_DIFFERENT, {**arms, "start": start, "end": end, **days_of(start, end)})
+    rows = lake.rows(
+        _DIFFERENT, {**arms_of(stage), "start": start, "end": end, **days_of(start, end)}
+    )
     return frozenset(row["inference_id"] for row in rows)

@@ -1,9 +1,10 @@
 """The daily look at a workload's traffic, with what a person wants to see of it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from flywheel.usecases.figures import champion_accuracy
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 _WORDS = 12
-_LEVEL_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,8 @@ def drift_outlook(platform: "Platform", workload: "Workload") -> "DriftOutlook":
 def quality_outlook(platform: "Platform", workload: "Workload") -> "QualityPromise":
     """Say which fall of accuracy the workload's settings can see, from its present accuracy."""
     from flywheel.drift.quality_promise import quality_promise
-    from flywheel.quality.control_slice import control_accuracy
 
-    now = platform.clock.now()
-    start = now - timedelta(days=_LEVEL_DAYS)
-    judged = control_accuracy(platform.lake, workload, start, now)
-    champion = judged.by_release.get(platform.state.routes.champion(workload.id))
+    champion = champion_accuracy(platform, workload)
     return quality_promise(workload, level=None if champion is None else champion.accuracy)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "ReviewFigures",
     "TrafficFigures",
     "TrainingReport",
+    "champion_accuracy",
     "control_figures",
     "review_figures",
     "table_place",
@@ -73,18 +74,21 @@ class TrainingReport:
 
 def review_figures(platform: "Platform", workload: "Workload") -> ReviewFigures:
     """Measure the champion on the control slice and count the corrections since the last cycle."""
-    from flywheel.quality.control_slice import control_accuracy
     from flywheel.trigger.ledger import gather_signals
 
-    now = platform.clock.now()
-    start = now - timedelta(days=_CONTROL_DAYS)
-    judged = control_accuracy(platform.lake, workload, start, now)
-    signals = gather_signals(platform.lake, platform.state, workload, now=now)
+    signals = gather_signals(platform.lake, platform.state, workload, now=platform.clock.now())
     return ReviewFigures(
-        control=judged.by_release.get(platform.state.routes.champion(workload.id)),
+        control=champion_accuracy(platform, workload),
         new_corrections=signals.new_corrections,
         threshold=workload.trigger.corrections,
     )
+
+
+def champion_accuracy(platform: "Platform", workload: "Workload") -> "ControlAccuracy | None":
+    """Measure the champion's answers of the last 90 days; None where none of them was drawn."""
+    now = platform.clock.now()
+    judged = control_figures(platform, workload, now - timedelta(days=_CONTROL_DAYS), now)
+    return judged.by_release.get(platform.state.routes.champion(workload.id))
 
 
 def traffic_figures(platform: "Platform", workload: "Workload") -> TrafficFigures:

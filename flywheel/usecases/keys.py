@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flywheel.errors import DataError
+from flywheel.io.tokens import TokenState
 from flywheel.release.four_eyes import require_person
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class KeyStatus:
 
     key_id: str
     client_id: str
-    state: Literal["valid", "expired", "revoked"]
+    state: TokenState
     workloads: tuple[str, ...]
     requests_per_minute: int | None
     created_at: datetime
@@ -111,11 +112,10 @@ def revoke_key(platform: "Platform", key_id: str, *, person: str, reason: str) -
 
 
 def _status(key: "ApiKey", now: datetime) -> KeyStatus:
-    state: Literal["valid", "expired", "revoked"] = "valid" if key.is_valid(now) else "expired"
     return KeyStatus(
         key_id=key.key_id,
         client_id=key.client_id,
-        state="revoked" if key.revoked_at is not None else state,
+        state=key.state(now),
         workloads=key.workloads,
         requests_per_minute=key.requests_per_minute,
         created_at=key.created_at,

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from flywheel.errors import DataError, RefusedError
 from flywheel.io.keyed_hash import keyed_hash
 from flywheel.io.spelling import show_invisible
-from flywheel.io.tokens import new_token
+from flywheel.io.tokens import TokenState, new_token
 from flywheel.release.four_eyes import SIMULATED, Actor, require_person
 from flywheel.usecases.identity import TOKEN_PREFIX, TOKEN_PURPOSE, acting_person
 
@@ -49,7 +49,7 @@ class PersonStatus:
     name: str
     email: str | None
     roles: "tuple[Role, ...]"
-    state: Literal["valid", "expired", "revoked"]
+    state: TokenState
     token_id: str
     created_at: datetime
     created_by: str
@@ -243,12 +243,11 @@ def _hash(platform: "Platform", secret: str) -> str:
 
 
 def _status(person: "Person", now: datetime) -> PersonStatus:
-    state: Literal["valid", "expired", "revoked"] = "valid" if person.is_valid(now) else "expired"
     return PersonStatus(
         name=person.name,
         email=person.email,
         roles=person.roles,
-        state="revoked" if person.revoked_at is not None else state,
+        state=person.state(now),
         token_id=person.token_id,
         created_at=person.created_at,
         created_by=person.created_by,

@@ -9,7 +9,8 @@ from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.shadow import ShadowFigures, ShadowPair, paired_interval, shadow_figures
 from flywheel.quality.sequential.verdict import Flow
 from flywheel.release.look import Look, LookOutcome
-from flywheel.usecases.shadow_pairs import days_of, read_pairs, refresh_pairs
+from flywheel.usecases.shadow_pairs import read_pairs, refresh_pairs
+from flywheel.usecases.stage_queries import days_of
 from flywheel.usecases.stage_silence import silence_rule
 from flywheel.workload.release_rules import ReleaseRules, ShadowStage
 

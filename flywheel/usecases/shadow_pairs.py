@@ -6,10 +6,11 @@ whatever landed late, twice or was interrupted. Only the days of a stage are rea
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from flywheel.evaluate.shadow import ShadowPair
+from flywheel.usecases.stage_queries import FIRST_LANDED, LATEST, arms_of, days_of
 from flywheel.workload.label_mapping import AnswerMapping
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from flywheel.state.stages import Stage
     from flywheel.workload.model import Workload
 
-__all__ = ["days_of", "read_pairs", "refresh_pairs"]
+__all__ = ["read_pairs", "refresh_pairs"]
 
 _FRACTION = 50
-# A copy may be answered after midnight. Of an event that landed twice, the first counts.
-_LANDED = """
+# A copy may be answered after midnight.
+_LANDED = f"""
 WITH events AS (
   SELECT workload_id, day, inference_id, shadow_of, route, release, subject_id, "timestamp", input,
          nullif(output, 'null') AS output, error, confidence, latency_ms,
@@ -29,8 +30,7 @@ WITH events AS (
   FROM inferences
   WHERE workload_id = $workload AND day >= $first AND day <= $last + 1
     AND route IN ('champion', 'shadow')
-  QUALIFY row_number() OVER (
-    PARTITION BY inference_id ORDER BY landed_at, topic_id, "partition", "offset") = 1
+  {FIRST_LANDED}
 ),
 pairs AS (
   SELECT own.workload_id, own.day, own.inference_id, copy.inference_id AS shadow_id,
@@ -48,7 +48,7 @@ pairs AS (
     PARTITION BY own.inference_id, copy.release
     ORDER BY copy.landed_at, copy.topic_id, copy."partition", copy."offset") = 1
 )
-"""
+"""  # noqa: S608 - constants of this package, here and below
 _STALE = f"""
 {_LANDED}, landed AS (SELECT day, count(*) AS pairs FROM pairs GROUP BY day),
 stored AS (
@@ -57,15 +57,12 @@ stored AS (
 SELECT day, coalesce(landed.pairs, 0) AS landed, coalesce(stored.pairs, 0) AS stored
 FROM landed FULL JOIN stored USING (day) WHERE landed.pairs IS DISTINCT FROM stored.pairs
 ORDER BY day
-"""  # noqa: S608 - constants of this module
+"""  # noqa: S608
 _PAIRS = f"{_LANDED} SELECT * FROM pairs ORDER BY event_time, inference_id"  # noqa: S608
-_OF_STAGE = """
-WITH judged AS (
-  SELECT inference_id, status, output FROM (
-    SELECT *, row_number() OVER (
-      PARTITION BY correction_id ORDER BY version DESC, accepted_at DESC) AS turn
-    FROM corrections WHERE workload_id = $workload AND event_time >= $start)
-  WHERE turn = 1 AND inference_id IS NOT NULL AND status IN ('accepted', 'proposed')
+_OF_STAGE = f"""
+WITH {LATEST}, judged AS (
+  SELECT inference_id, status, output FROM latest
+  WHERE inference_id IS NOT NULL AND status IN ('accepted', 'proposed')
   QUALIFY row_number() OVER (PARTITION BY inference_id ORDER BY accepted_at DESC) = 1
 )
 SELECT event_time, same_answer, champion_output, candidate_output, champion_confidence,
@@ -75,12 +72,7 @@ WHERE workload_id = $workload AND day >= $first AND day <= $last
   AND champion = $champion AND candidate = $candidate
   AND event_time >= $start AND event_time < $end
 ORDER BY event_time, inference_id
-"""
-
-
-def days_of(start: datetime, end: datetime) -> dict[str, date]:
-    """Return the first and the last day of a period, as the queries name them."""
-    return {"first": start.date(), "last": (end - timedelta(microseconds=1)).date()}
+"""  # noqa: S608
 
 
 def refresh_pairs(lake: "Lake", workload_id: str, start: datetime, end: datetime) -> list[date]:
@@ -106,14 +98,8 @@ def read_pairs(
     lake: "Lake", workload: "Workload", stage: "Stage", end: datetime
 ) -> list[tuple[datetime, ShadowPair]]:
     """Return the pairs of a stage with the moment of each, judged where people have decided."""
-    span = {
-        "workload": workload.id,
-        "champion": stage.champion,
-        "candidate": stage.release,
-        "start": stage.began_at,
-        "end": end,
-        **days_of(stage.began_at, end),
-    }
+    start = stage.began_at
+    span = {**arms_of(stage), "start": start, "end": end, **days_of(start, end)}
     mapping = AnswerMapping(workload)
     return [(row["event_time"], _pair(mapping, row)) for row in lake.rows(_OF_STAGE, span)]
 

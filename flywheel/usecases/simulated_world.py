@@ -30,7 +30,6 @@ __all__ = [
     "AnsweredCalls",
     "answer_calls",
     "approve_as_owner",
-    "call_message",
     "simulated_people",
 ]
 
@@ -78,12 +77,12 @@ def answer_calls(
     return AnsweredCalls(
         release,
         answers,
-        [call_message(workload, call, answer, release, base) for call, answer in pairs],
+        [_call_message(workload, call, answer, release, base) for call, answer in pairs],
         sum(answer.output == call.truth for call, answer in pairs) / len(pairs),
     )
 
 
-def call_message(
+def _call_message(
     workload: "Workload", call: "SimulatedCall", answer: Answer, release: str, base_model: str
 ) -> tuple[bytes, bytes]:
     """Return key and value of the event of one answered call, as a client sends it."""

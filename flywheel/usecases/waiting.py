@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
 
-__all__ = ["WaitingItem", "WaitingKind", "waiting_cycles", "waiting_for_people"]
+__all__ = [
+    "WaitingItem",
+    "WaitingKind",
+    "waiting_cycle",
+    "waiting_cycles",
+    "waiting_for_people",
+]
 
 WaitingKind = Literal[
     "approval", "failed gate", "rolled back", "reviews", "adjudications", "new categories", "set aside",
@@ -83,66 +89,52 @@ def waiting_for_people(platform: "Platform") -> list[WaitingItem]:
 
 
 def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
-    """Return what a workload's cycles wait for, oldest first.
+    """Return what a workload's cycles wait for, oldest first."""
+    items = [waiting_cycle(cycle, is_newest=cycle is cycles[-1]) for cycle in cycles]
+    return [item for item in items if item is not None]
+
+
+def waiting_cycle(cycle: "Cycle", *, is_newest: bool) -> WaitingItem | None:
+    """Return what a cycle waits for; None where it waits for nobody.
 
     A candidate waits for a verdict. A newest cycle that failed, or whose release was rolled back
     from shadow or canary, waits for a decision; an older one was answered by the next.
     """
-    items = []
-    for cycle in cycles:
-        where, about = cycle.workload_id, f"{cycle.workload_id} {cycle.name}"
+    where, about = cycle.workload_id, f"{cycle.workload_id} {cycle.name}"
+
+    def item(kind: WaitingKind, text: str, command: str) -> WaitingItem:
         key = f"{where}:{cycle.name}:{cycle.attempt}:{cycle.status}"
-        if cycle.status in {"awaiting_approval", "expired"} and (
-            cycle.is_open or cycle is cycles[-1]
-        ):
-            cause = "its approval expired" if cycle.status == "expired" else "it passed the gate"
-            items.append(
-                WaitingItem(
-                    "approval",
-                    where,
-                    key,
-                    f"the candidate of cycle {cycle.name} needs a verdict: {cause}",
-                    f"flywheel gate {about}, then flywheel approve {about} --as NAME --reason TEXT",
-                    since=cycle.changed_at,
-                )
-            )
-        elif cycle.status == "awaiting_judgments":
-            items.append(
-                WaitingItem(
-                    "reviews",
-                    where,
-                    key,
-                    f"the gate of cycle {cycle.name} is undecided: {cycle.status_reason}",
-                    f"flywheel review direct {about} --as NAME, then the judgments that it asks for",
-                    since=cycle.changed_at,
-                )
-            )
-        elif cycle is cycles[-1] and cycle.status == "rolled_back":
-            items.append(
-                WaitingItem(
-                    "rolled back",
-                    where,
-                    key,
-                    f"cycle {cycle.name} released nothing: {cycle.status_reason}",
-                    f"flywheel release show {where}, then leave it to the next cycle or open one: "
-                    f"flywheel cycle open {where} --as NAME --reason TEXT",
-                    since=cycle.changed_at,
-                )
-            )
-        elif cycle is cycles[-1] and cycle.status in {"gated_fail", "inconclusive", "stopped"}:
-            status = cycle.status.replace("_", " ")
-            items.append(
-                WaitingItem(
-                    "failed gate",
-                    where,
-                    key,
-                    f"cycle {cycle.name} released nothing ({status}): {cycle.status_reason}",
-                    f"flywheel explain {about}, then flywheel cycle retry {about} --as NAME "
-                    "--reason TEXT, or leave it to the next cycle",
-                    since=cycle.changed_at,
-                )
-            )
-    return items
+        return WaitingItem(kind, where, key, text, command, since=cycle.changed_at)
+
+    if cycle.status in {"awaiting_approval", "expired"} and (cycle.is_open or is_newest):
+        cause = "its approval expired" if cycle.status == "expired" else "it passed the gate"
+        return item(
+            "approval",
+            f"the candidate of cycle {cycle.name} needs a verdict: {cause}",
+            f"flywheel gate {about}, then flywheel approve {about} --as NAME --reason TEXT",
+        )
+    if cycle.status == "awaiting_judgments":
+        return item(
+            "reviews",
+            f"the gate of cycle {cycle.name} is undecided: {cycle.status_reason}",
+            f"flywheel review direct {about} --as NAME, then the judgments that it asks for",
+        )
+    if is_newest and cycle.status == "rolled_back":
+        return item(
+            "rolled back",
+            f"cycle {cycle.name} released nothing: {cycle.status_reason}",
+            f"flywheel release show {where}, then leave it to the next cycle or open one: "
+            f"flywheel cycle open {where} --as NAME --reason TEXT",
+        )
+    if is_newest and cycle.status in {"gated_fail", "inconclusive", "stopped"}:
+        status = cycle.status.replace("_", " ")
+        return item(
+            "failed gate",
+            f"cycle {cycle.name} released nothing ({status}): {cycle.status_reason}",
+            f"flywheel explain {about}, then flywheel cycle retry {about} --as NAME "
+            "--reason TEXT, or leave it to the next cycle",
+        )
+    return None
 
 
 def _reviews(platform: "Platform", workload: "Workload") -> Iterator[WaitingItem]:

@@ -10,12 +10,21 @@ from flywheel.usecases.desk.parts import Parts
 from flywheel.usecases.explain import CycleRow, list_cycles
 from flywheel.usecases.landing import unread
 from flywheel.usecases.reconcile import release_differences
-from flywheel.usecases.waiting import WaitingItem, waiting_cycles, waiting_for_people
+from flywheel.usecases.waiting import WaitingItem, waiting_cycle, waiting_for_people
 
 if TYPE_CHECKING:
+    from flywheel.state import State
     from flywheel.wiring import Platform
 
-__all__ = ["ApprovalLine", "HomePage", "ReleaseLine", "RouteLine", "WorkloadLine", "read_home"]
+__all__ = [
+    "ApprovalLine",
+    "HomePage",
+    "ReleaseLine",
+    "RouteLine",
+    "WorkloadLine",
+    "read_home",
+    "route_lines",
+]
 
 _NEWEST = 5
 
@@ -118,15 +127,21 @@ def read_home(platform: "Platform") -> HomePage:
 def _approvals(platform: "Platform", workload_id: str) -> list[ApprovalLine]:
     state = platform.state
     cycles = state.cycles.of(workload_id)
-    by_ref = {(cycle.name, cycle.attempt): cycle for cycle in cycles}
     lines = []
-    for item in waiting_cycles(cycles):
-        _, name, attempt, *_ = item.key.split(":")
-        cycle = by_ref[name, int(attempt)]
-        if item.kind == "approval":
+    for cycle in cycles:
+        item = waiting_cycle(cycle, is_newest=cycle is cycles[-1])
+        if item is not None and item.kind == "approval":
             who = requesters(cycle, state.cycles.attempt(cycle.ref))
-            lines.append(ApprovalLine(workload_id, name, item.text, cycle.changed_at, who))
+            lines.append(ApprovalLine(workload_id, cycle.name, item.text, cycle.changed_at, who))
     return lines
+
+
+def route_lines(state: "State", workload_id: str) -> tuple[RouteLine, ...]:
+    """Return the rows of the route table that are about a workload."""
+    return tuple(
+        RouteLine(one.route, one.release, one.weight, one.changed_at, one.reason)
+        for one in state.routes.of(workload_id)
+    )
 
 
 def read_workload(platform: "Platform", workload_id: str) -> WorkloadLine:
@@ -141,10 +156,7 @@ def read_workload(platform: "Platform", workload_id: str) -> WorkloadLine:
         owner=workload.owner,
         champion=champion,
         version={one.release: one.version for one in releases}.get(champion),
-        routes=tuple(
-            RouteLine(one.route, one.release, one.weight, one.changed_at, one.reason)
-            for one in state.routes.of(workload_id)
-        ),
+        routes=route_lines(state, workload_id),
         cycles=tuple(reversed(list_cycles(platform, workload_id).cycles[-_NEWEST:])),
         releases=tuple(
             ReleaseLine(

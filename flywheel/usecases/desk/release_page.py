@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flywheel.errors import NotFoundError
 from flywheel.usecases.desk.cycle_page import CardFacts, card_facts
-from flywheel.usecases.desk.home_page import RouteLine
+from flywheel.usecases.desk.home_page import RouteLine, route_lines
 from flywheel.usecases.desk.pairs_page import PairsPage, read_disagreements
 from flywheel.usecases.desk.parts import Parts
 from flywheel.usecases.desk.stage_facts import StageLine, read_stages
@@ -81,10 +81,7 @@ def read_release(
         version=row.version,
         replaced=row.replaced,
         champion=champion,
-        routes=tuple(
-            RouteLine(one.route, one.release, one.weight, one.changed_at, one.reason)
-            for one in state.routes.of(workload_id)
-        ),
+        routes=route_lines(state, workload_id),
         stages=stages,
         disagreements=disagreements,
         steps=dict(row.steps),
