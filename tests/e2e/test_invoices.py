@@ -9,7 +9,6 @@ import json
 import re
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from flywheel.artifacts.snapshot import read_rows
@@ -21,6 +20,7 @@ from flywheel.wiring import open_platform
 from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.stand_in_release import stand_in_release
+from tests.fakes.workload_file import put_workload
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -42,8 +42,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path))
-    raw = invoices(**SETTINGS).model_dump(mode="json", by_alias=True)
-    (tmp_path / "invoices.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    put_workload(tmp_path, invoices(**SETTINGS))
     return tmp_path
 
 

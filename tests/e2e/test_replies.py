@@ -10,7 +10,6 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-import yaml
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -27,6 +26,7 @@ from tests.fakes.desk_world import ADDRESS
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.replies import DISCLAIMER, draft, replies, reply, ticket
 from tests.fakes.stand_in_release import stand_in_release
+from tests.fakes.workload_file import put_workload
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -48,8 +48,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path))
-    raw = replies(**SETTINGS).model_dump(mode="json", by_alias=True)
-    (tmp_path / "replies.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    put_workload(tmp_path, replies(**SETTINGS))
     return tmp_path
 
 

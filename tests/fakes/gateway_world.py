@@ -8,8 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.clock import ManualClock, SystemClock
 from flywheel.gateway.answered import Serving
@@ -35,6 +33,7 @@ from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 from flywheel.workload.tiers import EscalationRules, Tier
 from tests.fakes import micro_base
+from tests.fakes.workload_file import put_workload
 
 __all__ = ["KEY", "NOW", "GatewayWorld", "Replies", "api_key", "build_gateway_home", "header"]
 
@@ -211,9 +210,7 @@ def build_gateway_home(folder: Path, base: BaseModel | None = None) -> tuple[Set
     """Make a deployment with one workload on a base (the micro base), and the key ``KEY``."""
     workload = micro_base.classification()
     home = folder / "home"
-    (home / "workloads").mkdir(parents=True)
-    text = yaml.safe_dump(workload.model_dump(mode="json", by_alias=True, exclude_defaults=True))
-    (home / "workloads" / f"{workload.id}.yaml").write_text(text)
+    put_workload(home / "workloads", workload)
     settings = Settings(home=home, workloads=home / "workloads")
     platform = Platform(settings)
     platform.bases.remember(workload, base or micro_base.micro_base())

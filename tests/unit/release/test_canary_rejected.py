@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-import yaml
 
 from flywheel.lake.tables import TABLES
 from flywheel.settings import Settings
@@ -15,6 +14,7 @@ from flywheel.wiring import Platform
 from tests.fakes.release_world import ReleaseWorld, make_workload
 from tests.fakes.small_deployment import build_base
 from tests.fakes.stage_world import event
+from tests.fakes.workload_file import put_workload
 
 CANARY = {"shadow": None, "canary": [{"share": 0.5, "days": 1, "minimum_answers": 50}]}
 FAILED = {"response": None, "output": None, "latency_ms": None, "error": "503 unavailable"}
@@ -27,9 +27,7 @@ def world(tmp_path, registry):
     made.base = build_base(tmp_path, made)
     made.promoted("r1")
     made.workload = make_workload(made.workload.id, release=CANARY)
-    (tmp_path / "workloads").mkdir()
-    raw = made.workload.model_dump(mode="json", by_alias=True)
-    (tmp_path / "workloads" / f"{made.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(tmp_path / "workloads", made.workload)
     made.promote(made.approved("r2"))
     yield made
     made.close()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from flywheel.cli import cycles, release, release_path, status
@@ -18,6 +17,7 @@ from flywheel.usecases.waiting import waiting_cycles
 from flywheel.wiring import Platform
 from tests.fakes.release_world import ReleaseWorld, make_workload
 from tests.fakes.small_deployment import build_base
+from tests.fakes.workload_file import put_workload
 
 PATH = {"shadow": {"days": 1}, "canary": [{"share": 0.1, "days": 1}]}
 
@@ -35,10 +35,7 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
     made.base = build_base(tmp_path, made)
     made.promoted("r1")
     made.workload = make_workload(made.workload.id, release=PATH)
-    folder = tmp_path / "workloads"
-    folder.mkdir()
-    raw = made.workload.model_dump(mode="json", by_alias=True)
-    (folder / f"{made.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(tmp_path / "workloads", made.workload)
     yield made
     made.close()
 
