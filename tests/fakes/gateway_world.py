@@ -1,5 +1,6 @@
 """A gateway over a batcher that answers at once, and a deployment for a gateway process."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import httpx
+import openai
 
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.clock import ManualClock, SystemClock
@@ -35,7 +39,17 @@ from flywheel.workload.tiers import EscalationRules, Tier
 from tests.fakes import micro_base
 from tests.fakes.workload_file import put_workload
 
-__all__ = ["KEY", "NOW", "GatewayWorld", "Replies", "api_key", "build_gateway_home", "header"]
+__all__ = [
+    "KEY",
+    "NOW",
+    "GatewayWorld",
+    "Replies",
+    "api_key",
+    "ask",
+    "build_gateway_home",
+    "header",
+    "openai_client",
+]
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 HASH_KEY = "tests"
@@ -63,6 +77,20 @@ def api_key(**changes: Any) -> ApiKey:
         "last_used_at": None,
     }
     return ApiKey(**fields | changes)
+
+
+def openai_client(http: httpx.Client) -> openai.OpenAI:
+    """Return OpenAI's own client on the gateway behind a test client; it repeats nothing."""
+    return openai.OpenAI(
+        base_url="http://testserver/v1", api_key=KEY, http_client=http, max_retries=0
+    )
+
+
+def ask(client: openai.OpenAI, text: str = "the seal leaks", **fields: Any) -> Any:
+    """Ask about one report, and return the response with its headers."""
+    return client.chat.completions.with_raw_response.create(
+        model="parts", messages=[{"role": "user", "content": text}], **fields
+    )
 
 
 @dataclass
@@ -196,6 +224,10 @@ class GatewayWorld:
     def _offer(self, call: ShadowCall) -> None:
         self.last_shadow = call
         self.shadower.offer(call)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events in the spool, oldest first."""
+        return [json.loads(record.value) for record in self.spool.oldest(1000)]
 
     def close(self) -> None:
         """End the threads."""
