@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 from flywheel.cli import cycles, release, release_path, status
 from flywheel.errors import UnavailableError
 from flywheel.release.look import Look
-from flywheel.settings import Settings
 from flywheel.usecases.reconcile import reconcile_release, release_differences
 from flywheel.usecases.release_path import advance_workload, promote_or_advance, watch_release
 from flywheel.usecases.waiting import waiting_cycles
@@ -43,21 +42,7 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
 @pytest.fixture
 def platform(world) -> Platform:
     """Return the world as the use cases see it."""
-    settings = Settings(
-        home=world.root,
-        workloads=world.root / "workloads",
-        model_server="vllm",
-        vllm_url="http://127.0.0.1:9",
-        drain_seconds=0,
-    )
-    return Platform(
-        settings,
-        world.clock,
-        lake=world.lake,
-        state=world.state,
-        registry=world.registry,
-        model_server=lambda _: world.server,
-    )
+    return world.platform()
 
 
 @pytest.fixture
