@@ -22,12 +22,12 @@ import psutil
 import yaml
 
 from bench.ratio import Ratio
-from flywheel.clock import SystemClock
-from flywheel.gateway.keys import hash_secret, new_key
+from flywheel.io.patience import Deadline, poll
+from flywheel.services.supervisor.health import answers
 from flywheel.services.supervisor.network import free_ports
 from flywheel.settings import load_settings
 from flywheel.simulation.traffic import pretraining_texts
-from flywheel.state import State
+from flywheel.usecases.keys import create_key
 from flywheel.wiring import Platform
 from flywheel.workload.model import load_workload
 
@@ -113,18 +113,7 @@ def _deployment(folder: Path) -> tuple[Path, str, list[str]]:
     platform = Platform(settings)
     texts = pretraining_texts(count=2_000, seed=0)
     platform.build_base(workload, texts)
-    key_id, secret, key = new_key()
-    state = State.open(settings.state_database, SystemClock(), home=home)
-    state.api_keys.create(
-        key_id=key_id,
-        client_id="bench",
-        secret_hash=hash_secret(secret, settings.hash_key.get_secret_value()),
-        workloads=(),
-        requests_per_minute=None,
-        expires_at=None,
-        actor="bench",
-    )
-    state.close()
+    key = create_key(platform, "bench", person="bench").key
     platform.close()
     return home, key, list(texts[:1000])
 
@@ -145,14 +134,9 @@ def _serving(mode: str, home: Path) -> Iterator[_Server]:
 
 
 def _wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz").is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise TimeoutError(f"port {port} did not become ready in {_START_SECONDS:g} s")
+    url = f"http://127.0.0.1:{port}/readyz"
+    if not poll(lambda: answers(url), Deadline(_START_SECONDS), pause=0.2):
+        raise TimeoutError(f"port {port} did not become ready in {_START_SECONDS:g} s")
 
 
 def _ask(server: _Server, clients: int, key: str, texts: Sequence[str]) -> _Round:

@@ -36,7 +36,6 @@ class Traffic:
 
     events: int
     feedback: int
-    accuracy: float
 
 
 @dataclass
@@ -66,7 +65,7 @@ class SimulatedWorld:
         self._produce_once(f"{window.number}", INFERENCES_TOPIC, [(_key(m), m) for m in messages])
         outputs = [answer.output for answer in answered.answers]
         feedback = self._give_feedback(f"{window.number}", calls, outputs)
-        return Traffic(len(messages), feedback, answered.accuracy)
+        return Traffic(len(messages), feedback)
 
     def ask_gateway(
         self, clients: GatewayClients, start: datetime, end: datetime, *, is_shadowed: bool

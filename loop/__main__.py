@@ -131,12 +131,12 @@ def _places(services: Services, reporter: ProgressReporter) -> Places:
 
 
 def _sum_up(turn: Turn, platform: Platform) -> dict[str, Any]:
-    assert turn.sent is not None
+    assert turn.messages is not None
     with turn.reporter.part("embedded") as tell, tempfile.TemporaryDirectory() as folder:
         assert turn.cycle is not None
         assert turn.chosen_at is not None
         opened = platform.state.cycles.get(turn.cycle).opened
-        lived = Lived(turn.sizes, turn.sent, turn.chosen_at, turn.by_hand)
+        lived = Lived(turn.sizes, turn.messages, turn.chosen_at, turn.by_hand)
         embedded = embedded_dataset_hash(
             Path(folder), platform, opened, lived, show=turn.reporter.show
         )

@@ -19,7 +19,7 @@ from flywheel.usecases.simulated_world import answer_calls
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
-__all__ = ["AskingClient", "Reply", "Sent", "produce"]
+__all__ = ["AskingClient", "Reply", "produce"]
 
 _PRODUCERS = 3
 _BATCH = 16
@@ -35,15 +35,14 @@ class Reply:
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class Sent:
-    """What the producers sent: the messages, so that they can be sent again elsewhere."""
+def produce(
+    platform: Platform, workload: Workload, calls: Sequence[SimulatedCall]
+) -> list[tuple[bytes, bytes]]:
+    """Let the champion answer calls of the past, and several producers send their events.
 
-    messages: list[tuple[bytes, bytes]]
-
-
-def produce(platform: Platform, workload: Workload, calls: Sequence[SimulatedCall]) -> Sent:
-    """Let the champion answer calls of the past, and several producers send their events."""
+    Returns:
+        The messages, key and value, so that they can be sent again elsewhere.
+    """
     messages = answer_calls(platform, workload, calls).messages
     failed: list[BaseException] = []
 
@@ -64,7 +63,7 @@ def produce(platform: Platform, workload: Workload, calls: Sequence[SimulatedCal
         producer.join()
     if failed:
         raise failed[0]
-    return Sent(messages)
+    return messages
 
 
 @dataclass

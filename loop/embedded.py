@@ -16,7 +16,6 @@ from flywheel.usecases.observe import collect_reviews, sample_reviews
 from flywheel.usecases.simulated_world import simulated_people
 from flywheel.wiring import Platform
 from loop.browser import PERSON, ByHand
-from loop.client import Sent
 from loop.stage import SEED, Sizes, seed_labels
 
 __all__ = ["Lived", "embedded_dataset_hash"]
@@ -26,12 +25,12 @@ __all__ = ["Lived", "embedded_dataset_hash"]
 class Lived:
     """What the world did to the deployment on services, and does again here.
 
-    ``sent`` is what the producers sent, ``chosen_at`` when it was chosen what people review,
+    ``messages`` are what the producers sent, ``chosen_at`` when it was chosen what people review,
     ``by_hand`` the judgment that was given in a browser.
     """
 
     sizes: Sizes
-    sent: Sent
+    messages: list[tuple[bytes, bytes]]
     chosen_at: datetime
     by_hand: ByHand | None
 
@@ -68,7 +67,7 @@ def embedded_dataset_hash(
         seed_labels(platform, workload, lived.sizes)
         for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
             ensure_topic(platform.log, topic, partitions=1)
-        platform.log.append(INFERENCES_TOPIC, lived.sent.messages)
+        platform.log.append(INFERENCES_TOPIC, lived.messages)
         land(platform)
         sample_reviews(platform, workload)
         show("judging the same answers in the embedded queue")

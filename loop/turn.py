@@ -18,7 +18,7 @@ from flywheel.usecases.simulated_world import APPROVER, approve_as_owner
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 from loop.browser import ByHand, answer_one, find_chromium
-from loop.client import AskingClient, Sent, produce
+from loop.client import AskingClient, produce
 from loop.people import annotate
 from loop.stage import WORKLOAD, Places, Sizes, Window, write_workload
 from loop.waiting import ProgressReporter
@@ -53,7 +53,7 @@ class Turn:
     reporter: ProgressReporter
     key: str
     sample_at: datetime
-    sent: Sent | None = None
+    messages: list[tuple[bytes, bytes]] | None = None
     client: AskingClient | None = None
     chosen_at: datetime | None = None
     by_hand: ByHand | None = None
@@ -87,7 +87,7 @@ class Turn:
     def _traffic(self, calls: list[SimulatedCall]) -> None:
         with self.reporter.part("traffic") as tell:
             self.reporter.show(f"the base model answers {len(calls)} reports")
-            self.sent = produce(self.platform, self.workload, calls)
+            self.messages = produce(self.platform, self.workload, calls)
             self.reporter.wait(
                 lambda: self._landed() == len(calls),
                 f"{len(calls)} events in the lake",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck
@@ -19,6 +20,9 @@ from flywheel.services import Application, Services, start
 from flywheel.settings import load_settings
 from flywheel.train.launch.ray_cluster import RayCluster
 from tests.run.groups import group_of
+
+if TYPE_CHECKING:
+    from flywheel.release.registry import MlflowRegistry
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -208,6 +212,15 @@ def label_studio(shared_services: _SharedServices) -> LabelStudio:
         webhook_secret=found["webhook_secret"],
         services=services,
     )
+
+
+@pytest.fixture(scope="session")
+def mlflow_registry(tmp_path_factory: pytest.TempPathFactory) -> "MlflowRegistry":
+    """Return a real registry on SQLite; workloads keep the tests apart."""
+    from flywheel.release.registry import MlflowRegistry
+
+    folder = tmp_path_factory.mktemp("mlflow")  # made once: 2 s
+    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from flywheel.cli import registry as command
@@ -13,6 +12,7 @@ from flywheel.release.registry import MlflowRegistry
 from flywheel.release.registry_copy import copy_registry
 from flywheel.release.rollback import rollback
 from tests.fakes.release_world import ReleaseWorld
+from tests.fakes.workload_file import put_workload
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +114,9 @@ def test_promotion_without_the_copy_says_what_to_do(world, new):
 
 def test_command_copies_every_workload(world, old, new, monkeypatch):
     """With the new address in the settings one command does it; a second one changes nothing."""
-    folder = world.root / "workloads"
-    folder.mkdir()
-    raw = world.workload.model_dump(mode="json", by_alias=True)
-    (folder / f"{world.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    file = put_workload(world.root / "workloads", world.workload)
     monkeypatch.setenv("FLYWHEEL_HOME", str(world.root))
-    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
+    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(file.parent))
     monkeypatch.setenv("FLYWHEEL_MLFLOW_URL", new.place.uri)
     words = ["copy", "--from", old.place.uri]
     done = CliRunner().invoke(command.app, words, env={"COLUMNS": "300"})

@@ -9,18 +9,17 @@ import json
 import re
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
 from flywheel.artifacts.snapshot import read_rows
-from flywheel.cli import build_app
 from flywheel.client import open_client
 from flywheel.evaluate.run import run_gate
 from flywheel.usecases.cycle import assemble_dataset
 from flywheel.wiring import open_platform
+from tests.fakes.commands import run_flywheel
 from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.stand_in_release import stand_in_release
+from tests.fakes.workload_file import put_workload
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -42,16 +41,8 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path))
-    raw = invoices(**SETTINGS).model_dump(mode="json", by_alias=True)
-    (tmp_path / "invoices.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    put_workload(tmp_path, invoices(**SETTINGS))
     return tmp_path
-
-
-def run(*words, typed=""):
-    """Run a command as a person does and return what it printed."""
-    result = CliRunner().invoke(build_app(), list(words), input=typed, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def write_seed(home):
@@ -135,29 +126,33 @@ def test_invoices_go_from_seed_to_gate(home):
     """Seed, traffic, review in the terminal, corrections, dataset, gate with figures per field."""
     write_seed(home)
     write_traffic(home)
-    assert "45 of 45" in run("import", "seed.csv", "-w", "invoices")
-    assert "45 of 45" in run("import", "seed.jsonl", "-w", "invoices", "--answer", "output")
-    assert "60 records" in run("import", "calls.jsonl", "-w", "invoices")
-    run("ingest")
+    assert "45 of 45" in run_flywheel("import", "seed.csv", "-w", "invoices")
+    assert "45 of 45" in run_flywheel(
+        "import", "seed.jsonl", "-w", "invoices", "--answer", "output"
+    )
+    assert "60 records" in run_flywheel("import", "calls.jsonl", "-w", "invoices")
+    run_flywheel("ingest")
     complain()
-    run("ingest")
+    run_flywheel("ingest")
     window = ("--since", "2026-03-01", "--until", "2026-03-25", "--budget", "40")
-    run("review", "push", "invoices", *window)
+    run_flywheel("review", "push", "invoices", *window)
     platform = open_platform()
     tasks = platform.desk.open_items(platform.workload("invoices"), "ann")
     assert len(tasks) >= 20
     slip = ["u", *typed_for(tasks[0])]  # the first one is taken back and answered again
     typed = [*typed_for(tasks[0]), *slip, *(w for task in tasks[1:] for w in typed_for(task)), ""]
-    shown = run("review", "answer", "invoices", "--as", "ann", typed="\n".join(typed) + "\n")
+    shown = run_flywheel(
+        "review", "answer", "invoices", "--as", "ann", typed="\n".join(typed) + "\n"
+    )
     assert f"{len(tasks)} judged, 0 skipped, 0 left" in shown, shown
     assert "new category" not in shown
-    assert f"{len(tasks)} accepted" in run("review", "pull", "invoices")
+    assert f"{len(tasks)} accepted" in run_flywheel("review", "pull", "invoices")
     rows = platform.lake.rows(
         "SELECT input, output FROM latest_corrections WHERE source = 'review'"
     )
     assert len(rows) == len(tasks)
     assert [json.loads(row["output"]) for row in rows] == [truth_of(row["input"]) for row in rows]
-    fields = json.loads(run("review", "status", "invoices", "--json"))["fields"]
+    fields = json.loads(run_flywheel("review", "status", "invoices", "--json"))["fields"]
     assert fields["line_items[].quantity"]["pairs"] == 0
     workload = platform.workload("invoices")
     # `flywheel cycle open` asks for a built base, and none that fits is small enough for a test.
@@ -203,6 +198,6 @@ def test_invoices_go_from_seed_to_gate(home):
     assert report.check("field_floors").outcome == "pass"
     assert report.check("field_minimum:total").outcome == "pass"
     platform.close()
-    shown = run("gate", "invoices", cycle.name)
+    shown = run_flywheel("gate", "invoices", cycle.name)
     assert "champion→candidate" in shown
     assert re.search(r"golden +line_items\[\]\.description +\d+ +1\.000→1\.000 ", shown)

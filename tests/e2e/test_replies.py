@@ -10,12 +10,9 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-import yaml
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
 
 from flywheel.artifacts.snapshot import read_rows
-from flywheel.cli import build_app
 from flywheel.client import open_client
 from flywheel.desk.app import build_app as build_desk
 from flywheel.evaluate.run import run_gate
@@ -23,10 +20,12 @@ from flywheel.release.card_facts import read_card_facts
 from flywheel.usecases.cycle import assemble_dataset
 from flywheel.usecases.people import add_person
 from flywheel.wiring import open_platform
+from tests.fakes.commands import run_flywheel
 from tests.fakes.desk_world import ADDRESS
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.replies import DISCLAIMER, draft, replies, reply, ticket
 from tests.fakes.stand_in_release import stand_in_release
+from tests.fakes.workload_file import put_workload
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -48,16 +47,8 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path))
-    raw = replies(**SETTINGS).model_dump(mode="json", by_alias=True)
-    (tmp_path / "replies.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    put_workload(tmp_path, replies(**SETTINGS))
     return tmp_path
-
-
-def run(*words, typed=""):
-    """Run a command as a person does and return what it printed."""
-    result = CliRunner().invoke(build_app(), list(words), input=typed, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def number_of(text):
@@ -160,23 +151,25 @@ def test_replies_go_from_seed_to_gate(home):
     write_seed(home)
     write_traffic(home)
     seed = ("import", "seed.csv", "-w", "replies", "--text", "ticket", "--label", "reply")
-    assert "91 of 91" in run(*seed)
-    assert "30 records" in run("import", "calls.jsonl", "-w", "replies")
-    run("ingest")
+    assert "91 of 91" in run_flywheel(*seed)
+    assert "30 records" in run_flywheel("import", "calls.jsonl", "-w", "replies")
+    run_flywheel("ingest")
     send_calls()
-    run("ingest")
+    run_flywheel("ingest")
     window = ("--since", "2026-03-01", "--until", "2026-03-25", "--budget", "40")
-    run("review", "push", "replies", *window)
+    run_flywheel("review", "push", "replies", *window)
     platform = open_platform()
     workload = platform.workload("replies")
     tasks = platform.desk.open_items(workload, "ann")
     assert len(tasks) > 12
     assert any(task.suggestion for task in tasks)
     typed = [*(word for task in tasks for word in typed_for(task)), ""]
-    shown = run("review", "answer", "replies", "--as", "ann", typed="\n".join(typed) + "\n")
+    shown = run_flywheel(
+        "review", "answer", "replies", "--as", "ann", typed="\n".join(typed) + "\n"
+    )
     assert f"{len(tasks)} judged, 0 skipped, 0 left" in shown, shown
     assert "breaks a rule: the disclaimer is missing" in shown
-    assert f"{len(tasks)} accepted" in run("review", "pull", "replies")
+    assert f"{len(tasks)} accepted" in run_flywheel("review", "pull", "replies")
     rows = platform.lake.rows(
         "SELECT input, output, original_output FROM latest_corrections WHERE source = 'review'"
     )
@@ -220,7 +213,7 @@ def test_replies_go_from_seed_to_gate(home):
     released = platform.state.releases.get(release)
     assert read_card_facts(platform.lake, cycle.opened, released).confusions == ()
     platform.close()
-    shown = run("gate", "replies", cycle.name)
+    shown = run_flywheel("gate", "replies", cycle.name)
     assert "edit similarity" in shown
     assert "chrF" in shown
     assert "kept in" in shown

@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import islice
 
 import pytest
-import yaml
 from rich.console import Console
 
 from flywheel.cli import simulation
@@ -18,6 +17,7 @@ from flywheel.usecases.simulation_plan import SimulationPlan
 from flywheel.usecases.simulation_study import StudyOptions, _plan, _read
 from flywheel.workload.model import load_workload
 from tests.fakes.micro_base import extraction, labeled, micro_base
+from tests.fakes.workload_file import put_workload
 
 
 def rows(count):
@@ -131,8 +131,7 @@ def test_an_extraction_is_played_with_figures_of_every_field(tmp_path):
     paths = {"train": tmp_path / "train.jsonl", "test": tmp_path / "test.jsonl"}
     for path, part in zip(paths.values(), (answers[:45], answers[45:]), strict=True):
         path.write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
-    file = tmp_path / "part_urgency.yaml"
-    file.write_text(yaml.safe_dump(workload.model_dump(mode="json", by_alias=True)))
+    file = put_workload(tmp_path, workload)
     options = StudyOptions(**paths, workload=file, base=str(micro_base(workload).folder))
     rows, tested = (_read(options, path, load_workload(file)) for path in paths.values())
     assert rows[0].truth == answers[0]["answer"]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 from starlette.testclient import TestClient
 
 from flywheel.artifacts.references import SnapshotRef
@@ -21,6 +20,7 @@ from flywheel.usecases.people import add_person
 from flywheel.wiring import Platform
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.small_deployment import build_base
+from tests.fakes.workload_file import put_workload
 
 __all__ = ["ADDRESS", "DeskWorld", "fields_of"]
 
@@ -41,10 +41,7 @@ class DeskWorld:
         home = root / "home"
         home.mkdir(parents=True)
         self.world = ReleaseWorld(home, registry, **changes)
-        workload = self.world.workload
-        (home / "workloads").mkdir()
-        raw = workload.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        (home / "workloads" / f"{workload.id}.yaml").write_text(yaml.safe_dump(raw))
+        put_workload(home / "workloads", self.world.workload)
         self.world.base = build_base(home, self.world)
         self.platform = Platform(
             Settings(home=home, workloads=home / "workloads", cache=root),

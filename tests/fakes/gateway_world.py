@@ -1,5 +1,6 @@
 """A gateway over a batcher that answers at once, and a deployment for a gateway process."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
+import httpx
+import openai
 
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.clock import ManualClock, SystemClock
@@ -35,8 +37,19 @@ from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 from flywheel.workload.tiers import EscalationRules, Tier
 from tests.fakes import micro_base
+from tests.fakes.workload_file import put_workload
 
-__all__ = ["KEY", "NOW", "GatewayWorld", "Replies", "api_key", "build_gateway_home", "header"]
+__all__ = [
+    "KEY",
+    "NOW",
+    "GatewayWorld",
+    "Replies",
+    "api_key",
+    "ask",
+    "build_gateway_home",
+    "header",
+    "openai_client",
+]
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 HASH_KEY = "tests"
@@ -64,6 +77,20 @@ def api_key(**changes: Any) -> ApiKey:
         "last_used_at": None,
     }
     return ApiKey(**fields | changes)
+
+
+def openai_client(http: httpx.Client) -> openai.OpenAI:
+    """Return OpenAI's own client on the gateway behind a test client; it repeats nothing."""
+    return openai.OpenAI(
+        base_url="http://testserver/v1", api_key=KEY, http_client=http, max_retries=0
+    )
+
+
+def ask(client: openai.OpenAI, text: str = "the seal leaks", **fields: Any) -> Any:
+    """Ask about one report, and return the response with its headers."""
+    return client.chat.completions.with_raw_response.create(
+        model="parts", messages=[{"role": "user", "content": text}], **fields
+    )
 
 
 @dataclass
@@ -198,6 +225,10 @@ class GatewayWorld:
         self.last_shadow = call
         self.shadower.offer(call)
 
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events in the spool, oldest first."""
+        return [json.loads(record.value) for record in self.spool.oldest(1000)]
+
     def close(self) -> None:
         """End the threads."""
         self.shadower.close()
@@ -211,9 +242,7 @@ def build_gateway_home(folder: Path, base: BaseModel | None = None) -> tuple[Set
     """Make a deployment with one workload on a base (the micro base), and the key ``KEY``."""
     workload = micro_base.classification()
     home = folder / "home"
-    (home / "workloads").mkdir(parents=True)
-    text = yaml.safe_dump(workload.model_dump(mode="json", by_alias=True, exclude_defaults=True))
-    (home / "workloads" / f"{workload.id}.yaml").write_text(text)
+    put_workload(home / "workloads", workload)
     settings = Settings(home=home, workloads=home / "workloads")
     platform = Platform(settings)
     platform.bases.remember(workload, base or micro_base.micro_base())

@@ -5,8 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flywheel.clock import ManualClock
 from flywheel.ports.review_queue import ReviewItem
 from flywheel.review.label_studio.annotators import add_annotator
@@ -20,6 +18,7 @@ from flywheel.workload.model import Workload
 from tests.fakes.review_items import review_item
 from tests.fakes.review_queues import remove_projects
 from tests.fakes.review_world import END, START, answer, classification, put_answers
+from tests.fakes.workload_file import put_workload
 
 
 class LabelStudioWorld:
@@ -28,9 +27,7 @@ class LabelStudioWorld:
     def __init__(self, home: Path, server: Any, **workload: Any) -> None:
         made = classification(id=f"w{uuid.uuid4().hex[:10]}", **workload)
         folder = home / "workloads"
-        folder.mkdir(parents=True)
-        raw = made.model_dump(mode="json", by_alias=True)
-        (folder / f"{made.id}.yaml").write_text(yaml.safe_dump(raw))
+        put_workload(folder, made)
         self.settings = load_settings(home=home, workloads=folder, **server.settings)
         self.clock = ManualClock(END)
         self.platform = Platform(self.settings, self.clock)

@@ -24,7 +24,9 @@ from flywheel.release.candidate import record_candidate
 from flywheel.release.look import Look, LookOutcome
 from flywheel.release.promotion import Promotion, promote
 from flywheel.release.registry import MlflowRegistry
+from flywheel.settings import Settings
 from flywheel.state import Approval, Cycle, Release, Stage, State
+from flywheel.wiring import Platform
 from flywheel.workload.answers import AnswerCodec, assign_surfaces
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import render_prompt
@@ -271,6 +273,24 @@ class ReleaseWorld:
         self.promote(cycle)
         self.clock.move_to(self.clock.now().replace(hour=self.clock.now().hour + 1))
         return cycle
+
+    def platform(self) -> Platform:
+        """Return the world as the use cases see it; its workload files are in ``workloads``."""
+        settings = Settings(
+            home=self.root,
+            workloads=self.root / "workloads",
+            model_server="vllm",
+            vllm_url="http://127.0.0.1:9",
+            drain_seconds=0,
+        )
+        return Platform(
+            settings,
+            self.clock,
+            lake=self.lake,
+            state=self.state,
+            registry=self.registry,
+            model_server=lambda _: self.server,
+        )
 
     def stage(self) -> Stage:
         """Return the stage that a release is in."""

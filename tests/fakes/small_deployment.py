@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import yaml
 
 from flywheel.artifacts.base_folder import BaseModel, cached_folder
 from flywheel.eventlog.sqlite_log import SqliteEventLog
@@ -23,6 +22,7 @@ from flywheel.review.queues.local_queue import LocalReviewQueue
 from tests.fakes.event_makers import make_event
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.review_items import review_item
+from tests.fakes.workload_file import put_workload
 
 __all__ = ["EVENTS", "build_base", "build_deployment"]
 
@@ -35,11 +35,7 @@ def build_deployment(home: Path) -> ReleaseWorld:
         f"sqlite:///{home / 'mlflow' / 'mlflow.db'}", home / "mlflow" / "artifacts"
     )
     world = ReleaseWorld(home, registry)
-    (home / "workloads").mkdir(parents=True)
-    text = yaml.safe_dump(
-        world.workload.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    )
-    (home / "workloads" / f"{world.workload.id}.yaml").write_text(text)
+    put_workload(home / "workloads", world.workload)
     world.base = build_base(home, world)
     _land_events(home, world)
     _judge(home, world)

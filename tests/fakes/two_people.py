@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import yaml
 
 from flywheel.artifacts.references import CandidateRef
 from flywheel.clock import ManualClock
@@ -25,6 +24,7 @@ from flywheel.wiring import Platform
 from tests.fakes.event_makers import make_event, make_feedback
 from tests.fakes.review_world import END, START, classification, text, truth
 from tests.fakes.waiting import wait_until
+from tests.fakes.workload_file import put_workload
 
 __all__ = ["ANNA", "BEN", "KEY", "TwoPeople"]
 
@@ -40,9 +40,7 @@ class TwoPeople:
         self.home, self.services = home, services
         self.clock = ManualClock(END)
         self.workload = classification(id=workload_id, minimum_examples=10, review={"budget": 60})
-        (home / "workloads").mkdir(parents=True)
-        raw = self.workload.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        (home / "workloads" / f"{workload_id}.yaml").write_text(yaml.safe_dump(raw))
+        put_workload(home / "workloads", self.workload)
         self.platform = self._open()
         self.anna, self.ben = hash_subject(ANNA, KEY), hash_subject(BEN, KEY)
         self.texts: dict[str, list[str]] = {ANNA: [], BEN: []}

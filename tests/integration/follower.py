@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes.event_makers import make_workload
 from tests.fakes.waiting import wait_until
+from tests.fakes.workload_file import put_workload
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = "from flywheel.cli import main; main()"
@@ -28,9 +28,7 @@ class FollowerProcess:
     def __init__(self, home: Path, **settings: object) -> None:
         workloads = home / "workloads"
         if not workloads.exists():
-            workloads.mkdir(parents=True)
-            raw = make_workload().model_dump(mode="json", by_alias=True)
-            (workloads / "reports.yaml").write_text(yaml.safe_dump(raw))
+            put_workload(workloads, make_workload())
         given = {"home": home, "workloads": workloads, "metrics_port": 0} | settings
         environment = os.environ | {f"FLYWHEEL_{k.upper()}": str(v) for k, v in given.items()}
         self._process = subprocess.Popen(

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from flywheel.release.promotion import PROMOTION_STEPS
-from flywheel.release.registry import MlflowRegistry
 from tests.fakes.release_world import ReleaseWorld
 
 
@@ -18,17 +17,10 @@ class Killed(BaseException):
     """Ends a promotion as a signal would: nothing catches it."""
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory) -> MlflowRegistry:
-    """Return a real registry on SQLite."""
-    folder = tmp_path_factory.getbasetemp() / "mlflow"  # made once: 2 s
-    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-
-
 @pytest.fixture
-def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
+def world(tmp_path, mlflow_registry) -> Iterator[ReleaseWorld]:
     """Return a workload with an approved candidate on top of a champion."""
-    made = ReleaseWorld(tmp_path, registry)
+    made = ReleaseWorld(tmp_path, mlflow_registry)
     made.promoted("r1")
     yield made
     made.close()

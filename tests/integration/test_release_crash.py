@@ -9,13 +9,12 @@ from flywheel.clock import ManualClock
 from flywheel.errors import ConcurrencyError, FlywheelError, RefusedError
 from flywheel.release.advance import ADVANCE_STEPS, advance_release
 from flywheel.release.aliases import sync_aliases
-from flywheel.release.audit_check import audit_differences
 from flywheel.release.look import Look
 from flywheel.release.promotion import STAGING_STEPS
-from flywheel.release.registry import MlflowRegistry
 from flywheel.release.rollback import rollback
 from flywheel.release.serving import unload_retired
 from flywheel.state import State
+from tests.fakes.release_checks import assert_aliases_follow, assert_audit_agrees
 from tests.fakes.release_world import ReleaseWorld, make_workload
 
 PATH = {"shadow": {"days": 1}, "canary": [{"share": 0.5, "days": 1}]}
@@ -25,17 +24,10 @@ class Killed(BaseException):
     """Ends a step as a signal would: nothing catches it."""
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory) -> MlflowRegistry:
-    """Return a real registry on SQLite."""
-    folder = tmp_path_factory.getbasetemp() / "mlflow"  # made once: 2 s
-    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-
-
 @pytest.fixture
-def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
+def world(tmp_path, mlflow_registry) -> Iterator[ReleaseWorld]:
     """Return a workload with a champion r1, whose next release goes through two stages."""
-    made = ReleaseWorld(tmp_path, registry)
+    made = ReleaseWorld(tmp_path, mlflow_registry)
     made.promoted("r1")
     made.workload = make_workload(made.workload.id, release=PATH)
     yield made
@@ -54,36 +46,14 @@ def place(world) -> str:
     """Return where r2 is by the route table, after holding every other record against it."""
     state, workload_id = world.state, world.workload.id
     rows = state.routes.of(workload_id)
-    assert (
-        audit_differences(
-            workload_id,
-            state.audit.of(),
-            releases=state.releases.of(workload_id),
-            approvals=state.approvals.of(workload_id),
-            attempts=[state.cycles.attempt(cycle.ref) for cycle in state.cycles.of(workload_id)],
-            stages=state.stages.of(workload_id),
-            routes=rows,
-        )
-        == []
-    )
+    assert_audit_agrees(world)
     routed = {row.release: row.route for row in rows}
     statuses = {row.release: row.status for row in state.releases.of(workload_id)}
     assert {name: statuses[name] for name in routed} == routed
     assert set(routed) <= set(world.server.loaded) | {"base"}
     stage = state.stages.current(workload_id)
     assert (stage.kind if stage else None) in {routed.get("r2"), None}
-    state.audit.verify()
     return routed.get("r2", statuses["r2"])
-
-
-def assert_aliases_follow(world) -> None:
-    versions = {
-        row.route: world.state.releases.get(row.release).model_version
-        for row in world.state.routes.of(world.workload.id)
-    }
-    aliases = world.registry.aliases(world.workload.id)
-    aliases.pop("previous", None)
-    assert aliases == versions
 
 
 def reconcile(world) -> None:

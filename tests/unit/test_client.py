@@ -4,7 +4,6 @@ import json
 from datetime import datetime
 
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from flywheel.client import FlywheelClient, open_client
@@ -28,6 +27,7 @@ from flywheel.workload.privacy import PrivacyRules
 from tests.fakes.event_logs import kafka_world, sqlite_world
 from tests.fakes.event_makers import START, make_event, make_feedback, make_workload
 from tests.fakes.waiting import wait_until
+from tests.fakes.workload_file import put_workload
 
 REQUEST = {
     "model": "any",
@@ -247,9 +247,7 @@ def test_without_workload_files_only_ingest_knows_the_names(log, workload):
 def test_a_client_opens_on_what_the_settings_name(tmp_path, workload):
     """The topics are made, and a file that does not load holds back no event."""
     home = tmp_path / "home"
-    (home / "workloads").mkdir(parents=True)
-    text = yaml.safe_dump(workload.model_dump(mode="json", by_alias=True))
-    (home / "workloads" / "reports.yaml").write_text(text)
+    put_workload(home / "workloads", workload)
     (home / "workloads" / "broken.yaml").write_text("id: [")
     settings = Settings(home=home, workloads=home / "workloads")
     with open_client(client_id="web", settings=settings) as client:

@@ -12,6 +12,7 @@ import pytest
 from flywheel.clock import SystemClock
 from flywheel.settings import load_settings
 from flywheel.wiring import open_event_log, open_platform
+from tests.fakes.umask import umask
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,12 +22,11 @@ def home(tmp_path, monkeypatch):
     """Name a home that is not there, in a process whose umask lets others read."""
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path / "home" / "workloads"))
-    before = os.umask(0o022)
-    yield tmp_path / "home"
-    os.umask(before)
+    with umask(0o022):
+        yield tmp_path / "home"
 
 
-def umask():
+def current_umask():
     """Return the umask of this process."""
     present = os.umask(0o022)
     os.umask(present)
@@ -46,7 +46,7 @@ def test_a_library_leaves_the_umask_of_its_host_alone(home):
     assert (platform.lake.root, platform.queue is not None) == (home / "lake", True)
     platform.close()
 
-    assert umask() == 0o022
+    assert current_umask() == 0o022
     assert {mode(folder) for folder in (home, home / "lake", home / "queue")} == {0o700}
     assert {mode(file) for file in home.glob("log.db*")} == {0o600}
 
@@ -56,7 +56,7 @@ def test_the_group_may_be_let_in(home, monkeypatch):
     monkeypatch.setenv("FLYWHEEL_GROUP_ACCESS", "true")
     open_event_log(load_settings(), SystemClock()).close()
 
-    assert (umask(), mode(home), mode(home / "log.db")) == (0o022, 0o750, 0o640)
+    assert (current_umask(), mode(home), mode(home / "log.db")) == (0o022, 0o750, 0o640)
 
 
 @pytest.mark.parametrize(("group", "expected"), [("false", 0o077), ("true", 0o027)])
@@ -65,7 +65,7 @@ def test_a_process_of_dagster_writes_for_its_user(monkeypatch, group, expected):
     monkeypatch.setenv("FLYWHEEL_GROUP_ACCESS", group)
     runpy.run_path(str(ROOT / "definitions.py"))
 
-    assert umask() == expected
+    assert current_umask() == expected
 
 
 def test_a_command_writes_for_its_user(home):

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import yaml
 
 from flywheel.client import open_client
 from flywheel.clock import SystemClock
@@ -12,15 +11,14 @@ from flywheel.ingest.consume import IngestConsumer
 from flywheel.settings import load_settings
 from flywheel.wiring import Platform
 from tests.fakes.event_makers import make_event, make_workload
+from tests.fakes.workload_file import put_workload
 
 
 @pytest.fixture
 def deployment(tmp_path, monkeypatch):
     """Point the settings at a small deployment whose lake holds twelve answers."""
     workload = make_workload()
-    (tmp_path / "workloads").mkdir()
-    text = yaml.safe_dump(workload.model_dump(mode="json", by_alias=True))
-    (tmp_path / "workloads" / "reports.yaml").write_text(text)
+    put_workload(tmp_path / "workloads", workload)
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path / "workloads"))
     with open_client(client_id="line-1") as client:

@@ -17,7 +17,6 @@ from flywheel.errors import (
     RefusedError,
     StorageError,
 )
-from flywheel.release.registry import MlflowRegistry
 from flywheel.state import State
 from flywheel.state.copy import copy_state
 from flywheel.state.database import Database
@@ -25,17 +24,10 @@ from flywheel.state.schema import HEAD, metadata, releases
 from tests.fakes.release_world import ReleaseWorld
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory) -> MlflowRegistry:
-    """Return a real registry on SQLite."""
-    folder = tmp_path_factory.getbasetemp() / "mlflow"
-    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-
-
 @pytest.fixture
-def world(tmp_path, registry):
+def world(tmp_path, mlflow_registry):
     """Return a workload with a champion, a failed cycle and an approved candidate."""
-    made = ReleaseWorld(tmp_path, registry)
+    made = ReleaseWorld(tmp_path, mlflow_registry)
     made.promoted("r1")
     failed = made.open_cycle(trigger="drift")
     made.state.decisions.record(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner, Result
 
 from flywheel.cli.ask import app
@@ -14,6 +13,7 @@ from flywheel.usecases.asking import Reply
 from flywheel.wiring import Platform
 from tests.fakes.micro_base import classification, codec
 from tests.fakes.model_server import FakeModelServer
+from tests.fakes.workload_file import put_workload
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment with one workload, answered by its base."""
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path / "workloads"))
-    raw = classification().model_dump(mode="json", by_alias=True)
-    (tmp_path / "workloads").mkdir()
-    (tmp_path / "workloads" / "parts.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(tmp_path / "workloads", classification())
     server = FakeModelServer({"base": lambda text: None if "?" in text else "seal paint"})
     monkeypatch.setattr(Platform, "server", lambda _platform, _workload: server)
     monkeypatch.setattr("flywheel.usecases.asking.codec_of", lambda _platform, _workload: codec())

@@ -1,12 +1,12 @@
 """Commands that look at a deployment make none, and name what is not there."""
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from flywheel.cli import build_app
 from flywheel.errors import NotFoundError
 from tests.fakes.micro_base import classification
+from tests.fakes.workload_file import put_workload
 
 
 @pytest.fixture
@@ -51,8 +51,7 @@ def test_wrong_folder_is_an_error_and_stays_empty(folder, words):
 def test_workload_file_alone_is_a_deployment(folder, monkeypatch):
     """Before its first event a workload has nothing but its file; nothing was asked of anybody."""
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
-    raw = classification().model_dump(mode="json", by_alias=True)
-    (folder / "parts.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(folder, classification())
     assert "nothing asked yet" in run("status").output
     assert "champion: base" in run("cycles", "parts").output
 
@@ -60,8 +59,7 @@ def test_workload_file_alone_is_a_deployment(folder, monkeypatch):
 def test_cycles_of_an_unknown_workload_name_the_choices(folder, monkeypatch):
     """A mistyped id is no workload without cycles."""
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
-    raw = classification().model_dump(mode="json", by_alias=True)
-    (folder / "parts.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(folder, classification())
     with pytest.raises(NotFoundError, match="no workload 'part'") as caught:
         run("cycles", "part")
     assert "parts" in caught.value.next_step

@@ -14,30 +14,7 @@ from flywheel.gateway.answered import Serving
 from flywheel.gateway.api_errors import ApiError
 from flywheel.gateway.app import build_app
 from flywheel.gateway.chat import parse_chat
-from tests.fakes.gateway_world import KEY, GatewayWorld, api_key, header
-
-
-@pytest.fixture
-def world(tmp_path):
-    """Return a gateway with one workload and one key."""
-    world = GatewayWorld(tmp_path)
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def http(world):
-    """Return an HTTP client of the gateway."""
-    with TestClient(build_app(world.gateway)) as client:
-        yield client
-
-
-@pytest.fixture
-def client(http):
-    """Return OpenAI's own client on the gateway."""
-    return openai.OpenAI(
-        base_url="http://testserver/v1", api_key=KEY, http_client=http, max_retries=0
-    )
+from tests.fakes.gateway_world import GatewayWorld, api_key, header
 
 
 def status_of(body):
@@ -51,10 +28,6 @@ def status_of(body):
 def ask(client, text="the seal leaks", **fields):
     messages = [{"role": "system", "content": "x"}, {"role": "user", "content": text}]
     return client.chat.completions.create(model="parts", messages=messages, **fields)
-
-
-def events(world):
-    return [json.loads(record.value) for record in world.spool.oldest(100)]
 
 
 def calls(tmp_path):
@@ -76,7 +49,7 @@ def test_openais_client_gets_a_completion(client, world):
     assert answer.choices[0].message.content == "seal"
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage.total_tokens == 9
-    (event,) = events(world)
+    (event,) = world.events()
     assert raw.headers["x-flywheel-inference-id"] == event["inference_id"]
     assert raw.headers["x-flywheel-release"] == event["release"] == "r1"
     assert raw.headers["x-flywheel-confidence"] == "0.900000"
@@ -97,7 +70,7 @@ def test_a_stream_adds_up_to_the_answer(client, world):
     assert [c.choices[0].finish_reason for c in stream if c.choices] == [None, None, "stop"]
     assert stream[-1].usage.total_tokens == 9
     assert all(chunk.usage is None for chunk in list(ask(client, stream=True)))
-    assert len(events(world)) == 2
+    assert len(world.events()) == 2
 
 
 def test_logprobs_are_the_answers_own_probability(client):
@@ -133,7 +106,7 @@ def test_what_cannot_be_had_is_refused_by_name(client, world, fields, parameter)
     with pytest.raises(openai.BadRequestError) as refused:
         ask(client, **fields)
     assert (refused.value.param, refused.value.code) == (parameter, "unsupported_value")
-    assert (world.replies.asked, events(world)) == ([], [])
+    assert (world.replies.asked, world.events()) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -169,7 +142,7 @@ def test_too_long_too_large_and_no_key(http, world):
     assert (large.status_code, large.json()["error"]["code"]) == (413, "request_too_large")
     assert http.post("/v1/chat/completions", content=b"x" * 1_000_001).status_code == 401
     assert http.get("/v1/models").status_code == 401
-    assert events(world) == []
+    assert world.events() == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +159,7 @@ def test_a_failed_answer_is_recorded_and_names_no_address(http, world, error, st
     response = http.post("/v1/chat/completions", headers=header(), json=body)
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
     assert error.message not in response.text
-    (event,) = events(world)
+    (event,) = world.events()
     assert (event["response"], event["output"]) == (None, None)
     assert event["error"].startswith(f"{status} {code}")
 
@@ -198,7 +171,7 @@ def test_an_answer_that_takes_too_long_is_a_time_out(tmp_path):
     with TestClient(build_app(world.gateway)) as http:
         body = {"model": "parts", "messages": [{"role": "user", "content": "x"}]}
         assert http.post("/v1/chat/completions", headers=header(), json=body).status_code == 504
-    (event,) = events(world)
+    (event,) = world.events()
     world.close()
     assert event["error"].startswith("504 timeout")
 
@@ -207,7 +180,7 @@ def test_an_answer_outside_the_schema_is_given_and_marked(client, world):
     """Cut off: the client sees ``length``, the event has no output and the reason."""
     world.replies.output = None
     assert ask(client).choices[0].finish_reason == "length"
-    first, event = events(world)  # it was asked again, with more room
+    first, event = world.events()  # it was asked again, with more room
     assert first["shadow_of"] == event["inference_id"]
     assert (event["output"], event["error"]) == (None, "cut off")
 
@@ -225,13 +198,13 @@ def test_feedback_is_recorded(http, world):
     """By the client itself, where it names no author; what ingest would refuse is refused here."""
     said = {"model": "parts", "inference_id": "i1", "kind": "boolean", "value": False}
     response = http.post("/v1/feedback", headers=header(), json=said)
-    (event,) = events(world)
+    (event,) = world.events()
     assert response.json()["id"] == event["feedback_id"]
     assert (event["author"], event["value"], event["kind"]) == ("line-4", False, "boolean")
     for bad in ({"value": None}, {"kind": "score"}, {"inference_id": ""}, {"kind": "float"}):
         refused = http.post("/v1/feedback", headers=header(), json=said | bad)
         assert refused.status_code == 400, bad
-    assert len(events(world)) == 1
+    assert len(world.events()) == 1
 
 
 def test_every_call_leaves_a_line_without_its_text(http, world, tmp_path):
@@ -293,7 +266,7 @@ def test_a_conversation_is_asked_as_a_whole(world, client):
     client.chat.completions.create(model="parts", messages=messages)
     thread = "User: the seal leaks\nAssistant: Since when?\nUser: noon"
     assert world.replies.asked == [[thread]]
-    (event,) = events(world)
+    (event,) = world.events()
     assert event["request"]["messages"] == messages
     messages[-1]["content"] = "x" * (workload.limits.input_characters + 1)
     with pytest.raises(openai.BadRequestError, match="the workload allows"):

@@ -4,18 +4,8 @@ import asyncio
 import json
 import threading
 
-import pytest
-
 from flywheel.gateway.app import build_app
 from tests.fakes.gateway_world import GatewayWorld, header
-
-
-@pytest.fixture
-def world(tmp_path):
-    """Return a gateway with one workload and one key."""
-    world = GatewayWorld(tmp_path)
-    yield world
-    world.close()
 
 
 async def _drive(app, *, stream=False, gone_after_parts=None, gone_after_seconds=None):
@@ -49,10 +39,6 @@ async def _drive(app, *, stream=False, gone_after_parts=None, gone_after_seconds
     return b"".join(one.get("body", b"") for one in sent)
 
 
-def _events(world):
-    return [json.loads(record.value) for record in world.spool.oldest(100)]
-
-
 def _statuses(tmp_path):
     (file,) = (tmp_path / "calls").iterdir()
     return [json.loads(line)["status"] for line in file.read_text().splitlines()]
@@ -65,7 +51,7 @@ def test_a_client_that_is_gone_before_the_answer_was_not_answered(world, tmp_pat
     asyncio.run(_drive(build_app(world.gateway), gone_after_seconds=0.05))
     assert not answer.is_set()  # nobody waited for the model
     answer.set()
-    (event,) = _events(world)
+    (event,) = world.events()
     assert event["error"].startswith("499 client_closed_request")
     assert (event["response"], event["output"], event["confidence"]) == (None, None, None)
     assert _statuses(tmp_path) == [499]
@@ -75,7 +61,7 @@ def test_a_stream_that_broke_off_was_not_answered(world, tmp_path):
     """Its event takes the place of the answer's, under the same id, before the log has either."""
     content = asyncio.run(_drive(build_app(world.gateway), stream=True, gone_after_parts=2))
     assert b"[DONE]" not in content
-    (event,) = _events(world)
+    (event,) = world.events()
     assert event["error"].startswith("499 client_closed_request: The stream broke off")
     assert (event["response"], event["output"], event["release"]) == (None, None, "r1")
     assert event["inference_id"].encode() in content
@@ -87,7 +73,7 @@ def test_a_stream_that_was_sent_is_an_answer(world, tmp_path):
     """Once, and after its end also for the log."""
     content = asyncio.run(_drive(build_app(world.gateway), stream=True))
     assert content.endswith(b"data: [DONE]\n\n")
-    (event,) = _events(world)
+    (event,) = world.events()
     assert (event["output"], event["error"]) == ("seal", None)
     assert _statuses(tmp_path) == [200]
 
@@ -101,11 +87,11 @@ def test_what_a_stream_holds_is_durable_and_waits_for_its_end(tmp_path):
     original = world.gateway.service.settle
 
     async def settle(answered, *, is_sent):
-        seen.append((len(_events(world)), world.spool.depth))
+        seen.append((len(world.events()), world.spool.depth))
         await original(answered, is_sent=is_sent)
 
     world.gateway.service.settle = settle
     asyncio.run(_drive(app, stream=True))
     assert seen == [(0, 1)]
-    assert len(_events(world)) == 1
+    assert len(world.events()) == 1
     world.close()

@@ -11,7 +11,7 @@ from flywheel.gateway.api_errors import ApiError
 from flywheel.gateway.app import build_app
 from flywheel.gateway.calls import read_calls
 from flywheel.gateway.key_limits import KeyLimits
-from tests.fakes.gateway_world import KEY, NOW, GatewayWorld, api_key
+from tests.fakes.gateway_world import NOW, GatewayWorld, api_key, openai_client
 
 
 def _refusal(limits, key):
@@ -55,9 +55,7 @@ def test_a_restart_gives_no_second_budget(tmp_path):
     world = GatewayWorld(tmp_path, keys=[api_key(tokens_per_day=10)])
     message = {"role": "user", "content": "the seal leaks"}
     with TestClient(build_app(world.gateway)) as http:
-        client = openai.OpenAI(
-            base_url="http://testserver/v1", api_key=KEY, http_client=http, max_retries=0
-        )
+        client = openai_client(http)
         for stream in (False, True):  # nine tokens each: the second begins below the limit
             list(client.chat.completions.create(model="parts", messages=[message], stream=stream))
         with pytest.raises(openai.RateLimitError) as refused:

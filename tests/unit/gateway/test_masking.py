@@ -1,15 +1,12 @@
 """A gateway of a workload that masks personal data: neither spool, calls nor metrics have it."""
 
-import json
-
-import openai
 import pytest
 from starlette.testclient import TestClient
 
 from flywheel.gateway.answered import Serving
 from flywheel.gateway.app import build_app
 from flywheel.workload.privacy import PrivacyRules
-from tests.fakes.gateway_world import KEY, GatewayWorld, header
+from tests.fakes.gateway_world import GatewayWorld, header, openai_client
 
 _MAIL, _PHONE = "anna.m@example.com", "+49 30 901820"
 
@@ -27,7 +24,7 @@ def test_what_is_kept_is_masked_and_the_answer_where_it_is_asked_for(tmp_path, m
     world = _world(tmp_path, mask_answers=masks_answers)
     world.replies.output = f"write to {_MAIL}"
     with TestClient(build_app(world.gateway)) as http:
-        client = openai.OpenAI(base_url="http://testserver/v1", api_key=KEY, http_client=http)
+        client = openai_client(http)
         message = {"role": "user", "content": f"I am {_MAIL}, call {_PHONE}"}
         answers = [
             client.chat.completions.create(
@@ -40,8 +37,7 @@ def test_what_is_kept_is_masked_and_the_answer_where_it_is_asked_for(tmp_path, m
     content = answers[0].choices[0].message.content
     assert content == streamed == f"write to {'<EMAIL_1>' if masks_answers else _MAIL}"
     assert world.replies.asked == [[message["content"]]] * 2
-    events = [json.loads(record.value) for record in world.spool.oldest(10)]
-    for event in events:
+    for event in world.events():
         assert event["request"]["messages"][-1]["content"] == "I am <EMAIL_1>, call <PHONE_1>"
         assert event["output"] == "write to <EMAIL_1>"
         assert event["request"]["user"] == event["subject_id"]
@@ -60,7 +56,7 @@ def test_feedback_is_masked(tmp_path):
         said = {"model": "parts", "inference_id": "i1", "kind": "comment", "value": f"ask {_MAIL}"}
         assert http.post("/v1/feedback", headers=header(), json=said).status_code == 200
         assert 'masked_items_total{kind="email",workload="parts"} 1.0' in http.get("/metrics").text
-    (event,) = [json.loads(record.value) for record in world.spool.oldest(10)]
+    (event,) = world.events()
     world.close()
     assert event["value"] == "ask <EMAIL_1>"
 

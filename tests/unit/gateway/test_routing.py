@@ -1,6 +1,5 @@
 """Which release answers a request of the gateway, what a failed canary costs, and shadows."""
 
-import json
 import threading
 import time
 from datetime import timedelta
@@ -13,41 +12,14 @@ from flywheel.errors import DataError, IntegrityError, NotFoundError, Unavailabl
 from flywheel.gateway.app import build_app
 from flywheel.gateway.arms import Portion, RouteSnapshot
 from tests.fakes import waiting
-from tests.fakes.gateway_world import KEY, NOW, GatewayWorld
+from tests.fakes.gateway_world import NOW, GatewayWorld, ask, openai_client
 
 ALL_CANARY = RouteSnapshot("r1", canary=Portion("r2", 1.0))
 SHADOWED = RouteSnapshot("r1", shadow=Portion("r2", 1.0))
 
 
-@pytest.fixture
-def world(tmp_path):
-    """Return a gateway with one workload and one key."""
-    world = GatewayWorld(tmp_path)
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def client(world):
-    """Return OpenAI's own client on the gateway."""
-    with TestClient(build_app(world.gateway)) as http:
-        yield openai.OpenAI(
-            base_url="http://testserver/v1", api_key=KEY, http_client=http, max_retries=0
-        )
-
-
 def wait_until(met):
     waiting.wait_until(met, seconds=10, pause=0.005)
-
-
-def ask(client, text="the seal leaks", **fields):
-    return client.chat.completions.with_raw_response.create(
-        model="parts", messages=[{"role": "user", "content": text}], **fields
-    )
-
-
-def events(world):
-    return [json.loads(record.value) for record in world.spool.oldest(1000)]
 
 
 def shadows(world, outcome):
@@ -63,7 +35,7 @@ def test_headers_event_and_metrics_name_the_arm(client, world):
     """All say canary and its release."""
     world.snapshot = ALL_CANARY
     answer = ask(client)
-    (event,) = events(world)
+    (event,) = world.events()
     arm = (answer.headers["x-flywheel-route"], answer.headers["x-flywheel-release"])
     assert arm == ("canary", "r2") == (event["route"], event["release"])
     labels = {"workload": "parts", "route": "canary", "release": "r2"}
@@ -101,7 +73,7 @@ def test_the_champion_answers_where_the_canary_fails(client, world, error):
     assert answer.parse().choices[0].message.content == "seal"
     assert answer.headers["x-flywheel-route"] == "fallback"
     assert answer.headers["x-flywheel-release"] == "r1"
-    failed, answered = events(world)
+    failed, answered = world.events()
     assert (failed["route"], failed["release"], failed["response"]) == ("canary", "r2", None)
     assert failed["error"].startswith("50")
     assert failed["shadow_of"] == answered["inference_id"] != failed["inference_id"]
@@ -121,11 +93,11 @@ def test_a_canary_that_hangs_leaves_the_champion_half_the_time(tmp_path):
     hang = threading.Event()
     world.replies.before_release["r2"] = lambda: hang.wait(5)
     with TestClient(build_app(world.gateway)) as http:
-        client = openai.OpenAI(base_url="http://testserver/v1", api_key=KEY, http_client=http)
+        client = openai_client(http)
         started = time.perf_counter()
         assert ask(client).headers["x-flywheel-route"] == "fallback"
         assert time.perf_counter() - started < 1.0
-    failed, _ = events(world)
+    failed, _ = world.events()
     assert failed["error"].startswith("504 timeout")
     hang.set()
     world.close()
@@ -137,7 +109,7 @@ def test_an_input_at_fault_is_not_asked_again(client, world):
     world.replies.errors["r2"] = DataError("does not fit the context")
     with pytest.raises(openai.BadRequestError):
         ask(client)
-    assert [event["route"] for event in events(world)] == ["canary"]
+    assert [event["route"] for event in world.events()] == ["canary"]
 
 
 def test_where_both_fail_both_are_recorded(client, world):
@@ -146,7 +118,7 @@ def test_where_both_fail_both_are_recorded(client, world):
     world.replies.error = UnavailableError("away")
     with pytest.raises(openai.InternalServerError):
         ask(client)
-    first, second = events(world)
+    first, second = world.events()
     assert (first["route"], second["route"]) == ("canary", "fallback")
     assert first["shadow_of"] == second["inference_id"]
 
@@ -157,7 +129,7 @@ def test_a_shadow_answers_a_copy_that_nobody_sees(client, world):
     answer = ask(client, user="anna.m")
     assert answer.headers["x-flywheel-release"] == "r1"
     wait_until(lambda: shadows(world, "answered") == 1)
-    answered, copy = events(world)
+    answered, copy = world.events()
     assert (copy["route"], copy["release"], copy["output"]) == ("shadow", "r2", "seal")
     assert copy["shadow_of"] == answered["inference_id"] != copy["inference_id"]
     assert copy["subject_id"] == answered["subject_id"]
@@ -184,7 +156,7 @@ def test_a_shadow_costs_its_share_and_its_ration(client, world):
         wait_until(lambda: not world.shadower.waiting)
     wait_until(lambda: shadows(world, "over ration") > 0)
     assert shadows(world, "answered") == 5
-    copies = [event for event in events(world) if event["route"] == "shadow"]
+    copies = [event for event in world.events() if event["route"] == "shadow"]
     assert len(copies) == 5
     world.clock.move_to(NOW + timedelta(days=1))
     world.snapshot = SHADOWED
@@ -200,7 +172,7 @@ def test_a_failed_shadow_is_an_event_and_harms_nobody(client, world):
         world.replies.errors["r2"] = error
         assert ask(client).parse().choices[0].message.content == "seal"
         wait_until(lambda count=count: shadows(world, "failed") == count)
-    copies = [event for event in events(world) if event["route"] == "shadow"]
+    copies = [event for event in world.events() if event["route"] == "shadow"]
     assert [copy["response"] for copy in copies] == [None, None]
     assert copies[0]["error"].startswith("503 release_not_loaded")
 
@@ -230,4 +202,4 @@ def test_a_canarys_own_requests_are_not_copied(client, world):
     ask(client)
     world.replies.errors["r2"] = UnavailableError("away")
     ask(client)
-    assert [event["route"] for event in events(world)] == ["canary", "canary", "fallback"]
+    assert [event["route"] for event in world.events()] == ["canary", "canary", "fallback"]

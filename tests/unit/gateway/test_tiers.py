@@ -24,19 +24,11 @@ from flywheel.quality.calibration.platt import PlattCurve
 from flywheel.workload.model import parse_workload
 from flywheel.workload.tiers import Tier
 from tests.fakes import micro_base
-from tests.fakes.gateway_world import KEY, NOW, GatewayWorld
+from tests.fakes.gateway_world import KEY, NOW, GatewayWorld, ask, openai_client
 from tests.fakes.openai_upstream import fake_upstream
 from tests.fakes.replies import replies, reply, ticket
 
 UNSURE = 0.3
-
-
-@pytest.fixture
-def world(tmp_path):
-    """Return a gateway with one workload and one key."""
-    world = GatewayWorld(tmp_path)
-    yield world
-    world.close()
 
 
 @pytest.fixture
@@ -46,27 +38,8 @@ def upstream():
         yield upstream
 
 
-@pytest.fixture
-def client(world):
-    """Return OpenAI's own client on the gateway."""
-    with TestClient(build_app(world.gateway)) as http:
-        yield openai.OpenAI(
-            base_url="http://testserver/v1", api_key=KEY, http_client=http, max_retries=0
-        )
-
-
-def ask(client, text="the seal leaks", **fields):
-    return client.chat.completions.with_raw_response.create(
-        model="parts", messages=[{"role": "user", "content": text}], **fields
-    )
-
-
 def said(answer):
     return answer.parse().choices[0].message.content
-
-
-def events(world):
-    return [json.loads(record.value) for record in world.spool.oldest(1000)]
 
 
 def escalations(world, reason):
@@ -98,7 +71,7 @@ def test_an_unsure_answer_goes_to_the_next_tier(client, world, upstream):
     assert (headers["x-flywheel-route"], headers["x-flywheel-tier"]) == ("escalation", "large")
     assert headers["x-flywheel-escalation"] == "low-confidence"
     assert "x-flywheel-confidence" not in headers
-    own, large = events(world)
+    own, large = world.events()
     assert (own["route"], own["release"], own["output"]) == ("champion", "r1", "seal")
     assert own["shadow_of"] == large["inference_id"] == headers["x-flywheel-inference-id"]
     assert (large["route"], large["release"], large["base_model"]) == (
@@ -119,7 +92,7 @@ def test_a_stream_is_escalated_too(client, world, upstream):
         model="parts", messages=[{"role": "user", "content": "x"}], stream=True
     )
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "weld"
-    assert [event["route"] for event in events(world)] == ["champion", "escalation"]
+    assert [event["route"] for event in world.events()] == ["champion", "escalation"]
 
 
 def test_the_endpoint_is_asked_for_structured_output(client, world, upstream):
@@ -152,8 +125,8 @@ def test_an_invalid_answer_of_an_endpoint_is_asked_for_again(client, world, upst
     world.add_tiers(upstream.url)
     world.replies.confidence = UNSURE
     assert said(ask(client)) == "weld"
-    assert [event["output"] for event in events(world)] == ["seal", None, "weld"]
-    assert "door" in events(world)[1]["error"]
+    assert [event["output"] for event in world.events()] == ["seal", None, "weld"]
+    assert "door" in world.events()[1]["error"]
     again = upstream.bodies[1]["messages"]
     assert [one["role"] for one in again] == ["system", "user", "assistant", "user"]
     assert "not valid" in again[3]["content"]
@@ -178,11 +151,11 @@ def test_a_tier_that_fails_leaves_the_best_answer_so_far(client, world, upstream
     answer = ask(client)
     assert (said(answer), answer.headers["x-flywheel-tier"]) == ("seal", "champion")
     assert answer.headers["x-flywheel-escalation"] == "low-confidence"
-    own, *tried = events(world)
+    own, *tried = world.events()
     assert own["shadow_of"] is None
     assert {one["shadow_of"] for one in tried} == {own["inference_id"]}
     assert all(one["error"] for one in tried)
-    assert "sk-secret" not in json.dumps(events(world))
+    assert "sk-secret" not in json.dumps(world.events())
     assert {body["path"] for body in upstream.bodies} == {"/v1/chat/completions"}
 
 
@@ -191,7 +164,7 @@ def test_a_missing_key_is_a_failure_of_that_tier_alone(client, world, upstream):
     world.add_tiers(upstream.url, tier={"key_variable": "NO_SUCH_KEY"})
     world.replies.confidence = UNSURE
     assert said(ask(client)) == "seal"
-    assert "NO_SUCH_KEY is not set" in events(world)[1]["error"]
+    assert "NO_SUCH_KEY is not set" in world.events()[1]["error"]
     assert upstream.bodies == []
 
 
@@ -279,7 +252,7 @@ def test_an_invalid_answer_goes_to_the_next_tier_after_its_retry(client, world, 
     world.add_tiers(upstream.url)
     world.replies.output = None
     assert said(ask(client)) == "weld"
-    routes = [event["route"] for event in events(world)]
+    routes = [event["route"] for event in world.events()]
     assert routes == ["champion", "champion", "escalation"]
 
 
@@ -330,7 +303,7 @@ def test_where_everything_fails_the_client_gets_the_champions_error(client, worl
     with pytest.raises(openai.InternalServerError) as raised:
         ask(client)
     assert upstream.url not in str(raised.value)
-    own, tried = events(world)
+    own, tried = world.events()
     assert (own["shadow_of"], tried["shadow_of"]) == (None, own["inference_id"])
 
 
@@ -340,7 +313,7 @@ def test_an_input_at_fault_is_asked_of_no_other_tier(client, world, upstream):
     world.replies.errors["r1"] = DataError("does not fit the context")
     with pytest.raises(openai.BadRequestError):
         ask(client)
-    assert len(events(world)) == 1
+    assert len(world.events()) == 1
     assert upstream.bodies == []
 
 
@@ -351,7 +324,7 @@ def test_a_champion_that_hangs_leaves_half_the_time_to_the_next_tier(tmp_path, u
     hang = threading.Event()
     world.replies.before = lambda: hang.wait(5)
     with TestClient(build_app(world.gateway)) as http:
-        client = openai.OpenAI(base_url="http://testserver/v1", api_key=KEY, http_client=http)
+        client = openai_client(http)
         assert said(ask(client)) == "weld"
     hang.set()
     world.close()
@@ -376,7 +349,7 @@ def test_a_canary_that_is_unsure_goes_to_the_next_tier(client, world, upstream):
     world.add_tiers(upstream.url)
     world.replies.confidence = UNSURE
     assert said(ask(client)) == "weld"
-    assert [event["route"] for event in events(world)] == ["canary", "escalation"]
+    assert [event["route"] for event in world.events()] == ["canary", "escalation"]
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -388,7 +361,7 @@ def test_an_invalid_answer_is_asked_for_again_within_the_bound(client, world, re
     world.replies.output = None
     answer = ask(client)
     assert answer.parse().choices[0].finish_reason == "length"
-    *replaced, last = events(world)
+    *replaced, last = world.events()
     assert len(replaced) == retries
     assert last["inference_id"] == answer.headers["x-flywheel-inference-id"]
     assert {one["shadow_of"] for one in replaced} <= {last["inference_id"]}
@@ -401,7 +374,7 @@ def test_the_champion_answers_where_the_canary_stays_invalid(client, world):
     world.replies.invalid_releases = {"r2"}
     answer = ask(client)
     assert (said(answer), answer.headers["x-flywheel-route"]) == ("seal", "fallback")
-    assert [(event["route"], event["output"]) for event in events(world)] == [
+    assert [(event["route"], event["output"]) for event in world.events()] == [
         ("canary", None), ("canary", None), ("fallback", "seal"),
     ]  # fmt: skip
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from flywheel.clock import ManualClock
 from flywheel.eventlog.sqlite_log import SqliteEventLog
@@ -15,6 +14,7 @@ from flywheel.ingest.ledger import Ledger, prove
 from flywheel.lake import Lake
 from flywheel.workload.model import Workload
 from tests.fakes.event_makers import START, keyed, make_event, make_feedback, make_workload
+from tests.fakes.workload_file import put_workload
 
 
 @dataclass
@@ -70,9 +70,7 @@ def plane(tmp_path):
 def home(tmp_path, monkeypatch):
     """Point the settings at an empty platform with one workload."""
     folder = tmp_path / "workloads"
-    folder.mkdir()
-    raw = make_workload().model_dump(mode="json", by_alias=True)
-    (folder / "reports.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(folder, make_workload())
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(folder))
     monkeypatch.setenv("COLUMNS", "200")

@@ -16,6 +16,7 @@ from flywheel.io.atomic import (
     writing,
 )
 from tests.fakes.power_cut import PowerCut, PowerFailure
+from tests.fakes.umask import umask
 
 STEPS = ["fsync", "replace", "fsync folder"]
 
@@ -134,11 +135,8 @@ def test_a_file_that_is_replaced_keeps_its_permissions_and_its_link(tmp_path):
 
 def test_a_new_file_follows_the_umask(tmp_path):
     """What the process may show to others is its own choice."""
-    before = os.umask(0o027)
-    try:
+    with umask(0o027):
         write_text(tmp_path / "file", "x")
-    finally:
-        os.umask(before)
     assert mode(tmp_path / "file") == 0o640
 
 

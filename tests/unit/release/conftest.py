@@ -10,13 +10,6 @@ from tests.fakes.registry import MemoryRegistry
 from tests.fakes.release_world import ReleaseWorld
 
 
-@pytest.fixture(scope="session")
-def mlflow_registry(tmp_path_factory: pytest.TempPathFactory) -> MlflowRegistry:
-    """Return a real registry on SQLite; workloads keep the tests apart."""
-    folder = tmp_path_factory.getbasetemp() / "mlflow"  # made once: 2 s
-    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-
-
 @pytest.fixture
 def registry(tmp_path: Path) -> MlflowRegistry:
     """Return a registry in memory; a file about what MLflow shows overrides it."""

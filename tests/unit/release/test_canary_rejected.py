@@ -5,16 +5,14 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-import yaml
 
 from flywheel.lake.tables import TABLES
-from flywheel.settings import Settings
 from flywheel.usecases.release_path import watch_release
 from flywheel.usecases.waiting import waiting_cycles
-from flywheel.wiring import Platform
 from tests.fakes.release_world import ReleaseWorld, make_workload
 from tests.fakes.small_deployment import build_base
 from tests.fakes.stage_world import event
+from tests.fakes.workload_file import put_workload
 
 CANARY = {"shadow": None, "canary": [{"share": 0.5, "days": 1, "minimum_answers": 50}]}
 FAILED = {"response": None, "output": None, "latency_ms": None, "error": "503 unavailable"}
@@ -27,9 +25,7 @@ def world(tmp_path, registry):
     made.base = build_base(tmp_path, made)
     made.promoted("r1")
     made.workload = make_workload(made.workload.id, release=CANARY)
-    (tmp_path / "workloads").mkdir()
-    raw = made.workload.model_dump(mode="json", by_alias=True)
-    (tmp_path / "workloads" / f"{made.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(tmp_path / "workloads", made.workload)
     made.promote(made.approved("r2"))
     yield made
     made.close()
@@ -54,25 +50,6 @@ def land(world, *, share_of_errors, count=900):
     world.clock.move_to(start + timedelta(hours=5))
 
 
-def platform_of(world):
-    """Return the world as the use cases see it."""
-    settings = Settings(
-        home=world.root,
-        workloads=world.root / "workloads",
-        model_server="vllm",
-        vllm_url="http://127.0.0.1:9",
-        drain_seconds=0,
-    )
-    return Platform(
-        settings,
-        world.clock,
-        lake=world.lake,
-        state=world.state,
-        registry=world.registry,
-        model_server=lambda _: world.server,
-    )
-
-
 def routes(world):
     return {route.route: route.release for route in world.state.routes.of(world.workload.id)}
 
@@ -81,7 +58,7 @@ def test_a_canary_that_fails_requests_is_taken_back(world):
     """Nobody asks for it: the sensor's look does it, says why, and the aliases follow."""
     assert routes(world) == {"champion": "r1", "canary": "r2"}
     land(world, share_of_errors=0.2)
-    platform, name = platform_of(world), world.workload.id
+    platform, name = world.platform(), world.workload.id
     watch = watch_release(platform, name)
     assert (watch.look.outcome, watch.step.action) == ("worse", "roll_back")
     assert watch.step.reason.startswith("canary of 50 %: worse: errors: ")
@@ -100,6 +77,6 @@ def test_a_canary_that_fails_requests_is_taken_back(world):
 def test_a_canary_as_good_as_the_champion_is_left_alone(world):
     """The same traffic without the errors; a day later it may go on."""
     land(world, share_of_errors=0.0)
-    watch = watch_release(platform_of(world), world.workload.id)
+    watch = watch_release(world.platform(), world.workload.id)
     assert (watch.step.action, watch.is_due) == ("go_on", False)
     assert routes(world) == {"champion": "r1", "canary": "r2"}

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-import yaml
 from typer import Typer
 from typer.testing import CliRunner
 
 from flywheel.cli import cycles, release, verify
 from flywheel.errors import RefusedError
 from tests.fakes.small_deployment import build_base
+from tests.fakes.workload_file import put_workload
 
 
 @pytest.fixture
@@ -124,10 +124,7 @@ def test_cycles_and_explain_say_that_a_release_was_rolled_back(world, command):
 
 def test_verify_finds_an_alias_that_somebody_moved(world, command):
     """What MLflow says is compared with the route table, and one command puts it back."""
-    folder = world.root / "workloads"
-    folder.mkdir()
-    raw = world.workload.model_dump(mode="json", by_alias=True)
-    (folder / f"{world.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(world.root / "workloads", world.workload)
     world.base = build_base(world.root, world)
     world.promoted("r1")
     assert "as the route table says" in command(verify.app).stdout

@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from flywheel.cli import cycles, release, release_path, status
 from flywheel.errors import UnavailableError
 from flywheel.release.look import Look
-from flywheel.settings import Settings
 from flywheel.usecases.reconcile import reconcile_release, release_differences
 from flywheel.usecases.release_path import advance_workload, promote_or_advance, watch_release
 from flywheel.usecases.waiting import waiting_cycles
 from flywheel.wiring import Platform
 from tests.fakes.release_world import ReleaseWorld, make_workload
 from tests.fakes.small_deployment import build_base
+from tests.fakes.workload_file import put_workload
 
 PATH = {"shadow": {"days": 1}, "canary": [{"share": 0.1, "days": 1}]}
 
@@ -35,10 +34,7 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
     made.base = build_base(tmp_path, made)
     made.promoted("r1")
     made.workload = make_workload(made.workload.id, release=PATH)
-    folder = tmp_path / "workloads"
-    folder.mkdir()
-    raw = made.workload.model_dump(mode="json", by_alias=True)
-    (folder / f"{made.workload.id}.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(tmp_path / "workloads", made.workload)
     yield made
     made.close()
 
@@ -46,21 +42,7 @@ def world(tmp_path, registry) -> Iterator[ReleaseWorld]:
 @pytest.fixture
 def platform(world) -> Platform:
     """Return the world as the use cases see it."""
-    settings = Settings(
-        home=world.root,
-        workloads=world.root / "workloads",
-        model_server="vllm",
-        vllm_url="http://127.0.0.1:9",
-        drain_seconds=0,
-    )
-    return Platform(
-        settings,
-        world.clock,
-        lake=world.lake,
-        state=world.state,
-        registry=world.registry,
-        model_server=lambda _: world.server,
-    )
+    return world.platform()
 
 
 @pytest.fixture

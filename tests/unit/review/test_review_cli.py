@@ -1,7 +1,6 @@
 import json
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from flywheel.artifacts.cycle_ref import CycleRef
@@ -18,6 +17,7 @@ from tests.fakes.review_world import (
     put_answers,
     put_corrections,
 )
+from tests.fakes.workload_file import put_workload
 
 WINDOW = ["--since", "2026-01-01", "--until", "2026-01-08"]
 
@@ -29,10 +29,8 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLYWHEEL_HOME", str(home))
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(home / "workloads"))
-    (home / "workloads").mkdir(parents=True)
     workload = classification()
-    raw = workload.model_dump(mode="json", by_alias=True)
-    (home / "workloads" / "defects.yaml").write_text(yaml.safe_dump(raw))
+    put_workload(home / "workloads", workload)
     lake = Lake(home / "lake")
     put_answers(lake, workload, [answer(number) for number in range(100)])
     put_corrections(lake, workload, [correction(number) for number in range(200, 240)])

@@ -1,7 +1,6 @@
 """Backup and restore: a deployment elsewhere that verifies and promotes, also of an older version."""
 
 import json
-import os
 import shutil
 import stat
 import tarfile
@@ -22,6 +21,7 @@ from flywheel.wiring import Platform
 from flywheel.workload.answers import AnswerCodec
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.release_world import right
+from tests.fakes.umask import umask
 
 NOW = datetime(2026, 4, 2, tzinfo=UTC)  # the approval of r2 counts
 ARCHIVE = Path(__file__).parents[3] / "data" / "deployment-0.1-7550981.tar.xz"
@@ -45,10 +45,9 @@ def open_home(monkeypatch):
 @pytest.fixture
 def program_umask():
     """Set the umask as a program of Flywheel's own does."""
-    before = os.umask(0o022)
-    restrict_files(load_settings())
-    yield
-    os.umask(before)
+    with umask(0o022):
+        restrict_files(load_settings())
+        yield
 
 
 def _promote(platform):
