@@ -321,6 +321,15 @@ def test_edits_of_a_draft_make_pairs():
     ]
 
 
+@pytest.mark.parametrize(
+    ("rejected", "expected"),
+    [("near the Door!", (0, 0)), ("near the doors", (1, 0)), ("near the dome", (1, 1))],
+)
+def test_edit_of_a_draft_counts_from_the_smallest_that_is_asked_for(rejected: str, expected: tuple):
+    """A draft that differs in exactly so many characters makes a pair, one of fewer does not."""
+    assert edited(replies(), "near the door", rejected, minimum_characters=2) == expected
+
+
 def test_a_text_that_breaks_the_rules_is_not_trained_on():
     """People may accept it; a model is not taught it."""
     row = {"inference_id": "i", "correction_id": "c", "input": ticket(1), "output": "No."}
