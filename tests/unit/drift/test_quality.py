@@ -108,6 +108,27 @@ def test_a_certain_fall_below_the_allowed_drop_is_no_fall():
     assert quality_shift(days, allowed_drop=0.01).fell is True
 
 
+def test_a_fall_of_exactly_the_allowed_drop_counts():
+    """The allowed drop is the smallest fall that counts, not the largest that does not."""
+    days = exact(30, 0.75, 30, 0.5)
+    assert quality_shift(days, allowed_drop=0.25).fell is True
+    assert quality_shift(days, allowed_drop=0.2501).fell is False
+
+
+def test_a_certain_small_fall_does_not_hide_a_larger_one():
+    """The change that is reported is the large one; without one, it is the most certain."""
+    small = exact(30, 0.90, 30, 0.88, judged=10_000)
+    large = [
+        replace(day, day=small[-1].day + timedelta(days=number))
+        for number, day in enumerate(exact(0, 0.0, 10, 0.8, judged=100), start=1)
+    ]
+    shift = quality_shift([*small, *large], allowed_drop=0.05)
+    assert (shift.fell, shift.changed_on) == (True, START + timedelta(days=60))
+    assert shift.drop == pytest.approx(0.09)
+    shift = quality_shift(small, allowed_drop=0.05)
+    assert (shift.fell, shift.changed_on) == (False, START + timedelta(days=30))
+
+
 def test_a_rise_is_no_fall():
     """Better answers are no loss of quality."""
     assert quality_shift(exact(30, 0.7, 30, 0.95), allowed_drop=0.05).fell is False
