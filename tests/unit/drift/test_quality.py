@@ -160,6 +160,30 @@ def test_an_outage_is_a_fall_without_any_judgment():
     assert quality_shift(out, allowed_drop=0.05).fell is True
 
 
+def test_failed_answers_enter_at_the_rate_of_their_own_days():
+    """Ten of a hundred were judged there: fifty failures are five wrong ones beside these ten."""
+    before = [replace(day, parsed=1000) for day in exact(30, 0.9, 0, 0.0)]
+    after = [replace(day, parsed=100, failed=50) for day in exact(0, 0.0, 60, 0.9)[30:]]
+    shift = quality_shift([*before, *after], allowed_drop=0.05)
+    assert (shift.fell, shift.changed_on) == (True, after[0].day)
+    assert shift.current == pytest.approx(0.9 * 10 / 15)
+
+
+def test_failures_of_days_without_a_judgment_enter_at_the_overall_rate():
+    """Nobody has judged the newest answers, and many of them failed: that is a fall already."""
+    days = exact(30, 0.9, 14, 0.9)
+    silent = [ControlDay(day.day, parsed=100, failed=100) for day in days[30:]]
+    shift = quality_shift([*days[:30], *silent], allowed_drop=0.05)
+    assert (shift.fell, shift.current, shift.changed_on) == (True, 0.0, silent[0].day)
+
+
+def test_interval_of_the_drop_is_the_published_one():
+    """56 of 70 against 48 of 80 gives 0.0524 to 0.3339 (Newcombe 1998, method 10)."""
+    shift = quality_shift(exact(7, 0.8, 8, 0.6), allowed_drop=0.05)
+    assert (shift.reference_judged, shift.current_judged) == (70, 80)
+    assert shift.interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
 def test_unequal_weights_count_for_less():
     """One item that stands for a thousand answers is one item, not a thousand."""
     days = exact(30, 0.9, 30, 0.8)
