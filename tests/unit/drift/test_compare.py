@@ -77,6 +77,8 @@ def test_answers_are_compared_where_nine_in_ten_are_of_the_same_release(same, is
             100, 0, {name: Histogram("category", counts) for name, counts in columns.items()}
         )
 
+    half = compare(WORKLOAD, answered(r1=50, r2=50), answered(r1=100))
+    assert next(column for column in half if column.column == "output").score is None
     found = compare(WORKLOAD, answered(r1=100), answered(r1=same, r2=100 - same))
     columns = {column.column: column for column in found}
     assert set(columns) == {"output", "client", "errors"}
