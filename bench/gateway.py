@@ -29,7 +29,7 @@ from flywheel.settings import load_settings
 from flywheel.simulation.traffic import pretraining_texts
 from flywheel.usecases.keys import create_key
 from flywheel.wiring import Platform
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 __all__ = ["measure"]
 

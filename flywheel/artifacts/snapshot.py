@@ -8,26 +8,34 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from flywheel.artifacts.dataset_rows import LabeledRow, PreferenceRow, ThumbedRow
 from flywheel.errors import IntegrityError, NotFoundError
 
 __all__ = [
     "EVALUATION_SPLITS",
     "MANIFEST",
     "SPLITS",
+    "EvaluationSplit",
     "FixedCase",
+    "LabeledSplit",
     "Snapshot",
+    "Split",
     "content_hash",
     "open_snapshot",
     "read_fixed",
+    "read_preference_rows",
     "read_rows",
     "verify_snapshot",
 ]
 
 MANIFEST = "manifest.json"
-SPLITS = ("train", "preference", "golden", "holdout", "must_not_lose")
-EVALUATION_SPLITS = ("golden", "holdout", "must_not_lose")
+EvaluationSplit = Literal["golden", "holdout", "must_not_lose"]
+LabeledSplit = Literal["train"] | EvaluationSplit
+Split = LabeledSplit | Literal["preference"]
+EVALUATION_SPLITS: tuple[EvaluationSplit, ...] = get_args(EvaluationSplit)
+SPLITS: tuple[Split, ...] = ("train", "preference", *EVALUATION_SPLITS)
 _RESTORE = "restore the folder from a backup, or build the dataset again"
 
 
@@ -92,16 +100,35 @@ def open_snapshot(folder: Path) -> Snapshot:
     )
 
 
-def read_rows(folder: Path, split: str) -> list[dict[str, Any]]:
-    """Return the rows of a split, checked against the manifest.
+def read_rows(folder: Path, split: LabeledSplit, *, named: str | None = None) -> list[LabeledRow]:
+    """Return the rows of a split, checked against the manifest and, if given, the snapshot's name.
 
     Raises:
-        IntegrityError: the file is not the one that the manifest describes.
+        IntegrityError: the file is not the one that the manifest describes, or the snapshot has
+            another name.
     """
+    return _rows(folder, split, named)
+
+
+def read_preference_rows(
+    folder: Path, *, named: str | None = None
+) -> tuple[list[PreferenceRow], list[ThumbedRow]]:
+    """Return the rows of the preference split, pairs or thumbs; the other list is empty.
+
+    Raises:
+        IntegrityError: as of `read_rows`.
+    """
+    rows = _rows(folder, "preference", named)
+    return ([], rows) if rows and "label" in rows[0] else (rows, [])
+
+
+def _rows(folder: Path, split: str, named: str | None) -> list[Any]:
+    if named is not None and _manifest(folder)["hash"] != named:
+        raise IntegrityError(f"{folder} is not the snapshot {named}.", next_step=_RESTORE)
     return [json.loads(line) for line in _content(folder, split).decode().splitlines()]
 
 
-def read_fixed(row: Mapping[str, Any]) -> FixedCase | None:
+def read_fixed(row: LabeledRow) -> FixedCase | None:
     """Return the record in a row of the must-not-lose split; None where a person named it only.
 
     Snapshots of version 0.1 hold no records: their cases were fixed once.

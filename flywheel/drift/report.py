@@ -158,12 +158,6 @@ class DriftReport:
         """Names of the drifted columns that a new training could answer."""
         return tuple(c.column for c in self.columns if c.drifted and c.role != "service")
 
-    @property
-    def strongest(self) -> ColumnDrift | None:
-        """Return the scored column that is furthest beyond what counts."""
-        scored = [column for column in self.columns if column.score is not None]
-        return max(scored, key=lambda column: column.strength, default=None)
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for ledgers and metadata."""
         values = asdict(self)

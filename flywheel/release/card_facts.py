@@ -8,7 +8,7 @@ from typing import Any
 from flywheel.artifacts.arm_metrics import ArmMetrics
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.lake.store import Lake
-from flywheel.quality.control_slice import wilson_interval
+from flywheel.quality.intervals import wilson_interval
 from flywheel.state import Release
 
 __all__ = ["CardFacts", "Confusion", "Share", "read_card_facts"]

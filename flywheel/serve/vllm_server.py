@@ -9,7 +9,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -151,18 +151,17 @@ class VllmModelServer:
         self._requests.shutdown(cancel_futures=True)
         self._client.close()
 
-    def _adapters(self) -> dict[str, str]:
+    def _adapters(self) -> Mapping[str, str]:
         # What vLLM says it has: name and folder of each adapter.
-        cards = self._client.get("/v1/models")["data"]
-        bases = {card["id"] for card in cards if card.get("parent") is None}
-        if base_alias(self._digest) not in bases:
+        models = self._client.models()
+        if base_alias(self._digest) not in models.bases:
             raise ConfigurationError(
-                f"vLLM at {self._client.url} serves {', '.join(sorted(bases))}, which is not the "
+                f"vLLM at {self._client.url} serves {', '.join(sorted(models.bases))}, which is not the "
                 f"base model {self._digest[:12]}.",
                 next_step="start it for this base with `flywheel services up vllm`; your own vLLM "
                 f"needs --served-model-name {BASE_RELEASE} {base_alias(self._digest)}",
             )
-        return {card["id"]: card["root"] for card in cards if card.get("parent") is not None}
+        return models.adapters
 
     def _require_room(self, release: str, adapters: Collection[str]) -> None:
         most = self._adapters_at_once

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.clock import Clock
@@ -17,7 +18,6 @@ from flywheel.state.cycle_status import (
     NEXT_STATUSES,
     OPEN_STATUSES,
     RETRYABLE,
-    SYSTEM,
     CycleStatus,
 )
 from flywheel.state.database import Database
@@ -78,7 +78,7 @@ class Cycles:
         workload: Workload,
         *,
         trigger: str,
-        opened_by: str,
+        opened_by: str = SYSTEM,
         reason: str,
         watermark: datetime,
         snapshot: Mapping[str, Any],
@@ -89,7 +89,7 @@ class Cycles:
 
         Args:
             workload: whose cycle it is.
-            opened_by: a person, or ``SYSTEM``.
+            opened_by: a person; default: no person asked for it.
             reason: one sentence for people.
             trigger: calendar, drift, quality, volume, manual ...
             trigger_key: what makes two evaluations the same trigger; by default the period for

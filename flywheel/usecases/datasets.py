@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flywheel.artifacts.snapshot import open_snapshot, read_rows, verify_snapshot
+from flywheel.artifacts.snapshot import (
+    open_snapshot,
+    read_preference_rows,
+    read_rows,
+    verify_snapshot,
+)
 from flywheel.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.dataset_rows import DatasetRow
     from flywheel.artifacts.references import SnapshotRef
-    from flywheel.artifacts.snapshot import Snapshot
+    from flywheel.artifacts.snapshot import Snapshot, Split
     from flywheel.dataset.lineage import Membership
     from flywheel.wiring import Platform
 
@@ -31,9 +37,12 @@ class VerifiedSnapshot:
     snapshot: "Snapshot"
     manifest: dict[str, Any]
 
-    def rows(self, split: str) -> list[dict[str, Any]]:
+    def rows(self, split: "Split") -> "Sequence[DatasetRow]":
         """Read the rows of a split."""
-        return read_rows(self.snapshot.folder, split)
+        if split != "preference":
+            return read_rows(self.snapshot.folder, split)
+        pairs, thumbs = read_preference_rows(self.snapshot.folder)
+        return pairs or thumbs
 
 
 def list_snapshots(platform: "Platform", workload_id: str) -> "list[Snapshot]":

@@ -18,8 +18,9 @@ from flywheel.wiring.adapters import (
     open_state,
 )
 from flywheel.wiring.lazy_adapters import LazyAdapters
+from flywheel.workload.files import load_workload_of
 from flywheel.workload.folder import WorkloadFolder, read_workload_folder
-from flywheel.workload.model import Workload, load_workload_of
+from flywheel.workload.model import Workload
 from flywheel.workload.taxonomy_record import TaxonomyRecords
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.usecases.erasing.person import Person
 from flywheel.usecases.erasing.receipts import MODELS, Receipt
@@ -63,4 +64,4 @@ def _mark(platform: "Platform", person: Person, cycle: CycleRef, facts: dict[str
     details = {"release": facts["release"], "rows": facts["rows"], "of": person.subject_ids[0]}
     rows = platform.state.audit.of(subject)
     if not any((row.event, row.details) == ("erasure.seen_by_release", details) for row in rows):
-        platform.state.audit.append("erasure.seen_by_release", subject, "system", details)
+        platform.state.audit.append("erasure.seen_by_release", subject, SYSTEM, details)
