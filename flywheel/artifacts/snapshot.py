@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 from flywheel.artifacts.dataset_rows import LabeledRow, PreferenceRow, ThumbedRow
 from flywheel.errors import IntegrityError, NotFoundError
@@ -17,16 +17,19 @@ __all__ = [
     "EVALUATION_SPLITS",
     "MANIFEST",
     "SPLITS",
+    "ErasedRows",
     "EvaluationSplit",
     "FixedCase",
     "LabeledSplit",
     "Snapshot",
+    "SnapshotManifest",
     "Split",
     "content_hash",
     "open_snapshot",
     "read_fixed",
     "read_preference_rows",
     "read_rows",
+    "read_snapshot_manifest",
     "verify_snapshot",
 ]
 
@@ -37,6 +40,30 @@ Split = LabeledSplit | Literal["preference"]
 EVALUATION_SPLITS: tuple[EvaluationSplit, ...] = get_args(EvaluationSplit)
 SPLITS: tuple[Split, ...] = ("train", "preference", *EVALUATION_SPLITS)
 _RESTORE = "restore the folder from a backup, or build the dataset again"
+
+
+class ErasedRows(TypedDict):
+    """When rows of erased persons left a snapshot, how many, and the hash of what is left."""
+
+    at: str
+    rows: int
+    content: str
+
+
+class SnapshotManifest(TypedDict):
+    """The manifest of a snapshot; ``files`` are digests by name, ``sources`` where rows came from."""
+
+    hash: str
+    files: dict[str, str]
+    counts: dict[str, int]
+    exclusions: dict[str, int]
+    taxonomy_version: int
+    workload_id: str
+    workload_revision: str
+    cycle: str
+    sources: dict[str, Any]
+    preference: NotRequired[dict[str, Any]]
+    erased: NotRequired[list[ErasedRows]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +101,7 @@ class Snapshot:
     erased: int = 0
 
 
-def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
+def content_hash(files: Mapping[Split, bytes], taxonomy_version: int) -> str:
     """Name a snapshot by its rows, their splits and the taxonomy version."""
     digest = hashlib.sha256(f"taxonomy {taxonomy_version}\n".encode())
     for split in SPLITS:
@@ -84,7 +111,7 @@ def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
 
 def open_snapshot(folder: Path) -> Snapshot:
     """Read a snapshot's manifest."""
-    manifest = _manifest(folder)
+    manifest = read_snapshot_manifest(folder)
     erased = manifest.get("erased", [])
     return Snapshot(
         folder=folder,
@@ -123,7 +150,7 @@ def read_preference_rows(
 
 
 def _rows(folder: Path, split: str, named: str | None) -> list[Any]:
-    if named is not None and _manifest(folder)["hash"] != named:
+    if named is not None and read_snapshot_manifest(folder)["hash"] != named:
         raise IntegrityError(f"{folder} is not the snapshot {named}.", next_step=_RESTORE)
     return [json.loads(line) for line in _content(folder, split).decode().splitlines()]
 
@@ -157,7 +184,7 @@ def verify_snapshot(folder: Path) -> Snapshot:
 
 
 def _content(folder: Path, split: str) -> bytes:
-    expected = _manifest(folder)["files"][f"{split}.jsonl"]
+    expected = read_snapshot_manifest(folder)["files"][f"{split}.jsonl"]
     try:
         content = (folder / f"{split}.jsonl").read_bytes()
     except FileNotFoundError:
@@ -172,9 +199,10 @@ def _content(folder: Path, split: str) -> bytes:
     return content
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_snapshot_manifest(folder: Path) -> SnapshotManifest:
+    """Return a snapshot's manifest as its file holds it."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: SnapshotManifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
             f"There is not a dataset snapshot in {folder}.", next_step="check the folder"

@@ -23,6 +23,8 @@ from flywheel.artifacts.snapshot import (
     SPLITS,
     FixedCase,
     Snapshot,
+    SnapshotManifest,
+    Split,
     content_hash,
     verify_snapshot,
 )
@@ -53,7 +55,7 @@ def write_snapshot(
     """
     workload = opened.workload
     writer = _RowWriter(workload, mapping)
-    files = {
+    files: dict[Split, bytes] = {
         "train": _lines(writer.labeled(assembly.train)),
         "preference": _lines(writer.preferred(assembly, preference)),
         "golden": _lines(writer.labeled(assembly.golden)),
@@ -63,7 +65,7 @@ def write_snapshot(
     name = content_hash(files, workload.taxonomy_version)
     folder = home / "datasets" / workload.id / name
     if not folder.exists():
-        manifest: dict[str, Any] = {
+        manifest: SnapshotManifest = {
             "hash": name,
             "files": {f"{s}.jsonl": hashlib.sha256(files[s]).hexdigest() for s in SPLITS},
             "counts": {split: files[split].count(b"\n") for split in SPLITS},
@@ -167,7 +169,7 @@ def _lines(rows: Sequence[DatasetRow]) -> bytes:
     )
 
 
-def _write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+def _write(folder: Path, files: Mapping[Split, bytes], manifest: SnapshotManifest) -> None:
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -2,9 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 from flywheel.drift.window import Window
+from flywheel.io.records import JsonObject
 
 __all__ = [
     "Cause",
@@ -158,7 +159,7 @@ class DriftReport:
         """Names of the drifted columns that a new training could answer."""
         return tuple(c.column for c in self.columns if c.drifted and c.role != "service")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return plain data for ledgers and metadata."""
         values = asdict(self)
         if self.quality is not None and self.quality.changed_on is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.label_mapping import AnswerMapping
@@ -159,7 +160,7 @@ def effective_number(weight: float, squares: float) -> float:
 _Case = tuple[float, bool | None]  # weight; right, wrong or not decided
 
 
-def _case(mapping: AnswerMapping, row: dict[str, Any]) -> _Case:
+def _case(mapping: AnswerMapping, row: Row) -> _Case:
     weight = 1 / row["inclusion_probability"]
     if row["status"] == "proposed":
         return weight, False

@@ -25,6 +25,7 @@ from flywheel.errors import (
     RefusedError,
     UnavailableError,
 )
+from flywheel.io.records import JsonObject
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots, base_alias
 from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
@@ -194,8 +195,8 @@ class VllmModelServer:
         return base_alias(self._digest) if release == BASE_RELEASE else release
 
     def _complete(
-        self, release: str, common: dict[str, Any], ids: Sequence[Sequence[int]]
-    ) -> list[dict[str, Any]]:
+        self, release: str, common: JsonObject, ids: Sequence[Sequence[int]]
+    ) -> list[JsonObject]:
         chunks = list(_chunks(ids))
         if len(chunks) == 1:
             return self._request(release, common, ids)
@@ -206,8 +207,8 @@ class VllmModelServer:
             _end(futures)
 
     def _request(
-        self, release: str, common: dict[str, Any], ids: Sequence[Sequence[int]]
-    ) -> list[dict[str, Any]]:
+        self, release: str, common: JsonObject, ids: Sequence[Sequence[int]]
+    ) -> list[JsonObject]:
         status, payload = self._client.send("POST", "/v1/completions", {**common, "prompt": ids})
         if status == _NOT_FOUND:
             raise self._missing(release)
@@ -242,7 +243,7 @@ class VllmModelServer:
         )
 
     def _read(
-        self, codec: AnswerCodec, choice: dict[str, Any], prompt: Sequence[int], seconds: float
+        self, codec: AnswerCodec, choice: JsonObject, prompt: Sequence[int], seconds: float
     ) -> Answer:
         tokens, reason = list(choice["token_ids"]), choice["finish_reason"]
         if reason not in {"stop", "length"}:
@@ -270,7 +271,7 @@ def _content(root: str) -> str | None:
         return None
 
 
-def _completion(model: str, limit: int) -> dict[str, Any]:
+def _completion(model: str, limit: int) -> JsonObject:
     return {
         "model": model,
         "max_tokens": limit,
@@ -280,7 +281,7 @@ def _completion(model: str, limit: int) -> dict[str, Any]:
     }
 
 
-def _constraint(codec: AnswerCodec) -> dict[str, Any]:
+def _constraint(codec: AnswerCodec) -> JsonObject:
     # The grammars of ``mask.grammar_of``, as vLLM's guidance backend makes them.
     if codec.pattern is not None:
         return {"structured_outputs": {"regex": codec.pattern}}

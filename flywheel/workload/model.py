@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from flywheel.errors import ConfigurationError
+from flywheel.io.records import JsonObject
 from flywheel.workload.answer_forms import AnswerForm, answer_form
 from flywheel.workload.answer_paths import field_paths
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
@@ -191,7 +192,7 @@ class Workload(Strict):
         return answer_form(self.task)
 
     @cached_property
-    def output_schema(self) -> dict[str, Any]:
+    def output_schema(self) -> JsonObject:
         """JSON schema of a parsed answer, the active label names filled in."""
         return self.form.schema(self.taxonomy.names if self.taxonomy else ())
 
@@ -204,7 +205,7 @@ class Workload(Strict):
         return self.form.with_label(output, name)
 
 
-def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
+def parse_workload(raw: JsonObject, *, source: str) -> Workload:
     """Check a workload given as plain data; ``source`` names it in errors."""
     try:
         return Workload.model_validate(raw)

@@ -1,17 +1,16 @@
 """`read_mapping`: a YAML file of keys and values, as plain data."""
 
-from typing import Any
-
 import yaml
 
 from flywheel.errors import ConfigurationError
+from flywheel.io.records import JsonObject
 
 __all__ = ["read_mapping"]
 
 _MOST_LEVELS = 100
 
 
-def read_mapping(content: bytes, source: str, *, next_step: str) -> dict[str, Any]:
+def read_mapping(content: bytes, source: str, *, next_step: str) -> JsonObject:
     """Parse a file that holds a mapping.
 
     Args:

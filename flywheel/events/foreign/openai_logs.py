@@ -15,6 +15,7 @@ from flywheel.events.foreign.json_text import (
     text_at,
 )
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = [
     "call_of_record",
@@ -109,8 +110,8 @@ def read_response_alone(record: Mapping[str, Any], _requests: Mapping[str, Any])
 def call_of_record(
     name: str,
     record: Mapping[str, Any],
-    request: dict[str, Any],
-    response: dict[str, Any] | None,
+    request: JsonObject,
+    response: JsonObject | None,
     error: str | None,
 ) -> ForeignCall:
     """Build the call that a record holds, with what else the record says in the usual places."""
@@ -137,7 +138,7 @@ def call_of_record(
     )
 
 
-def _response_of(record: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def _response_of(record: Mapping[str, Any]) -> tuple[JsonObject | None, str | None]:
     # An error beside the response is the call's, whatever the response says.
     response, error = chat_response_of(record.get("response"))
     return response, error_text(record["error"]) if record.get("error") else error

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from flywheel.errors import ConcurrencyError
+from flywheel.io.records import Row
 from flywheel.lake.erasure import erased_inferences
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
@@ -207,7 +208,7 @@ def _is_named_now(before: str, now: str) -> bool:
     return before.startswith(_NUMBERED) and not now.startswith((_NUMBERED, _NOBODY))
 
 
-def _current(lake: Lake, workload_id: str) -> dict[str, dict[str, Any]]:
+def _current(lake: Lake, workload_id: str) -> dict[str, Row]:
     rows = lake.rows(
         "SELECT * FROM latest_corrections WHERE workload_id = $workload AND source = $source",
         {"workload": workload_id, "source": SOURCE},

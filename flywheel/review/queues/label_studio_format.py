@@ -13,6 +13,7 @@ from textwrap import shorten
 from typing import Any
 
 from flywheel.errors import DataError
+from flywheel.io.records import JsonObject
 from flywheel.ports.review_queue import Annotation, AnnotationKind, ReviewItem
 from flywheel.review.merging.annotation_problems import unreadable_reason
 from flywheel.review.queues.answer_fields import PROPOSAL, TEXT, VERDICT, AnswerField, answer_fields
@@ -78,7 +79,7 @@ def annotation_key(*parts: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())
 
 
-def task_of(workload: Workload, item: ReviewItem, neighbors: Sequence[str] = ()) -> dict[str, Any]:
+def task_of(workload: Workload, item: ReviewItem, neighbors: Sequence[str] = ()) -> JsonObject:
     """Write an item as a task; a control item carries no trace of the model's answer.
 
     A gold item cannot be distinguished from one of the control slice.
@@ -133,7 +134,7 @@ def result_of(
     *,
     kind: AnnotationKind = "answer",
     proposed_label: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Write a judgment as the regions of one result."""
     regions = _answer_regions(workload, output) if output is not None else []
     if kind == "cant_tell":
@@ -143,7 +144,7 @@ def result_of(
     return regions
 
 
-def annotation_from(workload: Workload, task: Mapping[str, Any], raw: dict[str, Any]) -> Annotation:
+def annotation_from(workload: Workload, task: Mapping[str, Any], raw: JsonObject) -> Annotation:
     """Read one annotation of a task; drafts are not annotations and are never passed here."""
     problem = unreadable_reason(workload, raw)
     kind, output, proposed = _UNREAD if problem else _judgment(workload, raw)
@@ -259,9 +260,7 @@ def _value(region: Mapping[str, Any]) -> Any:
     return value.get("number", value.get("rating"))
 
 
-def _answer_regions(
-    workload: Workload, output: Any, *, shown: bool = False
-) -> list[dict[str, Any]]:
+def _answer_regions(workload: Workload, output: Any, *, shown: bool = False) -> list[JsonObject]:
     # With `shown`, what the form has no place for is left out: Label Studio refuses an import
     # whose predictions break its config.
     fields = answer_fields(workload)
@@ -310,7 +309,7 @@ def _words(field: AnswerField | None, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _region_of(field: AnswerField, value: Any) -> dict[str, Any]:
+def _region_of(field: AnswerField, value: Any) -> JsonObject:
     if field.kind == "choices":
         return _choice(field.control, str(field.written(value)))
     if field.kind == "number" and field.takes(value):
@@ -321,13 +320,13 @@ def _region_of(field: AnswerField, value: Any) -> dict[str, Any]:
     return _text(field.control, str(written))
 
 
-def _choice(name: str, value: str) -> dict[str, Any]:
+def _choice(name: str, value: str) -> JsonObject:
     return _region(name, "choices", {"choices": [value]})
 
 
-def _text(name: str, value: str) -> dict[str, Any]:
+def _text(name: str, value: str) -> JsonObject:
     return _region(name, "textarea", {"text": [value]})
 
 
-def _region(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+def _region(name: str, kind: str, value: JsonObject) -> JsonObject:
     return {"id": name, "from_name": name, "to_name": TEXT, "type": kind, "value": value}
