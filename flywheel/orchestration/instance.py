@@ -98,7 +98,7 @@ def dagster_programs(
             *("--host", host, "--port", str(port)),
             *place,
         ],
-        "dagster-daemon": [sys.executable, "-m", "dagster._daemon", "run", *place],
+        "dagster-daemon": [sys.executable, "-m", "flywheel.orchestration.daemon", "run", *place],
     }
 
 
