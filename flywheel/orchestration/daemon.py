@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dagster._api.list_repositories import sync_list_repositories_grpc
+from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
 from dagster._core.remote_representation.grpc_server_registry import (
     GrpcServerRegistry,
     ServerRegistryEntry,
@@ -24,7 +26,7 @@ _LONGEST_SECONDS = 900.0
 
 
 class LastingServers(GrpcServerRegistry):
-    """Keep the code servers while their files are the same and they answer.
+    """Keep the code servers while their files are the same and they answer without an error.
 
     Set ``files`` before the first server starts.
     """
@@ -53,19 +55,19 @@ def main() -> None:
 
 
 def _is_usable(entry: object) -> bool:
-    if not isinstance(entry, ServerRegistryEntry):  # it failed to load
+    if not isinstance(entry, ServerRegistryEntry):  # it failed to start
         return False
     if time.time() - entry.creation_timestamp > _LONGEST_SECONDS:
         return False
-    return entry.process.server_process.poll() is None and _answers(entry)
+    return entry.process.server_process.poll() is None and _has_loaded(entry)
 
 
-def _answers(entry: ServerRegistryEntry) -> bool:
-    from dagster._core.errors import DagsterUserCodeUnreachableError
-
+def _has_loaded(entry: ServerRegistryEntry) -> bool:
+    # It loads the code when it is first asked; what failed then (a database that was away) is in no
+    # file, and the next server may succeed.
     try:
-        entry.process.create_client().ping("")
-    except DagsterUserCodeUnreachableError:
+        sync_list_repositories_grpc(entry.process.create_client())
+    except (DagsterUserCodeProcessError, DagsterUserCodeUnreachableError):
         return False
     return True
 

@@ -18,6 +18,8 @@ _DEFINITIONS = """
 import dagster as dg
 from pathlib import Path
 
+if Path(__file__).with_name("away").exists():
+    raise ConnectionError("the database is away")
 workloads = sorted(Path(__file__).with_name("workloads").glob("*.yaml"))
 defs = dg.Definitions(assets=[dg.AssetSpec(path.stem) for path in workloads])
 """
@@ -89,9 +91,10 @@ def test_a_server_lives_until_a_workload_file_is_added(project, monkeypatch):
 
             def running():
                 [entry] = servers._active_entries.values()
-                [repository] = (
-                    it.create_request_context().get_code_location("flywheel").get_repositories()
-                ).values()
+                location = it.create_request_context().get_location_entry("flywheel")
+                if location.load_error is not None:
+                    return entry.process, None
+                [repository] = location.code_location.get_repositories().values()
                 assets = {node.key.to_user_string() for node in repository.asset_graph.asset_nodes}
                 return entry.process, assets
 
@@ -110,10 +113,20 @@ def test_a_server_lives_until_a_workload_file_is_added(project, monkeypatch):
             assert third is not second
             assert refreshed()[0] is third
 
+            (project / "away").touch()
+            (project / "workloads" / "added.yaml").unlink()
+            with pytest.warns(UserWarning, match="Error loading repository location"):
+                failed, assets = refreshed()
+            assert assets is None
+            (project / "away").unlink()
+            fifth, assets = refreshed()
+            assert fifth is not failed
+            assert assets == {"parts"}
+
             monkeypatch.setattr(daemon, "_LONGEST_SECONDS", 0.0)
             assert not daemon._is_usable(next(iter(servers._active_entries.values())))
 
 
-def test_a_server_that_did_not_load_is_tried_again():
-    """The next refresh may find the file corrected."""
-    assert not daemon._is_usable(SimpleNamespace(error="SyntaxError"))
+def test_a_server_that_did_not_start_is_tried_again():
+    """The next refresh may find the reason gone."""
+    assert not daemon._is_usable(SimpleNamespace(error="no room"))
