@@ -6,6 +6,7 @@ seconds of a core. Run it as ``python -m flywheel.orchestration.daemon run`` wit
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ class LastingServers(GrpcServerRegistry):
         with self._lock:
             entries = list(self._active_entries.values())
         if have_changed or not all(map(_is_usable, entries)):
-            super().clear_all_grpc_endpoints()
+            clear: Callable[[], None] = super().clear_all_grpc_endpoints
+            clear()
 
 
 def main() -> None:
@@ -65,8 +67,9 @@ def _is_usable(entry: object) -> bool:
 def _has_loaded(entry: ServerRegistryEntry) -> bool:
     # It loads the code when it is first asked; what failed then (a database that was away) is in no
     # file, and the next server may succeed.
+    process: Any = entry.process
     try:
-        sync_list_repositories_grpc(entry.process.create_client())
+        sync_list_repositories_grpc(process.create_client())
     except (DagsterUserCodeProcessError, DagsterUserCodeUnreachableError):
         return False
     return True
