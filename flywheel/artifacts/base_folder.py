@@ -37,6 +37,7 @@ __all__ = [
     "inputs_digest",
     "load_base",
     "own_precision",
+    "place_base",
     "read_base",
     "tokenizer_digest",
     "writes_chats",
@@ -208,11 +209,16 @@ def cached_folder(
         manifest = BaseManifest(origin, revision, fields.get("license"), files)
         record["manifest"] = manifest.to_record()
         write_json(work / RECORD, record, indent=1, ensure_ascii=False)
-        try:
-            place(work, target)
-        except OSError:  # another process was first
-            if not (target / RECORD).is_file():
-                raise
+        place_base(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return load_base(target)
+
+
+def place_base(work: Path, target: Path) -> None:
+    """Put a complete folder in its place, unless another process was first."""
+    try:
+        place(work, target)
+    except OSError:
+        if not (target / RECORD).is_file():
+            raise

@@ -19,10 +19,11 @@ from flywheel.artifacts.base_folder import (
     files_digest,
     inputs_digest,
     load_base,
+    place_base,
     read_base,
 )
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
-from flywheel.io.atomic import place, write_json
+from flywheel.io.atomic import write_json
 from flywheel.io.records import JsonObject
 from flywheel.workload.model import Workload
 
@@ -172,11 +173,7 @@ def _place(source: Path, target: Path) -> None:
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         shutil.copytree(source, work, copy_function=_link, dirs_exist_ok=True)
-        try:
-            place(work, target)
-        except OSError:  # another process was first
-            if not (target / RECORD).is_file():
-                raise
+        place_base(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from flywheel.deployment.workload_text import DISCORDANCE, labels_in_csv, workload_text
+from flywheel.deployment.csv_labels import labels_in_csv
+from flywheel.deployment.workload_text import DISCORDANCE, workload_text
 from flywheel.errors import ConfigurationError
 from flywheel.io.atomic import creating, make_folder
 from flywheel.settings import Settings, make_private

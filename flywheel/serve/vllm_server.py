@@ -6,7 +6,6 @@ log-probabilities are those after the mask: confidence has one meaning.
 """
 
 import json
-import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,14 +30,13 @@ from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
-from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
-from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.serve.vllm_requests import completion_body, constraint_of
+from flywheel.serve.vllm_steps import read_steps
+from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.prompt import input_ids
 
 __all__ = ["VllmModelServer"]
 
-# guidance makes each choice an alternative of a rule, of which it takes 2,000 at most.
-_MOST_CHOICES = 1_500
 _PROMPTS = 16  # of one request
 _OK, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR = 200, 400, 404, 500
 
@@ -138,7 +136,7 @@ class VllmModelServer:
             ids = input_ids(self._tokenizer, codec, inputs, shots)
         limit = codec.workload.limits.answer_tokens
         check_fit(ids, positions=self._positions, answer_tokens=limit)
-        common = _completion(self._model(release), limit) | _constraint(codec)
+        common = completion_body(self._model(release), limit) | constraint_of(codec)
         started = time.perf_counter()
         choices = self._complete(release, common, ids)
         seconds = (time.perf_counter() - started) / len(ids)
@@ -186,7 +184,7 @@ class VllmModelServer:
             )
         end = [[self._tokenizer.eos_token_id]]
         try:
-            self._complete(release, _completion(release, 1), end)  # not at a client's expense
+            self._complete(release, completion_body(release, 1), end)  # not at a client's expense
         except BaseException:
             self.unload(release)
             raise
@@ -269,29 +267,6 @@ def _content(root: str) -> str | None:
         return verify_adapter(Path(root))
     except IntegrityError:
         return None
-
-
-def _completion(model: str, limit: int) -> JsonObject:
-    return {
-        "model": model,
-        "max_tokens": limit,
-        "temperature": 0,
-        "return_token_ids": True,
-        **TOP_LOGPROBS,
-    }
-
-
-def _constraint(codec: AnswerCodec) -> JsonObject:
-    # The grammars of ``mask.grammar_of``, as vLLM's guidance backend makes them.
-    if codec.pattern is not None:
-        return {"structured_outputs": {"regex": codec.pattern}}
-    if codec.workload.form.fields is None:
-        choices = codec.choices
-        if len(choices) > _MOST_CHOICES:
-            return {"structured_outputs": {"regex": "|".join(map(re.escape, choices))}}
-        return {"structured_outputs": {"choice": choices}}
-    compact = {"x-guidance": {"whitespace_flexible": False}}
-    return {"structured_outputs": {"json": canonical_json(codec.schema | compact)}}
 
 
 def _chunks(ids: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:

@@ -4,7 +4,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flywheel.deployment.workload_text import golden_size, labels_in_csv, workload_text
+from flywheel.deployment.csv_labels import labels_in_csv
+from flywheel.deployment.workload_text import golden_size, workload_text
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
 from flywheel.workload import model as workload_module
 from flywheel.workload.files import load_workload, load_workload_of, load_workloads
