@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 
@@ -137,7 +136,7 @@ class _OneWriter:
         self._application = f"review-merge:{workload_id}"
         self._version = (lake.transaction(table, self._application) or 0) + 1
 
-    def append(self, rows: list[dict[str, Any]] | pa.Table) -> None:
+    def append(self, rows: list[Row] | pa.Table) -> None:
         if isinstance(rows, list):
             rows = pa.Table.from_pylist(rows, schema=TABLES[self._table].schema)
         if not self._lake.append(self._table, rows, once=(self._application, self._version)):
