@@ -97,7 +97,8 @@ groups: []
 
 # Mask e-mail addresses, IBANs, cards, telephone numbers, national ids, IP addresses and secrets in
 # what is kept of calls and feedback, before it is written anywhere: `privacy: {region: DE}`, with the
-# country of telephone numbers and national ids; `mask_answers: true` also in what the gateway answers.
+# country of telephone numbers and national ids; `mask_answers: true` also in what the gateway answers;
+# `names: {model: en_core_web_md}` names too, by a spaCy model of yours (the extra presidio).
 privacy: null
 
 # Who else may answer, cheapest first, where the champion is unsure: a base without an adapter or an
