@@ -1,7 +1,7 @@
 """Dagster's daemon with a code server that lives until what it has read changes.
 
-Dagster's own starts a new code server every minute, whatever has happened, and each costs 8 to 15
-seconds of a core. Run it as ``python -m flywheel.orchestration.daemon run`` with the options of
+Dagster's own starts a new code server every minute, whatever has happened, and each costs 7
+CPU-seconds or more. Run it as ``python -m flywheel.orchestration.daemon run`` with the options of
 ``dagster-daemon run``.
 """
 
