@@ -82,9 +82,10 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
         yield Finding(f"workload {problem.workload_id}", False, str(problem.error))
     for key, workload in folder.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
-        for tier in workload.tiers[1:]:
+        for tier in workload.further_models:
+            role = "tier" if tier in workload.tiers else "judge"
             yield checked(
-                f"tier {tier.name} of {key}",
+                f"{role} {tier.name} of {key}",
                 lambda w=workload, t=tier: inspect_tier(platform, w, t),  # type: ignore[misc]
             )
         if workload.privacy is not None and workload.privacy.names is not None:

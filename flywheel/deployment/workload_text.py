@@ -104,6 +104,12 @@ privacy: null
 # Who else may answer, cheapest first, where the champion is unsure: a base without an adapter or an
 # OpenAI-compatible endpoint, asked through `flywheel gateway` as `escalation` says.
 tiers: []
+
+# A model as judge, an OpenAI-compatible endpoint or a local base: it says which answers look wrong,
+# and people are asked about those first. Its word counts in the weekly figure once `flywheel judge
+# calibrate` has shown that it agrees with people: `judge: {source: {name: big, url: https://HOST/v1,
+# model: NAME, key_variable: JUDGE_KEY}, rubric: what makes an answer correct}`.
+judge: null
 """
 # Texts are longer than labels.
 _LONGER: dict[tuple[str, str], dict[str, Any]] = {

@@ -6,6 +6,7 @@ redirects are not followed, and the key appears in no message.
 
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class OpenAiEndpoint:
         self._codec = AnswerCodec(workload, assign_surfaces(workload, {}, ()))
         self._environment = os.environ if environment is None else environment
         self._client: HttpClient | None = None
+        self._opening = threading.Lock()
         self.calls = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix=f"tier-{tier.name}")
 
     def close(self) -> None:
@@ -126,22 +128,26 @@ class OpenAiEndpoint:
             )
 
     def _http(self) -> HttpClient:
-        if self._client is None:
-            assert self._tier.url is not None
-            service = HttpService(
-                self._tier.url,
-                f"the tier {self._tier.name}",
-                next_step="correct its url, or look at the endpoint",
-                headers=self._credentials(),
-            )
-            self._client = HttpClient(
-                service,
-                seconds=self._tier.timeout_seconds,
-                connect_seconds=min(_CONNECT_SECONDS, self._tier.timeout_seconds),
-                connections=_CONNECTIONS,
-                most_bytes=_MOST_BYTES,
-            )
-        return self._client
+        with self._opening:
+            if self._client is None:
+                self._client = self._open()
+            return self._client
+
+    def _open(self) -> HttpClient:
+        assert self._tier.url is not None
+        service = HttpService(
+            self._tier.url,
+            f"the tier {self._tier.name}",
+            next_step="correct its url, or look at the endpoint",
+            headers=self._credentials(),
+        )
+        return HttpClient(
+            service,
+            seconds=self._tier.timeout_seconds,
+            connect_seconds=min(_CONNECT_SECONDS, self._tier.timeout_seconds),
+            connections=_CONNECTIONS,
+            most_bytes=_MOST_BYTES,
+        )
 
     def _credentials(self) -> dict[str, str]:
         variable = self._tier.key_variable

@@ -19,13 +19,16 @@ from flywheel.workload.model import Workload
 __all__ = [
     "ControlAccuracy",
     "ControlDay",
+    "ControlVerdict",
     "control_accuracy",
     "control_days",
+    "control_verdicts",
     "effective_number",
 ]
 
 _CONTROL = """
-SELECT r.item_id, r.inclusion_probability, coalesce(r.release, '') AS release, r.event_time, c.status, c.output,
+SELECT r.item_id, r.inference_id, r.inclusion_probability, coalesce(r.release, '') AS release,
+       r.event_time, c.status, c.output, coalesce(c.simulated, false) AS simulated,
        coalesce(i.output, c.original_output) AS original, i.inference_id IS NOT NULL AS stored
 FROM review_items r
 LEFT JOIN first_inferences i
@@ -89,6 +92,20 @@ class ControlDay:
     failed: int = 0
 
 
+@dataclass(frozen=True)
+class ControlVerdict:
+    """What people decided about one control item; ``weight`` is one over its inclusion probability.
+
+    ``simulated``: it was no person who judged.
+    """
+
+    inference_id: str
+    event_time: datetime
+    weight: float
+    right: bool
+    simulated: bool
+
+
 def control_accuracy(
     lake: Lake,
     workload: Workload,
@@ -150,6 +167,20 @@ def control_days(
             values = {"judged": 1, "weight": weight, "squares": weight**2}
             _add(sums, day, values | {"right": weight * right})
     return tuple(ControlDay(day, **values) for day, values in sorted(sums.items()))  # type: ignore[arg-type]
+
+
+def control_verdicts(
+    lake: Lake, workload: Workload, start: datetime, end: datetime
+) -> list[ControlVerdict]:
+    """Return what people decided about the control items of the answers given in [start, end)."""
+    mapping = AnswerMapping(workload)
+    verdicts = []
+    for row in lake.rows(_CONTROL, {"workload": workload.id, "start": start, "end": end}):
+        weight, right = _case(mapping, row)
+        if right is not None:
+            facts = row["inference_id"], row["event_time"], weight, right, row["simulated"]
+            verdicts.append(ControlVerdict(*facts))
+    return verdicts
 
 
 def effective_number(weight: float, squares: float) -> float:

@@ -25,6 +25,7 @@ from flywheel.workload.conversation import InputForm
 from flywheel.workload.few_shot import FewShotRules
 from flywheel.workload.file_errors import explain_errors
 from flywheel.workload.generation import GenerationTask
+from flywheel.workload.judge import JudgeRules
 from flywheel.workload.periods import Cadence
 from flywheel.workload.privacy import PrivacyRules
 from flywheel.workload.release_rules import ReleaseRules
@@ -53,6 +54,7 @@ __all__ = [
     "FewShotRules",
     "GateRules",
     "GenerationTask",
+    "JudgeRules",
     "Limits",
     "PreferenceRecipe",
     "PrivacyRules",
@@ -140,6 +142,10 @@ class Workload(Strict):
         description="who may answer, cheapest first, the first being the champion; left out: the champion alone",
     )
     escalation: EscalationRules = EscalationRules()
+    judge: JudgeRules | None = Field(
+        default=None,
+        description="a model that says which answers look wrong; left out: none is asked",
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -160,6 +166,9 @@ class Workload(Strict):
             if strange:
                 msg = f"gates.{key}: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
                 raise ValueError(msg)
+        if self.judge and self.judge.source.name in {tier.name for tier in self.tiers}:
+            msg = f"judge.source.name: {self.judge.source.name} is the name of a tier"
+            raise ValueError(msg)
         problem = problem_of_examples(self)
         if problem is not None:
             raise ValueError(problem)
@@ -169,6 +178,11 @@ class Workload(Strict):
         """Return the workload on the base of one of its tiers; that base is recorded under its id."""
         changes = {"id": f"{self.id}.{tier.name}", "base_model": tier.base_model}
         return self.model_copy(update=changes)
+
+    @property
+    def further_models(self) -> tuple[Tier, ...]:
+        """Models that the file names beside the champion: the further tiers and the judge."""
+        return (*self.tiers[1:], *(() if self.judge is None else (self.judge.source,)))
 
     @property
     def taxonomy_version(self) -> int:

@@ -54,6 +54,7 @@ def test_one_is_shown_with_its_bytes(letters):
         show_dead_letter(letters.lake, DeadLetterId("t", 0, 99))
     with pytest.raises(DataError):
         DeadLetterId.parse("nonsense")
+    assert DeadLetterId.parse("a:b:3:7") == DeadLetterId("a:b", 3, 7)
 
 
 def test_a_replay_lands_what_is_good_now(letters):

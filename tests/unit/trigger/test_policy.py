@@ -100,6 +100,16 @@ def test_no_says_why_with_numbers(workload):
     assert decision.numbers["corrections_threshold"] == 100
 
 
+@pytest.mark.parametrize(
+    ("fell", "words"),
+    [(True, "quality changed by -0.050;"), (False, "by -0.050, not beyond chance and threshold;")],
+)
+def test_no_says_whether_a_fall_of_quality_is_certain(workload, fell, words):
+    """A fall that may be chance is marked as such, one below the threshold alone is not."""
+    signals = replace(QUIET, quality_drop=0.05, quality_fell=fell)
+    assert words in decide_trigger(workload, signals, NOW).reason
+
+
 def test_what_was_not_measured_is_said_and_is_no_zero(workload):
     """None stays None in the record."""
     signals = replace(QUIET, drifted_windows=None, quality_drop=None, quality_fell=None)
