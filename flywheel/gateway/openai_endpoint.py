@@ -14,6 +14,7 @@ from typing import Any
 
 from flywheel.errors import ConfigurationError, DataError, UnavailableError
 from flywheel.io.http import HttpAnswer, HttpClient, HttpService
+from flywheel.io.records import JsonObject
 from flywheel.workload.answers import AnswerCodec, assign_surfaces, canonical_json
 from flywheel.workload.model import ClassificationTask, Workload
 from flywheel.workload.prompt import stored_prompt
@@ -160,7 +161,7 @@ class OpenAiEndpoint:
             )
         return {"Authorization": f"Bearer {key}"}
 
-    def _body(self, text: str, rejected: TierAnswer | None) -> dict[str, Any]:
+    def _body(self, text: str, rejected: TierAnswer | None) -> JsonObject:
         limit = self._codec.workload.limits.answer_tokens
         body: dict[str, Any] = {
             "model": self._tier.model,
@@ -171,7 +172,7 @@ class OpenAiEndpoint:
         } | self._tier.parameters  # fmt: skip
         return {name: value for name, value in body.items() if value is not None}
 
-    def _response_format(self) -> dict[str, Any] | None:
+    def _response_format(self) -> JsonObject | None:
         if self._codec.workload.form.is_text:
             return None
         schema = {"name": "answer", "schema": self._schema, "strict": _is_strict(self._schema)}
@@ -202,7 +203,7 @@ class OpenAiEndpoint:
         return self._codec.encode(output)
 
     @property
-    def _schema(self) -> dict[str, Any]:
+    def _schema(self) -> JsonObject:
         if isinstance(self._codec.workload.task, ClassificationTask):
             properties = {_LABEL: {"type": "string", "enum": self._codec.choices}}
             return {

@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
+from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
@@ -24,7 +24,6 @@ __all__ = [
     "control_days",
     "control_verdicts",
     "effective_number",
-    "wilson_interval",
 ]
 
 _CONTROL = """
@@ -189,18 +188,10 @@ def effective_number(weight: float, squares: float) -> float:
     return weight**2 / squares if squares else 0.0
 
 
-def wilson_interval(share: float, cases: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a share observed in ``cases`` (Wilson 1927)."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    middle = (share + z * z / (2 * cases)) / (1 + z * z / cases)
-    half = z / (1 + z * z / cases) * sqrt(share * (1 - share) / cases + (z / (2 * cases)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 _Case = tuple[float, bool | None]  # weight; right, wrong or not decided
 
 
-def _case(mapping: AnswerMapping, row: dict[str, Any]) -> _Case:
+def _case(mapping: AnswerMapping, row: Row) -> _Case:
     weight = 1 / row["inclusion_probability"]
     if row["status"] == "proposed":
         return weight, False
