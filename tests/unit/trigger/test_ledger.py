@@ -10,7 +10,7 @@ from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
 from flywheel.state import State
 from flywheel.trigger.ledger import evaluate_trigger, gather_signals, trigger_key
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from tests.fakes.state_rows import put_champion
 
 NOW = datetime(2026, 6, 16, tzinfo=UTC)

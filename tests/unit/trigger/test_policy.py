@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.trigger.policy import TriggerSignals, decide_trigger
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 APRIL = datetime(2026, 4, 1, 6, tzinfo=UTC)
