@@ -12,7 +12,7 @@ from tests.fakes.review_world import classification
 DAY = timedelta(days=1)
 
 
-def calibrated(world, count=100):
+def calibrated(world, count=50):
     """Let people judge answers and compare the judge with them."""
     world.traffic(range(count))
     world.judge_by_people(range(count))
@@ -25,7 +25,7 @@ def test_a_judge_that_agrees_counts_until_it_expires(world):
     report = calibrated(world)
     found = report.calibration
     assert report.asking.problem is None
-    assert (found.calibrated, found.judged, found.agreement) == (True, 100, pytest.approx(0.9))
+    assert (found.calibrated, found.judged, found.agreement) == (True, 50, pytest.approx(0.9))
     assert found.lower < 0.9 < found.upper
     standing = judge_standing(world, world.workload)
     assert (standing.calibrated, standing.digest) == (True, report.digest)
