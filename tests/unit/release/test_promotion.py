@@ -34,11 +34,13 @@ def test_promotion_moves_route_alias_and_status(world):
 
 
 def test_promotion_twice_is_one_promotion(world):
-    """A repeated promotion changes nothing and returns the same."""
+    """A repeated promotion takes no step again, changes nothing and returns the same."""
     cycle = world.approved("r1")
     first = world.promote(cycle)
     rows = len(world.state.audit.of())
-    assert world.promote(cycle) == first
+    steps: list[str] = []
+    assert world.promote(cycle, on_step=steps.append) == first
+    assert steps == []
     assert len(world.state.audit.of()) == rows
 
 
