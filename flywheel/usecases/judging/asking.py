@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -24,9 +24,10 @@ __all__ = ["AskReport", "ShownAnswer", "ask_about", "asked_today", "verdicts_of"
 
 # One commit of the lake for each, and what a crash may cost to ask again.
 _AT_ONCE = 32
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _VERDICTS = """
 SELECT inference_id, verdict FROM judge_verdicts
-WHERE workload_id = $workload AND digest = $digest
+WHERE workload_id = $workload AND digest = $digest AND asked_at >= $since
 QUALIFY row_number() OVER (PARTITION BY inference_id ORDER BY asked_at) = 1
 """
 _TODAY = """
@@ -59,9 +60,19 @@ class AskReport:
     ration_spent: bool = False
 
 
-def verdicts_of(lake: "Lake", workload_id: str, digest: str) -> dict[str, bool | None]:
-    """Return what a judge said by inference id: approved, not, or None where it said neither."""
-    rows = lake.rows(_VERDICTS, {"workload": workload_id, "digest": digest})
+def verdicts_of(
+    lake: "Lake", workload_id: str, digest: str, *, since: datetime = _EVER
+) -> dict[str, bool | None]:
+    """Return what a judge said by inference id: approved, not, or None where it said neither.
+
+    Args:
+        lake: holds the verdicts.
+        workload_id: whose answers.
+        digest: of the judge.
+        since: verdicts given before are left out.
+    """
+    values = {"workload": workload_id, "digest": digest, "since": since}
+    rows = lake.rows(_VERDICTS, values)
     return {
         row["inference_id"]: None if row["verdict"] is None else row["verdict"] == CORRECT
         for row in rows
