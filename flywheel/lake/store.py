@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from flywheel.errors import ConcurrencyError, DataError
+from flywheel.io.records import Row
 from flywheel.io.retry import CONTENTION, retried
 from flywheel.lake import catalog
 from flywheel.lake.duckdb_engine import DuckDbEngine
@@ -244,7 +245,7 @@ class Lake:
         params: Parameters = None,
         *,
         event_days: Collection[date] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Row]:
         """Run SQL and return one dict per row; the arguments are those of `query`."""
         return list(self.query(sql, params, event_days=event_days).to_pylist())
 

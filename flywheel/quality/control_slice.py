@@ -8,25 +8,27 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
+from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
 __all__ = [
     "ControlAccuracy",
     "ControlDay",
+    "ControlVerdict",
     "control_accuracy",
     "control_days",
+    "control_verdicts",
     "effective_number",
-    "wilson_interval",
 ]
 
 _CONTROL = """
-SELECT r.item_id, r.inclusion_probability, coalesce(r.release, '') AS release, r.event_time, c.status, c.output,
+SELECT r.item_id, r.inference_id, r.inclusion_probability, coalesce(r.release, '') AS release,
+       r.event_time, c.status, c.output, coalesce(c.simulated, false) AS simulated,
        coalesce(i.output, c.original_output) AS original, i.inference_id IS NOT NULL AS stored
 FROM review_items r
 LEFT JOIN first_inferences i
@@ -88,6 +90,20 @@ class ControlDay:
     right: float = 0.0
     parsed: int = 0
     failed: int = 0
+
+
+@dataclass(frozen=True)
+class ControlVerdict:
+    """What people decided about one control item; ``weight`` is one over its inclusion probability.
+
+    ``simulated``: it was no person who judged.
+    """
+
+    inference_id: str
+    event_time: datetime
+    weight: float
+    right: bool
+    simulated: bool
 
 
 def control_accuracy(
@@ -153,23 +169,29 @@ def control_days(
     return tuple(ControlDay(day, **values) for day, values in sorted(sums.items()))  # type: ignore[arg-type]
 
 
+def control_verdicts(
+    lake: Lake, workload: Workload, start: datetime, end: datetime
+) -> list[ControlVerdict]:
+    """Return what people decided about the control items of the answers given in [start, end)."""
+    mapping = AnswerMapping(workload)
+    verdicts = []
+    for row in lake.rows(_CONTROL, {"workload": workload.id, "start": start, "end": end}):
+        weight, right = _case(mapping, row)
+        if right is not None:
+            facts = row["inference_id"], row["event_time"], weight, right, row["simulated"]
+            verdicts.append(ControlVerdict(*facts))
+    return verdicts
+
+
 def effective_number(weight: float, squares: float) -> float:
     """Return Kish's effective number of answers, from the sums of weights and squared weights."""
     return weight**2 / squares if squares else 0.0
 
 
-def wilson_interval(share: float, cases: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a share observed in ``cases`` (Wilson 1927)."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    middle = (share + z * z / (2 * cases)) / (1 + z * z / cases)
-    half = z / (1 + z * z / cases) * sqrt(share * (1 - share) / cases + (z / (2 * cases)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 _Case = tuple[float, bool | None]  # weight; right, wrong or not decided
 
 
-def _case(mapping: AnswerMapping, row: dict[str, Any]) -> _Case:
+def _case(mapping: AnswerMapping, row: Row) -> _Case:
     weight = 1 / row["inclusion_probability"]
     if row["status"] == "proposed":
         return weight, False

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.review.sampling.windows import ReviewWindow
 
@@ -140,7 +141,7 @@ class CandidateQuery:
         rows = self.lake.scan(sql, {"workload": self.workload_id}, event_days=self.days)
         return int(rows["n"][0].as_py())
 
-    def rows(self, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
+    def rows(self, ids: Collection[str] | None = None) -> list[Row]:
         """Read the answers with their texts, or some of them by id, in the order of their ids."""
         chosen = {"ids": None if ids is None else sorted(ids)}
         rows = self.lake.scan(_CANDIDATES, self.parameters | chosen, event_days=self.days)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import ReviewItem
@@ -182,7 +183,7 @@ def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
     return [_item(row) for row in rows]
 
 
-def _item(row: dict[str, Any]) -> ReviewItem:
+def _item(row: Row) -> ReviewItem:
     model_output = row["model_output"]
     return ReviewItem(
         **row | {"model_output": None if model_output is None else json.loads(model_output)}
