@@ -158,6 +158,26 @@ def test_personal_data_is_masked_before_it_leaves(world):
     assert {question["input"] for question in world.questions} == {"write to <EMAIL_1>"}
 
 
+def test_a_repeat_without_anything_new_is_no_further_look(world):
+    """It may be run to see the figures again."""
+    first = calibrated(world).calibration
+    assert calibrate_judge(world, world.workload).calibration == first
+
+
+def test_an_expired_judge_needs_new_verdicts(world):
+    """What an endpoint answers under one name may have changed: old ones cannot show it."""
+    calibrated(world)
+    world.clock.move_to(MONDAY + 100 * DAY)
+    found = calibrate_judge(world, world.workload)
+    assert (found.asking.known, found.calibration.judged) == (50, 0)
+    assert not judge_standing(world, world.workload).calibrated
+    world.traffic(range(100, 150), start=MONDAY + 98 * DAY)
+    world.judge_by_people(range(100, 150))
+    world.clock.move_to(MONDAY + 101 * DAY)
+    assert calibrate_judge(world, world.workload).calibration.judged == 50
+    assert judge_standing(world, world.workload).calibrated
+
+
 def test_more_looks_widen_the_interval(world):
     """Of many rubrics tried on the same answers one agrees by chance."""
     first = calibrated(world).calibration
