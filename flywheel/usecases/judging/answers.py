@@ -1,10 +1,11 @@
 """`answers_of` and `drawn_answers`: answers of production as a judge is shown them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flywheel.io.records import Row
 from flywheel.usecases.judging.asking import ShownAnswer
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ def drawn_ids(
 
 def _drawn(
     lake: "Lake", workload: "Workload", days: tuple[date, date], most: int, columns: str
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     seed = f"{workload.seed}\x1f{workload.id}\x1fjudge\x1f"
     values = {"workload": workload.id, "first": days[0], "last": days[1]}
     query = _DRAWN.replace("COLUMNS", columns)
     return lake.rows(query, values | {"seed": seed, "most": most})
 
 
-def _shown(row: Mapping[str, Any]) -> ShownAnswer:
+def _shown(row: Row) -> ShownAnswer:
     facts = row["inference_id"], row["subject_id"], row["input"]
     return ShownAnswer(*facts, output=json.loads(row["output"]))

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from flywheel.errors import FlywheelError
 from flywheel.io.lock import exclusive
+from flywheel.io.records import Row
 from flywheel.lake.tables import TABLES
 from flywheel.privacy.masking import Masking
 from flywheel.usecases.judging.source import Judge, Opinion
@@ -143,7 +144,7 @@ def _rows(
     judge: Judge,
     given: Collection[tuple[ShownAnswer, Opinion]],
     now: datetime,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     words = {True: CORRECT, False: "incorrect", None: None}
     for one, opinion in given:
         tokens = opinion.prompt_tokens, opinion.completion_tokens
