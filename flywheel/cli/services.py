@@ -42,7 +42,7 @@ app = typer.Typer(
 _console = Console()
 _NAMES = typer.Argument(
     None,
-    help="kafka, postgres, mlflow, label-studio, ray, object-store (only when named), vllm, dagster, ingest, webhooks, gateway, desk; none: all",
+    help="kafka, postgres, mlflow, label-studio, ray, object-store and spark (only when named), vllm, dagster, ingest, webhooks, gateway, desk; none: all",
 )
 
 

@@ -183,7 +183,8 @@ def _counts(
     lake: Lake, table: str, topic_id: str, by_partition: Mapping[Partition, _Standing]
 ) -> dict[int, dict[str, int]]:
     positions = [standing.position for standing in by_partition.values()]
-    rows = lake.rows(_COUNTS.format(table=table), {"topic_id": topic_id, "positions": positions})
+    values = {"topic_id": topic_id, "positions": positions}
+    rows = lake.scan(_COUNTS.format(table=table), values).to_pylist()
     return {row["partition"]: row for row in rows}
 
 
@@ -207,4 +208,5 @@ def _balance(
 
 def count_ids(lake: Lake, table: str) -> dict[str, int]:
     """Count the rows of a table of events, its distinct ids and the rows that repeat one."""
-    return lake.rows(_EVENT_IDS if table == "inferences" else _FEEDBACK_IDS)[0]
+    counts = lake.scan(_EVENT_IDS if table == "inferences" else _FEEDBACK_IDS)
+    return dict(counts.to_pylist()[0])

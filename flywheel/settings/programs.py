@@ -31,6 +31,14 @@ class ProgramSettings(BaseModel):
     object_store_port: int = Field(
         default=8333, description="port of the S3 server that `flywheel services` starts"
     )
+    spark_port: int = Field(
+        default=15002, description="port of the Spark Connect that `flywheel services` starts"
+    )
+    spark_memory_mb: int = Field(default=2048, ge=1024, description="heap of that Spark, in MB")
+    spark_master: str = Field(
+        default="local[*]",
+        description="what that Spark runs on: this machine's cores, or a cluster (spark://host:port)",
+    )
     vllm_port: int = Field(
         default=8000, description="port of the vLLM that `flywheel services` starts"
     )
