@@ -26,7 +26,7 @@ from flywheel.deployment.local_services import (
     take_down,
     user_managed,
 )
-from flywheel.deployment.programs import prepare_deployment
+from flywheel.deployment.preparation import prepare_deployment
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 
