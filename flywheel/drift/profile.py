@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from flywheel.drift.window import Window
 from flywheel.lake.sql_text import quoted
 from flywheel.lake.store import Lake
+from flywheel.lake.views import EVENT_FIGURES
 from flywheel.workload.model import ExtractionTask, Workload
 
 __all__ = [
@@ -75,19 +76,18 @@ def refresh_profiles(lake: Lake, workload: Workload, window: Window) -> list[dat
 def stale_days(lake: Lake, workload: Workload, window: Window) -> dict[date, int]:
     """Return the landed rows of the days whose profile is missing or older than they are."""
     stale = lake.rows(
-        """
-        WITH seen AS (SELECT day, count(*) AS landed FROM inferences
+        f"""
+        WITH seen AS (SELECT day, sum(landed) AS landed FROM {EVENT_FIGURES}
                       WHERE workload_id = $workload AND day >= $start AND day < $end GROUP BY day),
              known AS (SELECT day, sum(count) AS landed FROM profiles
                        WHERE workload_id = $workload AND "column" = 'landed'
                          AND day >= $start AND day < $end GROUP BY day)
         SELECT day, coalesce(seen.landed, 0) AS landed FROM seen FULL JOIN known USING (day)
         WHERE seen.landed IS DISTINCT FROM known.landed ORDER BY day
-        """,
+        """,  # noqa: S608 - a constant name
         {"workload": workload.id, "start": window.start, "end": window.end},
-        event_days=window.days,
     )
-    return {row["day"]: row["landed"] for row in stale}
+    return {row["day"]: int(row["landed"]) for row in stale}
 
 
 def profile_days(lake: Lake, workload: Workload, days: Sequence[date]) -> int:

@@ -19,6 +19,7 @@ from flywheel.errors import ConcurrencyError, DataError
 from flywheel.io.retry import CONTENTION, retried
 from flywheel.lake import catalog
 from flywheel.lake.event_days import days_of_files
+from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.object_digests import open_digests
@@ -202,7 +203,7 @@ class Lake:
         sql: str,
         params: Sequence[Any] | Mapping[str, Any] | None = None,
         *,
-        event_days: Collection[date] | None = None,
+        event_days: Collection[date | None] | None = None,
     ) -> pa.Table:
         """Run SQL over the newest state of the tables it names; times come back in UTC.
 
@@ -220,6 +221,36 @@ class Lake:
         words = set(_WORD.findall(sql.lower()))
         with self._lock:
             cursor = self._views.cursor(words, event_days)
+        return self._result(cursor, sql, words, params)
+
+    def query_files(
+        self, sql: str, params: Mapping[str, Any], views: Mapping[str, Sequence[str]]
+    ) -> pa.Table:
+        """Run SQL over some data files of the events alone, as they are stored.
+
+        Args:
+            sql: DuckDB's SQL over the views, and over other tables as ``stored.<table>``.
+            params: values for ``$name``.
+            views: data files by their path below the table's folder, by the name of the view; its
+                column ``file`` is the path that a row was read from.
+        """
+        words = set(_WORD.findall(sql.lower()))
+        with self._lock:
+            cursor = self._views.file_cursor(words, views)
+        return self._result(cursor, sql, words, params)
+
+    def event_folders(self, keys: Keys) -> set[str]:
+        """Name the partition folders of the events that hold ids with these hashes, and perhaps more."""
+        with self._lock:
+            return self._views.folders_of(keys)
+
+    def _result(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        sql: str,
+        words: set[str],
+        params: Sequence[Any] | Mapping[str, Any] | None,
+    ) -> pa.Table:
         try:
             require_queries(cursor.extract_statements(sql))
             return cursor.sql(sql, params=params).to_arrow_table()
@@ -235,7 +266,7 @@ class Lake:
         sql: str,
         params: Sequence[Any] | Mapping[str, Any] | None = None,
         *,
-        event_days: Collection[date] | None = None,
+        event_days: Collection[date | None] | None = None,
     ) -> list[dict[str, Any]]:
         """Run SQL and return one dict per row; the arguments are those of `query`."""
         return list(self.query(sql, params, event_days=event_days).to_pylist())
