@@ -3,12 +3,12 @@
 import dagster as dg
 from pydantic import Field
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.orchestration.keys import asset_key, cycle_partitions
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import asset_defaults
 from flywheel.orchestration.resources import PlatformParam
-from flywheel.state import SYSTEM
 from flywheel.usecases.second_look import direct_review
 from flywheel.workload.model import Workload
 

@@ -93,7 +93,8 @@ def drift_assets(workload: Workload) -> list[dg.AssetsDefinition | dg.AssetSpec]
             "windows": len(look.windows),
             **coverage,
         }
-        metadata |= workload_links(platform, workload.id) | simulated_date(platform)
+        metadata |= workload_links(platform, workload.id)
+        metadata |= simulated_date(platform)
         metadata |= {f"score {c.column}": c.score for c in report.columns if c.score is not None}
         if look.picture is not None:
             metadata["scores over time"] = picture(look.picture, "drift scores")

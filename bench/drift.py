@@ -17,7 +17,8 @@ from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
 from flywheel.simulation.traffic import SimulatedCall, generate
 from flywheel.workload.answers import canonical_json
-from flywheel.workload.model import Workload, load_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import Workload
 
 __all__ = ["fill", "measure"]
 

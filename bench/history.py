@@ -40,7 +40,7 @@ from flywheel.settings import Settings
 from flywheel.trigger.ledger import gather_signals
 from flywheel.usecases.status import deployment_status
 from flywheel.wiring import Platform
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 __all__ = ["measure"]
 

@@ -27,7 +27,7 @@ from flywheel.lake.maintenance import maintain
 from flywheel.lake.rows import conform
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 __all__ = ["measure"]
 

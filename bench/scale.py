@@ -41,7 +41,8 @@ from flywheel.usecases.review_status import review_status
 from flywheel.usecases.status import deployment_status
 from flywheel.wiring import Platform
 from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.model import Workload, load_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import Workload
 from flywheel.workload.taxonomy_change import write_taxonomy
 
 __all__ = ["measure"]

@@ -25,8 +25,9 @@ from flywheel.settings import load_settings
 from flywheel.simulation.traffic import generate
 from flywheel.state import Cycle, State
 from flywheel.usecases.answering import ChampionClient
-from flywheel.workload.answers import AnswerCodec, assign_surfaces
-from flywheel.workload.model import Workload, load_workloads
+from flywheel.workload.answers import AnswerCodec
+from flywheel.workload.files import load_workloads
+from flywheel.workload.model import Workload
 
 __all__ = ["AskedClient", "Plane", "serving_plane"]
 
@@ -162,7 +163,7 @@ def serving_plane(base_name: str) -> Iterator[Plane]:
     base = build_base(
         base_name, workload=workload, texts=texts, cache=settings.cache.absolute(), seed=1
     )
-    codec = AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
+    codec = base.codec(workload)
     needs = serving_needs([workload, workload])
     with (
         tempfile.TemporaryDirectory() as root,

@@ -16,6 +16,7 @@ from typing import Any
 
 from bench.ratio import Ratio
 from flywheel.artifacts.base_folder import BaseModel
+from flywheel.artifacts.dataset_rows import LabeledRow
 from flywheel.basemodel import build_base
 from flywheel.basemodel.tiny import TINY
 from flywheel.ports.train_launcher import TrainSpec
@@ -25,8 +26,8 @@ from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.plan import TrainPlan, make_plan
 from flywheel.train.rows import TokenRow, tokenize_rows
 from flywheel.train.supervised import build_supervised, common_arguments, quantization_of
-from flywheel.workload.answers import AnswerCodec, assign_surfaces
-from flywheel.workload.model import Workload, load_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import Workload
 
 __all__ = ["measure"]
 
@@ -73,13 +74,12 @@ class _Work:
         hardware = read_hardware()
         self.base = _base(workload, folder, hardware.device)
         self.tokenizer = AutoTokenizer.from_pretrained(self.base.folder)
-        surfaces = assign_surfaces(workload, self.base.surfaces, self.base.reserved)
-        records = [
-            {"input": labeled.text, "output": labeled.output}
-            for labeled in seed_labels_of(count=count, seed=0)
+        records: list[LabeledRow] = [
+            {"inference_id": f"seed-{number}", "input": labeled.text, "output": labeled.output}
+            for number, labeled in enumerate(seed_labels_of(count=count, seed=0))
         ]
         recipe = workload.training.model_copy(update={"epochs": 1, "checkpoint_steps": 10_000})
-        codec = AnswerCodec(workload, surfaces)
+        codec = self.base.codec(workload)
         self.rows: Sequence[TokenRow] = tokenize_rows(records, codec, self.tokenizer, limit=512)
         longest = max(len(row.input_ids) for row in self.rows)
         self.plan: TrainPlan = make_plan(
@@ -93,7 +93,7 @@ class _Work:
             attempt=1,
             base_folder=self.base.folder,
             base_digest=self.base.digest,
-            surfaces=surfaces,
+            surfaces=codec.surfaces,
             dataset_folder=folder,
             dataset_hash="",
             recipe=recipe,

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from flywheel.events.schema import FeedbackEvent, InferenceEvent
     from flywheel.settings import Settings
     from flywheel.wiring import Platform, open_platform
-    from flywheel.workload.model import Workload, load_workload
+    from flywheel.workload.files import load_workload
+    from flywheel.workload.model import Workload
 
 __all__ = [
     "FeedbackEvent",
@@ -40,7 +41,7 @@ _DEFINITIONS = {
     "TerminalError": "flywheel.errors:TerminalError",
     "TransientError": "flywheel.errors:TransientError",
     "Workload": "flywheel.workload.model:Workload",
-    "load_workload": "flywheel.workload.model:load_workload",
+    "load_workload": "flywheel.workload.files:load_workload",
     "open_platform": "flywheel.wiring:open_platform",
 }
 

@@ -18,7 +18,8 @@ from flywheel.drift.report import ColumnDrift
 from flywheel.drift.window import Window
 from flywheel.drift.window_length import window_length
 from flywheel.drift.word_chance import TextSample, sample_of
-from flywheel.workload.model import DriftThresholds, Workload, load_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import DriftThresholds, Workload
 
 __all__ = ["measure"]
 

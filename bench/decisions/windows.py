@@ -17,7 +17,7 @@ from flywheel.review.sampling.candidates import Candidate, current_complaints
 from flywheel.review.sampling.draws import choose_items
 from flywheel.review.sampling.windows import paced_budget
 from flywheel.simulation.traffic import generate
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 __all__ = ["measure"]
 

@@ -7,20 +7,59 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from flywheel.errors import IntegrityError
 from flywheel.io.atomic import write_bytes
 
-__all__ = ["MANIFEST", "read_manifest", "verify_adapter", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "AdapterLineage",
+    "AdapterManifest",
+    "read_manifest",
+    "verify_adapter",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
 
 
-def write_manifest(folder: Path, lineage: Mapping[str, Any]) -> str:
+class AdapterLineage(TypedDict):
+    """What an adapter was trained from, and how; the keys of its manifest.
+
+    No server needs more than the digest of its base.
+    """
+
+    release: NotRequired[str]
+    workload_id: NotRequired[str]
+    cycle: NotRequired[str]
+    base_digest: str
+    tokenizer_digest: NotRequired[str]
+    dataset_hash: NotRequired[str]
+    git_revision: NotRequired[str]
+    serving: NotRequired[Mapping[str, int]]
+    training: NotRequired[Mapping[str, Any]]
+    versions: NotRequired[Mapping[str, str]]
+
+
+class AdapterFile(TypedDict):
+    """A file of an adapter; ``path`` is below its folder."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class AdapterManifest(AdapterLineage):
+    """The manifest in an adapter's folder."""
+
+    files: list[AdapterFile]
+
+
+def write_manifest(folder: Path, lineage: AdapterLineage) -> str:
     """List path, size and sha256 of every file beside ``lineage``; return the manifest's digest."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    files = []
+    files: list[AdapterFile] = []
     for name in names:
         if name != MANIFEST:
             content = (folder / name).read_bytes()
@@ -31,10 +70,10 @@ def write_manifest(folder: Path, lineage: Mapping[str, Any]) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> AdapterManifest:
     """Return the manifest of an adapter that was verified before; IntegrityError: it is unreadable."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        manifest: AdapterManifest = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
         raise _unreadable(folder, error) from error
     return manifest

@@ -24,9 +24,12 @@ from flywheel.artifacts.base_manifest import (
 )
 from flywheel.errors import IntegrityError, NotFoundError
 from flywheel.io.atomic import place, write_json
+from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.model import Workload
 
 __all__ = [
     "RECORD",
+    "TOKENIZER_FILES",
     "BaseModel",
     "Precision",
     "cached_folder",
@@ -34,6 +37,7 @@ __all__ = [
     "inputs_digest",
     "load_base",
     "own_precision",
+    "place_base",
     "read_base",
     "tokenizer_digest",
     "writes_chats",
@@ -43,7 +47,7 @@ Precision = Literal["float32", "bfloat16"]
 _AGAIN = "remove the folder and build it again with `flywheel base build`"
 _SMALL = 512
 _log = logging.getLogger(__name__)
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ class BaseModel:
     digest: str
     surfaces: Mapping[str, str] = field(default_factory=dict)
     reserved: tuple[str, ...] = ()
+
+    def codec(self, workload: Workload) -> AnswerCodec:
+        """Return how this base writes the answers of a workload.
+
+        Raises:
+            ConfigurationError: more labels came since it was built than it has spare tokens.
+        """
+        surfaces = assign_surfaces(workload, self.surfaces, self.reserved)
+        return AnswerCodec(workload, surfaces)
+
     manifest: BaseManifest | None = field(default=None, compare=False)
 
 
@@ -167,7 +181,7 @@ def writes_chats(folder: Path) -> bool:
 
 def tokenizer_digest(folder: Path) -> str:
     """Digest the tokenizer's files alone."""
-    names = [name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+    names = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
     return digest_of(read_file(folder, name) for name in names)
 
 
@@ -195,11 +209,16 @@ def cached_folder(
         manifest = BaseManifest(origin, revision, fields.get("license"), files)
         record["manifest"] = manifest.to_record()
         write_json(work / RECORD, record, indent=1, ensure_ascii=False)
-        try:
-            place(work, target)
-        except OSError:  # another process was first
-            if not (target / RECORD).is_file():
-                raise
+        place_base(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return load_base(target)
+
+
+def place_base(work: Path, target: Path) -> None:
+    """Put a complete folder in its place, unless another process was first."""
+    try:
+        place(work, target)
+    except OSError:
+        if not (target / RECORD).is_file():
+            raise

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from flywheel.errors import IntegrityError
 from flywheel.io.atomic import write_json
+from flywheel.io.records import JsonObject
 
 __all__ = [
     "RECORD",
@@ -57,7 +58,7 @@ class BaseManifest:
         files = tuple(BaseFile(f["path"], int(f["size"]), f["sha256"]) for f in facts["files"])
         return cls(str(facts["origin"]), facts["revision"], facts["license"], files)
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> JsonObject:
         """Return the form in JSON."""
         return asdict(self)
 
@@ -147,7 +148,7 @@ def _stamp(path: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def _noted(note: Path) -> dict[str, Any]:
+def _noted(note: Path) -> JsonObject:
     try:
         noted = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):

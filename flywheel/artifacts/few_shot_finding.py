@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from flywheel.artifacts.gate_report import Outcome
+from flywheel.io.records import JsonObject
 
 __all__ = ["FEW_SHOT", "FewShotFinding"]
 
@@ -35,7 +36,7 @@ class FewShotFinding:
         """Read the finding in an attempt's facts; None where nothing was measured."""
         return cls(**facts[FEW_SHOT]) if FEW_SHOT in facts else None
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON that ``from_facts`` reads."""
         return {FEW_SHOT: asdict(self)}
 

@@ -14,6 +14,7 @@ from typing import Any
 from flywheel.artifacts.gate_report import GateReport, Outcome, parse_report
 from flywheel.errors import IntegrityError
 from flywheel.io.atomic import copy_file, write_text
+from flywheel.io.records import JsonObject
 
 __all__ = ["FIRST_LOOK_FILE", "GATE_FILE", "GATE_REPORT", "GateReportRef", "write_gate_report"]
 
@@ -54,7 +55,7 @@ class GateReportRef:
             judgments_until=None if until is None else datetime.fromisoformat(until),
         )
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON that ``from_facts`` reads; what is None is left out."""
         until = self.judgments_until
         facts = {

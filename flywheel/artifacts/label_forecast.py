@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from flywheel.io.records import JsonObject
+
 __all__ = ["LABEL_FORECAST", "LabelForecast", "StoredGain"]
 
 LABEL_FORECAST = "label_forecast"
@@ -64,6 +66,6 @@ class LabelForecast:
         values["steps"] = tuple(StoredGain(**step) for step in values["steps"])
         return cls(**values)
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON."""
         return {LABEL_FORECAST: asdict(self)}

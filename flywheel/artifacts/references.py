@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from flywheel.io.records import JsonObject
+
 __all__ = [
     "DATASET_FOLDER",
     "CandidateRef",
@@ -26,7 +28,7 @@ DATASET_FOLDER = "dataset_folder"
 class Recordable(Protocol):
     """What an attempt can be given to keep."""
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON."""
 
 
@@ -46,7 +48,7 @@ class SnapshotRef:
         folder = Path(facts[DATASET_FOLDER])
         return cls(folder, facts["dataset_hash"], dict(facts["dataset_counts"]))
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON."""
         return {
             DATASET_FOLDER: str(self.folder),
@@ -72,7 +74,7 @@ class CandidateRef:
             return None
         return cls(*(str(facts[name]) for name in names))
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON."""
         return {
             "release": self.release,
@@ -93,7 +95,7 @@ class DirectedReview:
         """Read the batches; none where none was drawn."""
         return cls(tuple(facts.get("directed_batches", ())))
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON."""
         return {"directed_batches": list(self.batches)}
 
@@ -124,7 +126,7 @@ class Lineage:
             metrics=dict(facts.get("metrics", {})),
         )
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the form in JSON."""
         return {
             DATASET_FOLDER: str(self.dataset_folder),

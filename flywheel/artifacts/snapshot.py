@@ -8,27 +8,62 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
+from flywheel.artifacts.dataset_rows import LabeledRow, PreferenceRow, ThumbedRow
 from flywheel.errors import IntegrityError, NotFoundError
 
 __all__ = [
     "EVALUATION_SPLITS",
     "MANIFEST",
     "SPLITS",
+    "ErasedRows",
+    "EvaluationSplit",
     "FixedCase",
+    "LabeledSplit",
     "Snapshot",
+    "SnapshotManifest",
+    "Split",
     "content_hash",
     "open_snapshot",
     "read_fixed",
+    "read_preference_rows",
     "read_rows",
+    "read_snapshot_manifest",
     "verify_snapshot",
 ]
 
 MANIFEST = "manifest.json"
-SPLITS = ("train", "preference", "golden", "holdout", "must_not_lose")
-EVALUATION_SPLITS = ("golden", "holdout", "must_not_lose")
+EvaluationSplit = Literal["golden", "holdout", "must_not_lose"]
+LabeledSplit = Literal["train"] | EvaluationSplit
+Split = LabeledSplit | Literal["preference"]
+EVALUATION_SPLITS: tuple[EvaluationSplit, ...] = get_args(EvaluationSplit)
+SPLITS: tuple[Split, ...] = ("train", "preference", *EVALUATION_SPLITS)
 _RESTORE = "restore the folder from a backup, or build the dataset again"
+
+
+class ErasedRows(TypedDict):
+    """When rows of erased persons left a snapshot, how many, and the hash of what is left."""
+
+    at: str
+    rows: int
+    content: str
+
+
+class SnapshotManifest(TypedDict):
+    """The manifest of a snapshot; ``files`` are digests by name, ``sources`` where rows came from."""
+
+    hash: str
+    files: dict[str, str]
+    counts: dict[str, int]
+    exclusions: dict[str, int]
+    taxonomy_version: int
+    workload_id: str
+    workload_revision: str
+    cycle: str
+    sources: dict[str, Any]
+    preference: NotRequired[dict[str, Any]]
+    erased: NotRequired[list[ErasedRows]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +101,7 @@ class Snapshot:
     erased: int = 0
 
 
-def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
+def content_hash(files: Mapping[Split, bytes], taxonomy_version: int) -> str:
     """Name a snapshot by its rows, their splits and the taxonomy version."""
     digest = hashlib.sha256(f"taxonomy {taxonomy_version}\n".encode())
     for split in SPLITS:
@@ -76,7 +111,7 @@ def content_hash(files: Mapping[str, bytes], taxonomy_version: int) -> str:
 
 def open_snapshot(folder: Path) -> Snapshot:
     """Read a snapshot's manifest."""
-    manifest = _manifest(folder)
+    manifest = read_snapshot_manifest(folder)
     erased = manifest.get("erased", [])
     return Snapshot(
         folder=folder,
@@ -92,16 +127,35 @@ def open_snapshot(folder: Path) -> Snapshot:
     )
 
 
-def read_rows(folder: Path, split: str) -> list[dict[str, Any]]:
-    """Return the rows of a split, checked against the manifest.
+def read_rows(folder: Path, split: LabeledSplit, *, named: str | None = None) -> list[LabeledRow]:
+    """Return the rows of a split, checked against the manifest and, if given, the snapshot's name.
 
     Raises:
-        IntegrityError: the file is not the one that the manifest describes.
+        IntegrityError: the file is not the one that the manifest describes, or the snapshot has
+            another name.
     """
+    return _rows(folder, split, named)
+
+
+def read_preference_rows(
+    folder: Path, *, named: str | None = None
+) -> tuple[list[PreferenceRow], list[ThumbedRow]]:
+    """Return the rows of the preference split, pairs or thumbs; the other list is empty.
+
+    Raises:
+        IntegrityError: as of `read_rows`.
+    """
+    rows = _rows(folder, "preference", named)
+    return ([], rows) if rows and "label" in rows[0] else (rows, [])
+
+
+def _rows(folder: Path, split: str, named: str | None) -> list[Any]:
+    if named is not None and read_snapshot_manifest(folder)["hash"] != named:
+        raise IntegrityError(f"{folder} is not the snapshot {named}.", next_step=_RESTORE)
     return [json.loads(line) for line in _content(folder, split).decode().splitlines()]
 
 
-def read_fixed(row: Mapping[str, Any]) -> FixedCase | None:
+def read_fixed(row: LabeledRow) -> FixedCase | None:
     """Return the record in a row of the must-not-lose split; None where a person named it only.
 
     Snapshots of version 0.1 hold no records: their cases were fixed once.
@@ -130,7 +184,7 @@ def verify_snapshot(folder: Path) -> Snapshot:
 
 
 def _content(folder: Path, split: str) -> bytes:
-    expected = _manifest(folder)["files"][f"{split}.jsonl"]
+    expected = read_snapshot_manifest(folder)["files"][f"{split}.jsonl"]
     try:
         content = (folder / f"{split}.jsonl").read_bytes()
     except FileNotFoundError:
@@ -145,9 +199,10 @@ def _content(folder: Path, split: str) -> bytes:
     return content
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_snapshot_manifest(folder: Path) -> SnapshotManifest:
+    """Return a snapshot's manifest as its file holds it."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: SnapshotManifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
             f"There is not a dataset snapshot in {folder}.", next_step="check the folder"

@@ -1,7 +1,6 @@
 """`check_chat`: whether a base model's own chat template can write a workload's turns."""
 
 from flywheel.artifacts.base_folder import BaseModel
-from flywheel.workload.answers import AnswerCodec, assign_surfaces
 from flywheel.workload.model import Workload
 from flywheel.workload.prompt import prompt_ids, render_prompt
 
@@ -17,5 +16,5 @@ def check_chat(workload: Workload, base: BaseModel) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base.folder)
-    codec = AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
-    prompt_ids(tokenizer, [render_prompt(workload, "a text", (), codec, tokenizer=tokenizer)])
+    prompt = render_prompt(workload, "a text", (), base.codec(workload), tokenizer=tokenizer)
+    prompt_ids(tokenizer, [prompt])

@@ -19,10 +19,12 @@ from flywheel.artifacts.base_folder import (
     files_digest,
     inputs_digest,
     load_base,
+    place_base,
     read_base,
 )
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
-from flywheel.io.atomic import place, write_json
+from flywheel.io.atomic import write_json
+from flywheel.io.records import JsonObject
 from flywheel.workload.model import Workload
 
 __all__ = ["HomeBases"]
@@ -115,7 +117,7 @@ class HomeBases:
         is_first = first is None or _is_of(first, workload)
         return self._first_path(workload) if is_first else self._later_path(workload)
 
-    def _record(self, workload: Workload) -> dict[str, Any] | None:
+    def _record(self, workload: Workload) -> JsonObject | None:
         first = self._read_record(self._first_path(workload), workload)
         if first is None or _is_of(first, workload):
             return first
@@ -129,7 +131,7 @@ class HomeBases:
         base = inputs_digest(base_model=workload.base_model)
         return self._folder / f"{workload.id}.{base}.json"
 
-    def _read_record(self, path: Path, workload: Workload) -> dict[str, Any] | None:
+    def _read_record(self, path: Path, workload: Workload) -> JsonObject | None:
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(record["digest"], str) and isinstance(record["folder"], str):
@@ -145,7 +147,7 @@ class HomeBases:
             f"`flywheel base build {workload.base_model} --workload {workload.id}`",
         )
 
-    def _matches(self, record: dict[str, Any]) -> Iterator[BaseModel]:
+    def _matches(self, record: JsonObject) -> Iterator[BaseModel]:
         # A path in a record of an earlier version is absolute; its home or cache may have moved.
         patterns = (
             (Path(os.path.normpath(self._folder / record.get("folder", "models"))),),
@@ -162,7 +164,7 @@ class HomeBases:
                     yield load_base(folder)  # one that was changed is no reason to take another
 
 
-def _is_of(record: dict[str, Any], workload: Workload) -> bool:
+def _is_of(record: JsonObject, workload: Workload) -> bool:
     return bool(record.get("requested", workload.base_model) == workload.base_model)
 
 
@@ -171,11 +173,7 @@ def _place(source: Path, target: Path) -> None:
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         shutil.copytree(source, work, copy_function=_link, dirs_exist_ok=True)
-        try:
-            place(work, target)
-        except OSError:  # another process was first
-            if not (target / RECORD).is_file():
-                raise
+        place_base(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

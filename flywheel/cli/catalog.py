@@ -63,6 +63,12 @@ COMMANDS: dict[str, Entry] = {
         _PEOPLE,
         "List what waits for a person: approvals, failed gates, reviews, disputes, dead letters.",
     ),
+    "judge": Entry(
+        "judge",
+        _PEOPLE,
+        "A model as judge: it orders the queue; calibrated, it sharpens a figure.",
+        group=True,
+    ),
     "annotators": Entry(
         "annotators", _PEOPLE, "Accounts of the people who annotate in Label Studio.", group=True
     ),

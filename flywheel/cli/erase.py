@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
 from flywheel.wiring import open_platform
+
+if TYPE_CHECKING:
+    from flywheel.usecases.erasing.receipts import Receipt
 
 __all__ = ["app"]
 
@@ -50,7 +53,7 @@ def erase(
     if json_output:
         print_facts(asdict(report) | {"complete": report.complete, "dry_run": dry_run})
     else:
-        _print_receipts([asdict(one) for one in report.receipts])
+        _print_receipts(report.receipts)
         verb = "would be erased" if dry_run else "is erased"
         _say(f"{report.subject_id} {verb} in {workload or 'all workloads'}")
     if not report.complete:
@@ -76,7 +79,7 @@ def erasures(
     for person in listed.people.values():
         requests = f"asked for by {person.requested_by} on {person.requested_at:%Y-%m-%d}"
         _say(f"{person.subject_id}: {requests}")
-        _print_receipts([asdict(one) for one in person.receipts])
+        _print_receipts(person.receipts)
     for one in listed.releases:
         if one.waits:
             remedy = "retrain, or `flywheel accept-erasure`"
@@ -110,10 +113,10 @@ def accept_erasure(
     _say(f"{release} of {workload}: accepted by {done.accepted_by}")
 
 
-def _print_receipts(receipts: Iterable[dict[str, Any]]) -> None:
+def _print_receipts(receipts: "Iterable[Receipt]") -> None:
     for one in receipts:
-        _say(f"{one['store']}: {one['count']:,} {one['what']}")
-        for sentence in one["remains"]:
+        _say(f"{one.store}: {one.count:,} {one.what}")
+        for sentence in one.remains:
             _say(f"  remains: {sentence}")
 
 

@@ -25,16 +25,16 @@ app = typer.Typer(
     no_args_is_help=True, help="People who read and decide at the release desk, and their tokens."
 )
 PersonArgument = Annotated[str, typer.Argument(help="name of the person", metavar="PERSON")]
+_Roles = Annotated[
+    list[str], typer.Option(help="viewer, annotator_lead, approver or admin; repeatable")
+]
 _Days = Annotated[int, typer.Option(min=1, help="until the token expires")]
 
 
 @app.command()
 def add(
     person: PersonArgument,
-    role: Annotated[
-        list[str],
-        typer.Option(help="viewer, annotator_lead, approver or admin; repeatable"),
-    ],
+    role: _Roles,
     email: Annotated[
         str | None, typer.Option(help="address under which the person may ask for cycles too")
     ] = None,
@@ -52,7 +52,7 @@ def add(
     new = add_person(
         platform,
         person,
-        roles=role,  # type: ignore[arg-type]  # checked there
+        roles=role,
         email=email,
         days=days,
         by=name,
@@ -98,10 +98,7 @@ def list_command(json_output: JsonOption = False) -> None:
 @app.command()
 def roles(
     person: PersonArgument,
-    role: Annotated[
-        list[str],
-        typer.Option(help="viewer, annotator_lead, approver or admin; repeatable"),
-    ],
+    role: _Roles,
     reason: Annotated[str, typer.Option(help="why; recorded in the audit")],
     name: NameOption = None,
     token: TokenOption = None,
@@ -112,7 +109,7 @@ def roles(
     changed = change_roles(
         platform,
         person,
-        roles=role,  # type: ignore[arg-type]  # checked there
+        roles=role,
         reason=reason,
         by=name,
         token=token_or_prompt(platform, token),

@@ -67,13 +67,15 @@ def status(json_output: JsonOption = False) -> None:
     for key, problem in overview.not_loaded.items():
         _console.print(Text(f"{key} does not load: {problem}", style="red"), soft_wrap=True)
     for one in overview.workloads:
-        _show_differences(one)
+        _show_judge_and_release(one)
         show_set_aside(_console, one.set_aside, f"of {one.workload_id}")
     if not rows and not overview.not_loaded:
         _console.print("No workload yet: write one with [bold]flywheel init[/bold].")
 
 
-def _show_differences(one: WorkloadStatus) -> None:
+def _show_judge_and_release(one: WorkloadStatus) -> None:
+    if one.judge is not None:
+        _console.print(Text(f"judge of {one.workload_id}: {one.judge}"), soft_wrap=True)
     for sentence in one.release_differences:
         text = f"release of {one.workload_id}: {sentence}"
         _console.print(Text(text, style="red"), soft_wrap=True)
@@ -92,6 +94,7 @@ def _row(one: WorkloadStatus) -> dict[str, object]:
         "reviews": _reviews(one.judgments_given, one.judgments_wanted),
         "drift windows measured": one.drift_windows_measured,
         "drift windows left out": one.drift_windows_left_out,
+        "judge": one.judge,
     }
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -23,6 +22,7 @@ from flywheel.dataset.preference import Preference, choose_pairs
 from flywheel.dataset.thumbs import choose_method, choose_thumbs, read_thumbs
 from flywheel.dataset.writing import write_snapshot
 from flywheel.errors import TooFewExamplesError
+from flywheel.io.records import JsonObject
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.workload.label_mapping import AnswerMapping
@@ -193,7 +193,7 @@ def _write_membership(
     assembly: Assembly,
     preference: Preference | None,
 ) -> None:
-    def row(example: Example, split: str, reason: str | None) -> dict[str, Any]:
+    def row(example: Example, split: str, reason: str | None) -> JsonObject:
         return {
             "workload_id": cycle.workload_id,
             "snapshot": snapshot,

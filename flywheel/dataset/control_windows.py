@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from flywheel.dataset.examples import Example
+from flywheel.io.records import Row
 
 __all__ = [
     "ControlFigure",
@@ -97,7 +98,7 @@ def released(example: Example, windows: Iterable[FigureWindow]) -> bool:
 
 def describe_control(
     examples: Sequence[Example], windows: Sequence[FigureWindow], train: Sequence[Example]
-) -> dict[str, Any]:
+) -> Row:
     """Return what a manifest records: every window with its items, and how many items train."""
     resting = Counter(figure for example in examples for figure in figures_of(example, windows))
     return {

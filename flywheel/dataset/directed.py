@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from flywheel.artifacts.dataset_rows import LabeledRow
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.dataset.examples import read_examples
 from flywheel.lake.store import Lake
@@ -33,7 +33,7 @@ class DirectedCases:
 
     asked: int
     waiting: int
-    rows: list[dict[str, Any]]
+    rows: list[LabeledRow]
 
 
 def directed_cases(
@@ -46,7 +46,7 @@ def directed_cases(
     items = lake.rows(_ITEMS, {"workload": workload.id, "batches": list(batches)})
     examples, _ = read_examples(lake, workload.id, AnswerMapping(workload), hash_key)
     ids = {row["item_id"] for row in items}
-    rows = [
+    rows: list[LabeledRow] = [
         {
             "inference_id": example.inference_id,
             "correction_id": example.correction_id,

@@ -10,9 +10,17 @@ import shutil
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from flywheel.artifacts.snapshot import MANIFEST, SPLITS, content_hash, verify_snapshot
+from flywheel.artifacts.snapshot import (
+    MANIFEST,
+    SPLITS,
+    ErasedRows,
+    SnapshotManifest,
+    Split,
+    content_hash,
+    read_snapshot_manifest,
+    verify_snapshot,
+)
 from flywheel.io.atomic import place, write_bytes, write_text
 
 __all__ = ["count_rows", "erase_rows", "finish_erasing"]
@@ -34,8 +42,9 @@ def erase_rows(folder: Path, ids: Collection[str], now: datetime) -> int:
     if not count_rows(folder, ids):
         return 0
     version = verify_snapshot(folder).taxonomy_version
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    files, rows = {}, 0
+    manifest = read_snapshot_manifest(folder)
+    files: dict[Split, bytes] = {}
+    rows = 0
     for split in SPLITS:
         lines = (folder / f"{split}.jsonl").read_bytes().splitlines(keepends=True)
         others = [line for line in lines if not _is_theirs(line, ids)]
@@ -43,7 +52,11 @@ def erase_rows(folder: Path, ids: Collection[str], now: datetime) -> int:
         files[split] = b"".join(others)
         manifest["counts"][split] = len(others)
     manifest["files"] = {f"{s}.jsonl": hashlib.sha256(files[s]).hexdigest() for s in SPLITS}
-    done = {"at": now.isoformat(), "rows": rows, "content": content_hash(files, version)}
+    done: ErasedRows = {
+        "at": now.isoformat(),
+        "rows": rows,
+        "content": content_hash(files, version),
+    }
     manifest["erased"] = [*manifest.get("erased", []), done]
     _swap(folder, files, manifest)
     return rows
@@ -64,7 +77,7 @@ def _folder_of(ready: Path) -> Path:
     return ready.with_name(ready.name.removeprefix(".").removesuffix(".erased"))
 
 
-def _swap(folder: Path, files: dict[str, bytes], manifest: dict[str, Any]) -> None:
+def _swap(folder: Path, files: dict[Split, bytes], manifest: SnapshotManifest) -> None:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(folder, part)

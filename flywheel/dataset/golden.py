@@ -90,8 +90,8 @@ def carry_golden(
         member = membership[row["inference_id"]]
         if member["erased"]:
             continue
-        member_fields = {"slice": "golden", "subject_id": member["subject_id"]}
-        example = example_from(mapping, row | member_fields, hash_key)
+        fields = {**row, "slice": "golden", "subject_id": member["subject_id"]}
+        example = example_from(mapping, fields, hash_key)
         if isinstance(example, Excluded):
             excluded.append(example)
         else:

@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from flywheel.dataset.examples import Example, Excluded
+from flywheel.io.records import JsonObject
 from flywheel.similarity.normal_form import normalize
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import ExtractionTask, GenerationTask, PreferenceRecipe, Workload
@@ -45,7 +46,7 @@ class Preference:
     length_difference_before: float = 0.0
     thumbs: Mapping[str, bool] = field(default_factory=dict)
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return what a manifest says about the pairs."""
         reasons = Counter(one.reason for one in self.excluded)
         if self.thumbs:

@@ -8,12 +8,12 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flywheel.dataset.assembly import Assembly, Earlier, leaks
 from flywheel.dataset.conversations import Conversations
 from flywheel.dataset.examples import Example, Excluded
 from flywheel.dataset.preference import Disputes, Preference
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.similarity.normal_form import input_hash
 from flywheel.workload.label_mapping import AnswerMapping
@@ -123,7 +123,7 @@ def choose_method(recipe: PreferenceRecipe, pairs: Preference, thumbs: Preferenc
     return pairs
 
 
-def _thumb(mapping: AnswerMapping, row: dict[str, Any], hash_key: str) -> Thumb:
+def _thumb(mapping: AnswerMapping, row: Row, hash_key: str) -> Thumb:
     output = json.loads(row["output"])
     present = mapping.present(output)
     example = Example(

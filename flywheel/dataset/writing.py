@@ -5,13 +5,29 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flywheel.artifacts.dataset_rows import (
+    DatasetRow,
+    FixedRecord,
+    LabeledRow,
+    PreferenceRow,
+    ThumbedRow,
+)
 from flywheel.artifacts.opened_workload import OpenedWorkload
-from flywheel.artifacts.snapshot import MANIFEST, SPLITS, Snapshot, content_hash, verify_snapshot
+from flywheel.artifacts.snapshot import (
+    MANIFEST,
+    SPLITS,
+    FixedCase,
+    Snapshot,
+    SnapshotManifest,
+    Split,
+    content_hash,
+    verify_snapshot,
+)
 from flywheel.dataset.assembly import Assembly
 from flywheel.dataset.examples import Example
 from flywheel.dataset.preference import Preference
@@ -38,21 +54,18 @@ def write_snapshot(
     nobody trains on.
     """
     workload = opened.workload
-    files = {
-        split: _lines(_rows(workload, mapping, split, getattr(assembly, split)))
-        for split in SPLITS
-        if split not in ("preference", "must_not_lose")
+    writer = _RowWriter(workload, mapping)
+    files: dict[Split, bytes] = {
+        "train": _lines(writer.labeled(assembly.train)),
+        "preference": _lines(writer.preferred(assembly, preference)),
+        "golden": _lines(writer.labeled(assembly.golden)),
+        "holdout": _lines(writer.labeled(assembly.holdout)),
+        "must_not_lose": _lines(writer.must_not_lose(assembly)),
     }
-    files["must_not_lose"] = _lines(_must_not_lose_rows(workload, mapping, assembly))
-    pairs = [example for example in assembly.train if example.rejected is not None]
-    if preference is not None:
-        pairs = preference.pairs
-    thumbs = preference.thumbs if preference is not None else {}
-    files["preference"] = _lines(_rows(workload, mapping, "preference", pairs, thumbs))
     name = content_hash(files, workload.taxonomy_version)
     folder = home / "datasets" / workload.id / name
     if not folder.exists():
-        manifest: dict[str, Any] = {
+        manifest: SnapshotManifest = {
             "hash": name,
             "files": {f"{s}.jsonl": hashlib.sha256(files[s]).hexdigest() for s in SPLITS},
             "counts": {split: files[split].count(b"\n") for split in SPLITS},
@@ -69,63 +82,86 @@ def write_snapshot(
     return verify_snapshot(folder)
 
 
-def _rows(
-    workload: Workload,
-    mapping: AnswerMapping,
-    split: str,
-    examples: Iterable[Example],
-    thumbs: Mapping[str, bool] | None = None,
-) -> list[dict[str, Any]]:
-    def write(output: Any) -> str:
-        return mapping.text(mapping.present(output).output)
+@dataclass(frozen=True)
+class _RowWriter:
+    # Examples as TRL reads them: text, or the turns of a chat with the answer as a turn of its own.
+    workload: Workload
+    mapping: AnswerMapping
 
-    # As TRL reads them: text, or the turns of a chat with the answer as a turn of its own.
-    is_chat = not isinstance(workload.prompt, str)
-    rows = []
-    for example in sorted(examples, key=lambda e: (e.inference_id, e.correction_id)):
-        prompt = stored_prompt(workload, example.input, write)
-        answer = mapping.text(example.output)
-        row: dict[str, Any] = {
-            "inference_id": example.inference_id,
-            "correction_id": example.correction_id,
-        }
-        if thumbs:
-            answer_row = {"prompt": prompt, "completion": _turn(answer, is_chat=is_chat)}
-            row |= answer_row | {"label": thumbs[example.correction_id]}
-        elif split == "preference":
-            chosen, rejected = (
-                _turn(answer, is_chat=is_chat),
-                _turn(example.rejected, is_chat=is_chat),
-            )
-            row |= {"prompt": prompt, "chosen": chosen, "rejected": rejected}
-        else:
-            row |= {
+    def labeled(self, examples: Iterable[Example]) -> list[LabeledRow]:
+        return [
+            {
+                "inference_id": example.inference_id,
+                "correction_id": example.correction_id,
                 "input": example.input,
-                "prompt": prompt,
-                "completion": _turn(answer, is_chat=is_chat),
+                "prompt": self._prompt(example),
+                "completion": self._turn(self.mapping.text(example.output)),
                 "output": example.output,
                 "label_id": example.label_id,
             }
-        rows.append(row)
-    return rows
+            for example in _in_order(examples)
+        ]
+
+    def must_not_lose(self, assembly: Assembly) -> list[LabeledRow]:
+        rows = self.labeled(assembly.must_not_lose)
+        for row in rows:
+            row["fixed"] = _recorded(assembly.fixed.get(row["inference_id"]))
+            row["named"] = row["inference_id"] in self.workload.gates.must_hold
+        return rows
+
+    def preferred(
+        self, assembly: Assembly, preference: Preference | None
+    ) -> Sequence[PreferenceRow | ThumbedRow]:
+        if preference is None:
+            return self._pairs(e for e in assembly.train if e.rejected is not None)
+        if preference.thumbs:
+            return self._thumbs(preference.pairs, preference.thumbs)
+        return self._pairs(preference.pairs)
+
+    def _pairs(self, examples: Iterable[Example]) -> list[PreferenceRow]:
+        return [
+            {
+                "inference_id": example.inference_id,
+                "correction_id": example.correction_id,
+                "prompt": self._prompt(example),
+                "chosen": self._turn(self.mapping.text(example.output)),
+                "rejected": self._turn(example.rejected),
+            }
+            for example in _in_order(examples)
+        ]
+
+    def _thumbs(self, examples: Iterable[Example], thumbs: Mapping[str, bool]) -> list[ThumbedRow]:
+        return [
+            {
+                "inference_id": example.inference_id,
+                "correction_id": example.correction_id,
+                "prompt": self._prompt(example),
+                "completion": self._turn(self.mapping.text(example.output)),
+                "label": thumbs[example.correction_id],
+            }
+            for example in _in_order(examples)
+        ]
+
+    def _prompt(self, example: Example) -> Any:
+        return stored_prompt(self.workload, example.input, self._present)
+
+    def _present(self, output: Any) -> str:
+        return self.mapping.text(self.mapping.present(output).output)
+
+    def _turn(self, answer: str | None) -> Any:
+        is_chat = not isinstance(self.workload.prompt, str)
+        return [{"role": "assistant", "content": answer}] if is_chat else answer
 
 
-def _turn(answer: str | None, *, is_chat: bool) -> Any:
-    return [{"role": "assistant", "content": answer}] if is_chat else answer
+def _recorded(case: FixedCase | None) -> FixedRecord | None:
+    return None if case is None else {"times": case.times, "held": case.held, "lost": case.lost}
 
 
-def _must_not_lose_rows(
-    workload: Workload, mapping: AnswerMapping, assembly: Assembly
-) -> list[dict[str, Any]]:
-    rows = _rows(workload, mapping, "must_not_lose", assembly.must_not_lose)
-    for row in rows:
-        record = assembly.fixed.get(row["inference_id"])
-        row["fixed"] = record and asdict(record)
-        row["named"] = row["inference_id"] in workload.gates.must_hold
-    return rows
+def _in_order(examples: Iterable[Example]) -> list[Example]:
+    return sorted(examples, key=lambda example: (example.inference_id, example.correction_id))
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+def _lines(rows: Sequence[DatasetRow]) -> bytes:
     # ASCII, so that no character inside a text can be taken for the end of a line.
     return b"".join(
         json.dumps(row, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -133,7 +169,7 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     )
 
 
-def _write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+def _write(folder: Path, files: Mapping[Split, bytes], manifest: SnapshotManifest) -> None:
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

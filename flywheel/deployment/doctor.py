@@ -17,6 +17,7 @@ from flywheel.deployment.outlook import (
     workload_warnings,
 )
 from flywheel.errors import FlywheelError
+from flywheel.privacy.names import require_model
 from flywheel.usecases.audit import audit_head
 from flywheel.usecases.drift import drift_outlook, quality_outlook
 from flywheel.usecases.figures import table_rows
@@ -26,6 +27,7 @@ from flywheel.usecases.reconcile import release_differences
 from flywheel.usecases.retired_topics import log_topics
 from flywheel.wiring import Platform, has_deployment
 from flywheel.workload.model import Workload
+from flywheel.workload.privacy import NameRules
 
 __all__ = ["examine"]
 
@@ -80,16 +82,24 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
         yield Finding(f"workload {problem.workload_id}", False, str(problem.error))
     for key, workload in folder.workloads.items():
         yield checked(f"base of {key}", lambda w=workload: platform.base(w).name)  # type: ignore[misc]
-        for tier in workload.tiers[1:]:
+        for tier in workload.further_models:
+            role = "tier" if tier in workload.tiers else "judge"
             yield checked(
-                f"tier {tier.name} of {key}",
+                f"{role} {tier.name} of {key}",
                 lambda w=workload, t=tier: inspect_tier(platform, w, t),  # type: ignore[misc]
             )
+        if workload.privacy is not None and workload.privacy.names is not None:
+            yield checked(f"names of {key}", lambda n=workload.privacy.names: _names(n))  # type: ignore[misc]
         for sentence in workload_warnings(workload):
             yield Finding(f"rules of {key}", True, sentence, warning=True)
         yield from _base_fits(workload)
         yield from _triggers(platform, workload)
         yield from _release_findings(platform, key)
+
+
+def _names(rules: NameRules) -> str:
+    require_model(rules)
+    return f"{', '.join(rules.kinds)} by {rules.model}"
 
 
 def _lake(platform: Platform) -> str:

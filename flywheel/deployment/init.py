@@ -7,12 +7,14 @@ from pathlib import Path
 
 import yaml
 
-from flywheel.deployment.workload_text import DISCORDANCE, labels_in_csv, workload_text
+from flywheel.deployment.csv_labels import labels_in_csv
+from flywheel.deployment.workload_text import DISCORDANCE, workload_text
 from flywheel.errors import ConfigurationError
 from flywheel.io.atomic import creating, make_folder
 from flywheel.settings import Settings, make_private
 from flywheel.usecases.import_seed import SeedChoices, golden_note, judge_labeled
-from flywheel.workload.model import load_workload, parse_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import parse_workload
 
 __all__ = ["LabeledSource", "NewWorkload", "begin_workload"]
 

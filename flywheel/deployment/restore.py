@@ -9,6 +9,7 @@ from typing import Any
 from flywheel.deployment.backup import BASES, FORMAT, MANIFEST
 from flywheel.errors import IntegrityError, NotFoundError, RefusedError, StorageError
 from flywheel.io.atomic import place, write_json
+from flywheel.io.records import JsonObject
 from flywheel.usecases.backup_record import ERASURES
 
 __all__ = ["Restored", "restore"]
@@ -75,7 +76,7 @@ def restore(
     )
 
 
-def _manifest(backup: Path) -> dict[str, Any]:
+def _manifest(backup: Path) -> JsonObject:
     try:
         manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["format"]
@@ -98,7 +99,7 @@ def _manifest(backup: Path) -> dict[str, Any]:
     return manifest
 
 
-def _list_problem(manifest: dict[str, Any]) -> str | None:
+def _list_problem(manifest: JsonObject) -> str | None:
     files = manifest.get("files")
     if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
         return "names no files"
@@ -113,7 +114,7 @@ def _list_problem(manifest: dict[str, Any]) -> str | None:
     return None
 
 
-def _copy(backup: Path, part: Path, file: dict[str, Any]) -> None:
+def _copy(backup: Path, part: Path, file: JsonObject) -> None:
     from flywheel.lake.digests import FileDigest
 
     source, target = backup / file["path"], part / file["path"]

@@ -4,9 +4,7 @@ Keys, defaults and meanings come from the model itself, so that the file cannot 
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,22 +12,17 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from flywheel.deployment.prompt_text import prompt_text
-from flywheel.errors import ConfigurationError, DataError
+from flywheel.errors import ConfigurationError
 from flywheel.evaluate.paired import cases_for_margin
-from flywheel.io.delimited_file import read_table
-from flywheel.io.folding import label_key
-from flywheel.io.spelling import trim
 from flywheel.workload.generation import GenerationTask, TextRules
 from flywheel.workload.model import GateRules, Workload, parse_workload
 from flywheel.workload.taxonomy_change import fresh_label_id
 
-__all__ = ["DISCORDANCE", "golden_size", "labels_in_csv", "workload_text"]
+__all__ = ["DISCORDANCE", "golden_size", "workload_text"]
 
 # Share of answers that exactly one of two equally good models has right, before any was measured.
 DISCORDANCE = 0.1
 
-_MOST_LABELS = 10_000
-_SHOWN = 30
 _HEAD = """\
 # One narrow task on the platform. Every key is checked: a typo is refused with what is allowed.
 # Keys that are left out take the value shown here.
@@ -104,12 +97,19 @@ groups: []
 
 # Mask e-mail addresses, IBANs, cards, telephone numbers, national ids, IP addresses and secrets in
 # what is kept of calls and feedback, before it is written anywhere: `privacy: {region: DE}`, with the
-# country of telephone numbers and national ids; `mask_answers: true` also in what the gateway answers.
+# country of telephone numbers and national ids; `mask_answers: true` also in what the gateway answers;
+# `names: {model: en_core_web_md}` names too, by a spaCy model of yours (the extra presidio).
 privacy: null
 
 # Who else may answer, cheapest first, where the champion is unsure: a base without an adapter or an
 # OpenAI-compatible endpoint, asked through `flywheel gateway` as `escalation` says.
 tiers: []
+
+# A model as judge, an OpenAI-compatible endpoint or a local base: it says which answers look wrong,
+# and people are asked about those first. Its word counts in the weekly figure once `flywheel judge
+# calibrate` has shown that it agrees with people: `judge: {source: {name: big, url: https://HOST/v1,
+# model: NAME, key_variable: JUDGE_KEY}, rubric: what makes an answer correct}`.
+judge: null
 """
 # Texts are longer than labels.
 _LONGER: dict[tuple[str, str], dict[str, Any]] = {
@@ -232,44 +232,6 @@ def _golden_comment(discordance: float) -> str:
         f"chance of {rules.power:g}, at one-sided {rules.significance / 2:g}, where "
         f"{discordance:.0%} of the answers differ between two models"
     )
-
-
-def labels_in_csv(path: Path, column: str, *, skip_bad: bool = False) -> dict[str, int]:
-    """Return the labels in a column of a delimited file with their rows, the most frequent first.
-
-    Spellings that differ in case and blanks alone are one label, under the most frequent of them.
-
-    Args:
-        path: as `read_table` takes it.
-        column: of the labels.
-        skip_bad: leave out broken rows and those without a label.
-
-    Raises:
-        NotFoundError: there is no such file.
-        DataError: it cannot be read, has bad rows, or holds fewer than two or far too many labels.
-    """
-    table = read_table(path, [column])
-    cells = [(row.line, trim(row.cells[column])) for row in table.rows]
-    problems = [*map(str, table.problems)]
-    problems += [f"line {line}: no label" for line, label in cells if not label]
-    if problems and not skip_bad:
-        more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
-        raise DataError(
-            f"{len(problems):,} rows of {path.name} cannot be used:\n  "
-            + "\n  ".join([*problems[:_SHOWN], *more]),
-            next_step="correct the file, or leave them out with --skip-bad",
-        )
-    spelled: dict[str, Counter[str]] = {}
-    for _, label in cells:
-        if label:
-            spelled.setdefault(label_key(label), Counter())[label] += 1
-    counts = {max(names, key=lambda one: names[one]): names.total() for names in spelled.values()}
-    if not 2 <= len(counts) <= _MOST_LABELS:  # noqa: PLR2004 - a choice needs two
-        raise DataError(
-            f"Column {column!r} of {path} holds {len(counts)} different labels.",
-            next_step=f"choose a column with 2 to {_MOST_LABELS} labels",
-        )
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _labels(names: Sequence[str]) -> str:

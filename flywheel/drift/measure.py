@@ -21,7 +21,7 @@ from flywheel.lake.store import Lake
 from flywheel.quality.control_slice import ControlDay
 from flywheel.workload.model import Workload
 
-__all__ = ["drifted_in_a_row", "measure_drift", "measure_windows"]
+__all__ = ["measure_drift", "measure_windows"]
 
 
 def measure_drift(
@@ -110,18 +110,6 @@ def _too_few(workload: Workload, sizes: tuple[int, int], current: Window) -> str
         f"No verdict: {sizes[0]} events in the reference and {sizes[1]} in the window, "
         f"at least {least} of each are needed; {wait}."
     )
-
-
-def drifted_in_a_row(reports: Sequence[DriftReport]) -> int:
-    """Count the last windows, without a gap, in which one and the same column drifted."""
-    columns = set(reports[-1].drifted_columns) if reports else set()
-    number = 0
-    for report in reversed(reports):
-        columns &= set(report.drifted_columns)
-        if not columns:
-            break
-        number += 1
-    return number
 
 
 def _verdict(columns: Sequence[ColumnDrift], quality: QualityShift | None) -> Verdict:

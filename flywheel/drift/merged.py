@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flywheel.drift.window import Window
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.workload.model import Workload
 
@@ -71,7 +72,7 @@ def merge(*profiles: Profile) -> Profile:
     )
 
 
-def _profile(rows: list[dict[str, Any]]) -> Profile:
+def _profile(rows: list[Row]) -> Profile:
     totals = {row["column"]: row["count"] for row in rows if row["kind"] == "total"}
     columns: dict[str, tuple[str, dict[str, int]]] = {}
     for row in rows:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
-from typing import Any
 
 import pyarrow as pa
 from pydantic import TypeAdapter
@@ -13,6 +12,7 @@ from flywheel.drift.reference import reference_windows
 from flywheel.drift.report import DriftReport
 from flywheel.drift.window import Window
 from flywheel.drift.window_length import events_by_day, window_length
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.lake.views import EVENT_FIGURES
 from flywheel.quality.control_slice import ControlDay, control_days
@@ -145,7 +145,7 @@ def _whole_days(lake: Lake, workload: Workload, now: datetime) -> Window | None:
     return None if first is None or first >= end else Window(first, end)
 
 
-def _row(report: DriftReport, now: datetime) -> dict[str, Any]:
+def _row(report: DriftReport, now: datetime) -> Row:
     quality = report.quality
     return {
         "workload_id": report.workload_id,

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flywheel.drift.report import QualityShift
-from flywheel.quality.control_slice import ControlDay, wilson_interval
+from flywheel.quality.control_slice import ControlDay
+from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.control_size import LIMIT, MINIMUM_AFTER, MINIMUM_BEFORE, fall_ratio
 
 __all__ = ["fall_statistic", "quality_shift"]

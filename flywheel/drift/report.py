@@ -2,9 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 from flywheel.drift.window import Window
+from flywheel.io.records import JsonObject
 
 __all__ = [
     "Cause",
@@ -158,13 +159,7 @@ class DriftReport:
         """Names of the drifted columns that a new training could answer."""
         return tuple(c.column for c in self.columns if c.drifted and c.role != "service")
 
-    @property
-    def strongest(self) -> ColumnDrift | None:
-        """Return the scored column that is furthest beyond what counts."""
-        scored = [column for column in self.columns if column.score is not None]
-        return max(scored, key=lambda column: column.strength, default=None)
-
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return plain data for ledgers and metadata."""
         values = asdict(self)
         if self.quality is not None and self.quality.changed_on is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flywheel.drift.report import ShareChange
 from flywheel.drift.word_chance import DEALS, TextSample
-from flywheel.quality.control_slice import wilson_interval
+from flywheel.quality.intervals import wilson_interval
 
 __all__ = ["MARGIN", "largest_excess", "largest_share_change", "risen_words_change"]
 

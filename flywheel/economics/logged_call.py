@@ -9,6 +9,7 @@ from flywheel.errors import EventError
 from flywheel.events.foreign import ForeignCall, read_moment
 from flywheel.events.foreign.json_text import dict_at, list_at, number_at, text_at
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = ["LoggedCall", "logged_call"]
 
@@ -63,7 +64,7 @@ def logged_call(call: ForeignCall) -> LoggedCall:
     )
 
 
-def _answer(response: dict[str, Any] | None) -> str | None:
+def _answer(response: JsonObject | None) -> str | None:
     choices = list_at(response, "choices")
     message = dict_at(choices[0] if choices else None, "message")
     content = _text(message.get("content"))
@@ -84,7 +85,7 @@ def _text(content: Any) -> str:
     return ""
 
 
-def _first(usage: dict[str, Any], *names: str) -> float | None:
+def _first(usage: JsonObject, *names: str) -> float | None:
     counts = (number_at(usage, name) for name in names)
     return next((count for count in counts if count is not None and count >= 0), None)
 

@@ -7,12 +7,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.workload.file_errors import explain_errors
 from flywheel.workload.sections import Share, Strict
+from flywheel.workload.yaml_mapping import read_mapping
 
 __all__ = [
     "PRICES",
@@ -189,21 +189,19 @@ def read_prices(path: Path) -> Prices:
         ConfigurationError: it cannot be read, or a key or value is wrong.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise NotFoundError(
             f"There is no file of prices {path}.",
             next_step="copy deploy/prices.yaml and write your prices into it",
         ) from None
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
         raise ConfigurationError(
-            f"{path} is not readable YAML: {error}", next_step="correct the file"
+            f"{path} cannot be read: {error}", next_step="see to it that it is a readable file"
         ) from error
-    if not isinstance(raw, dict):
-        raise ConfigurationError(
-            f"{path} holds no mapping of keys to values.",
-            next_step="copy deploy/prices.yaml and write your prices into it",
-        )
+    raw = read_mapping(
+        content, str(path), next_step="copy deploy/prices.yaml and write your prices into it"
+    )
     try:
         return Prices.model_validate(raw)
     except (ValidationError, TypeError) as error:

@@ -5,16 +5,16 @@ merit, and no label can fall.
 """
 
 from collections.abc import Mapping
-from statistics import NormalDist
 
 from flywheel.artifacts.gate_report import GateCheck, Outcome
 from flywheel.evaluate.compare import interval_of
 from flywheel.evaluate.evidence import GateEvidence, PairedAccuracy
 from flywheel.evaluate.exact_tests import holm_adjusted, lower_tail, number_of_tests
 from flywheel.evaluate.non_inferiority import cases_to_decide
+from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.model import GateRules
 
-__all__ = ["check_absolute", "minimum_verdict", "wilson_interval"]
+__all__ = ["check_absolute", "minimum_verdict"]
 
 
 def check_absolute(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
@@ -25,20 +25,6 @@ def check_absolute(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
     if evidence.first and rules.minimum_accuracy > 0:
         checks += _broken_labels(rules, evidence.labels)
     return checks
-
-
-def wilson_interval(right: int, cases: int, *, confidence: float) -> tuple[float, float]:
-    """Return the score interval of a share.
-
-    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference,
-    JASA 22, 209-212.
-    """
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = right / cases
-    center = (share + z * z / (2 * cases)) / (1 + z * z / cases)
-    spread = z / (1 + z * z / cases)
-    spread *= (share * (1 - share) / cases + z * z / (4 * cases * cases)) ** 0.5
-    return max(0.0, center - spread), min(1.0, center + spread)
 
 
 def minimum_verdict(rules: GateRules, lower: float, upper: float) -> tuple[Outcome, str]:
@@ -52,7 +38,7 @@ def minimum_verdict(rules: GateRules, lower: float, upper: float) -> tuple[Outco
 
 def _minimum(rules: GateRules, pair: PairedAccuracy) -> GateCheck:
     right, cases = pair.candidate_right, pair.cases
-    lower, upper = wilson_interval(right, cases, confidence=1 - rules.significance)
+    lower, upper = wilson_interval(right / cases, cases, 1 - rules.significance)
     outcome, verdict = minimum_verdict(rules, lower, upper)
     return GateCheck(
         name="minimum_accuracy",

@@ -6,12 +6,12 @@ from dataclasses import replace
 from flywheel.artifacts.few_shot_finding import FewShotFinding
 from flywheel.artifacts.gate_report import GateSubject
 from flywheel.artifacts.opened_workload import OpenedWorkload
-from flywheel.artifacts.snapshot import read_rows, verify_snapshot
+from flywheel.artifacts.snapshot import EVALUATION_SPLITS, read_rows, verify_snapshot
 from flywheel.evaluate.arms import ArmPlan, Progress, measure_arms
 from flywheel.evaluate.gate import decide_gate
-from flywheel.evaluate.run import SUITES, load_releases, new_label_ids
+from flywheel.evaluate.run import load_releases, new_label_ids
 from flywheel.evaluate.shots import plan_shots
-from flywheel.evaluate.suites import CaseResult
+from flywheel.evaluate.suites import CaseResult, Rows, Suite
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer
 from flywheel.state import Attempt, State
 from flywheel.workload.answers import AnswerCodec
@@ -60,7 +60,7 @@ def measure_few_shot(
         ArmPlan("champion", champion),
         ArmPlan("few_shot", BASE_RELEASE, plan.shots),
     ]
-    suites = {suite: read_rows(dataset, suite) for suite in SUITES}
+    suites: dict[Suite, Rows] = {suite: read_rows(dataset, suite) for suite in EVALUATION_SPLITS}
     cases = measure_arms(server, codec, suites, arms, on_progress=on_progress)
     report = decide_gate(
         workload.gates,

@@ -9,11 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.gate_file import write_gate_report
 from flywheel.artifacts.gate_report import GateReport, GateSubject
 from flywheel.artifacts.opened_workload import OpenedWorkload
-from flywheel.artifacts.snapshot import read_rows, verify_snapshot
+from flywheel.artifacts.snapshot import EVALUATION_SPLITS, read_rows, verify_snapshot
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.evaluate.arms import Progress, measure_arms, plan_arms
 from flywheel.evaluate.gate import decide_gate
@@ -27,9 +28,8 @@ from flywheel.workload.answers import AnswerCodec, canonical_json
 from flywheel.workload.few_shot import FewShotRules
 from flywheel.workload.model import Workload
 
-__all__ = ["SUITES", "load_releases", "new_label_ids", "run_gate"]
+__all__ = ["load_releases", "new_label_ids", "run_gate"]
 
-SUITES: tuple[Suite, ...] = ("golden", "holdout", "must_not_lose")
 _FEW_SHOT = FewShotRules(selection="labels")
 _STATUS: dict[str, CycleStatus] = {
     "pass": "awaiting_approval",
@@ -96,7 +96,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     _require_open(state, cycle)
     _require_dataset(dataset, subject)
     load_releases(state, server, candidate, subject.champion)
-    suites: dict[Suite, Rows] = {suite: read_rows(dataset, suite) for suite in SUITES}
+    suites: dict[Suite, Rows] = {suite: read_rows(dataset, suite) for suite in EVALUATION_SPLITS}
     if directed is not None:
         suites["directed"] = directed
     train = read_rows(dataset, "train")
@@ -255,7 +255,7 @@ def _record(state: State, report: GateReport, folder: Path, calibration: Calibra
         state.cycles.set_status(subject.cycle_ref, status, reason)
         details = {**gate.to_facts(), "candidate": subject.candidate, "champion": subject.champion}
         where = str(subject.cycle_ref)
-        state.audit.append("gate.decided", where, "system", {**details, "attempt": subject.attempt})
+        state.audit.append("gate.decided", where, SYSTEM, {**details, "attempt": subject.attempt})
 
 
 def _table(cases: Sequence[CaseResult], report: GateReport) -> pa.Table:

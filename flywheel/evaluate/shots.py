@@ -5,11 +5,11 @@ They are the same for every question (`choose_shots`), or those of its nearest t
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from flywheel.artifacts.dataset_rows import LabeledRow
 from flywheel.errors import DataError
 from flywheel.evaluate.suites import Rows
 from flywheel.ports.model_server import BASE_RELEASE, ModelServer, Shot, Shots
@@ -25,8 +25,8 @@ def choose_shots(rows: Rows, *, count: int, seed: int) -> tuple[Shot, ...]:
     shuffled = _ordered(rows)
     random.Random(seed).shuffle(shuffled)  # noqa: S311 - reproducible by seed, no secret
     used_keys: set[object] = set()
-    fresh: list[Mapping[str, Any]] = []
-    again: list[Mapping[str, Any]] = []
+    fresh: list[LabeledRow] = []
+    again: list[LabeledRow] = []
     for row in shuffled:
         (again if row.get("label_id") in used_keys else fresh).append(row)
         used_keys.add(row.get("label_id"))
@@ -103,9 +103,9 @@ def _choices(
         count //= 2
 
 
-def _ordered(rows: Rows) -> list[Mapping[str, Any]]:
+def _ordered(rows: Rows) -> list[LabeledRow]:
     return sorted(rows, key=lambda row: str(row["inference_id"]))
 
 
-def _shot(row: Mapping[str, Any]) -> Shot:
+def _shot(row: LabeledRow) -> Shot:
     return Shot(str(row["input"]), row["output"])

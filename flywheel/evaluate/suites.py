@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from flywheel.artifacts.snapshot import FixedCase, read_fixed
+from flywheel.artifacts.dataset_rows import LabeledRow
+from flywheel.artifacts.snapshot import EvaluationSplit, FixedCase, read_fixed
 from flywheel.errors import MeasurementError
 from flywheel.evaluate.field_scores import FieldCounts, count_fields, value_key
 from flywheel.evaluate.text_scores import TextScores, score_texts
@@ -20,9 +21,9 @@ from flywheel.workload.text_rules import RuleResult, check_rules
 
 __all__ = ["Arm", "CaseResult", "Rows", "Suite", "evaluate_arm", "same_answer"]
 
-Suite = Literal["golden", "holdout", "must_not_lose", "directed"]
+Suite = EvaluationSplit | Literal["directed"]
 Arm = Literal["base", "few_shot", "champion", "candidate"]
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[LabeledRow]
 
 _BATCH = 64
 
@@ -67,7 +68,7 @@ class CaseResult:
 def evaluate_arm(  # noqa: PLR0913 - names what is measured
     server: ModelServer,
     codec: AnswerCodec,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Rows,
     *,
     suite: Suite,
     arm: Arm,
@@ -117,7 +118,7 @@ def same_answer(one: Any, other: Any) -> bool:
 
 def _judge(
     codec: AnswerCodec,
-    row: Mapping[str, Any],
+    row: LabeledRow,
     answer: Answer,
     *,
     suite: str,
@@ -152,7 +153,7 @@ def _judge(
 
 
 def _text_scores(
-    workload: Workload, rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer]
+    workload: Workload, rows: Rows, answers: Sequence[Answer]
 ) -> Sequence[TextScores | None]:
     if not isinstance(workload.task, GenerationTask):
         return [None] * len(rows)

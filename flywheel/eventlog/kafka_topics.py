@@ -13,6 +13,7 @@ from flywheel.errors import ConfigurationError, NotFoundError, TransientError, U
 from flywheel.eventlog.kafka_connection import KafkaConnection
 from flywheel.eventlog.kafka_errors import translated
 from flywheel.io.patience import Deadline, poll
+from flywheel.io.records import JsonObject
 from flywheel.io.retry import BROKER, RetryPolicy, retried
 from flywheel.ports.event_log import Partition, Topic, TopicSettings
 
@@ -197,7 +198,7 @@ class KafkaTopics:
         answer = self._ask("asking for its brokers", lambda client: client.describe_cluster())
         return [one["broker_id"] for one in answer["brokers"] if not one.get("is_fenced")]
 
-    def _describe(self, name: str, node: int = _ANY) -> dict[str, Any] | None:
+    def _describe(self, name: str, node: int = _ANY) -> JsonObject | None:
         from kafka.errors import NoError, UnknownTopicOrPartitionError, for_code
         from kafka.protocol.metadata import MetadataRequest
 
@@ -208,7 +209,7 @@ class KafkaTopics:
             include_topic_authorized_operations=False,
         )
 
-        def ask(client: Any) -> dict[str, Any] | None:
+        def ask(client: Any) -> JsonObject | None:
             manager = client._manager  # noqa: SLF001 - describe_topics cannot ask one broker
 
             async def send() -> Any:

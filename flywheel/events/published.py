@@ -17,6 +17,7 @@ from flywheel.events.schema import (
     FeedbackKind,
     InferenceEvent,
 )
+from flywheel.io.records import JsonObject
 
 __all__ = ["EventName", "published_schema"]
 
@@ -40,7 +41,7 @@ _COMMENT = (
 )
 
 
-def published_schema(name: EventName) -> dict[str, Any]:
+def published_schema(name: EventName) -> JsonObject:
     """Return the JSON Schema (draft 2020-12) of version 1 of an event."""
     (top,), parts = msgspec.json.schema_components([_EVENTS[name]], ref_template="#/$defs/{name}")
     own = top["$ref"].rsplit("/", 1)[-1]

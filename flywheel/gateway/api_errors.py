@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from flywheel.errors import (
     DataError,
@@ -12,6 +11,7 @@ from flywheel.errors import (
     TransientError,
 )
 from flywheel.gateway.calls import TierUse
+from flywheel.io.records import JsonObject
 
 __all__ = ["ApiError", "api_error_of", "bad_request"]
 
@@ -41,7 +41,7 @@ class ApiError(Exception):
         return self.status < 500  # noqa: PLR2004 - a status
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
         """The JSON body, as OpenAI's clients read it."""
         kind = "invalid_request_error" if self.is_the_clients else "server_error"
         return {

@@ -23,6 +23,7 @@ from flywheel.gateway.arms import Arm
 from flywheel.gateway.batching import Asked
 from flywheel.gateway.chat import ChatBody, Reply, completion
 from flywheel.gateway.spool import Record
+from flywheel.io.records import JsonObject
 from flywheel.privacy.masking import Masking
 from flywheel.state.api_keys import ApiKey
 from flywheel.workload.answers import canonical_json
@@ -178,7 +179,7 @@ class CallEvents:
     def _masked(self, event: InferenceEvent) -> InferenceEvent:
         return event if self._masking is None else mask_inference(event, self._masking)
 
-    def _answer_fields(self, attempt: Attempt, result: Asked) -> dict[str, Any]:
+    def _answer_fields(self, attempt: Attempt, result: Asked) -> JsonObject:
         reply = self.reply(attempt)
         answer = result.answer
         return {

@@ -34,13 +34,10 @@ def claim_place(folder: Path) -> Iterator[Path]:
     """
     for number in range(1, _MOST_PROCESSES + 1):
         place = folder if number == 1 else folder / f"process-{number}"
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(exclusive(place / _LOCK_FILE, wait=False))
-            except ConcurrencyError:
-                continue
-            yield place
-            return
+        with _held(place) as held:
+            if held:
+                yield place
+                return
     raise ConcurrencyError(
         f"{_MOST_PROCESSES} gateway processes serve {folder.parent} already.",
         next_step="end one of them, or give others a home of their own",
@@ -86,12 +83,9 @@ class LeftSpools:
         """Send what is in spools that no process holds, and return how many events that were."""
         sent = 0
         for spool in sorted(self._folder.rglob(SPOOL_FILE)):
-            with ExitStack() as stack:
-                try:
-                    stack.enter_context(exclusive(spool.parent / _LOCK_FILE, wait=False))
-                except ConcurrencyError:
-                    continue  # its process runs, this one among them
-                sent += self._empty(spool)
+            with _held(spool.parent) as held:
+                if held:  # else its process runs, this one among them
+                    sent += self._empty(spool)
         return sent
 
     def _empty(self, file: Path) -> int:
@@ -113,3 +107,16 @@ class LeftSpools:
             else:
                 self._failure = None
             self._end.wait(_PAUSE_SECONDS)
+
+
+@contextmanager
+def _held(place: Path) -> Iterator[bool]:
+    # Holds a process's folder for the block; False where another process holds it.
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(place / _LOCK_FILE, wait=False))
+        except ConcurrencyError:
+            held = False
+        else:
+            held = True
+        yield held

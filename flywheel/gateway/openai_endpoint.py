@@ -6,6 +6,7 @@ redirects are not followed, and the key appears in no message.
 
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from flywheel.errors import ConfigurationError, DataError, UnavailableError
 from flywheel.io.http import HttpAnswer, HttpClient, HttpService
+from flywheel.io.records import JsonObject
 from flywheel.workload.answers import AnswerCodec, assign_surfaces, canonical_json
 from flywheel.workload.model import ClassificationTask, Workload
 from flywheel.workload.prompt import stored_prompt
@@ -63,6 +65,7 @@ class OpenAiEndpoint:
         self._codec = AnswerCodec(workload, assign_surfaces(workload, {}, ()))
         self._environment = os.environ if environment is None else environment
         self._client: HttpClient | None = None
+        self._opening = threading.Lock()
         self.calls = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix=f"tier-{tier.name}")
 
     def close(self) -> None:
@@ -125,22 +128,26 @@ class OpenAiEndpoint:
             )
 
     def _http(self) -> HttpClient:
-        if self._client is None:
-            assert self._tier.url is not None
-            service = HttpService(
-                self._tier.url,
-                f"the tier {self._tier.name}",
-                next_step="correct its url, or look at the endpoint",
-                headers=self._credentials(),
-            )
-            self._client = HttpClient(
-                service,
-                seconds=self._tier.timeout_seconds,
-                connect_seconds=min(_CONNECT_SECONDS, self._tier.timeout_seconds),
-                connections=_CONNECTIONS,
-                most_bytes=_MOST_BYTES,
-            )
-        return self._client
+        with self._opening:
+            if self._client is None:
+                self._client = self._open()
+            return self._client
+
+    def _open(self) -> HttpClient:
+        assert self._tier.url is not None
+        service = HttpService(
+            self._tier.url,
+            f"the tier {self._tier.name}",
+            next_step="correct its url, or look at the endpoint",
+            headers=self._credentials(),
+        )
+        return HttpClient(
+            service,
+            seconds=self._tier.timeout_seconds,
+            connect_seconds=min(_CONNECT_SECONDS, self._tier.timeout_seconds),
+            connections=_CONNECTIONS,
+            most_bytes=_MOST_BYTES,
+        )
 
     def _credentials(self) -> dict[str, str]:
         variable = self._tier.key_variable
@@ -154,7 +161,7 @@ class OpenAiEndpoint:
             )
         return {"Authorization": f"Bearer {key}"}
 
-    def _body(self, text: str, rejected: TierAnswer | None) -> dict[str, Any]:
+    def _body(self, text: str, rejected: TierAnswer | None) -> JsonObject:
         limit = self._codec.workload.limits.answer_tokens
         body: dict[str, Any] = {
             "model": self._tier.model,
@@ -165,7 +172,7 @@ class OpenAiEndpoint:
         } | self._tier.parameters  # fmt: skip
         return {name: value for name, value in body.items() if value is not None}
 
-    def _response_format(self) -> dict[str, Any] | None:
+    def _response_format(self) -> JsonObject | None:
         if self._codec.workload.form.is_text:
             return None
         schema = {"name": "answer", "schema": self._schema, "strict": _is_strict(self._schema)}
@@ -196,7 +203,7 @@ class OpenAiEndpoint:
         return self._codec.encode(output)
 
     @property
-    def _schema(self) -> dict[str, Any]:
+    def _schema(self) -> JsonObject:
         if isinstance(self._codec.workload.task, ClassificationTask):
             properties = {_LABEL: {"type": "string", "enum": self._codec.choices}}
             return {

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from flywheel.errors import ConfigurationError, DataError
 from flywheel.events.set_aside import decode_set_aside
 from flywheel.ingest.deadletters import STILL_DEAD, DeadLetterId
 from flywheel.io.atomic import creating
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.workload.answer_values import read_json
 
 __all__ = [
+    "DeadLetter",
     "DeadLetterFilter",
     "DeadLetterGroup",
     "content_of",
@@ -47,6 +48,21 @@ class DeadLetterFilter:
 
 
 @dataclass(frozen=True)
+class DeadLetter:
+    """One dead letter in a list; ``bytes`` is None where its content was erased.
+
+    They are counted in what a person would repair: of an import, the line of the file.
+    """
+
+    id: str
+    topic: str
+    reason: str
+    error: str | None
+    bytes: int | None
+    first_seen: datetime
+
+
+@dataclass(frozen=True)
 class DeadLetterGroup:
     """Dead letters of one topic and reason; ``example_id`` and ``example`` are the newest of them."""
 
@@ -71,20 +87,24 @@ def list_dead_letters(
     *,
     limit: int = 100,
     page: int = 1,
-) -> list[dict[str, Any]]:
-    """Return a page of the dead letters that are still dead, newest first.
-
-    ``bytes`` is the size of what a person would repair; None where it was erased.
-    """
+) -> list[DeadLetter]:
+    """Return a page of the dead letters that are still dead, newest first."""
     rows = lake.rows(
         f"SELECT * FROM ({STILL_DEAD}) "  # noqa: S608 - constant
         f"{_WHERE} ORDER BY first_seen DESC, {_PLACE} LIMIT $limit OFFSET $offset",
         vars(chosen) | {"limit": limit, "offset": (page - 1) * limit},
     )
-    for row in rows:
-        raw = row.pop("raw")
-        row["bytes"] = None if raw is None else len(content_of(raw))
-    return rows
+    return [
+        DeadLetter(
+            str(DeadLetterId(row["topic_id"], row["partition"], row["offset"])),
+            row["topic"],
+            row["reason"],
+            row["error"],
+            None if row["raw"] is None else len(content_of(row["raw"])),
+            row["first_seen"],
+        )
+        for row in rows
+    ]
 
 
 def group_dead_letters(
@@ -137,7 +157,7 @@ def export_dead_letters(lake: Lake, chosen: DeadLetterFilter, path: Path) -> int
     return count
 
 
-def _line(row: dict[str, Any]) -> bytes:
+def _line(row: Row) -> bytes:
     key = str(DeadLetterId(row["topic_id"], row["partition"], row["offset"]))
     record = {"id": key} | {name: row[name] for name in ("topic", "reason", "error")}
     return json.dumps(record | _record(row["raw"] or b""), ensure_ascii=False).encode() + b"\n"
@@ -149,7 +169,7 @@ def content_of(raw: bytes) -> bytes:
     return raw if line is None else line.content
 
 
-def _whole(lake: Lake, chosen: DeadLetterFilter) -> Iterator[dict[str, Any]]:
+def _whole(lake: Lake, chosen: DeadLetterFilter) -> Iterator[Row]:
     after: tuple[str, int, int] | None = ("", -1, -1)
     while after is not None:
         rows = lake.rows(
@@ -162,7 +182,7 @@ def _whole(lake: Lake, chosen: DeadLetterFilter) -> Iterator[dict[str, Any]]:
         after = None if last is None else (last["topic_id"], last["partition"], last["offset"])
 
 
-def _record(raw: bytes) -> dict[str, Any]:
+def _record(raw: bytes) -> Row:
     content = content_of(raw)
     try:
         text = content.decode()

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +15,7 @@ from flywheel.errors import DataError, NotFoundError
 from flywheel.events import EventContract
 from flywheel.events.columns import AnswerTexts
 from flywheel.ingest.arrow import arrange, table_of
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import LogRecord, Partition
 
@@ -102,7 +102,7 @@ def write_dead_letters(lake: Lake, rows: pa.Table) -> int:
     return lake.retry(lambda: lake.append_computed("dead_letters", _APPLICATION, missing))
 
 
-def show_dead_letter(lake: Lake, letter: DeadLetterId) -> dict[str, Any]:
+def show_dead_letter(lake: Lake, letter: DeadLetterId) -> Row:
     """Return one dead letter whole."""
     rows = lake.rows(
         'SELECT * FROM stored.dead_letters WHERE topic_id = ? AND "partition" = ? AND "offset" = ?',

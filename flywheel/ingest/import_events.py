@@ -22,6 +22,7 @@ from flywheel.events.foreign import (
 from flywheel.events.foreign.json_text import dict_at, number_at
 from flywheel.events.reasons import Reason, explain
 from flywheel.ingest.import_lines import FileLine
+from flywheel.io.records import JsonObject
 from flywheel.workload.model import Workload
 
 __all__ = ["EventMaker", "ImportOptions", "MadeEvent", "batch_requests"]
@@ -173,7 +174,7 @@ class EventMaker:
             inference_id, encode(checked), answer, call.format, moment is not None, has_zone
         )
 
-    def _fields(self, call: ForeignCall, moment: datetime | None) -> dict[str, Any]:
+    def _fields(self, call: ForeignCall, moment: datetime | None) -> JsonObject:
         options, stated = self._options, call.event_fields
         return {
             "timestamp": moment or options.time or self._now,
@@ -213,7 +214,7 @@ def _raw(value: Any) -> msgspec.Raw:
         raise EventError(Reason.TOO_DEEP, "nested too deep") from None
 
 
-def _usage(response: dict[str, Any] | None) -> Usage | None:
+def _usage(response: JsonObject | None) -> Usage | None:
     usage = dict_at(response, "usage")
     if not usage:
         return None
@@ -230,7 +231,7 @@ def _tokens(usage: Mapping[str, Any], *names: str) -> int | None:
     return None
 
 
-def batch_requests(lines: Iterable[FileLine]) -> dict[str, Any]:
+def batch_requests(lines: Iterable[FileLine]) -> JsonObject:
     """Return the requests of a batch's input file by ``custom_id``."""
     requests = {}
     for line in lines:

@@ -1,7 +1,8 @@
 """`ImportReport`: what became of every line of an import, with the first lines of each kind."""
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from flywheel.io.records import JsonObject
 
 __all__ = ["ImportReport", "LineGroup"]
 
@@ -65,7 +66,7 @@ class ImportReport:
         """Whether no line is or was a call."""
         return not self.events and not self.imported_before.count
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> JsonObject:
         """Return the report as plain values, for JSON."""
         groups = ("imported_before", "without_time", "without_zone", "numbers_dropped")
         return {

@@ -11,6 +11,7 @@ from typing import Any
 from flywheel.ingest.labeled_file import LabeledFile, LabeledRow
 from flywheel.io.delimited_file import TableProblem, read_table, read_text
 from flywheel.io.packed_file import suffix_of
+from flywheel.io.records import JsonObject
 from flywheel.workload.answer_values import read_json
 from flywheel.workload.json_text import canonical_json
 from flywheel.workload.model import Workload
@@ -64,7 +65,7 @@ def read_answers(
     return LabeledFile(tuple(rows), tuple(problems))
 
 
-def _answer(workload: Workload, content: dict[str, Any], text: str, answer: str) -> Any:
+def _answer(workload: Workload, content: JsonObject, text: str, answer: str) -> Any:
     for key in (text, answer):
         if content.get(key) is None:
             has = ", ".join(map(repr, content)) or "nothing"

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from flywheel.io.atomic import write_json
+from flywheel.io.records import Row
 from flywheel.io.sqlite_file import can_write
 from flywheel.lake.digests import relative_path
 from flywheel.lake.store import Lake
@@ -240,9 +241,7 @@ class _Counting:
             len(self.new),
         )
 
-    def _query(
-        self, sql: str, parameters: Mapping[str, Any], **views: Sequence[str]
-    ) -> list[dict[str, Any]]:
+    def _query(self, sql: str, parameters: Mapping[str, Any], **views: Sequence[str]) -> list[Row]:
         views = {"new_events": self.new, **views}
         return list(self.lake.query_files(sql, parameters, views).to_pylist())
 

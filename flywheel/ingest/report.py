@@ -2,7 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+
+from flywheel.io.records import JsonObject
 
 __all__ = ["IngestReport"]
 
@@ -33,7 +34,7 @@ class IngestReport:
         self.commit_seconds += other.commit_seconds
         self.lag = other.lag
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> JsonObject:
         """Return the report as plain values, for JSON and for metadata."""
         return {
             name: dict(value) if isinstance(value, Counter) else value

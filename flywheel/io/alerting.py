@@ -8,11 +8,12 @@ import smtplib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from email.message import EmailMessage
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.http import HttpClient, HttpService
+from flywheel.io.records import JsonObject
 from flywheel.io.spelling import show_controls
 from flywheel.settings import Settings
 
@@ -101,7 +102,7 @@ def sender_of(settings: Settings) -> AlertSender:
     )
 
 
-def slack_payload(alert: Alert) -> dict[str, Any]:
+def slack_payload(alert: Alert) -> JsonObject:
     """Return an alert as Slack's incoming webhooks take it, with its markup escaped."""
     end = [f"next: {_escaped(alert.next_step, _NEXT)}"] if alert.next_step else []
     end += [f"<{alert.url}|open it>"] if alert.url else []
@@ -133,7 +134,7 @@ def _shown(text: str, limit: int = _TEXT) -> str:
     return show_controls(text[:limit])[:limit]
 
 
-def _post(url: str, payload: dict[str, Any]) -> None:
+def _post(url: str, payload: JsonObject) -> None:
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ConfigurationError(
             "FLYWHEEL_ALERT_URL is not an http or https address.", next_step="correct it"

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from flywheel.errors import IntegrityError
+from flywheel.io.records import JsonObject
 
 __all__ = ["damaged_line", "read_json_lines"]
 
 
-def read_json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_json_lines(file: Path) -> Iterator[tuple[int, JsonObject]]:
     """Yield the number and the object of each line; nothing where there is no file.
 
     Raises:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date
-from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from flywheel.errors import ConcurrencyError, IntegrityError
+from flywheel.io.records import JsonObject
 from flywheel.lake.check import damaged_files
 from flywheel.lake.handles import NO_HOOKS, TableHandle
 from flywheel.lake.rows import conform, equality
@@ -99,7 +99,7 @@ def _files_of(handle: TableHandle, days: list[date | None]) -> list[str]:
     return [name for name, values in actions if values["day"] in days]
 
 
-def _actions(handle: TableHandle) -> list[tuple[str, dict[str, Any]]]:
+def _actions(handle: TableHandle) -> list[tuple[str, JsonObject]]:
     rows = pa.table(handle.present().get_add_actions(flatten=True)).to_pylist()
     names = sorted(handle.files())
     by_path = {unquote(row["path"]): row for row in rows}

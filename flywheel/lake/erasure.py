@@ -44,7 +44,7 @@ _EMPTIED: dict[str, tuple[str, ...]] = {
     ),
     "feedback": ("value", "author"),
 }
-_DELETED = ("evaluations", "shadow_pairs", "review_items", "corrections")
+_DELETED = ("evaluations", "shadow_pairs", "judge_verdicts", "review_items", "corrections")
 _AT_ONCE = 500
 
 

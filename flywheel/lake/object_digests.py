@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flywheel.errors import UnavailableError
+from flywheel.io.records import JsonObject
 from flywheel.lake.digests import (
     NO_DIGEST,
     CommitDigests,
@@ -158,7 +159,7 @@ class ObjectDigests:
             stream.write(json.dumps(entry).encode())
         self._entries.setdefault(table, {})[name] = entry
 
-    def _read(self, table: str) -> dict[str, dict[str, Any]]:
+    def _read(self, table: str) -> dict[str, JsonObject]:
         known = self._entries.setdefault(table, {})
         for _ in range(_READS):
             names = [path.name for path in (self._root / table).iterdir()]
@@ -173,12 +174,12 @@ class ObjectDigests:
             next_step="try again when less is written",
         )
 
-    def _entry(self, table: str, name: str) -> dict[str, Any]:
+    def _entry(self, table: str, name: str) -> JsonObject:
         entry: dict[str, Any] = json.loads((self._root / table / name).read_bytes())
         return entry
 
 
-def _folded(entries: Mapping[str, dict[str, Any]]) -> TableDigests | None:
+def _folded(entries: Mapping[str, JsonObject]) -> TableDigests | None:
     if not entries:
         return None
     in_order = [entries[name] for name in sorted(entries)]

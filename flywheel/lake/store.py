@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from flywheel.errors import ConcurrencyError, DataError
+from flywheel.io.records import Row
 from flywheel.io.retry import CONTENTION, retried
 from flywheel.lake import catalog
 from flywheel.lake.event_days import days_of_files
@@ -267,7 +268,7 @@ class Lake:
         params: Sequence[Any] | Mapping[str, Any] | None = None,
         *,
         event_days: Collection[date | None] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Row]:
         """Run SQL and return one dict per row; the arguments are those of `query`."""
         return list(self.query(sql, params, event_days=event_days).to_pylist())
 

@@ -1,65 +1,29 @@
 """The lake's tables: columns, partitioning, and which of them hold a person's text."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import pyarrow as pa
 
 from flywheel.lake.earlier_rows import EARLIER_REVIEW_ITEMS
+from flywheel.lake.judge_tables import JUDGE_TABLES
+from flywheel.lake.table import TIME, LakeTable, lake_table
 
 __all__ = ["TABLES", "LakeTable"]
 
-_TIME = pa.timestamp("us", tz="UTC")
 _SOURCE = [("topic", pa.string()), ("topic_id", pa.string()), ("partition", pa.int32())]
 _SOURCE += [("offset", pa.int64())]
-
-
-@dataclass(frozen=True)
-class LakeTable:
-    """One Delta table and what its rows are.
-
-    ``statistics`` are the narrow columns that data skipping may use; ``distinct`` are those whose
-    values hardly repeat, so that a dictionary of them would be built and thrown away. ``earlier``
-    holds SQL for columns that rows of earlier versions lack.
-    """
-
-    name: str
-    description: str
-    schema: pa.Schema
-    partition_by: tuple[str, ...] = ("workload_id",)
-    statistics: tuple[str, ...] = ()
-    distinct: tuple[str, ...] = ()
-    earlier: Mapping[str, str] = field(default_factory=dict)
-
-
-def _table(
-    name: str,
-    description: str,
-    columns: list[tuple[str, pa.DataType]],
-    *,
-    partition_by: tuple[str, ...] = ("workload_id",),
-    statistics: tuple[str, ...] = (),
-    distinct: tuple[str, ...] = (),
-    earlier: Mapping[str, str] | None = None,
-) -> LakeTable:
-    schema = pa.schema(columns)
-    return LakeTable(
-        name, description, schema, partition_by, statistics, distinct, dict(earlier or {})
-    )
 
 
 # Values that depend on the workload (answers, feedback) are JSON text; `input` is the text that
 # the model was asked about; `day` is the UTC date of the event time.
 _ALL = [
-    _table(
+    lake_table(
         "inferences",
         "One row per landed inference event; of several with one `inference_id` the first counts.",
         [
             *_SOURCE,
-            ("landed_at", _TIME),
+            ("landed_at", TIME),
             ("inference_id", pa.string()),
             ("schema_version", pa.int32()),
-            ("timestamp", _TIME),
+            ("timestamp", TIME),
             ("day", pa.date32()),
             ("workload_id", pa.string()),
             ("workload_revision", pa.string()),
@@ -86,15 +50,15 @@ _ALL = [
         statistics=("timestamp", "topic_id", "partition", "offset"),
         distinct=("inference_id", "trace_id", "request", "response", "input"),
     ),
-    _table(
+    lake_table(
         "feedback",
         "One row per landed feedback event.",
         [
             *_SOURCE,
-            ("landed_at", _TIME),
+            ("landed_at", TIME),
             ("feedback_id", pa.string()),
             ("schema_version", pa.int32()),
-            ("timestamp", _TIME),
+            ("timestamp", TIME),
             ("day", pa.date32()),
             ("workload_id", pa.string()),
             ("inference_id", pa.string()),
@@ -104,7 +68,7 @@ _ALL = [
         ],
         statistics=("timestamp", "topic_id", "partition", "offset"),
     ),
-    _table(
+    lake_table(
         "dead_letters",
         "One row per record that broke the contract, with its bytes and the reason.",
         [
@@ -113,13 +77,13 @@ _ALL = [
             ("raw", pa.binary()),
             ("reason", pa.string()),
             ("error", pa.string()),
-            ("first_seen", _TIME),
+            ("first_seen", TIME),
         ],
         partition_by=(),
         statistics=("topic_id", "partition", "offset"),
         distinct=("key", "raw"),
     ),
-    _table(
+    lake_table(
         "declared_gaps",
         "Offsets that the log lost for good, as an operator declared them.",
         [
@@ -128,11 +92,11 @@ _ALL = [
             ("next_offset", pa.int64()),
             ("declared_by", pa.string()),
             ("reason", pa.string()),
-            ("declared_at", _TIME),
+            ("declared_at", TIME),
         ],
         partition_by=(),
     ),
-    _table(
+    lake_table(
         "shadow_pairs",
         "One row per answer that a shadow release answered as well. `day` is that of the answer "
         "that the caller received; an answer that failed or broke the schema is null.",
@@ -144,7 +108,7 @@ _ALL = [
             ("champion", pa.string()),
             ("candidate", pa.string()),
             ("subject_id", pa.string()),
-            ("event_time", _TIME),
+            ("event_time", TIME),
             ("input", pa.string()),
             ("champion_output", pa.string()),
             ("candidate_output", pa.string()),
@@ -160,7 +124,7 @@ _ALL = [
         statistics=("event_time",),
         distinct=("inference_id", "shadow_id", "input"),
     ),
-    _table(
+    lake_table(
         "review_items",
         "One row per item that was sent to people: why it was chosen, and with which probability.",
         [
@@ -179,8 +143,8 @@ _ALL = [
             ("judgments", pa.int32()),
             ("priority", pa.float64()),
             ("subject_id", pa.string()),
-            ("event_time", _TIME),
-            ("chosen_at", _TIME),
+            ("event_time", TIME),
+            ("chosen_at", TIME),
             ("period", pa.string()),
             ("batch_kind", pa.string()),
             ("disputed_item_id", pa.string()),
@@ -190,7 +154,7 @@ _ALL = [
         ],
         earlier=EARLIER_REVIEW_ITEMS,
     ),
-    _table(
+    lake_table(
         "review_windows",
         "One row per closed window of sampling, also where nothing was asked. "
         "`frame_start`, `window_end` and `positions` say which answers its control slice "
@@ -200,19 +164,19 @@ _ALL = [
             ("workload_id", pa.string()),
             ("batch_id", pa.string()),
             ("period", pa.string()),
-            ("window_start", _TIME),
-            ("window_end", _TIME),
-            ("frame_start", _TIME),
-            ("landed_through", _TIME),
+            ("window_start", TIME),
+            ("window_end", TIME),
+            ("frame_start", TIME),
+            ("landed_through", TIME),
             ("budget", pa.int32()),
             ("answers", pa.int64()),
             ("reason", pa.string()),
-            ("drawn_at", _TIME),
+            ("drawn_at", TIME),
             ("number", pa.int64()),
             ("positions", pa.string()),
         ],
     ),
-    _table(
+    lake_table(
         "annotations",
         "One row per version of an annotation, deleted ones included.",
         [
@@ -227,14 +191,14 @@ _ALL = [
             ("output", pa.string()),
             ("proposed_label", pa.string()),
             ("seconds", pa.float64()),
-            ("created_at", _TIME),
-            ("updated_at", _TIME),
+            ("created_at", TIME),
+            ("updated_at", TIME),
             ("deleted", pa.bool_()),
             ("raw", pa.string()),
-            ("seen_at", _TIME),
+            ("seen_at", TIME),
         ],
     ),
-    _table(
+    lake_table(
         "corrections",
         "The accepted truth. `status` is accepted (truth), disputed (goes to "
         "adjudication), proposed (names a category that the taxonomy does not have yet) "
@@ -260,11 +224,11 @@ _ALL = [
             ("simulated", pa.bool_()),
             ("source", pa.string()),
             ("subject_id", pa.string()),
-            ("event_time", _TIME),
-            ("accepted_at", _TIME),
+            ("event_time", TIME),
+            ("accepted_at", TIME),
         ],
     ),
-    _table(
+    lake_table(
         "profiles",
         "Histograms per workload, day and column, which can be merged. `kind` is numeric "
         "(`key`: histogram bin), category (`key`: value), term (`key`: word) or total.",
@@ -278,7 +242,7 @@ _ALL = [
             ("total", pa.float64()),
         ],
     ),
-    _table(
+    lake_table(
         "drift_reports",
         "One row per measured window; `report` is the complete verdict as JSON.",
         [
@@ -293,10 +257,10 @@ _ALL = [
             ("quality_fell", pa.bool_()),
             ("reason", pa.string()),
             ("report", pa.string()),
-            ("measured_at", _TIME),
+            ("measured_at", TIME),
         ],
     ),
-    _table(
+    lake_table(
         "dataset_rows",
         "Membership: which answer and correction is in which split of which dataset snapshot, "
         "or why it was left out.",
@@ -313,7 +277,7 @@ _ALL = [
             ("subject_id", pa.string()),
         ],
     ),
-    _table(
+    lake_table(
         "evaluations",
         "One row per case, arm and suite of each gate.",
         [
@@ -334,10 +298,10 @@ _ALL = [
             ("confidence", pa.float64()),
             ("seconds", pa.float64()),
             ("subject_id", pa.string()),
-            ("measured_at", _TIME),
+            ("measured_at", TIME),
         ],
     ),
-    _table(
+    lake_table(
         "erasures",
         "Persons whose rows readers leave out and maintenance removes.",
         [
@@ -345,10 +309,10 @@ _ALL = [
             ("subject_id", pa.string()),
             ("requested_by", pa.string()),
             ("reason", pa.string()),
-            ("requested_at", _TIME),
+            ("requested_at", TIME),
         ],
         partition_by=(),
     ),
 ]
 
-TABLES: dict[str, LakeTable] = {table.name: table for table in _ALL}
+TABLES: dict[str, LakeTable] = {table.name: table for table in (*_ALL, *JUDGE_TABLES)}

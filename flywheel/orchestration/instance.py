@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from sqlalchemy import make_url
@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from flywheel.errors import ConfigurationError, StorageError
 from flywheel.io.atomic import write_text
+from flywheel.io.records import JsonObject
 from flywheel.io.sqlite_file import can_write
 from flywheel.settings import Settings
 
@@ -97,7 +98,7 @@ def dagster_programs(
             *("--host", host, "--port", str(port)),
             *place,
         ],
-        "dagster-daemon": [sys.executable, "-m", "dagster._daemon", "run", *place],
+        "dagster-daemon": [sys.executable, "-m", "flywheel.orchestration.daemon", "run", *place],
     }
 
 
@@ -162,7 +163,7 @@ def _no_postgres() -> ConfigurationError:
     )
 
 
-def _configuration(*, postgres: bool) -> dict[str, Any]:
+def _configuration(*, postgres: bool) -> JsonObject:
     place = {"postgres_url": {"env": _URL_VARIABLE}}
     folder = {"base_dir": {"env": "DAGSTER_HOME"}}
     return {
@@ -210,7 +211,7 @@ def _configuration(*, postgres: bool) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, expected: dict[str, Any]) -> str | None:
+def _write(path: Path, expected: JsonObject) -> str | None:
     if path.exists():
         header, _, body = path.read_text(encoding="utf-8").partition("\n")
         current = yaml.safe_load(body) or {}
@@ -223,7 +224,7 @@ def _write(path: Path, expected: dict[str, Any]) -> str | None:
     return None
 
 
-def _differences(path: Path, text: str, expected: dict[str, Any]) -> str | None:
+def _differences(path: Path, text: str, expected: JsonObject) -> str | None:
     try:
         current = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:

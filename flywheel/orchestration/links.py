@@ -3,8 +3,6 @@
 They ask no service. `label_studio_project` does, and is for the assets that talk to it anyway.
 """
 
-from typing import Any
-
 import dagster as dg
 
 from flywheel.artifacts.cycle_ref import CycleRef
@@ -15,9 +13,9 @@ from flywheel.wiring import Platform
 __all__ = ["cycle_links", "label_studio_project", "workload_links"]
 
 
-def workload_links(platform: Platform, workload_id: str) -> dict[str, Any]:
+def workload_links(platform: Platform, workload_id: str) -> dict[str, dg.MetadataValue | str]:
     """Link to the people's project and to the model card of the release that answers."""
-    links: dict[str, Any] = {}
+    links: dict[str, dg.MetadataValue | str] = {}
     if platform.settings.review_queue == "label_studio":
         url = str(platform.settings.label_studio_url).rstrip("/")
         links["Label Studio"] = dg.MetadataValue.url(f"{url}/projects")
@@ -25,7 +23,7 @@ def workload_links(platform: Platform, workload_id: str) -> dict[str, Any]:
     return links | _card(platform, workload_id, version, "model card of the champion")
 
 
-def cycle_links(platform: Platform, cycle: CycleRef) -> dict[str, Any]:
+def cycle_links(platform: Platform, cycle: CycleRef) -> dict[str, dg.MetadataValue | str]:
     """Link to what a cycle has left so far: training run, gate report, model card, project."""
     workload_id = cycle.workload_id
     links = workload_links(platform, workload_id)
@@ -37,7 +35,7 @@ def cycle_links(platform: Platform, cycle: CycleRef) -> dict[str, Any]:
     return links | _card(platform, workload_id, places.model_version, "model card")
 
 
-def label_studio_project(platform: Platform, workload_id: str) -> dict[str, Any]:
+def label_studio_project(platform: Platform, workload_id: str) -> dict[str, dg.MetadataValue | str]:
     """Link to the workload's own project in Label Studio, where people review there.
 
     Raises:

@@ -61,7 +61,7 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{escape_markdown(title)}](data:image/png;base64,{data})")
 
 
-def table_facts(platform: Platform, table: str) -> dict[str, Any]:
+def table_facts(platform: Platform, table: str) -> dict[str, str | int]:
     """Name a lake table, its place and its rows, under the keys that Dagster shows apart."""
     return {
         "dagster/table_name": table,

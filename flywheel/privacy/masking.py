@@ -6,10 +6,12 @@ answer and its output. What a placeholder stood for is kept nowhere.
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flywheel.privacy.recognizers import Pii, find_pii
+from flywheel.privacy.finding import Pii
+from flywheel.privacy.names import find_names
+from flywheel.privacy.recognizers import find_pii
 from flywheel.workload.privacy import PrivacyRules
 
 __all__ = ["Masking"]
@@ -40,15 +42,15 @@ class Masking:
         return Counter(kind for kind, _ in self._placeholders)
 
     def text(self, text: str) -> str:
-        """Return a text with a placeholder for each item; one without any is returned as it is."""
+        """Return a text with a placeholder for each item; one without any is returned as it is.
+
+        Raises:
+            ConfigurationError: the workload masks names, and the model that finds them is missing.
+        """
+        text = self._names(text)
         # What stood beside an item may be recognizable only without it.
         while findings := find_pii(text, kinds=self._rules.kinds, region=self._rules.region):
-            self._avoid_existing(text)
-            parts, end = [], 0
-            for finding in findings:
-                parts += [text[end : finding.start], self._placeholder(finding)]
-                end = finding.end
-            text = "".join([*parts, text[end:]])
+            text = self._replaced(text, findings)
         return text
 
     def value(self, value: Any, key: str = "") -> Any:
@@ -60,6 +62,28 @@ class Masking:
         if isinstance(value, dict):
             return {name: self.value(item, name) for name, item in value.items()}
         return value
+
+    def _names(self, text: str) -> str:
+        # Once: to a model a placeholder may be a name as well.
+        if self._rules.names is None or not text.strip():
+            return text
+        numbers = find_pii(text, kinds=self._rules.kinds, region=self._rules.region)
+        taken = [(one.start, one.end) for one in numbers]
+        taken += [match.span() for match in _PLACEHOLDER.finditer(text)]
+        names = [
+            name
+            for name in find_names(text, self._rules.names)
+            if all(name.end <= start or end <= name.start for start, end in taken)
+        ]
+        return self._replaced(text, names)
+
+    def _replaced(self, text: str, findings: Sequence[Pii]) -> str:
+        self._avoid_existing(text)
+        parts, end = [], 0
+        for finding in findings:
+            parts += [text[end : finding.start], self._placeholder(finding)]
+            end = finding.end
+        return "".join([*parts, text[end:]])
 
     def _placeholder(self, finding: Pii) -> str:
         name = finding.kind.upper()

@@ -1,19 +1,19 @@
 """`find_pii`: where personal data stand in a text, found by form and checksum.
 
-No model and no names of persons: a number counts where its checksum or numbering plan is right, so
+No model and no names of persons (`names` has those): a number counts where its checksum or numbering plan is right, so
 that order numbers and amounts stay. Texts and findings are never logged.
 """
 
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from flywheel.privacy.finding import Pii
 from flywheel.privacy.national_ids import NATIONAL_IDS
 from flywheel.privacy.secrets import SECRETS
 from flywheel.workload.privacy import PII_KINDS, PiiKind
 
-__all__ = ["Pii", "find_pii"]
+__all__ = ["find_pii"]
 
 _EMAIL = re.compile(
     r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
@@ -40,16 +40,6 @@ _PHONE_WORD = re.compile(
 _ID_BEFORE, _ID_BEHIND = re.compile(r"\w-?$"), re.compile(r"-?\w")
 _CONTEXT = 24
 _FEWEST_DIGITS_OF_A_PHONE = 7
-
-
-@dataclass(frozen=True)
-class Pii:
-    """One finding: its kind and place; ``value`` is normalized, equal for two spellings of one."""
-
-    kind: PiiKind
-    start: int
-    end: int
-    value: str
 
 
 def find_pii(

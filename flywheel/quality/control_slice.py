@@ -8,26 +8,28 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.lake.views import EVENT_FIGURES
+from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
 __all__ = [
     "ControlAccuracy",
     "ControlDay",
+    "ControlVerdict",
     "control_accuracy",
     "control_days",
+    "control_verdicts",
     "effective_number",
-    "wilson_interval",
 ]
 
 _CONTROL = """
-SELECT r.item_id, r.inclusion_probability, coalesce(r.release, '') AS release, r.event_time, c.status, c.output,
+SELECT r.item_id, r.inference_id, r.inclusion_probability, coalesce(r.release, '') AS release,
+       r.event_time, c.status, c.output, coalesce(c.simulated, false) AS simulated,
        coalesce(i.output, c.original_output) AS original, i.inference_id IS NOT NULL AS answer_known
 FROM review_items r
 LEFT JOIN first_inferences i
@@ -102,6 +104,20 @@ class ControlDay:
     failed: int = 0
 
 
+@dataclass(frozen=True)
+class ControlVerdict:
+    """What people decided about one control item; ``weight`` is one over its inclusion probability.
+
+    ``simulated``: it was no person who judged.
+    """
+
+    inference_id: str
+    event_time: datetime
+    weight: float
+    right: bool
+    simulated: bool
+
+
 def control_accuracy(
     lake: Lake,
     workload: Workload,
@@ -165,14 +181,29 @@ def control_days(
     return tuple(ControlDay(day, **values) for day, values in sorted(sums.items()))  # type: ignore[arg-type]
 
 
-def _control_rows(lake: Lake, span: dict[str, Any]) -> list[dict[str, Any]]:
+def control_verdicts(
+    lake: Lake, workload: Workload, start: datetime, end: datetime
+) -> list[ControlVerdict]:
+    """Return what people decided about the control items of the answers given in [start, end)."""
+    span = {"workload": workload.id, "start": start, "end": end}
+    mapping = AnswerMapping(workload)
+    verdicts = []
+    for row in _control_rows(lake, span):
+        weight, right = _case(mapping, row)
+        if right is not None:
+            facts = row["inference_id"], row["event_time"], weight, right, row["simulated"]
+            verdicts.append(ControlVerdict(*facts))
+    return verdicts
+
+
+def _control_rows(lake: Lake, span: Mapping[str, Any]) -> list[Row]:
     # Of the answers, the days alone that hold those which were drawn.
     ids = [row["inference_id"] for row in lake.rows(_CONTROL_IDS, span)]
     days = lake.event_days(span["workload"], date.max, ids=ids)
     return lake.rows(_CONTROL, span, event_days=days)
 
 
-def _answer_counts(lake: Lake, span: dict[str, Any]) -> list[dict[str, Any]]:
+def _answer_counts(lake: Lake, span: Mapping[str, Any]) -> list[Row]:
     start, end = (span[name].astimezone(UTC) for name in ("start", "end"))
     if start >= end:
         return []
@@ -180,11 +211,11 @@ def _answer_counts(lake: Lake, span: dict[str, Any]) -> list[dict[str, Any]]:
     last = end.date()
     if first > last:  # both lie within one day
         return lake.rows(_ANSWERS_OF_PARTS, span, event_days=[last])
-    rows = lake.rows(_ANSWERS, span | {"start": first, "end": last})
+    rows = lake.rows(_ANSWERS, {**span, "start": first, "end": last})
     for part in ((start, _midnight(first)), (_midnight(last), end)):
         if part[0] < part[1]:
             moments = {"start": part[0], "end": part[1]}
-            rows += lake.rows(_ANSWERS_OF_PARTS, span | moments, event_days=[part[0].date()])
+            rows += lake.rows(_ANSWERS_OF_PARTS, {**span, **moments}, event_days=[part[0].date()])
     return rows
 
 
@@ -197,18 +228,10 @@ def effective_number(weight: float, squares: float) -> float:
     return weight**2 / squares if squares else 0.0
 
 
-def wilson_interval(share: float, cases: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a share observed in ``cases`` (Wilson 1927)."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    middle = (share + z * z / (2 * cases)) / (1 + z * z / cases)
-    half = z / (1 + z * z / cases) * sqrt(share * (1 - share) / cases + (z / (2 * cases)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 _Case = tuple[float, bool | None]  # weight; right, wrong or not decided
 
 
-def _case(mapping: AnswerMapping, row: dict[str, Any]) -> _Case:
+def _case(mapping: AnswerMapping, row: Row) -> _Case:
     weight = 1 / row["inclusion_probability"]
     if row["status"] == "proposed":
         return weight, False

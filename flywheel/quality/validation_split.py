@@ -1,19 +1,18 @@
 """`split_rows`: a small part of the training rows on which choices are made, never the golden set."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
+from flywheel.artifacts.dataset_rows import LabeledRow
 from flywheel.similarity.normal_form import normalize
 
 __all__ = ["split_rows"]
 
-Rows = Sequence[Mapping[str, Any]]
+_Row = TypeVar("_Row", bound=LabeledRow)
 
 
-def split_rows(
-    rows: Rows, share: float, seed: int
-) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+def split_rows(rows: Sequence[_Row], share: float, seed: int) -> tuple[list[_Row], list[_Row]]:
     """Return training and validation rows, a like share of every label in the latter.
 
     Which row goes where follows from its text and the seed alone, so that equal texts stay together
@@ -25,12 +24,12 @@ def split_rows(
         share: of the rows that validate, in (0, 1).
         seed: of the workload.
     """
-    groups: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    groups: dict[str, list[tuple[str, _Row]]] = {}
     for row in rows:
         order = hashlib.sha256(f"{seed}|{normalize(str(row['input']))}".encode()).hexdigest()
         groups.setdefault(str(row.get("label_id")), []).append((order, row))
-    train: list[Mapping[str, Any]] = []
-    validation: list[Mapping[str, Any]] = []
+    train: list[_Row] = []
+    validation: list[_Row] = []
     for group in groups.values():
         ordered = sorted(group, key=lambda pair: (pair[0], str(pair[1].get("inference_id"))))
         end = int(share * len(ordered) + 0.5)

@@ -6,7 +6,8 @@ is in part the change of the release. Such a window is named, is not measured an
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+
+from flywheel.io.records import JsonObject
 
 __all__ = ["WindowCoverage", "first_whole_day"]
 
@@ -76,7 +77,7 @@ class WindowCoverage:
             f"not measured; from {self.complete_on} on there are {self.needed}"
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return plain data for `--json`, decisions and metadata."""
         left_out = self.partly_old
         return {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.errors import ConcurrencyError, IntegrityError, RefusedError
 from flywheel.ports.model_server import ModelServer
 from flywheel.release.adapter_files import checked_adapter
@@ -22,7 +23,7 @@ from flywheel.release.registry import MlflowRegistry
 from flywheel.release.serving import swap, unload_retired
 from flywheel.release.smoke_test import smoke_test
 from flywheel.release.staging import enter_stage, plan_of, withdraw_release
-from flywheel.state import SYSTEM, Lease, Release, Stage, State
+from flywheel.state import Lease, Release, Stage, State
 from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["ADVANCE_STEPS", "ReleaseMove", "advance_release", "look_is_due", "stage_step"]

@@ -1,5 +1,7 @@
 """MLflow's aliases as a projection of the route table, synced again at every occasion."""
 
+from collections.abc import Sequence
+
 from flywheel.errors import ConcurrencyError, NotFoundError, UnavailableError
 from flywheel.release.registry import MlflowRegistry
 from flywheel.state import State
@@ -30,12 +32,7 @@ def sync_aliases(state: State, registry: MlflowRegistry, workload_id: str) -> di
         # what was so then. It looks again, and mends what it wrote.
         if _routes(state, workload_id) != routes:
             continue
-        if missing:
-            raise NotFoundError(
-                f"MLflow has no model version of {', '.join(missing)}.",
-                next_step="the state says it was registered: bring it from where it was with "
-                "`flywheel registry copy`, or restore MLflow's database",
-            )
+        _require_versions(missing)
         return expected
     raise ConcurrencyError(
         f"The routes of {workload_id} change while its aliases are set.", next_step="try again"
@@ -64,18 +61,22 @@ def alias_differences(
         NotFoundError: MLflow lacks a version that the state says was registered.
     """
     expected, missing = _expected(state, registry, workload_id)
-    if missing:
-        raise NotFoundError(
-            f"MLflow has no model version of {', '.join(missing)}.",
-            next_step="bring it from where it was with `flywheel registry copy`, or restore "
-            "MLflow's database",
-        )
+    _require_versions(missing)
     actual = registry.aliases(workload_id)
     return {
         alias: (expected.get(alias), actual.get(alias))
         for alias in ALIASES
         if expected.get(alias) != actual.get(alias)
     }
+
+
+def _require_versions(missing: Sequence[str]) -> None:
+    if missing:
+        raise NotFoundError(
+            f"MLflow has no model version of {', '.join(missing)}.",
+            next_step="the state says it was registered: bring it from where it was with "
+            "`flywheel registry copy`, or restore MLflow's database",
+        )
 
 
 def _routes(state: State, workload_id: str) -> dict[str, str]:

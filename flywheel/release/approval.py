@@ -7,6 +7,7 @@ changes in between voids it. The row says whether the person was verified or the
 from dataclasses import dataclass
 from typing import Literal
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.gate_report import GateReport
 from flywheel.errors import IntegrityError, RefusedError
@@ -19,7 +20,7 @@ from flywheel.release.four_eyes import (
     requesters,
     require_person,
 )
-from flywheel.state import SYSTEM, Approval, Attempt, Cycle, CycleStatus, State
+from flywheel.state import Approval, Attempt, Cycle, CycleStatus, State
 
 __all__ = ["approve", "reject", "stage_approval", "valid_approval", "void"]
 

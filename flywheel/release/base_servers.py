@@ -12,7 +12,7 @@ from pathlib import Path
 from flywheel.artifacts.adapter_folder import MANIFEST
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.model_server import Answer, ModelServer, Shots
-from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["ServersByBase"]
 
@@ -71,8 +71,7 @@ class ServersByBase:
         """Answer each input with the release on its own base; see `ModelServer`."""
         if release in self._elsewhere:
             base, server = self._elsewhere[release]
-            surfaces = assign_surfaces(codec.workload, base.surfaces, base.reserved)
-            codec = replace(codec, surfaces=surfaces)
+            codec = replace(codec, surfaces=base.codec(codec.workload).surfaces)
             return server.answer(release, codec, inputs, shots=shots)
         return self._server.answer(release, codec, inputs, shots=shots)
 

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.references import CandidateRef, Lineage
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
 from flywheel.release.registry import MlflowRegistry
-from flywheel.state import SYSTEM, Release, State
+from flywheel.state import Release, State
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.model import Workload
 

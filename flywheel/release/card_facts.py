@@ -7,8 +7,9 @@ from typing import Any
 
 from flywheel.artifacts.arm_metrics import ArmMetrics
 from flywheel.artifacts.opened_workload import OpenedWorkload
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
-from flywheel.quality.control_slice import wilson_interval
+from flywheel.quality.intervals import wilson_interval
 from flywheel.state import Release
 
 __all__ = ["CardFacts", "Confusion", "Share", "read_card_facts"]
@@ -126,7 +127,9 @@ def read_card_facts(lake: Lake, opened: OpenedWorkload, release: Release) -> Car
         "release": release.release,
     }
     [lost] = lake.rows(_LOST, gate)
-    labels = [_share(row, names.get(row["name"], row["name"])) for row in lake.rows(_LABELS, gate)]
+    labels = [
+        _share(row, names.get(row["name"]) or row["name"]) for row in lake.rows(_LABELS, gate)
+    ]
     return CardFacts(
         splits=_counts(lake.rows(_SPLITS, data)),
         sources=_counts(lake.rows(_SOURCES, data)),
@@ -138,7 +141,7 @@ def read_card_facts(lake: Lake, opened: OpenedWorkload, release: Release) -> Car
     )
 
 
-def _group(lake: Lake, attribute: str, gate: dict[str, Any]) -> tuple[Share, ...]:
+def _group(lake: Lake, attribute: str, gate: Row) -> tuple[Share, ...]:
     if attribute in _COLUMNS:
         rows = lake.rows(_GROUPS.format(value=f"i.{attribute}"), gate)
     else:
@@ -154,7 +157,7 @@ def _group(lake: Lake, attribute: str, gate: dict[str, Any]) -> tuple[Share, ...
     return tuple(shares)
 
 
-def _confusions(opened: OpenedWorkload, rows: Sequence[dict[str, Any]]) -> tuple[Confusion, ...]:
+def _confusions(opened: OpenedWorkload, rows: Sequence[Row]) -> tuple[Confusion, ...]:
     # Only names of labels: an answer of a model may quote what a person wrote.
     workload, counts = opened.workload, dict[tuple[str, str], int]()
     names, known = workload.label_names, set(workload.label_names.values())
@@ -176,9 +179,9 @@ def _parsed(output: str | None) -> Any:
     return None if output is None else json.loads(output)
 
 
-def _counts(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+def _counts(rows: Sequence[Row]) -> dict[str, int]:
     return {row["name"]: row["n"] for row in rows}
 
 
-def _share(row: dict[str, Any], name: str) -> Share:
+def _share(row: Row, name: str) -> Share:
     return Share(name, row["cases"], row["right"])

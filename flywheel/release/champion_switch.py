@@ -1,8 +1,9 @@
 """`switch_champion`: a release takes the champion's place, with every row that says so."""
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.errors import RefusedError
 from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.state import SYSTEM, Approval, Lease, Release, Stage, State
+from flywheel.state import Approval, Lease, Release, Stage, State
 
 __all__ = ["switch_champion"]
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.errors import RefusedError
 from flywheel.io.folding import person_key
-from flywheel.state import SYSTEM, Attempt, Cycle
+from flywheel.state import Attempt, Cycle
 
 __all__ = ["SIMULATED", "Actor", "actor_of", "is_same_person", "requesters", "require_person"]
 

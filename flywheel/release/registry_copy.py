@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.errors import ConfigurationError
 from flywheel.release.aliases import sync_aliases
 from flywheel.release.promotion import promotion_lease
 from flywheel.release.registry import RELEASE_TAG, MlflowRegistry
 from flywheel.release.uploads import upload_run
-from flywheel.state import SYSTEM, Release, State
+from flywheel.state import Release, State
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

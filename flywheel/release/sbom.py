@@ -5,11 +5,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from flywheel.artifacts.adapter_folder import MANIFEST, read_manifest
+from flywheel.artifacts.adapter_folder import MANIFEST, AdapterManifest, read_manifest
 from flywheel.artifacts.gate_report import GateReport
 from flywheel.artifacts.opened_workload import OpenedWorkload
+from flywheel.io.records import JsonObject
 from flywheel.release.card_facts import CardFacts, Share
 from flywheel.release.model_card import INTENDED_USE, OUT_OF_SCOPE
 from flywheel.state import Approval, Release
@@ -70,7 +70,7 @@ def write_sbom(bill: BillOfMaterials, adapter: Path) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def _model(bill: BillOfMaterials, manifest: Mapping[str, Any], data: str) -> dict[str, Any]:
+def _model(bill: BillOfMaterials, manifest: AdapterManifest, data: str) -> JsonObject:
     release, workload = bill.release, bill.opened.workload
     files = [
         {
@@ -110,7 +110,7 @@ def _model(bill: BillOfMaterials, manifest: Mapping[str, Any], data: str) -> dic
     }
 
 
-def _metrics(bill: BillOfMaterials) -> list[dict[str, Any]]:
+def _metrics(bill: BillOfMaterials) -> list[JsonObject]:
     metrics = [
         _metric(arm.suite, share)
         for arm in bill.report.arms
@@ -122,7 +122,7 @@ def _metrics(bill: BillOfMaterials) -> list[dict[str, Any]]:
     return metrics
 
 
-def _metric(name: str, share: Share) -> dict[str, Any]:
+def _metric(name: str, share: Share) -> JsonObject:
     lower, upper = share.interval
     return {
         "type": "exact match",
@@ -132,7 +132,7 @@ def _metric(name: str, share: Share) -> dict[str, Any]:
     }
 
 
-def _base(bill: BillOfMaterials) -> dict[str, Any]:
+def _base(bill: BillOfMaterials) -> JsonObject:
     digest = bill.release.lineage.base_digest
     return {
         "type": "machine-learning-model",
@@ -143,7 +143,7 @@ def _base(bill: BillOfMaterials) -> dict[str, Any]:
     }
 
 
-def _data(bill: BillOfMaterials) -> dict[str, Any]:
+def _data(bill: BillOfMaterials) -> JsonObject:
     release = bill.release
     counts = bill.card.splits
     properties = [_property("dataset_hash", release.dataset_hash)]
@@ -184,12 +184,12 @@ def _split_files(release: Release) -> tuple[dict[str, str], str]:
         return {}, f"not listed, the snapshot's manifest cannot be read: {type(error).__name__}"
 
 
-def _library(name: str, version: str) -> dict[str, Any]:
+def _library(name: str, version: str) -> JsonObject:
     purl = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
     return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
 
 
-def _versions(manifest: Mapping[str, Any]) -> Mapping[str, str]:
+def _versions(manifest: AdapterManifest) -> Mapping[str, str]:
     return {str(name): str(version) for name, version in manifest.get("versions", {}).items()}
 
 

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.release.path import PlannedStage, release_plan, stage_name
-from flywheel.state import SYSTEM, Approval, Lease, Release, Stage, State
+from flywheel.state import Approval, Lease, Release, Stage, State
 
 __all__ = ["enter_stage", "plan_of", "withdraw_release"]
 

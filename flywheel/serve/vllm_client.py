@@ -1,16 +1,26 @@
 """`VllmClient`: calls to one vLLM; its failures become an unavailable service or a wrong token."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.http import HttpClient, HttpService
 
-__all__ = ["VllmClient", "error_message"]
+__all__ = ["ServedModels", "VllmClient", "error_message"]
 
 _CONNECT_SECONDS = 5.0
 _MOST_SAID = 400
+
+
+@dataclass(frozen=True)
+class ServedModels:
+    """What a vLLM serves: names of its base, and each adapter's folder by its name."""
+
+    bases: tuple[str, ...]
+    adapters: Mapping[str, str]
 
 
 class VllmClient:
@@ -50,6 +60,14 @@ class VllmClient:
                 next_step="look at `flywheel services logs vllm`",
             )
         return payload
+
+    def models(self) -> ServedModels:
+        """Return what it serves."""
+        cards = self.get("/v1/models")["data"]
+        return ServedModels(
+            bases=tuple(card["id"] for card in cards if card.get("parent") is None),
+            adapters={card["id"]: card["root"] for card in cards if card.get("parent") is not None},
+        )
 
     def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Return status and content, parsed where it is JSON.

@@ -33,11 +33,11 @@ def inspect_vllm(url: str, token: str | None, *, timeout_seconds: float) -> Vllm
     client = VllmClient(url, token, connections=1, timeout_seconds=timeout_seconds)
     stranger = VllmClient(url, None, connections=1, timeout_seconds=timeout_seconds)
     try:
-        cards = client.get("/v1/models")["data"]
+        models = client.models()
         return VllmFacts(
             version=str(client.get("/version")["version"]),
-            bases=tuple(card["id"] for card in cards if card.get("parent") is None),
-            adapters=tuple(card["id"] for card in cards if card.get("parent") is not None),
+            bases=models.bases,
+            adapters=tuple(models.adapters),
             closed=_turned_away(stranger),
         )
     finally:

@@ -6,10 +6,9 @@ log-probabilities are those after the mask: confidence has one meaning.
 """
 
 import json
-import re
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -25,19 +24,19 @@ from flywheel.errors import (
     RefusedError,
     UnavailableError,
 )
+from flywheel.io.records import JsonObject
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots, base_alias
 from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
-from flywheel.serve.vllm_steps import TOP_LOGPROBS, read_steps
-from flywheel.workload.answers import AnswerCodec, canonical_json
+from flywheel.serve.vllm_requests import completion_body, constraint_of
+from flywheel.serve.vllm_steps import read_steps
+from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.prompt import input_ids
 
 __all__ = ["VllmModelServer"]
 
-# guidance makes each choice an alternative of a rule, of which it takes 2,000 at most.
-_MOST_CHOICES = 1_500
 _PROMPTS = 16  # of one request
 _OK, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR = 200, 400, 404, 500
 
@@ -137,7 +136,7 @@ class VllmModelServer:
             ids = input_ids(self._tokenizer, codec, inputs, shots)
         limit = codec.workload.limits.answer_tokens
         check_fit(ids, positions=self._positions, answer_tokens=limit)
-        common = _completion(self._model(release), limit) | _constraint(codec)
+        common = completion_body(self._model(release), limit) | constraint_of(codec)
         started = time.perf_counter()
         choices = self._complete(release, common, ids)
         seconds = (time.perf_counter() - started) / len(ids)
@@ -151,18 +150,17 @@ class VllmModelServer:
         self._requests.shutdown(cancel_futures=True)
         self._client.close()
 
-    def _adapters(self) -> dict[str, str]:
+    def _adapters(self) -> Mapping[str, str]:
         # What vLLM says it has: name and folder of each adapter.
-        cards = self._client.get("/v1/models")["data"]
-        bases = {card["id"] for card in cards if card.get("parent") is None}
-        if base_alias(self._digest) not in bases:
+        models = self._client.models()
+        if base_alias(self._digest) not in models.bases:
             raise ConfigurationError(
-                f"vLLM at {self._client.url} serves {', '.join(sorted(bases))}, which is not the "
+                f"vLLM at {self._client.url} serves {', '.join(sorted(models.bases))}, which is not the "
                 f"base model {self._digest[:12]}.",
                 next_step="start it for this base with `flywheel services up vllm`; your own vLLM "
                 f"needs --served-model-name {BASE_RELEASE} {base_alias(self._digest)}",
             )
-        return {card["id"]: card["root"] for card in cards if card.get("parent") is not None}
+        return models.adapters
 
     def _require_room(self, release: str, adapters: Collection[str]) -> None:
         most = self._adapters_at_once
@@ -186,7 +184,7 @@ class VllmModelServer:
             )
         end = [[self._tokenizer.eos_token_id]]
         try:
-            self._complete(release, _completion(release, 1), end)  # not at a client's expense
+            self._complete(release, completion_body(release, 1), end)  # not at a client's expense
         except BaseException:
             self.unload(release)
             raise
@@ -195,8 +193,8 @@ class VllmModelServer:
         return base_alias(self._digest) if release == BASE_RELEASE else release
 
     def _complete(
-        self, release: str, common: dict[str, Any], ids: Sequence[Sequence[int]]
-    ) -> list[dict[str, Any]]:
+        self, release: str, common: JsonObject, ids: Sequence[Sequence[int]]
+    ) -> list[JsonObject]:
         chunks = list(_chunks(ids))
         if len(chunks) == 1:
             return self._request(release, common, ids)
@@ -207,8 +205,8 @@ class VllmModelServer:
             _end(futures)
 
     def _request(
-        self, release: str, common: dict[str, Any], ids: Sequence[Sequence[int]]
-    ) -> list[dict[str, Any]]:
+        self, release: str, common: JsonObject, ids: Sequence[Sequence[int]]
+    ) -> list[JsonObject]:
         status, payload = self._client.send("POST", "/v1/completions", {**common, "prompt": ids})
         if status == _NOT_FOUND:
             raise self._missing(release)
@@ -243,7 +241,7 @@ class VllmModelServer:
         )
 
     def _read(
-        self, codec: AnswerCodec, choice: dict[str, Any], prompt: Sequence[int], seconds: float
+        self, codec: AnswerCodec, choice: JsonObject, prompt: Sequence[int], seconds: float
     ) -> Answer:
         tokens, reason = list(choice["token_ids"]), choice["finish_reason"]
         if reason not in {"stop", "length"}:
@@ -269,29 +267,6 @@ def _content(root: str) -> str | None:
         return verify_adapter(Path(root))
     except IntegrityError:
         return None
-
-
-def _completion(model: str, limit: int) -> dict[str, Any]:
-    return {
-        "model": model,
-        "max_tokens": limit,
-        "temperature": 0,
-        "return_token_ids": True,
-        **TOP_LOGPROBS,
-    }
-
-
-def _constraint(codec: AnswerCodec) -> dict[str, Any]:
-    # The grammars of ``mask.grammar_of``, as vLLM's guidance backend makes them.
-    if codec.pattern is not None:
-        return {"structured_outputs": {"regex": codec.pattern}}
-    if codec.workload.form.fields is None:
-        choices = codec.choices
-        if len(choices) > _MOST_CHOICES:
-            return {"structured_outputs": {"regex": "|".join(map(re.escape, choices))}}
-        return {"structured_outputs": {"choice": choices}}
-    compact = {"x-guidance": {"whitespace_flexible": False}}
-    return {"structured_outputs": {"json": canonical_json(codec.schema | compact)}}
 
 
 def _chunks(ids: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:

@@ -9,6 +9,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from flywheel.io.records import JsonObject
+
 __all__ = ["LARGE_MESSAGE_BYTES", "POISON_KINDS", "poison", "poison_of_kind", "with_duplicates"]
 
 LARGE_MESSAGE_BYTES = 5_000_000
@@ -75,7 +77,7 @@ def with_duplicates(messages: Sequence[bytes], *, share: float, seed: int) -> li
     return [*messages, *again]
 
 
-def _valid(rng: random.Random) -> dict[str, Any]:
+def _valid(rng: random.Random) -> JsonObject:
     number = rng.getrandbits(48)
     content = f"dent in the flange, ref {number % 10_000}"
     return {

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flywheel.events import event_id
+from flywheel.io.records import JsonObject
 from flywheel.simulation import phrases
 from flywheel.simulation.grammar import CATEGORIES, Mixture, Report, compose
 from flywheel.workload.model import Workload
@@ -152,5 +153,5 @@ def _client(rng: random.Random, report: Report) -> str:
     return rng.choices(list(phrases.SITES), weights=list(phrases.SITES.values()))[0]
 
 
-def _output(report: Report) -> dict[str, Any]:
+def _output(report: Report) -> JsonObject:
     return {"category": report.category, "urgency": report.urgency}

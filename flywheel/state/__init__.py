@@ -7,7 +7,7 @@ training or promotion is left to the stages.
 from flywheel.state.approvals import Approval
 from flywheel.state.attempts import Attempt
 from flywheel.state.audit import AuditRow
-from flywheel.state.cycle_status import OPEN_STATUSES, SYSTEM, CycleStatus
+from flywheel.state.cycle_status import OPEN_STATUSES, CycleStatus
 from flywheel.state.cycles import Cycle
 from flywheel.state.decisions import Decision
 from flywheel.state.facade import State
@@ -19,7 +19,6 @@ from flywheel.state.stages import Stage, StageKind, StageLook
 
 __all__ = [
     "OPEN_STATUSES",
-    "SYSTEM",
     "Approval",
     "Attempt",
     "AuditRow",

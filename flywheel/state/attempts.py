@@ -6,7 +6,6 @@ The artifacts are one column of JSON; a row is read through the typed properties
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 
@@ -17,6 +16,7 @@ from flywheel.artifacts.label_forecast import LabelForecast
 from flywheel.artifacts.references import CandidateRef, DirectedReview, Recordable, SnapshotRef
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError
+from flywheel.io.records import Row
 from flywheel.state.database import Database
 from flywheel.state.schema import attempts
 
@@ -146,7 +146,7 @@ class Attempts:
         with self._database.read() as connection:
             return [self._attempt_of(dict(row)) for row in connection.execute(query).mappings()]
 
-    def _attempt_of(self, row: dict[str, Any]) -> Attempt:
+    def _attempt_of(self, row: Row) -> Attempt:
         row["facts"] = self._database.paths.resolved_facts(row["facts"])
         return Attempt(number=row.pop("attempt"), **row)
 

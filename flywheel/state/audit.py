@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from flywheel.clock import Clock
 from flywheel.errors import IntegrityError
+from flywheel.io.records import Row
 from flywheel.state.audit_heads import UNWRITTEN_ROWS, AuditHeads
 from flywheel.state.database import Database
 from flywheel.state.schema import audit
@@ -183,7 +184,7 @@ class Audit:
         return chain
 
 
-def _hash(values: dict[str, Any]) -> str:
+def _hash(values: Row) -> str:
     stamped = {**values, "at": values["at"].astimezone(UTC).isoformat()}
     line = json.dumps(stamped, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(line.encode()).hexdigest()

@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select, text
 
@@ -20,6 +19,7 @@ from flywheel.errors import (
     RefusedError,
     StorageError,
 )
+from flywheel.io.records import Row
 from flywheel.state.address import parse_address
 from flywheel.state.audit import Audit
 from flywheel.state.database import Database
@@ -150,7 +150,7 @@ def _row_digests(connection: Connection, table: Table) -> Counter[str]:
     return Counter(_digest(dict(row)) for row in connection.execute(query).mappings())
 
 
-def _digest(row: dict[str, Any]) -> str:
+def _digest(row: Row) -> str:
     return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-__all__ = ["NEXT_STATUSES", "OPEN_STATUSES", "RETRYABLE", "SYSTEM", "CycleStatus"]
+__all__ = ["NEXT_STATUSES", "OPEN_STATUSES", "RETRYABLE", "CycleStatus"]
 
 CycleStatus = Literal[
     "open",
@@ -19,8 +19,6 @@ CycleStatus = Literal[
     "expired",
     "stopped",
 ]
-# The actor of everything that no person asked for.
-SYSTEM = "system"
 OPEN_STATUSES: tuple[CycleStatus, ...] = (
     "open",
     "training",

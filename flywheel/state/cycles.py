@@ -7,17 +7,18 @@ from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError, RefusedError
+from flywheel.io.records import Row
 from flywheel.state.attempts import Attempt, Attempts
 from flywheel.state.audit import Audit
 from flywheel.state.cycle_status import (
     NEXT_STATUSES,
     OPEN_STATUSES,
     RETRYABLE,
-    SYSTEM,
     CycleStatus,
 )
 from flywheel.state.database import Database
@@ -78,7 +79,7 @@ class Cycles:
         workload: Workload,
         *,
         trigger: str,
-        opened_by: str,
+        opened_by: str = SYSTEM,
         reason: str,
         watermark: datetime,
         snapshot: Mapping[str, Any],
@@ -89,7 +90,7 @@ class Cycles:
 
         Args:
             workload: whose cycle it is.
-            opened_by: a person, or ``SYSTEM``.
+            opened_by: a person; default: no person asked for it.
             reason: one sentence for people.
             trigger: calendar, drift, quality, volume, manual ...
             trigger_key: what makes two evaluations the same trigger; by default the period for
@@ -124,7 +125,7 @@ class Cycles:
         with self._database.write() as connection:
             return self._open(connection, row)
 
-    def _open(self, connection: Connection, row: dict[str, Any]) -> Cycle:
+    def _open(self, connection: Connection, row: Row) -> Cycle:
         condition = cycles.c.workload_id == row["workload_id"]
         same = _first(connection, condition & (cycles.c.trigger_key == row["trigger_key"]))
         if same is not None:
@@ -280,7 +281,7 @@ def _first(connection: Connection, condition: ColumnElement[bool]) -> Cycle | No
     return None if row is None else _cycle_of(dict(row))
 
 
-def _cycle_of(values: dict[str, Any]) -> Cycle:
+def _cycle_of(values: Row) -> Cycle:
     values["name"] = values.pop("cycle")
     for column in ("period", "number"):
         del values[column]

@@ -12,6 +12,7 @@ from typing import Any
 
 from flywheel.artifacts.gate_file import GATE_REPORT
 from flywheel.artifacts.references import DATASET_FOLDER
+from flywheel.io.records import JsonObject
 
 __all__ = ["PATH_FACTS", "HomePaths"]
 
@@ -50,11 +51,11 @@ class HomePaths:
                 return str(own)
         return stored
 
-    def stored_facts(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def stored_facts(self, facts: Mapping[str, Any]) -> JsonObject:
         """Return facts with their paths as rows hold them."""
         return {k: self.stored(v) if _is_path(k, v) else v for k, v in facts.items()}
 
-    def resolved_facts(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def resolved_facts(self, facts: Mapping[str, Any]) -> JsonObject:
         """Return facts with their paths as they are in this home."""
         return {k: self.resolved(v) if _is_path(k, v) else v for k, v in facts.items()}
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import insert, select, update
 
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError, RefusedError
 from flywheel.io.folding import person_key
+from flywheel.io.records import Row
 from flywheel.io.tokens import TokenState, token_state
 from flywheel.state.audit import Audit
 from flywheel.state.database import Database
@@ -172,6 +173,6 @@ class People:
             connection.execute(update(people).where(people.c.name == name).values(**moment))
 
 
-def _person_of(row: dict[str, Any]) -> Person:
+def _person_of(row: Row) -> Person:
     del row["name_key"]
     return Person(**{**row, "roles": tuple(row["roles"])})

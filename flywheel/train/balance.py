@@ -1,9 +1,11 @@
 """`balanced_rows`: rows of rare labels repeated, so that batches show them more often."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import sqrt
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from flywheel.artifacts.dataset_rows import LabeledRow
 
 __all__ = ["balanced_rows", "repetitions"]
 
@@ -31,7 +33,7 @@ def repetitions(labels: Sequence[str]) -> dict[str, int]:
 
 
 def balanced_rows(
-    rows: Sequence[Row], records: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row], records: Sequence[LabeledRow]
 ) -> tuple[list[Row], dict[str, int]]:
     """Return the rows with those of rare labels repeated, and how often each label is taken.
 

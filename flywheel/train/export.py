@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter, write_manifest
-from flywheel.artifacts.base_folder import tokenizer_digest
+from flywheel.artifacts.base_folder import TOKENIZER_FILES, tokenizer_digest
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.io.atomic import place, write_json
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
@@ -23,7 +23,6 @@ ADAPTER = "adapter"
 RESULT = "result.json"
 _SPEC_DIGEST = "spec_digest"
 _MODEL_FILES = ("adapter_model.safetensors", "adapter_config.json")
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
@@ -77,7 +76,7 @@ def export(  # noqa: PLR0913 - everything that leaves a run
     model.save_pretrained(raw, selected_adapters=["default"])
     tokenizer.save_pretrained(raw)
     part.mkdir()
-    for name in (*_MODEL_FILES, *_TOKENIZER_FILES):
+    for name in (*_MODEL_FILES, *TOKENIZER_FILES):
         if (raw / name).is_file():
             shutil.copyfile(raw / name, part / name)
     shutil.rmtree(raw)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.artifacts.base_folder import own_precision
+from flywheel.io.records import JsonObject
 from flywheel.train.plan import Hardware, ModelSize
 
 __all__ = ["memory_bytes", "model_size", "read_hardware", "release_memory"]
@@ -74,7 +75,7 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _header(path: Path) -> dict[str, Any]:
+def _header(path: Path) -> JsonObject:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         header: dict[str, Any] = json.loads(file.read(size))

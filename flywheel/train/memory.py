@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from flywheel.errors import OutOfMemoryError
 from flywheel.io.atomic import write_json
+from flywheel.io.records import JsonObject
 from flywheel.train.hardware import release_memory
 from flywheel.train.plan import TrainPlan, smaller
 
@@ -31,7 +32,7 @@ class PlanMemory:
     def __init__(self, out: Path, spec_digest: str) -> None:
         self._path, self._digest = out / PLANS, spec_digest
 
-    def changes(self, stage: str) -> list[dict[str, Any]]:
+    def changes(self, stage: str) -> list[JsonObject]:
         """Return what was changed so far, oldest first."""
         return list(self._read().get(stage, []))
 
@@ -61,7 +62,7 @@ class PlanMemory:
         plans = {"spec_digest": self._digest, "stages": changes}
         write_json(self._path, plans, indent=1, sort_keys=True)
 
-    def _read(self) -> dict[str, list[dict[str, Any]]]:
+    def _read(self) -> dict[str, list[JsonObject]]:
         try:
             document = json.loads(self._path.read_bytes())
         except (OSError, ValueError):

@@ -6,9 +6,10 @@ why, is kept with the result.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from flywheel.artifacts.base_folder import Precision
+from flywheel.io.records import JsonObject
 from flywheel.workload.model import TrainingRecipe
 
 __all__ = [
@@ -75,7 +76,7 @@ class TrainPlan:
         """Rows of one optimizer step, however many of them go through the model at once."""
         return self.micro_batch * self.accumulation
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return the plan as a result holds it."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return fields | {"reasons": dict(self.reasons), "batch": self.batch}

@@ -12,6 +12,7 @@ from typing import Any
 
 from flywheel.artifacts.base_family import check_family_in
 from flywheel.artifacts.base_folder import BaseModel, load_base
+from flywheel.artifacts.dataset_rows import LabeledRow, PreferenceRow, ThumbedRow
 from flywheel.errors import DataError, IntegrityError
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.quality.validation_split import split_rows
@@ -26,10 +27,11 @@ from flywheel.train.rows import (
     PairRow,
     ThumbRow,
     TokenRow,
-    read_rows,
+    preference_rows,
     tokenize_pairs,
     tokenize_rows,
     tokenize_thumbs,
+    training_rows,
 )
 from flywheel.train.search import Search, TrialRunner, search_recipe
 from flywheel.train.servable import serving_rank
@@ -43,6 +45,10 @@ from flywheel.workload.tokenization import padding_token
 __all__ = ["train"]
 
 
+class _Numbered(LabeledRow):
+    position: int
+
+
 @dataclass(frozen=True)
 class _Work:
     # Everything checked and read, before any time is spent on training.
@@ -50,7 +56,7 @@ class _Work:
     out: Path
     base: BaseModel
     tokenizer: Any
-    records: Sequence[dict[str, Any]]
+    records: Sequence[LabeledRow]
     rows: Sequence[TokenRow]
     pairs: Sequence[PairRow]
     thumbs: Sequence[ThumbRow]
@@ -116,10 +122,11 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
         )
     check_family_in(base.folder, base.name)
     codec = AnswerCodec(spec.workload, spec.surfaces)
-    records = read_rows(spec.dataset_folder, spec.dataset_hash)
-    corrections = []
+    records = training_rows(spec.dataset_folder, spec.dataset_hash)
+    corrections: list[PreferenceRow] = []
+    given: list[ThumbedRow] = []
     if spec.recipe.preference is not None:
-        corrections = read_rows(spec.dataset_folder, spec.dataset_hash, "preference")
+        corrections, given = preference_rows(spec.dataset_folder, spec.dataset_hash)
 
     from transformers import AutoTokenizer
 
@@ -127,9 +134,8 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
     tokenizer.pad_token = padding_token(tokenizer) or tokenizer.pad_token
     rows = tokenize_rows(records, codec, tokenizer, limit=limit)
     longest = max(len(row.input_ids) for row in rows)
-    has_thumbs = bool(corrections) and "label" in corrections[0]
-    pairs = [] if has_thumbs else tokenize_pairs(corrections, codec, tokenizer, limit=limit)
-    thumbs = tokenize_thumbs(corrections, codec, tokenizer, limit=limit) if has_thumbs else []
+    pairs = tokenize_pairs(corrections, codec, tokenizer, limit=limit)
+    thumbs = tokenize_thumbs(given, codec, tokenizer, limit=limit)
     return _Work(
         spec,
         out,
@@ -148,7 +154,7 @@ def _searched(work: _Work) -> _Work:
     search = work.spec.recipe.search
     if search is None:
         return work
-    numbered = [{**record, "position": at} for at, record in enumerate(work.records)]
+    numbered = [_Numbered(**record, position=at) for at, record in enumerate(work.records)]
     train, validation = split_rows(numbered, search.validation, work.spec.seed)
     if not train or not validation:
         raise DataError(

@@ -1,13 +1,14 @@
 """Training rows: the snapshot checked, tokenized exactly as they will be served, none cut."""
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from flywheel.errors import DataError
+from flywheel.artifacts.dataset_rows import DatasetRow, LabeledRow, PreferenceRow, ThumbedRow
+from flywheel.artifacts.snapshot import read_preference_rows, read_rows
+from flywheel.errors import DataError, IntegrityError, NotFoundError
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import Workload
 from flywheel.workload.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
@@ -16,14 +17,16 @@ __all__ = [
     "PairRow",
     "ThumbRow",
     "TokenRow",
-    "read_rows",
+    "preference_rows",
     "tokenize_pairs",
     "tokenize_rows",
     "tokenize_thumbs",
+    "training_rows",
 ]
 
 _NAMED = 5
 _IGNORED = -100
+_SIDES: tuple[Literal["chosen", "rejected"], ...] = ("chosen", "rejected")
 
 
 @dataclass(frozen=True)
@@ -62,33 +65,48 @@ class ThumbRow:
         return 2 * (len(self.prompt_ids) + len(self.completion_ids))
 
 
-def read_rows(folder: Path, dataset_hash: str, split: str = "train") -> list[dict[str, Any]]:
-    """Read a split of a snapshot whose hash and files are as the spec and manifest say."""
-    name = f"{split}.jsonl"
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        content = (folder / name).read_bytes()
-        stated, file_hash = manifest["hash"], manifest["files"][name]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{folder} is not a dataset snapshot: {error}", next_step="build the dataset again"
-        ) from error
-    if stated != dataset_hash or hashlib.sha256(content).hexdigest() != file_hash:
-        raise DataError(
-            f"The dataset in {folder} is not the one of the spec ({dataset_hash[:12]}).",
-            next_step="restore the snapshot or build the dataset again",
-        )
-    try:
-        rows = [json.loads(line) for line in content.splitlines() if line.strip()]
-    except ValueError as error:
-        raise DataError(f"{name} of {folder} is not JSON lines: {error}") from error
-    if not rows and split == "train":
+def training_rows(folder: Path, dataset_hash: str) -> list[LabeledRow]:
+    """Return the training rows of the snapshot that a spec names.
+
+    Raises:
+        DataError: there are none, or the snapshot is not the one of the spec.
+    """
+    with _bad_data(folder, dataset_hash):
+        rows = read_rows(folder, "train", named=dataset_hash)
+    if not rows:
         raise DataError(f"{folder} has no training rows.", next_step="review more items")
     return rows
 
 
+def preference_rows(
+    folder: Path, dataset_hash: str
+) -> tuple[list[PreferenceRow], list[ThumbedRow]]:
+    """Return the pairs, or else the thumbs, of the snapshot that a spec names.
+
+    Raises:
+        DataError: the snapshot is not the one of the spec.
+    """
+    with _bad_data(folder, dataset_hash):
+        return read_preference_rows(folder, named=dataset_hash)
+
+
+@contextmanager
+def _bad_data(folder: Path, dataset_hash: str) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise DataError(
+            f"The dataset in {folder} is not the one of the spec ({dataset_hash[:12]}).",
+            next_step="restore the snapshot or build the dataset again",
+        ) from error
+    except (NotFoundError, OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder} is not a dataset snapshot: {error}", next_step="build the dataset again"
+        ) from error
+
+
 def tokenize_rows(
-    rows: Sequence[dict[str, Any]], codec: AnswerCodec, tokenizer: Any, *, limit: int
+    rows: Sequence[LabeledRow], codec: AnswerCodec, tokenizer: Any, *, limit: int
 ) -> list[TokenRow]:
     """Turn rows into token ids in the base model's own writing of labels.
 
@@ -116,7 +134,7 @@ def tokenize_rows(
 
 
 def tokenize_pairs(
-    rows: Sequence[dict[str, Any]], codec: AnswerCodec, tokenizer: Any, *, limit: int
+    rows: Sequence[PreferenceRow], codec: AnswerCodec, tokenizer: Any, *, limit: int
 ) -> list[PairRow]:
     """Turn preference rows into token ids, written as training rows are.
 
@@ -127,10 +145,7 @@ def tokenize_pairs(
         prompts = [
             parse_prompt(codec.workload, row["prompt"], codec, tokenizer=tokenizer) for row in rows
         ]
-        sides = [
-            [codec.passage(_answer(codec, row[side])) for row in rows]
-            for side in ("chosen", "rejected")
-        ]
+        sides = [[codec.passage(_answer(codec, row[side])) for row in rows] for side in _SIDES]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             f"A preference row has no usable `prompt`, `chosen` and `rejected`: {error!r}",
@@ -148,7 +163,7 @@ def tokenize_pairs(
 
 
 def tokenize_thumbs(
-    rows: Sequence[dict[str, Any]], codec: AnswerCodec, tokenizer: Any, *, limit: int
+    rows: Sequence[ThumbedRow], codec: AnswerCodec, tokenizer: Any, *, limit: int
 ) -> list[ThumbRow]:
     """Turn rows of KTO into token ids, written as training rows are.
 
@@ -179,9 +194,7 @@ def _answer(codec: AnswerCodec, text: Any) -> Any:
     return codec.workload.form.read(text)
 
 
-def _check_answers(
-    rows: Sequence[dict[str, Any]], lengths: Sequence[int], workload: Workload
-) -> None:
+def _check_answers(rows: Sequence[LabeledRow], lengths: Sequence[int], workload: Workload) -> None:
     # Without the end token. The server cuts an answer off there: what is longer is never right.
     limit = workload.limits.answer_tokens
     if max(lengths, default=0) > limit:
@@ -195,11 +208,11 @@ def _check_answers(
         )
 
 
-def _name(row: dict[str, Any], index: int) -> str:
+def _name(row: DatasetRow, index: int) -> str:
     return str(row.get("inference_id") or row.get("correction_id") or f"row {index}")
 
 
-def _check_lengths(rows: Sequence[dict[str, Any]], lengths: Sequence[int], limit: int) -> None:
+def _check_lengths(rows: Sequence[DatasetRow], lengths: Sequence[int], limit: int) -> None:
     long = [
         _name(row, index)
         for index, (row, length) in enumerate(zip(rows, lengths, strict=True))

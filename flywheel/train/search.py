@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.io.atomic import write_json
+from flywheel.io.records import JsonObject
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.halving import Trial, run_halving
 from flywheel.train.hardware import release_memory
@@ -39,7 +40,7 @@ class Search:
     train_rows: int
     validation_rows: int
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_facts(self) -> JsonObject:
         """Return what was tried and why the recipe was chosen, as a result holds it."""
         last = self.trials[-1]
         why = (

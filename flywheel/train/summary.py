@@ -1,8 +1,8 @@
 """What a result says about its training: figures for charts, and what was done and why."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from flywheel.io.records import JsonObject
 from flywheel.train.rows import PairRow, ThumbRow, TokenRow
 from flywheel.train.search import Search
 from flywheel.train.stages import Finished
@@ -60,7 +60,7 @@ def describe(
     pairs: Sequence[PairRow] | Sequence[ThumbRow],
     supervised: Finished,
     preference: Finished | None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return what was done: the plan of each stage, how memory changed it, what was left out."""
     summary = {"sft": {"plan": supervised.plan, "plan_changes": supervised.plan_changes}}
     if preference is not None:

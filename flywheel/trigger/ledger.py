@@ -3,8 +3,9 @@
 Writing the decision and opening the cycle are the caller's, in one transaction.
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
 from flywheel.lake.store import Lake
 from flywheel.quality.traffic_start import traffic_start
@@ -22,6 +23,18 @@ _STALE_WINDOWS = 2
 # Cycles dated further ahead than clocks differ were opened by a clock that was wrong.
 _CLOCK_SKEW = timedelta(days=1)
 _RELEASED_NOTHING = frozenset({"stopped", "gated_fail", "inconclusive", "expired", "rolled_back"})
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    # A row of the drift reports, as far as a trigger looks at it.
+    window_start: date
+    window_end: date
+    verdict: str | None
+    drifted_columns: Sequence[str] | None
+    reason: str
+    quality_drop: float | None
+    quality_fell: bool | None
 
 
 def evaluate_trigger(
@@ -42,8 +55,8 @@ def gather_signals(
     watermark = max((cycle.watermark for cycle in cycles), default=None)
     since = champion_term(state, workload.id).answering_since
     reports = _reports_in_a_row(lake, workload, now, since)
-    newest: dict[str, Any] = reports[0] if reports else {}
-    measured = bool(newest) and newest["verdict"] is not None
+    newest = reports[0] if reports else None
+    measured = newest is not None and newest.verdict is not None
     drifted, columns = _drifted(reports)
     return TriggerSignals(
         since=traffic_start(lake, workload.id),
@@ -52,10 +65,10 @@ def gather_signals(
         last_calendar_at=max((cycle.opened_at for cycle in calendar), default=None),
         drifted_windows=drifted if measured else None,
         drifted_columns=columns,
-        drift_reason=newest["reason"] if drifted else "",
+        drift_reason=newest.reason if newest is not None and drifted else "",
         coverage=_coverage(workload, newest, since, now),
-        quality_drop=newest.get("quality_drop"),
-        quality_fell=newest.get("quality_fell"),
+        quality_drop=None if newest is None else newest.quality_drop,
+        quality_fell=None if newest is None else newest.quality_fell,
         new_corrections=_new_corrections(lake, workload, watermark),
         calendar_periods=tuple(sorted({_period(cycle) for cycle in calendar})),
         failed_calendar=_failed_calendar(workload, cycles, now),
@@ -118,19 +131,19 @@ def _new_corrections(lake: Lake, workload: Workload, watermark: datetime | None)
 
 
 def _coverage(
-    workload: Workload, newest: dict[str, Any], since: datetime | None, now: datetime
+    workload: Workload, newest: _Verdict | None, since: datetime | None, now: datetime
 ) -> WindowCoverage | None:
     if since is None:
         return None
     days = workload.drift.window_days
-    if newest:  # thin traffic is measured over longer windows
-        days = (newest["window_end"] - newest["window_start"]).days
+    if newest is not None:  # thin traffic is measured over longer windows
+        days = (newest.window_end - newest.window_start).days
     return WindowCoverage.at(now, answering_since=since, needed=workload.drift.windows, days=days)
 
 
 def _reports_in_a_row(
     lake: Lake, workload: Workload, now: datetime, since: datetime | None
-) -> list[dict[str, Any]]:
+) -> list[_Verdict]:
     # The newest verdict and those of the windows that touch it, newest first. Verdicts measured
     # before the present release took over compare with a reference that is none any more, and one
     # of a window that began before says in part what its predecessor answered.
@@ -149,21 +162,21 @@ def _reports_in_a_row(
             "first": None if since is None else first_whole_day(since),
         },
     )
-    chain: list[dict[str, Any]] = []
-    for row in rows:
-        if not chain and row["window_end"] < oldest.date():
+    chain: list[_Verdict] = []
+    for verdict in (_Verdict(**row) for row in rows):
+        if not chain and verdict.window_end < oldest.date():
             break
-        if not chain or row["window_end"] == chain[-1]["window_start"]:
-            chain.append(row)
+        if not chain or verdict.window_end == chain[-1].window_start:
+            chain.append(verdict)
     return chain
 
 
-def _drifted(reports: list[dict[str, Any]]) -> tuple[int, tuple[str, ...]]:
+def _drifted(reports: Sequence[_Verdict]) -> tuple[int, tuple[str, ...]]:
     # How many windows in a row, newest first, share a drifted column; and which columns those are.
     count = 0
-    columns: set[str] = set(reports[0]["drifted_columns"] or ()) if reports else set()
+    columns: set[str] = set(reports[0].drifted_columns or ()) if reports else set()
     for report in reports:
-        shared = columns & set(report["drifted_columns"] or ())
+        shared = columns & set(report.drifted_columns or ())
         if not shared:
             break
         count, columns = count + 1, shared

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from flywheel.io.records import JsonObject
 from flywheel.quality.window_coverage import WindowCoverage
 from flywheel.workload.model import Workload
 from flywheel.workload.periods import period_name, period_start
@@ -162,7 +163,7 @@ def _nothing(workload: Workload, signals: TriggerSignals, now: datetime) -> str:
     return "; ".join(parts)
 
 
-def _numbers(workload: Workload, signals: TriggerSignals, now: datetime) -> dict[str, Any]:
+def _numbers(workload: Workload, signals: TriggerSignals, now: datetime) -> JsonObject:
     return {
         "now": now.isoformat(),
         "period": period_name(workload.cadence, now, workload.timezone),

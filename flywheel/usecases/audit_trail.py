@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.errors import ConfigurationError, StorageError
 from flywheel.usecases.audit import AuditHead, audit_head
 from flywheel.usecases.verification import finding, is_bad
@@ -107,6 +108,6 @@ def publish_head(platform: "Platform") -> AuditHead:
             next_step="correct what it says, then run `flywheel audit verify --publish` again",
         )
     platform.state.audit.append(
-        "audit.published", "audit", "system", {"head": f"{head.seq}:{head.hash}"}
+        "audit.published", "audit", SYSTEM, {"head": f"{head.seq}:{head.hash}"}
     )
     return head

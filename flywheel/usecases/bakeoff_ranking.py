@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from flywheel.artifacts.bakeoff_result import BakeoffArm
 from flywheel.economics.prices import Prices
-from flywheel.evaluate.absolute import wilson_interval
 from flywheel.evaluate.paired import PairedCounts, tango_interval
+from flywheel.quality.intervals import wilson_interval
 
 __all__ = ["RankedArm", "rank_arms"]
 
@@ -45,9 +45,10 @@ def rank_arms(arms: Sequence[BakeoffArm], prices: Prices) -> list[RankedArm]:
 
 
 def _ranked(rank: int, arm: BakeoffArm, first: BakeoffArm, prices: Prices) -> RankedArm:
-    lower, upper = wilson_interval(sum(arm.right), len(arm.right), confidence=_CONFIDENCE)
+    cases = len(arm.right)
+    lower, upper = wilson_interval(sum(arm.right) / cases, cases, _CONFIDENCE)
     counts = PairedCounts(
-        cases=len(arm.right),
+        cases=cases,
         gained=sum(mine and not best for mine, best in zip(arm.right, first.right, strict=True)),
         lost=sum(best and not mine for mine, best in zip(arm.right, first.right, strict=True)),
     )

@@ -40,7 +40,8 @@ def build_workload_base(  # noqa: PLR0913 - what is built, and what a person hea
 ) -> "BaseModel":
     """Build a base model, or find it in the cache, and remember it for the workload. Safe to repeat.
 
-    A name that is not the workload's base may be that of one of its tiers; it is remembered for these.
+    A name that is not the workload's base may be that of one of its tiers, or of its judge; it is
+    remembered for these.
 
     Args:
         platform: the deployment, whose home gets the model.
@@ -57,7 +58,7 @@ def build_workload_base(  # noqa: PLR0913 - what is built, and what a person hea
         RefusedError: the champion stands on the present base.
     """
     name = name or workload.base_model
-    tiers = [tier for tier in workload.tiers if tier.base_model == name]
+    tiers = [tier for tier in workload.further_models if tier.base_model == name]
     if tiers and name != workload.base_model:
         return _build_for_tiers(platform, workload, tiers, on_progress)
     if beside:

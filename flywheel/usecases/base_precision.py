@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.usecases.asking import named_release
 from flywheel.usecases.datasets import newest_dataset
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.dataset_rows import LabeledRow
     from flywheel.artifacts.precision import ServedPrecision
     from flywheel.evaluate.suites import CaseResult
     from flywheel.wiring import Platform
@@ -124,7 +125,7 @@ def _measure(
     precision: "ServedPrecision",
     release: str,
     adapter: Path | None,
-    rows: Sequence[dict[str, Any]],
+    rows: "Sequence[LabeledRow]",
 ) -> _Measured:
     from flywheel.evaluate.suites import evaluate_arm
     from flywheel.serve.local_server import LocalModelServer

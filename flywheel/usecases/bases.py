@@ -70,7 +70,10 @@ def _with_tiers(platform: "Platform") -> "list[Workload]":
     return [
         standing
         for one in platform.workload_folder.workloads.values()
-        for standing in (one, *(one.on_tier(tier) for tier in one.tiers if tier.base_model))
+        for standing in (
+            one,
+            *(one.on_tier(tier) for tier in one.further_models if tier.base_model),
+        )
     ]
 
 

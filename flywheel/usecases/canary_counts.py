@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from flywheel.io.records import Row
 from flywheel.quality.sequential.counts import ArmCounts
 from flywheel.review.sampling.candidates import flag_of
 from flywheel.usecases.stage_queries import FIRST_LANDED, LATEST, arms_of, days_of
@@ -215,7 +216,7 @@ class CanaryCounts:
     def _moment(self, minute: int, seconds: float) -> datetime:
         return self._start + timedelta(seconds=minute * seconds)
 
-    def _span(self, start: datetime, end: datetime) -> dict[str, Any]:
+    def _span(self, start: datetime, end: datetime) -> Row:
         return self._arms | {"start": start, "end": end} | days_of(start, end)
 
 

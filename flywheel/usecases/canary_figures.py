@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from flywheel.errors import DataError
 from flywheel.io.atomic import write_bytes
+from flywheel.io.records import Row
 from flywheel.quality.sequential.counts import ArmCounts
 from flywheel.quality.sequential.evidence import MetricEvidence, MetricPlan
 from flywheel.quality.sequential.gathering import Gathering
@@ -218,7 +219,7 @@ def _flows(stage: "Stage", traffic: Traffic, end: datetime) -> dict[str, Flow]:
     return measured | dict.fromkeys(METRICS[3:], Flow(end, 0.0))
 
 
-def _figures(verdict: CanaryVerdict, gathered: dict[str, Gathering]) -> dict[str, Any]:
+def _figures(verdict: CanaryVerdict, gathered: dict[str, Gathering]) -> Row:
     metrics = {}
     for name, one in verdict.metrics.items():
         totals = gathered[name].evidence.totals

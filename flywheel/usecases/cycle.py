@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.references import SnapshotRef
 from flywheel.errors import DataError, TerminalError
@@ -41,7 +42,7 @@ def open_cycle(  # noqa: PLR0913 - a cycle is all of this
     *,
     trigger: str,
     reason: str,
-    opened_by: str = "system",
+    opened_by: str = SYSTEM,
     trigger_key: str | None = None,
     numbers: "Mapping[str, Any] | None" = None,
     watermark: "datetime | None" = None,
@@ -219,10 +220,7 @@ def _recipe_text(recipe: "TrainingRecipe") -> str:
 
 def codec_of(platform: "Platform", workload: Workload) -> "AnswerCodec":
     """Return how the workload's base model writes answers."""
-    from flywheel.workload.answers import AnswerCodec, assign_surfaces
-
-    base = platform.base(workload)
-    return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
+    return platform.base(workload).codec(workload)
 
 
 def run_folder(platform: "Platform", cycle: CycleRef, attempt: int) -> Path:

@@ -1,17 +1,23 @@
 """`list_snapshots`, `show_snapshot`, `newest_dataset` and `snapshots_with`: datasets, and where a row went."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flywheel.artifacts.snapshot import open_snapshot, read_rows, verify_snapshot
+from flywheel.artifacts.snapshot import (
+    open_snapshot,
+    read_preference_rows,
+    read_rows,
+    read_snapshot_manifest,
+    verify_snapshot,
+)
 from flywheel.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.dataset_rows import DatasetRow
     from flywheel.artifacts.references import SnapshotRef
-    from flywheel.artifacts.snapshot import Snapshot
+    from flywheel.artifacts.snapshot import Snapshot, SnapshotManifest, Split
     from flywheel.dataset.lineage import Membership
     from flywheel.wiring import Platform
 
@@ -29,11 +35,14 @@ class VerifiedSnapshot:
     """A snapshot whose files are as its manifest says; ``manifest`` is that file's content."""
 
     snapshot: "Snapshot"
-    manifest: dict[str, Any]
+    manifest: "SnapshotManifest"
 
-    def rows(self, split: str) -> list[dict[str, Any]]:
+    def rows(self, split: "Split") -> "Sequence[DatasetRow]":
         """Read the rows of a split."""
-        return read_rows(self.snapshot.folder, split)
+        if split != "preference":
+            return read_rows(self.snapshot.folder, split)
+        pairs, thumbs = read_preference_rows(self.snapshot.folder)
+        return pairs or thumbs
 
 
 def list_snapshots(platform: "Platform", workload_id: str) -> "list[Snapshot]":
@@ -66,8 +75,7 @@ def show_snapshot(platform: "Platform", workload_id: str, name: str) -> Verified
             next_step=f"list them with `flywheel dataset show {workload_id}`",
         )
     snapshot = verify_snapshot(folders[0])
-    manifest = json.loads((folders[0] / "manifest.json").read_text(encoding="utf-8"))
-    return VerifiedSnapshot(snapshot, manifest)
+    return VerifiedSnapshot(snapshot, read_snapshot_manifest(folders[0]))
 
 
 def newest_dataset(platform: "Platform", workload_id: str) -> "tuple[str, SnapshotRef] | None":

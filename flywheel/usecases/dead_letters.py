@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.errors import ConfigurationError, EventError
+from flywheel.io.records import JsonObject
 
 if TYPE_CHECKING:
-    from flywheel.ingest.dead_letter_list import DeadLetterFilter, DeadLetterGroup
+    from flywheel.ingest.dead_letter_list import DeadLetter, DeadLetterFilter, DeadLetterGroup
     from flywheel.ingest.deadletters import DeadLetterId, ReplayReport
     from flywheel.wiring import Platform
 
 __all__ = [
-    "Letter",
     "LetterPage",
     "Replay",
     "choose_letters",
@@ -30,22 +30,10 @@ _AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
-class Letter:
-    """One dead letter in a list; ``bytes`` is None where its content was erased."""
-
-    id: str
-    topic: str
-    reason: str
-    error: str | None
-    bytes: int | None
-    first_seen: datetime
-
-
-@dataclass(frozen=True)
 class LetterPage:
     """A page of the letters that are still dead, newest first, and how many there are in all."""
 
-    letters: tuple[Letter, ...]
+    letters: "tuple[DeadLetter, ...]"
     total: int
 
 
@@ -99,24 +87,12 @@ def list_letters(
 ) -> LetterPage:
     """Return a page of the letters that are still dead; pages count from 1."""
     from flywheel.ingest.dead_letter_list import count_dead_letters, list_dead_letters
-    from flywheel.ingest.deadletters import DeadLetterId
 
-    rows = list_dead_letters(platform.lake, chosen, limit=limit, page=page)
-    letters = tuple(
-        Letter(
-            str(DeadLetterId(row["topic_id"], row["partition"], row["offset"])),
-            row["topic"],
-            row["reason"],
-            row["error"],
-            row["bytes"],
-            row["first_seen"],
-        )
-        for row in rows
-    )
-    return LetterPage(letters, count_dead_letters(platform.lake, chosen))
+    letters = list_dead_letters(platform.lake, chosen, limit=limit, page=page)
+    return LetterPage(tuple(letters), count_dead_letters(platform.lake, chosen))
 
 
-def read_letter(platform: "Platform", letter: str) -> tuple[dict[str, Any], bytes]:
+def read_letter(platform: "Platform", letter: str) -> tuple[JsonObject, bytes]:
     """Return the columns of one letter and its content: of an import, the line of the file.
 
     Raises:

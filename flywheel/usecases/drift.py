@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel.io.records import Row
 from flywheel.usecases.figures import champion_accuracy
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def watch_drift(platform: "Platform", workload: "Workload") -> DriftLook:
     )
 
 
-def _words(report: "DriftReport") -> list[dict[str, Any]]:
+def _words(report: "DriftReport") -> list[Row]:
     if report.cause is None:
         return []
     return [

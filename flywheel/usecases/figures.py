@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.io.records import JsonObject
 from flywheel.usecases.cycle import run_folder
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def training_report(platform: "Platform", cycle: CycleRef) -> TrainingReport:
     return TrainingReport(plot_loss(points) if points else None, _flat(recipe))
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:
+def _flat(values: JsonObject, prefix: str = "") -> list[JsonObject]:
     rows = []
     for name, value in values.items():
         if isinstance(value, dict):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from flywheel.errors import FlywheelError
 from flywheel.gateway.answered import Serving
 from flywheel.gateway.batching import Batcher
+from flywheel.privacy.names import require_model
 from flywheel.release.serving import load_champion, load_routed
 from flywheel.usecases.answering import ReleaseClient
 
@@ -88,6 +89,7 @@ class GatewayWorkloads:
 
     def _open(self, workload: "Workload") -> Serving:
         platform = self._platform
+        require_model(workload.privacy.names if workload.privacy else None)
         load_champion(platform.state, platform.server(workload), workload.id)
         client = ReleaseClient.of(platform, workload, patience_seconds=_PATIENCE_SECONDS)
         replicas = len(platform.settings.vllm_urls)

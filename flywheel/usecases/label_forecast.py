@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.label_forecast import LabelForecast, StoredGain
-from flywheel.artifacts.snapshot import open_snapshot, read_rows
+from flywheel.artifacts.snapshot import LabeledSplit, open_snapshot, read_rows
 from flywheel.errors import IntegrityError, MeasurementError, NotFoundError
 from flywheel.quality.learning_curve import forecast
 from flywheel.quality.text_proxy import PROXY, score_subsets
@@ -147,9 +147,9 @@ def _forecast(workload: "Workload", snapshot: "Snapshot") -> LabelForecast:
     )
 
 
-def _pairs(snapshot: "Snapshot", split: str) -> list[tuple[str, str]]:
-    rows: list[dict[str, Any]] = read_rows(snapshot.folder, split)
-    return [(row["input"], row["label_id"]) for row in rows if row.get("label_id") is not None]
+def _pairs(snapshot: "Snapshot", split: LabeledSplit) -> list[tuple[str, str]]:
+    labeled = [(row["input"], row.get("label_id")) for row in read_rows(snapshot.folder, split)]
+    return [(text, label) for text, label in labeled if label is not None]
 
 
 def _attempts(platform: "Platform", workload_id: str) -> "list[Attempt]":

@@ -122,8 +122,9 @@ def sample_reviews(platform: "Platform", workload: "Workload") -> "SamplingRepor
     """Choose what people are asked about the whole days since the last window."""
     from flywheel.review.sampling.batches import sample_due
     from flywheel.usecases.disagreements import disagreeing_answers
+    from flywheel.usecases.judging.daily import ask_daily, doubts_of_judge
 
-    return sample_due(
+    report = sample_due(
         platform.lake,
         platform.queue,
         workload,
@@ -131,7 +132,10 @@ def sample_reviews(platform: "Platform", workload: "Workload") -> "SamplingRepor
         answering=_answering(platform, workload),
         calibrations=calibrations_of(platform.state.releases.of(workload.id)),
         disagreements=disagreeing_answers(platform, workload),
+        doubts=doubts_of_judge(platform, workload),
     )
+    ask_daily(platform, workload)
+    return report
 
 
 def push_reviews(
@@ -153,6 +157,7 @@ def push_reviews(
     """
     from flywheel.review.sampling.batches import sample_batch
     from flywheel.usecases.disagreements import disagreeing_answers
+    from flywheel.usecases.judging.daily import doubts_of_judge
 
     now = platform.clock.now()
     end = now if until is None else until
@@ -170,6 +175,7 @@ def push_reviews(
         answering=_answering(platform, workload),
         calibrations=calibrations_of(platform.state.releases.of(workload.id)),
         disagreements=disagreeing_answers(platform, workload),
+        doubts=doubts_of_judge(platform, workload),
     )
 
 

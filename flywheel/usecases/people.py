@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, get_args
 
@@ -62,7 +62,7 @@ def add_person(
     platform: "Platform",
     name: str,
     *,
-    roles: "Sequence[Role]",
+    roles: Sequence[str],
     email: str | None = None,
     days: int = DEFAULT_DAYS,
     by: str | None,
@@ -98,19 +98,18 @@ def add_person(
             "There is no admin yet who could add others later.",
             next_step="give the first person `--role admin`, beside others",
         )
-    token_id, secret, text = new_token(TOKEN_PREFIX)
-    expires_at = platform.clock.now().astimezone(UTC) + timedelta(days=days)
+    new, token_hash = _minted(platform, person, days)
     platform.state.people.add(
         name=person,
         email=address,
         roles=chosen,
-        token_id=token_id,
-        token_hash=_hash(platform, secret),
-        expires_at=expires_at,
+        token_id=new.token_id,
+        token_hash=token_hash,
+        expires_at=new.expires_at,
         actor=actor.name,
         identity=actor.identity,
     )
-    return NewToken(person, token_id, text, expires_at)
+    return new
 
 
 def renew_token(
@@ -128,24 +127,23 @@ def renew_token(
         NotFoundError: there is no such person.
     """
     actor = _administrator(platform, by, token)
-    token_id, secret, text = new_token(TOKEN_PREFIX)
-    expires_at = platform.clock.now().astimezone(UTC) + timedelta(days=days)
+    new, token_hash = _minted(platform, name, days)
     person = platform.state.people.renew_token(
         name,
-        token_id=token_id,
-        token_hash=_hash(platform, secret),
-        expires_at=expires_at,
+        token_id=new.token_id,
+        token_hash=token_hash,
+        expires_at=new.expires_at,
         actor=actor.name,
         identity=actor.identity,
     )
-    return NewToken(person.name, token_id, text, expires_at)
+    return replace(new, name=person.name)
 
 
 def change_roles(
     platform: "Platform",
     name: str,
     *,
-    roles: "Sequence[Role]",
+    roles: Sequence[str],
     reason: str,
     by: str | None,
     token: str | None,
@@ -215,16 +213,17 @@ def _valid_admins(platform: "Platform") -> "list[Person]":
     return [person for person in persons if "admin" in person.roles and person.is_valid(now)]
 
 
-def _checked_roles(roles: "Sequence[Role]") -> "list[Role]":
+def _checked_roles(roles: Sequence[str]) -> "list[Role]":
     from flywheel.state.people import Role
 
-    unknown = [role for role in roles if role not in get_args(Role)]
+    by_name: dict[str, Role] = {role: role for role in get_args(Role)}
+    unknown = [role for role in roles if role not in by_name]
     if unknown or not roles:
         raise DataError(
             f"Roles that do not exist: {', '.join(unknown)}." if unknown else "No role was given.",
-            next_step=f"choose from: {', '.join(get_args(Role))}",
+            next_step=f"choose from: {', '.join(by_name)}",
         )
-    return list(dict.fromkeys(roles))
+    return list(dict.fromkeys(by_name[role] for role in roles))
 
 
 def _checked_email(email: str | None) -> str | None:
@@ -238,8 +237,12 @@ def _checked_email(email: str | None) -> str | None:
     return address
 
 
-def _hash(platform: "Platform", secret: str) -> str:
-    return keyed_hash(TOKEN_PURPOSE, secret, platform.settings.hash_key.get_secret_value())
+def _minted(platform: "Platform", name: str, days: int) -> tuple[NewToken, str]:
+    # A token, and the keyed hash of its secret, which is all that is kept of it.
+    token_id, secret, text = new_token(TOKEN_PREFIX)
+    expires_at = platform.clock.now().astimezone(UTC) + timedelta(days=days)
+    hashed = keyed_hash(TOKEN_PURPOSE, secret, platform.settings.hash_key.get_secret_value())
+    return NewToken(name, token_id, text, expires_at), hashed
 
 
 def _status(person: "Person", now: datetime) -> PersonStatus:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.errors import FlywheelError
 from flywheel.usecases.verify_decisions import decision_differences
 
@@ -96,7 +97,7 @@ def _repair_statuses(platform: "Platform", workload_id: str) -> list[str]:
             state.releases.change(name, status=due)
             where = str(state.releases.get(name).cycle_ref)
             facts = {"release": name, "from": has, "to": due}
-            state.audit.append("release.status_repaired", where, "system", facts)
+            state.audit.append("release.status_repaired", where, SYSTEM, facts)
         repaired.append(f"status of {name}: {has} is now {due}")
     return repaired
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.economics.figure import Figure
 from flywheel.economics.measurements import Judgments, Measurements, ModelUse, Trainings
@@ -11,6 +11,7 @@ from flywheel.economics.prices import Prices, read_prices
 from flywheel.economics.worth import Worth, assess
 from flywheel.economics.worth_picture import draw_worth
 from flywheel.io.atomic import write_text
+from flywheel.io.records import Row
 from flywheel.release.model_card import training_hours
 from flywheel.workload.periods import periods_a_year
 
@@ -149,7 +150,7 @@ def _window(
     return start, end
 
 
-def _use(row: dict[str, Any]) -> ModelUse:
+def _use(row: Row) -> ModelUse:
     return ModelUse(
         model=row["model"],
         is_small=row["is_small"],

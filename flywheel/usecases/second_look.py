@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.references import DirectedReview
 from flywheel.errors import RefusedError
@@ -11,6 +12,7 @@ from flywheel.evaluate.second_look import FEWEST_CASES
 from flywheel.usecases.cycle import dataset_of, judge_candidate
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.dataset_rows import LabeledRow
     from flywheel.artifacts.gate_report import GateReport
     from flywheel.dataset.directed import DirectedCases
     from flywheel.review.sampling.directed import DirectedBatch
@@ -58,9 +60,7 @@ class SecondLook:
         return f"{text}; the gate waits until {self.until:%Y-%m-%d}"
 
 
-def direct_review(
-    platform: "Platform", cycle: CycleRef, *, actor: str = "system"
-) -> "DirectedBatch":
+def direct_review(platform: "Platform", cycle: CycleRef, *, actor: str = SYSTEM) -> "DirectedBatch":
     """Draw what a waiting gate still lacks, as far as the period's budget goes, and push it.
 
     A batch that an earlier call wrote and did not record is finished instead of drawing another.
@@ -142,7 +142,7 @@ def second_looks(platform: "Platform", workload_id: str) -> dict[str, SecondLook
     return {name: look for name, look in looks.items() if look is not None}
 
 
-def second_look_rows(platform: "Platform", cycle: CycleRef) -> list[dict[str, Any]] | None:
+def second_look_rows(platform: "Platform", cycle: CycleRef) -> "list[LabeledRow] | None":
     """Return the directed cases of a gate whose second look is due; None where it is not."""
     look = second_look(platform, cycle)
     if look is None or not look.is_due:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.shadow import ShadowFigures, ShadowPair, paired_interval, shadow_figures
+from flywheel.io.records import Row
 from flywheel.quality.sequential.verdict import Flow
 from flywheel.release.look import Look, LookOutcome
 from flywheel.usecases.shadow_pairs import read_pairs, refresh_pairs
@@ -101,7 +102,7 @@ def _silence(
     return silence_rule(rules.guards).silence(Flow(newest, expected), end)
 
 
-def _shown(figures: ShadowFigures) -> dict[str, Any]:
+def _shown(figures: ShadowFigures) -> Row:
     shown = asdict(figures)
     verdict = shown["verdict"]
     for name in ("interval", "single_look_interval"):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import yaml
 
 from flywheel.io.atomic import write_text
+from flywheel.io.records import JsonObject
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.sections import StrategyName
 
@@ -72,7 +73,7 @@ def write_workload(plan: SimulationPlan, labels: Sequence[str], home: Path) -> W
     return simulated_workload(plan, labels)
 
 
-def _content(plan: SimulationPlan, labels: Sequence[str]) -> dict[str, Any]:
+def _content(plan: SimulationPlan, labels: Sequence[str]) -> JsonObject:
     content = {
         "id": plan.workload_id,
         "owner": "simulation",

@@ -18,7 +18,8 @@ from flywheel.simulation.labeled import LabeledRow, read_labeled
 from flywheel.simulation.spread import Spread, paired_difference, spread_of
 from flywheel.usecases.simulation import simulate
 from flywheel.usecases.simulation_plan import Arm, QuarterResult, SimulationPlan
-from flywheel.workload.model import Workload, load_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import Workload
 from flywheel.workload.sections import StrategyName
 
 __all__ = [

@@ -29,7 +29,7 @@ class WorkloadStatus:
     ``version`` is the champion's, None for the base model; ``stage`` says which release is in shadow
     or canary, None where none is; ``open_cycles`` are names with their status; ``last_decision`` is
     None before the first; ``events`` counts each call once; ``release_differences`` say what does
-    not follow the route table.
+    not follow the route table; ``judge`` says where the workload's judge stands, None without one.
     """
 
     workload_id: str
@@ -45,6 +45,7 @@ class WorkloadStatus:
     drift_windows_measured: int | None
     drift_windows_left_out: str | None
     release_differences: tuple[str, ...]
+    judge: str | None
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,16 @@ def _workload_status(platform: "Platform", workload: "Workload", events: int) ->
         drift_windows_measured=numbers.get("windows_measured"),
         drift_windows_left_out=numbers.get("windows_left_out") or None,
         release_differences=tuple(release_differences(platform, workload.id)),
+        judge=_judge(platform, workload),
     )
+
+
+def _judge(platform: "Platform", workload: "Workload") -> str | None:
+    if workload.judge is None:
+        return None
+    from flywheel.usecases.judging.report import judge_sentence
+
+    return judge_sentence(platform, workload)
 
 
 def _stage(platform: "Platform", workload_id: str) -> str | None:

@@ -8,7 +8,8 @@ from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings
 from flywheel.usecases.taxonomy import TaxonomyPreview, preview_change
 from flywheel.wiring import Platform
-from flywheel.workload.model import Workload, load_named_workload, parse_workload
+from flywheel.workload.files import load_named_workload
+from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.taxonomy_change import add_labels, write_taxonomy
 from flywheel.workload.taxonomy_edits import with_lost_label

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.base_folder import BaseModel, writes_chats
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.few_shot_finding import FewShotFinding
@@ -205,7 +206,7 @@ def _measured(
         with state.transaction():
             state.attempts.record(attempt.cycle_ref, attempt.number, finding)
             facts = {"attempt": attempt.number, "finding": finding.sentence}
-            state.audit.append("few_shot.measured", str(attempt.cycle_ref), "system", facts)
+            state.audit.append("few_shot.measured", str(attempt.cycle_ref), SYSTEM, facts)
     return finding
 
 

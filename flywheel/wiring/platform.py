@@ -18,8 +18,10 @@ from flywheel.wiring.adapters import (
     open_state,
 )
 from flywheel.wiring.lazy_adapters import LazyAdapters
+from flywheel.wiring.model_servers import ModelServers
+from flywheel.workload.files import load_workload_of
 from flywheel.workload.folder import WorkloadFolder, read_workload_folder
-from flywheel.workload.model import Workload, load_workload_of
+from flywheel.workload.model import Workload
 from flywheel.workload.taxonomy_record import TaxonomyRecords
 
 if TYPE_CHECKING:
@@ -83,9 +85,11 @@ class Platform:
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        self._open_server = model_server or partial(open_model_server, settings)
-        self._servers: dict[Path, ModelServer] = {}
-        self._base_servers: dict[Path, ModelServer] = {}
+        self._servers = ModelServers(
+            model_server or partial(open_model_server, settings),
+            bases=lambda: self.bases,
+            state=lambda: self.state,
+        )
         self._adapters = LazyAdapters(
             lake=lake,
             log=log,
@@ -257,28 +261,11 @@ class Platform:
 
         Releases that were trained on another base of the deployment are asked on that one.
         """
-        base = self.base(workload)
-        if base.folder not in self._servers:
-            from flywheel.release.base_servers import ServersByBase
-            from flywheel.release.pinned_prompt import PinnedPrompts
-
-            server = ServersByBase(
-                self._base_server(base), base, self.bases.with_digest, self._base_server
-            )
-            self._servers[base.folder] = PinnedPrompts(server, lambda: self.state)
-        return self._servers[base.folder]
+        return self._servers.server(self.base(workload))
 
     def replicas_lack_releases(self, workload: Workload) -> bool:
         """Return whether a replica of the workload's base answers without what another one has."""
-        from flywheel.serve.fleet import FleetModelServer
-
-        server = self._base_server(self.base(workload))
-        return isinstance(server, FleetModelServer) and bool(server.lacking)
-
-    def _base_server(self, base: "BaseModel") -> "ModelServer":
-        if base.folder not in self._base_servers:
-            self._base_servers[base.folder] = self._open_server(base.folder)
-        return self._base_servers[base.folder]
+        return self._servers.replicas_lack_releases(self.base(workload))
 
     def served_precision(self, workload: Workload) -> "ServedPrecision":
         """Return the precision at which the workload's base answers, and is judged."""

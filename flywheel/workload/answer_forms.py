@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from flywheel.io.records import JsonObject
 from flywheel.workload.answer_values import ordered, read_json
 from flywheel.workload.generation import GenerationTask
 from flywheel.workload.json_text import canonical_json
@@ -39,7 +40,7 @@ class AnswerForm(Protocol):
         """Whether an answer is a text of its own: two that differ may both be good."""
         ...
 
-    def schema(self, names: Sequence[str]) -> dict[str, Any]:
+    def schema(self, names: Sequence[str]) -> JsonObject:
         """Return the JSON schema of a parsed answer, with the names of the active labels."""
         ...
 
@@ -82,7 +83,7 @@ class _Label:
     has_label = True
     is_text = False
 
-    def schema(self, names: Sequence[str]) -> dict[str, Any]:
+    def schema(self, names: Sequence[str]) -> JsonObject:
         return {"enum": list(names)}
 
     def label_of(self, output: Any) -> str | None:
@@ -112,7 +113,7 @@ class _Fields:
         self.fields: Mapping[str, Any] = task.json_schema
         self.has_label = task.label_field is not None
 
-    def schema(self, names: Sequence[str]) -> dict[str, Any]:
+    def schema(self, names: Sequence[str]) -> JsonObject:
         schema: dict[str, Any] = json.loads(canonical_json(self.fields))
         if self._field is not None:
             schema["properties"][self._field] |= {"type": "string", "enum": list(names)}
@@ -148,7 +149,7 @@ class _Text:
     def __init__(self, task: GenerationTask) -> None:
         self._same_text = task.same_text
 
-    def schema(self, names: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002 - a text has no label
+    def schema(self, names: Sequence[str]) -> JsonObject:  # noqa: ARG002 - a text has no label
         return {"type": "string", "minLength": 1}
 
     def label_of(self, output: Any) -> str | None:  # noqa: ARG002 - as above

@@ -7,6 +7,7 @@ of each item of it.
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from flywheel.io.records import JsonObject
 from flywheel.workload.answer_text import columns
 
 __all__ = ["field_paths", "field_values", "item_fields", "leaf_paths"]
@@ -17,7 +18,7 @@ def field_paths(schema: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(path for path, _, _ in _walk(schema, {}, ""))
 
 
-def field_values(schema: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+def field_values(schema: Mapping[str, Any], answer: Any) -> JsonObject:
     """Return the value at every path; None where the answer has none, or null.
 
     The value of a field of a list's items is the list of its values, in the order of the items.

@@ -14,6 +14,8 @@ from datetime import date, datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from flywheel.io.records import JsonObject
+
 __all__ = [
     "FORMATS",
     "STRICT_JSON",
@@ -174,7 +176,7 @@ def _finite(text: str) -> float:
 STRICT_JSON = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
-def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+def closed(schema: Mapping[str, Any]) -> JsonObject:
     """Return a schema in which no object takes a property that is not named, at any depth."""
     result = dict(schema)
     if "properties" in schema:

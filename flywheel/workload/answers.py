@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from flywheel.errors import ConfigurationError, DataError
+from flywheel.io.records import JsonObject
 from flywheel.workload.answer_values import (
     answer_validator,
     closed,
@@ -72,7 +73,7 @@ class AnswerCodec:
         return [self.surfaces[label.id] for label in labels if label.id not in self.excluded]
 
     @property
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """JSON schema of the text that a model may write for an extraction."""
         schema = closed(json.loads(json.dumps(self.workload.output_schema)))
         if self._label_field is not None:

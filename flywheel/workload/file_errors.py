@@ -1,19 +1,13 @@
-"""`explain_errors`: what is wrong in a workload file, by key, with the keys that are allowed there.
-
-`refuse_deep` looks at the text before it is read.
-"""
+"""`explain_errors`: what is wrong in a workload file, by key, with the keys that are allowed there."""
 
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from flywheel.workload.generation import GenerationTask
 from flywheel.workload.tasks import ClassificationTask, ExtractionTask
 
-__all__ = ["explain_errors", "refuse_deep"]
-
-_MOST_LEVELS = 100
+__all__ = ["explain_errors"]
 
 # The values of `task.type` that an error's path may hold.
 _TAGS: dict[str, type[BaseModel]] = {
@@ -67,17 +61,3 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         if model is not None:
             return model
     return None
-
-
-def refuse_deep(text: str) -> None:
-    """Raise ValueError where YAML is nested deeper than any workload is.
-
-    The fast loader calls itself for each level, in C: deep enough, it ends the process.
-    """
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MOST_LEVELS:
-            msg = f"it is nested deeper than {_MOST_LEVELS} levels"
-            raise ValueError(msg)

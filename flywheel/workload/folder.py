@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flywheel.errors import FlywheelError
-from flywheel.workload.model import Workload, load_named_workload
+from flywheel.workload.files import load_named_workload
+from flywheel.workload.model import Workload
 
 __all__ = ["WorkloadFolder", "WorkloadProblem", "read_workload_folder"]
 

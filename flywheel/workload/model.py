@@ -5,11 +5,9 @@ The model is strict: an unknown key or a wrong value is refused with its path an
 
 import hashlib
 import json
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -18,15 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.errors import ConfigurationError
+from flywheel.io.records import JsonObject
 from flywheel.workload.answer_forms import AnswerForm, answer_form
 from flywheel.workload.answer_paths import field_paths
-from flywheel.workload.answer_schema import unsupported
 from flywheel.workload.chat_prompt import Prompt, problem_of_examples, user_template
 from flywheel.workload.conversation import InputForm
 from flywheel.workload.few_shot import FewShotRules
-from flywheel.workload.file_errors import explain_errors, refuse_deep
+from flywheel.workload.file_errors import explain_errors
 from flywheel.workload.generation import GenerationTask
+from flywheel.workload.judge import JudgeRules
 from flywheel.workload.periods import Cadence
 from flywheel.workload.privacy import PrivacyRules
 from flywheel.workload.release_rules import ReleaseRules
@@ -55,6 +54,7 @@ __all__ = [
     "FewShotRules",
     "GateRules",
     "GenerationTask",
+    "JudgeRules",
     "Limits",
     "PreferenceRecipe",
     "PrivacyRules",
@@ -67,15 +67,9 @@ __all__ = [
     "TriggerRules",
     "Workload",
     "WorkloadId",
-    "load_named_workload",
-    "load_workload",
-    "load_workload_of",
-    "load_workloads",
     "parse_workload",
 ]
 
-# Files whose content was checked before, in this process.
-_REMEMBERED_FILES = 1024
 
 WorkloadId = Annotated[
     str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=48)
@@ -148,6 +142,10 @@ class Workload(Strict):
         description="who may answer, cheapest first, the first being the champion; left out: the champion alone",
     )
     escalation: EscalationRules = EscalationRules()
+    judge: JudgeRules | None = Field(
+        default=None,
+        description="a model that says which answers look wrong; left out: none is asked",
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -168,6 +166,9 @@ class Workload(Strict):
             if strange:
                 msg = f"gates.{key}: {strange[0]!r} is not one of {', '.join(paths) or 'no fields'}"
                 raise ValueError(msg)
+        if self.judge and self.judge.source.name in {tier.name for tier in self.tiers}:
+            msg = f"judge.source.name: {self.judge.source.name} is the name of a tier"
+            raise ValueError(msg)
         problem = problem_of_examples(self)
         if problem is not None:
             raise ValueError(problem)
@@ -177,6 +178,11 @@ class Workload(Strict):
         """Return the workload on the base of one of its tiers; that base is recorded under its id."""
         changes = {"id": f"{self.id}.{tier.name}", "base_model": tier.base_model}
         return self.model_copy(update=changes)
+
+    @property
+    def further_models(self) -> tuple[Tier, ...]:
+        """Models that the file names beside the champion: the further tiers and the judge."""
+        return (*self.tiers[1:], *(() if self.judge is None else (self.judge.source,)))
 
     @property
     def taxonomy_version(self) -> int:
@@ -200,7 +206,7 @@ class Workload(Strict):
         return answer_form(self.task)
 
     @cached_property
-    def output_schema(self) -> dict[str, Any]:
+    def output_schema(self) -> JsonObject:
         """JSON schema of a parsed answer, the active label names filled in."""
         return self.form.schema(self.taxonomy.names if self.taxonomy else ())
 
@@ -213,42 +219,7 @@ class Workload(Strict):
         return self.form.with_label(output, name)
 
 
-def load_workload(path: Path) -> Workload:
-    """Read and check one workload file; what it holds is checked again once it has changed."""
-    try:
-        return _workload_of(path, path.read_bytes())
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"There is no workload file {path}.", next_step="write one with `flywheel init`"
-        ) from None
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error}", next_step="see to it that it is a readable file"
-        ) from error
-
-
-@lru_cache(maxsize=_REMEMBERED_FILES)
-def _workload_of(path: Path, content: bytes) -> Workload:
-    try:
-        text = content.decode("utf-8")
-        refuse_deep(text)
-        raw = yaml.load(text, Loader=yaml.CSafeLoader)
-    # ValueError: no UTF-8, or a date that YAML reads and the calendar does not know.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"{path} is not readable YAML: {error}", next_step="correct the file"
-        ) from error
-    if not isinstance(raw, dict):
-        raise ConfigurationError(
-            f"{path} holds no mapping of keys to values.",
-            next_step="write one with `flywheel init`",
-        )
-    workload = parse_workload(raw, source=str(path))
-    _check_schema(workload, str(path))
-    return workload
-
-
-def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
+def parse_workload(raw: JsonObject, *, source: str) -> Workload:
     """Check a workload given as plain data; ``source`` names it in errors."""
     try:
         return Workload.model_validate(raw)
@@ -263,47 +234,3 @@ def parse_workload(raw: dict[str, Any], *, source: str) -> Workload:
             f"{source} is not a valid workload: {error}",
             next_step="write keys as texts, and no value that holds itself",
         ) from error
-
-
-def _check_schema(workload: Workload, source: str) -> None:
-    # Of files alone: the snapshot of a cycle that an earlier version opened reads back as it was.
-    if workload.form.fields is None:
-        return
-    lines = unsupported(workload.form.fields)
-    if lines:
-        raise ConfigurationError(
-            f"{source} asks for more than is supported of JSON Schema:\n  " + "\n  ".join(lines),
-            next_step="correct the keys named above",
-        )
-
-
-def load_workloads(folder: Path) -> dict[str, Workload]:
-    """Read every ``*.yaml`` in a folder, all of which must load.
-
-    A deployment reads its own by `flywheel.workload.folder`, where one file stops no other.
-    """
-    return {path.stem: load_named_workload(path) for path in sorted(folder.glob("*.yaml"))}
-
-
-def load_workload_of(folder: Path, workload_id: str) -> Workload:
-    """Read the file of one workload in a folder, and no other file."""
-    path = folder / f"{workload_id}.yaml"
-    # An id that leads elsewhere is not a workload of this folder.
-    if path.parent != folder or not path.exists():
-        names = ", ".join(sorted(other.stem for other in folder.glob("*.yaml")))
-        raise NotFoundError(
-            f"There is no workload {workload_id!r} in {folder}.",
-            next_step=f"choose one of: {names or 'none yet, see `flywheel init`'}",
-        )
-    return load_named_workload(path)
-
-
-def load_named_workload(path: Path) -> Workload:
-    """Read a workload file that is named by its workload's id."""
-    workload = load_workload(path)
-    if path.stem != workload.id:
-        raise ConfigurationError(
-            f"{path} holds the workload {workload.id!r}.",
-            next_step=f"name the file {workload.id}.yaml",
-        )
-    return workload

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from flywheel.errors import ConfigurationError
 from flywheel.io.atomic import write_text
 from flywheel.io.yaml_text import YamlText
-from flywheel.workload.model import Workload, load_workload, parse_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.taxonomy import Taxonomy
 
 __all__ = ["add_labels", "fresh_label_id", "valid_taxonomy", "write_taxonomy"]

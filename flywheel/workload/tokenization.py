@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, proxy
 
 from flywheel.errors import ConfigurationError
+from flywheel.io.records import JsonObject
 from flywheel.workload.passage import Passage
 
 __all__ = ["control_tokens", "encode_passages", "padding_token"]
@@ -183,7 +184,7 @@ class _Encoder:
         return Tokenizer.from_str(json.dumps(described))
 
 
-def _hide(model: dict[str, Any], texts: set[str]) -> None:
+def _hide(model: JsonObject, texts: set[str]) -> None:
     # Makes the vocabulary's own entries of control tokens unreachable; every id stays where it is.
     if "merges" in model:
         model["merges"] = [pair for pair in model["merges"] if "".join(pair) not in texts]

@@ -13,7 +13,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.train.recipe import train
-from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import input_ids
 from tests.fakes.families import FAMILIES, save_family
@@ -69,7 +69,7 @@ def spec_of(base, folder: Path, *, prefers: bool) -> TrainSpec:
         attempt=1,
         base_folder=base.folder,
         base_digest=base.digest,
-        surfaces=assign_surfaces(workload, base.surfaces, base.reserved),
+        surfaces=base.codec(workload).surfaces,
         dataset_folder=folder,
         dataset_hash=write_snapshot(folder, rows, pairs),
         recipe=recipe,

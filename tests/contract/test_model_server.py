@@ -11,7 +11,6 @@ from flywheel.errors import DataError, IntegrityError, NotFoundError, RefusedErr
 from flywheel.ports.model_server import ModelServer, Shot
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.vllm_server import VllmModelServer
-from flywheel.workload.answers import AnswerCodec, assign_surfaces
 from flywheel.workload.model import Workload
 from tests.fakes.micro_base import classification, codec, labeled, micro_base
 
@@ -192,7 +191,7 @@ def test_label_added_later_can_be_answered(server: ModelServer):
     raw = workload.model_dump(mode="json", by_alias=True)
     grown = Workload.model_validate({**raw, "taxonomy": {"version": 2, "labels": labels}})
     base = micro_base()
-    late = AnswerCodec(grown, assign_surfaces(grown, base.surfaces, base.reserved))
+    late = base.codec(grown)
     assert late.surfaces["rust"] == base.reserved[0]
     answers = server.answer("base", late, [text for text, _ in labeled(9)])
     assert {answer.completion_tokens for answer in answers} == {2}

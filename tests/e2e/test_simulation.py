@@ -15,7 +15,7 @@ from flywheel.simulation.traffic import seed_labels_of
 from flywheel.usecases.simulation import simulate
 from flywheel.usecases.simulation_plan import SimulationPlan
 from flywheel.usecases.simulation_study import StudyOptions, _plan, _read
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from tests.fakes.micro_base import extraction, labeled, micro_base
 from tests.fakes.workload_file import put_workload
 

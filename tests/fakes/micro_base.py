@@ -14,7 +14,7 @@ from flywheel.basemodel import BaseModel, build_base
 from flywheel.basemodel.tiny import TinySize
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
-from flywheel.workload.answers import AnswerCodec, assign_surfaces
+from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import render_prompt
 
@@ -86,7 +86,7 @@ def codec(workload: Workload | None = None) -> AnswerCodec:
     """Return the codec of a workload on its micro base."""
     workload = workload or classification()
     base = micro_base(workload)
-    return AnswerCodec(workload, assign_surfaces(workload, base.surfaces, base.reserved))
+    return base.codec(workload)
 
 
 def write_snapshot(

@@ -11,7 +11,10 @@ __all__ = ["FakeUpstream", "fake_upstream"]
 
 
 class FakeUpstream:
-    """``contents`` are answered one after another, the last for ever; ``status`` is an error's."""
+    """``contents`` are answered one after another, the last for ever; ``status`` is an error's.
+
+    ``answer`` makes the content from the request instead.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -22,12 +25,16 @@ class FakeUpstream:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.before: Callable[[], object] = lambda: None
+        self.answer: Callable[[dict[str, Any]], str] | None = None
 
-    def reply(self) -> bytes:
+    def reply(self, request: dict[str, Any]) -> bytes:
         """Return the body of the next answer."""
         if self.status != 200:
             return json.dumps({"error": {"message": "no", "type": "server_error"}}).encode()
-        content = self.contents.pop(0) if len(self.contents) > 1 else self.contents[0]
+        if self.answer is not None:
+            content = self.answer(request)
+        else:
+            content = self.contents.pop(0) if len(self.contents) > 1 else self.contents[0]
         message = {"role": "assistant", "content": content}
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
         usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
@@ -43,10 +50,11 @@ def fake_upstream() -> Iterator[FakeUpstream]:
 
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
-            upstream.bodies.append(json.loads(self.rfile.read(length)) | {"path": self.path})
+            request = json.loads(self.rfile.read(length)) | {"path": self.path}
+            upstream.bodies.append(request)
             upstream.headers.append({name.lower(): value for name, value in self.headers.items()})
             upstream.before()
-            body = upstream.reply()
+            body = upstream.reply(request)
             self.send_response(upstream.status)
             if 300 <= upstream.status < 400:
                 self.send_header("Location", f"{upstream.url}/elsewhere")
@@ -66,7 +74,11 @@ def fake_upstream() -> Iterator[FakeUpstream]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        # A judge asks several questions at a time: none is turned away.
+        request_queue_size = 64
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     upstream = FakeUpstream(f"http://127.0.0.1:{server.server_port}/v1")
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

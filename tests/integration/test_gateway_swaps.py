@@ -124,7 +124,7 @@ def platform(tmp_path):
     settings, workload = build_gateway_home(tmp_path, _base(tmp_path))
     platform = Platform(settings)
     replies = {name: lambda _, said=said: said for name, said in ANSWERS.items()}
-    platform._servers[platform.base(workload).folder] = FakeModelServer(replies)
+    platform._servers._servers[platform.base(workload).folder] = FakeModelServer(replies)
     for name in ("r1", "r2"):
         recorded(platform.state, workload, name, tmp_path / "adapters")
     yield platform

@@ -298,7 +298,7 @@ def test_topics_that_differ_are_told_and_left_alone(plane, command_line):
 
 def test_ten_lines_of_plain_kafka_python_land_an_event(plane, repository, command_line):
     """The snippet of the docs sends an event that ingest takes, once, sent twice or not."""
-    from flywheel.workload.model import load_workloads
+    from flywheel.workload.files import load_workloads
 
     plane.workload = load_workloads(repository / "deploy" / "workloads")["defect_reports"]
     snippet = repository / "deploy" / "kafka" / "produce.py"

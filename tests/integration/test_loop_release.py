@@ -14,7 +14,7 @@ from flywheel.usecases.keys import create_key
 from flywheel.usecases.landing import land
 from flywheel.usecases.release_figures import stage_row
 from flywheel.usecases.release_path import advance_workload, passed_stage, release_path
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from loop.client import AskingClient
 from loop.stage import SIZES, Window, write_workload
 from tests.fakes.desk_world import DeskWorld

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from flywheel.train.plan import Hardware, ModelSize, TrainPlan, make_plan
-from flywheel.train.rows import read_rows, tokenize_rows
+from flywheel.train.rows import tokenize_rows, training_rows
 from flywheel.train.supervised import build_supervised
 from tests.fakes.micro_base import codec, micro_base, training_spec
 
@@ -37,7 +37,7 @@ def build(
     base = micro_base()
     spec = training_spec(tmp_path / "dataset", rows=30, epochs=3, batch_size=6)
     tokenizer = AutoTokenizer.from_pretrained(base.folder)
-    records = read_rows(spec.dataset_folder, spec.dataset_hash)
+    records = training_rows(spec.dataset_folder, spec.dataset_hash)
     for number, record in enumerate(records):  # of many lengths, as real rows are
         record["input"] += " again" * (number % 5)
     rows = tokenize_rows(records, codec(), tokenizer, limit=256)

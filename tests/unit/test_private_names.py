@@ -74,6 +74,26 @@ def test_dagster_has_the_launcher_and_the_daemon_module():
     assert importlib.util.find_spec("dagster._daemon.__main__")
 
 
+def test_dagster_asks_its_registry_whether_a_server_is_due():
+    """The daemon builds the registry that is replaced, and clears it before each refresh."""
+    from dagster._core.remote_representation.grpc_server_registry import (
+        GrpcServerRegistry,
+        ServerRegistryEntry,
+    )
+    from dagster._daemon import controller
+    from dagster._daemon.cli import main
+
+    made = inspect.getsource(controller.create_daemon_grpc_server_registry)
+    refresh = inspect.getsource(controller.DagsterDaemonController.check_workspace_freshness)
+    assert "return GrpcServerRegistry(" in made
+    assert refresh.index("clear_all_grpc_endpoints()") < refresh.index("refresh_workspace()")
+    assert "self._active_entries.clear()" in inspect.getsource(
+        GrpcServerRegistry.clear_all_grpc_endpoints
+    )
+    assert {"process", "creation_timestamp"} <= set(ServerRegistryEntry._fields)
+    assert callable(main)
+
+
 def test_dagster_storages_have_an_engine():
     """Each of the three storages makes the engine that is replaced and asks no other."""
     from dagster_postgres import (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flywheel.events.foreign.json_text import describe, dict_at, list_at, text_at
+from flywheel.io.records import JsonObject
 from flywheel.io.spelling import Spellings, show_invisible
 from flywheel.workload.answer_values import STRICT_JSON
 from flywheel.workload.answers import canonical_json
@@ -48,7 +49,7 @@ class AnswerReader:
         self._seen: dict[str, Answer] = {}
         self._validator: Any = None
 
-    def read(self, response: dict[str, Any] | None, error: str | None) -> Answer:
+    def read(self, response: JsonObject | None, error: str | None) -> Answer:
         """Read a chat completion; content, parts, tool and function calls are looked at in turn."""
         if error is not None or response is None:
             return Answer("failed", detail=error or "no response")
@@ -114,7 +115,7 @@ class AnswerReader:
                 return labels.pop()
         return None
 
-    def _checked(self, output: dict[str, Any]) -> tuple[Any, str | None]:
+    def _checked(self, output: JsonObject) -> tuple[Any, str | None]:
         # The label may be one that was retired since; everything else keeps the schema of today.
         label = self._workload.label_of(output)
         checked = output
@@ -141,7 +142,7 @@ class AnswerReader:
         )
 
 
-def _texts(message: dict[str, Any]) -> Iterator[str]:
+def _texts(message: JsonObject) -> Iterator[str]:
     content = message.get("content")
     if isinstance(content, str) and content.strip():
         yield content
@@ -169,7 +170,7 @@ def _written(arguments: Any) -> str:
         return ""
 
 
-def _refusal_part(message: dict[str, Any]) -> str | None:
+def _refusal_part(message: JsonObject) -> str | None:
     for part in list_at(message, "content"):
         if text_at(part, "type") == "refusal":
             return text_at(part, "refusal") or "refused"

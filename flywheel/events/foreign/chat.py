@@ -12,13 +12,14 @@ from flywheel.events.foreign.json_text import describe, nested_json, text_at
 from flywheel.events.foreign.responses_api import request_of_responses, response_of_responses
 from flywheel.events.foreign.streams import assemble, chunks_of_text
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = ["as_answer", "chat_request_of", "chat_response_of", "error_text"]
 
 _HTTP_ERROR = 400
 
 
-def chat_request_of(value: Any) -> dict[str, Any]:
+def chat_request_of(value: Any) -> JsonObject:
     """Return a request as a chat: chat, Responses, completion, a list of messages, or a text.
 
     Raises:
@@ -48,9 +49,7 @@ def chat_request_of(value: Any) -> dict[str, Any]:
     )
 
 
-def chat_response_of(
-    value: Any, *, failed: bool = False
-) -> tuple[dict[str, Any] | None, str | None]:
+def chat_response_of(value: Any, *, failed: bool = False) -> tuple[JsonObject | None, str | None]:
     """Return a response as a chat completion, and why the call failed where it did.
 
     Takes chat completions, completions, Responses, lists and texts of streamed chunks, messages,
@@ -73,7 +72,7 @@ def chat_response_of(
     raise EventError(Reason.WRONG_TYPE, f"the response is {describe(value)}")
 
 
-def as_answer(message: Mapping[str, Any] | str, envelope: Mapping[str, Any]) -> dict[str, Any]:
+def as_answer(message: Mapping[str, Any] | str, envelope: Mapping[str, Any]) -> JsonObject:
     """Wrap an assistant's message into a chat completion with the id, model and usage known."""
     if isinstance(message, str):
         message = {"content": message}
@@ -103,7 +102,7 @@ def error_text(error: Any) -> str:
     return (error.strip() if isinstance(error, str) else describe(error))[:500] or "error"
 
 
-def _completion_request(value: dict[str, Any]) -> dict[str, Any]:
+def _completion_request(value: JsonObject) -> JsonObject:
     prompt = value["prompt"]
     if isinstance(prompt, list) and len(prompt) == 1:
         (prompt,) = prompt
@@ -113,7 +112,7 @@ def _completion_request(value: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "messages": [{"role": "user", "content": prompt}]}
 
 
-def _of_object(value: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def _of_object(value: JsonObject) -> tuple[JsonObject | None, str | None]:
     if value.get("error"):
         return value, error_text(value["error"])
     if "status_code" in value and "body" in value:
@@ -132,7 +131,7 @@ def _of_object(value: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None
     return value, "the response is an empty object"
 
 
-def _of_text(text: str) -> tuple[dict[str, Any] | None, str | None]:
+def _of_text(text: str) -> tuple[JsonObject | None, str | None]:
     stripped = text.strip()
     if stripped.startswith(("data:", "event:")):
         return chat_response_of(chunks_of_text(stripped))
@@ -148,7 +147,7 @@ def _of_text(text: str) -> tuple[dict[str, Any] | None, str | None]:
     return as_answer(text, {}), None  # the answer itself
 
 
-def _of_list(items: list[Any]) -> tuple[dict[str, Any] | None, str | None]:
+def _of_list(items: list[Any]) -> tuple[JsonObject | None, str | None]:
     if not items:
         return None, "the response is an empty list"
     objects = [item for item in items if isinstance(item, dict)]
@@ -163,7 +162,7 @@ def _of_list(items: list[Any]) -> tuple[dict[str, Any] | None, str | None]:
     raise EventError(Reason.WRONG_TYPE, "the response is a list, neither of chunks nor of messages")
 
 
-def _of_batch(value: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def _of_batch(value: JsonObject) -> tuple[JsonObject | None, str | None]:
     status = value["status_code"]
     body = nested_json(value["body"])
     response, error = chat_response_of(body)
@@ -172,7 +171,7 @@ def _of_batch(value: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]
     return response, error
 
 
-def _of_choices(value: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def _of_choices(value: JsonObject) -> tuple[JsonObject | None, str | None]:
     choices = value["choices"]
     if not isinstance(choices, list):
         raise EventError(Reason.WRONG_TYPE, f"the response's choices are {describe(choices)}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from flywheel.errors import EventError
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = [
     "describe",
@@ -62,7 +63,7 @@ def nested_json(value: Any) -> Any:
     return value
 
 
-def dict_at(value: Any, *path: str) -> dict[str, Any]:
+def dict_at(value: Any, *path: str) -> JsonObject:
     """Return the object at a path, an empty one where there is none; JSON in a text counts."""
     for key in path:
         value = nested_json(value)

@@ -20,6 +20,7 @@ from flywheel.events.foreign.json_text import (
     text_at,
 )
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = ["is_langfuse", "read_langfuse"]
 
@@ -79,7 +80,7 @@ def _is_score(keys: Any) -> bool:
     return {"traceId", "name", "value", "dataType"} <= set(keys) and "input" not in keys
 
 
-def _answer(output: Any) -> tuple[dict[str, Any] | None, str | None]:
+def _answer(output: Any) -> tuple[JsonObject | None, str | None]:
     answer_keys = {"choices", "output", "error", "content", "tool_calls"}
     if isinstance(output, dict) and output and not answer_keys & output.keys():
         # The parsed answer itself, as structured outputs are logged.
@@ -89,7 +90,7 @@ def _answer(output: Any) -> tuple[dict[str, Any] | None, str | None]:
     return chat_response_of(output)
 
 
-def _usage(named: Mapping[str, Any]) -> dict[str, Any]:
+def _usage(named: Mapping[str, Any]) -> JsonObject:
     first: dict[str, Any] = {"id": text_at(named, "id")}
     counts = dict_at(named, "usageDetails") or dict_at(named, "usage")
     input_tokens, output_tokens = number_at(counts, "input"), number_at(counts, "output")

@@ -23,6 +23,7 @@ from flywheel.events.foreign.json_text import (
 from flywheel.events.foreign.moments import read_moment
 from flywheel.events.foreign.openai_logs import call_of_record
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = ["is_litellm", "read_litellm"]
 
@@ -65,7 +66,7 @@ def read_litellm(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> For
     )
 
 
-def _request(record: Mapping[str, Any]) -> dict[str, Any]:
+def _request(record: Mapping[str, Any]) -> JsonObject:
     sent = dict_at(record, "proxy_server_request", "body") or dict_at(
         record, "proxy_server_request"
     )

@@ -16,6 +16,7 @@ from flywheel.events.foreign.json_text import (
     text_at,
 )
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = ["is_mlflow", "read_mlflow"]
 
@@ -70,7 +71,7 @@ def read_mlflow(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> Fore
     )
 
 
-def _model_span(spans: list[Any]) -> dict[str, Any]:
+def _model_span(spans: list[Any]) -> JsonObject:
     objects = [span for span in spans if isinstance(span, dict)]
     for span in objects:
         kind = dict_at(span, "attributes").get("mlflow.spanType")

@@ -15,6 +15,7 @@ from flywheel.events.foreign.json_text import (
     text_at,
 )
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = [
     "call_of_record",
@@ -39,10 +40,7 @@ def read_pair(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> Foreig
         raise EventError(
             Reason.MISSING_FIELD, f"a request without its response: it is {describe(dict(record))}"
         )
-    response, error = chat_response_of(record.get("response"))
-    if record.get("error"):
-        error = error_text(record["error"])
-    return call_of_record("openai", record, request, response, error)
+    return call_of_record("openai", record, request, *_response_of(record))
 
 
 def read_chat(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> ForeignCall:
@@ -80,10 +78,7 @@ def read_batch_output(record: Mapping[str, Any], requests: Mapping[str, Any]) ->
             Reason.NO_INPUT,
             f"batch output without its request: custom_id {custom_id!r} {wanting} of --requests",
         )
-    response, error = chat_response_of(record.get("response"))
-    if record.get("error"):
-        error = error_text(record["error"])
-    return call_of_record("batch", record, chat_request_of(request), response, error)
+    return call_of_record("batch", record, chat_request_of(request), *_response_of(record))
 
 
 def read_response_alone(record: Mapping[str, Any], _requests: Mapping[str, Any]) -> ForeignCall:
@@ -115,8 +110,8 @@ def read_response_alone(record: Mapping[str, Any], _requests: Mapping[str, Any])
 def call_of_record(
     name: str,
     record: Mapping[str, Any],
-    request: dict[str, Any],
-    response: dict[str, Any] | None,
+    request: JsonObject,
+    response: JsonObject | None,
     error: str | None,
 ) -> ForeignCall:
     """Build the call that a record holds, with what else the record says in the usual places."""
@@ -141,6 +136,12 @@ def call_of_record(
         latency_ms=milliseconds(number_at(record, "latency_ms")),
         event_fields={key: record[key] for key in _EVENT_FIELDS if record.get(key) is not None},
     )
+
+
+def _response_of(record: Mapping[str, Any]) -> tuple[JsonObject | None, str | None]:
+    # An error beside the response is the call's, whatever the response says.
+    response, error = chat_response_of(record.get("response"))
+    return response, error_text(record["error"]) if record.get("error") else error
 
 
 def _first_text(value: Mapping[str, Any], *keys: str) -> str | None:

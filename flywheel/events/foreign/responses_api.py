@@ -6,11 +6,12 @@ from typing import Any
 from flywheel.errors import EventError
 from flywheel.events.foreign.json_text import describe, dict_at, list_at, text_at
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = ["request_of_responses", "response_of_responses"]
 
 
-def request_of_responses(value: dict[str, Any]) -> dict[str, Any]:
+def request_of_responses(value: JsonObject) -> JsonObject:
     """Return a Responses request as a chat request; instructions become the system message.
 
     Raises:
@@ -33,7 +34,7 @@ def request_of_responses(value: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "messages": messages}
 
 
-def response_of_responses(value: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def response_of_responses(value: JsonObject) -> tuple[JsonObject | None, str | None]:
     """Return a Responses object as a chat completion, and why it failed where it did.
 
     Raises:
@@ -72,7 +73,7 @@ def response_of_responses(value: dict[str, Any]) -> tuple[dict[str, Any] | None,
     return answer, f"the response is {status or 'empty'}: no message in it" if empty else None
 
 
-def _message(item: Any) -> dict[str, Any] | None:
+def _message(item: Any) -> JsonObject | None:
     if not isinstance(item, dict):
         return None
     kind = item.get("type", "message")
@@ -96,7 +97,7 @@ def _content(content: Any) -> Any:
     ]
 
 
-def _answer(output: list[Any]) -> dict[str, Any]:
+def _answer(output: list[Any]) -> JsonObject:
     message: dict[str, Any] = {"role": "assistant", "content": None}
     calls = []
     for item in output:
@@ -110,7 +111,7 @@ def _answer(output: list[Any]) -> dict[str, Any]:
     return message | ({"tool_calls": calls} if calls else {})
 
 
-def _call(item: dict[str, Any]) -> dict[str, Any]:
+def _call(item: JsonObject) -> JsonObject:
     arguments = item.get("arguments")
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flywheel.events.foreign.json_text import dict_at, list_at, text_at
+from flywheel.io.records import JsonObject
 
 __all__ = ["assemble", "chunks_of_text"]
 
@@ -24,7 +25,7 @@ def chunks_of_text(text: str) -> list[Any]:
     return chunks
 
 
-def assemble(chunks: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def assemble(chunks: Sequence[JsonObject]) -> JsonObject | None:
     """Return the answer that chunks make up, or None where they are not chunks.
 
     Takes chunks of chat completions and completions, and the events of a Responses stream, whose
@@ -46,7 +47,7 @@ def assemble(chunks: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     return answer
 
 
-def _message(streamed: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str | None]:
+def _message(streamed: Sequence[JsonObject]) -> tuple[JsonObject, str | None]:
     message: dict[str, Any] = {"role": "assistant", "content": None}
     calls: dict[int, dict[str, Any]] = {}
     finish = None
@@ -67,7 +68,7 @@ def _message(streamed: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str | 
     return message, finish
 
 
-def _is_chunk(chunk: dict[str, Any]) -> bool:
+def _is_chunk(chunk: JsonObject) -> bool:
     first = next(iter(chunk["choices"]), None)
     named = (
         str(chunk.get("object", "")).endswith(".chunk") or chunk.get("object") == "text_completion"
@@ -79,7 +80,7 @@ def _is_first(choice: Any) -> bool:
     return isinstance(choice, dict) and choice.get("index", 0) in (0, None)
 
 
-def _add_call(calls: dict[int, dict[str, Any]], piece: Any) -> None:
+def _add_call(calls: dict[int, JsonObject], piece: Any) -> None:
     index = piece.get("index") if isinstance(piece, dict) else None
     call = calls.setdefault(
         index if type(index) is int else 0,

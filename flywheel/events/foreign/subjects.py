@@ -7,6 +7,7 @@ from flywheel.errors import EventError
 from flywheel.events.foreign.json_text import dict_at, text_at
 from flywheel.events.reasons import Reason
 from flywheel.io.keyed_hash import keyed_hash
+from flywheel.io.records import JsonObject
 
 __all__ = ["find_subject", "hash_subject", "hide_subject"]
 
@@ -49,7 +50,7 @@ def find_subject(record: Mapping[str, Any], path: str | None) -> str | None:
     return next((text for place in places if (text := text_at(record, *place))), None)
 
 
-def hide_subject(request: dict[str, Any], subject: str, hashed: str) -> dict[str, Any]:
+def hide_subject(request: JsonObject, subject: str, hashed: str) -> JsonObject:
     """Return a request whose ``user``, ``safety_identifier`` and metadata name the hash instead."""
     hidden = dict(request)
     for key in ("user", "safety_identifier"):

@@ -22,6 +22,7 @@ from flywheel.events.foreign.json_text import (
     text_at,
 )
 from flywheel.events.reasons import Reason
+from flywheel.io.records import JsonObject
 
 __all__ = ["is_tensorzero", "read_tensorzero"]
 
@@ -78,7 +79,7 @@ def _other_table(record: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _answer(output: Any, envelope: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(output: Any, envelope: Mapping[str, Any]) -> JsonObject:
     if isinstance(output, dict) and ("raw" in output or "parsed" in output):
         raw = output.get("raw")
         content = raw if isinstance(raw, str) else json.dumps(output.get("parsed"))

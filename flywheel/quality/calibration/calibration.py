@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from flywheel.errors import MeasurementError
+from flywheel.io.records import JsonObject
 from flywheel.quality.calibration.folds import out_of_fold
 from flywheel.quality.calibration.isotonic import PointsCurve, fit_isotonic
 from flywheel.quality.calibration.log_odds import Floats, log_odds
@@ -68,7 +69,7 @@ class Calibration:
             )
         return f"confidence is calibrated on {self.cases} judged cases by {self.method} ({errors})"
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """Return what is kept with the release: slope and level, or points, beside the rest."""
         facts = {"method": self.method, "cases": self.cases}
         curve = {} if self.curve is None else asdict(self.curve)

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 from flywheel.errors import RefusedError
 from flywheel.io.http import HttpClient, HttpService
+from flywheel.io.records import JsonObject
 from flywheel.review.label_studio.client import LabelStudioClient
 
 __all__ = [
@@ -68,7 +69,7 @@ def accounts(client: LabelStudioClient) -> dict[int, Account]:
 
 def with_accounts(
     task: Mapping[str, Any], project: int, people: Mapping[int, Account]
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return a task whose annotations name their people; a deleted account stays a number."""
     annotations = [
         raw | {"completed_by": _account(raw.get("completed_by"), people)}

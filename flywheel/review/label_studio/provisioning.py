@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
+from flywheel.io.records import JsonObject
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.label_studio.guide import annotator_guide
 from flywheel.review.label_studio.labeling_config import labeling_config
@@ -214,7 +215,7 @@ def _told(key: str, project: Project) -> str:
     return f"{words} ({annotation_count} annotations were made under the one before)"
 
 
-def _wanted(workload: Workload) -> dict[str, Any]:
+def _wanted(workload: Workload) -> JsonObject:
     config = labeling_config(workload).strip()
     about = f"{workload.description}\n\n" if workload.description else ""
     return {
@@ -225,7 +226,7 @@ def _wanted(workload: Workload) -> dict[str, Any]:
     }
 
 
-def titled_projects(client: LabelStudioClient, title: str) -> list[dict[str, Any]]:
+def titled_projects(client: LabelStudioClient, title: str) -> list[JsonObject]:
     """Return the projects of a title, as Label Studio describes them."""
     projects: list[dict[str, Any]] = []
     page = 1

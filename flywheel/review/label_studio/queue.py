@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flywheel.clock import Clock
+from flywheel.io.records import JsonObject
 from flywheel.ports.review_queue import Annotation, Pull, QueueStatus, ReviewItem, SetAside
 from flywheel.review.label_studio.annotators import accounts, with_accounts
 from flywheel.review.label_studio.client import LabelStudioClient
@@ -196,7 +197,7 @@ class LabelStudioReviewQueue:
         self,
         workload: Workload,
         tasks: ProjectTasks,
-        changed: Sequence[dict[str, Any]],
+        changed: Sequence[JsonObject],
         judges: "_Judges",
     ) -> None:
         # An answer that cannot be used was given all the same: its author is not asked again, and
@@ -229,9 +230,7 @@ class _Judges:
         return self._by_item[item_id]
 
 
-def _by_item(
-    stubs: Iterable[dict[str, Any]], workload: Workload
-) -> dict[str, list[dict[str, Any]]]:
+def _by_item(stubs: Iterable[JsonObject], workload: Workload) -> dict[str, list[JsonObject]]:
     stubs_by_item: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for stub in stubs:
         if _is_ours(stub, workload):
@@ -239,7 +238,7 @@ def _by_item(
     return stubs_by_item
 
 
-def _drop_doubles(tasks: ProjectTasks, stubs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _drop_doubles(tasks: ProjectTasks, stubs: Sequence[JsonObject]) -> JsonObject:
     # Two imports at once, or one that continued after our timeout.
     survivor = max(stubs, key=lambda stub: (_judged(stub), -int(stub["id"])))
     for stub in stubs:

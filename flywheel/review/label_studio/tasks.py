@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flywheel.errors import NotFoundError
+from flywheel.io.records import JsonObject
 from flywheel.review.label_studio.client import LabelStudioClient
 from flywheel.review.queues.label_studio_format import stamp
 
@@ -31,15 +32,15 @@ class ProjectTasks:
         self.project = project
         self._client = client
 
-    def stubs(self) -> Iterator[dict[str, Any]]:
+    def stubs(self) -> Iterator[JsonObject]:
         """Yield every task without its annotations, oldest first."""
         return self._list(_STUB, None)
 
-    def whole(self, since: datetime | None = None) -> Iterator[dict[str, Any]]:
+    def whole(self, since: datetime | None = None) -> Iterator[JsonObject]:
         """Yield the tasks that changed at or after ``since`` with their annotations."""
         return self._list(_WHOLE, since)
 
-    def of_item(self, item_id: str) -> list[dict[str, Any]]:
+    def of_item(self, item_id: str) -> list[JsonObject]:
         """Return the tasks of an item with their annotations; one, unless something went wrong."""
         items = [_filter("data.item_id", "equal", "String", item_id)]
         return self._get(_query(items), include=_WHOLE, page_size=_PAGE)
@@ -83,12 +84,12 @@ class ProjectTasks:
             return False
         return True
 
-    def annotate(self, task: int, annotation: Mapping[str, Any]) -> dict[str, Any]:
+    def annotate(self, task: int, annotation: Mapping[str, Any]) -> JsonObject:
         """Give a judgment, as an annotator does."""
         path = f"/api/tasks/{task}/annotations/"
         return dict(self._client.request("POST", path, dict(annotation)))
 
-    def change(self, number: int, annotation: Mapping[str, Any]) -> dict[str, Any]:
+    def change(self, number: int, annotation: Mapping[str, Any]) -> JsonObject:
         """Change a judgment, as an annotator does."""
         return dict(self._client.request("PATCH", f"/api/annotations/{number}/", dict(annotation)))
 
@@ -96,7 +97,7 @@ class ProjectTasks:
         """Delete a judgment, as an annotator does."""
         self._client.request("DELETE", f"/api/annotations/{number}/")
 
-    def _list(self, include: str, since: datetime | None) -> Iterator[dict[str, Any]]:
+    def _list(self, include: str, since: datetime | None) -> Iterator[JsonObject]:
         last = 0
         while True:
             items = [_filter("id", "greater", "Number", last)]
@@ -108,21 +109,21 @@ class ProjectTasks:
                 return
             last = page[-1]["id"]
 
-    def _get(self, query: Mapping[str, Any], **params: Any) -> list[dict[str, Any]]:
+    def _get(self, query: Mapping[str, Any], **params: Any) -> list[JsonObject]:
         parameters = {"project": self.project, "query": json.dumps(query), "resolve_uri": "false"}
         parameters |= {"fields": "all"} | params
         return list(self._client.request("GET", "/api/tasks/", params=parameters)["tasks"])
 
 
-def _query(items: list[dict[str, Any]]) -> dict[str, Any]:
+def _query(items: list[JsonObject]) -> JsonObject:
     return {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
 
 
-def _filter(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
+def _filter(column: str, operator: str, kind: str, value: Any) -> JsonObject:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 
-def _imported(task: Mapping[str, Any]) -> dict[str, Any]:
+def _imported(task: Mapping[str, Any]) -> JsonObject:
     predictions = list(task["predictions"])
     predictions += [prediction | {"model_version": PREFILLED} for prediction in predictions]
     return {"data": task["data"], "meta": task["meta"], "predictions": predictions}

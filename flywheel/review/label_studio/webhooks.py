@@ -15,9 +15,10 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.io.rate_limit import RateLimit
+from flywheel.io.records import JsonObject
 from flywheel.io.web_server import serve_at_port
 from flywheel.review.label_studio.provisioning import ACTIONS, HEADER
 from flywheel.review.label_studio.writing import HintWriter
@@ -89,7 +90,7 @@ class Receiver:
         with self._lock:
             self.answers[int(status)] += 1
 
-    def health(self) -> tuple[HTTPStatus, dict[str, Any]]:
+    def health(self) -> tuple[HTTPStatus, JsonObject]:
         """Return whether hints are kept, and how calls were answered."""
         problem = self._writer.problem()
         status = HTTPStatus.OK if problem is None else HTTPStatus.SERVICE_UNAVAILABLE
@@ -172,7 +173,7 @@ async def _body(request: "Request") -> bytes | None:
         return None
 
 
-def _response(status: HTTPStatus, content: dict[str, Any]) -> "Response":
+def _response(status: HTTPStatus, content: JsonObject) -> "Response":
     from starlette.responses import Response
 
     return Response(json.dumps(content) + "\n", status, media_type="application/json")

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.review.queues.answer_fields import PROPOSAL, VERDICT, answer_fields
 from flywheel.workload.model import ClassificationTask, Workload
 
@@ -19,7 +20,7 @@ UNREADABLE = "unreadable"
 _SHOWN = 60
 
 
-def storable(raw: Mapping[str, Any]) -> dict[str, Any]:
+def storable(raw: Mapping[str, Any]) -> Row:
     """Return an annotation that files and tables can hold.
 
     Half of a surrogate pair or a number that is not finite is not JSON text: such an annotation is

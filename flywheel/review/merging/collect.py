@@ -5,11 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 
 from flywheel.errors import ConcurrencyError
+from flywheel.io.records import Row
 from flywheel.lake.erasure import erased_inferences
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
@@ -137,7 +137,7 @@ class _OneWriter:
         self._application = f"review-merge:{workload_id}"
         self._version = (lake.transaction(table, self._application) or 0) + 1
 
-    def append(self, rows: list[dict[str, Any]] | pa.Table) -> None:
+    def append(self, rows: list[Row] | pa.Table) -> None:
         if isinstance(rows, list):
             rows = pa.Table.from_pylist(rows, schema=TABLES[self._table].schema)
         if not self._lake.append(self._table, rows, once=(self._application, self._version)):
@@ -208,7 +208,7 @@ def _is_named_now(before: str, now: str) -> bool:
     return before.startswith(_NUMBERED) and not now.startswith((_NUMBERED, _NOBODY))
 
 
-def _current(lake: Lake, workload_id: str) -> dict[str, dict[str, Any]]:
+def _current(lake: Lake, workload_id: str) -> dict[str, Row]:
     rows = lake.rows(
         "SELECT * FROM latest_corrections WHERE workload_id = $workload AND source = $source",
         {"workload": workload_id, "source": SOURCE},

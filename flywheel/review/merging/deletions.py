@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.ports.review_queue import Annotation
 from flywheel.review.queues.label_studio_format import annotation_from, moment, stamp
 from flywheel.workload.model import Workload
@@ -19,7 +20,7 @@ def after(now: datetime, earlier: Iterable[str]) -> str:
     return stamp(max([now, *(moment(text) + _TICK for text in earlier)]))
 
 
-def mark_deleted(task: dict[str, Any], removed: Iterable[dict[str, Any]], now: datetime) -> None:
+def mark_deleted(task: Row, removed: Iterable[Row], now: datetime) -> None:
     """Move annotations of a task to its tombstones."""
     removed = list(removed)
     ids = {raw["id"] for raw in removed}

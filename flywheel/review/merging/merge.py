@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.ports.review_queue import Annotation, ReviewItem
 from flywheel.review.merging.field_agreement import differing_fields
 from flywheel.review.merging.verdicts import Judgment, Verdict, decide, read_judgments
@@ -153,7 +154,7 @@ def _correction(
     verdict: Verdict,
     latest: Mapping[str, Any] | None,
     now: datetime,
-) -> dict[str, Any] | None:
+) -> Row | None:
     status: str = verdict.status
     if status in ("open", "cant_tell"):
         if latest is None or latest["status"] == "withdrawn":
@@ -166,7 +167,7 @@ def _correction(
     return row | {"accepted_at": now}
 
 
-def _row(workload: Workload, entry: SentItem, verdict: Verdict) -> dict[str, Any]:
+def _row(workload: Workload, entry: SentItem, verdict: Verdict) -> Row:
     item = entry.item
     people = [judgment.annotation for judgment in verdict.judgments]
     output = None if verdict.output is None else canonical_json(verdict.output)

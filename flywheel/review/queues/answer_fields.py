@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from flywheel.io.records import JsonObject
 from flywheel.workload.answer_text import (
     line_heading,
     read_line,
@@ -170,7 +171,7 @@ def _kind(schema: Mapping[str, Any]) -> Kind:
     return "number" if types and set(types) <= {"number", "integer"} else "text"
 
 
-def _options(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _options(schema: Mapping[str, Any]) -> JsonObject:
     if "enum" in schema:
         values = schema["enum"]
     elif "const" in schema:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import DataError, NotFoundError
+from flywheel.io.records import JsonObject
 from flywheel.ports.review_queue import SetAside
 from flywheel.review.merging.annotation_problems import storable, unreadable_reason
 from flywheel.review.merging.annotation_reading import identity_problem, set_aside_of
@@ -75,13 +76,13 @@ def read_export(path: Path, workload: Workload) -> Export:
 
 
 def merge_export(
-    known: Mapping[str, dict[str, Any]],
+    known: Mapping[str, JsonObject],
     export: Export,
     now: datetime,
     *,
     full: bool,
     damaged: Collection[str] = (),
-) -> tuple[ExportReport, list[dict[str, Any]]]:
+) -> tuple[ExportReport, list[JsonObject]]:
     """Bring exported annotations into tasks; return the count and the tasks that changed.
 
     Annotations made elsewhere (in the local queue, in another project) are left alone. With
@@ -187,7 +188,7 @@ def _id_problem(data: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _take(target: dict[str, Any], raw: dict[str, Any]) -> str:
+def _take(target: JsonObject, raw: JsonObject) -> str:
     identity = annotation_id(target, raw)
     for number, other in enumerate(target["annotations"]):
         if annotation_id(target, other) != identity:
@@ -200,7 +201,7 @@ def _take(target: dict[str, Any], raw: dict[str, Any]) -> str:
     return "added"
 
 
-def _adopted(task: Mapping[str, Any]) -> dict[str, Any]:
+def _adopted(task: Mapping[str, Any]) -> JsonObject:
     # The queue's folder was lost or is new: the export holds all that a task needs.
     meta = task.get("meta")
     # An export may name predictions by number only.
@@ -218,7 +219,7 @@ def _adopted(task: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _numbers(meta: dict[str, Any]) -> dict[str, Any]:
+def _numbers(meta: JsonObject) -> JsonObject:
     # By these two the queue counts and sorts: others are taken from the defaults.
     sound = {
         "judgments": isinstance(meta.get("judgments"), int) and meta["judgments"] > 0,

@@ -13,9 +13,15 @@ from textwrap import shorten
 from typing import Any
 
 from flywheel.errors import DataError
+from flywheel.io.records import JsonObject
 from flywheel.ports.review_queue import Annotation, AnnotationKind, ReviewItem
 from flywheel.review.merging.annotation_problems import unreadable_reason
 from flywheel.review.queues.answer_fields import PROPOSAL, TEXT, VERDICT, AnswerField, answer_fields
+from flywheel.review.queues.label_studio_regions import (
+    answer_regions,
+    choice_region,
+    text_region,
+)
 from flywheel.review.sampling.item_ids import DISPUTED
 from flywheel.workload.model import GenerationTask, Workload
 from flywheel.workload.text_rules import broken_rules
@@ -78,7 +84,7 @@ def annotation_key(*parts: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest())
 
 
-def task_of(workload: Workload, item: ReviewItem, neighbors: Sequence[str] = ()) -> dict[str, Any]:
+def task_of(workload: Workload, item: ReviewItem, neighbors: Sequence[str] = ()) -> JsonObject:
     """Write an item as a task; a control item carries no trace of the model's answer.
 
     A gold item cannot be distinguished from one of the control slice.
@@ -111,7 +117,7 @@ def task_of(workload: Workload, item: ReviewItem, neighbors: Sequence[str] = ())
             {
                 "model_version": item.release,
                 "score": item.confidence,
-                "result": _answer_regions(workload, item.model_output, shown=True),
+                "result": answer_regions(workload, item.model_output, shown=True),
             }
         ]
         meta |= {"suggestion": item.model_output, "confidence": item.confidence}
@@ -133,17 +139,20 @@ def result_of(
     *,
     kind: AnnotationKind = "answer",
     proposed_label: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Write a judgment as the regions of one result."""
-    regions = _answer_regions(workload, output) if output is not None else []
+    regions = answer_regions(workload, output) if output is not None else []
     if kind == "cant_tell":
-        regions = [_choice(VERDICT, CANT_TELL)]
+        regions = [choice_region(VERDICT, CANT_TELL)]
     if kind == "new_category":
-        regions += [_choice(VERDICT, NEW_CATEGORY), _text(PROPOSAL, proposed_label or "")]
+        regions += [
+            choice_region(VERDICT, NEW_CATEGORY),
+            text_region(PROPOSAL, proposed_label or ""),
+        ]
     return regions
 
 
-def annotation_from(workload: Workload, task: Mapping[str, Any], raw: dict[str, Any]) -> Annotation:
+def annotation_from(workload: Workload, task: Mapping[str, Any], raw: JsonObject) -> Annotation:
     """Read one annotation of a task; drafts are not annotations and are never passed here."""
     problem = unreadable_reason(workload, raw)
     kind, output, proposed = _UNREAD if problem else _judgment(workload, raw)
@@ -259,25 +268,6 @@ def _value(region: Mapping[str, Any]) -> Any:
     return value.get("number", value.get("rating"))
 
 
-def _answer_regions(
-    workload: Workload, output: Any, *, shown: bool = False
-) -> list[dict[str, Any]]:
-    # With `shown`, what the form has no place for is left out: Label Studio refuses an import
-    # whose predictions break its config.
-    fields = answer_fields(workload)
-    if workload.form.fields is None:
-        values = {None: output}
-    else:
-        values = output if isinstance(output, dict) else {}
-    return [
-        _region_of(field, values[field.name])
-        for field in fields
-        if field.name in values
-        and not (field.nullable and values[field.name] is None)
-        and (not shown or field.takes(values[field.name]))
-    ]
-
-
 def _model_line(workload: Workload, item: ReviewItem) -> str:
     sure = "" if item.confidence is None else f" ({item.confidence:.0%} sure)"
     if isinstance(workload.task, GenerationTask):
@@ -308,26 +298,3 @@ def _words(field: AnswerField | None, value: Any) -> str:
     if field is not None and field.kind == "list" and field.takes(value):
         return "; ".join(field.written(value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _region_of(field: AnswerField, value: Any) -> dict[str, Any]:
-    if field.kind == "choices":
-        return _choice(field.control, str(field.written(value)))
-    if field.kind == "number" and field.takes(value):
-        return _region(field.control, "number", {"number": value})
-    written = field.written(value)
-    if isinstance(written, list):
-        return _region(field.control, "textarea", {"text": written})
-    return _text(field.control, str(written))
-
-
-def _choice(name: str, value: str) -> dict[str, Any]:
-    return _region(name, "choices", {"choices": [value]})
-
-
-def _text(name: str, value: str) -> dict[str, Any]:
-    return _region(name, "textarea", {"text": [value]})
-
-
-def _region(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {"id": name, "from_name": name, "to_name": TEXT, "type": kind, "value": value}

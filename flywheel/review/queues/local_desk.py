@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.clock import Clock
+from flywheel.io.records import JsonObject
 from flywheel.ports.answer_desk import OpenItem
 from flywheel.ports.review_queue import Annotation, AnnotationKind
 from flywheel.review.merging.deletions import after, mark_deleted
@@ -91,7 +92,7 @@ class LocalAnswerDesk:
                 save_task(files, task, self._clock.now())
         return bool(own)
 
-    def _raw(self, workload: Workload, task: Mapping[str, Any], annotator: str) -> dict[str, Any]:
+    def _raw(self, workload: Workload, task: Mapping[str, Any], annotator: str) -> JsonObject:
         number = annotation_key(workload.id, task["data"]["item_id"], annotator)
         own = next((raw for raw in task["annotations"] if raw["id"] == number), None)
         earlier = [own["updated_at"]] if own else []
@@ -109,7 +110,7 @@ class LocalAnswerDesk:
         }
 
 
-def _task(files: TaskFiles, workload: Workload, item_id: str) -> dict[str, Any]:
+def _task(files: TaskFiles, workload: Workload, item_id: str) -> JsonObject:
     task = files.read(item_id)
     if task is None:
         raise no_such_item(workload, item_id)

@@ -14,6 +14,7 @@ from typing import Any
 from flywheel.errors import DataError, IntegrityError
 from flywheel.io.atomic import write_json
 from flywheel.io.lock import exclusive
+from flywheel.io.records import JsonObject
 from flywheel.ports.review_queue import SetAside
 
 __all__ = ["TaskFiles", "is_item_id"]
@@ -40,7 +41,7 @@ class TaskFiles:
         with exclusive(self._folder / ".lock"):
             yield
 
-    def read(self, item_id: str) -> dict[str, Any] | None:
+    def read(self, item_id: str) -> JsonObject | None:
         """Return a task, or None where there is none.
 
         Raises:
@@ -58,7 +59,7 @@ class TaskFiles:
         path = self._path(item_id)
         return path.exists() and path.stat().st_size > 0
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[JsonObject]:
         """Return every task that can be read, by name; they are not to be changed."""
         return [task for _, task in self._entries() if not isinstance(task, IntegrityError)]
 
@@ -70,7 +71,7 @@ class TaskFiles:
             if isinstance(task, IntegrityError)
         ]
 
-    def _entries(self) -> list[tuple[str, dict[str, Any] | IntegrityError]]:
+    def _entries(self) -> list[tuple[str, JsonObject | IntegrityError]]:
         if not self._folder.exists():
             return []
         listed = {}
@@ -80,7 +81,7 @@ class TaskFiles:
                     listed[entry.name] = self._cached(entry)
         return [(name.removesuffix(".json"), listed[name]) for name in sorted(listed)]
 
-    def _cached(self, entry: os.DirEntry[str]) -> dict[str, Any] | IntegrityError:
+    def _cached(self, entry: os.DirEntry[str]) -> JsonObject | IntegrityError:
         # Every write makes a new file, so that a changed task never looks like the old one.
         status = entry.stat()
         version = (status.st_ino, status.st_mtime_ns, status.st_size)
@@ -94,7 +95,7 @@ class TaskFiles:
             self._cache[entry.name] = cached
         return cached[1]
 
-    def write(self, item_id: str, task: dict[str, Any], *, durable: bool = True) -> None:
+    def write(self, item_id: str, task: JsonObject, *, durable: bool = True) -> None:
         """Replace a task's file as a whole; the caller holds the lock.
 
         A file that is not ``durable`` may be empty after a power failure. It is set aside, and the
@@ -123,7 +124,7 @@ class TaskFiles:
         return self._folder / f"{item_id}.json"
 
 
-def _parse(path: Path, text: bytes) -> dict[str, Any]:
+def _parse(path: Path, text: bytes) -> JsonObject:
     if not text:
         raise IntegrityError(
             f"The task file {path} is empty.",

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from flywheel.io.records import JsonObject
 from flywheel.ports.answer_desk import OpenItem
 from flywheel.review.merging.annotation_problems import structure_problem
 from flywheel.review.queues.label_studio_format import annotator_of
@@ -82,7 +83,7 @@ def has_met(task: Mapping[str, Any], annotator: str) -> bool:
     return any(annotator_of(raw) == annotator for raw in task["annotations"])
 
 
-def judgments_of(task: Mapping[str, Any]) -> list[dict[str, Any]]:
+def judgments_of(task: Mapping[str, Any]) -> list[JsonObject]:
     """Return the annotations that count as judgments in the local queue.
 
     One whose answer cannot be read is not a judgment: the item stays open for another person.

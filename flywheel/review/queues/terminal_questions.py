@@ -11,6 +11,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.text import Text
 
+from flywheel.io.records import JsonObject
 from flywheel.ports.review_queue import AnnotationKind
 from flywheel.review.queues.answer_fields import AnswerField, answer_fields, field_of
 from flywheel.review.queues.terminal_text import (
@@ -113,7 +114,7 @@ class Questions:
                 return self._all_fields(answer)
         return answer, "new_category" if proposed else "answer", proposed
 
-    def _one_field(self, field: AnswerField, answer: dict[str, Any]) -> str | None:
+    def _one_field(self, field: AnswerField, answer: JsonObject) -> str | None:
         # Puts the value into the answer; returns the name of a category that does not exist yet.
         name = str(field.name)
         default = answer.get(name, _ABSENT)

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+from flywheel.io.records import JsonObject
 from flywheel.review.queues.label_studio_format import stamp
 from flywheel.review.queues.task_files import TaskFiles
 
@@ -22,9 +22,7 @@ class WorkloadTasks:
         return self._files.setdefault(workload_id, TaskFiles(self._folder / workload_id))
 
 
-def save_task(
-    files: TaskFiles, task: dict[str, Any], now: datetime, *, durable: bool = True
-) -> None:
+def save_task(files: TaskFiles, task: JsonObject, now: datetime, *, durable: bool = True) -> None:
     """Stamp a task as changed and write it; the caller holds the lock."""
     at = stamp(now)
     task["updated_at"] = at

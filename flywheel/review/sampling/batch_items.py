@@ -6,6 +6,7 @@ from datetime import datetime
 from flywheel.lake.store import Lake
 from flywheel.review.sampling.candidate_pool import CandidatePool
 from flywheel.review.sampling.candidates import known_texts
+from flywheel.review.sampling.doubted import Doubts, doubted_first
 from flywheel.review.sampling.draws import choose_items
 from flywheel.review.sampling.gold import choose_gold, gold_beside, gold_budget, read_known_answers
 from flywheel.review.sampling.sent_items import item_rows
@@ -23,6 +24,7 @@ def write_items(
     pool: CandidatePool,
     now: datetime,
     disagreements: Collection[str] = (),
+    doubts: Doubts | None = None,
 ) -> None:
     """Choose the items of a window within its budget and write them, unless that was done.
 
@@ -33,6 +35,7 @@ def write_items(
         pool: answers never sent before.
         now: stamped on the items.
         disagreements: answers that a release in shadow answers otherwise, see `choose_items`.
+        doubts: names the answers that a second opinion doubts; they come first, see `doubted_first`.
     """
     batch_id = window.batch_id
     once = batch_transaction(workload.id, batch_id)
@@ -55,6 +58,8 @@ def write_items(
         frame=pool.frame,
         disagreements=disagreements,
     )
+    if doubts is not None:
+        chosen = doubted_first(chosen, doubts)
     gold = gold[: gold_beside(workload, batch_id, sum(item.judgments for item in chosen))]
     times = {candidate.inference_id: candidate.event_time for candidate in pool.candidates}
     times |= {entry.item.inference_id: entry.event_time for entry in gold}

@@ -15,6 +15,7 @@ from flywheel.review.sampling.batch_items import write_items
 from flywheel.review.sampling.batch_report import BatchReport
 from flywheel.review.sampling.candidate_pool import CandidatePool, read_pool
 from flywheel.review.sampling.candidate_query import CandidateQuery
+from flywheel.review.sampling.doubted import Doubts
 from flywheel.review.sampling.sent_items import judgments_left_in, read_batch
 from flywheel.review.sampling.windows import (
     Frontier,
@@ -39,6 +40,7 @@ class BatchMaker:
     answering: Collection[str] | None
     calibrations: Mapping[str, Calibration]
     disagreements: Collection[str] = ()
+    doubts: Doubts | None = None
 
     def left(self, period: str) -> int:
         """Return the judgments that a period, by name, can still ask for."""
@@ -73,7 +75,9 @@ class BatchMaker:
     def ask(self, window: ReviewWindow, pool: CandidatePool, note: str = "") -> BatchReport:
         """Write the items of a closed window once, push them and report."""
         if window.budget:
-            write_items(self.lake, self.workload, window, pool, self.now, self.disagreements)
+            write_items(
+                self.lake, self.workload, window, pool, self.now, self.disagreements, self.doubts
+            )
         report = self.report(window, pool.total, note=note or window.reason)
         return replace(report, of_earlier_releases=self._of_earlier_releases(pool))
 

@@ -15,6 +15,7 @@ from flywheel.quality.calibration import Calibration
 from flywheel.quality.traffic_start import newest_answer, traffic_start
 from flywheel.review.sampling.batch_maker import BatchMaker
 from flywheel.review.sampling.batch_report import BatchReport, SamplingReport
+from flywheel.review.sampling.doubted import Doubts
 from flywheel.review.sampling.sent_items import judgments_left_in
 from flywheel.review.sampling.window_ledger import (
     close_window,
@@ -57,7 +58,7 @@ def judgments_left(lake: Lake, workload: Workload, at: datetime) -> int:
     return judgments_left_in(lake, workload, period_name(workload.cadence, at, workload.timezone))
 
 
-def sample_due(
+def sample_due(  # noqa: PLR0913 - what a batch rests on
     lake: Lake,
     queue: ReviewQueue,
     workload: Workload,
@@ -66,6 +67,7 @@ def sample_due(
     answering: Collection[str] | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
     disagreements: Collection[str] = (),
+    doubts: Doubts | None = None,
 ) -> SamplingReport:
     """Draw every window of whole days that is due, each within the budget of its period.
 
@@ -81,8 +83,11 @@ def sample_due(
         calibrations: by release; what people are shown and the limit is compared with is the
             calibrated confidence, and the raw one where there is none.
         disagreements: answers that a release in shadow answers otherwise, see `choose_items`.
+        doubts: names the answers that a second opinion doubts, see `doubted_first`.
     """
-    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {}, disagreements)
+    batch = BatchMaker(
+        lake, queue, workload, now, answering, calibrations or {}, disagreements, doubts
+    )
     return Sampler(batch).draw_due()
 
 
@@ -98,6 +103,7 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
     answering: Collection[str] | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
     disagreements: Collection[str] = (),
+    doubts: Doubts | None = None,
 ) -> BatchReport:
     """Choose the batch of a window once, keep it and push it.
 
@@ -117,8 +123,11 @@ def sample_batch(  # noqa: PLR0913 - what a batch rests on
         answering: as in `sample_due`.
         calibrations: as in `sample_due`.
         disagreements: as in `sample_due`.
+        doubts: as in `sample_due`.
     """
-    batch = BatchMaker(lake, queue, workload, now, answering, calibrations or {}, disagreements)
+    batch = BatchMaker(
+        lake, queue, workload, now, answering, calibrations or {}, disagreements, doubts
+    )
     return Sampler(batch).draw_window(window_start, window_end, budget)
 
 

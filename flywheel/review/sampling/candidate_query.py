@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.review.sampling.windows import ReviewWindow
 
@@ -139,7 +140,7 @@ class CandidateQuery:
         rows = self.lake.rows(sql, {"workload": self.workload_id}, event_days=self.days)
         return int(rows[0]["n"])
 
-    def rows(self, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
+    def rows(self, ids: Collection[str] | None = None) -> list[Row]:
         """Read the answers with their texts, or some of them by id, in the order of their ids."""
         chosen = {"ids": None if ids is None else sorted(ids)}
         return self.lake.rows(_CANDIDATES, self.parameters | chosen, event_days=self.days)

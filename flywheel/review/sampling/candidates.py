@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.review.sampling.candidate_query import CandidateQuery
 
@@ -120,9 +121,7 @@ def read_candidates(
     return [one for one in candidates if one.in_window or one.searchable or one.flag is not None]
 
 
-def _complaints(
-    lake: Lake, workload_id: str, end: datetime, outputs: dict[str, Any]
-) -> dict[str, Complaint]:
+def _complaints(lake: Lake, workload_id: str, end: datetime, outputs: Row) -> dict[str, Complaint]:
     complaints: dict[str, Complaint] = {}
     for row in lake.rows(_FEEDBACK, {"workload": workload_id, "end": end}):
         key = row["inference_id"]

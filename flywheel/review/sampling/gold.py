@@ -10,12 +10,13 @@ decided it, it measures no one.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flywheel.lake.store import Lake
 from flywheel.review.sampling.budget import part_of
 from flywheel.review.sampling.draws import blind_priority, draw
 from flywheel.review.sampling.item_ids import new_item_id
+from flywheel.review.sampling.presence import present_since
 from flywheel.review.sampling.sent_items import SentItem, read_sent
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
@@ -28,8 +29,6 @@ __all__ = [
     "read_known_answers",
 ]
 
-# Who has not judged for so long may have left: a question to them alone would stay open.
-_PRESENT = timedelta(days=90)
 # What a new item can cost: two judgments and an adjudication.
 _NEW_ITEM = 3
 
@@ -76,7 +75,7 @@ def read_known_answers(lake: Lake, workload: Workload, now: datetime) -> list[Kn
         _KNOWN,
         {
             "workload": workload.id,
-            "since": now - _PRESENT,
+            "since": present_since(now),
             "taxonomy": workload.taxonomy_version,
         },
     )

@@ -9,7 +9,7 @@ must-not-lose cases. The seed is fitted on; it was never an item, so that no one
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import floor
 
 from flywheel.lake.store import Lake
@@ -17,6 +17,7 @@ from flywheel.lake.views import label_checks_batch
 from flywheel.ports.review_queue import ReviewItem
 from flywheel.review.merging.merge import adjudication_of
 from flywheel.review.sampling.label_errors import doubtful_labels
+from flywheel.review.sampling.presence import present_since
 from flywheel.review.sampling.sent_items import SentItem, spending
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
@@ -24,8 +25,6 @@ from flywheel.workload.periods import period_name
 
 __all__ = ["allowed_checks", "choose_checks"]
 
-# Who has not judged for so long may have left, as with gold items.
-_PRESENT = timedelta(days=90)
 # The newest are enough to judge each other by, and are fitted in seconds.
 _NEWEST = 5000
 
@@ -80,7 +79,7 @@ def choose_checks(
         return []
     mapping = AnswerMapping(workload)
     rows = lake.rows(
-        _ACCEPTED, {"workload": workload.id, "since": now - _PRESENT, "newest": _NEWEST}
+        _ACCEPTED, {"workload": workload.id, "since": present_since(now), "newest": _NEWEST}
     )
     answers = [mapping.present(json.loads(row["output"])) for row in rows]
     labeled = [

@@ -9,7 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flywheel.lake.store import Lake
@@ -17,14 +17,12 @@ from flywheel.ports.review_queue import Annotation
 from flywheel.review.sampling.budget import CHOICE_COST
 from flywheel.review.sampling.doubt import ErrorRates, GivenAnswer, error_rates, most_doubtful
 from flywheel.review.sampling.marks import read_marks
+from flywheel.review.sampling.presence import present_since
 from flywheel.review.sampling.sent_items import SentItem, spending
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
 __all__ = ["choose_second_judgments"]
-
-# Who has not judged for so long may have left, as with gold items.
-_PRESENT = timedelta(days=90)
 
 
 def choose_second_judgments(
@@ -104,9 +102,8 @@ class _Candidates:
 
     def by_period(self) -> dict[str, list[tuple[SentItem, GivenAnswer]]]:
         mapping = AnswerMapping(self.workload)
-        current = {
-            one.annotator for one in self.annotations if one.updated_at >= self.now - _PRESENT
-        }
+        since = present_since(self.now)
+        current = {one.annotator for one in self.annotations if one.updated_at >= since}
         disputed = {e.item.inference_id for e in self.sent if e.item.slice == "adjudication"}
         disputed |= {entry.item.inference_id for entry in self.paid}
         candidates: dict[str, list[tuple[SentItem, GivenAnswer]]] = defaultdict(list)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import ReviewItem
@@ -178,7 +179,7 @@ def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
     return items
 
 
-def _outputs(lake: Lake, workload_id: str, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
+def _outputs(lake: Lake, workload_id: str, rows: Iterable[Row]) -> dict[str, str]:
     ids = sorted({row["inference_id"] for row in rows if row["original_output"] is None})
     if not ids:
         return {}
@@ -219,7 +220,7 @@ def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
     return [_item(row) for row in rows]
 
 
-def _item(row: dict[str, Any], answer: Callable[[str], Any] = json.loads) -> ReviewItem:
+def _item(row: Row, answer: Callable[[str], Any] = json.loads) -> ReviewItem:
     if row["model_output"] is not None:
         row["model_output"] = answer(row["model_output"])
     return ReviewItem(**row)

@@ -6,10 +6,10 @@ the next one, which draws the same window again.
 
 import json
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 
+from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import EVENT_FIGURES
@@ -70,7 +70,7 @@ def read_windows(lake: Lake, workload_id: str) -> list[ReviewWindow]:
     return unrecorded + [_recorded(row) for row in lake.rows(_WINDOWS, parameters)]
 
 
-def _recorded(row: dict[str, Any]) -> ReviewWindow:
+def _recorded(row: Row) -> ReviewWindow:
     positions = row["positions"]
     return ReviewWindow(**row | {"positions": None if positions is None else json.loads(positions)})
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from flywheel.errors import StorageError
 from flywheel.io.atomic import write_json
+from flywheel.io.records import JsonObject
 from flywheel.services.application import Application
 
 __all__ = ["Plan", "load_plan", "new_plan", "save_plan"]
@@ -75,7 +76,7 @@ def load_plan(file: Path) -> Plan | None:
         ) from error
 
 
-def _application(row: dict[str, Any]) -> Application:
+def _application(row: JsonObject) -> Application:
     # JSON has lists where commands and ports are tuples.
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in row.items()

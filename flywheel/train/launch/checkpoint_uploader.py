@@ -16,7 +16,7 @@ from typing import Self
 
 from flywheel.errors import IntegrityError, TransientError
 from flywheel.io.atomic import write_bytes
-from flywheel.train.checkpoints import FOLDERS, SUPERVISED, last_complete
+from flywheel.train.checkpoints import FOLDERS, SUPERVISED, by_step, last_complete
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.memory import PLANS
 from flywheel.train.reporting import PROGRESS
@@ -89,7 +89,7 @@ class CheckpointUploader:
             self._exchange.put_folder(linked, f"{self._run}/{folder}/{checkpoint.name}")
         self._checkpoints[folder] = checkpoint.name
         print(f"{folder}/{checkpoint.name} is in the exchange.", flush=True)  # noqa: T201 - (as above)
-        for old in _by_step(self._exchange.names(f"{self._run}/{folder}"))[:-_KEPT]:
+        for old in by_step(self._exchange.names(f"{self._run}/{folder}"))[:-_KEPT]:
             self._exchange.remove(f"{self._run}/{folder}/{old}")
 
     @contextmanager
@@ -114,7 +114,7 @@ def bring_back(exchange: Exchange, run: str, out: Path) -> None:
     if exchange.has_folder(f"{run}/{SUPERVISED}"):
         exchange.get_folder(f"{run}/{SUPERVISED}", out / SUPERVISED)
     for folder in FOLDERS:
-        for name in reversed(_by_step(exchange.names(f"{run}/{folder}"))):
+        for name in reversed(by_step(exchange.names(f"{run}/{folder}"))):
             try:
                 exchange.get_folder(f"{run}/{folder}/{name}", out / folder / name)
             except IntegrityError:
@@ -124,7 +124,3 @@ def bring_back(exchange: Exchange, run: str, out: Path) -> None:
 
 def _is_handed_over(out: Path) -> bool:
     return (out / SUPERVISED / RECORD).is_file()
-
-
-def _by_step(names: list[str]) -> list[str]:
-    return sorted((n for n in names if n[11:].isdigit()), key=lambda name: int(name[11:]))

@@ -24,7 +24,7 @@ from flywheel.errors import (
 )
 from flywheel.io.atomic import place, write_bytes
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec, ignore_notice
-from flywheel.train.checkpoints import FOLDERS
+from flywheel.train.checkpoints import FOLDERS, step_of
 from flywheel.train.export import RESULT, finished, spec_digest
 from flywheel.train.launch.checkpoint_uploader import LOG
 from flywheel.train.launch.exchange import Exchange
@@ -38,7 +38,7 @@ from flywheel.train.launch.ray_protocol import (
     outcome_path,
 )
 from flywheel.train.reporting import PROGRESS
-from flywheel.train.rows import read_rows
+from flywheel.train.rows import training_rows
 
 __all__ = ["RayTrainLauncher"]
 
@@ -83,7 +83,7 @@ class RayTrainLauncher:
         done = finished(spec, out)
         if done is not None:
             return done
-        read_rows(spec.dataset_folder, spec.dataset_hash)  # as the worker will, but sooner
+        training_rows(spec.dataset_folder, spec.dataset_hash)  # as the worker will, but sooner
         load_base(spec.base_folder)
         out.mkdir(parents=True, exist_ok=True)
         training = _Training(self, spec, out, on_progress, on_notice)
@@ -129,8 +129,7 @@ class _Training:
             if outcome.reason not in AGAIN or number == self._launcher.tries:
                 break
             names = [n for each in FOLDERS for n in self._exchange.names(f"{self._run}/{each}")]
-            steps = [name[11:] for name in names]
-            newest = max((int(step) for step in steps if step.isdigit()), default=0)
+            newest = max((step_of(name) or 0 for name in names), default=0)
             self._on_notice(
                 f"{outcome.detail} It is started again from step {newest} "
                 f"({number + 1} of {self._launcher.tries})."

@@ -1,9 +1,10 @@
 """`read_cases`: the cases of a gate with both answers side by side, by what changed."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.io.records import Row
 from flywheel.usecases.desk.parts import page_of
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def read_cases(platform: "Platform", cycle: CycleRef, chosen: CaseFilter) -> Cas
     )
 
 
-def _case(row: dict[str, Any], names: dict[str, str]) -> CaseLine:
+def _case(row: Row, names: dict[str, str]) -> CaseLine:
     label_id = row.pop("label_id")
     label = None if label_id is None else names.get(str(label_id), str(label_id))
     suites: tuple[str, ...] = tuple(row.pop("suites"))

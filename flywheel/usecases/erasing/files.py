@@ -16,7 +16,16 @@ __all__ = ["FileFindings", "erase_from_files", "needles_of"]
 # Shorter texts are in many files by chance.
 _SHORTEST = 12
 _LARGEST_BYTES = 512 * 2**20
-_REWRITTEN_IN = {"reports", "dagster", "exchange", "simulated", "logs", "demo", "results"}
+_REWRITTEN_IN = {
+    "bakeoffs",
+    "dagster",
+    "demo",
+    "exchange",
+    "logs",
+    "reports",
+    "results",
+    "simulated",
+}
 _REWRITTEN = {".log", ".out", ".err", ".html", ".jsonl", ".txt", ".csv", ".json"}
 # What other stores answer for, and weights, which hold no text as such.
 _APART = {"lake", "log.db", "queue", "datasets"}

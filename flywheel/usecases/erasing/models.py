@@ -1,8 +1,10 @@
 """`models_receipt`: which releases learned from a person's texts, for their owners to decide on."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.io.records import Row
 from flywheel.usecases.erasing.person import Person
 from flywheel.usecases.erasing.receipts import MODELS, Receipt
 
@@ -48,7 +50,7 @@ def models_receipt(platform: "Platform", person: Person, *, change: bool) -> Rec
     )
 
 
-def _question(platform: "Platform", workload_id: str, release: str, row: dict[str, Any]) -> str:
+def _question(platform: "Platform", workload_id: str, release: str, row: Row) -> str:
     owner = platform.workloads[workload_id].owner if workload_id in platform.workloads else "owner"
     champion = ", the champion," if platform.state.routes.champion(workload_id) == release else ""
     return (
@@ -57,10 +59,10 @@ def _question(platform: "Platform", workload_id: str, release: str, row: dict[st
     )
 
 
-def _mark(platform: "Platform", person: Person, cycle: CycleRef, facts: dict[str, Any]) -> None:
+def _mark(platform: "Platform", person: Person, cycle: CycleRef, facts: Row) -> None:
     # `flywheel explain` shows it with the cycle, once.
     subject = str(cycle)
     details = {"release": facts["release"], "rows": facts["rows"], "of": person.subject_ids[0]}
     rows = platform.state.audit.of(subject)
     if not any((row.event, row.details) == ("erasure.seen_by_release", details) for row in rows):
-        platform.state.audit.append("erasure.seen_by_release", subject, "system", details)
+        platform.state.audit.append("erasure.seen_by_release", subject, SYSTEM, details)

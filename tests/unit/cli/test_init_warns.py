@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from flywheel.cli.workloads import app
 from flywheel.workload.chat_prompt import ChatPrompt
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 
 @pytest.fixture

@@ -81,6 +81,17 @@ def test_control_rows_are_held_out_while_a_figure_rests_on_them():
     assert reasons(made) == {"i00050": "control_slice"}
 
 
+def test_released_rows_are_free_and_the_others_stay_out_by_id_and_text():
+    """What is still held out is barred twice: as an inference, and as a text."""
+    held = Earlier(
+        frozenset({"before"}), frozenset({"text before"}), frozenset({"golden"}),
+        frozenset({("i1", "one"), ("i2", "two"), ("i3", "two")}),
+    )  # fmt: skip
+    assert held.unless_released({"i1", "i2"}) == Earlier(
+        frozenset({"before", "i3"}), frozenset({"text before", "two"}), frozenset({"golden"})
+    )
+
+
 def test_control_row_trains_once_no_figure_rests_on_it():
     """It was held out by an earlier gate, and nothing measures with it any more."""
     found = [example(n) for n in range(40)] + [example(50, slice="control")]

@@ -1,5 +1,7 @@
 """How a golden set is shared among labels."""
 
+import pytest
+
 from flywheel.dataset.golden import golden_counts
 from flywheel.dataset.golden_shares import share_out
 
@@ -27,6 +29,20 @@ def test_half_of_the_set_stays_in_proportion():
     found = shares(counts, 100)
     assert sum(found.values()) == 100
     assert found["common"] >= 50
+
+
+@pytest.mark.parametrize(
+    ("counts", "size", "expected"),
+    [
+        ({"a": 1000, "b": 60, "c": 40}, 40, {"a": 27, "b": 7, "c": 6}),  # half of it lifts
+        ({"a": 1000, "b": 60, "c": 40}, 60, {"a": 40, "b": 10, "c": 10}),  # no more than ten
+        ({"a": 410, "b": 470, "c": 330}, 60, {"a": 21, "b": 23, "c": 16}),  # in proportion
+    ],
+)
+def test_shares_are_exact(counts, size, expected):
+    """Half of the set lifts, to ten cases a label; the rest is rounded as Sainte-Laguë does."""
+    assert shares(counts, size) == expected
+    assert golden_counts(size, counts) == expected
 
 
 def test_what_was_taken_before_stays():

@@ -165,6 +165,29 @@ def test_length_difference_of_exactly_the_bound_is_kept():
     assert below.pairs == []
 
 
+def test_lengths_of_a_single_pair_are_its_own():
+    """One pair is the mean of one, whichever of its sides is longer."""
+    workload = classification()
+    found = choose(workload, [example(workload, 0, "heat fault", "oil fault")])
+    text = AnswerMapping(workload).text
+    lengths = len(text("heat fault")), len(text("oil fault"))
+    assert (found.chosen_length, found.rejected_length) == lengths
+    assert found.length_difference == pytest.approx(1 - lengths[1] / lengths[0])
+
+
+def test_manifest_rounds_what_it_says_about_lengths():
+    """Characters to two decimals, shares to four: a snapshot's facts are the same everywhere."""
+    facts = Preference([], [], 1.23456, 2.34567, 0.123456, 0.234567).to_facts()
+    assert facts == {
+        "pairs": 0,
+        "exclusions": {},
+        "chosen_length": 1.23,
+        "rejected_length": 2.35,
+        "length_difference": 0.1235,
+        "length_difference_before": 0.2346,
+    }
+
+
 def test_choice_does_not_depend_on_the_order():
     """The same rows in any order make the same pairs in the same order."""
     workload = classification()
@@ -319,6 +342,18 @@ def test_edits_of_a_draft_make_pairs():
     assert ("i4", "small_edit") in [
         (one.example.inference_id, one.reason) for one in small.excluded
     ]
+
+
+@pytest.mark.parametrize(
+    ("rejected", "expected"),
+    [("near the Door!", (0, 0)), ("near the doors", (1, 0)), ("near the dome", (1, 1))],
+)
+def test_edit_of_a_draft_counts_from_the_smallest_that_is_asked_for(rejected: str, expected: tuple):
+    """A draft that differs in exactly so many characters makes a pair, one of fewer does not."""
+    assert edited(replies(), "near the door", rejected, minimum_characters=2) == expected
+    # A long text, in which every character is frequent, is compared as exactly.
+    left, right = "near the door " * 30, rejected + " near the door" * 29
+    assert edited(replies(), left, right, minimum_characters=2) == expected
 
 
 def test_a_text_that_breaks_the_rules_is_not_trained_on():

@@ -10,7 +10,8 @@ import pytest
 
 from flywheel.lake.store import Lake
 from flywheel.simulation.traffic import DriftSchedule, SimulatedCall, generate
-from flywheel.workload.model import Workload, load_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import Workload
 
 DRIFT = DriftSchedule(start=datetime(2026, 5, 4, tzinfo=UTC), ramp_days=1)
 

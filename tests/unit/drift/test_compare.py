@@ -55,6 +55,45 @@ def test_a_window_must_be_further_off_than_the_most_unusual_week(factor, drifted
     assert column.drifted is drifted
 
 
+@pytest.mark.parametrize(("same", "is_compared"), [(90, True), (89, False)])
+def test_answers_are_compared_where_nine_in_ten_are_of_the_same_release(same, is_compared):
+    """Below that a shift of the answers would be the release's; the traffic is compared anyway."""
+
+    def answered(**releases):
+        every = {"a": 50, "b": 50}
+        columns = {"output": every, "client": every, "release": releases}
+        return Profile(
+            100, 0, {name: Histogram("category", counts) for name, counts in columns.items()}
+        )
+
+    found = compare(WORKLOAD, answered(r1=100), answered(r1=same, r2=100 - same))
+    columns = {column.column: column for column in found}
+    assert set(columns) == {"output", "client", "errors"}
+    assert columns["client"].score == 0
+    for name in ("output", "errors"):
+        assert columns[name].score == (0 if is_compared else None)
+        assert columns[name].note == (
+            "" if is_compared else "answered by another release than the reference"
+        )
+
+
+def test_a_column_without_values_is_not_scored_and_errors_always_are():
+    """Nothing to compare is said with the side that lacks it; no failed answer is a share of 0."""
+    full, empty = profile([50] * 20), Profile(1000, 0, {"output": Histogram("category", {})})
+    for old, new, note in (
+        (full, empty, "no values in the window"),
+        (empty, full, "no values in the reference"),
+        (full, Profile(1000), "no values in the window"),
+    ):
+        found = {column.column: column for column in compare(WORKLOAD, old, new)}
+        assert (found["output"].score, found["output"].note) == (None, note)
+        assert (found["errors"].score, found["errors"].note) == (0, "")
+    failing = Profile(1000, 0, {"errors": Histogram("category", {"timeout": 500})})
+    (errors,) = compare(WORKLOAD, Profile(1000), failing)
+    assert errors.drifted
+    assert errors.score > 1
+
+
 def test_confidence_in_old_and_new_bins_compares():
     """Days profiled in bins of 0.02 are read beside days in bins of 0.001, without a false shift."""
     rng = np.random.default_rng(2)

@@ -150,7 +150,7 @@ def test_reports_of_an_earlier_version_still_read(lake, defect_reports):
     lake.append("drift_reports", pa.Table.from_pylist([row]))
     (read,) = read_reports(lake, defect_reports)
     assert read.drifted_columns == ("vocabulary",)
-    assert read.strongest.strength == pytest.approx(0.4 / 0.15)
+    assert read.columns[0].strength == pytest.approx(0.4 / 0.15)
     assert read.columns[0].change is None
     assert (read.quality.fell, read.quality.changed_on) == (True, None)
     assert plot_drift([read]).startswith(b"\x89PNG")

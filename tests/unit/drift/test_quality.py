@@ -108,6 +108,27 @@ def test_a_certain_fall_below_the_allowed_drop_is_no_fall():
     assert quality_shift(days, allowed_drop=0.01).fell is True
 
 
+def test_a_fall_of_exactly_the_allowed_drop_counts():
+    """The allowed drop is the smallest fall that counts, not the largest that does not."""
+    days = exact(30, 0.75, 30, 0.5)
+    assert quality_shift(days, allowed_drop=0.25).fell is True
+    assert quality_shift(days, allowed_drop=0.2501).fell is False
+
+
+def test_a_certain_small_fall_does_not_hide_a_larger_one():
+    """The change that is reported is the large one; without one, it is the most certain."""
+    small = exact(30, 0.90, 30, 0.88, judged=10_000)
+    large = [
+        replace(day, day=small[-1].day + timedelta(days=number))
+        for number, day in enumerate(exact(0, 0.0, 10, 0.8, judged=100), start=1)
+    ]
+    shift = quality_shift([*small, *large], allowed_drop=0.05)
+    assert (shift.fell, shift.changed_on) == (True, START + timedelta(days=60))
+    assert shift.drop == pytest.approx(0.09)
+    shift = quality_shift(small, allowed_drop=0.05)
+    assert (shift.fell, shift.changed_on) == (False, START + timedelta(days=30))
+
+
 def test_a_rise_is_no_fall():
     """Better answers are no loss of quality."""
     assert quality_shift(exact(30, 0.7, 30, 0.95), allowed_drop=0.05).fell is False
@@ -137,6 +158,30 @@ def test_an_outage_is_a_fall_without_any_judgment():
     days = exact(30, 0.9, 14, 0.9)
     out = days[:30] + [ControlDay(day.day, failed=day.parsed) for day in days[30:]]
     assert quality_shift(out, allowed_drop=0.05).fell is True
+
+
+def test_failed_answers_enter_at_the_rate_of_their_own_days():
+    """Ten of a hundred were judged there: fifty failures are five wrong ones beside these ten."""
+    before = [replace(day, parsed=1000) for day in exact(30, 0.9, 0, 0.0)]
+    after = [replace(day, parsed=100, failed=50) for day in exact(0, 0.0, 60, 0.9)[30:]]
+    shift = quality_shift([*before, *after], allowed_drop=0.05)
+    assert (shift.fell, shift.changed_on) == (True, after[0].day)
+    assert shift.current == pytest.approx(0.9 * 10 / 15)
+
+
+def test_failures_of_days_without_a_judgment_enter_at_the_overall_rate():
+    """Nobody has judged the newest answers, and many of them failed: that is a fall already."""
+    days = exact(30, 0.9, 14, 0.9)
+    silent = [ControlDay(day.day, parsed=100, failed=100) for day in days[30:]]
+    shift = quality_shift([*days[:30], *silent], allowed_drop=0.05)
+    assert (shift.fell, shift.current, shift.changed_on) == (True, 0.0, silent[0].day)
+
+
+def test_interval_of_the_drop_is_the_published_one():
+    """56 of 70 against 48 of 80 gives 0.0524 to 0.3339 (Newcombe 1998, method 10)."""
+    shift = quality_shift(exact(7, 0.8, 8, 0.6), allowed_drop=0.05)
+    assert (shift.reference_judged, shift.current_judged) == (70, 80)
+    assert shift.interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
 def test_unequal_weights_count_for_less():

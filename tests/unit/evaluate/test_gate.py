@@ -126,6 +126,15 @@ def test_other_undecided_checks_ask_for_no_directed_review():
     assert report.cases_to_collect is None
 
 
+def test_a_failed_gate_asks_for_no_directed_review():
+    """What is undecided beside a failure is not collected for: the gate fails either way."""
+    cases = pairs(80, 10, 10)
+    broken = [replace(c, schema_valid=False) if c.arm == "candidate" else c for c in cases]
+    report = judge(broken)
+    assert report.check("non_inferiority").outcome == "inconclusive"
+    assert (report.outcome, report.cases_to_collect) == ("fail", None)
+
+
 def test_a_difference_on_the_margin_asks_for_no_more_cases():
     """Where the difference is the margin itself, no number of cases decides."""
     reason = judge(pairs(375, 0, 20, 5)).check("non_inferiority").reason

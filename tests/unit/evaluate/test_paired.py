@@ -140,6 +140,8 @@ def test_cases_for_a_margin_follow_the_difference():
     assert needed(0.0, discordance=0.0) is None
     assert needed(0.2, discordance=0.0) == needed(0.2, discordance=0.2)
     assert needed(0.0, margin=1.0) is not None
+    assert needed(0.0, discordance=1.0) is not None
+    assert needed(0.0, discordance=1.01) is None
 
 
 def test_cases_for_a_margin_of_nothing_are_those_of_a_difference():

@@ -14,7 +14,8 @@ from flywheel.ingest.dead_letter_list import DeadLetterFilter, content_of, expor
 from flywheel.ingest.dead_letter_repair import Repairs, read_repaired
 from flywheel.ingest.deadletters import replay
 from flywheel.ingest.labeled_file import read_labeled
-from flywheel.workload.model import load_workload, parse_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import parse_workload
 from tests.fakes.event_makers import START, make_event, make_feedback, make_workload
 from tests.fakes.strategies import any_text, json_values, raw_bytes, spoiled_mappings
 from tests.unit.ingest.conftest import Plane

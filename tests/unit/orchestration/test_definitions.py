@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 
 @pytest.fixture(scope="module")

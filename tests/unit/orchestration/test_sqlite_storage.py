@@ -1,11 +1,15 @@
 """Dagster's storage in files: they stay open between queries and are closed with the instance."""
 
+import sqlite3
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import dagster as dg
 import psutil
 import pytest
-from sqlalchemy import Engine, event
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy import Engine, event, text
 
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.settings import load_settings
@@ -50,6 +54,53 @@ def test_a_run_opens_a_few_connections(home, opened):
         assert len(result.all_events) > 10
         assert max(opened.values()) <= 2
         assert opened["runs.db"] + opened["index.db"] <= 1
+
+
+def test_a_runs_file_is_as_dagster_makes_it(home, monkeypatch):
+    """The same tables, revision and journal; made once, however many runs there are."""
+    made = []
+    initdb = SqliteEventLogStorage._initdb
+
+    def counted(self, engine, **kwargs):
+        made.append(engine)
+        initdb(self, engine, **kwargs)
+
+    monkeypatch.setattr(SqliteEventLogStorage, "_initdb", counted)
+    with open_instance(home) as instance:
+        run(instance)
+        made.clear()
+        ours = described(instance.event_log_storage.path_for_shard(run(instance).run_id))
+        assert made == []
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = SqliteEventLogStorage(folder)
+        with theirs.run_connection("run"):
+            pass
+        assert ours == described(theirs.path_for_shard("run"))
+
+
+def test_a_file_that_another_process_made_is_not_replaced(home, monkeypatch):
+    """Two processes that write a run's first event at one moment: one looks before the other wrote."""
+    with open_instance(home) as first, open_instance(home) as second:
+        ours, theirs = first.event_log_storage, second.event_log_storage
+        path = Path(theirs.path_for_shard("run"))
+        with theirs.run_connection("run") as connection:
+            connection.execute(text("INSERT INTO event_logs (run_id, event) VALUES ('run', '{}')"))
+        with monkeypatch.context() as context:
+            context.setattr(Path, "exists", lambda _: False)
+            assert not ours._create(path)
+        with ours.run_connection("run") as connection:
+            assert connection.execute(text("SELECT count(*) FROM event_logs")).scalar() == 1
+        assert [one for one in path.parent.iterdir() if one.name.startswith(".new-")] == []
+
+
+def described(file):
+    """Return what an SQLite file is made of: its tables and indexes, revision and journal."""
+    with sqlite3.connect(file) as connection:
+        return (
+            sorted(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()),
+            connection.execute("SELECT version_num FROM alembic_version").fetchall(),
+            connection.execute("PRAGMA journal_mode").fetchall(),
+        )
 
 
 def test_a_closed_instance_leaves_no_file_open(home):

@@ -10,7 +10,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.review.label_studio.labeling_config import labeling_config
 from flywheel.review.queues.answer_fields import answer_fields
 from flywheel.review.queues.label_studio_format import annotation_from, result_of, task_of
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from tests.fakes.invoices import invoice, invoices
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, extraction

@@ -9,7 +9,7 @@ from flywheel.serve.loading import load_model
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.margin import Step, mean_margin
 from flywheel.serve.mask import AnswerMask
-from flywheel.serve.vllm_server import _constraint
+from flywheel.serve.vllm_requests import constraint_of
 from flywheel.workload.answers import ANY_TEXT, AnswerCodec
 from flywheel.workload.prompt import input_ids
 from tests.fakes.micro_base import micro_base
@@ -108,7 +108,7 @@ def test_steps_of_texts_share_their_tokens(loaded):
 
 def test_vllm_gets_the_same_grammar():
     """The pattern of the mask is the one that vLLM is asked for."""
-    assert _constraint(codec_of()) == {"structured_outputs": {"regex": ANY_TEXT}}
+    assert constraint_of(codec_of()) == {"structured_outputs": {"regex": ANY_TEXT}}
 
 
 def test_the_margin_of_a_text_is_the_mean_of_its_steps():

@@ -10,7 +10,7 @@ from flywheel.serve.loading import LoadedModel, load_model
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.serve.margin import margin_of
 from flywheel.serve.mask import AnswerMask, MaskNode, grammar_of
-from flywheel.serve.vllm_server import _constraint
+from flywheel.serve.vllm_requests import constraint_of
 from flywheel.workload.answers import AnswerCodec, assign_surfaces
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import completion_ids, render_prompt
@@ -210,7 +210,7 @@ def test_four_thousand_labels_have_a_mask(loaded: LoadedModel):
 
     made = named(_with_labels(4_000))
     texts = made.choices[::1_000]
-    (kind, pattern), *others = _constraint(made)["structured_outputs"].items()
+    (kind, pattern), *others = constraint_of(made)["structured_outputs"].items()
     assert (kind, others) == ("regex", [])
     masks = _masks(loaded, grammar_of(made), texts)
     assert masks == _masks(loaded, grammar_from("regex", pattern), texts)
@@ -226,6 +226,6 @@ def test_few_labels_have_the_mask_of_a_choice(loaded: LoadedModel):
     from llguidance import grammar_from
 
     made = named(_with_labels(300))
-    choices = _constraint(made)["structured_outputs"]["choice"]
+    choices = constraint_of(made)["structured_outputs"]["choice"]
     theirs = grammar_from("choice", json.dumps(choices))
     assert _masks(loaded, grammar_of(made), choices[::50]) == _masks(loaded, theirs, choices[::50])

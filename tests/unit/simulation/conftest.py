@@ -7,7 +7,8 @@ import pytest
 
 from flywheel.ports.model_server import Answer
 from flywheel.simulation.traffic import SimulatedCall, generate
-from flywheel.workload.model import Workload, load_workload
+from flywheel.workload.files import load_workload
+from flywheel.workload.model import Workload
 
 
 @pytest.fixture(scope="session")

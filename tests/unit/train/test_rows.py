@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import DataError
-from flywheel.train.rows import read_rows, tokenize_pairs, tokenize_rows
+from flywheel.train.rows import tokenize_pairs, tokenize_rows, training_rows
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import parse_workload
 from flywheel.workload.passage import owned
@@ -70,22 +70,22 @@ def test_unusable_row_is_a_data_error(tokenizer, row: object):
 def test_snapshot_is_read_when_its_hash_agrees(tmp_path: Path):
     """Rows come back as they were written."""
     digest = write_snapshot(tmp_path, ROWS)
-    assert read_rows(tmp_path, digest) == ROWS
+    assert training_rows(tmp_path, digest) == ROWS
 
 
 def test_snapshot_of_another_hash_is_refused(tmp_path: Path):
     """The spec's hash decides which rows are trained on."""
     write_snapshot(tmp_path, ROWS)
     with pytest.raises(DataError, match="not the one of the spec"):
-        read_rows(tmp_path, "0" * 64)
+        training_rows(tmp_path, "0" * 64)
 
 
 def test_empty_and_missing_snapshots_are_refused(tmp_path: Path):
     """No rows and no folder are data errors."""
     with pytest.raises(DataError, match="no training rows"):
-        read_rows(tmp_path, write_snapshot(tmp_path, []))
+        training_rows(tmp_path, write_snapshot(tmp_path, []))
     with pytest.raises(DataError, match="not a dataset snapshot"):
-        read_rows(tmp_path / "nowhere", "0")
+        training_rows(tmp_path / "nowhere", "0")
 
 
 def test_texts_of_clients_hold_no_control_token(tokenizer):

@@ -10,7 +10,7 @@ from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
 from flywheel.state import State
 from flywheel.trigger.ledger import evaluate_trigger, gather_signals, trigger_key
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from tests.fakes.state_rows import put_champion
 
 NOW = datetime(2026, 6, 16, tzinfo=UTC)
@@ -74,6 +74,37 @@ def test_two_adjacent_windows_that_share_a_column_open_a_cycle(lake, state, work
     decision = evaluate_trigger(lake, state, workload, now=NOW)
     assert decision.trigger == "drift"
     assert decision.numbers["drifted_columns"] == ["vocabulary"]
+
+
+def test_three_adjacent_windows_are_three_in_a_row(lake, state, workload):
+    """Each window touches the one after it, not the newest."""
+    for day in (2, 9, 16):
+        _verdict(lake, date(2026, 6, day), ["vocabulary"])
+    assert gather_signals(lake, state, workload, now=NOW).drifted_windows == 3
+
+
+def test_the_newest_cycle_counts(tmp_path, lake, workload):
+    """Cooldown, watermark and calendar are those of the last cycle, not of the first."""
+    clock = ManualClock(datetime(2026, 1, 10, tzinfo=UTC))
+    state = State.open(f"sqlite:///{tmp_path / 'three'}.db", clock)
+    for month, trigger in ((1, "calendar"), (4, "calendar"), (5, "drift")):
+        clock.move_to(datetime(2026, month, 10, tzinfo=UTC))
+        cycle = state.cycles.open(
+            workload,
+            trigger=trigger,
+            opened_by="system",
+            reason="test",
+            watermark=clock.now(),
+            snapshot={},
+            trigger_key=f"{trigger} {month}",
+        )
+        state.cycles.set_status(cycle.ref, "stopped", "test")
+    _correct(lake, workload, datetime(2026, 5, 2, tzinfo=UTC))
+    signals = gather_signals(lake, state, workload, now=NOW)
+    assert signals.last_opened_at == datetime(2026, 5, 10, tzinfo=UTC)
+    assert signals.last_calendar_at == datetime(2026, 4, 10, tzinfo=UTC)
+    assert signals.new_corrections == 0
+    state.close()
 
 
 def test_windows_with_different_columns_are_not_in_a_row(lake, state, workload):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.trigger.policy import TriggerSignals, decide_trigger
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 APRIL = datetime(2026, 4, 1, 6, tzinfo=UTC)
@@ -98,6 +98,16 @@ def test_no_says_why_with_numbers(workload):
     assert "7 of 100 corrections" in decision.reason
     assert decision.numbers["drifted_windows"] == 1
     assert decision.numbers["corrections_threshold"] == 100
+
+
+@pytest.mark.parametrize(
+    ("fell", "words"),
+    [(True, "quality changed by -0.050;"), (False, "by -0.050, not beyond chance and threshold;")],
+)
+def test_no_says_whether_a_fall_of_quality_is_certain(workload, fell, words):
+    """A fall that may be chance is marked as such, one below the threshold alone is not."""
+    signals = replace(QUIET, quality_drop=0.05, quality_fell=fell)
+    assert words in decide_trigger(workload, signals, NOW).reason
 
 
 def test_what_was_not_measured_is_said_and_is_no_zero(workload):

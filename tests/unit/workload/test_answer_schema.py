@@ -6,7 +6,7 @@ import yaml
 from flywheel.deployment.workload_text import workload_text
 from flywheel.errors import ConfigurationError
 from flywheel.workload.answer_schema import unsupported
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from tests.fakes.invoices import SCHEMA, invoices
 
 

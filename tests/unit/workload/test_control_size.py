@@ -77,7 +77,7 @@ def test_loading_a_workload_imports_no_numpy(tmp_path):
     file = tmp_path / "asked.yaml"
     file.write_text(yaml.safe_dump(data))
     program = (
-        "import sys; from pathlib import Path; from flywheel.workload.model import load_workload\n"
+        "import sys; from pathlib import Path; from flywheel.workload.files import load_workload\n"
         f"assert load_workload(Path({str(file)!r})).review.control_share < 0.2\n"
         "sys.exit('numpy' in sys.modules)"
     )

@@ -5,7 +5,7 @@ import yaml
 from pydantic import ValidationError
 
 from flywheel.errors import ConfigurationError
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.taxonomy_change import add_labels, fresh_label_id
 

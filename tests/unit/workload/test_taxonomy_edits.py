@@ -8,7 +8,7 @@ from flywheel.cli.workloads import app
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
 from flywheel.settings import load_settings
 from flywheel.wiring import Platform
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 from flywheel.workload.taxonomy import Taxonomy
 from flywheel.workload.taxonomy_change import write_taxonomy
 from flywheel.workload.taxonomy_edits import merge_labels, rename_label, retire_labels, split_label

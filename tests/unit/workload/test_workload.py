@@ -4,17 +4,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flywheel.deployment.workload_text import golden_size, labels_in_csv, workload_text
+from flywheel.deployment.csv_labels import labels_in_csv
+from flywheel.deployment.workload_text import golden_size, workload_text
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
 from flywheel.workload import model as workload_module
-from flywheel.workload.model import (
-    GateRules,
-    Workload,
-    load_workload,
-    load_workload_of,
-    load_workloads,
-    parse_workload,
-)
+from flywheel.workload.files import load_workload, load_workload_of, load_workloads
+from flywheel.workload.model import GateRules, Workload, parse_workload
 
 
 def _raw(**changes):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flywheel.quality.calibration import CalibrationError, expected_calibration_error
-from flywheel.quality.calibration.expected_error import bin_numbers
+from flywheel.quality.calibration.expected_error import _fit_accuracy, bin_numbers
 
 
 def errors(slope: float, level: float, count: int, repeats: int, seed: int = 3):
@@ -66,6 +66,21 @@ def test_interval_by_hand():
     assert shown is not None
     assert (shown.value, shown.upper) == pytest.approx((0.2, 0.2 + reach))
     assert shown.lower == max(0.0, shown.value - reach)
+
+
+@pytest.mark.parametrize("good", [64, 66, 75])
+def test_bin_is_believed_beyond_two_standard_deviations(monkeypatch, good):
+    """A hundred answers of 0.55: less than two deviations off is chance, more is shrunk."""
+    monkeypatch.setattr(
+        "flywheel.quality.calibration.expected_error.fit_platt", lambda *_: lambda at: at
+    )
+    gap = good / 100 - 0.55
+    squared = (good - 55) ** 2 / (100 * 0.55 * 0.45)
+    believed = 1 - 2**2 / squared if squared > 2**2 else 0.0
+    right = np.array([1.0] * good + [0.0] * (100 - good))
+    fitted = _fit_accuracy(np.full(100, 0.55), right)
+    # Another bin stays on the curve.
+    assert fitted(np.array([0.55, 0.85])) == pytest.approx([0.55 + believed * gap, 0.85])
 
 
 def test_few_cases_show_nothing():

@@ -44,7 +44,7 @@ APART = {
     "release advance", "release reconcile",
     "review provision", "annotators add", "webhooks", "cycle retry", "approve", "aliases",
     "serving", "ask", "registry copy", "state copy", "accept-files", "backup", "restore",
-    "accept-erasure", "gateway", "keys create", "keys revoke", "simulate", "audit-workloads", "labels forecast", "up", "down", "services up", "services prepare",
+    "accept-erasure", "gateway", "judge show", "judge calibrate", "keys create", "keys revoke", "simulate", "audit-workloads", "labels forecast", "up", "down", "services up", "services prepare",
     "services down", "services logs", "people token", "people roles", "people revoke",
 }  # fmt: skip
 

@@ -1,0 +1,45 @@
+"""`LakeTable`: one Delta table and what its rows are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+__all__ = ["TIME", "LakeTable", "lake_table"]
+
+TIME = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """One Delta table and what its rows are.
+
+    ``statistics`` are the narrow columns that data skipping may use; ``distinct`` are those whose
+    values hardly repeat, so that a dictionary of them would be built and thrown away. ``earlier``
+    holds SQL for columns that rows of earlier versions lack.
+    """
+
+    name: str
+    description: str
+    schema: pa.Schema
+    partition_by: tuple[str, ...] = ("workload_id",)
+    statistics: tuple[str, ...] = ()
+    distinct: tuple[str, ...] = ()
+    earlier: Mapping[str, str] = field(default_factory=dict)
+
+
+def lake_table(
+    name: str,
+    description: str,
+    columns: list[tuple[str, pa.DataType]],
+    *,
+    partition_by: tuple[str, ...] = ("workload_id",),
+    statistics: tuple[str, ...] = (),
+    distinct: tuple[str, ...] = (),
+    earlier: Mapping[str, str] | None = None,
+) -> LakeTable:
+    """Return a table with the columns given as pairs of name and type."""
+    schema = pa.schema(columns)
+    return LakeTable(
+        name, description, schema, partition_by, statistics, distinct, dict(earlier or {})
+    )
