@@ -10,7 +10,7 @@ from bench.ratio import Ratio
 from flywheel.drift.evidently_report import SAMPLE_ROWS, write_evidently_report
 from flywheel.drift.window import Window
 from flywheel.lake.store import Lake
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 __all__ = ["measure"]
 

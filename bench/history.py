@@ -168,7 +168,7 @@ def _steps(lake: Lake, home: Path, days: HistoryDays) -> list[Step]:
         Step("profile of the day", _AIM, lambda: profile_days(lake, workload, [day])),
         Step(
             "days whose profile is stale",
-            None,
+            _AIM,
             lambda: stale_days(lake, workload, Window(day, day + timedelta(days=1))),
         ),
         Step(
@@ -183,21 +183,21 @@ def _steps(lake: Lake, home: Path, days: HistoryDays) -> list[Step]:
             _AIM,
             lambda: lake.query(_COUNT, key, event_days=[day]),
         ),
-        Step("bounds of a window", None, bookkeeping),
+        Step("bounds of a window", _AIM, bookkeeping),
         Step("sent items", None, lambda: read_sent(lake, workload.id)),
-        Step("known texts", None, lambda: known_texts(lake, workload.id)),
-        Step("gold", None, lambda: read_known_answers(lake, workload, now)),
+        Step("known texts", _AIM, lambda: known_texts(lake, workload.id)),
+        Step("gold", _AIM, lambda: read_known_answers(lake, workload, now)),
         Step("agreement", None, lambda: review_agreement(lake, workload)),
         Step("annotator figures", None, lambda: annotator_figures(lake, workload)),
         Step(
-            "control slice of the day", None, lambda: control_accuracy(lake, workload, start, now)
+            "control slice of the day", _AIM, lambda: control_accuracy(lake, workload, start, now)
         ),
         Step(
             "trigger figures",
-            None,
+            _AIM,
             lambda: gather_signals(lake, platform.state, workload, now=now),
         ),
-        Step("flywheel status", None, lambda: deployment_status(platform)),
+        Step("flywheel status", _AIM, lambda: deployment_status(platform)),
         Step(
             "verify: events counted for the ledger",
             _AIM,

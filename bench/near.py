@@ -10,7 +10,7 @@ from bench.ratio import Ratio
 from flywheel.similarity.near_duplicates import NearDuplicates, closest_matches
 from flywheel.similarity.normal_form import normalize
 from flywheel.simulation.traffic import generate
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 __all__ = ["measure"]
 

@@ -217,7 +217,8 @@ class _Counting:
         positions = dict(landed)
         for row in above:
             positions[row["source"]] -= row["rows"] - row["positions"]
-        reached = {source: _position(self.lake, source) for source in landed} | next_positions
+        reached = {source: _position(self.lake, source) for source in landed}
+        reached.update(next_positions)
         ids = self.before.distinct_ids + self._new_ids()
         # Positions are only ever added to: one without a row would not let the ids add up.
         repeats = self._query(_REPEATS if self.before.files else _REPEATS_OF_ALL, {})
@@ -245,7 +246,7 @@ class _Counting:
         views = {"new_events": self.new, **views}
         return list(self.lake.query_files(sql, parameters, views).to_pylist())
 
-    def _accounts(self, by_file: Sequence[Mapping[str, Any]]) -> dict[str, Account]:
+    def _accounts(self, by_file: Sequence[Mapping[str, Any]]) -> Mapping[str, Account]:
         accounts = {
             path: dict(self.before.files[path]) for path in self.before.files.keys() & self.files
         }
@@ -258,9 +259,8 @@ class _Counting:
     def _letters(self, next_positions: Mapping[Source, int]) -> dict[Source, Letters] | None:
         here = {"here": list(next_positions), "next": list(next_positions.values())}
         rows = self._query(_DEAD, self.proven | here)
-        seen = {source: tuple(self.before.dead[source]) for source in self.before.dead}
-        below = {source: counts[:2] for source, counts in _below(rows).items()}
-        if below != _added([{s: (n, digest) for s, (n, digest, _, _) in seen.items()}]):
+        seen = self.before.dead
+        if _below(rows) != _added([{s: (n, digest) for s, (n, digest, _, _) in seen.items()}]):
             return None
         letters = {}
         for row in rows:
@@ -275,7 +275,7 @@ class _Counting:
         folders = self.lake.event_folders(np.asarray(table["id"].to_numpy(), dtype=np.uint64))
         old = [
             path
-            for path in self.files.difference(self.new)
+            for path in self.files - set(self.new)
             if PurePosixPath(path).parent.as_posix() in folders
         ]
         return int(self._query(_NEW_IDS, self.proven, old_events=old)[0]["ids"])

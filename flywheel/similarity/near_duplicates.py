@@ -51,18 +51,17 @@ class NearDuplicates:
         if normal in self._exact:
             return
         self._exact[normal] = key
-        parts, digest = _fingerprint(text)
+        parts, bits, digest = _fingerprint(text)
         self._index.insert(len(self._known), digest)
-        self._known.append((key, parts, _bits(parts)))
+        self._known.append((key, parts, bits))
 
     def find(self, text: str) -> Match | None:
         """Return the closest known text at or above the threshold, or None."""
         exact = self._exact.get(normalize(text))
         if exact is not None:
             return Match(exact, 1.0)
-        parts, digest = _fingerprint(text)
+        parts, bits, digest = _fingerprint(text)
         best: Match | None = None
-        bits = _bits(parts)
         spare = len(parts) - bits.bit_count()
         for number in sorted(self._index.query(digest)):
             key, indexed_text, indexed_bits = self._known[number]
@@ -114,13 +113,13 @@ def closest_matches(
 
 # What is known is asked about again with every batch of a long-lived process.
 @lru_cache(maxsize=8192)
-def _fingerprint(text: str) -> tuple[frozenset[str], Any]:
+def _fingerprint(text: str) -> tuple[frozenset[str], int, Any]:
     from rensa import RMinHash
 
     parts = shingles(text)
     digest = RMinHash(_PERMUTATIONS, 1)
     digest.update(list(parts))
-    return parts, digest
+    return parts, _bits(parts), digest
 
 
 def _bits(parts: frozenset[str]) -> int:

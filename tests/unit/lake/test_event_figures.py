@@ -16,7 +16,7 @@ from flywheel.quality.control_slice import control_accuracy
 from flywheel.quality.traffic_start import newest_answer, traffic_start
 from flywheel.review.sampling.window_ledger import landed_through, seen_positions
 from flywheel.usecases.status import _EVENTS as STATUS
-from flywheel.workload.model import load_workload
+from flywheel.workload.files import load_workload
 
 _NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _ANSWERED = "shadow_of IS NULL AND route IS DISTINCT FROM 'shadow'"
