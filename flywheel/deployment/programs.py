@@ -11,28 +11,21 @@ from pydantic import SecretStr
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.artifacts.precision import served_precision
 from flywheel.deployment.gateway_program import gateway_health_url
+from flywheel.deployment.preparation import prepare_deployment
 from flywheel.deployment.receiver import receiver_address
 from flywheel.errors import ConfigurationError, NotFoundError, UnavailableError
-from flywheel.orchestration.instance import (
-    DagsterHome,
-    dagster_programs,
-    open_instance,
-    prepare_dagster_home,
-)
-from flywheel.orchestration.workers import fail_orphaned_runs
+from flywheel.orchestration.instance import DagsterHome, dagster_programs
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.services import Application, Services, vllm
 from flywheel.services.supervisor.passwords import made_once
 from flywheel.settings import Settings
 from flywheel.usecases.release import reconcile_server
-from flywheel.usecases.topics import make_topics
 from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 
 __all__ = [
     "APPLICATIONS",
     "built_bases",
-    "prepare_deployment",
     "run_applications",
 ]
 
@@ -82,36 +75,6 @@ def run_applications(
     if _DESK in names:
         applications.append(_desk(services, settings, folder))
     services.run(applications, on_progress)
-
-
-def prepare_deployment(
-    settings: Settings,
-    on_progress: Callable[[str], None] = lambda _: None,
-    *,
-    fail_orphaned: bool = False,
-) -> DagsterHome:
-    """Make topics, schema and Dagster's folder once, before several programs would at a time.
-
-    Args:
-        settings: Where they are.
-        on_progress: Told what is not as declared and was left alone.
-        fail_orphaned: Report runs of killed processes as failed; only while nothing else runs.
-    """
-    platform = Platform(settings)
-    try:
-        for topic in make_topics(platform):
-            for name, (declared, actual) in topic.differences.items():
-                on_progress(f"{topic.name}: {name} is {actual}, declared is {declared}; left alone")
-        platform.state.cycles.list_open()
-    finally:
-        platform.close()
-    home = prepare_dagster_home(settings)
-    if home.note is not None:
-        on_progress(home.note)
-    with open_instance(home) as instance:
-        if fail_orphaned:
-            fail_orphaned_runs(instance)
-    return home
 
 
 def _vllm_for(

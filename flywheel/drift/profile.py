@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from flywheel.drift.window import Window
 from flywheel.lake.sql_text import quoted
 from flywheel.lake.store import Lake
-from flywheel.lake.views import EVENT_FIGURES
 from flywheel.workload.model import ExtractionTask, Workload
 
 __all__ = [
@@ -75,19 +74,20 @@ def refresh_profiles(lake: Lake, workload: Workload, window: Window) -> list[dat
 
 def stale_days(lake: Lake, workload: Workload, window: Window) -> dict[date, int]:
     """Return the landed rows of the days whose profile is missing or older than they are."""
-    stale = lake.rows(
-        f"""
-        WITH seen AS (SELECT day, sum(landed) AS landed FROM {EVENT_FIGURES}
+    stale = lake.scan(
+        """
+        WITH seen AS (SELECT day, count(*) AS landed FROM inferences
                       WHERE workload_id = $workload AND day >= $start AND day < $end GROUP BY day),
              known AS (SELECT day, sum(count) AS landed FROM profiles
                        WHERE workload_id = $workload AND "column" = 'landed'
                          AND day >= $start AND day < $end GROUP BY day)
         SELECT day, coalesce(seen.landed, 0) AS landed FROM seen FULL JOIN known USING (day)
         WHERE seen.landed IS DISTINCT FROM known.landed ORDER BY day
-        """,  # noqa: S608 - a constant name
+        """,
         {"workload": workload.id, "start": window.start, "end": window.end},
-    )
-    return {row["day"]: int(row["landed"]) for row in stale}
+        event_days=window.days,
+    ).to_pylist()
+    return {row["day"]: row["landed"] for row in stale}
 
 
 def profile_days(lake: Lake, workload: Workload, days: Sequence[date]) -> int:
@@ -159,7 +159,7 @@ def _histograms(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Tabl
         GROUP BY GROUPING SETS ({", ".join(f"(day, k{i})" for i in positions)}, (day))
         HAVING key IS NOT NULL ORDER BY day, position, key
     """  # noqa: S608 - expressions come from this module and the checked workload file
-    table = lake.query(sql, {"workload": workload.id, "days": list(days)}, event_days=days)
+    table = lake.scan(sql, {"workload": workload.id, "days": list(days)}, event_days=days)
     position = table["position"].combine_chunks()
     names = pa.array([*columns, "events"])
     kinds = pa.array(
@@ -171,7 +171,7 @@ def _histograms(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Tabl
 def _landed(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Table:
     # Rows with their duplicates. Counted before the events are looked at: a row that lands in
     # between makes the day stale once more, never the other way round.
-    table = lake.query(
+    table = lake.scan(
         f"""
         SELECT day, '' AS key, count(*) AS count FROM inferences WHERE {_CHOSEN}
         GROUP BY day ORDER BY day
@@ -186,7 +186,7 @@ def _landed(lake: Lake, workload: Workload, days: Sequence[date]) -> pa.Table:
 def _vocabulary(lake: Lake, workload: Workload, landed: pa.Table) -> pa.Table:
     # A word counts once in a text. The row of kind `total` says how many texts were looked at.
     rates = [2 ** max(0, ceil(log2(n / _TEXTS_A_DAY))) for n in landed["count"].to_pylist()]
-    table = lake.query(
+    table = lake.scan(
         f"""
         WITH rates AS (SELECT unnest(CAST($days AS DATE[])) AS day,
                               unnest(CAST($rates AS UBIGINT[])) AS rate),

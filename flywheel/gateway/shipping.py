@@ -43,9 +43,13 @@ class Shipper:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop after the batch that is under way; what waits stays in the spool."""
+        """Stop once what waits is sent; what a log that is away does not take stays in the spool."""
         self._end.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+        # Where this process was scaled away, nobody opens its spool for days.
+        while self._failure is None and self._ship_once():
+            pass
 
     def ship(self) -> int:
         """Send one batch and return how many records left the spool."""
@@ -68,12 +72,17 @@ class Shipper:
 
     def _run(self) -> None:
         while not self._end.is_set():
-            try:
-                sent = self.ship()
-            except FlywheelError as error:
-                self._failure = error.message
+            sent = self._ship_once()
+            if self._failure is not None:
                 self._end.wait(_RETRY_SECONDS)
-            else:
-                self._failure = None
-                if sent < _BATCH:
-                    self._end.wait(_IDLE_SECONDS)
+            elif sent < _BATCH:
+                self._end.wait(_IDLE_SECONDS)
+
+    def _ship_once(self) -> int:
+        try:
+            sent = self.ship()
+        except FlywheelError as error:
+            self._failure = error.message
+            return 0
+        self._failure = None
+        return sent

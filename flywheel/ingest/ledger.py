@@ -16,31 +16,46 @@ from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest.arrow import table_of
 from flywheel.ingest.proven_events import EventCount, count_events, keep_proof
 from flywheel.lake.store import Lake, holes_id
+from flywheel.lake.views import LATER_EVENTS
 from flywheel.ports.event_log import EventLog, Partition
 
-__all__ = ["Ledger", "PartitionBalance", "prove", "require_balance"]
+__all__ = ["Ledger", "PartitionBalance", "count_ids", "prove", "require_balance"]
 
-# Feedback and dead letters are few beside the events, which `count_events` counts.
 _COUNTS = """
 WITH landed AS (
     SELECT "partition", count(*) AS landed, count(DISTINCT "offset") AS positions
-    FROM stored.feedback WHERE topic_id = $topic_id GROUP BY ALL
+    FROM stored.{table} WHERE topic_id = $topic_id GROUP BY ALL
 ), dead AS (
     SELECT "partition", count(*) AS dead, count(DISTINCT "offset") AS dead_positions
     FROM stored.dead_letters AS d WHERE topic_id = $topic_id AND NOT EXISTS (
-        SELECT 1 FROM stored.feedback AS r WHERE r.topic_id = d.topic_id
+        SELECT 1 FROM stored.{table} AS r WHERE r.topic_id = d.topic_id
         AND r."partition" = d."partition" AND r."offset" = d."offset")
     AND "offset" < list_extract($positions, "partition" + 1) GROUP BY ALL
+), gaps AS (
+    SELECT "partition", sum(next_offset - first_offset) AS gap
+    FROM stored.declared_gaps WHERE topic_id = $topic_id
+    AND next_offset <= list_extract($positions, "partition" + 1) GROUP BY ALL
 )
 SELECT "partition", coalesce(landed, 0) AS landed, coalesce(positions, 0) AS positions,
-    coalesce(dead, 0) AS dead, coalesce(dead_positions, 0) AS dead_positions
-FROM landed FULL JOIN dead USING ("partition")
+    coalesce(dead, 0) AS dead, coalesce(dead_positions, 0) AS dead_positions,
+    CAST(coalesce(gap, 0) AS BIGINT) AS gap
+FROM landed FULL JOIN dead USING ("partition") FULL JOIN gaps USING ("partition")
 """
 _GAPS = """
 SELECT "partition", CAST(sum(next_offset - first_offset) AS BIGINT) AS gap
 FROM stored.declared_gaps WHERE topic_id = $topic_id
 AND next_offset <= list_extract($positions, "partition" + 1) GROUP BY ALL
 """
+
+# Which events repeat an id was found file by file; here all ids are counted again, from the rows.
+_EVENT_IDS = f"""
+SELECT (SELECT count(*) FROM stored.inferences) AS landed,
+    (SELECT count(*) FROM stored.inferences AS i SEMI JOIN {LATER_EVENTS} AS later
+     ON later.topic_id = i.topic_id AND later."partition" = i."partition"
+     AND later."offset" = i."offset") AS duplicates,
+    (SELECT count(*) FROM (SELECT DISTINCT workload_id, inference_id FROM stored.inferences))
+        AS distinct_ids
+"""  # noqa: S608 - a constant name
 _FEEDBACK_IDS = """
 SELECT count(*) AS landed,
     count(*) FILTER (WHERE turn > 1) AS duplicates,
@@ -50,9 +65,6 @@ FROM (SELECT workload_id, feedback_id, row_number() OVER (
           ORDER BY landed_at, topic_id, "partition", "offset") AS turn
       FROM stored.feedback)
 """
-
-
-_NOTHING = {"landed": 0, "positions": 0, "dead": 0, "dead_positions": 0}
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,7 @@ def prove(
 
     Args:
         log: what was produced.
-        lake: what landed.
+        lake: what landed; on a cluster every event is counted.
         topics: names of those that are counted.
         full: count every event of the lake, also those that an earlier proof rests on.
     """
@@ -126,10 +138,11 @@ def prove(
     for topic in topics:
         of_topic, events = _topic(log, lake, topic, full=full)
         balances += of_topic
-        ids.append(_feedback_ids(lake) if events is None else events.ids)
+        ids.append(_all_ids(lake, table_of(topic)) if events is None else events.ids)
         if events is not None and all(one.balances for one in of_topic) and events.ids_add_up:
             keep_proof(lake, events)
-    return Ledger(tuple(balances), *(sum(column) for column in zip(*ids, strict=True)))
+    landed, distinct, duplicates = (sum(column) for column in zip(*ids, strict=True))
+    return Ledger(tuple(balances), landed, distinct, duplicates)
 
 
 def require_balance(ledger: Ledger) -> None:
@@ -163,7 +176,7 @@ def _topic(
     if not positions.keys() <= ends.keys():  # the topic was recreated meanwhile
         return _topic(log, lake, topic, full=full)
     balances = [
-        _balance(partition, ends[partition], positions[partition], rows[partition.number])
+        _balance(partition, ends[partition], positions[partition], rows.get(partition.number))
         for partition in sorted(positions)
     ]
     return balances, events
@@ -188,36 +201,28 @@ def _positions(
 
 
 def _counts(
-    lake: Lake, table: str, positions: Mapping[Partition, _Standing], *, full: bool
+    lake: Lake, table: str, standings: Mapping[Partition, _Standing], *, full: bool
 ) -> tuple[dict[int, dict[str, int]], EventCount | None]:
-    topic_id = next(iter(positions)).topic_id
-    parameters = {"topic_id": topic_id, "positions": [one.position for one in positions.values()]}
-    gaps = {row["partition"]: row["gap"] for row in lake.rows(_GAPS, parameters)}
-    if table == "inferences":
-        next_offsets = {f"{topic_id}/{p.number}": one.position for p, one in positions.items()}
-        events = count_events(lake, next_offsets, full=full)
-        rows = {p.number: _of_source(events, f"{topic_id}/{p.number}") for p in positions}
-    else:
-        events = None
-        rows = {row["partition"]: row for row in lake.rows(_COUNTS, parameters)}
-    for partition in positions:
-        rows.setdefault(partition.number, dict(_NOTHING))["gap"] = gaps.get(partition.number, 0)
+    topic_id = next(iter(standings)).topic_id
+    values = {"topic_id": topic_id, "positions": [one.position for one in standings.values()]}
+    if table != "inferences" or not lake.is_read_here:
+        counts = lake.scan(_COUNTS.format(table=table), values).to_pylist()
+        return {row["partition"]: row for row in counts}, None
+    gaps = {row["partition"]: row["gap"] for row in lake.rows(_GAPS, values)}
+    sources = {partition.number: f"{topic_id}/{partition.number}" for partition in standings}
+    following = {f"{topic_id}/{one.number}": standings[one].position for one in standings}
+    events = count_events(lake, following, full=full)
+    rows = {
+        number: events.of_source(source) | {"gap": gaps.get(number, 0)}
+        for number, source in sources.items()
+    }
     return rows, events
 
 
-def _of_source(events: EventCount, source: str) -> dict[str, int]:
-    dead, dead_positions = events.dead.get(source, (0, 0))
-    return {
-        "landed": events.landed.get(source, 0),
-        "positions": events.positions.get(source, 0),
-        "dead": dead,
-        "dead_positions": dead_positions,
-    }
-
-
 def _balance(
-    partition: Partition, end: int, standing: _Standing, row: dict[str, int]
+    partition: Partition, end: int, standing: _Standing, counts: dict[str, int] | None
 ) -> PartitionBalance:
+    row = counts or {"landed": 0, "positions": 0, "dead": 0, "dead_positions": 0, "gap": 0}
     return PartitionBalance(
         topic=partition.topic,
         topic_id=partition.topic_id,
@@ -232,6 +237,12 @@ def _balance(
     )
 
 
-def _feedback_ids(lake: Lake) -> tuple[int, int, int]:
-    row = lake.rows(_FEEDBACK_IDS)[0]
+def _all_ids(lake: Lake, table: str) -> tuple[int, int, int]:
+    row = count_ids(lake, table)
     return row["landed"], row["distinct_ids"], row["duplicates"]
+
+
+def count_ids(lake: Lake, table: str) -> dict[str, int]:
+    """Count the rows of a table of events, its distinct ids and the rows that repeat one."""
+    counts = lake.scan(_EVENT_IDS if table == "inferences" else _FEEDBACK_IDS)
+    return dict(counts.to_pylist()[0])

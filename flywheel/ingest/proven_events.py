@@ -138,6 +138,16 @@ class EventCount:
     proof: _Proof | None
     files_read: int
 
+    def of_source(self, source: Source) -> dict[str, int]:
+        """Return the columns of a partition's account."""
+        dead, dead_positions = self.dead.get(source, (0, 0))
+        return {
+            "landed": self.landed.get(source, 0),
+            "positions": self.positions.get(source, 0),
+            "dead": dead,
+            "dead_positions": dead_positions,
+        }
+
     @property
     def ids(self) -> tuple[int, int, int]:
         """All rows, their distinct ids, and the rows whose id came before."""

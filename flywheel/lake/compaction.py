@@ -13,12 +13,11 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from flywheel.errors import ConcurrencyError, IntegrityError
 from flywheel.io.records import JsonObject
 from flywheel.lake.check import damaged_files
-from flywheel.lake.handles import NO_HOOKS, TableHandle
+from flywheel.lake.handles import TableHandle
 from flywheel.lake.rows import conform, equality
 from flywheel.lake.store import Lake
 
@@ -68,15 +67,8 @@ def _optimize(lake: Lake, handle: TableHandle, days: list[date | None]) -> None:
         if not names:
             return
         _require_undamaged(lake, handle, names)
-        filters = [("day", "in", [day.isoformat() for day in days if day is not None])]
-
-        def optimize(delta: DeltaTable) -> None:
-            delta.optimize.compact(
-                partition_filters=None if days == [None] else filters,
-                post_commithook_properties=NO_HOOKS,
-            )
-
-        handle.change(optimize)
+        chosen = None if days == [None] else [day for day in days if day is not None]
+        handle.change(lambda delta: lake.engine.compact(delta, chosen))
 
 
 def _write_again(lake: Lake, handle: TableHandle, day: date | None) -> None:

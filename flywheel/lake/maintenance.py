@@ -7,12 +7,10 @@ import time
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from deltalake import DeltaTable
-
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.lake.compaction import compact
 from flywheel.lake.erasure import erase_subjects
-from flywheel.lake.handles import NO_HOOKS, TableHandle
+from flywheel.lake.handles import TableHandle
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
 
@@ -84,12 +82,12 @@ def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> Tab
 
     compact(lake, handle, today)
     lake.retry(lambda: _configure(handle))
-    removed = lake.retry(lambda: _remove_old_files(handle, retention_hours))
+    removed = lake.retry(lambda: _remove_old_files(lake, handle, retention_hours))
     lake.retry(lambda: _complete_digests(handle))
     with lake.lock:
         handle.refresh()
         delta = handle.present()
-        return TableUpkeep(name, delta.version(), before, len(delta.file_uris()), len(removed))
+        return TableUpkeep(name, delta.version(), before, len(delta.file_uris()), removed)
 
 
 def _configure(handle: TableHandle) -> None:
@@ -98,23 +96,14 @@ def _configure(handle: TableHandle) -> None:
     handle.checkpoint()
 
 
-def _remove_old_files(handle: TableHandle, retention_hours: int) -> list[str]:
-    removed: list[str] = []
+def _remove_old_files(lake: Lake, handle: TableHandle, retention_hours: int) -> int:
+    counts: list[int] = []
     handle.refresh()
-    handle.change(lambda delta: removed.extend(_vacuum(delta, retention_hours)))
-    return removed
+    handle.change(lambda delta: counts.append(lake.engine.vacuum(delta, retention_hours)))
+    return counts[0]
 
 
 def _complete_digests(handle: TableHandle) -> None:
     handle.refresh()
     if not handle.is_complete:
         handle.adopt_files()
-
-
-def _vacuum(delta: DeltaTable, retention_hours: int) -> list[str]:
-    # Full: a checkpoint has forgotten which files were removed long ago, and files that a killed
-    # process never committed were in no log. Both are recognized by their age on disk.
-    removed: list[str] = delta.vacuum(
-        retention_hours, dry_run=False, full=True, post_commithook_properties=NO_HOOKS
-    )
-    return removed

@@ -4,7 +4,6 @@ A transaction of the table says up to which offset a source was taken in; it is 
 with the rows, through the handle that read it, so that of two racing writers one always loses.
 """
 
-import re
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
@@ -12,27 +11,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import duckdb
 import pyarrow as pa
 
 from flywheel.errors import ConcurrencyError, DataError
 from flywheel.io.records import Row
 from flywheel.io.retry import CONTENTION, retried
 from flywheel.lake import catalog
+from flywheel.lake.duckdb_engine import DuckDbEngine
+from flywheel.lake.engine import LakeEngine, OpenEngine, Parameters
 from flywheel.lake.event_days import days_of_files
 from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.object_digests import open_digests
-from flywheel.lake.query_errors import query_error, read_error, require_queries
-from flywheel.lake.query_views import LakeViews
 from flywheel.lake.rows import conform, equality, require_equal
 from flywheel.lake.tables import TABLES
 
 __all__ = ["Lake", "holes_id", "source_id"]
 
 Result = TypeVar("Result")
-_WORD = re.compile(r"\w+")
 
 
 def source_id(topic_id: str, partition: int) -> str:
@@ -51,9 +48,12 @@ class Lake:
     Args:
         root: folder, or URL of an object store.
         local: folder of this machine for locks and what is derived; an object store needs it.
+        engine: opens what runs heavy reads and upkeep; None: this process does.
     """
 
-    def __init__(self, root: Path | str, *, local: Path | None = None) -> None:
+    def __init__(
+        self, root: Path | str, *, local: Path | None = None, engine: OpenEngine | None = None
+    ) -> None:
         self.location = LakeLocation.of(root, local)
         self.root = self.location.root
         self._lock = threading.RLock()
@@ -61,7 +61,10 @@ class Lake:
         self._handles = {
             name: TableHandle(table, self.location, self.digests) for name, table in TABLES.items()
         }
-        self._views = LakeViews(self.location, self._handles)
+        self._duck = DuckDbEngine(self.location, self._handles, self._lock)
+        self.engine: LakeEngine = (
+            self._duck if engine is None else engine(self.location, self._handles, self._lock)
+        )
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -202,7 +205,7 @@ class Lake:
     def query(
         self,
         sql: str,
-        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        params: Parameters = None,
         *,
         event_days: Collection[date | None] | None = None,
     ) -> pa.Table:
@@ -219,10 +222,7 @@ class Lake:
         Raises:
             DataError: the query is wrong; the error lists the tables or columns there are.
         """
-        words = set(_WORD.findall(sql.lower()))
-        with self._lock:
-            cursor = self._views.cursor(words, event_days)
-        return self._result(cursor, sql, words, params)
+        return self._duck.query(sql, params, event_days)
 
     def query_files(
         self, sql: str, params: Mapping[str, Any], views: Mapping[str, Sequence[str]]
@@ -235,37 +235,38 @@ class Lake:
             views: data files by their path below the table's folder, by the name of the view; its
                 column ``file`` is the path that a row was read from.
         """
-        words = set(_WORD.findall(sql.lower()))
-        with self._lock:
-            cursor = self._views.file_cursor(words, views)
-        return self._result(cursor, sql, words, params)
+        return self._duck.query_files(sql, params, views)
 
     def event_folders(self, keys: Keys) -> set[str]:
         """Name the partition folders of the events that hold ids with these hashes, and perhaps more."""
         with self._lock:
-            return self._views.folders_of(keys)
+            return self._duck.folders_of(keys)
 
-    def _result(
+    @property
+    def is_read_here(self) -> bool:
+        """Whether `scan` reads in this process, and not on a cluster."""
+        return self.engine is self._duck
+
+    def scan(
         self,
-        cursor: duckdb.DuckDBPyConnection,
         sql: str,
-        words: set[str],
-        params: Sequence[Any] | Mapping[str, Any] | None,
+        params: Mapping[str, Any] | None = None,
+        *,
+        event_days: Collection[date] | None = None,
     ) -> pa.Table:
-        try:
-            require_queries(cursor.extract_statements(sql))
-            return cursor.sql(sql, params=params).to_arrow_table()
-        except duckdb.IOException as error:
-            raise read_error(error, self.location) from error
-        except duckdb.Error as error:
-            raise query_error(error, words) from error
-        finally:
-            cursor.close()
+        """Run SQL that reads many rows, on the engine that the deployment chose.
+
+        The arguments, the result and the errors are those of `query`; parameters have names.
+
+        Raises:
+            UnavailableError: the engine does not answer.
+        """
+        return self.engine.query(sql, params, event_days)
 
     def rows(
         self,
         sql: str,
-        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        params: Parameters = None,
         *,
         event_days: Collection[date | None] | None = None,
     ) -> list[Row]:
@@ -293,14 +294,14 @@ class Lake:
             delta = self._handle("inferences").refresh()
             if delta is None:
                 return set()
-            folders = self._views.folders_with(workload_id, ids) if ids else set()
+            folders = self.engine.folders_with(workload_id, ids) if ids else set()
             return days_of_files(delta, workload_id, since, folders, landed_after)
 
     @property
     def reader(self) -> str:
         """What reads the lake's files for DuckDB: ``disk``, ``httpfs`` or ``fsspec``."""
         with self._lock:
-            return self._views.reader
+            return self._duck.reader
 
     def tables(self) -> pa.Table:
         """List the tables and views: ``name``, ``kind``, ``rows`` and ``meaning``.
@@ -330,7 +331,8 @@ class Lake:
     def close(self) -> None:
         """Release DuckDB and the open tables."""
         with self._lock:
-            self._views.close()
+            self._duck.close()
+            self.engine.close()
             self.digests.close()
             for handle in self._handles.values():
                 handle.forget()

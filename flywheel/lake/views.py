@@ -23,6 +23,7 @@ __all__ = [
     "needed_tables",
     "needs_later_events",
     "reader_view",
+    "stored_columns",
     "stored_view",
 ]
 
@@ -135,7 +136,7 @@ def stored_view(
         columns = ", ".join(_null(field) for field in table.schema)
         file = ", CAST(NULL AS VARCHAR) AS file" if with_file else ""
         return f"SELECT {columns}{file} WHERE false"
-    columns = ", ".join(_column(table, field, written) for field in table.schema)
+    columns = stored_columns(table, written)
     paths = ", ".join(map(quoted, files))
     options = "union_by_name = true, hive_partitioning = false"
     if table.partition_by:
@@ -152,6 +153,11 @@ def stored_view(
         younger = ", ".join(_null(table.schema.field(name)) for name in table.earlier)
         source = f"(SELECT * FROM {source} UNION ALL BY NAME SELECT {younger} WHERE false)"
     return f"SELECT {columns} FROM {source}"
+
+
+def stored_columns(table: LakeTable, written: Collection[str]) -> str:
+    """Write the columns of a table as readers expect them, of those that the table on disk has."""
+    return ", ".join(_column(table, field, written) for field in table.schema)
 
 
 def _column(table: LakeTable, field: pa.Field, written: Collection[str]) -> str:

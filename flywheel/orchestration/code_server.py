@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import flywheel
@@ -33,11 +34,13 @@ class CodeFiles:
         return frozenset(_marks(self._paths()))
 
     def _paths(self) -> Iterator[Path]:
-        yield from self._workloads.glob("*.yaml")
-        yield self._project / "flywheel.toml"
-        yield from self._project.glob("*.py")
-        for folder in (self._project / "assets", self._project / "sensors", _PACKAGE):
-            yield from folder.rglob("*.py")
+        code = (self._project / "assets", self._project / "sensors", _PACKAGE)
+        return chain(
+            self._workloads.glob("*.yaml"),
+            [self._project / "flywheel.toml"],
+            self._project.glob("*.py"),
+            *(folder.rglob("*.py") for folder in code),
+        )
 
 
 def _marks(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:

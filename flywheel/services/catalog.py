@@ -12,6 +12,7 @@ from flywheel.services import (
     object_store,
     postgres,
     ray,
+    spark,
     vllm,
 )
 from flywheel.services.application import Application
@@ -39,9 +40,9 @@ __all__ = [
     "service_of",
 ]
 
-SERVICES = ("kafka", "postgres", "mlflow", "label-studio", "ray", object_store.NAME)
-# Started only when named: no deployment uses it without a setting of its own.
-ON_REQUEST = frozenset({object_store.NAME})
+SERVICES = ("kafka", "postgres", "mlflow", "label-studio", "ray", object_store.NAME, spark.NAME)
+# Started only when named: no deployment uses one without a setting of its own.
+ON_REQUEST = frozenset({object_store.NAME, spark.NAME})
 UNASKED = tuple(name for name in SERVICES if name not in ON_REQUEST)
 _PORTS = {
     "kafka": "kafka_port",
@@ -50,6 +51,7 @@ _PORTS = {
     "label-studio": "label_studio_port",
     "ray": "ray_port",
     object_store.NAME: "object_store_port",
+    spark.NAME: "spark_port",
     "dagster-webserver": "dagster_port",
     "ingest": "metrics_port",
     "webhooks": "webhook_port",
@@ -65,6 +67,7 @@ _OWN = {
     "label-studio": ("label_studio_url", "label_studio_token"),
     "vllm": ("vllm_url",),
     "ray": ("ray_address",),
+    spark.NAME: ("spark_url",),
 }
 # A controller listens ten above its broker.
 _CONTROLLER = 10
@@ -111,6 +114,9 @@ def extended(plan: Plan, names: Collection[str], settings: Settings, brokers: in
     port_counts |= {"label-studio": 2} if "label-studio" in names else {}
     port_counts |= ray.PORTS if "ray" in names else {}
     port_counts |= {object_store.NAME: object_store.PORTS} if object_store.NAME in names else {}
+    if spark.NAME in names:
+        port_counts[spark.NAME] = 1
+        plan = spark.planned(plan, settings)
     ports = {}
     used_ports = {port for each in plan.ports.values() for port in each}
     for name, count in port_counts.items():
@@ -150,6 +156,8 @@ def programs(layout: Layout, plan: Plan) -> dict[str, Program]:
         catalog += ray.programs(_ray(layout, plan))
     if object_store.NAME in plan.ports:
         catalog.append(object_store.program(object_store_server(layout, plan)))
+    if spark.NAME in plan.ports:
+        catalog.append(spark.program(_spark(layout, plan)))
     catalog += [application.program(app) for app in plan.applications.values()]
     return {program.name: program for program in catalog}
 
@@ -176,6 +184,8 @@ def prepare(
     if set(ray.PORTS) <= set(names):
         layout.make_private(layout.short_folder("ray"))
         ray.prepare(_ray(layout, plan))
+    if spark.NAME in names:
+        spark.prepare(_spark(layout, plan), on_progress)
 
 
 def connections(layout: Layout, plan: Plan) -> Connections:
@@ -193,6 +203,7 @@ def connections(layout: Layout, plan: Plan) -> Connections:
         **_label_studio_connections(layout, plan),
         **_served(plan.applications.values()),
         **(ray.connections(_ray(layout, plan)) if ray.HEAD in plan.ports else {}),
+        **(spark.connections(_spark(layout, plan)) if spark.NAME in plan.ports else {}),
     )
 
 
@@ -276,6 +287,17 @@ def _ray(layout: Layout, plan: Plan) -> ray.Cluster:
         cache=Path(plan.cache),
         head_ports=plan.ports[ray.HEAD],
         worker_ports=plan.ports[ray.WORKER],
+    )
+
+
+def _spark(layout: Layout, plan: Plan) -> spark.Server:
+    return spark.Server(
+        folder=layout.folder / spark.NAME,
+        secrets=layout.secrets,
+        cache=Path(plan.cache),
+        port=plan.ports[spark.NAME][0],
+        memory_mb=plan.spark_memory_mb,
+        master=plan.spark_master,
     )
 
 

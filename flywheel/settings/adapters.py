@@ -1,9 +1,10 @@
 """`AdapterSettings`: which adapter stands behind each port, and where its service is."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 __all__ = ["AdapterSettings", "ChosenPrecision"]
 
@@ -15,7 +16,9 @@ _ADDRESSES = {
     ("review_queue", "label_studio"): ("label_studio_url", "label_studio_token"),
     ("train_launcher", "ray"): ("ray_address",),
     ("model_server", "vllm"): ("vllm_url",),
+    ("lake_engine", "spark"): ("spark_url",),
 }
+_SPARK_URL = re.compile(r"sc://[A-Za-z0-9.-]+(:\d+)?")
 
 
 class AdapterSettings(BaseModel):
@@ -32,6 +35,10 @@ class AdapterSettings(BaseModel):
     )
     model_server: Literal["local", "vllm"] = Field(
         default="local", description="what answers: transformers in this process, or vLLM"
+    )
+    lake_engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb",
+        description="what runs the heavy reads and the upkeep of the lake: this process, or Spark",
     )
     served_precision: ChosenPrecision = Field(
         default="own",
@@ -112,6 +119,20 @@ class AdapterSettings(BaseModel):
         "is more): a release that does not fit is refused; default: not checked; `flywheel services` "
         "sets it for its own",
     )
+
+    spark_url: str | None = Field(
+        default=None, description="address of Spark Connect: sc://host:port"
+    )
+    spark_token: SecretStr | None = Field(
+        default=None, description="token of a Spark Connect that asks for one"
+    )
+
+    @field_validator("spark_url")
+    @classmethod
+    def _is_spark_connect(cls, url: str | None) -> str | None:
+        if url is not None and _SPARK_URL.fullmatch(url) is None:
+            raise ValueError("give sc://host:port; a token goes into FLYWHEEL_SPARK_TOKEN")
+        return url
 
     @model_validator(mode="after")
     def _adapters_have_addresses(self) -> Self:

@@ -110,6 +110,15 @@ class Settings(AdapterSettings, ProgramSettings, BaseSettings):
             raise ValueError(msg)
         return url
 
+    @model_validator(mode="after")
+    def _spark_reads_folders(self) -> "Settings":
+        if self.lake_engine == "spark" and self.lake is not None:
+            raise ValueError(
+                "lake_engine = spark reads a lake in a folder, and FLYWHEEL_LAKE is the URL of an "
+                "object store: use duckdb there"
+            )
+        return self
+
     @property
     def workload_folder(self) -> Path:
         """Folder of the workload files."""

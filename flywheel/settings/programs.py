@@ -1,5 +1,6 @@
 """`ProgramSettings`: ports and manners of what `flywheel services` and `flywheel up` start."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
@@ -29,6 +30,14 @@ class ProgramSettings(BaseModel):
     )
     object_store_port: int = Field(
         default=8333, description="port of the S3 server that `flywheel services` starts"
+    )
+    spark_port: int = Field(
+        default=15002, description="port of the Spark Connect that `flywheel services` starts"
+    )
+    spark_memory_mb: int = Field(default=2048, ge=1024, description="heap of that Spark, in MB")
+    spark_master: str = Field(
+        default="local[*]",
+        description="what that Spark runs on: this machine's cores, or a cluster (spark://host:port)",
     )
     vllm_port: int = Field(
         default=8000, description="port of the vLLM that `flywheel services` starts"
@@ -67,6 +76,11 @@ class ProgramSettings(BaseModel):
         default="127.0.0.1",
         description="where `flywheel gateway` listens; it speaks HTTP: anything but loopback needs "
         "a proxy with TLS in front of it",
+    )
+    gateway_spool: Path | None = Field(
+        default=None,
+        description="folder on a disk of this gateway process's own, for what it recorded and has not "
+        "sent; for processes on several machines that share a home; default: in home",
     )
     gateway_requests_at_once: int = Field(
         default=256, ge=1, description="requests that the gateway answers at a time; more get 429"

@@ -102,8 +102,8 @@ def traffic_figures(platform: "Platform", workload: "Workload") -> TrafficFigure
 
 def table_rows(platform: "Platform", table: str) -> int:
     """Count the rows of one of the lake's tables."""
-    rows = platform.lake.rows(f"select count(*) as n from {table}")  # noqa: S608 - our own name
-    return int(rows[0]["n"])
+    rows = platform.lake.scan(f"select count(*) as n from {table}")  # noqa: S608 - our own name
+    return int(rows["n"][0].as_py())
 
 
 def table_place(platform: "Platform", table: str) -> str:

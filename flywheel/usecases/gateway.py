@@ -64,7 +64,7 @@ def open_gateway(
     timeout_seconds: float = 30.0,
     new_id: Callable[["datetime"], str] = event_id,
 ) -> "Iterator[Starlette]":
-    """Give the gateway's application; closing it leaves unsent events in the spool.
+    """Give the gateway's application; closing it leaves in the spool what the log does not take.
 
     Several processes may serve one home, each with a spool of its own.
 
@@ -92,7 +92,8 @@ def open_gateway(
 def _recording(platform: "Platform", place: Path) -> Iterator[_Recording]:
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
         ensure_topic(platform.log, topic)
-    spool = Spool(place / SPOOL_FILE, capacity_bytes=_SPOOL_BYTES)
+    own_disk = platform.settings.gateway_spool
+    spool = Spool((own_disk or place) / SPOOL_FILE, capacity_bytes=_SPOOL_BYTES)
     shipper = Shipper(spool, platform.log)
     left = LeftSpools(platform.home / "gateway", platform.log, capacity_bytes=_SPOOL_BYTES)
     shipper.start()

@@ -60,7 +60,7 @@ class DeploymentStatus:
 def deployment_status(platform: "Platform") -> DeploymentStatus:
     """Look at every workload; nothing is changed."""
     folder = platform.workload_folder
-    events = {row["workload_id"]: row["events"] for row in platform.lake.rows(_EVENTS)}
+    events = {row["workload_id"]: row["events"] for row in platform.lake.scan(_EVENTS).to_pylist()}
     return DeploymentStatus(
         unread_events=sum(records for _, records in unread(platform).values()),
         workloads=tuple(

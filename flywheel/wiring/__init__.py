@@ -4,7 +4,13 @@ Nothing is opened before it is asked for, so that loading the code location and 
 stay quick.
 """
 
-from flywheel.wiring.adapters import kafka_connection, open_event_log, open_launcher, ray_cluster
+from flywheel.wiring.adapters import (
+    kafka_connection,
+    open_event_log,
+    open_launcher,
+    ray_cluster,
+    spark_server,
+)
 from flywheel.wiring.deployments import (
     DEMO_MARK,
     git_revision,
@@ -25,4 +31,5 @@ __all__ = [
     "open_platform",
     "ray_cluster",
     "require_deployment",
+    "spark_server",
 ]

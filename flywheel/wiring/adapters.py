@@ -13,6 +13,7 @@ from flywheel.settings import Settings, connection, make_private
 
 if TYPE_CHECKING:
     from flywheel.eventlog.kafka_connection import KafkaConnection
+    from flywheel.lake.spark import SparkServer
     from flywheel.lake.store import Lake
     from flywheel.ports.answer_desk import AnswerDesk
     from flywheel.ports.event_log import EventLog
@@ -36,6 +37,7 @@ __all__ = [
     "open_registry",
     "open_state",
     "ray_cluster",
+    "spark_server",
 ]
 
 
@@ -44,7 +46,21 @@ def open_lake(settings: Settings) -> "Lake":
     from flywheel.lake.store import Lake
 
     _make_private(settings, settings.home, settings.lake_folder)
-    return Lake(settings.lake or settings.lake_folder, local=settings.lake_folder)
+    engine = None
+    if settings.lake_engine == "spark":
+        from flywheel.lake.spark import SparkEngine
+
+        engine = SparkEngine.at(spark_server(settings))
+    return Lake(settings.lake or settings.lake_folder, local=settings.lake_folder, engine=engine)
+
+
+def spark_server(settings: Settings) -> "SparkServer":
+    """Return where Spark is."""
+    from flywheel.lake.spark import SparkServer
+
+    assert settings.spark_url is not None  # the settings hold that there is one
+    token = settings.spark_token
+    return SparkServer(settings.spark_url, None if token is None else token.get_secret_value())
 
 
 def open_state(settings: Settings, clock: Clock) -> "State":

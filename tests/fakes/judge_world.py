@@ -45,7 +45,7 @@ class JudgeWorld:
         self.silent: Callable[[int], bool] = lambda _number: False
         self._numbers: dict[str, int] = {}
         self._times: dict[int, datetime] = {}
-        upstream.answer = self._verdict
+        upstream.answer = self.verdict
         upstream.models = ["big"]
 
     def with_judge(self, **judge: Any) -> Workload:
@@ -108,7 +108,8 @@ class JudgeWorld:
         """Close the lake."""
         self.lake.close()
 
-    def _verdict(self, body: dict[str, Any]) -> str:
+    def verdict(self, body: dict[str, Any]) -> str:
+        """Return what the endpoint answers to a request."""
         question = json.loads(body["messages"][-1]["content"])
         number = self._numbers.get(question["input"])
         if number is None:

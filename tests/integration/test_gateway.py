@@ -141,6 +141,21 @@ def test_gateways_of_one_home_have_spools_of_their_own(platform):
         assert http.get("/readyz").status_code == 200
 
 
+def test_a_process_on_a_machine_of_its_own_keeps_its_spool_there(platform, tmp_path):
+    """The home may be on a shared file system, on which SQLite keeps no promise; calls stay in it."""
+    disk = tmp_path / "disk"
+    settings = platform.settings.model_copy(update={"gateway_spool": disk})
+    elsewhere = Platform(settings)
+    with open_gateway(elsewhere) as app, TestClient(app) as http:
+        question = {"model": "parts", "messages": [{"role": "user", "content": "the seal leaks"}]}
+        assert http.post("/v1/chat/completions", json=question, headers=header()).status_code == 200
+    assert (disk / "spool.db").is_file()
+    assert not list((platform.home / "gateway").rglob("spool.db"))
+    assert list((platform.home / "gateway" / "calls").iterdir())
+    assert land(elsewhere).read == 1  # sent before the process ended
+    elsewhere.close()
+
+
 def test_a_revoked_key_and_a_broken_file_are_noticed_within_a_second(platform):
     """Neither stops the other workloads; a corrected file is served again."""
     file = platform.settings.workload_folder / "parts.yaml"

@@ -28,6 +28,7 @@ _FIXTURES = {
     "vllm": "vllm",
     "ray_cluster": "ray",
     "label_studio": "label-studio",
+    "spark_server": "spark",
     "kafka_servers": "kafka",
     "mlflow_url": "mlflow",
     "object_store": "object-store",

@@ -122,3 +122,13 @@ def test_every_metric_is_on_the_page(pages):
     assert {name.removesuffix("_total") for name in lines} >= names
     assert lines["flywheel_ingest_rows_total"][:2] == ["counter", "`topic`, `workload`"]
     assert lines["flywheel_ingest_lag_records"][:2] == ["gauge", "`partition`, `topic`"]
+
+
+@pytest.mark.parametrize("page", ["explanation/failures.md", "how-to/kubernetes.md"])
+def test_what_a_page_calls_proven_has_its_test(page):
+    """Each test that it names is there, under this name."""
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", (REPOSITORY / "docs" / page).read_text()))
+    files = (REPOSITORY / "tests").rglob("test_*.py")
+    there = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert named
+    assert named - there == set()

@@ -46,3 +46,24 @@ def test_a_lake_in_a_bucket_leaves_a_folder_in_the_home(tmp_path):
     """What this machine keeps beside it."""
     settings = load_settings(lake="s3://bucket/a/lake", home=tmp_path)
     assert settings.lake_folder == tmp_path / "lake"
+
+
+def test_spark_needs_its_address():
+    """The engine is not chosen without saying where it is, and no default stands in."""
+    with pytest.raises(ConfigurationError, match="FLYWHEEL_SPARK_URL"):
+        load_settings(lake_engine="spark")
+    with pytest.raises(ConfigurationError, match="'duckdb' or 'spark'"):
+        load_settings(lake_engine="trino")
+
+
+@pytest.mark.parametrize("url", ["spark://host:7077", "sc://host/;token=secret", "localhost"])
+def test_the_address_of_spark_is_that_of_spark_connect(url):
+    """A token in the address would stand in messages."""
+    with pytest.raises(ConfigurationError, match="FLYWHEEL_SPARK_TOKEN"):
+        load_settings(lake_engine="spark", spark_url=url)
+
+
+def test_spark_does_not_read_a_bucket():
+    """A pair of settings that cannot work is refused before anything is read."""
+    with pytest.raises(ConfigurationError, match="use duckdb there"):
+        load_settings(lake_engine="spark", spark_url="sc://host:15002", lake="s3://bucket/lake")

@@ -1,6 +1,7 @@
 """`assemble`: one chat completion from the chunks of a streamed answer."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,13 +10,15 @@ from flywheel.io.records import JsonObject
 
 __all__ = ["assemble", "chunks_of_text"]
 
+# Of server-sent events: a text inside may hold what Python counts as an end of line, as U+2028.
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _ENDED = ("response.completed", "response.incomplete", "response.failed")
 
 
 def chunks_of_text(text: str) -> list[Any]:
     """Return the objects of a server-sent event stream."""
     chunks = []
-    for line in text.splitlines():
+    for line in _LINE_END.split(text):
         content = line.removeprefix("data:").strip()
         if line.startswith("data:") and content.startswith("{"):
             try:

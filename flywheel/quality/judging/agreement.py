@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from flywheel.quality.control_slice import effective_number, wilson_interval
+from flywheel.quality.control_slice import effective_number
+from flywheel.quality.intervals import wilson_interval
 
 __all__ = ["FEWEST_COMPARED", "Comparison", "JudgeCalibration", "decide_calibration"]
 

@@ -62,7 +62,8 @@ ORDER BY inference_id
 # What a large window is thinned by; texts that differ in case, punctuation and space are one.
 _FIGURES = f"""{_PLACED}
 SELECT inference_id, confidence, margin, release, in_window,
-       hash(trim(regexp_replace(lower(nfc_normalize(input)), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g'))) AS text
+       md5_number_lower(
+         trim(regexp_replace(lower(nfc_normalize(input)), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g'))) AS text
 FROM placed WHERE (in_window OR event_time >= $start) AND {_NEVER_SENT}
 """  # noqa: S608 - (as above)
 
@@ -120,7 +121,7 @@ class CandidateQuery:
     def complained(self) -> list[str]:
         """Ids of the answers that clients said something about."""
         span = {"workload": self.workload_id, "end": self.window.end}
-        return [row["inference_id"] for row in self.lake.rows(_COMPLAINED, span)]
+        return [row["inference_id"] for row in self.lake.scan(_COMPLAINED, span).to_pylist()]
 
     @cached_property
     def days(self) -> set[date] | None:
@@ -137,14 +138,15 @@ class CandidateQuery:
     def most(self) -> int:
         """Return how many candidates there are at most, from the footers of the files."""
         sql = "SELECT count(*) AS n FROM inferences WHERE workload_id = $workload"
-        rows = self.lake.rows(sql, {"workload": self.workload_id}, event_days=self.days)
-        return int(rows[0]["n"])
+        rows = self.lake.scan(sql, {"workload": self.workload_id}, event_days=self.days)
+        return int(rows["n"][0].as_py())
 
     def rows(self, ids: Collection[str] | None = None) -> list[Row]:
         """Read the answers with their texts, or some of them by id, in the order of their ids."""
         chosen = {"ids": None if ids is None else sorted(ids)}
-        return self.lake.rows(_CANDIDATES, self.parameters | chosen, event_days=self.days)
+        rows = self.lake.scan(_CANDIDATES, self.parameters | chosen, event_days=self.days)
+        return list(rows.to_pylist())
 
     def figures(self) -> pa.Table:
         """Read id, confidence, margin, release, place and a hash of the text of every answer."""
-        return self.lake.query(_FIGURES, self.parameters, event_days=self.days)
+        return self.lake.scan(_FIGURES, self.parameters, event_days=self.days)

@@ -24,6 +24,9 @@ class Plan:
     cluster_id: str
     cache: str
     memory_mb: int
+    # Of Spark; of a plan of an earlier version, the defaults of the settings.
+    spark_memory_mb: int = 2048
+    spark_master: str = "local[*]"
     ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     applications: Mapping[str, Application] = field(default_factory=dict)

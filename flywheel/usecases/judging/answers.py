@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from flywheel.io.records import Row
 from flywheel.usecases.judging.asking import ShownAnswer
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def drawn_ids(
 
 def _drawn(
     lake: "Lake", workload: "Workload", days: tuple[date, date], most: int, columns: str
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     seed = f"{workload.seed}\x1f{workload.id}\x1fjudge\x1f"
     values = {"workload": workload.id, "first": days[0], "last": days[1]}
     query = _DRAWN.replace("COLUMNS", columns)

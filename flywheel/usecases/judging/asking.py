@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from flywheel.errors import FlywheelError
 from flywheel.io.lock import exclusive
+from flywheel.io.records import Row
 from flywheel.lake.tables import TABLES
 from flywheel.privacy.masking import Masking
 from flywheel.usecases.judging.source import Judge, Opinion
@@ -23,9 +24,10 @@ __all__ = ["AskReport", "ShownAnswer", "ask_about", "asked_today", "verdicts_of"
 
 # One commit of the lake for each, and what a crash may cost to ask again.
 _AT_ONCE = 32
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _VERDICTS = """
 SELECT inference_id, verdict FROM judge_verdicts
-WHERE workload_id = $workload AND digest = $digest
+WHERE workload_id = $workload AND digest = $digest AND asked_at >= $since
 QUALIFY row_number() OVER (PARTITION BY inference_id ORDER BY asked_at) = 1
 """
 _TODAY = """
@@ -58,9 +60,19 @@ class AskReport:
     ration_spent: bool = False
 
 
-def verdicts_of(lake: "Lake", workload_id: str, digest: str) -> dict[str, bool | None]:
-    """Return what a judge said by inference id: approved, not, or None where it said neither."""
-    rows = lake.rows(_VERDICTS, {"workload": workload_id, "digest": digest})
+def verdicts_of(
+    lake: "Lake", workload_id: str, digest: str, *, since: datetime = _EVER
+) -> dict[str, bool | None]:
+    """Return what a judge said by inference id: approved, not, or None where it said neither.
+
+    Args:
+        lake: holds the verdicts.
+        workload_id: whose answers.
+        digest: of the judge.
+        since: verdicts given before are left out.
+    """
+    values = {"workload": workload_id, "digest": digest, "since": since}
+    rows = lake.rows(_VERDICTS, values)
     return {
         row["inference_id"]: None if row["verdict"] is None else row["verdict"] == CORRECT
         for row in rows
@@ -132,7 +144,7 @@ def _rows(
     judge: Judge,
     given: Collection[tuple[ShownAnswer, Opinion]],
     now: datetime,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     words = {True: CORRECT, False: "incorrect", None: None}
     for one, opinion in given:
         tokens = opinion.prompt_tokens, opinion.completion_tokens

@@ -31,7 +31,7 @@ __all__ = ["CalibrationReport", "JudgeStanding", "calibrate_judge", "judge_stand
 _LOOK_BACK = timedelta(days=180)
 _MOST = 500
 _LOOKS = """
-SELECT count(*) AS looks FROM judge_calibrations
+SELECT DISTINCT digest, judged, agreement FROM judge_calibrations
 WHERE workload_id = $workload AND calibrated_at > $since AND agreement IS NOT NULL
 """
 _NEWEST = """
@@ -73,7 +73,8 @@ def calibrate_judge(platform: "Platform", workload: "Workload") -> CalibrationRe
     """Ask the judge about answers that people judged, compare, and keep the result. Safe to repeat.
 
     The newest control answers of half a year are taken, 500 at most, within the day's ration: what
-    is left is asked by a repeat on another day.
+    is left is asked by a repeat on another day. Verdicts older than ``expires_days`` do not count: an
+    endpoint may have changed since, and only new ones can show it.
 
     Raises:
         ConfigurationError: the workload names no judge, or its key is missing.
@@ -84,14 +85,15 @@ def calibrate_judge(platform: "Platform", workload: "Workload") -> CalibrationRe
     newest = sorted(people, key=lambda one: one.event_time, reverse=True)[:_MOST]
     with open_judge(platform, workload) as judge:
         asking = ask_about(platform, workload, judge, answers_of(lake, workload.id, newest))
-    known = verdicts_of(lake, workload.id, judge.digest)
+    since = now - timedelta(days=rules.expires_days)
+    known = verdicts_of(lake, workload.id, judge.digest, since=since)
     compared = [one for one in newest if one.inference_id in known]
-    looks = _looks(lake, workload.id, now - timedelta(days=rules.expires_days))
-    calibration = decide_calibration(
-        [Comparison(one.weight, one.right, known[one.inference_id]) for one in compared],
-        floor=rules.floor,
-        looks=looks + 1,
-    )
+    comparisons = [Comparison(one.weight, one.right, known[one.inference_id]) for one in compared]
+    calibration = decide_calibration(comparisons, floor=rules.floor)
+    looks = _looks(lake, workload.id, since) | {
+        (judge.digest, calibration.judged, calibration.agreement)
+    }
+    calibration = decide_calibration(comparisons, floor=rules.floor, looks=len(looks))
     report = CalibrationReport(
         workload_id=workload.id,
         source=rules.source.name,
@@ -136,8 +138,10 @@ def judge_standing(platform: "Platform", workload: "Workload") -> JudgeStanding:
     return JudgeStanding(name, digest, counts, reason, expires_at, record)
 
 
-def _looks(lake: "Lake", workload_id: str, since: datetime) -> int:
-    return int(lake.rows(_LOOKS, {"workload": workload_id, "since": since})[0]["looks"])
+def _looks(lake: "Lake", workload_id: str, since: datetime) -> set[tuple[str, int, float | None]]:
+    # A repeat that compares nothing new is no further look.
+    rows = lake.rows(_LOOKS, {"workload": workload_id, "since": since})
+    return {(row["digest"], row["judged"], row["agreement"]) for row in rows}
 
 
 def _keep(

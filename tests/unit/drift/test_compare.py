@@ -55,6 +55,17 @@ def test_a_window_must_be_further_off_than_the_most_unusual_week(factor, drifted
     assert column.drifted is drifted
 
 
+@pytest.mark.parametrize(("size", "counts"), [(0.5, True), (0.39, False)])
+def test_a_part_of_half_the_usual_size_shows_how_far_weeks_are_apart(size, counts):
+    """The last run of days may be short; one of less than half the mean is off for that alone."""
+    week, odd = np.array([0.5, 0.5]) * 1e8, np.array([0.7, 0.3]) * size * 1e8
+    parts = [profile(week), profile(week), profile(odd)]
+    column = output_of(merge(*parts), profile(np.array([0.9, 0.1]) * 1e8), parts)
+    expected = 1.1 * jensen_shannon(2 * week, odd)
+    assert (column.chance == pytest.approx(expected)) is counts
+    assert counts or column.chance < 0.7 * expected
+
+
 @pytest.mark.parametrize(("same", "is_compared"), [(90, True), (89, False)])
 def test_answers_are_compared_where_nine_in_ten_are_of_the_same_release(same, is_compared):
     """Below that a shift of the answers would be the release's; the traffic is compared anyway."""
@@ -66,6 +77,8 @@ def test_answers_are_compared_where_nine_in_ten_are_of_the_same_release(same, is
             100, 0, {name: Histogram("category", counts) for name, counts in columns.items()}
         )
 
+    half = compare(WORKLOAD, answered(r1=50, r2=50), answered(r1=100))
+    assert next(column for column in half if column.column == "output").score is None
     found = compare(WORKLOAD, answered(r1=100), answered(r1=same, r2=100 - same))
     columns = {column.column: column for column in found}
     assert set(columns) == {"output", "client", "errors"}
@@ -92,6 +105,9 @@ def test_a_column_without_values_is_not_scored_and_errors_always_are():
     (errors,) = compare(WORKLOAD, Profile(1000), failing)
     assert errors.drifted
     assert errors.score > 1
+    assert (errors.method, errors.threshold) == ("psi", WORKLOAD.drift.psi)
+    output = output_of(full, full)
+    assert (output.method, output.threshold) == ("jensen_shannon", 0.01)
 
 
 def test_confidence_in_old_and_new_bins_compares():
@@ -161,3 +177,37 @@ def test_texts_are_read_only_where_words_leave_a_drift_possible():
     assert not any(column.drifted for column in quiet)
     compare(classification(), old, words(14_000, usual=10_000, new=700), texts=texts)
     assert asked
+
+
+@pytest.mark.parametrize(("fresh", "is_asked"), [(4, False), (5, True)])
+def test_texts_are_read_from_the_smallest_change_that_counts(fresh, is_asked):
+    """A word that the reference never had, in exactly as many of 100 texts as the threshold says."""
+
+    def words(**counts):
+        return Profile(100, 100, {"vocabulary": Histogram("term", counts)})
+
+    asked = []
+    rules = DriftThresholds(risen_words=0.05, jensen_shannon=1.0)
+    workload = classification().model_copy(update={"drift": rules})
+    old, new = words(usual=80), words(usual=80, fresh=fresh)
+    compare(workload, old, new, texts=lambda: asked.append(1))
+    assert bool(asked) is is_asked
+    _, vocabulary = compare(workload, old, new)
+    assert vocabulary.change is None  # without the texts nothing is known about them
+
+
+def test_texts_are_read_for_words_alone():
+    """A shift of the answers is judged by drawing answers, one of the words without texts by words."""
+
+    def shifted(name, kind, **counts):
+        return Profile(400, 400, {name: Histogram(kind, counts)})
+
+    def texts():
+        pytest.fail("the texts say nothing about answers")
+
+    old, new = shifted("output", "category", a=300, b=100), shifted("output", "category", b=400)
+    (output,) = [c for c in compare(WORKLOAD, old, new, texts=texts) if c.column == "output"]
+    assert output.drifted
+    old, new = shifted("vocabulary", "term", a=300, b=100), shifted("vocabulary", "term", b=400)
+    (words,) = [c for c in compare(WORKLOAD, old, new) if c.column == "vocabulary"]
+    assert words.score > words.chance > 0

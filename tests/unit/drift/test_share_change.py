@@ -67,6 +67,18 @@ def test_weeks_that_differ_by_themselves_widen_chance():
         assert change.counts is counts_as_drift
 
 
+@pytest.mark.parametrize(("weeks", "widens"), [(2, False), (3, True)])
+def test_fewer_than_three_weeks_say_nothing_about_their_swing(weeks, widens):
+    """Two weeks that differ may be one change; from three on their spread widens chance."""
+    parts = [np.array([430.0, 570.0]), np.array([570.0, 430.0]), np.array([430.0, 570.0])][:weeks]
+    now = np.array([560.0, 440.0])
+    with_parts, without = (
+        largest_share_change(["a", "b"], sum(parts), now, given, threshold=0.03).chance
+        for given in (parts, [])
+    )
+    assert (with_parts > without) is widens
+
+
 def test_weeks_that_are_more_alike_than_draws_do_not_narrow_chance():
     """The window is a draw all the same: chance is at least that of one."""
     whole, now = np.array([2_000.0, 2_000.0]), np.array([560.0, 440.0])
@@ -183,6 +195,21 @@ def test_word_that_the_reference_never_held_has_risen_from_four_texts(texts_now,
     before, now = np.array([0.0]), np.array([float(texts_now)])
     assert largest_excess(before, now, 100, 100) == pytest.approx(excess)
     assert largest_excess(before, now, 0, 100) == largest_excess(before, now, 100, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "has_risen"),
+    [
+        (60, 121, True),  # doubled
+        (60, 120, False),  # by half a text not
+        (10, 35, True),  # G² 15.03
+        (8, 31, False),  # G² 14.76
+    ],
+)
+def test_word_has_risen_when_it_doubled_beyond_chance(old, new, has_risen):
+    """At least twice its share, and by a likelihood ratio of 15, in a thousand texts each."""
+    excess = largest_excess(np.array([float(old)]), np.array([float(new)]), 1_000, 1_000)
+    assert excess == pytest.approx((new - old) / 1_000 if has_risen else 0.0)
 
 
 def test_few_texts_differ_by_chance_however_alike_the_weeks_are():

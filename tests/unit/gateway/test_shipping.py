@@ -64,3 +64,18 @@ def test_a_record_that_the_log_will_never_take_is_set_aside(spool):
     Shipper(spool, log).ship()
     assert (spool.depth, spool.refused) == (0, 1)
     assert len(log.records) == 4
+
+
+def test_a_shipper_that_stops_sends_what_waits(spool):
+    """A process that is scaled away leaves nothing behind, unless the log is away."""
+    log = Log()
+    Shipper(spool, log).close()
+    assert (len(log.records), spool.depth) == (4, 0)
+
+
+def test_a_shipper_that_stops_waits_for_no_log(spool):
+    """What cannot be sent stays on the disk, and the stop is not held up."""
+    log = Log()
+    log.error = UnavailableError("away")
+    Shipper(spool, log).close()
+    assert (len(log.records), spool.depth) == (0, 4)

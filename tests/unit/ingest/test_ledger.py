@@ -8,7 +8,7 @@ import pytest
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.events import INFERENCES_TOPIC
 from flywheel.ingest.gaps import declare_gap
-from flywheel.ingest.ledger import require_balance
+from flywheel.ingest.ledger import count_ids, require_balance
 
 
 def _stored(plane) -> pa.Table:
@@ -30,6 +30,38 @@ def test_unread_records_are_lag(plane):
     ledger = plane.prove()
     assert ledger.balances
     assert (ledger.total("produced"), ledger.total("lag"), ledger.landed) == (10, 6, 4)
+
+
+def test_ids_are_counted_of_each_table(plane):
+    """Calls and comments are two tables, each with its rows, its ids and its repetitions."""
+    plane.produce(1, 2, 3, 1)
+    plane.comment(1, 2, 2, 2, 2)
+    plane.ingest().run_once()
+    calls = {"landed": 4, "distinct_ids": 3, "duplicates": 1}
+    assert count_ids(plane.lake, "inferences") == calls
+    comments = {"landed": 5, "distinct_ids": 2, "duplicates": 3}
+    assert count_ids(plane.lake, "feedback") == comments
+
+
+def test_a_topic_that_is_recreated_during_the_count_is_counted_again(plane, monkeypatch):
+    """The ends of the new topic are not compared with the positions of the old one."""
+    plane.produce(*range(10))
+    plane.ingest().run_once()
+    real, calls = plane.log.end_offsets, []
+
+    def end_offsets(topic):
+        calls.append(topic)
+        if calls == [INFERENCES_TOPIC] * 2:
+            plane.log.delete_topic(INFERENCES_TOPIC)
+            plane.log.create_topic(INFERENCES_TOPIC, partitions=3)
+            plane.produce(*range(10, 14))
+        return real(topic)
+
+    monkeypatch.setattr(plane.log, "end_offsets", end_offsets)
+    ledger = plane.prove()
+    assert ledger.balances
+    assert len(ledger.partitions) == 3 + 2
+    assert ledger.total("lag") == 4
 
 
 def test_a_lost_row_is_seen(plane):

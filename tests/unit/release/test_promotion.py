@@ -34,12 +34,27 @@ def test_promotion_moves_route_alias_and_status(world):
 
 
 def test_promotion_twice_is_one_promotion(world):
-    """A repeated promotion changes nothing and returns the same."""
+    """A repeated promotion takes no step again, changes nothing and returns the same."""
     cycle = world.approved("r1")
     first = world.promote(cycle)
     rows = len(world.state.audit.of())
-    assert world.promote(cycle) == first
+    steps: list[str] = []
+    assert world.promote(cycle, on_step=steps.append) == first
+    assert steps == []
     assert len(world.state.audit.of()) == rows
+
+
+def test_promotion_that_was_cut_off_keeps_its_number(world):
+    """The number is reserved at the first try, and a repeat gets the same one."""
+    cycle = world.approved("r1")
+
+    def cut_off(step: str) -> None:
+        if step == "verified":
+            raise ConcurrencyError("cut off", next_step="repeat it")
+
+    with pytest.raises(ConcurrencyError):
+        world.promote(cycle, on_step=cut_off)
+    assert world.promote(cycle).version == "1.0.0"
 
 
 def test_second_promotion_keeps_the_first_as_previous(world):

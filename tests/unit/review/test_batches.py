@@ -57,6 +57,29 @@ def test_sampling_a_window_twice_changes_nothing(lake, queue):
     assert (second.candidates, second.existing, first.existing) == (None, True, False)
 
 
+def test_of_two_racing_samplings_one_batch_is_drawn(lake, queue, tmp_path, monkeypatch):
+    """Overtaken while it reads the candidates, a sampling sends what the other one chose."""
+    from flywheel.review.sampling import batch_maker as module
+
+    workload = classification()
+    put_answers(lake, workload, [answer(number) for number in range(100)])
+    other, read_pool = Lake(tmp_path / "lake"), module.read_pool
+
+    def overtaken(*arguments, **named):
+        monkeypatch.setattr(module, "read_pool", read_pool)
+        pool = read_pool(*arguments, **named)
+        put_answers(other, workload, [answer(number) for number in range(100, 200)], offset=100)
+        sample(other, queue, workload, budget=20)
+        return pool
+
+    monkeypatch.setattr(module, "read_pool", overtaken)
+    second = sample(lake, queue, workload, budget=20)
+    sent = [entry.item.item_id for entry in read_sent(lake, workload.id)]
+    assert len(sent) == len(set(sent)) == second.items == queue.status(workload).items
+    assert len(read_windows(lake, workload.id)) == 1
+    other.close()
+
+
 def test_batch_cut_off_before_the_push_is_repaired(lake, queue):
     """Items that the lake holds and the queue lacks are pushed by the next sample or merge."""
 

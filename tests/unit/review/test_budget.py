@@ -32,6 +32,14 @@ def test_the_smallest_budget_is_spent():
     assert {items_for(0, 0.1, chance) for chance in CHANCES} == {(0, 0)}
 
 
+@pytest.mark.parametrize(
+    ("budget", "overlap", "expected"), [(9, 1.0, (3, 3)), (11, 1.0, (3, 3)), (30, 0.5, (15, 7))]
+)
+def test_what_a_budget_pays_for_is_exact(budget, overlap, expected):
+    """Where everything is judged twice, an item costs three judgments, and no third is left over."""
+    assert items_for(budget, overlap, 0.0) == expected
+
+
 def test_small_batches_get_their_share_over_time():
     """A share of 0.05 of four is one in every fifth batch, not none in all of them."""
     parts = [part_of(4, 0.05, number / 100) for number in range(100)]
@@ -74,6 +82,8 @@ def test_later_is_what_the_unanswered_items_will_allow():
     assert replace(used, chosen=5).later(0.1) == 10 - 2 - 5
     assert replace(used, chosen=9).later(0.1) == 0
     assert replace(used, answered=100).later(0.1) == 0
+    # Half an item more would be allowed, and nothing is left to choose it from.
+    assert JudgedTwice(45, 45, drawn_twice=2, drawn_twice_answered=2).later(0.1) == 0
     assert JudgedTwice().now(0.1) == JudgedTwice().later(0.1) == 0
 
 

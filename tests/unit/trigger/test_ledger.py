@@ -180,6 +180,21 @@ def test_corrections_count_since_the_last_cycle_without_the_seed(lake, state, wo
     assert gather_signals(lake, state, workload, now=NOW).new_corrections == 2
 
 
+def test_label_that_the_last_cycle_saw_at_its_watermark_is_only_confirmed(lake, state, workload):
+    """What was accepted at the watermark itself was trained on."""
+    row = {
+        "workload_id": workload.id,
+        "correction_id": "c",
+        "status": "accepted",
+        "output": '"oil"',
+        "source": "review",
+    }
+    moments = [datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)]
+    rows = [row | {"version": n, "accepted_at": at} for n, at in enumerate(moments, start=1)]
+    lake.append("corrections", pa.Table.from_pylist(rows))
+    assert gather_signals(lake, state, workload, now=NOW).new_corrections == 0
+
+
 @pytest.mark.parametrize(
     ("status", "output", "new"),
     [("accepted", '"oil"', 0), ("accepted", '"heat"', 1), ("disputed", '"oil"', 1)],

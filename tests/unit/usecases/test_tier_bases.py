@@ -7,6 +7,7 @@ import pytest
 
 from flywheel.errors import ConfigurationError
 from flywheel.usecases.base_model import build_workload_base
+from flywheel.workload.judge import JudgeRules
 from flywheel.workload.tiers import Tier
 from tests.fakes import micro_base
 
@@ -56,6 +57,15 @@ def test_the_workloads_own_base_is_remembered_for_a_tier_without_its_adapter():
     build_workload_base(deployment, WORKLOAD)
     assert deployment.built == [("parts", "smollm2")]
     assert deployment.remembered == ["parts.bare"]
+
+
+def test_the_base_of_a_judge_is_built_as_that_of_a_tier():
+    """It may judge at once."""
+    rules = {"source": {"name": "critic", "base_model": "owner/judge"}, "rubric": "Right or not."}
+    workload = WORKLOAD.model_copy(update={"judge": JudgeRules.model_validate(rules)})
+    deployment = _Deployment()
+    build_workload_base(deployment, workload, "owner/judge")
+    assert deployment.built == [("parts.critic", "owner/judge")]
 
 
 def test_a_name_of_neither_is_refused():

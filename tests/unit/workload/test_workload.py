@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from flywheel.deployment.csv_labels import labels_in_csv
 from flywheel.deployment.workload_text import golden_size, workload_text
 from flywheel.errors import ConfigurationError, DataError, NotFoundError
-from flywheel.workload import model as workload_module
+from flywheel.workload import files as workload_module
 from flywheel.workload.files import load_workload, load_workload_of, load_workloads
 from flywheel.workload.model import GateRules, Workload, parse_workload
 

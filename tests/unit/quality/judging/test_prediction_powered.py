@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 
-from flywheel.quality.control_slice import wilson_interval
+from flywheel.quality.intervals import wilson_interval
 from flywheel.quality.judging.agreement import Comparison, decide_calibration
 from flywheel.quality.judging.prediction_powered import JudgedAnswer, powered_accuracy
 

@@ -7,17 +7,20 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flywheel.clock import ManualClock
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.patience import Patience
 from flywheel.io.rate_limit import RateLimit
 from flywheel.review.label_studio.provisioning import HEADER
 from flywheel.review.label_studio.webhooks import Receiver, receiving
 from flywheel.review.label_studio.writing import writing
+from flywheel.state import State
 from tests.fakes.strategies import json_values, raw_bytes
 
 WORD = "a secret"
@@ -253,6 +256,21 @@ def test_many_calls_at_once_are_all_answered():
     assert set(answers) <= {200, 503}
     assert answers.count(200) >= 1
     assert set(inbox.hints) == {("parts", "OTHER")}
+
+
+def test_two_receivers_of_one_event_ask_one_question(tmp_path):
+    """Each keeps its hint in the state that they share; one reading of the source answers both."""
+    clock, url = ManualClock(datetime(2026, 11, 2, tzinfo=UTC)), f"sqlite:///{tmp_path / 's.db'}"
+    states = [State.open(url, clock) for _ in range(2)]
+    with _running(states[0].inbox) as first, _running(states[1].inbox) as second:
+        body = json.dumps({"action": "ANNOTATION_CREATED"}).encode()
+        assert [_post(port, body) for port in (first, second)] == [200, 200]
+    [(workload, hints)] = states[0].inbox.pending().items()
+    assert (workload, hints.actions) == ("parts", {"ANNOTATION_CREATED"})
+    states[1].inbox.finish(workload, hints.newest)
+    assert states[0].inbox.pending() == {}
+    for state in states:
+        state.close()
 
 
 def test_a_taken_port_is_told():

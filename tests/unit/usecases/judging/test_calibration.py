@@ -12,7 +12,7 @@ from tests.fakes.review_world import classification
 DAY = timedelta(days=1)
 
 
-def calibrated(world, count=100):
+def calibrated(world, count=50):
     """Let people judge answers and compare the judge with them."""
     world.traffic(range(count))
     world.judge_by_people(range(count))
@@ -25,7 +25,7 @@ def test_a_judge_that_agrees_counts_until_it_expires(world):
     report = calibrated(world)
     found = report.calibration
     assert report.asking.problem is None
-    assert (found.calibrated, found.judged, found.agreement) == (True, 100, pytest.approx(0.9))
+    assert (found.calibrated, found.judged, found.agreement) == (True, 50, pytest.approx(0.9))
     assert found.lower < 0.9 < found.upper
     standing = judge_standing(world, world.workload)
     assert (standing.calibrated, standing.digest) == (True, report.digest)
@@ -156,6 +156,26 @@ def test_personal_data_is_masked_before_it_leaves(world):
     world.clock.move_to(MONDAY + DAY)
     calibrate_judge(world, world.workload)
     assert {question["input"] for question in world.questions} == {"write to <EMAIL_1>"}
+
+
+def test_a_repeat_without_anything_new_is_no_further_look(world):
+    """It may be run to see the figures again."""
+    first = calibrated(world).calibration
+    assert calibrate_judge(world, world.workload).calibration == first
+
+
+def test_an_expired_judge_needs_new_verdicts(world):
+    """What an endpoint answers under one name may have changed: old ones cannot show it."""
+    calibrated(world)
+    world.clock.move_to(MONDAY + 100 * DAY)
+    found = calibrate_judge(world, world.workload)
+    assert (found.asking.known, found.calibration.judged) == (50, 0)
+    assert not judge_standing(world, world.workload).calibrated
+    world.traffic(range(100, 150), start=MONDAY + 98 * DAY)
+    world.judge_by_people(range(100, 150))
+    world.clock.move_to(MONDAY + 101 * DAY)
+    assert calibrate_judge(world, world.workload).calibration.judged == 50
+    assert judge_standing(world, world.workload).calibrated
 
 
 def test_more_looks_widen_the_interval(world):

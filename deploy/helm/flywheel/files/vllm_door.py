@@ -1,0 +1,1 @@
+../../../environments/vllm_door.py
