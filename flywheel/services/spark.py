@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.io.atomic import write_text
 from flywheel.services.jars import jar_folder, project_file, require_jars
 from flywheel.services.java import find_java
 from flywheel.services.supervisor.environments import environment_programs, install_environment
@@ -26,6 +27,7 @@ NAME = "spark"
 _TOKEN = "spark-token"  # noqa: S105 - the name of a file
 _HASHES = Path("deploy") / "spark" / "jars.sha256"
 _DELTA = "io.delta:delta-spark_4.1_2.13"
+_LOG4J = "log4j2.properties"
 _START_SECONDS = 300.0
 _TEST_MEMORY_MB, _TEST_MASTER = 1024, "local[1]"
 # Spark reaches into these packages of Java; `spark-submit` opens them in the same way.
@@ -39,6 +41,15 @@ _JVM = (
     "-Djava.awt.headless=true", "-Djdk.reflect.useDirectMethodHandle=false",
     "-Dio.netty.tryReflectionSetAccessible=true", "--enable-native-access=ALL-UNNAMED",
 )  # fmt: skip
+# At INFO, plans would be logged, and plans quote what people wrote.
+_LOGGING = """\
+rootLogger.level = warn
+rootLogger.appenderRef.stdout.ref = stdout
+appender.stdout.type = Console
+appender.stdout.name = stdout
+appender.stdout.layout.type = PatternLayout
+appender.stdout.layout.pattern = %d{ISO8601} %-5p %c{1} - %m%n
+"""
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ def prepare(server: Server, on_progress: Callable[[str], None]) -> None:
     on_progress("preparing spark")
     install_jars(server.cache)
     server.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_text(server.folder / _LOG4J, _LOGGING)
     made_once(server.secrets, _TOKEN)
 
 
@@ -82,6 +94,7 @@ def program(server: Server) -> Program:
     home = _spark_home(server.cache)
     command = [str(find_java()), f"-Xmx{server.memory_mb}m", *_JVM]
     command += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
+    command.append(f"-Dlog4j2.configurationFile={server.folder / _LOG4J}")
     command += ["-cp", f"{home / 'jars' / '*'}:{_jars(server.cache) / '*'}"]
     command += ["org.apache.spark.deploy.SparkSubmit", "--master", server.master]
     for key, value in _configuration(server).items():

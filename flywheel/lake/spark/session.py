@@ -33,6 +33,8 @@ _SETTINGS = {
     "spark.sql.parquet.compression.codec": "zstd",
     # By default Spark writes times in a form that other readers have given up.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Delta lists a table's files in as many tasks, by default in 10,000.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
     "spark.databricks.delta.optimize.maxFileSize": str(256 << 20),
     "spark.databricks.delta.optimize.minFileSize": str(256 << 20),
 }

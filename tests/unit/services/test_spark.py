@@ -57,6 +57,18 @@ def test_memory_and_master_come_from_the_settings(tmp_path: Path):
     assert extended(tested, {"spark"}, settings, 1).spark_master == "local[1]"
 
 
+def test_the_log_quotes_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Plans contain what people wrote: below a warning nothing is logged."""
+    monkeypatch.setattr(spark, "install_environment", lambda *_: None)
+    monkeypatch.setattr(spark, "install_jars", lambda _: None)
+    server = spark.Server(tmp_path / "spark", tmp_path, tmp_path, 15002, 1024, "local[1]")
+    spark.prepare(server, lambda _: None)
+    assert "rootLogger.level = warn" in (server.folder / "log4j2.properties").read_text()
+    command = spark.program(server).command
+    assert f"-Dlog4j2.configurationFile={server.folder / 'log4j2.properties'}" in command
+    assert spark.connections(server)["spark_token"] not in " ".join(command)
+
+
 def test_clients_are_told_where_it_is_and_choose_themselves(tmp_path: Path):
     """The address and the token are published; which engine is used is a setting of its own."""
     layout = Layout(tmp_path)
