@@ -178,6 +178,15 @@ def test_rejection_is_recorded_and_voids(world):
         world.promote(cycle)
     row = world.state.audit.of(f"{world.workload.id}/{cycle.name}")[-1]
     assert (row.event, row.actor, row.details["reason"]) == ("approval.rejected", "ann", "too slow")
+    assert "evidence" not in row.details
+
+
+def test_audit_holds_the_evidence_that_a_verdict_was_given_on(world):
+    """What was shown to the person stands in the row of the verdict, where anything was shown."""
+    cycle = world.judged("r1")
+    approve(world.state, cycle.ref, actor="simulated:bob", reason="good", evidence="page 1")
+    row = world.state.audit.of(f"{world.workload.id}/{cycle.name}")[-1]
+    assert (row.event, row.details["evidence"]) == ("approval.approved", "page 1")
 
 
 @pytest.mark.parametrize(
