@@ -20,6 +20,8 @@ _MODULES = [
     "history",
     "scale",
     "drift",
+    "drift_page",
+    "near",
     "orchestration",
     "trainer",
     "serving",

@@ -78,8 +78,8 @@ def _seconds(step: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def fill(lake: Lake, workload: Workload, days: list[date]) -> None:
-    """Land two million rows, spread over these days, one file a day."""
+def fill(lake: Lake, workload: Workload, days: list[date], rows: int = 2 * _ROWS) -> None:
+    """Land two million rows, or another number, spread over these days, one file a day."""
     calls = generate(
         workload,
         start=datetime(2026, 5, 1, tzinfo=UTC),
@@ -88,7 +88,7 @@ def fill(lake: Lake, workload: Workload, days: list[date]) -> None:
         seed=1,
     )
     rng = np.random.default_rng(1)
-    count = 2 * _ROWS // len(days)
+    count = rows // len(days)
     for number, day in enumerate(days):
         lake.append("inferences", _day(workload, calls, rng, day, number * count, count))
 

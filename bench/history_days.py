@@ -139,6 +139,7 @@ class HistoryDays:
                 "score": 0.5,
                 "inclusion_probability": 0.01 if of_slice == "control" else None,
                 "model_output": row["output"],
+                "original_output": row["output"],
                 "release": "base",
                 "judgments": 1,
                 "priority": 1.0,

@@ -1,7 +1,7 @@
 """`flywheel verify`: prove the ledger, the audit, and every file that a decision rests on."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -24,16 +24,25 @@ _console = Console()
 @app.command()
 def verify(
     json_output: JsonOption = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Count every event and read every data file of the lake, "
+            "also what an earlier run proved and nobody touched since.",
+        ),
+    ] = False,
 ) -> None:
     """Prove that nothing was lost, nothing counts twice and nothing was changed.
 
     Looks at log and lake, databases, the lake's files, review queue, datasets, adapters, base
-    models, gate reports, approvals, releases, routes and the audit, and changes nothing. Exit code
-    1: something is BROKEN, does not balance, or could not be verified.
+    models, gate reports, approvals, releases, routes and the audit, and changes nothing of it. What
+    an earlier run proved, and nobody touched since, is not read again without --full. Exit code 1:
+    something is BROKEN, does not balance, or could not be verified.
     """
     from flywheel.usecases.verification import verify_deployment
 
-    done = verify_deployment(open_platform(existing=True))
+    done = verify_deployment(open_platform(existing=True), full=full)
     if json_output:
         ledger = asdict(done.ledger) if done.ledger else {}
         ledger["balances"] = done.findings["ledger"].startswith("balances")

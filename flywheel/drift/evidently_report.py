@@ -29,8 +29,9 @@ def write_evidently_report(
     current: Window,
     path: Path,
     columns: Sequence[ColumnDrift] = (),
+    rows: int = SAMPLE_ROWS,
 ) -> Path:
-    """Write Evidently's drift report on at most 5,000 events of each window as one HTML file.
+    """Write Evidently's drift report on at most ``rows`` events of each window as one HTML file.
 
     Method and threshold are fixed per column, since Evidently would choose them by the number of
     rows. Given our own ``columns``, the threshold of each is also what windows of this size reach
@@ -40,7 +41,7 @@ def write_evidently_report(
     Raises:
         MeasurementError: one of the windows has no events.
     """
-    old, new = (_sample(lake, workload, window) for window in (reference, current))
+    old, new = (_sample(lake, workload, window, rows) for window in (reference, current))
     if not len(old) or not len(new):
         raise MeasurementError(
             f"{len(old)} events in {reference} and {len(new)} in {current}: nothing to compare.",
@@ -54,16 +55,17 @@ def write_evidently_report(
     return path
 
 
-def _sample(lake: Lake, workload: Workload, window: Window) -> Any:
+def _sample(lake: Lake, workload: Workload, window: Window, rows: int) -> Any:
     columns = {**_NUMERIC, **category_columns(workload)}
     chosen = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
     table = lake.query(
         f"""
         SELECT {chosen} FROM answered_inferences
         WHERE workload_id = $workload AND day >= $start AND day < $end
-        ORDER BY md5(inference_id) LIMIT {SAMPLE_ROWS}
+        ORDER BY md5(inference_id) LIMIT $rows
         """,  # noqa: S608 - expressions of this package
-        {"workload": workload.id, "start": window.start, "end": window.end},
+        {"workload": workload.id, "start": window.start, "end": window.end, "rows": rows},
+        event_days=window.days,
     )
     return table.to_pandas()
 

@@ -14,6 +14,7 @@ from flywheel.drift.window import Window
 from flywheel.drift.window_length import events_by_day, window_length
 from flywheel.io.records import Row
 from flywheel.lake.store import Lake
+from flywheel.lake.views import EVENT_FIGURES
 from flywheel.quality.control_slice import ControlDay, control_days
 from flywheel.quality.window_coverage import WindowCoverage, first_whole_day
 from flywheel.workload.answers import canonical_json
@@ -137,7 +138,7 @@ def read_reports(lake: Lake, workload: Workload, *, limit: int = 26) -> list[Dri
 
 def _whole_days(lake: Lake, workload: Workload, now: datetime) -> Window | None:
     rows = lake.rows(
-        "SELECT min(day) AS first FROM inferences WHERE workload_id = $workload",
+        f"SELECT min(day) AS first FROM {EVENT_FIGURES} WHERE workload_id = $workload",  # noqa: S608
         {"workload": workload.id},
     )
     first, end = rows[0]["first"], now.astimezone(UTC).date()

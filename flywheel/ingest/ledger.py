@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from flywheel.errors import IntegrityError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest.arrow import table_of
+from flywheel.ingest.proven_events import EventCount, count_events, keep_proof
 from flywheel.lake.store import Lake, holes_id
 from flywheel.lake.views import LATER_EVENTS
 from flywheel.ports.event_log import EventLog, Partition
@@ -39,6 +40,11 @@ SELECT "partition", coalesce(landed, 0) AS landed, coalesce(positions, 0) AS pos
     coalesce(dead, 0) AS dead, coalesce(dead_positions, 0) AS dead_positions,
     CAST(coalesce(gap, 0) AS BIGINT) AS gap
 FROM landed FULL JOIN dead USING ("partition") FULL JOIN gaps USING ("partition")
+"""
+_GAPS = """
+SELECT "partition", CAST(sum(next_offset - first_offset) AS BIGINT) AS gap
+FROM stored.declared_gaps WHERE topic_id = $topic_id
+AND next_offset <= list_extract($positions, "partition" + 1) GROUP BY ALL
 """
 
 # Which events repeat an id was found file by file; here all ids are counted again, from the rows.
@@ -113,17 +119,30 @@ class Ledger:
 
 
 def prove(
-    log: EventLog, lake: Lake, *, topics: Sequence[str] = (INFERENCES_TOPIC, FEEDBACK_TOPIC)
+    log: EventLog,
+    lake: Lake,
+    *,
+    topics: Sequence[str] = (INFERENCES_TOPIC, FEEDBACK_TOPIC),
+    full: bool = False,
 ) -> Ledger:
-    """Count both sides; ingest and producers may run meanwhile."""
-    balances = [balance for topic in topics for balance in _topic(log, lake, topic)]
-    ids = [count_ids(lake, table_of(topic)) for topic in topics]
-    return Ledger(
-        tuple(balances),
-        landed=sum(row["landed"] for row in ids),
-        distinct_ids=sum(row["distinct_ids"] for row in ids),
-        duplicates=sum(row["duplicates"] for row in ids),
-    )
+    """Count both sides; ingest and producers may run meanwhile.
+
+    Args:
+        log: what was produced.
+        lake: what landed; on a cluster every event is counted.
+        topics: names of those that are counted.
+        full: count every event of the lake, also those that an earlier proof rests on.
+    """
+    balances: list[PartitionBalance] = []
+    ids: list[tuple[int, int, int]] = []
+    for topic in topics:
+        of_topic, events = _topic(log, lake, topic, full=full)
+        balances += of_topic
+        ids.append(_all_ids(lake, table_of(topic)) if events is None else events.ids)
+        if events is not None and all(one.balances for one in of_topic) and events.ids_add_up:
+            keep_proof(lake, events)
+    landed, distinct, duplicates = (sum(column) for column in zip(*ids, strict=True))
+    return Ledger(tuple(balances), landed, distinct, duplicates)
 
 
 def require_balance(ledger: Ledger) -> None:
@@ -142,23 +161,25 @@ def require_balance(ledger: Ledger) -> None:
     )
 
 
-def _topic(log: EventLog, lake: Lake, topic: str) -> list[PartitionBalance]:
+def _topic(
+    log: EventLog, lake: Lake, topic: str, *, full: bool
+) -> tuple[list[PartitionBalance], EventCount | None]:
     table = table_of(topic)
     # Positions and rows must be of one snapshot, and the ends not older than the positions.
     with lake.lock:
         positions = _positions(lake, table, log.end_offsets(topic))
-        topic_id = next(iter(positions)).topic_id
-        rows = _counts(lake, table, topic_id, positions)
+        rows, events = _counts(lake, table, positions, full=full)
         while positions != (now := _positions(lake, table, positions)):
             positions = now
-            rows = _counts(lake, table, topic_id, positions)
+            rows, events = _counts(lake, table, positions, full=full)
     ends = log.end_offsets(topic)
     if not positions.keys() <= ends.keys():  # the topic was recreated meanwhile
-        return _topic(log, lake, topic)
-    return [
+        return _topic(log, lake, topic, full=full)
+    balances = [
         _balance(partition, ends[partition], positions[partition], rows.get(partition.number))
         for partition in sorted(positions)
     ]
+    return balances, events
 
 
 @dataclass(frozen=True)
@@ -180,12 +201,22 @@ def _positions(
 
 
 def _counts(
-    lake: Lake, table: str, topic_id: str, by_partition: Mapping[Partition, _Standing]
-) -> dict[int, dict[str, int]]:
-    positions = [standing.position for standing in by_partition.values()]
-    values = {"topic_id": topic_id, "positions": positions}
-    rows = lake.scan(_COUNTS.format(table=table), values).to_pylist()
-    return {row["partition"]: row for row in rows}
+    lake: Lake, table: str, standings: Mapping[Partition, _Standing], *, full: bool
+) -> tuple[dict[int, dict[str, int]], EventCount | None]:
+    topic_id = next(iter(standings)).topic_id
+    values = {"topic_id": topic_id, "positions": [one.position for one in standings.values()]}
+    if table != "inferences" or not lake.is_read_here:
+        counts = lake.scan(_COUNTS.format(table=table), values).to_pylist()
+        return {row["partition"]: row for row in counts}, None
+    gaps = {row["partition"]: row["gap"] for row in lake.rows(_GAPS, values)}
+    sources = {partition.number: f"{topic_id}/{partition.number}" for partition in standings}
+    following = {f"{topic_id}/{one.number}": standings[one].position for one in standings}
+    events = count_events(lake, following, full=full)
+    rows = {
+        number: events.of_source(source) | {"gap": gaps.get(number, 0)}
+        for number, source in sources.items()
+    }
+    return rows, events
 
 
 def _balance(
@@ -204,6 +235,11 @@ def _balance(
         holes=standing.holes,
         twice=row["landed"] - row["positions"] + row["dead"] - row["dead_positions"],
     )
+
+
+def _all_ids(lake: Lake, table: str) -> tuple[int, int, int]:
+    row = count_ids(lake, table)
+    return row["landed"], row["distinct_ids"], row["duplicates"]
 
 
 def count_ids(lake: Lake, table: str) -> dict[str, int]:

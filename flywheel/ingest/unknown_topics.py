@@ -8,6 +8,8 @@ purpose retires it (`flywheel topics retire`), with the counts of that moment.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from flywheel.lake.store import Lake
 
 __all__ = ["UnknownTopic", "topic_counts", "unknown_topics"]
@@ -53,9 +55,27 @@ def unknown_topics(
         declared: ids of the topics that the log has now.
         retired: rows of each topic that a person retired.
     """
-    counts = {key: rows for key, rows in topic_counts(lake).items() if key not in declared}
+    counts: dict[str, int] = {}
+    if not all(_topics(lake, table) <= set(declared) for table in _TABLES):
+        counts = {key: rows for key, rows in topic_counts(lake).items() if key not in declared}
     counts |= {key: 0 for key in retired if key not in counts and key not in declared}
     return [UnknownTopic(key, rows, retired.get(key)) for key, rows in sorted(counts.items())]
+
+
+def _topics(lake: Lake, table: str) -> set[str]:
+    # By what Delta's log says of each file, where it holds rows of one topic.
+    with lake.lock:
+        delta = lake.handle(table).refresh()
+        if delta is None:
+            return set()
+        files = pa.table(delta.get_add_actions(flatten=True))
+    if {"min.topic_id", "max.topic_id"} <= set(files.column_names):
+        bounds = zip(*(files[f"{end}.topic_id"].to_pylist() for end in ("min", "max")), strict=True)
+        topics = set(bounds)
+        if all(first == last and first is not None for first, last in topics):
+            return {first for first, _ in topics}
+    sql = f"SELECT DISTINCT topic_id FROM stored.{table} WHERE topic_id IS NOT NULL"  # noqa: S608
+    return {row["topic_id"] for row in lake.rows(sql)}
 
 
 def topic_counts(lake: Lake) -> dict[str, int]:

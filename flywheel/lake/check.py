@@ -1,6 +1,6 @@
 """`check_table`: whether the files of a lake table contain what was written into them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from flywheel.lake.digests import NO_DIGEST, FileDigest, commit_files
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.location import LakePath
 from flywheel.lake.store import Lake
+from flywheel.lake.verified_files import VerifiedFiles
 
 __all__ = ["TableCheck", "accept_files", "check_table", "damaged_files", "require_unchanged"]
 
@@ -27,6 +28,7 @@ class TableCheck:
         later: files whose digest was taken some time after they were written.
         undigested: files that have none: they can be read, and nothing more is known.
         problems: what is not as it was written, one sentence each.
+        untouched: files that an earlier check read, and that were not touched since.
     """
 
     table: str
@@ -34,6 +36,7 @@ class TableCheck:
     later: int
     undigested: int
     problems: tuple[str, ...]
+    untouched: int = 0
 
     def sentence(self) -> str:
         """Say in one line what was found; ``BROKEN`` opens one that is not as it was written."""
@@ -42,6 +45,11 @@ class TableCheck:
             tail = f", and {more} more" if more > 0 else ""
             return f"BROKEN: {', '.join(self.problems[:_SHOWN])}{tail}"
         parts = [f"{self.files - self.undigested} files unchanged"]
+        if self.untouched:
+            parts.append(
+                f"{self.untouched} of them read by an earlier check and not touched since "
+                "(`flywheel verify --full` reads all)"
+            )
         if self.later:
             parts.append(f"{self.later} of them since their digests were taken, after the writing")
         if self.undigested:
@@ -52,8 +60,15 @@ class TableCheck:
         return ", ".join(parts)
 
 
-def check_table(lake: Lake, name: str) -> TableCheck | None:
-    """Compare every data file of a table with its digest; None where there never was a table."""
+def check_table(lake: Lake, name: str, verified: VerifiedFiles | None = None) -> TableCheck | None:
+    """Compare the data files of a table with their digests; None where there never was a table.
+
+    Args:
+        lake: the lake.
+        name: of the table.
+        verified: what earlier checks found, which is kept up to date: files that were not touched
+            since are not read. None: every file is read.
+    """
     recorded = lake.digests.table(name)
     handle = lake.handle(name)
     try:
@@ -80,12 +95,19 @@ def check_table(lake: Lake, name: str) -> TableCheck | None:
     # Read after the files were listed: a writer that appends meanwhile also records a digest.
     digests = lake.digests.of(name)
     undigested = [path for path in files if path not in digests]
-    problems += _differences(files, digests)
+    untouched = verified.untouched(name, files, digests) if verified is not None else set()
+    entries = verified.entries(files, digests) if verified is not None else {}
+    differences = _differences(
+        {path: file for path, file in files.items() if path not in untouched}, digests
+    )
+    if verified is not None:
+        verified.keep(name, entries, entries.keys() - differences.keys())
+    problems += _sentences(differences)
     if complete:
         problems += _lost(undigested, _unrecorded(handle.folder, recorded, version))
     problems += [text for path in undigested if (text := _unreadable(path, files[path]))]
     later = sum(digests[path].later for path in files if path in digests)
-    return TableCheck(name, len(files), later, len(undigested), tuple(problems))
+    return TableCheck(name, len(files), later, len(undigested), tuple(problems), len(untouched))
 
 
 def accept_files(lake: Lake, name: str) -> int:
@@ -123,7 +145,7 @@ def damaged_files(handle: TableHandle, lake: Lake, paths: Sequence[str]) -> list
     files, digests = handle.files(), lake.digests.of(handle.table.name)
     listed_files = {path: files[path] for path in paths if path in files}
     lost = [path for path in listed_files if path not in digests] if handle.is_complete else []
-    return _differences(listed_files, digests) + _lost(lost, frozenset())
+    return _sentences(_differences(listed_files, digests)) + _lost(lost, frozenset())
 
 
 def _unrecorded(folder: LakePath, recorded: tuple[str, int] | None, version: int) -> frozenset[str]:
@@ -146,11 +168,17 @@ def _lost(undigested: Sequence[str], unrecorded: frozenset[str]) -> list[str]:
     return [sentence]
 
 
-def _differences(files: dict[str, LakePath], digests: dict[str, FileDigest]) -> list[str]:
+def _differences(
+    files: Mapping[str, LakePath], digests: Mapping[str, FileDigest]
+) -> dict[str, str]:
     differences = {
         path: digests[path].difference(file) for path, file in files.items() if path in digests
     }
-    return [f"{path} {text}" for path, text in differences.items() if text is not None]
+    return {path: text for path, text in differences.items() if text is not None}
+
+
+def _sentences(differences: Mapping[str, str]) -> list[str]:
+    return [f"{path} {text}" for path, text in differences.items()]
 
 
 def _unreadable(name: str, path: LakePath) -> str | None:

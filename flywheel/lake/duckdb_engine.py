@@ -10,6 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from flywheel.lake.engine import Parameters
+from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import NO_HOOKS, TableHandle
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.query_errors import query_error, read_error, require_queries
@@ -41,11 +42,31 @@ class DuckDbEngine:
         self._lock = lock
         self._views = LakeViews(location, handles)
 
-    def query(self, sql: str, params: Parameters, event_days: Collection[date] | None) -> pa.Table:
+    def query(
+        self, sql: str, params: Parameters, event_days: Collection[date | None] | None
+    ) -> pa.Table:
         """Run SQL over the newest state of the tables it names."""
         words = words_of(sql)
         with self._lock:
             cursor = self._views.cursor(words, event_days)
+        return self._result(cursor, sql, words, params)
+
+    def query_files(
+        self, sql: str, params: Parameters, views: Mapping[str, Sequence[str]]
+    ) -> pa.Table:
+        """Run SQL over views of some data files of the events, as they are stored."""
+        words = words_of(sql)
+        with self._lock:
+            cursor = self._views.file_cursor(words, views)
+        return self._result(cursor, sql, words, params)
+
+    def folders_of(self, keys: Keys) -> set[str]:
+        """Name the partition folders that hold events whose ids have these hashes."""
+        return self._views.folders_of(keys)
+
+    def _result(
+        self, cursor: duckdb.DuckDBPyConnection, sql: str, words: set[str], params: Parameters
+    ) -> pa.Table:
         try:
             require_queries(cursor.extract_statements(sql))
             return cursor.sql(sql, params=params).to_arrow_table()

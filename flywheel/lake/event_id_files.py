@@ -27,11 +27,17 @@ from flywheel.lake.event_ids import IdRun
 __all__ = ["POSITIONS", "EventIdFiles", "EventIdState"]
 
 POSITIONS = pa.schema(
-    [("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())]
+    [
+        ("topic_id", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("workload_id", pa.string()),
+        ("day", pa.date32()),
+    ]
 )
 _MANIFEST = "manifest.json"
 _LOCK = ".event_ids.lock"
-_MADE_BY = f"1, duckdb {duckdb.__version__}"
+_MADE_BY = f"2, duckdb {duckdb.__version__}"
 _READS = 3
 
 
@@ -45,7 +51,7 @@ class EventIdState:
         files: paths of the data files that were looked at, below the table's folder.
         folders: partition folders by their number.
         runs: hashes of ids.
-        later: positions of the events whose id came before.
+        later: positions of the events whose id came before, with workload and day.
         saved_as: identifies the manifest that this was read from or written as; None: never saved.
     """
 

@@ -34,17 +34,18 @@ _SILENT_BYTES = 256 << 20
 _log = logging.getLogger(__name__)
 
 CREATE_LATER_EVENTS = f"""
-CREATE OR REPLACE TABLE {LATER_EVENTS} (topic_id VARCHAR, "partition" INTEGER, "offset" BIGINT)
+CREATE OR REPLACE TABLE {LATER_EVENTS} (
+    topic_id VARCHAR, "partition" INTEGER, "offset" BIGINT, workload_id VARCHAR, "day" DATE)
 """
 _KEYS = "SELECT hash(workload_id, inference_id) AS id FROM ({rows})"
 _LATER = """
-SELECT topic_id, "partition", "offset" FROM (
-    SELECT topic_id, "partition", "offset", row_number() OVER (
+SELECT topic_id, "partition", "offset", workload_id, "day" FROM (
+    SELECT topic_id, "partition", "offset", workload_id, "day", row_number() OVER (
         PARTITION BY workload_id, inference_id
         ORDER BY landed_at, topic_id, "partition", "offset") AS turn
     FROM ({rows}) WHERE hash(workload_id, inference_id) IN (SELECT id FROM repeated_ids))
 WHERE turn > 1 AND topic_id IS NOT NULL
-EXCEPT SELECT topic_id, "partition", "offset" FROM {table}
+EXCEPT SELECT topic_id, "partition", "offset", workload_id, "day" FROM {table}
 """
 
 

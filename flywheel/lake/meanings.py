@@ -183,6 +183,8 @@ _OF_ONE_TABLE = {
     ("review_items", "reason"): "why the item was chosen, in words",
     ("review_items", "period"): "period whose budget pays for the item",
     ("review_items", "cycle"): "cycle whose gate a directed item decides",
+    ("review_items", "original_output"): "the answer that is asked about, also where the annotator "
+    "does not see it; null in rows of earlier versions",
     ("review_items", "attempt"): "attempt of that cycle",
 }
 

@@ -5,8 +5,11 @@ from datetime import date
 from pathlib import PurePosixPath
 
 import duckdb
+import pyarrow as pa
 from deltalake import DeltaTable
 
+from flywheel.lake.event_figures import EventFigures
+from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.later_events import CREATE_LATER_EVENTS, LaterEvents
 from flywheel.lake.location import LakeLocation
@@ -35,23 +38,27 @@ class LakeViews:
         self._location = location
         self._handles = handles
         self._later = LaterEvents(location.local, handles["inferences"])
+        self._figures = EventFigures(location.local)
         self._duck: duckdb.DuckDBPyConnection | None = None
         self._reader = ""
         # What each view was written for: the version of a stored table, whether anyone was erased.
         self._written: dict[str, object] = {}
 
     def cursor(
-        self, words: Collection[str], event_days: Collection[date] | None = None
+        self, words: Collection[str], event_days: Collection[date | None] | None = None
     ) -> duckdb.DuckDBPyConnection:
         """Return a cursor that sees the newest version of what a query over some words names.
 
         Args:
             words: of the query.
-            event_days: days of the events that it asks for; None: of any day.
+            event_days: days of the events that it asks for, None among them for events without a
+                day; None: of any day.
         """
         connection = self._connection()
         self._refresh(connection, ["erasures"])
         erased = self._written["stored.erasures"] is not None
+        if "event_figures" in words:
+            self._refresh_figures(connection, erased=erased)
         # Erasures are read once, so that all views of the query agree on whether there are any.
         tables = set(needed_tables(words, anyone_erased=erased)) - {"erasures"}
         if event_days is None or not may_leave_out_days(words, anyone_erased=erased):
@@ -65,8 +72,38 @@ class LakeViews:
         if delta is not None and needs_later_events(words):
             self._later.refresh(connection, delta)
         cursor = connection.cursor()
-        self._show_days(cursor, delta, words, event_days, erased=erased)
+        uris, columns = _contents(delta)
+        folders = {_folder_of(day) for day in event_days}
+        files = [uri for uri in uris if PurePosixPath(uri).parent.name in folders]
+        _show_files(cursor, files, columns, words, erased=erased)
         return cursor
+
+    def file_cursor(
+        self, words: Collection[str], views: Mapping[str, Sequence[str]]
+    ) -> duckdb.DuckDBPyConnection:
+        """Return a cursor with views over some data files of the events, as they are stored.
+
+        Args:
+            words: of the query, which may name other tables too.
+            views: paths below the table's folder, by the name of the view.
+        """
+        handle = self._handles["inferences"]
+        connection = self._connection()
+        self._refresh(connection, ["erasures"])
+        self._refresh(connection, sorted(set(words) & set(TABLES) - {"inferences"}))
+        self._refresh_later(connection)
+        cursor = connection.cursor()
+        _, columns = _contents(handle.refresh())
+        for name, files in views.items():
+            uris = [str(handle.folder / path) for path in sorted(files)]
+            rows = stored_view(handle.table, uris, columns, with_file=True)
+            cursor.execute(f"CREATE TEMP VIEW {name} AS {rows}")
+        return cursor
+
+    def folders_of(self, keys: Keys) -> set[str]:
+        """Name the partition folders that hold events whose ids have these hashes."""
+        self._refresh_later(self._connection())
+        return self._later.folders_with(keys)
 
     def folders_with(self, workload_id: str, ids: Sequence[str]) -> set[str]:
         """Name the partition folders that hold events with these ids, and perhaps a few more."""
@@ -88,6 +125,7 @@ class LakeViews:
             self._duck.close()
             self._duck = None
         self._later.forget()
+        self._figures.forget()
         self._written.clear()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -127,27 +165,41 @@ class LakeViews:
         if delta is not None:
             self._later.refresh(connection, delta)
 
-    def _show_days(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        delta: DeltaTable | None,
-        words: Collection[str],
-        event_days: Collection[date],
-        *,
-        erased: bool,
-    ) -> None:
-        # Temporary views are the cursor's own, and come before the shared ones. DuckDB reads the
-        # footer of every file that a view names when the view is made.
-        table = TABLES["inferences"]
-        folders = {f"day={day.isoformat()}" for day in event_days}
-        uris, columns = _contents(delta)
-        files = [uri for uri in uris if PurePosixPath(uri).parent.name in folders]
-        rows = stored_view(table, files, columns)
-        sql = reader_view(table, anyone_erased=erased, rows=rows)
-        cursor.execute(f"CREATE TEMP VIEW inferences AS {sql}")
-        for name, (sources, sql) in EXTRA_VIEWS.items():
-            if name in words and sources == ("inferences",):
-                cursor.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+    def _refresh_figures(self, connection: duckdb.DuckDBPyConnection, *, erased: bool) -> None:
+        delta = self._handles["inferences"].refresh()
+        if delta is not None:
+            self._later.refresh(connection, delta)
+
+        def count(sql: str, files: Sequence[str]) -> pa.Table:
+            with connection.cursor() as cursor:
+                _, columns = _contents(delta)
+                _show_files(cursor, sorted(files), columns, {"all_inferences"}, erased=erased)
+                return cursor.sql(sql).to_arrow_table()
+
+        self._figures.refresh(connection, delta, count)
+
+
+def _show_files(
+    cursor: duckdb.DuckDBPyConnection,
+    files: Sequence[str],
+    columns: Sequence[str],
+    words: Collection[str],
+    *,
+    erased: bool,
+) -> None:
+    # Temporary views are the cursor's own, and come before the shared ones. DuckDB reads the
+    # footer of every file that a view names when the view is made.
+    table = TABLES["inferences"]
+    rows = stored_view(table, files, columns)
+    sql = reader_view(table, anyone_erased=erased, rows=rows)
+    cursor.execute(f"CREATE TEMP VIEW inferences AS {sql}")
+    for name, (sources, sql) in EXTRA_VIEWS.items():
+        if name in words and sources == ("inferences",):
+            cursor.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+
+
+def _folder_of(day: date | None) -> str:
+    return f"day={'__HIVE_DEFAULT_PARTITION__' if day is None else day.isoformat()}"
 
 
 def _contents(delta: DeltaTable | None) -> tuple[list[str], list[str]]:

@@ -20,6 +20,7 @@ from flywheel.lake import catalog
 from flywheel.lake.duckdb_engine import DuckDbEngine
 from flywheel.lake.engine import LakeEngine, OpenEngine, Parameters
 from flywheel.lake.event_days import days_of_files
+from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.object_digests import open_digests
@@ -206,7 +207,7 @@ class Lake:
         sql: str,
         params: Parameters = None,
         *,
-        event_days: Collection[date] | None = None,
+        event_days: Collection[date | None] | None = None,
     ) -> pa.Table:
         """Run SQL over the newest state of the tables it names; times come back in UTC.
 
@@ -222,6 +223,29 @@ class Lake:
             DataError: the query is wrong; the error lists the tables or columns there are.
         """
         return self._duck.query(sql, params, event_days)
+
+    def query_files(
+        self, sql: str, params: Mapping[str, Any], views: Mapping[str, Sequence[str]]
+    ) -> pa.Table:
+        """Run SQL over some data files of the events alone, as they are stored.
+
+        Args:
+            sql: DuckDB's SQL over the views, and over other tables as ``stored.<table>``.
+            params: values for ``$name``.
+            views: data files by their path below the table's folder, by the name of the view; its
+                column ``file`` is the path that a row was read from.
+        """
+        return self._duck.query_files(sql, params, views)
+
+    def event_folders(self, keys: Keys) -> set[str]:
+        """Name the partition folders of the events that hold ids with these hashes, and perhaps more."""
+        with self._lock:
+            return self._duck.folders_of(keys)
+
+    @property
+    def is_read_here(self) -> bool:
+        """Whether `scan` reads in this process, and not on a cluster."""
+        return self.engine is self._duck
 
     def scan(
         self,
@@ -244,7 +268,7 @@ class Lake:
         sql: str,
         params: Parameters = None,
         *,
-        event_days: Collection[date] | None = None,
+        event_days: Collection[date | None] | None = None,
     ) -> list[Row]:
         """Run SQL and return one dict per row; the arguments are those of `query`."""
         return list(self.query(sql, params, event_days=event_days).to_pylist())

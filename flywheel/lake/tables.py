@@ -150,6 +150,7 @@ _ALL = [
             ("disputed_item_id", pa.string()),
             ("cycle", pa.string()),
             ("attempt", pa.int32()),
+            ("original_output", pa.string()),
         ],
         earlier=EARLIER_REVIEW_ITEMS,
     ),

@@ -15,6 +15,7 @@ from flywheel.lake.tables import TABLES, LakeTable
 
 __all__ = [
     "ANSWERED",
+    "EVENT_FIGURES",
     "EXTRA_VIEWS",
     "LATER_EVENTS",
     "label_checks_batch",
@@ -32,6 +33,8 @@ _LABEL_CHECKS = "-labels"
 # Positions of the events whose id came before, in all of history: `LaterEvents` finds them once per
 # data file, so that filters and columns of a query are all that decides which files it reads.
 LATER_EVENTS = "stored.later_events"
+# Counts and bounds of each day's events (`EventFigures`): what is asked of all that ever landed.
+EVENT_FIGURES = "stored.event_figures"
 _POSITION = """
     later.topic_id = i.topic_id AND later."partition" = i."partition" AND later."offset" = i."offset"
 """
@@ -113,7 +116,13 @@ def may_leave_out_days(words: Collection[str], *, anyone_erased: bool) -> bool:
     return "stored" not in named and not (anyone_erased and named & set(_LINKED))
 
 
-def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str] = ()) -> str:
+def stored_view(
+    table: LakeTable,
+    files: Sequence[str],
+    written: Collection[str] = (),
+    *,
+    with_file: bool = False,
+) -> str:
     """Write the query over a table's files.
 
     Args:
@@ -121,10 +130,12 @@ def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str]
         files: its data files; none give no row.
         written: columns that the table on disk has; a younger one is null, or what the table says
             of earlier rows.
+        with_file: add the column ``file``: the path that a row is read from.
     """
     if not files:
         columns = ", ".join(_null(field) for field in table.schema)
-        return f"SELECT {columns} WHERE false"
+        file = ", CAST(NULL AS VARCHAR) AS file" if with_file else ""
+        return f"SELECT {columns}{file} WHERE false"
     columns = stored_columns(table, written)
     paths = ", ".join(map(quoted, files))
     options = "union_by_name = true, hive_partitioning = false"
@@ -133,6 +144,8 @@ def stored_view(table: LakeTable, files: Sequence[str], written: Collection[str]
             f"'{name}': {_sql_type(table.schema.field(name).type)}" for name in table.partition_by
         )
         options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{types}}}"
+    if with_file:
+        columns, options = f"{columns}, file", f"{options}, filename = 'file'"
     source = f"read_parquet([{paths}], {options})"
     if table.earlier:
         # The table may have a column that none of its files has: an empty append brought it, or

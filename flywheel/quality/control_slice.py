@@ -7,11 +7,12 @@ reads it from here; drawing the slice and asking people is the review stage's.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from flywheel.io.records import Row
 from flywheel.lake.store import Lake
+from flywheel.lake.views import EVENT_FIGURES
 from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
@@ -29,7 +30,7 @@ __all__ = [
 _CONTROL = """
 SELECT r.item_id, r.inference_id, r.inclusion_probability, coalesce(r.release, '') AS release,
        r.event_time, c.status, c.output, coalesce(c.simulated, false) AS simulated,
-       coalesce(i.output, c.original_output) AS original, i.inference_id IS NOT NULL AS stored
+       coalesce(i.output, c.original_output) AS original, i.inference_id IS NOT NULL AS answer_known
 FROM review_items r
 LEFT JOIN first_inferences i
   ON i.workload_id = r.workload_id AND i.inference_id = r.inference_id
@@ -40,12 +41,23 @@ WHERE r.workload_id = $workload AND r.slice = 'control'
 QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at) = 1
 ORDER BY r.item_id
 """
+_CONTROL_IDS = """
+SELECT DISTINCT inference_id FROM review_items
+WHERE workload_id = $workload AND slice = 'control' AND event_time >= $start AND event_time < $end
+"""
 # Control items are drawn from the answers that parsed. The others need no judgment: they are wrong.
-_ANSWERS = """
+# Days of which only a part is asked for are counted row by row.
+_ANSWERS = f"""
+SELECT coalesce(release, '') AS release, day, sum(first_answered - first_failed)::BIGINT AS parsed,
+       sum(first_failed)::BIGINT AS failed
+FROM {EVENT_FIGURES}
+WHERE workload_id = $workload AND day >= $start AND day < $end AND first_answered > 0
+GROUP BY ALL ORDER BY release, day
+"""  # noqa: S608 - a constant name
+_ANSWERS_OF_PARTS = """
 SELECT coalesce(release, '') AS release, day,
        count(*) FILTER (NOT failed) AS parsed, count(*) FILTER (failed) AS failed
-FROM (SELECT release, CAST("timestamp" AT TIME ZONE 'UTC' AS DATE) AS day,
-             error IS NOT NULL OR output IS NULL OR output = 'null' AS failed
+FROM (SELECT release, day, error IS NOT NULL OR output IS NULL OR output = 'null' AS failed
       FROM answered_inferences
       WHERE workload_id = $workload AND "timestamp" >= $start AND "timestamp" < $end)
 GROUP BY ALL ORDER BY release, day
@@ -123,9 +135,9 @@ def control_accuracy(
     """
     span = {"workload": workload.id, "start": start, "end": end}
     mapping = AnswerMapping(workload)
-    cases = [(row["release"], _case(mapping, row)) for row in lake.rows(_CONTROL, span)]
+    cases = [(row["release"], _case(mapping, row)) for row in _control_rows(lake, span)]
     answers: dict[str, tuple[int, int]] = {}
-    for row in lake.rows(_ANSWERS, span):
+    for row in _answer_counts(lake, span):
         parsed, failed = answers.get(row["release"], (0, 0))
         answers[row["release"]] = parsed + row["parsed"], failed + row["failed"]
     releases = sorted({release for release, _ in cases} | {r for r, n in answers.items() if n[1]})
@@ -157,10 +169,10 @@ def control_days(
     span = {"workload": workload.id, "start": start, "end": end}
     mapping = AnswerMapping(workload)
     sums: dict[date, dict[str, float]] = {}
-    for row in lake.rows(_ANSWERS, span):
+    for row in _answer_counts(lake, span):
         if release is None or row["release"] in (release, ""):
             _add(sums, row["day"], {"parsed": row["parsed"], "failed": row["failed"]})
-    for row in lake.rows(_CONTROL, span):
+    for row in _control_rows(lake, span):
         weight, right = _case(mapping, row)
         if right is not None and (release is None or row["release"] in (release, "")):
             day = row["event_time"].astimezone(UTC).date()
@@ -173,14 +185,42 @@ def control_verdicts(
     lake: Lake, workload: Workload, start: datetime, end: datetime
 ) -> list[ControlVerdict]:
     """Return what people decided about the control items of the answers given in [start, end)."""
+    span = {"workload": workload.id, "start": start, "end": end}
     mapping = AnswerMapping(workload)
     verdicts = []
-    for row in lake.rows(_CONTROL, {"workload": workload.id, "start": start, "end": end}):
+    for row in _control_rows(lake, span):
         weight, right = _case(mapping, row)
         if right is not None:
             facts = row["inference_id"], row["event_time"], weight, right, row["simulated"]
             verdicts.append(ControlVerdict(*facts))
     return verdicts
+
+
+def _control_rows(lake: Lake, span: Mapping[str, Any]) -> list[Row]:
+    # Of the answers, the days alone that hold those which were drawn.
+    ids = [row["inference_id"] for row in lake.rows(_CONTROL_IDS, span)]
+    days = lake.event_days(span["workload"], date.max, ids=ids)
+    return lake.rows(_CONTROL, span, event_days=days)
+
+
+def _answer_counts(lake: Lake, span: Mapping[str, Any]) -> list[Row]:
+    start, end = (span[name].astimezone(UTC) for name in ("start", "end"))
+    if start >= end:
+        return []
+    first = start.date() if start == _midnight(start) else start.date() + timedelta(days=1)
+    last = end.date()
+    if first > last:  # both lie within one day
+        return lake.rows(_ANSWERS_OF_PARTS, span, event_days=[last])
+    rows = lake.rows(_ANSWERS, {**span, "start": first, "end": last})
+    for part in ((start, _midnight(first)), (_midnight(last), end)):
+        if part[0] < part[1]:
+            moments = {"start": part[0], "end": part[1]}
+            rows += lake.rows(_ANSWERS_OF_PARTS, {**span, **moments}, event_days=[part[0].date()])
+    return rows
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def effective_number(weight: float, squares: float) -> float:
@@ -199,7 +239,7 @@ def _case(mapping: AnswerMapping, row: Row) -> _Case:
         return weight, None
     if row["original"] in (None, "null"):
         # An answer that did not parse is wrong; of one that was erased nothing can be said.
-        return weight, False if row["stored"] else None
+        return weight, False if row["answer_known"] else None
     original, truth = json.loads(row["original"]), json.loads(row["output"])
     return weight, mapping.same(original, truth)
 

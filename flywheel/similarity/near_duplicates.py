@@ -13,6 +13,7 @@ _WIDTH = 4
 # 32 bands of 4 rows miss a pair of similarity 0.6 in one of 84 cases, one of 0.85 practically never.
 _PERMUTATIONS, _BANDS = 128, 32
 _BLOCK = 1024
+_BITS = 1021
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Match:
 def shingles(text: str) -> frozenset[str]:
     """Return the character shingles of a text's normal form."""
     padded = f" {normalize(text)} "
-    return frozenset(padded[at : at + _WIDTH] for at in range(max(1, len(padded) - _WIDTH + 1)))
+    if len(padded) < _WIDTH:
+        return frozenset([padded])
+    return frozenset(map("".join, zip(*(padded[at:] for at in range(_WIDTH)), strict=False)))
 
 
 class NearDuplicates:
@@ -38,7 +41,7 @@ class NearDuplicates:
         self._threshold = threshold
         self._index = RMinHashLSH(threshold, _PERMUTATIONS, _BANDS)
         self._exact: dict[str, str] = {}
-        self._known: list[tuple[str, frozenset[str]]] = []
+        self._known: list[tuple[str, frozenset[str], int]] = []
         for key, text in texts:
             self.add(key, text)
 
@@ -48,21 +51,27 @@ class NearDuplicates:
         if normal in self._exact:
             return
         self._exact[normal] = key
-        parts, digest = _fingerprint(text)
+        parts, bits, digest = _fingerprint(text)
         self._index.insert(len(self._known), digest)
-        self._known.append((key, parts))
+        self._known.append((key, parts, bits))
 
     def find(self, text: str) -> Match | None:
         """Return the closest known text at or above the threshold, or None."""
         exact = self._exact.get(normalize(text))
         if exact is not None:
             return Match(exact, 1.0)
-        parts, digest = _fingerprint(text)
+        parts, bits, digest = _fingerprint(text)
         best: Match | None = None
+        spare = len(parts) - bits.bit_count()
         for number in sorted(self._index.query(digest)):
-            key, indexed_text = self._known[number]
+            key, indexed_text, indexed_bits = self._known[number]
+            both = len(parts) + len(indexed_text)
+            # At most so many are common: those whose bits are, and those that share a bit.
+            most = (bits & indexed_bits).bit_count() + spare
+            if most / (both - most) < self._threshold:
+                continue
             common = len(parts & indexed_text)
-            similarity = common / (len(parts) + len(indexed_text) - common)
+            similarity = common / (both - common)
             if similarity >= self._threshold and (best is None or similarity > best.similarity):
                 best = Match(key, similarity)
         return best
@@ -104,13 +113,21 @@ def closest_matches(
 
 # What is known is asked about again with every batch of a long-lived process.
 @lru_cache(maxsize=8192)
-def _fingerprint(text: str) -> tuple[frozenset[str], Any]:
+def _fingerprint(text: str) -> tuple[frozenset[str], int, Any]:
     from rensa import RMinHash
 
     parts = shingles(text)
     digest = RMinHash(_PERMUTATIONS, 1)
-    digest.update(sorted(parts))
-    return parts, digest
+    digest.update(list(parts))
+    return parts, _bits(parts), digest
+
+
+def _bits(parts: frozenset[str]) -> int:
+    # A set as a number, to leave most candidates out without comparing texts.
+    bits = 0
+    for part in parts:
+        bits |= 1 << (hash(part) % _BITS)
+    return bits
 
 
 def _matrix(texts: list[str], vocabulary: dict[str, int], matrix: Any) -> Any:

@@ -48,8 +48,12 @@ class LedgerProof:
         return "; ".join([balances, *settled])
 
 
-def prove_ledger(platform: "Platform") -> LedgerProof:
+def prove_ledger(platform: "Platform", *, full: bool = False) -> LedgerProof:
     """Account for every record that was ever produced; ingest and producers may run meanwhile.
+
+    Args:
+        platform: its log and its lake.
+        full: count every event of the lake; else those that no earlier proof rests on.
 
     Raises:
         IntegrityError: the state, which knows the topics that people retired, is gone.
@@ -62,7 +66,7 @@ def prove_ledger(platform: "Platform") -> LedgerProof:
             next_step="restore it from a backup (`flywheel restore`)",
         )
     topics = log_topics(platform)
-    ledger = (
-        prove(platform.log, platform.lake, topics=list(topics)) if topics else Ledger((), 0, 0, 0)
-    )
+    ledger = Ledger((), 0, 0, 0)
+    if topics:
+        ledger = prove(platform.log, platform.lake, topics=list(topics), full=full)
     return LedgerProof(ledger, tuple(topics_beside_the_log(platform)))

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flywheel.lake.views import ANSWERED
+from flywheel.lake.views import EVENT_FIGURES
 from flywheel.usecases.calibrations import calibrations_of
 from flywheel.usecases.cycle import open_cycle
 from flywheel.workload.periods import period_start
@@ -37,7 +37,7 @@ _WEEK, _MOMENT = timedelta(days=7), timedelta(microseconds=1)
 # again what has an answer already.
 _NEWS = """
 SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS measured,
-  exists (SELECT 1 FROM inferences WHERE workload_id = $w AND ANSWERED) AS traffic,
+  exists (SELECT 1 FROM EVENT_FIGURES WHERE workload_id = $w AND answered > 0) AS traffic,
   (SELECT max(seen_at) FROM latest_annotations WHERE workload_id = $w) AS judged,
   (SELECT count(*) FROM (
      SELECT item_id, workload_id, slice, min(judgments) AS judgments FROM review_items GROUP BY ALL
@@ -48,7 +48,7 @@ SELECT (SELECT max(measured_at) FROM drift_reports WHERE workload_id = $w) AS me
      WHERE given.item_id = item.item_id AND NOT given.deleted
        AND given.kind NOT IN ('skipped', 'unreadable')
   )) AS waiting
-""".replace("ANSWERED", ANSWERED)
+""".replace("EVENT_FIGURES", EVENT_FIGURES)
 
 
 def evaluation_is_due(platform: "Platform", workload: "Workload") -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flywheel.lake.views import EVENT_FIGURES
 from flywheel.usecases.landing import unread
 from flywheel.usecases.observe import set_aside_reviews
 from flywheel.usecases.reconcile import release_differences
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DeploymentStatus", "WorkloadStatus", "deployment_status"]
 
-_EVENTS = "select workload_id, count(*) as events from answered_inferences group by workload_id"
+_EVENTS = f"""
+SELECT workload_id, sum(first_answered)::BIGINT AS events FROM {EVENT_FIGURES}
+GROUP BY workload_id HAVING events > 0
+"""  # noqa: S608 - a constant name
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A check that cannot be made is a finding of its own; none stops the others.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flywheel.errors import FlywheelError, NotFoundError, TransientError
@@ -40,8 +41,15 @@ def is_bad(text: str) -> bool:
     return text.startswith(_BAD)
 
 
-def verify_deployment(platform: "Platform") -> Verification:
-    """Look at everything, and change nothing.
+def verify_deployment(platform: "Platform", *, full: bool = False) -> Verification:
+    """Look at everything, and change nothing of it.
+
+    What was found good is kept beside the lake: events and data files that were proven before, and
+    not touched since, are not read again.
+
+    Args:
+        platform: the deployment.
+        full: read every event and every data file all the same.
 
     Raises:
         NotFoundError: there is no deployment in the home.
@@ -51,20 +59,21 @@ def verify_deployment(platform: "Platform") -> Verification:
             f"There is no deployment in {platform.home.absolute()}.",
             next_step="set FLYWHEEL_HOME, or go to the folder that holds .flywheel",
         )
+    stores = partial(store_checks, full=full)
     findings: dict[str, str] = {}
     proofs: list[LedgerProof] = []
     if is_state_gone(platform):  # opening it would make an empty one
         findings["ledger"] = "NOT VERIFIED: the state is gone"
-        return Verification(findings | _all(platform, store_checks), None)
-    findings["ledger"] = finding(lambda: _ledger(platform, proofs))
+        return Verification(findings | _all(platform, "store checks", stores), None)
+    findings["ledger"] = finding(lambda: _ledger(platform, proofs, full=full))
+    findings |= _all(platform, "store checks", stores)
     for checks in (
-        store_checks,
         audit_checks,
         workload_checks,
         decision_checks,
         _erasure_checks,
     ):
-        findings |= _all(platform, checks)
+        findings |= _all(platform, checks.__name__.strip("_").replace("_", " "), checks)
     ledger = proofs[0].ledger if proofs else None
     return Verification(findings, ledger if ledger and ledger.partitions else None)
 
@@ -90,7 +99,9 @@ def finding(check: Callable[[], str]) -> str:
 
 
 def _all(
-    platform: "Platform", checks: "Callable[[Platform], Mapping[str, Callable[[], str]]]"
+    platform: "Platform",
+    name: str,
+    checks: "Callable[[Platform], Mapping[str, Callable[[], str]]]",
 ) -> dict[str, str]:
     # What lists the checks may fail as they do: a workload file that does not load, a state.
     listed: dict[str, Callable[[], str]] = {}
@@ -100,11 +111,11 @@ def _all(
         return ""
 
     failure = finding(read_list)
-    findings = {checks.__name__.strip("_").replace("_", " "): failure} if failure else {}
+    findings = {name: failure} if failure else {}
     return findings | {subject: finding(check) for subject, check in listed.items()}
 
 
-def _ledger(platform: "Platform", proofs: "list[LedgerProof]") -> str:
+def _ledger(platform: "Platform", proofs: "list[LedgerProof]", *, full: bool) -> str:
     # The proof is kept for its table, whatever its sentence says.
-    proofs.append(prove_ledger(platform))
+    proofs.append(prove_ledger(platform, full=full))
     return proofs[0].sentence()

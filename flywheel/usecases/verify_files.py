@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flywheel.errors import IntegrityError, NotFoundError
 
 if TYPE_CHECKING:
+    from flywheel.lake.verified_files import VerifiedFiles
     from flywheel.state import Release
     from flywheel.wiring import Platform
     from flywheel.workload.folder import WorkloadProblem
@@ -24,19 +25,23 @@ _DATABASES = {
 _SHOWN = 3
 
 
-def store_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
+def store_checks(platform: "Platform", *, full: bool = False) -> dict[str, Callable[[], str]]:
     """Return one check per database, table and dataset, none of which opens the state.
 
-    Each check returns a sentence or raises what is wrong.
+    Each check returns a sentence or raises what is wrong. With ``full`` every data file of the lake
+    is read, else those that no earlier check read or that were touched since.
     """
     from flywheel.lake.tables import TABLES
+    from flywheel.lake.verified_files import VerifiedFiles
+
+    verified = None if full else VerifiedFiles(platform.lake.location.local)
 
     checks: dict[str, Callable[[], str]] = {}
     for name, setting in _DATABASES.items():
         if _exists(platform, name) or _is_missed(platform, name, setting):
             checks[f"database {name}"] = partial(_database, platform.home / name)
     for table in TABLES:
-        checks[f"lake {table}"] = partial(_table, platform, table)
+        checks[f"lake {table}"] = partial(_table, platform, table, verified)
     for manifest in sorted((platform.home / "datasets").glob("*/*/manifest.json")):
         name = f"dataset {manifest.parent.parent.name}/{manifest.parent.name[:12]}"
         checks[name] = partial(_snapshot, manifest.parent)
@@ -106,10 +111,10 @@ def _database(path: Path) -> str:
     return "sound"
 
 
-def _table(platform: "Platform", name: str) -> str:
+def _table(platform: "Platform", name: str, verified: "VerifiedFiles | None") -> str:
     from flywheel.lake.check import check_table
 
-    problems = check_table(platform.lake, name)
+    problems = check_table(platform.lake, name, verified)
     return "nothing written yet" if problems is None else problems.sentence()
 
 

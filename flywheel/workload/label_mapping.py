@@ -39,6 +39,7 @@ class AnswerMapping:
         self._workload = workload
         self._validator = answer_validator(workload.output_schema)
         self._known: dict[str, PresentAnswer] = {}
+        self._keys: dict[str, str] = {}
 
     @property
     def workload(self) -> Workload:
@@ -47,12 +48,12 @@ class AnswerMapping:
 
     def present(self, output: Any) -> PresentAnswer:
         """Map an answer to the present label names and check it."""
-        output = self._workload.form.normal(output)
+        normal = self._workload.form.normal
         if self._workload.form.is_text:  # seldom the same one twice
-            return self._read(output)
+            return self._read(normal(output))
         text = canonical_json(output)
         if text not in self._known:  # most answers are given again and again
-            self._known[text] = self._read(output)
+            self._known[text] = self._read(normal(output))
         return self._known[text]
 
     def _read(self, output: Any) -> PresentAnswer:
@@ -77,6 +78,14 @@ class AnswerMapping:
 
     def key(self, output: Any) -> str:
         """Return a text that two answers share exactly when they mean the same."""
+        if self._workload.form.is_text:
+            return self._key(output)
+        text = canonical_json(output)
+        if text not in self._keys:
+            self._keys[text] = self._key(output)
+        return self._keys[text]
+
+    def _key(self, output: Any) -> str:
         current_output = self.present(output)
         if current_output.label_id is None:
             return canonical_json(plain_numbers(current_output.output))

@@ -96,7 +96,8 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
             for entry in paid
         ]
         adjudications += [entry.item for entry in again]
-        items.append(item_rows(adjudications, times))
+        answers = {e.item.inference_id: e.original_output for e in (*paid, *again)}
+        items.append(item_rows(adjudications, times, answers))
         sent = with_items(sent, adjudications, times)
     checks = _check_labels(lake, workload, sent, now) if outcome.corrections else []
     sent = with_items(sent, [item for item, _ in checks], _times(checks))
@@ -239,7 +240,8 @@ def _check_labels(
     if (lake.transaction("review_items", application) or 0) >= today:
         return []
     checks = choose_checks(lake, workload, sent, now)
-    rows = item_rows([item for item, _ in checks], _times(checks))
+    answers = {entry.item.inference_id: entry.original_output for entry in sent}
+    rows = item_rows([item for item, _ in checks], _times(checks), answers)
     return checks if lake.append("review_items", rows, once=(application, today)) else []
 
 

@@ -63,6 +63,8 @@ def write_items(
     gold = gold[: gold_beside(workload, batch_id, sum(item.judgments for item in chosen))]
     times = {candidate.inference_id: candidate.event_time for candidate in pool.candidates}
     times |= {entry.item.inference_id: entry.event_time for entry in gold}
-    rows = item_rows([*(entry.item for entry in gold), *chosen], times)
+    answers = {candidate.inference_id: candidate.output for candidate in pool.candidates}
+    answers |= {entry.item.inference_id: entry.original_output for entry in gold}
+    rows = item_rows([*(entry.item for entry in gold), *chosen], times, answers)
     # Also where there are none: the transaction says that the window was drawn to its end.
     lake.append("review_items", rows, once=(once, 1))

@@ -180,8 +180,9 @@ def draw_directed(  # noqa: PLR0913 - what a draw rests on
             now=now,
         )
         times = {one.inference_id: one.event_time for one in frame}
+        answers = {one.inference_id: one.output for one in frame}
         if items:
-            lake.append("review_items", item_rows(items, times), once=(once, 1))
+            lake.append("review_items", item_rows(items, times, answers), once=(once, 1))
     # Another process may have written the batch first: what the lake holds is what is sent.
     existing = read_batch(lake, workload.id, batch_id)
     if existing:

@@ -1,9 +1,11 @@
 """Review items as the lake keeps them: to rows and back, and what a period has spent on them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -30,17 +32,20 @@ __all__ = [
 
 _SENT = """
 SELECT r.* REPLACE (max(r.judgments) OVER (PARTITION BY r.item_id) AS judgments),
-       r.judgments AS judgments_drawn, coalesce(i.output, r.model_output) AS original_output
+       r.judgments AS judgments_drawn
 FROM review_items r
-LEFT JOIN first_inferences i
-  ON i.workload_id = r.workload_id AND i.inference_id = r.inference_id
 WHERE r.workload_id = $workload
 QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at, r.judgments) = 1
 ORDER BY r.priority DESC, r.item_id
 """
+# Items of earlier versions do not hold the answer that they ask about.
+_OUTPUTS = """
+SELECT inference_id, output FROM first_inferences
+WHERE workload_id = $workload AND inference_id IN (SELECT unnest($ids::VARCHAR[]))
+"""
 
 _BATCH = """
-SELECT * EXCLUDE (event_time)
+SELECT * EXCLUDE (event_time, original_output)
   REPLACE (max(judgments) OVER (PARTITION BY item_id) AS judgments)
 FROM review_items
 WHERE workload_id = $workload AND batch_id = $batch AND slice <> 'adjudication'
@@ -130,25 +135,57 @@ class Spending:
         return self.held_back + CHOICE_COST * self.twice.later(overlap)
 
 
-def item_rows(items: Iterable[ReviewItem], event_times: Mapping[str, datetime]) -> pa.Table:
-    """Write items as rows of ``review_items``; ``event_times`` are by inference id."""
+def item_rows(
+    items: Iterable[ReviewItem],
+    event_times: Mapping[str, datetime],
+    original_outputs: Mapping[str, Any] = MappingProxyType({}),
+) -> pa.Table:
+    """Write items as rows of ``review_items``.
+
+    Args:
+        items: what people are asked.
+        event_times: by inference id.
+        original_outputs: answers that are asked about, by inference id; one that is missing is
+            looked up among all answers whenever the item is read.
+    """
     rows = []
     for item in items:
-        output = None if item.model_output is None else canonical_json(item.model_output)
-        row = asdict(item) | {"model_output": output, "event_time": event_times[item.inference_id]}
+        original = original_outputs.get(item.inference_id)
+        row = asdict(item) | {
+            "model_output": _json(item.model_output),
+            "original_output": _json(original),
+            "event_time": event_times[item.inference_id],
+        }
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=TABLES["review_items"].schema)
 
 
+def _json(output: Any) -> str | None:
+    return None if output is None else canonical_json(output)
+
+
 def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
     """Read every item that was ever chosen, most urgent first."""
+    rows = lake.rows(_SENT, {"workload": workload_id})
+    outputs = _outputs(lake, workload_id, rows)
     items = []
-    for row in lake.rows(_SENT, {"workload": workload_id}):
+    answer = cache(json.loads)  # most are given again and again
+    for row in rows:
         original, event_time = row.pop("original_output"), row.pop("event_time")
-        original = None if original is None else json.loads(original)
+        original = original or outputs.get(row["inference_id"]) or row["model_output"]
+        original = None if original is None else answer(original)
         drawn = row.pop("judgments_drawn")
-        items.append(SentItem(_item(row), original, event_time, drawn))
+        items.append(SentItem(_item(row, answer), original, event_time, drawn))
     return items
+
+
+def _outputs(lake: Lake, workload_id: str, rows: Iterable[Row]) -> dict[str, str]:
+    ids = sorted({row["inference_id"] for row in rows if row["original_output"] is None})
+    if not ids:
+        return {}
+    days = lake.event_days(workload_id, date.max, ids=ids)
+    found = lake.rows(_OUTPUTS, {"workload": workload_id, "ids": ids}, event_days=days)
+    return {row["inference_id"]: row["output"] for row in found}
 
 
 def with_items(
@@ -183,11 +220,10 @@ def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
     return [_item(row) for row in rows]
 
 
-def _item(row: Row) -> ReviewItem:
-    model_output = row["model_output"]
-    return ReviewItem(
-        **row | {"model_output": None if model_output is None else json.loads(model_output)}
-    )
+def _item(row: Row, answer: Callable[[str], Any] = json.loads) -> ReviewItem:
+    if row["model_output"] is not None:
+        row["model_output"] = answer(row["model_output"])
+    return ReviewItem(**row)
 
 
 def read_periods(lake: Lake, workload_id: str) -> list[str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from flywheel.io.records import Row
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
+from flywheel.lake.views import EVENT_FIGURES
 from flywheel.review.sampling.windows import ReviewWindow, start_of_day
 
 __all__ = [
@@ -37,10 +38,16 @@ WHERE workload_id = $workload AND slice NOT IN ('adjudication', 'directed', 'gol
   AND batch_id NOT IN (SELECT batch_id FROM review_windows WHERE workload_id = $workload)
 GROUP BY batch_id ORDER BY drawn_at
 """
-_POSITIONS = """
-SELECT topic_id || '/' || "partition" AS source, max("offset") AS last FROM inferences
+_POSITIONS = f"""
+SELECT topic_id || '/' || "partition" AS source, max(last_offset) AS last FROM {EVENT_FIGURES}
 WHERE workload_id = $workload GROUP BY source ORDER BY source
-"""
+"""  # noqa: S608 - a constant name
+# Days with a landing after `now` are looked at row by row.
+_LANDED_DAYS = f"""
+SELECT max(last_landed_at) FILTER (last_landed_at <= $now) AS landed,
+       list(DISTINCT "day") FILTER (first_landed_at <= $now AND last_landed_at > $now) AS days
+FROM {EVENT_FIGURES} WHERE workload_id = $workload
+"""  # noqa: S608 - (as above)
 _LANDED = """
 SELECT max(landed_at) AS landed FROM inferences
 WHERE workload_id = $workload AND landed_at <= $now
@@ -127,5 +134,9 @@ def batch_transaction(workload_id: str, batch_id: str) -> str:
 
 def landed_through(lake: Lake, workload_id: str, now: datetime) -> datetime | None:
     """Return the newest landing of the workload until ``now``; what lands later is a later frame's."""
-    newest: datetime | None = lake.rows(_LANDED, {"workload": workload_id, "now": now})[0]["landed"]
-    return newest
+    span = {"workload": workload_id, "now": now}
+    found = lake.rows(_LANDED_DAYS, span)[0]
+    moments = [found["landed"]]
+    if found["days"]:
+        moments.append(lake.rows(_LANDED, span, event_days=found["days"])[0]["landed"])
+    return max((moment for moment in moments if moment is not None), default=None)

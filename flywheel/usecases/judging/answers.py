@@ -1,9 +1,9 @@
 """`answers_of` and `drawn_answers`: answers of production as a judge is shown them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flywheel.io.records import Row
 from flywheel.usecases.judging.asking import ShownAnswer
@@ -77,6 +77,6 @@ def _drawn(
     return lake.rows(query, values | {"seed": seed, "most": most})
 
 
-def _shown(row: Mapping[str, Any]) -> ShownAnswer:
+def _shown(row: Row) -> ShownAnswer:
     facts = row["inference_id"], row["subject_id"], row["input"]
     return ShownAnswer(*facts, output=json.loads(row["output"]))

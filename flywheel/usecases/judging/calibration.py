@@ -5,10 +5,10 @@ answer, so that what is found holds for production. The record is bound to promp
 by their digest: a change of any of them is another judge.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -57,8 +57,9 @@ class CalibrationReport:
 class JudgeStanding:
     """Whether a judge's word counts now, with the reason.
 
-    ``record`` is its newest calibration as the lake holds it, None where there is none;
-    ``expires_at`` is None with it. ``digest`` is None where the judge cannot be named.
+    What follows ``reason`` is of its newest comparison, None where there is none (figures also where
+    too few answers were compared); see `JudgeCalibration`. ``digest`` is None where the judge cannot
+    be named.
     """
 
     source: str
@@ -66,7 +67,13 @@ class JudgeStanding:
     calibrated: bool
     reason: str
     expires_at: datetime | None = None
-    record: Mapping[str, Any] | None = None
+    calibrated_at: datetime | None = None
+    judged: int | None = None
+    agreement: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    slope: float | None = None
+    simulated: bool | None = None
 
 
 def calibrate_judge(platform: "Platform", workload: "Workload") -> CalibrationReport:
@@ -135,7 +142,9 @@ def judge_standing(platform: "Platform", workload: "Workload") -> JudgeStanding:
         counts, reason = False, f"the floor was raised to {rules.floor:g} since it was calibrated"
     elif counts and now >= expires_at:
         counts, reason = False, f"its calibration expired on {expires_at:%Y-%m-%d}"
-    return JudgeStanding(name, digest, counts, reason, expires_at, record)
+    figures = ("calibrated_at", "judged", "agreement", "lower", "upper", "slope", "simulated")
+    facts = {figure: record[figure] for figure in figures}
+    return JudgeStanding(name, digest, counts, reason, expires_at, **facts)
 
 
 def _looks(lake: "Lake", workload_id: str, since: datetime) -> set[tuple[str, int, float | None]]:

@@ -66,7 +66,7 @@ def _week(
 ) -> JudgeWeek:
     lake, end = platform.lake, start + _WEEK
     people = control_accuracy(lake, workload, start, end)
-    if not standing.calibrated or standing.record is None:
+    if not standing.calibrated or standing.slope is None:
         return JudgeWeek(start.date(), people, reason="the judge is not calibrated")
     judged = [
         JudgedAnswer(one.weight, _score(verdicts[one.inference_id]), one.right)
@@ -78,7 +78,7 @@ def _week(
     reason = _lack(len(judged), len(others), silent)
     powered = None
     if not reason:
-        powered = powered_accuracy(judged, others, slope=standing.record["slope"])
+        powered = powered_accuracy(judged, others, slope=standing.slope)
     usable = (people.answers - people.failed) / people.answers if people.answers else 1.0
     return JudgeWeek(
         start=start.date(),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def test_renewed_lease_lasts_longer(state, clock):
     """A holder that is still at work keeps its lease."""
     lease = state.leases.acquire("x", "one", 60)
     clock.move_to(clock.now() + timedelta(seconds=50))
-    state.leases.renew(lease, 60)
+    renewed = state.leases.renew(lease, 60)
+    assert renewed == replace(lease, expires_at=clock.now() + timedelta(seconds=60))
     clock.move_to(clock.now() + timedelta(seconds=50))
     with pytest.raises(ConcurrencyError):
         state.leases.acquire("x", "two", 60)

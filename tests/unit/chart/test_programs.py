@@ -98,7 +98,10 @@ def test_the_parts_that_are_on_are_used_by_who_needs_them(templates):
     assert "FLYWHEEL_TRAIN_LAUNCHER" not in gateway
     assert run["FLYWHEEL_TRAIN_LAUNCHER"] == "ray"
     assert run["FLYWHEEL_TRAIN_EXCHANGE"] == "file:///var/lib/flywheel/home/exchange"
-    ray = {m["mountPath"] for m in containers(templates["demo-ray-trainers"])[0]["volumeMounts"]}
+    ray = {
+        m["mountPath"]
+        for m in templates["demo-ray-trainers"]["spec"]["containers"][0]["volumeMounts"]
+    }
     assert "/var/lib/flywheel/home/exchange" in ray
 
 

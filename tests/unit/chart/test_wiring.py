@@ -74,6 +74,24 @@ def test_each_mount_has_its_volume(manifests, templates):
             assert {claim, config} - {None} <= own | {"shared-home", "workloads"}, name
 
 
+def test_folders_of_the_home_are_made_before_they_are_mounted(templates):
+    """A folder that is missing would be made as root's, and nobody could write into it."""
+    for name, template in templates.items():
+        made = {
+            word
+            for one in template["spec"].get("initContainers", [])
+            if one["name"] == "folders"
+            for word in one["args"]
+        }
+        [*_, program] = template["spec"]["containers"]
+        mounted = {
+            mount["mountPath"]
+            for mount in program["volumeMounts"]
+            if mount["name"] == "home" and "subPath" in mount
+        }
+        assert mounted == made, name
+
+
 @pytest.mark.parametrize("values", ["default", "everything", "own-services"], indirect=True)
 def test_policies_cover_each_pod(manifests, templates):
     """Nothing goes in or out of any pod by default, and each has a way out to what it needs."""

@@ -99,6 +99,14 @@ def test_numeric_cells_hold_a_tenth_of_the_reference_and_keep_the_far_side():
     assert cells.vector(reference)[-1] == 0
 
 
+@pytest.mark.parametrize(("rest", "cells"), [(5, 10), (4, 9)])
+def test_thin_rest_of_a_reference_joins_its_neighbor(rest, cells):
+    """The last values have a cell from half of a tenth on, and less joins the cell before it."""
+    counts = {str(k): 10 for k in range(8)} | {"8": 15 + 5 - rest, "9": rest}
+    reference = Histogram("numeric", counts)
+    assert len(cells_of(reference, reference).names) == cells
+
+
 def test_rare_words_count_together_but_new_ones_do_not_vanish():
     """A word that only the window has is among the cells, however many words there are."""
     reference = Histogram("term", {f"word{k}": 50 for k in range(500)})

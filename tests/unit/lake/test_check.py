@@ -1,5 +1,6 @@
 """Digests of the lake's files: what was written is what is read, through compaction too."""
 
+import os
 import random
 import sqlite3
 from contextlib import closing
@@ -12,8 +13,10 @@ from flywheel.errors import IntegrityError
 from flywheel.lake import Lake
 from flywheel.lake.backup import copy_lake
 from flywheel.lake.check import check_table, require_unchanged
+from flywheel.lake.digests import FileDigest
 from flywheel.lake.file_digests import DIGESTS_FILE
 from flywheel.lake.maintenance import maintain
+from flywheel.lake.verified_files import VERIFIED_FILES_FILE, VerifiedFiles
 
 _NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
@@ -211,3 +214,50 @@ def test_a_first_commit_whose_process_died_is_no_finding(tmp_path, monkeypatch):
         _append(lake, 0)
     assert check_table(lake, "corrections").problems == ()
     lake.close()
+
+
+def test_a_file_that_was_found_sound_and_not_touched_since_is_not_read_again(lake, monkeypatch):
+    """A new one is, and all are where the whole lake is asked for."""
+    read = []
+    difference = FileDigest.difference
+    monkeypatch.setattr(
+        FileDigest, "difference", lambda self, path: read.append(path) or difference(self, path)
+    )
+    assert check_table(lake, "corrections", VerifiedFiles(lake.root)).untouched == 0
+    assert len(read) == 6
+    _append(lake, 6)
+    again = check_table(lake, "corrections", VerifiedFiles(lake.root))
+    assert (again.files, again.untouched, again.problems, len(read)) == (7, 6, (), 7)
+    assert "7 files unchanged, 6 of them read by an earlier check" in again.sentence()
+    assert check_table(lake, "corrections").untouched == 0
+    assert len(read) == 14
+
+
+@pytest.mark.parametrize("change", ["flipped", "with its times put back", "gone", "digest"])
+def test_a_file_that_was_touched_since_it_was_verified_is_read(lake, change):
+    """By its content, its times, its place on the disk or its digest: nothing rests on a name."""
+    check_table(lake, "corrections", VerifiedFiles(lake.root))
+    path = _files(lake)[2]
+    stat = path.stat()
+    if change == "gone":
+        path.unlink()
+    elif change == "digest":
+        with closing(sqlite3.connect(lake.root / DIGESTS_FILE)) as connection, connection:
+            connection.execute("UPDATE files SET sha256 = 'x' WHERE path LIKE ?", [f"%{path.name}"])
+    else:
+        _flip(path, random.Random(1))  # noqa: S311 - reproducible, not secret
+        if change == "with its times put back":
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    for _ in range(2):  # and is not taken for sound afterwards
+        found = check_table(lake, "corrections", VerifiedFiles(lake.root))
+        assert len(found.problems) == 1
+        assert found.untouched == 5
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"corrections": 3}'])
+def test_damaged_notes_of_earlier_checks_are_none(lake, damage):
+    """Then every file is read."""
+    check_table(lake, "corrections", VerifiedFiles(lake.root))
+    (lake.root / VERIFIED_FILES_FILE).write_text(damage)
+    found = check_table(lake, "corrections", VerifiedFiles(lake.root))
+    assert (found.files, found.untouched, found.problems) == (6, 0, ())

@@ -69,6 +69,18 @@ def test_second_promotion_keeps_the_first_as_previous(world):
     assert (done.version, done.replaced, first.status) == ("1.0.1", "r1", "retired")
 
 
+def test_promotion_beside_a_deleted_model_version_is_done_and_says_so(world):
+    """Who answers is decided; that an alias could not follow is part of the result."""
+    world.promoted("r1")
+    version = world.state.releases.get("r1").model_version
+    world.registry.lose(world.workload.id, version)
+    cycle = world.judged("r2")
+    world.approve(cycle)
+    done = world.promote(cycle)
+    assert world.state.routes.champion(world.workload.id) == "r2"
+    assert "no model version of r1" in done.alias_problem
+
+
 @pytest.fixture
 def mlflow_world(tmp_path, mlflow_registry):
     """Return a fresh workload whose registry is MLflow itself."""

@@ -53,6 +53,9 @@ def test_smallest_fall_is_the_inverse():
     assert smallest_fall(items / 3, items * 2 / 3) == pytest.approx(0.1, abs=1e-3)
     assert 3 < control_items(0.05) / items < 5
     assert smallest_fall(1, 2) is None
+    # From a level of 1 a fall is seen best; beyond it and at 0 there is none.
+    assert 0 < smallest_fall(60, 120, level=1.0) < smallest_fall(60, 120)
+    assert smallest_fall(60, 120, level=1.01) is smallest_fall(60, 120, level=0) is None
 
 
 def test_a_large_fall_needs_no_fewer_items_than_a_verdict():

@@ -125,6 +125,31 @@ Argument: dict root name uses resources entrypoint arguments extraVariables extr
     {{- end }}
 {{- end }}
 
+{{- /*
+Makes folders of the home as Flywheel's user, before kubelet would make them as root's for a subPath.
+Argument: dict root folders.
+*/}}
+{{- define "flywheel.makesFolders" -}}
+- name: folders
+  image: {{ include "flywheel.image" (dict "root" .root "image" .root.Values.image) }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  command: [mkdir, --parents, --mode=0700]
+  args:
+    {{- $home := include "flywheel.home" . }}
+    {{- range .folders }}
+    - {{ $home }}/{{ . }}
+    {{- end }}
+  env: []
+  securityContext:
+    {{- include "flywheel.containerSecurity" . | nindent 4 }}
+  resources:
+    requests: {cpu: 50m, memory: 32Mi}
+    limits: {memory: 64Mi}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    - {name: home, mountPath: {{ $home }}}
+{{- end }}
+
 {{- /* Probes of a program that answers HTTP. Argument: dict live ready port. */}}
 {{- define "flywheel.httpProbes" -}}
 startupProbe:

@@ -70,7 +70,7 @@ def test_another_rubric_or_model_is_another_judge(world, change):
     """It was never compared; the former one counts again when the file says so again."""
     calibrated(world)
     other = judge_standing(world, world.with_judge(**change))
-    assert (other.calibrated, other.record) == (False, None)
+    assert (other.calibrated, other.calibrated_at) == (False, None)
     assert "was not compared with people" in other.reason
     assert judge_standing(world, world.workload).calibrated
 

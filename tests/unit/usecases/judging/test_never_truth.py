@@ -16,7 +16,13 @@ from tests.fakes.workload_file import put_workload
 
 DAY = timedelta(days=1)
 # Where verdicts are written, read for order and figure, declared, and removed.
-ROOMS = ("usecases/judging/", "usecases/erasing/", "lake/judge_tables.py", "lake/erasure.py")
+ROOMS = (
+    "usecases/judging/",
+    "usecases/erasing/",
+    "lake/judge_tables.py",
+    "lake/meanings.py",
+    "lake/erasure.py",
+)
 
 
 def test_no_other_room_reads_what_a_judge_said(repository: Path):
