@@ -425,6 +425,7 @@ def test_a_session_that_the_server_ended_is_opened_again(spark_server, tmp_path)
     assert lake.scan(sql)["n"].to_pylist() == [30]
     identity = lake.engine._session._remote.session_id
     address = f"{spark_server.address};session_id={identity}"
-    Remote.builder.remote(address).create().client.release_session()
+    other = Remote.builder.remote(address).create()
+    other.client.release_session()
     assert lake.scan(sql)["n"].to_pylist() == [30]
     lake.close()
