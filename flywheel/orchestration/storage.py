@@ -25,6 +25,8 @@ from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_postgres.utils import pg_url_from_config
 from sqlalchemy import Connection, Engine, create_engine
 
+from flywheel.io.atomic import write_bytes
+
 __all__ = ["PooledPostgresStorage", "PooledSqliteStorage"]
 
 # Kept open by a process, and opened beside them where threads of it ask at the same moment.
@@ -135,7 +137,7 @@ class _SqliteEvents(SqliteEventLogStorage):
             return False
         with TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
             new = Path(folder, path.name)
-            new.write_bytes(self._empty_file)
+            write_bytes(new, self._empty_file, durable=False)
             try:
                 os.link(new, path)
             except FileExistsError:

@@ -2,11 +2,11 @@
 
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -84,9 +84,17 @@ class SparkSession:
     def __init__(self, server: SparkServer) -> None:
         self.server = server
         self.number = 0
+        self._lock = threading.Lock()
+        self._opened: Remote | None = None
 
-    @cached_property
+    @property
     def _remote(self) -> "Remote":
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def _open(self) -> "Remote":
         try:
             from pyspark.sql.connect.client.retries import DefaultPolicy
             from pyspark.sql.connect.session import SparkSession as Remote
@@ -150,9 +158,10 @@ class SparkSession:
                 remote.stop()
 
     def _drop(self) -> "Remote | None":
-        self.number += 1
-        remote: Remote | None = self.__dict__.pop("_remote", None)
-        return remote
+        with self._lock:
+            self.number += 1
+            remote, self._opened = self._opened, None
+            return remote
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

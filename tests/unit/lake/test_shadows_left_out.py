@@ -136,7 +136,9 @@ READERS = {
     "clients of risen words": lambda lake: cause._clients_of(
         lake, WORKLOAD, Window(DAYS[0], date(2026, 5, 6)), ["zebra", "leaks"]
     ),
-    "Evidently's sample": lambda lake: evidently_report._sample(lake, WORKLOAD, OLD).to_dict(),
+    "Evidently's sample": lambda lake: evidently_report._sample(
+        lake, WORKLOAD, OLD, 5_000
+    ).to_dict(),
     "start of traffic": lambda lake: traffic_start(lake, WORKLOAD.id),
     "newest answer": lambda lake: newest_answer(lake, WORKLOAD.id),
     "control slice": control,

@@ -85,6 +85,7 @@ def test_a_file_that_another_process_made_is_not_replaced(home, monkeypatch):
         path = Path(theirs.path_for_shard("run"))
         with theirs.run_connection("run") as connection:
             connection.execute(text("INSERT INTO event_logs (run_id, event) VALUES ('run', '{}')"))
+        assert ours._empty_file
         with monkeypatch.context() as context:
             context.setattr(Path, "exists", lambda _: False)
             assert not ours._create(path)
