@@ -15,6 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+# Whole before threads ask: while another one is in the middle of importing it, every statement
+# fails with an AttributeError.
+import sqlalchemy.orm  # noqa: F401
 from dagster._core.storage.config import PostgresStorageConfig
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage

@@ -14,6 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# Whole before a statement is made: while another thread is in the middle of importing it (MLflow
+# does, sensors are threads), every one fails with an AttributeError.
+import sqlalchemy.orm  # noqa: F401
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 

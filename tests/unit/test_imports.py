@@ -38,3 +38,10 @@ def test_loading_imports_nothing_heavy(module, repository):
     done = run(PROBE.format(module=module, heavy=HEAVY), repository)
 
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize("module", ["flywheel.state.database", "flywheel.orchestration.storage"])
+def test_who_makes_statements_has_loaded_the_whole_of_sqlalchemy(module, repository):
+    """Sensors are threads: a statement made while another one imports the ORM failed its tick."""
+    code = f"import sys, {module}; print('sqlalchemy.orm.mapper' in sys.modules)"
+    assert run(code, repository).stdout.split()[-1] == "True"
