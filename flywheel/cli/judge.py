@@ -59,30 +59,34 @@ def show(
 
 
 def _show_calibration(report: "CalibrationReport") -> None:
-    found = report.calibration
+    calibration = report.calibration
     people = "simulated people" if report.simulated else "people"
     echo(f"{report.workload_id}, judge {report.source} ({report.digest[:12]})")
     asking = report.asking
     echo(f"asked about {asking.asked} answers now, {asking.known} were known")
     if asking.problem is not None:
         echo(f"not asked about {asking.left_out}: {asking.problem}")
-    if found.agreement is not None and found.lower is not None and found.upper is not None:
+    if (
+        calibration.agreement is not None
+        and calibration.lower is not None
+        and calibration.upper is not None
+    ):
         echo(
-            f"agreement with {people} on {found.judged} answers: {found.agreement:.3f} "
-            f"({found.lower:.3f} to {found.upper:.3f}, {found.confidence:.1%} interval, "
-            f"comparison {found.looks})"
+            f"agreement with {people} on {calibration.judged} answers: {calibration.agreement:.3f} "
+            f"({calibration.lower:.3f} to {calibration.upper:.3f}, {calibration.confidence:.1%} interval, "
+            f"comparison {calibration.looks})"
         )
-    if found.informedness is not None and found.informedness_lower is not None:
+    if calibration.informedness is not None and calibration.informedness_lower is not None:
         echo(
-            f"it approves of right answers {found.informedness:.3f} more often than of wrong ones "
-            f"(at least {found.informedness_lower:.3f})"
+            f"it approves of right answers {calibration.informedness:.3f} more often than of wrong ones "
+            f"(at least {calibration.informedness_lower:.3f})"
         )
-    if found.unreadable:
-        echo(f"{found.unreadable} verdicts could not be read: they count as disagreement")
-    if found.calibrated:
-        echo(f"calibrated until {report.expires_at:%Y-%m-%d}: {found.reason}")
+    if calibration.unreadable:
+        echo(f"{calibration.unreadable} verdicts could not be read: they count as disagreement")
+    if calibration.calibrated:
+        echo(f"calibrated until {report.expires_at:%Y-%m-%d}: {calibration.reason}")
     else:
-        echo(f"not calibrated, it only orders the queue: {found.reason}")
+        echo(f"not calibrated, it only orders the queue: {calibration.reason}")
 
 
 def _show_report(report: "JudgeReport") -> None:

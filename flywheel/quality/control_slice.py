@@ -25,6 +25,7 @@ __all__ = [
     "control_days",
     "control_verdicts",
     "effective_number",
+    "effective_size",
 ]
 
 _CONTROL = """
@@ -228,6 +229,11 @@ def effective_number(weight: float, squares: float) -> float:
     return weight**2 / squares if squares else 0.0
 
 
+def effective_size(weights: Sequence[float]) -> float:
+    """Return Kish's effective number of answers with these weights."""
+    return effective_number(sum(weights), sum(weight**2 for weight in weights))
+
+
 _Case = tuple[float, bool | None]  # weight; right, wrong or not decided
 
 
@@ -270,7 +276,7 @@ def _estimate(
         return ControlAccuracy(None, None, None, *counts, reason, **extra)
     total_weight = sum(weight for weight, _ in judged)
     share = sum(weight for weight, right in judged if right) / total_weight
-    effective = effective_number(total_weight, sum(weight**2 for weight, _ in judged))
+    effective = effective_size([weight for weight, _ in judged])
     lower, upper = wilson_interval(share, effective, confidence)
     usable = parsed / (parsed + failed) if parsed else 1.0
     return ControlAccuracy(share * usable, lower * usable, upper * usable, *counts, **extra)

@@ -15,11 +15,11 @@ from flywheel.workload.model import Workload
 from flywheel.workload.tasks import ClassificationTask
 from flywheel.workload.taxonomy import Label, Taxonomy
 
-__all__ = ["CORRECT", "judge_digest", "judge_question", "judge_workload"]
+__all__ = ["CORRECT", "INCORRECT", "judge_digest", "judge_question", "judge_workload"]
 
-CORRECT = "correct"
+CORRECT, INCORRECT = "correct", "incorrect"
 _VERDICTS = Taxonomy(
-    labels=(Label(id="correct", name=CORRECT), Label(id="incorrect", name="incorrect"))
+    labels=(Label(id="correct", name=CORRECT), Label(id="incorrect", name=INCORRECT))
 )
 _INSTRUCTIONS = """\
 You check the work of another model. You are given one JSON object: "input" is the text that it was \

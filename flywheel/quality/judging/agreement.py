@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from flywheel.quality.control_slice import effective_number
+from flywheel.quality.control_slice import effective_size
 from flywheel.quality.intervals import wilson_interval
 
-__all__ = ["FEWEST_COMPARED", "Comparison", "JudgeCalibration", "decide_calibration"]
+__all__ = ["FEWEST_COMPARED", "Comparison", "JudgeCalibration", "decide_calibration", "score_of"]
 
 FEWEST_COMPARED = 30
 _LEVEL = 0.95
@@ -28,8 +28,8 @@ class Comparison:
 
     @property
     def score(self) -> float:
-        """The judge's verdict as a number: 1, 0, or a half where it said neither."""
-        return 0.5 if self.approved is None else float(self.approved)
+        """The judge's verdict as a number."""
+        return score_of(self.approved)
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class JudgeCalibration:
     informedness: float | None = None
     informedness_lower: float | None = None
     slope: float | None = None
+
+
+def score_of(approved: bool | None) -> float:  # noqa: FBT001 - what the judge said
+    """Return a judge's verdict as a number: 1, 0, or a half where it said neither."""
+    return 0.5 if approved is None else float(approved)
 
 
 def decide_calibration(
@@ -102,7 +107,7 @@ def _share(values: Sequence[tuple[float, float]], confidence: float) -> tuple[fl
     # As the control slice's own figure: weighted, with Wilson's interval at Kish's number.
     total = sum(weight for weight, _ in values)
     share = sum(weight * value for weight, value in values) / total
-    size = effective_number(total, sum(weight**2 for weight, _ in values))
+    size = effective_size([weight for weight, _ in values])
     return share, *wilson_interval(share, size, confidence)
 
 

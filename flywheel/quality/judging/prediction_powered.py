@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from flywheel.quality.control_slice import effective_number
+from flywheel.quality.control_slice import effective_size
 
 __all__ = ["FEWEST_JUDGED", "JudgedAnswer", "PoweredAccuracy", "powered_accuracy"]
 
@@ -68,7 +68,8 @@ def powered_accuracy(
     """
     if len(judged) < FEWEST_JUDGED or not others:
         return None
-    number, many = _size([one.weight for one in judged]), _size([weight for weight, _ in others])
+    number = effective_size([one.weight for one in judged])
+    many = effective_size([weight for weight, _ in others])
     share = max(0.0, slope) / (1 + number / many)
     mean, variance = _moments(others)
     rests = [(one.weight, one.right - share * one.score) for one in judged]
@@ -83,10 +84,6 @@ def powered_accuracy(
     centre = share * mean + middle
     lower, upper = max(0.0, centre - half), min(1.0, centre + half)
     return PoweredAccuracy(min(upper, max(lower, accuracy)), lower, upper, share)
-
-
-def _size(weights: Sequence[float]) -> float:
-    return effective_number(sum(weights), sum(weight**2 for weight in weights))
 
 
 def _moments(values: Sequence[tuple[float, float]]) -> tuple[float, float]:

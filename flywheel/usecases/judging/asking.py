@@ -12,8 +12,9 @@ from flywheel.io.lock import exclusive
 from flywheel.io.records import Row
 from flywheel.lake.tables import TABLES
 from flywheel.privacy.masking import Masking
+from flywheel.review.sampling.windows import start_of_day
 from flywheel.usecases.judging.source import Judge, Opinion
-from flywheel.workload.judge_question import CORRECT, judge_question
+from flywheel.workload.judge_question import CORRECT, INCORRECT, judge_question
 
 if TYPE_CHECKING:
     from flywheel.lake.store import Lake
@@ -81,8 +82,7 @@ def verdicts_of(
 
 def asked_today(platform: "Platform", workload: "Workload") -> int:
     """Return how many answers the judges of a workload were asked about today, in UTC."""
-    midnight = platform.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    values = {"workload": workload.id, "midnight": midnight}
+    values = {"workload": workload.id, "midnight": start_of_day(platform.clock.now())}
     return int(platform.lake.rows(_TODAY, values)[0]["asked"])
 
 
@@ -96,8 +96,8 @@ def ask_about(
     """
     lock = platform.home / "judge" / f"{workload.id}.lock"
     with exclusive(lock):
-        known = verdicts_of(platform.lake, workload.id, judge.digest)
-        missing = [one for one in answers if one.inference_id not in known]
+        verdicts = verdicts_of(platform.lake, workload.id, judge.digest)
+        missing = [one for one in answers if one.inference_id not in verdicts]
         left = max(0, judge.rules.per_day - asked_today(platform, workload))
         asked, problem = 0, None
         for start in range(0, min(left, len(missing)), _AT_ONCE):
@@ -145,7 +145,7 @@ def _rows(
     given: Collection[tuple[ShownAnswer, Opinion]],
     now: datetime,
 ) -> Iterator[Row]:
-    words = {True: CORRECT, False: "incorrect", None: None}
+    words = {True: CORRECT, False: INCORRECT, None: None}
     for one, opinion in given:
         tokens = opinion.prompt_tokens, opinion.completion_tokens
         yield {

@@ -93,9 +93,11 @@ def calibrate_judge(platform: "Platform", workload: "Workload") -> CalibrationRe
     with open_judge(platform, workload) as judge:
         asking = ask_about(platform, workload, judge, answers_of(lake, workload.id, newest))
     since = now - timedelta(days=rules.expires_days)
-    known = verdicts_of(lake, workload.id, judge.digest, since=since)
-    compared = [one for one in newest if one.inference_id in known]
-    comparisons = [Comparison(one.weight, one.right, known[one.inference_id]) for one in compared]
+    verdicts = verdicts_of(lake, workload.id, judge.digest, since=since)
+    compared = [one for one in newest if one.inference_id in verdicts]
+    comparisons = [
+        Comparison(one.weight, one.right, verdicts[one.inference_id]) for one in compared
+    ]
     calibration = decide_calibration(comparisons, floor=rules.floor)
     looks = _looks(lake, workload.id, since) | {
         (judge.digest, calibration.judged, calibration.agreement)

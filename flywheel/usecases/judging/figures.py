@@ -7,12 +7,14 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flywheel.quality.control_slice import ControlAccuracy, control_accuracy, control_verdicts
+from flywheel.quality.judging.agreement import score_of
 from flywheel.quality.judging.prediction_powered import (
     FEWEST_JUDGED,
     JudgedAnswer,
     PoweredAccuracy,
     powered_accuracy,
 )
+from flywheel.review.sampling.windows import start_of_day
 from flywheel.usecases.judging.answers import drawn_ids
 from flywheel.usecases.judging.asking import verdicts_of
 from flywheel.usecases.judging.source import judge_rules
@@ -48,7 +50,7 @@ def judge_weeks(
     platform: "Platform", workload: "Workload", standing: "JudgeStanding", *, weeks: int
 ) -> list[JudgeWeek]:
     """Return the last complete weeks, the newest first; without a calibrated judge people's alone."""
-    midnight = platform.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = start_of_day(platform.clock.now())
     monday = midnight - timedelta(days=midnight.weekday())
     verdicts: dict[str, bool | None] = {}
     if standing.calibrated and standing.digest is not None:
@@ -69,7 +71,7 @@ def _week(
     if not standing.calibrated or standing.slope is None:
         return JudgeWeek(start.date(), people, reason="the judge is not calibrated")
     judged = [
-        JudgedAnswer(one.weight, _score(verdicts[one.inference_id]), one.right)
+        JudgedAnswer(one.weight, score_of(verdicts[one.inference_id]), one.right)
         for one in control_verdicts(lake, workload, start, end)
         if one.inference_id in verdicts
     ]
@@ -90,17 +92,13 @@ def _week(
     )
 
 
-def _score(verdict: bool | None) -> float:  # noqa: FBT001 - what the judge said
-    return 0.5 if verdict is None else float(verdict)
-
-
 def _others(
     drawn: Sequence[tuple[date, int, str]], verdicts: Mapping[str, bool | None]
 ) -> tuple[list[tuple[float, float]], int]:
     # An answer stands for as many of its day as were not drawn; also the days that were not asked.
     asked = Counter(day for day, _, name in drawn if name in verdicts)
     others = [
-        (of_day / asked[day], _score(verdicts[name]))
+        (of_day / asked[day], score_of(verdicts[name]))
         for day, of_day, name in drawn
         if name in verdicts
     ]
