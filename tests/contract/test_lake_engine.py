@@ -25,6 +25,9 @@ from flywheel.review.sampling.candidate_query import CandidateQuery
 from flywheel.review.sampling.windows import ReviewWindow
 from tests.fakes.event_makers import make_workload
 
+# All of one group, both engines: a lake on Spark is closed before the group's services are stopped.
+pytestmark = pytest.mark.services("spark")
+
 _DAY = date(2026, 1, 1)
 _NOON = datetime(2026, 1, 1, 12, 34, 56, 789012, tzinfo=UTC)
 _NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -129,7 +132,7 @@ def _open(request: pytest.FixtureRequest, name: str, root: Path) -> Lake:
     return Lake(root, engine=SparkEngine.at(server))
 
 
-_ENGINES = ["duckdb", pytest.param("spark", marks=pytest.mark.services("spark"))]
+_ENGINES = ["duckdb", "spark"]
 
 
 @pytest.fixture(scope="module", params=_ENGINES)
@@ -403,7 +406,6 @@ def test_erased_persons_are_left_out(young):
     assert _same(young, "SELECT count(*) AS n FROM stored.inferences")["n"].to_pylist() == [5]
 
 
-@pytest.mark.services("spark")
 def test_a_wrong_token_is_named(spark_server, tmp_path):
     """Who brings another token reads nothing, and is told which setting to correct."""
     stranger = replace(spark_server, token="another")  # noqa: S106 - not a secret
@@ -414,7 +416,6 @@ def test_a_wrong_token_is_named(spark_server, tmp_path):
     lake.close()
 
 
-@pytest.mark.services("spark")
 def test_a_session_that_the_server_ended_is_opened_again(spark_server, tmp_path):
     """A daemon that asked nothing for an hour goes on, repeated ids included."""
     from pyspark.sql.connect.session import SparkSession as Remote
