@@ -2,13 +2,15 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError
 from flywheel.io.atomic import place
 
-__all__ = ["jar_folder", "project_file", "require_jars"]
+__all__ = ["fetching_with_jgo", "jar_folder", "project_file", "require_jars"]
 
 _SHOWN = 3
 
@@ -64,6 +66,31 @@ def jar_folder(
             if not target.is_dir():
                 raise
     return target
+
+
+@contextmanager
+def fetching_with_jgo(of: str, *, missing: str) -> Iterator[ModuleType]:
+    """Give jgo for the block, which resolves and fetches jars.
+
+    Args:
+        of: what is fetched.
+        missing: what is said where jgo is not installed.
+
+    Raises:
+        ConfigurationError: it is not.
+        UnavailableError: something could not be fetched.
+    """
+    try:
+        import jgo
+    except ImportError as error:
+        raise ConfigurationError(missing, next_step="run `make setup`") from error
+    try:
+        yield jgo
+    except Exception as error:
+        # jgo raises whatever its parts raise; there is no base class to name.
+        raise UnavailableError(
+            f"jgo could not fetch {of}: {error}", next_step="look at the network and try again"
+        ) from error
 
 
 def require_jars(folder: Path, expected: Mapping[str, str], *, of: str, listed: str) -> None:

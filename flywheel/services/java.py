@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from flywheel.errors import ConfigurationError, UnavailableError
-from flywheel.services.jars import jar_folder, project_file, require_jars
+from flywheel.errors import ConfigurationError
+from flywheel.services.jars import fetching_with_jgo, jar_folder, project_file, require_jars
 
 __all__ = ["check_jars", "coordinates", "find_java", "install_jars", "kafka_version"]
 
@@ -119,25 +119,15 @@ def _fetch_with_maven(maven: str, jars: Path) -> bool:
 
 
 def _fetch_with_jgo(jars: Path) -> None:
-    try:
-        import jgo
-    except ImportError as error:
-        raise ConfigurationError(
-            "Neither Maven nor jgo is here to fetch Kafka.", next_step="run `make setup`"
-        ) from error
     # One by one, what Kafka asks for first: resolved together, the versions that log4j manages
     # would be taken for Kafka's own jars as well.
     fetched: dict[tuple[str, str], Path] = {}
-    try:
+    missing = "Neither Maven nor jgo is here to fetch Kafka."
+    with fetching_with_jgo("Kafka", missing=missing) as jgo:
         for coordinate in coordinates():
             for artifact in jgo.resolve(coordinate):
                 key = (artifact.groupId, artifact.artifactId)
                 if key not in fetched:
                     fetched[key] = Path(artifact.resolve())
-    except Exception as error:
-        # jgo raises whatever its parts raise; there is no base class to name.
-        raise UnavailableError(
-            f"jgo could not fetch Kafka: {error}", next_step="look at the network and try again"
-        ) from error
     for jar in fetched.values():
         shutil.copy2(jar, jars / jar.name)

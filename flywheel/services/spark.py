@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.errors import UnavailableError
 from flywheel.io.atomic import write_text
-from flywheel.services.jars import jar_folder, project_file, require_jars
+from flywheel.services.jars import fetching_with_jgo, jar_folder, project_file, require_jars
 from flywheel.services.java import find_java
 from flywheel.services.supervisor.environments import environment_programs, install_environment
 from flywheel.services.supervisor.network import HOST, port_is_open
@@ -151,8 +151,8 @@ def _configuration(server: Server) -> Mapping[str, str]:
 
 def _spark_home(cache_folder: Path) -> Path:
     environment = environment_programs(NAME, cache_folder).parent
-    found = list(environment.glob("lib/python*/site-packages/pyspark"))
-    return found[0] if found else environment / "pyspark"
+    installed = environment.glob("lib/python*/site-packages/pyspark")
+    return next(installed, environment / "pyspark")
 
 
 def _jars(cache_folder: Path) -> Path:
@@ -184,22 +184,11 @@ def _jar_name(coordinate: str) -> str:
 
 
 def _fetch(jars: Path) -> None:
-    try:
-        import jgo
-    except ImportError as error:
-        raise ConfigurationError(
-            "jgo is not here to fetch the jars of Delta.", next_step="run `make setup`"
-        ) from error
     (delta,) = (name for name in _hashes() if name.startswith(_DELTA))
-    try:
+    missing = "jgo is not here to fetch the jars of Delta."
+    with fetching_with_jgo("the jars of Delta", missing=missing) as jgo:
         # Most of what it names comes with Spark: only the jars with a hash are fetched.
         for artifact in jgo.resolve(delta):
             name = f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}"
             if name in _hashes():
                 shutil.copy2(Path(artifact.resolve()), jars / _jar_name(name))
-    except Exception as error:
-        # jgo raises whatever its parts raise; there is no base class to name.
-        raise UnavailableError(
-            f"jgo could not fetch the jars of Delta: {error}",
-            next_step="look at the network and try again",
-        ) from error
