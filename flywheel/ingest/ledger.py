@@ -21,6 +21,11 @@ from flywheel.ports.event_log import EventLog, Partition
 
 __all__ = ["Ledger", "PartitionBalance", "count_ids", "prove", "require_balance"]
 
+_GAPS = """
+SELECT "partition", CAST(sum(next_offset - first_offset) AS BIGINT) AS gap
+FROM stored.declared_gaps WHERE topic_id = $topic_id
+AND next_offset <= list_extract($positions, "partition" + 1) GROUP BY ALL
+"""
 _COUNTS = """
 WITH landed AS (
     SELECT "partition", count(*) AS landed, count(DISTINCT "offset") AS positions
@@ -32,19 +37,12 @@ WITH landed AS (
         AND r."partition" = d."partition" AND r."offset" = d."offset")
     AND "offset" < list_extract($positions, "partition" + 1) GROUP BY ALL
 ), gaps AS (
-    SELECT "partition", sum(next_offset - first_offset) AS gap
-    FROM stored.declared_gaps WHERE topic_id = $topic_id
-    AND next_offset <= list_extract($positions, "partition" + 1) GROUP BY ALL
+    {gaps}
 )
 SELECT "partition", coalesce(landed, 0) AS landed, coalesce(positions, 0) AS positions,
     coalesce(dead, 0) AS dead, coalesce(dead_positions, 0) AS dead_positions,
     CAST(coalesce(gap, 0) AS BIGINT) AS gap
 FROM landed FULL JOIN dead USING ("partition") FULL JOIN gaps USING ("partition")
-"""
-_GAPS = """
-SELECT "partition", CAST(sum(next_offset - first_offset) AS BIGINT) AS gap
-FROM stored.declared_gaps WHERE topic_id = $topic_id
-AND next_offset <= list_extract($positions, "partition" + 1) GROUP BY ALL
 """
 
 # Which events repeat an id was found file by file; here all ids are counted again, from the rows.
@@ -206,7 +204,7 @@ def _counts(
     topic_id = next(iter(standings)).topic_id
     values = {"topic_id": topic_id, "positions": [one.position for one in standings.values()]}
     if table != "inferences" or not lake.is_read_here:
-        counts = lake.scan(_COUNTS.format(table=table), values).to_pylist()
+        counts = lake.scan(_COUNTS.format(table=table, gaps=_GAPS), values).to_pylist()
         return {row["partition"]: row for row in counts}, None
     gaps = {row["partition"]: row["gap"] for row in lake.rows(_GAPS, values)}
     sources = {partition.number: f"{topic_id}/{partition.number}" for partition in standings}

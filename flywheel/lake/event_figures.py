@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 
 from flywheel.io.atomic import writing
 from flywheel.io.sqlite_file import can_write
-from flywheel.lake.views import ANSWERED, EVENT_FIGURES, LATER_EVENTS
+from flywheel.lake.views import ANSWERED, EVENT_FIGURES, FAILED, LATER_EVENTS, NO_DAY
 
 __all__ = ["EVENT_FIGURES_FILE", "EventFigures"]
 
@@ -48,9 +48,9 @@ _COLUMNS = pa.schema(
     ]
 )
 
-_FOLDER = """
-'workload_id=' || workload_id || '/day=' || coalesce(CAST("day" AS VARCHAR), '__HIVE_DEFAULT_PARTITION__')
-""".strip()
+_FOLDER = (
+    f"'workload_id=' || workload_id || '/day=' || coalesce(CAST(\"day\" AS VARCHAR), '{NO_DAY}')"
+)
 # One row per workload, day, source partition, release and day of the moment: an answer was not
 # given after it landed, so that a clock that is ahead is bounded by the landing.
 _COUNT = f"""
@@ -65,7 +65,7 @@ SELECT {_FOLDER} AS folder, workload_id, "day", topic_id, "partition", release,
     count(*) FILTER (answered AND NOT duplicate AND failed) AS first_failed
 FROM (
     SELECT *, least("timestamp", landed_at) AS moment, ({ANSWERED}) AS answered,
-        error IS NOT NULL OR output IS NULL OR output = 'null' AS failed FROM all_inferences)
+        {FAILED} AS failed FROM all_inferences)
 GROUP BY ALL
 """  # noqa: S608 - constants of the project
 _REPEATS = f"SELECT {_FOLDER} AS folder, count(*) FROM {LATER_EVENTS} GROUP BY ALL"  # noqa: S608

@@ -16,6 +16,7 @@ from flywheel.lake.location import LakeLocation
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import (
     EXTRA_VIEWS,
+    NO_DAY,
     may_leave_out_days,
     needed_tables,
     needs_later_events,
@@ -160,15 +161,14 @@ class LakeViews:
                 connection.execute(f"CREATE VIEW {name} AS {sql}")
                 self._written[name] = True
 
-    def _refresh_later(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _refresh_later(self, connection: duckdb.DuckDBPyConnection) -> DeltaTable | None:
         delta = self._handles["inferences"].refresh()
         if delta is not None:
             self._later.refresh(connection, delta)
+        return delta
 
     def _refresh_figures(self, connection: duckdb.DuckDBPyConnection, *, erased: bool) -> None:
-        delta = self._handles["inferences"].refresh()
-        if delta is not None:
-            self._later.refresh(connection, delta)
+        delta = self._refresh_later(connection)
 
         def count(sql: str, files: Sequence[str]) -> pa.Table:
             with connection.cursor() as cursor:
@@ -199,7 +199,7 @@ def _show_files(
 
 
 def _folder_of(day: date | None) -> str:
-    return f"day={'__HIVE_DEFAULT_PARTITION__' if day is None else day.isoformat()}"
+    return f"day={NO_DAY if day is None else day.isoformat()}"
 
 
 def _contents(delta: DeltaTable | None) -> tuple[list[str], list[str]]:

@@ -17,7 +17,9 @@ __all__ = [
     "ANSWERED",
     "EVENT_FIGURES",
     "EXTRA_VIEWS",
+    "FAILED",
     "LATER_EVENTS",
+    "NO_DAY",
     "label_checks_batch",
     "may_leave_out_days",
     "needed_tables",
@@ -43,6 +45,10 @@ _FIRST = f"SELECT i.* FROM inferences AS i ANTI JOIN {LATER_EVENTS} AS later ON 
 # What a caller received: not the copy that a shadow answered, not an attempt that failed before
 # another release answered.
 ANSWERED = "shadow_of IS NULL AND route IS DISTINCT FROM 'shadow'"
+# An event without an answer that fits the workload.
+FAILED = "error IS NOT NULL OR output IS NULL OR output = 'null'"
+# How Delta writes a missing value of a partition's column into the name of its folder.
+NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
 # Name -> (tables it reads, query).
 EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {

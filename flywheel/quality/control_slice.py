@@ -12,7 +12,7 @@ from typing import Any
 
 from flywheel.io.records import Row
 from flywheel.lake.store import Lake
-from flywheel.lake.views import EVENT_FIGURES
+from flywheel.lake.views import EVENT_FIGURES, FAILED
 from flywheel.quality.intervals import wilson_interval
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
@@ -55,14 +55,14 @@ FROM {EVENT_FIGURES}
 WHERE workload_id = $workload AND day >= $start AND day < $end AND first_answered > 0
 GROUP BY ALL ORDER BY release, day
 """  # noqa: S608 - a constant name
-_ANSWERS_OF_PARTS = """
+_ANSWERS_OF_PARTS = f"""
 SELECT coalesce(release, '') AS release, day,
        count(*) FILTER (NOT failed) AS parsed, count(*) FILTER (failed) AS failed
-FROM (SELECT release, day, error IS NOT NULL OR output IS NULL OR output = 'null' AS failed
+FROM (SELECT release, day, {FAILED} AS failed
       FROM answered_inferences
       WHERE workload_id = $workload AND "timestamp" >= $start AND "timestamp" < $end)
 GROUP BY ALL ORDER BY release, day
-"""
+"""  # noqa: S608 - a constant condition
 
 
 @dataclass(frozen=True)

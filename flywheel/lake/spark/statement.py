@@ -19,7 +19,7 @@ from flywheel.lake.views import EXTRA_VIEWS, reader_view, stored_columns, stored
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["LATER_EVENTS_QUERY", "TableVersion", "statement", "table_source"]
+__all__ = ["LATER_EVENTS_QUERY", "TableVersion", "statement"]
 
 # Of all events whose id came before, as `LaterEvents` finds them file by file.
 LATER_EVENTS_QUERY = """
@@ -79,7 +79,7 @@ def statement(
     return _with_views(to_spark(query, params), [view for view in views if view[0] in used])
 
 
-def table_source(table: TableVersion) -> str:
+def _source(table: TableVersion) -> str:
     """Name one version of a Delta table by its folder."""
     folder = str(table.folder).replace("`", "``")
     return f"delta.`{folder}` VERSION AS OF {table.version}"
@@ -90,7 +90,7 @@ def _stored(name: str, table: TableVersion | None) -> str:
         return to_spark(parse(stored_view(TABLES[name], [])), {})
     columns = stored_columns(TABLES[name], table.columns)
     rows = to_spark(parse(f"SELECT {columns} FROM on_disk"), {})
-    return f"WITH on_disk AS (SELECT * FROM {table_source(table)}) {rows}"
+    return f"WITH on_disk AS (SELECT * FROM {_source(table)}) {rows}"
 
 
 def _of_days(event_days: Collection[date]) -> str:
