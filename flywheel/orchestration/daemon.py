@@ -17,6 +17,7 @@ from dagster._core.remote_representation.grpc_server_registry import (
     ServerRegistryEntry,
 )
 
+from flywheel.io.garbage import collect_seldom
 from flywheel.orchestration.code_server import CodeFiles
 from flywheel.settings import load_settings
 
@@ -46,6 +47,7 @@ class LastingServers(GrpcServerRegistry):
 
 def main() -> None:
     """Run the daemon."""
+    collect_seldom()
     from dagster._daemon import controller
     from dagster._daemon.cli import main as run_daemon
 
