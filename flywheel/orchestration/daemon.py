@@ -19,6 +19,7 @@ from dagster._core.remote_representation.grpc_server_registry import (
 )
 
 from flywheel.errors import ConcurrencyError
+from flywheel.io.garbage import collect_seldom
 from flywheel.orchestration.code_server import CodeFiles
 from flywheel.settings import load_settings
 from flywheel.usecases.one_daemon import one_daemon
@@ -49,6 +50,7 @@ class LastingServers(GrpcServerRegistry):
 
 def main() -> None:
     """Run the daemon."""
+    collect_seldom()
     from dagster._daemon import controller
     from dagster._daemon.cli import main as run_daemon
 

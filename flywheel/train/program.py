@@ -23,6 +23,7 @@ from flywheel.errors import (
     OutOfMemoryError,
     UnavailableError,
 )
+from flywheel.io.garbage import collect_seldom
 from flywheel.io.lock import exclusive
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
@@ -55,6 +56,7 @@ _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    collect_seldom()
     parser = argparse.ArgumentParser(prog="python -m flywheel.train", description=__doc__)
     parser.add_argument("spec", type=Path, help="JSON file of a training spec")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
