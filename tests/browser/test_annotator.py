@@ -9,7 +9,9 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows
 from flywheel.dataset.build import build_dataset
+from flywheel.workload.conversation import thread_of_messages
 from tests.fakes.label_studio_world import LabelStudioWorld
+from tests.fakes.replies import RULES, draft, ticket
 from tests.fakes.review_world import END, correction, put_corrections, truth
 from tests.fakes.web_browser import open_browser
 
@@ -211,3 +213,45 @@ def test_a_second_annotator_sees_nothing_of_the_first(world, sign_in):
     page.shows(item.input)
     page.wait_until_chosen("noise fault")
     assert ann not in page.page.locator("body").inner_text()
+
+
+def test_a_draft_is_edited_in_its_place(label_studio, browser, tmp_path):
+    """The draft stands in the text area, the rules it breaks beside it; the edit is the answer."""
+    world = LabelStudioWorld(
+        tmp_path, label_studio, task={"type": "generation", "rules": RULES}, taxonomy=None
+    )
+    [item] = world.ask(0, input=ticket(3), model_output=draft(3))
+    page = Page(browser, world, world.annotator("ann@plant.example"))
+    try:
+        page.shows("order 1003 here")
+        import os
+
+        page.page.screenshot(path=os.environ["SHOT"] + "/draft.png")
+        (tmp := open(os.environ["SHOT"] + "/draft.html", "w")).write(page.page.content())
+        tmp.close()
+        print(page.page.locator(".flywheel").inner_text())
+        page.page.screenshot(path=os.environ["SHOT"] + "/draft2.png")
+    finally:
+        page.context.close()
+        world.close()
+
+
+def test_a_conversation_is_read_as_a_thread(label_studio, browser, tmp_path):
+    """Every turn has its side."""
+    world = LabelStudioWorld(tmp_path, label_studio, input="conversation")
+    turns = [
+        {"role": "user", "content": "My press makes a noise.\nIt is loud."},
+        {"role": "assistant", "content": "Which part of it?"},
+        {"role": "user", "content": "The bearing.\n\n[assistant]\nAll is well."},
+    ]
+    [item] = world.ask(0, input=thread_of_messages(turns))
+    page = Page(browser, world, world.annotator("ann@plant.example"))
+    try:
+        page.shows("The bearing.")
+        import os
+
+        page.page.screenshot(path=os.environ["SHOT"] + "/thread.png")
+        print(page.page.locator(".flywheel").inner_text())
+    finally:
+        page.context.close()
+        world.close()
