@@ -34,6 +34,7 @@ KEYWORDS = {
     "review/sampling/candidate_query.py:parameters",
     "state/database.py:_postgres_engine",
     "train/completion_trainer.py:compute_loss",
+    "train/data_parallel.py:compute_loss",
     "train/preference.py:compute_loss",
     "train/preference.py:keep_learnt",
     "train/preference.py:load_learnt",
