@@ -1,19 +1,23 @@
 """A small deployment in which two persons have left their texts everywhere; no model, no service."""
 
 import copy
+import io
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from pyarrow.fs import FileSelector
 
 from flywheel.artifacts.references import CandidateRef
 from flywheel.clock import ManualClock
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, chat_request, encode, raw_json
 from flywheel.events.foreign import hash_subject
 from flywheel.ingest.consume import IngestConsumer
+from flywheel.lake.object_path import ObjectPath
 from flywheel.review.label_studio.annotators import add_annotator
 from flywheel.review.label_studio.provisioning import provision
 from flywheel.review.merging.collect import collect
@@ -171,18 +175,34 @@ class TwoPeople:
         (self.home / "notes.txt").write_text("nothing of anybody")
 
     def where(self, person: str) -> dict[str, int]:
-        """Return how often the person's texts and ids are in each file, Parquet files read."""
+        """Return how often the person's texts and ids are in each file, Parquet files read.
+
+        A lake in an object store counts as ``lake/``, with every object below its root.
+        """
         needles = [*self.texts[person], person]
         forms = {form.encode() for one in needles for form in (one, json.dumps(one)[1:-1])}
-        found = {}
+        counts = {
+            name: sum(content.count(form) for form in forms) for name, content in self._contents()
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
         for path in sorted(self.home.rglob("*")):
-            if not path.is_file():
-                continue
-            content = path.read_bytes()
-            if path.suffix == ".parquet":
-                rows = pq.ParquetFile(path).read().to_pylist()
-                content += "\n".join(str(value) for row in rows for value in row.values()).encode()
-            count = sum(content.count(form) for form in forms)
-            if count:
-                found[path.relative_to(self.home).as_posix()] = count
-        return found
+            if path.is_file():
+                name = path.relative_to(self.home).as_posix()
+                yield name, _readable(name, path.read_bytes())
+        root = self.platform.lake.location.root
+        if isinstance(root, ObjectPath):
+            for found in root.filesystem.get_file_info(FileSelector(root.key, recursive=True)):
+                if found.is_file:
+                    name = "lake" + found.path.removeprefix(root.key)
+                    with root.filesystem.open_input_file(found.path) as stream:
+                        yield name, _readable(name, stream.read())
+
+
+def _readable(name: str, content: bytes) -> bytes:
+    # The bytes of a file, and of a Parquet file its values too.
+    if name.endswith(".parquet"):
+        rows = pq.ParquetFile(io.BytesIO(content)).read().to_pylist()
+        content += "\n".join(str(value) for row in rows for value in row.values()).encode()
+    return content
