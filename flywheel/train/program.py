@@ -33,8 +33,10 @@ from flywheel.ports.train_launcher import (
     EXIT_OUT_OF_MEMORY,
     TrainSpec,
 )
+from flywheel.train.export import finished
+from flywheel.train.worker_group import train_in_workers
 
-__all__ = ["OFFLINE", "main", "one_gpu", "read_spec"]
+__all__ = ["OFFLINE", "first_gpus", "main", "read_spec"]
 
 # No hub and no telemetry: a run needs only the files of its spec.
 OFFLINE = {
@@ -59,27 +61,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("spec", type=Path, help="JSON file of a training spec")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
     parser.add_argument("--parent", type=int, help="process id to end together with")
+    parser.add_argument("--worker", action="store_true", help="be one of several processes")
     options = parser.parse_args(arguments)
     os.environ.update(OFFLINE)
-    os.environ[_GPUS] = one_gpu(os.environ.get(_GPUS))
     if options.parent is not None:
         _end_with(options.parent)
     try:
         spec = read_spec(options.spec)
         options.out.mkdir(parents=True, exist_ok=True)
-        with _alone(options.out), _disk_errors(options.out):
-            from flywheel.train.recipe import train
-
-            train(spec, options.out)
+        if options.worker:
+            _train(spec, options.out)
+            return 0
+        workers = spec.recipe.workers
+        os.environ[_GPUS] = first_gpus(os.environ.get(_GPUS), workers)
+        with _alone(options.out):
+            if workers > 1 and finished(spec, options.out) is None:
+                return train_in_workers(options.spec, options.out, workers)
+            _train(spec, options.out)
     except FlywheelError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return _exit_code(error)
     return 0
 
 
-def one_gpu(visible: str | None) -> str:
-    """Return the first of the GPUs that this process may use: an adapter is trained on one."""
-    return "0" if visible is None else visible.split(",")[0]
+def first_gpus(visible: str | None, workers: int = 1) -> str:
+    """Return the first of the GPUs that this process may use: one for each worker."""
+    names = map(str, range(workers)) if visible is None else visible.split(",")[:workers]
+    return ",".join(names)
 
 
 def read_spec(path: Path) -> TrainSpec:
@@ -90,6 +98,13 @@ def read_spec(path: Path) -> TrainSpec:
         raise ConfigurationError(
             f"{path} is not a training spec: {error}", next_step="let a launcher write it"
         ) from error
+
+
+def _train(spec: TrainSpec, out: Path) -> None:
+    with _disk_errors(out):
+        from flywheel.train.recipe import train
+
+        train(spec, out)
 
 
 def _exit_code(error: FlywheelError) -> int:

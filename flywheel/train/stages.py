@@ -71,6 +71,11 @@ def run_stage(
 
     def changed(plan: TrainPlan, reason: str) -> None:
         memory.add(stage.name, plan, reason)
+        if plan.workers > 1:
+            raise InterruptedWorkError(
+                f"Memory was short in one of {plan.workers} workers: {reason}",
+                next_step="all start again with fewer rows at a time",
+            )
 
     return within_memory(memory.apply(stage.name, plan), attempt, changed)
 

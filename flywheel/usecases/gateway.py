@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel.errors import FlywheelError
+from flywheel.errors import ConcurrencyError, FlywheelError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, event_id
 from flywheel.gateway.app import Gateway, build_app
 from flywheel.gateway.arms import RouteTable
@@ -22,6 +22,7 @@ from flywheel.gateway.service import GatewayService
 from flywheel.gateway.shadowing import Shadower
 from flywheel.gateway.shipping import Shipper
 from flywheel.gateway.spool import Spool
+from flywheel.io.lock import exclusive
 from flywheel.ports.topics import ensure_topic
 from flywheel.release.serving import load_release
 from flywheel.usecases.gateway_tiers import TierOpening
@@ -74,26 +75,44 @@ def open_gateway(
         new_id: returns the id of an answer that is asked for at a moment.
 
     Raises:
-        ConcurrencyError: more processes than can be told apart serve this home.
+        ConcurrencyError: more processes than can be told apart serve this home, or another one
+            has the folder of the spool.
     """
     metrics = GatewayMetrics()
     with (
         claim_place(platform.home / "gateway") as place,
-        _recording(platform, place) as recording,
+        _spool_folder(platform.settings.gateway_spool, place) as folder,
+        _recording(platform, folder) as recording,
         _workloads(platform, metrics) as workloads,
         _routes(platform) as routes,
         _shadower(platform, recording.spool, metrics) as shadower,
+        closing(CallLog(platform.home / "gateway" / "calls")) as calls,
     ):
-        parts = _Parts(recording, workloads, routes, shadower, metrics)
+        parts = _Parts(recording, workloads, routes, shadower, metrics, calls)
         yield build_app(_gateway(platform, parts, timeout_seconds, new_id))
 
 
 @contextmanager
-def _recording(platform: "Platform", place: Path) -> Iterator[_Recording]:
+def _spool_folder(own_disk: Path | None, place: Path) -> Iterator[Path]:
+    if own_disk is None:
+        yield place
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(own_disk / ".lock", wait=False))
+        except ConcurrencyError as error:
+            raise ConcurrencyError(
+                f"Another gateway records in {own_disk} (FLYWHEEL_GATEWAY_SPOOL): {error.message}",
+                next_step="give every gateway process a folder of its own",
+            ) from error
+        yield own_disk
+
+
+@contextmanager
+def _recording(platform: "Platform", folder: Path) -> Iterator[_Recording]:
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
         ensure_topic(platform.log, topic)
-    own_disk = platform.settings.gateway_spool
-    spool = Spool((own_disk or place) / SPOOL_FILE, capacity_bytes=_SPOOL_BYTES)
+    spool = Spool(folder / SPOOL_FILE, capacity_bytes=_SPOOL_BYTES)
     shipper = Shipper(spool, platform.log)
     left = LeftSpools(platform.home / "gateway", platform.log, capacity_bytes=_SPOOL_BYTES)
     shipper.start()
@@ -163,6 +182,7 @@ class _Parts:
     routes: RouteTable
     shadower: Shadower
     metrics: GatewayMetrics
+    calls: CallLog
 
 
 def _gateway(
@@ -185,8 +205,7 @@ def _gateway(
     metrics.refused_events.set_function(lambda: spool.refused)
     metrics.log_down.set_function(lambda: recording.is_log_down)
     refresher = _Refresher(platform, keys, workloads)
-    folder = platform.home / "gateway" / "calls"
-    limits = _limits(platform, folder)
+    limits = _limits(platform)
     metrics.under_way.set_function(lambda: limits.under_way)
     return Gateway(
         service=GatewayService(
@@ -201,7 +220,7 @@ def _gateway(
             new_id=new_id,
         ),
         keys=keys,
-        calls=CallLog(folder),
+        calls=parts.calls,
         limits=limits,
         body_bytes=platform.settings.gateway_body_bytes,
         metrics=metrics,
@@ -218,9 +237,10 @@ def _gateway(
     )
 
 
-def _limits(platform: "Platform", folder: Path) -> KeyLimits:
+def _limits(platform: "Platform") -> KeyLimits:
     today = platform.clock.now().astimezone(UTC).date()
-    calls = (call for call in read_calls(folder, today, today) if call is not None)
+    lines = read_calls(platform.home / "gateway" / "calls", today, today)
+    calls = (call for call in lines if call is not None)
     return KeyLimits(platform.clock, calls, at_once=platform.settings.gateway_requests_at_once)
 
 
