@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from flywheel.lake.digests import relative_path
+from flywheel.lake.digests import data_files, relative_path
 from flywheel.lake.event_id_files import POSITIONS, EventIdFiles, EventIdState
 from flywheel.lake.event_ids import EventIds, Folders, Keys
 from flywheel.lake.handles import TableHandle
@@ -87,7 +87,7 @@ class LaterEvents:
         identity = str(delta.metadata().id)
         if self._state is None or self._state.delta_id != identity:
             self._load(connection, identity, version)
-        present = {relative_path(self._handle.folder, uri) for uri in delta.file_uris()}
+        present = {relative_path(self._handle.folder, uri) for uri in data_files(delta)}
         if present <= self._known.files:
             return
         if self._files.identity() != self._known.saved_as:

@@ -76,7 +76,7 @@ def test_servers_agree(servers, workload: Workload, release: str, shots: int):
         Shot(text, workload.with_label({"part": name, "urgency": "low"}, name))
         for text, name in labeled(shots)
     ]
-    texts = [text for text, _ in labeled(12)] + _ODD  # three requests of vLLM's client
+    texts = [text for text, _ in labeled(40)] + _ODD
     local, remote = (server.answer(release, written, texts, shots=examples) for server in servers)
     same = sum(one.text == other.text for one, other in zip(local, remote, strict=True))
     assert same == len(texts)
