@@ -65,7 +65,8 @@ def soak(options: argparse.Namespace, console: Console, report: Report) -> None:
                 console.print(f"daily work: {step}")
                 done.append(work(step, home, plane.settings))
                 report.add("daily", [asdict(each) for each in done])
-            console.print(work_table(done, options.events, options.days))
+            if done:
+                console.print(work_table(done, options.events, options.days))
             if options.rate:
                 p50, p99 = measure_freshness(plane, options.rate)
                 report.add("freshness", {"rate": options.rate, "p50": p50, "p99": p99})

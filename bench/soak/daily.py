@@ -87,7 +87,7 @@ def _drift(platform: "Platform") -> str:
     middle = first + (_today().date() - first) / 2
     promoted_at = datetime.combine(middle, clock_time(), UTC)
     reports = observe_drift(platform.lake, workload, promoted_at=promoted_at, now=_today())
-    return f"{len(reports)} windows: {', '.join(report.verdict for report in reports)}"
+    return f"{len(reports)} windows: {', '.join(str(report.verdict) for report in reports)}"
 
 
 def _sample(platform: "Platform") -> str:
