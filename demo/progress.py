@@ -17,6 +17,7 @@ from flywheel.ports.train_launcher import (
     TrainSpec,
     ignore_notice,
 )
+from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 
 __all__ = ["AnnouncingLauncher", "Progress", "Stage"]
 
@@ -76,6 +77,16 @@ class AnnouncingLauncher:
 
     launcher: TrainLauncher
     show: Callable[[str], None] = ignore_notice
+
+    def prepare(self) -> None:
+        """Start the trainer of the next cycle early, where trainers run on this machine."""
+        if isinstance(self.launcher, SubprocessTrainLauncher):
+            self.launcher.prepare()
+
+    def close(self) -> None:
+        """End a trainer that no cycle asked for."""
+        if isinstance(self.launcher, SubprocessTrainLauncher):
+            self.launcher.close()
 
     def run(
         self,

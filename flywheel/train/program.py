@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -33,7 +34,11 @@ from flywheel.ports.train_launcher import (
     TrainSpec,
 )
 
-__all__ = ["OFFLINE", "main", "one_gpu", "read_spec"]
+__all__ = ["LOADED", "LOG", "OFFLINE", "TAKEN", "main", "one_gpu", "read_spec"]
+
+LOG = "train.log"
+# What a trainer on standby says, each in a line of its own.
+LOADED, TAKEN = b"loaded\n", b"taken\n"
 
 # No hub and no telemetry: a run needs only the files of its spec.
 OFFLINE = {
@@ -54,12 +59,21 @@ _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flywheel.train", description=__doc__)
-    parser.add_argument("spec", type=Path, help="JSON file of a training spec")
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
+    parser.add_argument("spec", type=Path, nargs="?", help="JSON file of a training spec")
+    parser.add_argument("--out", type=Path, help="folder for everything written")
     parser.add_argument("--parent", type=int, help="process id to end together with")
+    parser.add_argument(
+        "--standby",
+        action="store_true",
+        help="load the libraries, then read spec and out as a line of JSON from standard input",
+    )
     options = parser.parse_args(arguments)
+    if options.standby == (options.spec is not None and options.out is not None):
+        parser.error("a spec and --out are needed, or --standby alone")
     os.environ.update(OFFLINE)
     os.environ[_GPUS] = one_gpu(os.environ.get(_GPUS))
+    if options.standby and not _wait_for_spec(options):
+        return 0
     if options.parent is not None:
         _end_with(options.parent)
     try:
@@ -73,6 +87,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return _exit_code(error)
     return 0
+
+
+def _wait_for_spec(options: argparse.Namespace) -> bool:
+    # False when the launcher ended, or closed the input, without a training.
+    from flywheel.train.supervised import load_libraries
+
+    load_libraries()
+    _answer(LOADED)
+    line = sys.stdin.readline()
+    if not line:
+        return False
+    order = json.loads(line)
+    options.spec, options.out = Path(order["spec"]), Path(order["out"])
+    with (options.out / LOG).open("ab") as log:
+        _answer(TAKEN)
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    return True
+
+
+def _answer(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.flush()
 
 
 def one_gpu(visible: str | None) -> str:
