@@ -19,6 +19,7 @@ from assets.release import release_asset
 from assets.review import review_assets
 from assets.train import adapter_asset
 from assets.workload_files import unloaded_workload, workload_files_load
+from flywheel.io.garbage import collect_seldom
 from flywheel.orchestration.automation import Automation
 from flywheel.orchestration.keys import (
     LANDING_JOB,
@@ -182,8 +183,10 @@ def build_definitions(
 
 
 def _build() -> dg.Definitions:
+    # Every process of Dagster that runs code loads this module.
+    collect_seldom()
     platform = open_platform()
-    restrict_files(platform.settings)  # every process of Dagster that runs code loads this module
+    restrict_files(platform.settings)
     automation = Automation(
         runs=not platform.is_demo, sensor_seconds=platform.settings.sensor_seconds
     )

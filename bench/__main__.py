@@ -1,5 +1,6 @@
 """`make bench`: every ratio, its anchor beside it, in one run on this machine."""
 
+import argparse
 import importlib
 import os
 import platform
@@ -29,8 +30,14 @@ _MODULES = [
 ]
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Measure the named benchmarks, or all of them; ``decisions`` and ``canary`` are simulated."""
+    choices = [*_MODULES, *_SIMULATED]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(choices))
+    names = parser.parse_args(arguments).names
+    if unknown := [name for name in names if name not in choices]:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(choices)}")
     console = Console()
     console.print(
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"

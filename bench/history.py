@@ -187,8 +187,8 @@ def _steps(lake: Lake, home: Path, days: HistoryDays) -> list[Step]:
         Step("sent items", None, lambda: read_sent(lake, workload.id)),
         Step("known texts", _AIM, lambda: known_texts(lake, workload.id)),
         Step("gold", _AIM, lambda: read_known_answers(lake, workload, now)),
-        Step("agreement", None, lambda: review_agreement(lake, workload)),
-        Step("annotator figures", None, lambda: annotator_figures(lake, workload)),
+        Step("agreement", _AIM, lambda: review_agreement(lake, workload)),
+        Step("annotator figures", _AIM, lambda: annotator_figures(lake, workload)),
         Step(
             "control slice of the day", _AIM, lambda: control_accuracy(lake, workload, start, now)
         ),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from flywheel.errors import IntegrityError
 from flywheel.io.atomic import write_json
+from flywheel.io.records import JsonObject
 
 __all__ = ["BakeoffArm", "BakeoffFile", "BakeoffKind"]
 
@@ -17,14 +18,18 @@ BakeoffKind = Literal["zero_shot", "few_shot", "tuned"]
 class BakeoffArm:
     """One way of answering with one base; where ``problem`` is set nothing was measured.
 
-    ``right`` says of each validation case, in their order, whether it was right. Times are seconds;
-    ``train_bytes`` is the largest memory of the training, ``base_bytes`` the size of the base.
+    ``right`` says of each validation case, in their order, whether it was right. Of texts, ``scores``
+    are those on which the gate decides, in [0, 1], and ``rules_kept`` is the share that keeps every
+    rule that holds for it, None without rules. Times are seconds; ``train_bytes`` is the largest
+    memory of the training, ``base_bytes`` the size of the base.
     """
 
     base: str
     base_digest: str
     kind: BakeoffKind
     right: tuple[bool, ...] = ()
+    scores: tuple[float, ...] = ()
+    rules_kept: float | None = None
     seconds_p50: float | None = None
     seconds_p95: float | None = None
     seconds_mean: float | None = None
@@ -38,6 +43,12 @@ class BakeoffArm:
     def accuracy(self) -> float | None:
         """Share of right cases; None where nothing was measured."""
         return sum(self.right) / len(self.right) if self.right else None
+
+
+def _read_arm(raw: JsonObject) -> BakeoffArm:
+    # A bake-off of an earlier version has no scores.
+    lists = {"right": tuple(raw["right"]), "scores": tuple(raw.get("scores", ()))}
+    return BakeoffArm(**(raw | lists))
 
 
 @dataclass
@@ -56,7 +67,7 @@ class BakeoffFile:
         """
         try:
             raw = json.loads(path.read_bytes())
-            arms = [BakeoffArm(**{**one, "right": tuple(one["right"])}) for one in raw["arms"]]
+            arms = [_read_arm(one) for one in raw["arms"]]
         except FileNotFoundError:
             return cls(path)
         except (ValueError, KeyError, TypeError) as error:

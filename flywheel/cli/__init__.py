@@ -75,7 +75,9 @@ def main() -> None:
     # OpenMP's threads spin while they wait, which makes a busy machine many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from flywheel.errors import FlywheelError
+    from flywheel.io.garbage import collect_seldom
 
+    collect_seldom()
     try:
         build_app(owns_process=True)()
     except FlywheelError as error:

@@ -72,9 +72,10 @@ def _show(result: "Bakeoff", ranking: "list[RankedArm]", currency: str) -> None:
         f"{result.cycle}, {result.train_rows} to train on; {result.spent_seconds / 60:.1f} of "
         f"{result.minutes:g} minutes spent"
     )
-    table = Table(
-        "", "base", "how", "accuracy", "behind the first", "p50", "p95", "memory", "price"
-    )
+    score = result.score.replace("_", " ")
+    kept = [] if result.score == "accuracy" else ["all rules"]
+    columns = ["", "base", "how", score, *kept, "behind the first", "p50", "p95", "memory", "price"]
+    table = Table(*columns)
     for one in ranking:
         arm = one.arm
         how = Text(arm.kind.replace("_", " "))
@@ -85,7 +86,8 @@ def _show(result: "Bakeoff", ranking: "list[RankedArm]", currency: str) -> None:
             str(one.rank),
             Text(arm.base),
             how,
-            Text(f"{one.accuracy:.3f} [{one.lower:.3f}, {one.upper:.3f}]"),
+            Text(f"{one.score:.3f} [{one.lower:.3f}, {one.upper:.3f}]"),
+            *(_share(arm.rules_kept) for _ in kept),
             Text(_behind(one)),
             _milliseconds(arm.seconds_p50),
             _milliseconds(arm.seconds_p95),
@@ -100,8 +102,13 @@ def _show(result: "Bakeoff", ranking: "list[RankedArm]", currency: str) -> None:
 def _behind(one: "RankedArm") -> str:
     if one.rank == 1:
         return ""
-    verdict = "worse" if one.is_worse else "not shown"
+    words = {True: "worse", False: "not shown", None: "too few cases"}
+    verdict = words[one.is_worse]
     return f"{one.behind:+.3f} [{one.behind_lower:+.3f}, {one.behind_upper:+.3f}] {verdict}"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _milliseconds(seconds: float | None) -> str:

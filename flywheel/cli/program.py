@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.errors import FlywheelError
+from flywheel.io.garbage import collect_seldom
 
 __all__ = ["run_program"]
 
@@ -25,6 +26,7 @@ def run_program(
         as_json: the summary goes to standard output, and all lines to standard error.
     """
     console = Console(stderr=as_json, highlight=False)
+    collect_seldom()
     _quiet()
     try:
         summary = run(console)

@@ -32,7 +32,7 @@ class Access:
 
     Args:
         platform: holds the people.
-        sessions: those of this process.
+        sessions: who is signed in.
         public_url: address at which people reach the desk; None: the one that they ask for.
     """
 

@@ -44,11 +44,11 @@ def build_app(
         limit: how often one address may try to sign in.
         provider: where people may sign in too.
     """
-    access = Access(platform, sessions or Sessions(), public_url)
+    access = Access(platform, sessions or Sessions(platform), public_url)
     shell = Shell(platform, access)
     home, cycle = HomePages(shell), CyclePages(shell)
     release, audit = ReleasePages(shell), AuditPages(shell)
-    sign_in = SignInPages(shell, limit or SignInLimit(), provider)
+    sign_in = SignInPages(shell, limit or SignInLimit(platform), provider)
     cycle_path = "/workloads/{workload}/cycles/{cycle}"
     release_path = "/workloads/{workload}/releases/{release}"
     app = Starlette(

@@ -5,14 +5,13 @@ registered here. Authlib makes the requests of the flow, joserfc checks the sign
 """
 
 import secrets
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flywheel.desk.refusals import Refusal
+from flywheel.desk.sessions import derived_secret
 from flywheel.errors import ConfigurationError
 from flywheel.io.http import HttpClient, HttpService, is_local
 
@@ -25,19 +24,28 @@ CALLBACK = "/sign-in/callback"
 # Of the asymmetric kind alone: a secret that the provider shares with others would sign too.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 _SECONDS, _LEEWAY = 10.0, 60
-_MINUTES, _MOST = 10, 500
 
 
 @dataclass(frozen=True)
 class PendingSignIn:
-    """A sign-in that a browser has begun; all of it stays here but ``key``, which its cookie holds."""
+    """A sign-in that a browser has begun, by the key in its cookie, from which all else follows."""
 
     key: str
-    state: str
-    nonce: str
-    verifier: str
-    target: str
-    ends_at: float
+
+    @property
+    def state(self) -> str:
+        """What the provider sends back with the browser."""
+        return derived_secret("state", self.key)
+
+    @property
+    def nonce(self) -> str:
+        """What the provider puts into the signed token."""
+        return derived_secret("nonce", self.key)
+
+    @property
+    def verifier(self) -> str:
+        """What proves that the code is fetched by who asked for it (PKCE)."""
+        return derived_secret("verifier", self.key)
 
 
 def provider_of(settings: "Settings") -> "Provider | None":
@@ -60,14 +68,13 @@ def provider_of(settings: "Settings") -> "Provider | None":
 
 
 class Provider:
-    """Begin and finish sign-ins at one provider; safe to use from many threads.
+    """Begin and finish sign-ins at one provider; nothing of them is kept here.
 
     Args:
         issuer: its address, as its own metadata spell it.
         client_id: how the provider knows the desk.
         client_secret: how the desk proves that.
         desk_url: address at which people open the desk.
-        monotonic: seconds that never go back.
     """
 
     def __init__(
@@ -76,13 +83,9 @@ class Provider:
         client_id: str,
         client_secret: str,
         desk_url: str,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer, self._client_id, self._secret = issuer, client_id, client_secret
         self._callback = f"{desk_url.rstrip('/')}{CALLBACK}"
-        self._monotonic = monotonic
-        self._pending: dict[str, PendingSignIn] = {}
-        self._lock = threading.Lock()
         _require_secure(issuer)
 
     @property
@@ -90,21 +93,13 @@ class Provider:
         """What the sign-in page calls it."""
         return urlsplit(self._issuer).netloc
 
-    def begin(self, target: str) -> tuple[str, PendingSignIn]:
-        """Return the address at the provider that a browser opens, and what is kept meanwhile.
+    def begin(self) -> tuple[str, PendingSignIn]:
+        """Return the address at the provider that a browser opens, and the sign-in that it begins.
 
         Raises:
             HttpError: the provider does not answer.
         """
-        now = self._monotonic()
-        key, state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(4))
-        ends_at = now + _MINUTES * 60
-        pending = PendingSignIn(key, state, nonce, verifier, target, ends_at)
-        with self._lock:
-            current = {key: one for key, one in self._pending.items() if one.ends_at > now}
-            while len(current) >= _MOST:
-                del current[next(iter(current))]
-            self._pending = current | {pending.key: pending}
+        pending = PendingSignIn(secrets.token_urlsafe(32))
         with self._client() as client:
             address, _ = client.create_authorization_url(
                 self._metadata()["authorization_endpoint"],
@@ -114,21 +109,18 @@ class Provider:
             )
         return str(address), pending
 
-    def finish(self, key: str, answer: Mapping[str, str]) -> tuple[str, str]:
-        """Return the verified e-mail address of who signed in, and where the person wanted to go.
+    def finish(self, key: str, answer: Mapping[str, str]) -> str:
+        """Return the verified e-mail address of who signed in.
 
         Args:
-            key: what the browser's cookie holds.
+            key: what the browser's cookie holds; the caller knows that it has begun.
             answer: the query that the provider sent the browser back with.
 
         Raises:
-            Refusal: 401 where this browser has not begun it, or the provider's answer does not hold.
+            Refusal: 401 where the provider's answer does not hold.
             HttpError: the provider does not answer.
         """
-        with self._lock:
-            pending = self._pending.pop(key, None)
-        if pending is None or pending.ends_at <= self._monotonic():
-            raise _refused("This browser has not begun to sign in, or too long ago")
+        pending = PendingSignIn(key)
         if not secrets.compare_digest(pending.state.encode(), answer.get("state", "").encode()):
             raise _refused("The answer belongs to another sign-in")
         if answer.get("iss", self._issuer) != self._issuer:
@@ -140,7 +132,7 @@ class Provider:
         claims = self._claims(metadata["jwks_uri"], token, pending.nonce)
         if claims.get("email_verified") is not True or not isinstance(claims.get("email"), str):
             raise _refused("The provider names no e-mail address of yours that it has verified")
-        return claims["email"].strip().casefold(), pending.target
+        return str(claims["email"]).strip().casefold()
 
     def _id_token(self, endpoint: str, code: str, pending: PendingSignIn) -> str:
         import httpx

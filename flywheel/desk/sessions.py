@@ -1,77 +1,78 @@
-"""`Sessions`: who is signed in, in the memory of this process.
+"""`Sessions`: who is signed in, in the state, so that each process of the desk knows it.
 
-A session ends by signing out, by time, when the person is revoked or gets another token, and when
-the desk is started again.
+A session ends by signing out, by time, and when the person is revoked or gets another token.
 """
 
 import hashlib
 import secrets
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-__all__ = ["Session", "Sessions"]
+from flywheel.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from flywheel.wiring import Platform
+
+__all__ = ["Session", "Sessions", "derived_secret"]
 
 _HOURS = 8
-_MOST = 1000
+_KIND = "session"
 
 
 @dataclass(frozen=True)
 class Session:
-    """One browser that is signed in; ``secret`` seals its forms and never leaves the process."""
+    """One browser that is signed in; ``key`` is known to its cookie alone."""
 
     key: str
     name: str
     token_id: str
-    secret: str
-    ends_at: float
+
+    @property
+    def secret(self) -> str:
+        """What seals its forms: it follows from the key, and says nothing about it."""
+        return derived_secret("form", self.key)
 
 
 class Sessions:
-    """Open, find and close sessions; safe to use from many threads.
+    """Open, find and close sessions; safe to use from many threads and processes.
 
     Args:
+        platform: its state keeps them.
         seconds: how long a session lasts.
-        monotonic: seconds that never go back.
+        clock: the machine's, also where the deployment plays with time.
     """
 
     def __init__(
-        self, seconds: float = _HOURS * 3600.0, monotonic: Callable[[], float] = time.monotonic
+        self,
+        platform: "Platform",
+        seconds: float = _HOURS * 3600.0,
+        clock: Clock | None = None,
     ) -> None:
-        self._seconds, self._monotonic = seconds, monotonic
-        self._sessions: dict[str, Session] = {}
-        self._lock = threading.Lock()
+        self._platform, self._seconds = platform, seconds
+        self._clock = clock or SystemClock()
 
     def open(self, name: str, token_id: str) -> Session:
         """Start a session under a new key; the oldest one ends where there are too many."""
-        now = self._monotonic()
-        session = Session(
-            secrets.token_urlsafe(32),
-            name,
-            token_id,
-            secrets.token_urlsafe(32),
-            now + self._seconds,
-        )
-        with self._lock:
-            current = {key: one for key, one in self._sessions.items() if one.ends_at > now}
-            while len(current) >= _MOST:
-                del current[next(iter(current))]
-            self._sessions = current | {_digest(session.key): session}
+        session, now = Session(secrets.token_urlsafe(32), name, token_id), self._clock.now()
+        facts = {"name": name, "token_id": token_id}
+        ends_at = now + timedelta(seconds=self._seconds)
+        self._platform.state.desk_records.put(_KIND, session.key, facts, ends_at=ends_at, now=now)
         return session
 
     def find(self, key: str) -> Session | None:
         """Return the session of a cookie's key, None where it is unknown or over."""
-        # By digest, so that the time of the look-up says nothing about a key.
-        with self._lock:
-            session = self._sessions.get(_digest(key))
-        return session if session is not None and session.ends_at > self._monotonic() else None
+        if not key:
+            return None
+        found = self._platform.state.desk_records.find(_KIND, key, self._clock.now())
+        return None if found is None else Session(key, found[0]["name"], found[0]["token_id"])
 
     def close(self, key: str) -> None:
         """End a session."""
-        with self._lock:
-            self._sessions.pop(_digest(key), None)
+        if key:
+            self._platform.state.desk_records.remove(_KIND, key)
 
 
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+def derived_secret(purpose: str, key: str) -> str:
+    """Return a secret that follows from a random key, other for each purpose: 64 hex digits."""
+    return hashlib.sha256(f"flywheel-desk\x1f{purpose}\x1f{key}".encode()).hexdigest()

@@ -16,6 +16,7 @@ __all__ = [
     "calibration_error",
     "macro_f1",
     "measure",
+    "measure_texts",
     "percentile",
 ]
 
@@ -24,7 +25,7 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
     """Sum up the cases of one arm on one suite."""
     seconds = [case.seconds for case in cases]
     error = calibration_error(cases)
-    text = _text(cases)
+    text = measure_texts(cases)
     fields = score_fields(case.field_counts for case in cases)
     return ArmMetrics(
         suite=suite,
@@ -47,7 +48,8 @@ def measure(cases: Sequence[CaseResult], *, suite: str, arm: str, release: str) 
     )
 
 
-def _text(cases: Sequence[CaseResult]) -> TextFigures | None:
+def measure_texts(cases: Sequence[CaseResult]) -> TextFigures | None:
+    """Sum up the texts of one arm on one suite; None where the answers are no texts."""
     scores = [case.scores for case in cases if case.scores is not None]
     if not scores:
         return None

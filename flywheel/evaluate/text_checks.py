@@ -6,14 +6,17 @@ from the accepted text is what a person has to edit.
 
 from flywheel.artifacts.gate_report import GateCheck, Outcome, TextComparison
 from flywheel.evaluate.absolute import minimum_verdict
-from flywheel.evaluate.text_evidence import PairedScores, RuleCounts, TextEvidence, mean_interval
+from flywheel.evaluate.text_evidence import (
+    FEWEST_CASES,
+    PairedScores,
+    RuleCounts,
+    TextEvidence,
+    mean_interval,
+)
 from flywheel.workload.model import GateRules
 from flywheel.workload.text_rules import ESCALATED, NOT_ESCALATED
 
 __all__ = ["check_texts", "compare_texts", "unmeasured_rules"]
-
-# With fewer cases a bootstrap has too little to draw from.
-_FEWEST = 20
 
 
 def check_texts(rules: GateRules, texts: TextEvidence, *, first: bool) -> list[GateCheck]:
@@ -77,8 +80,8 @@ def _non_inferiority(rules: GateRules, texts: TextEvidence, scores: PairedScores
     verdict = (
         "undecided; judge more control items, which lengthen the holdout, then start a new attempt"
     )
-    if scores.cases < _FEWEST:
-        verdict = f"too few cases to decide, {_FEWEST} at least"
+    if scores.cases < FEWEST_CASES:
+        verdict = f"too few cases to decide, {FEWEST_CASES} at least"
     elif lower > -rules.margin or rules.margin >= 1:
         outcome, verdict = "pass", "not worse than the champion by more than the margin"
     elif upper < -rules.margin:
@@ -95,7 +98,7 @@ def _non_inferiority(rules: GateRules, texts: TextEvidence, scores: PairedScores
 
 def _holdout(rules: GateRules, scores: PairedScores) -> GateCheck:
     lower, upper = _interval(rules, scores.differences)
-    worse = upper < -rules.holdout_margin and scores.cases >= _FEWEST
+    worse = upper < -rules.holdout_margin and scores.cases >= FEWEST_CASES
     verdict = "worse on recent cases by" if worse else "not shown to be worse by"
     return GateCheck(
         name="holdout",
@@ -124,7 +127,7 @@ def _better(rules: GateRules, scores: PairedScores) -> GateCheck:
     lower, upper = _interval(rules, scores.differences)
     outcome: Outcome = "inconclusive"
     verdict = "not shown to be better than the base model"
-    if lower > 0 and scores.cases >= _FEWEST:
+    if lower > 0 and scores.cases >= FEWEST_CASES:
         outcome, verdict = "pass", "better than the base model"
     elif upper < 0:
         outcome, verdict = "fail", "worse than the base model"

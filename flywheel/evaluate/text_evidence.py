@@ -12,6 +12,7 @@ from flywheel.evaluate.suites import CaseResult
 from flywheel.workload.generation import TextScore
 
 __all__ = [
+    "FEWEST_CASES",
     "PairedScores",
     "RuleCounts",
     "TextEvidence",
@@ -19,6 +20,9 @@ __all__ = [
     "count_rules",
     "mean_interval",
 ]
+
+# With fewer cases a bootstrap has too little to draw from.
+FEWEST_CASES = 20
 
 _RESAMPLES = 5_000
 _BLOCK = 2_000_000  # numbers drawn at once

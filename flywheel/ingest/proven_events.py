@@ -12,16 +12,14 @@ repeat no position from below. Where anything else is found, and on request, all
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from flywheel.io.atomic import write_json
 from flywheel.io.records import Row
-from flywheel.io.sqlite_file import can_write
+from flywheel.lake.derived_file import DerivedFile
 from flywheel.lake.digests import relative_path
 from flywheel.lake.store import Lake
 from flywheel.lake.views import LATER_EVENTS
@@ -187,21 +185,24 @@ def count_events(
 
 def keep_proof(lake: Lake, count: EventCount) -> None:
     """Keep what a ledger that balances rests on; a process that may not write keeps nothing."""
-    path = lake.location.local / EVENT_PROOF_FILE
-    if count.proof is not None and count.files_read and can_write(path):
+    if count.proof is not None and count.files_read:
         # Without it the next proof counts all rows.
-        with suppress(OSError):
-            write_json(path, asdict(count.proof), durable=False)
+        content = json.dumps(asdict(count.proof)).encode()
+        _file(lake).write(lambda file: file.write(content))
+
+
+def _file(lake: Lake) -> DerivedFile:
+    return DerivedFile(lake.location.local / EVENT_PROOF_FILE)
 
 
 def _read(lake: Lake, basis: _Proof) -> _Proof:
-    with suppress(OSError, ValueError, TypeError):
-        proof = _Proof(**json.loads((lake.location.local / EVENT_PROOF_FILE).read_bytes()))
+    def parse(content: bytes) -> _Proof | None:
+        proof = _Proof(**json.loads(content))
         same = (proof.delta_id, proof.made_by) == (basis.delta_id, basis.made_by)
         # A proof of a later version saw rows that are gone since a backup was restored.
-        if same and proof.version <= basis.version:
-            return proof
-    return basis
+        return proof if same and proof.version <= basis.version else None
+
+    return _file(lake).read(parse) or basis
 
 
 class _Counting:

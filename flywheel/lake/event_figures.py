@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
@@ -20,8 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from flywheel.io.atomic import writing
-from flywheel.io.sqlite_file import can_write
+from flywheel.lake.derived_file import DerivedFile
 from flywheel.lake.views import ANSWERED, EVENT_FIGURES, FAILED, LATER_EVENTS, NO_DAY
 
 __all__ = ["EVENT_FIGURES_FILE", "EventFigures"]
@@ -95,7 +94,7 @@ class EventFigures:
     """
 
     def __init__(self, root: Path) -> None:
-        self._path = root / EVENT_FIGURES_FILE
+        self._file = DerivedFile(root / EVENT_FIGURES_FILE)
         self._basis: _Basis | None = None
         self._figures = _COLUMNS.empty_table()
         # By folder: its files, and how many of its events repeat an id.
@@ -136,26 +135,26 @@ class EventFigures:
         connection.execute(_SHOW)
         connection.unregister("fresh_figures")
         self._unsaved_rows += int(pc.sum(fresh["landed"]).as_py() or 0)
-        if self._unsaved_rows >= _UNSAVED_ROWS and can_write(self._path):
-            # What is not kept is counted again: no query fails because the disk is full.
-            with suppress(OSError):
-                self._save(basis)
+        if self._unsaved_rows >= _UNSAVED_ROWS and self._file.write(self._dump):
+            self._unsaved_rows = 0
 
     def _load(self, basis: _Basis) -> None:
         self._figures, self._prints, self._unsaved_rows = _COLUMNS.empty_table(), {}, 0
-        with suppress(OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-            # Missing or damaged, it is made again.
-            figures = pq.read_table(self._path)
-            about = json.loads(figures.schema.metadata[_ABOUT])
-            if about["made_by"] == _MADE_BY and _Basis(**about["basis"]).fits(basis):
-                self._figures, self._prints = figures.cast(_COLUMNS), about["prints"]
 
-    def _save(self, basis: _Basis) -> None:
-        about = {"made_by": _MADE_BY, "basis": asdict(basis), "prints": self._prints}
+        def parse(content: bytes) -> tuple[pa.Table, dict[str, str]] | None:
+            figures = pq.read_table(pa.BufferReader(content))
+            about = json.loads(figures.schema.metadata[_ABOUT])
+            if about["made_by"] != _MADE_BY or not _Basis(**about["basis"]).fits(basis):
+                return None
+            return figures.cast(_COLUMNS), about["prints"]
+
+        self._figures, self._prints = self._file.read(parse) or (self._figures, self._prints)
+
+    def _dump(self, file: BinaryIO) -> None:
+        assert self._basis is not None  # refresh() has set it
+        about = {"made_by": _MADE_BY, "basis": asdict(self._basis), "prints": self._prints}
         figures = self._figures.replace_schema_metadata({_ABOUT: json.dumps(about)})
-        with writing(self._path, durable=False) as file:
-            pq.write_table(figures, file, compression="zstd")
-        self._unsaved_rows = 0
+        pq.write_table(figures, file, compression="zstd")
 
 
 def _basis(connection: duckdb.DuckDBPyConnection, delta: DeltaTable | None) -> _Basis:

@@ -28,7 +28,7 @@ __all__ = ["CREATE_LATER_EVENTS", "EVENT_IDS_FOLDER", "LaterEvents"]
 
 EVENT_IDS_FOLDER = "event_ids"
 # What the next process would have to look at again is cheaper than keeping it, up to here.
-_UNSAVED_ROWS, _UNSAVED_FILES = 20_000, 200
+_UNSAVED_ROWS, _UNSAVED_FILES = 20_000, 20
 # More than this takes seconds, and is worth a line.
 _SILENT_BYTES = 256 << 20
 _log = logging.getLogger(__name__)

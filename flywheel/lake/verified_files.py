@@ -7,11 +7,9 @@ are; a full check reads every file.
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
-from flywheel.io.atomic import write_json
-from flywheel.io.sqlite_file import can_write
+from flywheel.lake.derived_file import DerivedFile
 from flywheel.lake.digests import FileDigest
 from flywheel.lake.location import LakePath
 
@@ -31,15 +29,9 @@ class VerifiedFiles:
     """
 
     def __init__(self, root: Path) -> None:
-        self._path = root / VERIFIED_FILES_FILE
-        self._tables: dict[str, dict[str, _Entry]] = {}
-        with suppress(OSError, ValueError, TypeError, AttributeError):
-            # Missing or damaged, every file is read.
-            tables = json.loads(self._path.read_bytes())
-            self._tables = {
-                table: {path: tuple(entry) for path, entry in files.items()}
-                for table, files in tables.items()
-            }
+        self._file = DerivedFile(root / VERIFIED_FILES_FILE)
+        # Without it, every file is read.
+        self._tables = self._file.read(_parse) or {}
 
     def untouched(
         self, table: str, files: Mapping[str, LakePath], digests: Mapping[str, FileDigest]
@@ -71,12 +63,16 @@ class VerifiedFiles:
     ) -> None:
         """Keep which files of a table are as they were written; others are forgotten."""
         found = {path: entry for path in sorted(sound) if (entry := entries.get(path)) is not None}
-        if found == self._tables.get(table, {}) or not can_write(self._path):
-            return
-        self._tables[table] = found
-        # Without it the next check reads every file.
-        with suppress(OSError):
-            write_json(self._path, self._tables, durable=False)
+        if found != self._tables.get(table, {}):
+            self._tables[table] = found
+            self._file.write(lambda file: file.write(json.dumps(self._tables).encode()))
+
+
+def _parse(content: bytes) -> dict[str, dict[str, _Entry]]:
+    return {
+        table: {path: tuple(entry) for path, entry in files.items()}
+        for table, files in json.loads(content).items()
+    }
 
 
 def _entry(file: LakePath, digest: FileDigest) -> _Entry | None:

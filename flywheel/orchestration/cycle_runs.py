@@ -1,8 +1,9 @@
 """`cycle_run_under_way`: the run of Dagster's that works on a cycle at this moment."""
 
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.io.machine import this_machine
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
-from flywheel.orchestration.workers import worker_is_alive
+from flywheel.orchestration.workers import MACHINE_TAG, worker_is_alive
 from flywheel.settings import Settings
 
 __all__ = ["cycle_run_under_way"]
@@ -11,7 +12,8 @@ __all__ = ["cycle_run_under_way"]
 def cycle_run_under_way(settings: Settings, cycle: CycleRef) -> str | None:
     """Return the id of a queued or running run of a cycle's job, None where there is none.
 
-    A run whose process has died does not count.
+    A run that was started on this machine and whose process has died does not count. Of a run on
+    another machine, or as a Job of Kubernetes, Dagster's storage alone says whether it has ended.
     """
     import dagster as dg
 
@@ -25,6 +27,7 @@ def cycle_run_under_way(settings: Settings, cycle: CycleRef) -> str | None:
     )
     with open_instance(prepare_dagster_home(settings)) as instance:
         for run in instance.get_runs(runs_filter):
-            if worker_is_alive(instance, run.run_id) is not False:
+            is_here = run.tags.get(MACHINE_TAG) == this_machine()
+            if not is_here or worker_is_alive(instance, run.run_id) is not False:
                 return run.run_id
     return None

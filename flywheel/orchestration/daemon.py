@@ -2,9 +2,10 @@
 
 Dagster's own starts a new code server every minute, whatever has happened, and each costs 7
 CPU-seconds or more. Run it as ``python -m flywheel.orchestration.daemon run`` with the options of
-``dagster-daemon run``.
+``dagster-daemon run``. A deployment has one at a time, by a lease.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,11 @@ from dagster._core.remote_representation.grpc_server_registry import (
     ServerRegistryEntry,
 )
 
+from flywheel.errors import ConcurrencyError
+from flywheel.io.garbage import collect_seldom
 from flywheel.orchestration.code_server import CodeFiles
 from flywheel.settings import load_settings
+from flywheel.usecases.one_daemon import one_daemon
 
 __all__ = ["LastingServers", "main"]
 
@@ -46,14 +50,20 @@ class LastingServers(GrpcServerRegistry):
 
 def main() -> None:
     """Run the daemon."""
+    collect_seldom()
     from dagster._daemon import controller
     from dagster._daemon.cli import main as run_daemon
 
     # Read before the first server does, so that no edit falls between the two.
-    LastingServers.files = CodeFiles(load_settings().workload_folder, Path.cwd())
+    settings = load_settings()
+    LastingServers.files = CodeFiles(settings.workload_folder, Path.cwd())
     replaced: Any = controller
     replaced.GrpcServerRegistry = LastingServers
-    run_daemon()
+    try:
+        with one_daemon(settings):
+            run_daemon()
+    except ConcurrencyError as error:
+        sys.exit(str(error))
 
 
 def _is_usable(entry: object) -> bool:

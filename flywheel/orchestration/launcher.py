@@ -9,16 +9,23 @@ from dagster import DagsterRun
 from dagster._core.launcher import (
     CheckRunHealthResult,
     DefaultRunLauncher,
+    LaunchRunContext,
     WorkerStatus,
 )
 
-from flywheel.orchestration.workers import worker_is_alive
+from flywheel.io.machine import this_machine
+from flywheel.orchestration.workers import MACHINE_TAG, worker_is_alive
 
 __all__ = ["WatchedRunLauncher"]
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
     """Start run processes on this machine and say whether they live."""
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start the process of a run, noting on which machine."""
+        self._instance.add_run_tags(context.dagster_run.run_id, {MACHINE_TAG: this_machine()})
+        super().launch_run(context)
 
     @property
     def supports_check_run_worker_health(self) -> bool:

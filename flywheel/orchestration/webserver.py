@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flywheel.io.garbage import collect_seldom
 from flywheel.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def dagster_page(settings: Settings, page: str) -> str:
 
 def main() -> None:
     """Serve Dagster's pages and the reports beside its home."""
+    collect_seldom()
     from dagster_webserver.cli import cli
     from dagster_webserver.webserver import DagsterWebserver
     from starlette.routing import Route

@@ -7,8 +7,9 @@ import psutil
 if TYPE_CHECKING:
     import dagster as dg
 
-__all__ = ["fail_orphaned_runs", "worker_is_alive"]
+__all__ = ["MACHINE_TAG", "fail_orphaned_runs", "worker_is_alive"]
 
+MACHINE_TAG = "flywheel/machine"  # of a run: where its process was started
 _CLOCK_SECONDS = 2.0
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flywheel.workload.model import TrainingRecipe, Workload
 
 __all__ = [
+    "EXITS",
     "EXIT_BAD_DATA",
     "EXIT_BAD_SPEC",
     "EXIT_DISK_FULL",
@@ -26,6 +27,9 @@ EXIT_BAD_DATA = 65
 EXIT_OUT_OF_MEMORY = 66
 EXIT_DISK_FULL = 74
 EXIT_INTERRUPTED = 75
+EXITS = frozenset(
+    {EXIT_BAD_SPEC, EXIT_BAD_DATA, EXIT_OUT_OF_MEMORY, EXIT_DISK_FULL, EXIT_INTERRUPTED}
+)
 
 
 class TrainSpec(BaseModel):

@@ -88,7 +88,9 @@ class AdapterSettings(BaseModel):
         default=None, description="token of a Ray that asks for one"
     )
     train_gpus: float = Field(
-        default=0, ge=0, description="GPUs that one training reserves of a Ray worker"
+        default=0,
+        ge=0,
+        description="GPUs that one training reserves of a Ray worker, for each of its training.workers",
     )
     train_resource: str | None = Field(
         default="trainer", description="Ray resource that one training reserves one of"

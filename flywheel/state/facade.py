@@ -15,6 +15,7 @@ from flywheel.state.audit_heads import AuditHeads
 from flywheel.state.cycles import Cycles
 from flywheel.state.database import Database
 from flywheel.state.decisions import Decisions
+from flywheel.state.desk_records import DeskRecords
 from flywheel.state.inbox import WebhookInbox
 from flywheel.state.leases import Leases
 from flywheel.state.people import People
@@ -65,6 +66,7 @@ class State:
         self.stages = Stages(self._database, clock, self.leases)
         self.inbox = WebhookInbox(self._database, clock)
         self.api_keys = ApiKeys(self._database, clock, self.audit)
+        self.desk_records = DeskRecords(self._database)
         self.people = People(self._database, clock, self.audit)
 
     @classmethod

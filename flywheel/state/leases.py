@@ -5,7 +5,6 @@ the clock. A lease of a process that is known to be dead is taken over at once.
 """
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from flywheel.clock import Clock
 from flywheel.errors import ConcurrencyError, UnavailableError
+from flywheel.io.machine import this_machine
 from flywheel.state.database import Database
 from flywheel.state.schema import leases
 
@@ -131,26 +131,12 @@ def is_held(holder: str | None, expires_at: datetime, now: datetime) -> bool:
 
 def process_holder() -> str:
     """Name this process so that another one on this machine can tell whether it still lives."""
-    return f"{_machine()}/{os.getpid()}/{_started(os.getpid())}"
+    return f"{this_machine()}/{os.getpid()}/{_started(os.getpid())}"
 
 
 def _is_left_behind(row: Row[Any]) -> bool:
     # This process took it and no longer holds it: the database was away when it gave it back.
     return row.holder == process_holder() and (row.name, row.token) not in _held
-
-
-def _machine() -> str:
-    # Two containers may share a host name and see each other's process ids as their own; two
-    # machines on one PostgreSQL may both be called localhost.
-    try:
-        space = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        space = "pid"
-    try:
-        machine = Path("/etc/machine-id").read_text(encoding="utf-8").strip()[:12]
-    except OSError:
-        machine = ""
-    return f"{socket.gethostname()[:60]}~{machine}~{space}"
 
 
 def _started(pid: int) -> str:
@@ -164,6 +150,6 @@ def _started(pid: int) -> str:
 def _is_dead(holder: str) -> bool:
     machine, _, rest = holder.rpartition("/")[0].rpartition("/")
     started = holder.rpartition("/")[2]
-    if machine != _machine() or not rest.isdigit() or started == "unknown":
+    if machine != this_machine() or not rest.isdigit() or started == "unknown":
         return False
     return _started(int(rest)) != started

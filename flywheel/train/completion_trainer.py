@@ -8,12 +8,13 @@ that the loss looks at are projected. The loss is the same.
 from typing import Any
 
 from flywheel.artifacts.output_scores import output_scores
+from flywheel.train.data_parallel import data_parallel
 
 __all__ = ["completion_trainer"]
 
 
-def completion_trainer(**arguments: Any) -> Any:
-    """Build the trainer; ``arguments`` are SFTTrainer's.
+def completion_trainer(*, workers: int = 1, **arguments: Any) -> Any:
+    """Build the trainer, one of ``workers``; ``arguments`` are SFTTrainer's.
 
     ``tokens_seen`` on it counts what went through the model, padding left out.
     """
@@ -30,20 +31,28 @@ def completion_trainer(**arguments: Any) -> Any:
             return_outputs: bool = False,  # noqa: FBT001, FBT002 - the library's signature
             num_items_in_batch: Any = None,
         ) -> Any:
-            # A packed batch is one line: its rows are separated by positions and lengths, which
-            # the attention needs, and it has no mask.
-            model_inputs = {name: value for name, value in inputs.items() if name != "labels"}
             mask = inputs.get("attention_mask")
             self.tokens_seen += inputs["input_ids"].numel() if mask is None else mask.sum()
-            targets = inputs["labels"][:, 1:]
-            looked_at = targets != -100  # noqa: PLR2004 - torch's index to ignore
-            causal = model.get_base_model()
-            hidden = causal.model(**model_inputs, use_cache=False).last_hidden_state[:, :-1]
-            products = causal.lm_head(hidden[looked_at]).float()
-            logits = output_scores(causal.config, products)
-            total = torch.nn.functional.cross_entropy(logits, targets[looked_at], reduction="sum")
-            count = looked_at.sum() if num_items_in_batch is None else num_items_in_batch
+            total, logits = _summed_loss(model.get_base_model(), inputs)
+            count = len(logits) if num_items_in_batch is None else num_items_in_batch
             loss = total / torch.as_tensor(count).clamp(min=1)
             return (loss, {"logits": logits}) if return_outputs else loss
 
+    if workers > 1:
+        return data_parallel(CompletionTrainer, lambda *batch: _summed_loss(*batch)[0])(**arguments)
     return CompletionTrainer(**arguments)
+
+
+def _summed_loss(causal: Any, inputs: dict[str, Any]) -> tuple[Any, Any]:
+    # The sum over the positions that the loss looks at, and their scores.
+    import torch
+
+    # A packed batch is one line: its rows are separated by positions and lengths, which
+    # the attention needs, and it has no mask.
+    model_inputs = {name: value for name, value in inputs.items() if name != "labels"}
+    targets = inputs["labels"][:, 1:]
+    looked_at = targets != -100  # noqa: PLR2004 - torch's index to ignore
+    hidden = causal.model(**model_inputs, use_cache=False).last_hidden_state[:, :-1]
+    logits = output_scores(causal.config, causal.lm_head(hidden[looked_at]).float())
+    total = torch.nn.functional.cross_entropy(logits, targets[looked_at], reduction="sum")
+    return total, logits

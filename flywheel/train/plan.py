@@ -59,7 +59,10 @@ class ModelSize:
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """What is done; ``reasons`` says why, by the name of the field."""
+    """What is done; ``reasons`` says why, by the name of the field.
+
+    ``micro_batch`` is the rows of all workers together.
+    """
 
     device: Literal["cpu", "cuda"]
     dtype: Precision
@@ -69,6 +72,7 @@ class TrainPlan:
     checkpointing: bool
     micro_batch: int
     accumulation: int
+    workers: int = 1
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -79,6 +83,8 @@ class TrainPlan:
     def to_facts(self) -> JsonObject:
         """Return the plan as a result holds it."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if self.workers == 1:
+            del fields["workers"]
         return fields | {"reasons": dict(self.reasons), "batch": self.batch}
 
 
@@ -92,6 +98,8 @@ def make_plan(
 ) -> TrainPlan:
     """Decide device, precision, quantization, packing, checkpointing and the first micro-batch."""
     reasons: dict[str, str] = {"device": hardware.name or hardware.device}
+    if hardware.device == "cpu":  # its workers share the memory
+        hardware = replace(hardware, memory_bytes=hardware.memory_bytes // recipe.workers)
     dtype = _dtype(hardware, model, reasons)
     quantization = _quantization(hardware, model, recipe, reasons)
     attention: Attention = "sdpa"
@@ -108,10 +116,11 @@ def make_plan(
         packing=_packing(attention, recipe, reasons),
         checkpointing=_checkpointing(
             hardware, model, recipe, reasons, dtype=dtype, nf4=quantization != "none",
-            tokens=longest_row * recipe.batch_size,
+            tokens=longest_row * -(-recipe.batch_size // recipe.workers),
         ),
         micro_batch=recipe.batch_size,
         accumulation=1,
+        workers=recipe.workers,
         reasons=reasons,
     )  # fmt: skip
 
@@ -122,7 +131,8 @@ def smaller(plan: TrainPlan) -> TrainPlan | None:
     The micro-batch is halved at the same batch; a batch that cannot be halved evenly continues with
     its next smaller divisor. A micro-batch of one row computes activations again as well.
     """
-    fitting = [n for n in range(1, plan.micro_batch // 2 + 1) if plan.batch % n == 0]
+    least = plan.workers  # a row for each
+    fitting = [n for n in range(least, plan.micro_batch // 2 + 1) if plan.batch % n == 0]
     if fitting:
         micro = fitting[-1]
         reasons = {**plan.reasons, "micro_batch": "memory was short"}

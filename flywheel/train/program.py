@@ -24,6 +24,7 @@ from flywheel.errors import (
     OutOfMemoryError,
     UnavailableError,
 )
+from flywheel.io.garbage import collect_seldom
 from flywheel.io.lock import exclusive
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
@@ -33,8 +34,10 @@ from flywheel.ports.train_launcher import (
     EXIT_OUT_OF_MEMORY,
     TrainSpec,
 )
+from flywheel.train.export import finished
+from flywheel.train.worker_group import train_in_workers
 
-__all__ = ["LOADED", "LOG", "OFFLINE", "TAKEN", "main", "one_gpu", "read_spec"]
+__all__ = ["LOADED", "LOG", "OFFLINE", "TAKEN", "first_gpus", "main", "read_spec"]
 
 LOG = "train.log"
 # What a trainer on standby says, each in a line of its own.
@@ -58,6 +61,7 @@ _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    collect_seldom()
     parser = argparse.ArgumentParser(prog="python -m flywheel.train", description=__doc__)
     parser.add_argument("spec", type=Path, nargs="?", help="JSON file of a training spec")
     parser.add_argument("--out", type=Path, help="folder for everything written")
@@ -67,22 +71,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="load the libraries, then read spec and out as a line of JSON from standard input",
     )
+    parser.add_argument("--worker", action="store_true", help="be one of several processes")
     options = parser.parse_args(arguments)
     if options.standby == (options.spec is not None and options.out is not None):
         parser.error("a spec and --out are needed, or --standby alone")
     os.environ.update(OFFLINE)
-    os.environ[_GPUS] = one_gpu(os.environ.get(_GPUS))
-    if options.standby and not _wait_for_spec(options):
-        return 0
+    if options.standby:
+        # Libraries may look for GPUs as they are loaded.
+        os.environ[_GPUS] = first_gpus(os.environ.get(_GPUS))
+        if not _wait_for_spec(options):
+            return 0
     if options.parent is not None:
         _end_with(options.parent)
     try:
         spec = read_spec(options.spec)
         options.out.mkdir(parents=True, exist_ok=True)
-        with _alone(options.out), _disk_errors(options.out):
-            from flywheel.train.recipe import train
-
-            train(spec, options.out)
+        if options.worker:
+            _train(spec, options.out)
+            return 0
+        workers = spec.recipe.workers
+        os.environ[_GPUS] = first_gpus(os.environ.get(_GPUS), workers)
+        with _alone(options.out):
+            if workers > 1 and finished(spec, options.out) is None:
+                return train_in_workers(options.spec, options.out, workers)
+            _train(spec, options.out)
     except FlywheelError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return _exit_code(error)
@@ -112,9 +124,10 @@ def _answer(line: bytes) -> None:
     sys.stdout.flush()
 
 
-def one_gpu(visible: str | None) -> str:
-    """Return the first of the GPUs that this process may use: an adapter is trained on one."""
-    return "0" if visible is None else visible.split(",")[0]
+def first_gpus(visible: str | None, workers: int = 1) -> str:
+    """Return the first of the GPUs that this process may use: one for each worker."""
+    names = map(str, range(workers)) if visible is None else visible.split(",")[:workers]
+    return ",".join(names)
 
 
 def read_spec(path: Path) -> TrainSpec:
@@ -125,6 +138,13 @@ def read_spec(path: Path) -> TrainSpec:
         raise ConfigurationError(
             f"{path} is not a training spec: {error}", next_step="let a launcher write it"
         ) from error
+
+
+def _train(spec: TrainSpec, out: Path) -> None:
+    with _disk_errors(out):
+        from flywheel.train.recipe import train
+
+        train(spec, out)
 
 
 def _exit_code(error: FlywheelError) -> int:

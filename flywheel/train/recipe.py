@@ -18,6 +18,7 @@ from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.quality.validation_split import split_rows
 from flywheel.train.balance import balanced_rows
 from flywheel.train.checkpoints import FOLDER, PREFERENCE_FOLDER, SUPERVISED
+from flywheel.train.data_parallel import is_first_worker
 from flywheel.train.export import export, finished, spec_digest
 from flywheel.train.hardware import model_size, read_hardware, release_memory
 from flywheel.train.memory import PlanMemory, memory_errors
@@ -98,8 +99,11 @@ class _Work:
         return first, optimizer_steps(rows, batch=second.batch_size, epochs=second.epochs)
 
 
-def train(spec: TrainSpec, out: Path) -> TrainResult:
-    """Train the adapter of ``spec`` into ``out``, going on where an earlier try was cut off."""
+def train(spec: TrainSpec, out: Path) -> TrainResult | None:
+    """Train the adapter of ``spec`` into ``out``, going on where an earlier try was cut off.
+
+    Returns None in a worker that is not the first one.
+    """
     done = finished(spec, out)
     if done is not None:
         return done
@@ -108,7 +112,7 @@ def train(spec: TrainSpec, out: Path) -> TrainResult:
         if work.prefers:
             return _in_two_stages(work)
         model, supervised = _supervise(work)
-        return _export(work, model, supervised, None)
+        return _export(work, model, supervised, None) if is_first_worker() else None
 
 
 def _prepare(spec: TrainSpec, out: Path) -> _Work:

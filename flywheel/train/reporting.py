@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flywheel.ports.train_launcher import TrainProgress
+from flywheel.train.data_parallel import is_first_worker, stop_if_any
 from flywheel.train.hardware import memory_bytes
 
 __all__ = ["PROGRESS", "progress_callback", "read_progress"]
@@ -61,6 +62,7 @@ def progress_callback(
                     signal.signal(number, handler)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            self.stopped = stop_if_any(args.device, stopped=self.stopped)
             if self.stopped:
                 control.should_save = True
                 control.should_training_stop = True
@@ -117,6 +119,8 @@ def read_progress(out: Path) -> list[TrainProgress]:
 
 
 def _append(path: Path, line: str) -> None:
+    if not is_first_worker():
+        return
     # One write to a file opened for appending: a reader sees whole lines, or none.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from flywheel.errors import InterruptedWorkError
 from flywheel.io.atomic import place, write_json
+from flywheel.io.garbage import collect_as_usual
 from flywheel.train.checkpoints import last_complete
 from flywheel.train.memory import PlanMemory, within_memory
 from flywheel.train.plan import TrainPlan
@@ -70,6 +71,11 @@ def run_stage(
 
     def changed(plan: TrainPlan, reason: str) -> None:
         memory.add(stage.name, plan, reason)
+        if plan.workers > 1:
+            raise InterruptedWorkError(
+                f"Memory was short in one of {plan.workers} workers: {reason}",
+                next_step="all start again with fewer rows at a time",
+            )
 
     return within_memory(memory.apply(stage.name, plan), attempt, changed)
 
@@ -107,6 +113,7 @@ def _attempt(
         stage.out, trainer, stage.name, before=stage.steps_before, steps=stage.steps_of_all
     )
     trainer.add_callback(reporting)
+    collect_as_usual()
     prepared = time.perf_counter()
     with reporting.listening():
         outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

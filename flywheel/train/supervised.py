@@ -60,7 +60,11 @@ def common_arguments(
     learning_rate: float,
 ) -> dict[str, Any]:
     """Return the arguments that the trainers of both stages share."""
-    return {
+    # All workers together: each takes its share of every batch.
+    together: dict[str, Any] = {"ddp_find_unused_parameters": False} if plan.workers > 1 else {}
+    if plan.workers > 1 and plan.device == "cpu":
+        together["ddp_backend"] = "gloo"
+    return together | {
         "output_dir": str(folder),
         "num_train_epochs": epochs,
         "per_device_train_batch_size": plan.micro_batch,
@@ -120,6 +124,7 @@ def _build(
     # much as text.
     alike = plan.dtype == "bfloat16" and not plan.packing
     trainer = completion_trainer(
+        workers=plan.workers,
         model=str(base.folder),
         args=SFTConfig(
             **common_arguments(

@@ -19,7 +19,6 @@ from flywheel.errors import (
     FlywheelError,
     InterruptedWorkError,
     NotFoundError,
-    RefusedError,
 )
 from flywheel.quality.validation_split import split_rows
 from flywheel.usecases.bakeoff_arms import BakeoffPlan, Progress, measure_arm
@@ -38,9 +37,14 @@ KINDS: tuple[BakeoffKind, ...] = ("zero_shot", "few_shot", "tuned")
 
 @dataclass(frozen=True)
 class Bakeoff:
-    """What was measured: arms in the order of the bases, on ``cases`` validation rows."""
+    """What was measured: arms in the order of the bases, on ``cases`` validation rows.
+
+    ``score`` names what they are ranked by: ``accuracy``, or the score of texts that the gate decides
+    on (``task.score`` of a generation).
+    """
 
     workload_id: str
+    score: str
     cycle: str
     snapshot: str
     train_rows: int
@@ -75,14 +79,8 @@ def run_bakeoff(
     Raises:
         NotFoundError: there is no such workload, no snapshot of it, or a base was not built.
         DataError: the snapshot is too small to be split.
-        RefusedError: the workload writes texts, which are not right or wrong.
     """
     workload = platform.workload(workload_id)
-    if workload.task.type == "generation":
-        raise RefusedError(
-            f"{workload_id} writes texts; a bake-off compares answers that are right or wrong.",
-            next_step="compare the bases by cycles: `flywheel cycle open --base-model`",
-        )
     variants = [workload.model_copy(update={"base_model": name}) for name in dict.fromkeys(bases)]
     for variant in variants:
         platform.base(variant)  # before time is spent on another one
@@ -116,6 +114,7 @@ def run_bakeoff(
     }
     return Bakeoff(
         workload_id=workload_id,
+        score=workload.task.score if workload.task.type == "generation" else "accuracy",
         cycle=cycle,
         snapshot=dataset.hash,
         train_rows=len(train),

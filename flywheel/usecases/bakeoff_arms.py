@@ -180,7 +180,7 @@ def _scored(
     on_progress: Progress,
     shots: "Shots" = (),
 ) -> BakeoffArm:
-    from flywheel.evaluate.metrics import percentile
+    from flywheel.evaluate.metrics import measure_texts, percentile
     from flywheel.evaluate.suites import evaluate_arm
 
     name = f"{variant.base_model} {blank.kind}"
@@ -194,10 +194,12 @@ def _scored(
         shots=shots,
         on_progress=lambda done, total: on_progress(name, done, total),
     )
-    seconds = [case.seconds for case in cases]
+    seconds, texts = [case.seconds for case in cases], measure_texts(cases)
     return replace(
         blank,
         right=tuple(case.correct for case in cases),
+        scores=tuple(case.scores.value for case in cases if case.scores is not None),
+        rules_kept=None if texts is None else texts.all_rules,
         seconds_p50=percentile(seconds, 50),
         seconds_p95=percentile(seconds, 95),
         seconds_mean=fmean(seconds),

@@ -1,11 +1,16 @@
-"""`rank_arms`: the arms of a bake-off, the most accurate first, with intervals and prices."""
+"""`rank_arms`: the arms of a bake-off, the best score first, with intervals and prices.
+
+The score is the accuracy or, of texts, the mean of what the gate decides on.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from flywheel.artifacts.bakeoff_result import BakeoffArm
 from flywheel.economics.prices import Prices
 from flywheel.evaluate.paired import PairedCounts, tango_interval
+from flywheel.evaluate.text_evidence import FEWEST_CASES, PairedScores, mean_interval
 from flywheel.quality.intervals import wilson_interval
 
 __all__ = ["RankedArm", "rank_arms"]
@@ -18,14 +23,16 @@ _THOUSAND, _HOUR = 1_000, 3_600
 class RankedArm:
     """One arm at its rank; arms without figures come last and have none.
 
-    ``lower`` and ``upper`` bound the accuracy (Wilson), ``behind`` is how far it is behind the first
-    one on the same cases, with the interval of that difference (Tango); ``is_worse`` says whether the
-    interval lies below 0. Prices are None where the file of prices lacks what they rest on.
+    ``lower`` and ``upper`` bound the score (Wilson's interval of an accuracy, a bootstrap of a mean),
+    ``behind`` is how far it is behind the first one on the same cases, with the interval of that
+    difference (Tango's, or a paired bootstrap); ``is_worse`` says whether the interval lies below 0,
+    None where there are too few texts to say. Prices are None where the file of prices lacks what
+    they rest on.
     """
 
     rank: int | None
     arm: BakeoffArm
-    accuracy: float | None = None
+    score: float | None = None
     lower: float | None = None
     upper: float | None = None
     behind: float | None = None
@@ -37,14 +44,28 @@ class RankedArm:
 
 
 def rank_arms(arms: Sequence[BakeoffArm], prices: Prices) -> list[RankedArm]:
-    """Rank by accuracy; of equally accurate arms the faster one comes first."""
+    """Rank by score; of equally good arms the faster one comes first."""
     measured = [arm for arm in arms if arm.problem is None]
-    measured.sort(key=lambda arm: (-(arm.accuracy or 0.0), arm.seconds_mean or 0.0))
+    measured.sort(key=lambda arm: (-_score(arm), arm.seconds_mean or 0.0))
     ranked = [_ranked(place, arm, measured[0], prices) for place, arm in enumerate(measured, 1)]
     return [*ranked, *(RankedArm(None, arm) for arm in arms if arm.problem is not None)]
 
 
+def _score(arm: BakeoffArm) -> float:
+    return fmean(arm.scores or arm.right)
+
+
 def _ranked(rank: int, arm: BakeoffArm, first: BakeoffArm, prices: Prices) -> RankedArm:
+    compared = _compare_texts(arm, first) if arm.scores else _compare_answers(arm, first)
+    return replace(
+        compared,
+        rank=rank,
+        cost_per_thousand=_answers(arm, prices),
+        training_cost=_training(arm, prices),
+    )
+
+
+def _compare_answers(arm: BakeoffArm, first: BakeoffArm) -> RankedArm:
     cases = len(arm.right)
     lower, upper = wilson_interval(sum(arm.right) / cases, cases, _CONFIDENCE)
     counts = PairedCounts(
@@ -54,17 +75,32 @@ def _ranked(rank: int, arm: BakeoffArm, first: BakeoffArm, prices: Prices) -> Ra
     )
     interval = tango_interval(counts, confidence=_CONFIDENCE)
     return RankedArm(
-        rank=rank,
+        rank=None,
         arm=arm,
-        accuracy=arm.accuracy,
+        score=_score(arm),
         lower=lower,
         upper=upper,
         behind=counts.difference,
         behind_lower=interval[0],
         behind_upper=interval[1],
         is_worse=interval[1] < 0,
-        cost_per_thousand=_answers(arm, prices),
-        training_cost=_training(arm, prices),
+    )
+
+
+def _compare_texts(arm: BakeoffArm, first: BakeoffArm) -> RankedArm:
+    scores = PairedScores(champion=first.scores, candidate=arm.scores)
+    lower, upper = mean_interval(arm.scores, confidence=_CONFIDENCE)
+    interval = mean_interval(scores.differences, confidence=_CONFIDENCE)
+    return RankedArm(
+        rank=None,
+        arm=arm,
+        score=_score(arm),
+        lower=lower,
+        upper=upper,
+        behind=fmean(scores.differences),
+        behind_lower=interval[0],
+        behind_upper=interval[1],
+        is_worse=interval[1] < 0 if scores.cases >= FEWEST_CASES else None,
     )
 
 

@@ -4,9 +4,7 @@ The same functions run in Dagster's job. A lease keeps a second process away, an
 lets the trigger's sensor see that a person is at it.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from flywheel.artifacts.cycle_ref import CycleRef
@@ -14,23 +12,22 @@ from flywheel.errors import (
     ConcurrencyError,
     RefusedError,
     TrainingNotNeededError,
-    UnavailableError,
 )
 from flywheel.state.cycle_status import RETRYABLE
+from flywheel.state.kept_lease import keep_lease
 from flywheel.usecases.cycle import assemble_dataset, judge_candidate, train_candidate
 from flywheel.usecases.label_forecast import record_forecast
 from flywheel.usecases.without_training import check_without_training
 
 if TYPE_CHECKING:
     from flywheel.ports.train_launcher import TrainProgress
-    from flywheel.state import Cycle, Lease, State
+    from flywheel.state import Cycle, State
     from flywheel.wiring import Platform
 
 __all__ = ["STEPS", "Step", "is_run_by_hand", "run_steps"]
 
 Step = Literal["dataset", "train", "gate"]
 STEPS: tuple[Step, ...] = ("dataset", "train", "gate")
-_LEASE_SECONDS, _RENEW_SECONDS = 120.0, 30.0
 
 
 def run_steps(
@@ -59,7 +56,8 @@ def run_steps(
         ConcurrencyError: another process runs steps of this workload.
     """
     _require_runnable(platform.state, cycle, steps)
-    with _hold(platform.state, _lease_name(cycle.workload_id)):
+    # A run that was frozen and lost it goes on: the steps' own checks see the second one.
+    with keep_lease(platform.state.leases, _lease_name(cycle.workload_id)):
         for step in (name for name in STEPS if name in steps):
             try:
                 on_step(step, _run(platform, cycle, step, on_progress, again=again))
@@ -136,27 +134,3 @@ def _require_runnable(state: "State", cycle: CycleRef, steps: Sequence[Step]) ->
 
 def _lease_name(workload_id: str) -> str:
     return f"cycle-steps:{workload_id}"
-
-
-@contextmanager
-def _hold(state: "State", name: str) -> Iterator[None]:
-    # A training takes longer than any time one would wait for a machine that has died.
-    done = threading.Event()
-    with state.leases.hold(name, None, _LEASE_SECONDS) as lease:
-        renewing = threading.Thread(target=_renew, args=(state, lease, done), daemon=True)
-        renewing.start()
-        try:
-            yield
-        finally:
-            done.set()
-            renewing.join()
-
-
-def _renew(state: "State", lease: "Lease", done: threading.Event) -> None:
-    while not done.wait(_RENEW_SECONDS):
-        try:
-            state.leases.renew(lease, _LEASE_SECONDS)
-        except UnavailableError:
-            continue  # the next try may reach the database before the lease ends
-        except ConcurrencyError:
-            return  # lost while this process was frozen; the steps' own checks see a second run

@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel.errors import FlywheelError
+from flywheel.errors import ConcurrencyError, FlywheelError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, event_id
 from flywheel.gateway.app import Gateway, build_app
 from flywheel.gateway.arms import RouteTable
@@ -22,6 +22,7 @@ from flywheel.gateway.service import GatewayService
 from flywheel.gateway.shadowing import Shadower
 from flywheel.gateway.shipping import Shipper
 from flywheel.gateway.spool import Spool
+from flywheel.io.lock import exclusive
 from flywheel.ports.topics import ensure_topic
 from flywheel.release.serving import load_release
 from flywheel.usecases.gateway_tiers import TierOpening
@@ -74,12 +75,14 @@ def open_gateway(
         new_id: returns the id of an answer that is asked for at a moment.
 
     Raises:
-        ConcurrencyError: more processes than can be told apart serve this home.
+        ConcurrencyError: more processes than can be told apart serve this home, or another one
+            has the folder of the spool.
     """
     metrics = GatewayMetrics()
     with (
         claim_place(platform.home / "gateway") as place,
-        _recording(platform, place) as recording,
+        _spool_folder(platform.settings.gateway_spool, place) as folder,
+        _recording(platform, folder) as recording,
         _workloads(platform, metrics) as workloads,
         _routes(platform) as routes,
         _shadower(platform, recording.spool, metrics) as shadower,
@@ -89,11 +92,26 @@ def open_gateway(
 
 
 @contextmanager
-def _recording(platform: "Platform", place: Path) -> Iterator[_Recording]:
+def _spool_folder(own_disk: Path | None, place: Path) -> Iterator[Path]:
+    if own_disk is None:
+        yield place
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(own_disk / ".lock", wait=False))
+        except ConcurrencyError as error:
+            raise ConcurrencyError(
+                f"Another gateway records in {own_disk} (FLYWHEEL_GATEWAY_SPOOL): {error.message}",
+                next_step="give every gateway process a folder of its own",
+            ) from error
+        yield own_disk
+
+
+@contextmanager
+def _recording(platform: "Platform", folder: Path) -> Iterator[_Recording]:
     for topic in (INFERENCES_TOPIC, FEEDBACK_TOPIC):
         ensure_topic(platform.log, topic)
-    own_disk = platform.settings.gateway_spool
-    spool = Spool((own_disk or place) / SPOOL_FILE, capacity_bytes=_SPOOL_BYTES)
+    spool = Spool(folder / SPOOL_FILE, capacity_bytes=_SPOOL_BYTES)
     shipper = Shipper(spool, platform.log)
     left = LeftSpools(platform.home / "gateway", platform.log, capacity_bytes=_SPOOL_BYTES)
     shipper.start()

@@ -1,9 +1,9 @@
 """`TrainingRecipe` with `PreferenceRecipe` and `RecipeSearch`: the section `training` of a workload file."""
 
 from collections.abc import Collection
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flywheel.workload.sections import Share, Strict
 
@@ -94,6 +94,9 @@ class TrainingRecipe(Strict):
     packing: Literal["auto", "off"] = Field(
         default="auto", description="put several short rows into one sequence"
     )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="processes that share the training, one GPU each"
+    )
     checkpointing: Literal["auto", "on", "off"] = Field(
         default="auto", description="compute activations again instead of keeping them"
     )
@@ -109,3 +112,13 @@ class TrainingRecipe(Strict):
     preference: PreferenceRecipe | None = Field(
         default=None, description="learn from replaced answers too; left out: not at all"
     )
+
+    @model_validator(mode="after")
+    def _workers_share_one_stage(self) -> Self:
+        if self.workers > 1 and (self.preference or self.search):
+            msg = (
+                "training.workers above 1 shares the supervised stage alone: remove "
+                "training.preference and training.search, or set training.workers to 1"
+            )
+            raise ValueError(msg)
+        return self

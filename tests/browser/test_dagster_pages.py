@@ -8,6 +8,7 @@ from flywheel.orchestration.instance import open_instance
 from flywheel.settings import load_settings
 from flywheel.state import Cycle
 from tests.fakes.dagster_programs import DagsterPrograms
+from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.turn_world import TurnWorld
 from tests.fakes.web_browser import chromium, open_browser
 
@@ -36,7 +37,7 @@ def deployment(tmp_path_factory):
     settings = load_settings(home=home, workloads=home / "workloads", cache=home)
     programs = DagsterPrograms(settings)
     with open_instance(programs.home) as instance:
-        world = TurnWorld(home, instance, settings=settings)
+        world = TurnWorld(home, instance, settings=settings, launcher=InProcessTrainer())
         cycle = _play(world)
     world.close()
     report = home / "reports" / "parts" / "drift-2026-04-10.html"

@@ -16,8 +16,15 @@ from flywheel.usecases.simulation import simulate
 from flywheel.usecases.simulation_plan import SimulationPlan
 from flywheel.usecases.simulation_study import StudyOptions, _plan, _read
 from flywheel.workload.files import load_workload
+from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.micro_base import extraction, labeled, micro_base
 from tests.fakes.workload_file import put_workload
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    """Let every deployment that is opened train in this process."""
+    monkeypatch.setattr("flywheel.wiring.platform.open_launcher", lambda _: InProcessTrainer())
 
 
 def rows(count):
@@ -40,6 +47,7 @@ def trained_control(home):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("trainer")
 def test_a_simulation_keeps_the_budget_and_goes_on_where_it_was(tmp_path):
     """Cut off while measuring it resumes; judgments stay within the budget; done is done."""
     plan = SimulationPlan(
@@ -121,6 +129,7 @@ def test_a_missing_column_names_the_columns_there_are(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("trainer")
 def test_an_extraction_is_played_with_figures_of_every_field(tmp_path):
     """Answers of a file are the seed, the judgments and the measure, field by field."""
     workload = extraction()

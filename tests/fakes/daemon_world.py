@@ -17,6 +17,7 @@ from flywheel.release.approval import approve
 from flywheel.settings import load_settings
 from flywheel.state import Cycle
 from tests.fakes.dagster_programs import REPOSITORY, DagsterPrograms
+from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.traffic_process import DRIFTED_DAYS, STABLE_DAYS
 from tests.fakes.turn_world import TurnWorld
 
@@ -53,6 +54,7 @@ class DaemonWorld(DagsterPrograms):
                 start=self.start,
                 workload=_WORKLOAD | (workload or {}),
                 settings=self.settings,
+                launcher=InProcessTrainer(),  # of the past alone: the daemon's runs choose theirs
             )
             self._promote_first(days=2)
         self.platform = self.world.platform

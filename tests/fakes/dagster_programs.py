@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 import psutil
@@ -45,12 +47,16 @@ class DagsterPrograms:
         self.environment = os.environ | dict(self.home.environment) | _variables(settings)
         self.environment["PYTHONPATH"] = str(REPOSITORY)
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
-        with open_instance(self.home):
-            pass  # two programs that make the storage at the same moment would break it
+        self._opened = ExitStack()
+        # Here, since two programs that make the storage at the same moment would break it. It stays
+        # open: opening it takes 90 ms of a core, and tests look at it again and again.
+        with patch.dict(os.environ):
+            self._instance = self._opened.enter_context(open_instance(self.home))
 
-    def instance(self) -> AbstractContextManager[dg.DagsterInstance]:
-        """Open the instance that the daemon writes to."""
-        return open_instance(self.home)
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """Yield the instance that the daemon writes to."""
+        yield self._instance
 
     def start_program(self, name: str, *, port: int = 3000) -> subprocess.Popen[bytes]:
         """Start the daemon or the webserver as `flywheel services` does."""
@@ -143,6 +149,7 @@ class DagsterPrograms:
         psutil.wait_procs(alive, timeout=20)
         for program in self._programs.values():
             program.wait(20)
+        self._opened.close()
 
     def _processes(self) -> list[psutil.Process]:
         mine = []

@@ -52,7 +52,9 @@ class DeskWorld:
             model_server=lambda _: self.world.server,
         )
         self.tokens: dict[str, str] = {}
-        self.app = build_app(self.platform, limit=SignInLimit(per_minute=600, burst=1000))
+        self.app = build_app(
+            self.platform, limit=SignInLimit(self.platform, per_minute=600, burst=1000)
+        )
 
     def add_people(self) -> None:
         """Register a person of each role."""

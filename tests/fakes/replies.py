@@ -4,7 +4,7 @@ from typing import Any
 
 from flywheel.workload.model import Workload, parse_workload
 
-__all__ = ["DISCLAIMER", "draft", "replies", "reply", "ticket"]
+__all__ = ["DISCLAIMER", "RULES", "draft", "replies", "reply", "ticket"]
 
 DISCLAIMER = "This reply was drafted by software."
 _PRODUCTS = ("kettle", "toaster", "iron", "fan", "heater")

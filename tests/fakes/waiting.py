@@ -8,6 +8,9 @@ from flywheel.io.patience import Patience
 
 __all__ = ["wait_until"]
 
+# Looks take at most this share of a core from what is waited for.
+_LOOKING = 0.1
+
 
 def wait_until(
     met: Callable[[], Any],
@@ -24,13 +27,15 @@ def wait_until(
         met: asked again and again; anything true ends the wait.
         what: is waited for, in the message of the failure.
         seconds: of patience, less those in which a busy machine let processes wait.
-        pause: seconds between two looks.
+        pause: seconds between two looks, longer where a look is costly.
         alive: a process without which it will never be; its end ends the wait.
         said: what else a reader of the failure must know.
     """
-    patience = Patience(seconds)
+    patience, began = Patience(seconds), time.thread_time()
     while not (value := met()):
+        took = time.thread_time() - began
         assert not patience.is_over, f"after {seconds:g} s still not: {what} {said()}"
         assert alive is None or alive.poll() is None, f"a program ended while waiting: {what}"
-        time.sleep(pause)
+        time.sleep(max(pause, took / _LOOKING))
+        began = time.thread_time()
     return value

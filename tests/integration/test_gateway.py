@@ -10,6 +10,7 @@ import yaml
 from starlette.testclient import TestClient
 
 from flywheel.clock import ManualClock
+from flywheel.errors import ConcurrencyError
 from flywheel.quality.calibration import Calibration
 from flywheel.usecases.gateway import open_gateway
 from flywheel.usecases.gateway_tiers import TierBasis
@@ -147,6 +148,11 @@ def test_a_process_on_a_machine_of_its_own_keeps_its_spool_there(platform, tmp_p
     settings = platform.settings.model_copy(update={"gateway_spool": disk})
     elsewhere = Platform(settings)
     with open_gateway(elsewhere) as app, TestClient(app) as http:
+        with (
+            pytest.raises(ConcurrencyError, match=r"FLYWHEEL_GATEWAY_SPOOL.*process"),
+            open_gateway(elsewhere),
+        ):
+            pass  # a second one given the same folder by mistake
         question = {"model": "parts", "messages": [{"role": "user", "content": "the seal leaks"}]}
         assert http.post("/v1/chat/completions", json=question, headers=header()).status_code == 200
     assert (disk / "spool.db").is_file()

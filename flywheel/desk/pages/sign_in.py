@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from flywheel.desk.begun_sign_ins import BegunSignIns
 from flywheel.desk.forms import read_form, require_same_origin
 from flywheel.desk.pages.shell import Shell
 from flywheel.desk.provider import CALLBACK, Provider
@@ -33,6 +34,7 @@ class SignInPages:
 
     def __init__(self, shell: Shell, limit: SignInLimit, provider: Provider | None = None) -> None:
         self._shell, self._limit, self._provider = shell, limit, provider
+        self._begun = BegunSignIns(shell.platform)
 
     def show(self, request: "Request") -> Response:
         """Show the form, or the first page to who is signed in already."""
@@ -51,14 +53,15 @@ class SignInPages:
         fields = await read_form(request)
         visitor = await run_in_threadpool(self._shell.access.sender, request, fields)
         response = RedirectResponse("/sign-in", status_code=303)
-        self._shell.access.let_out(visitor, response)
+        await run_in_threadpool(self._shell.access.let_out, visitor, response)
         return response
 
     def begin(self, request: "Request") -> Response:
         """Send the browser to the provider; a cookie remembers that it was this browser."""
         provider = self._require_provider()
         self._require_attempt(request)
-        address, pending = provider.begin(_target(request.query_params.get("next", "")))
+        address, pending = provider.begin()
+        self._begun.add(pending.key, _target(request.query_params.get("next", "")))
         response = RedirectResponse(address, status_code=303)
         # Lax: the browser comes back from another site, and has to bring it.
         response.set_cookie(
@@ -77,7 +80,8 @@ class SignInPages:
         provider = self._require_provider()
         self._require_attempt(request)
         key = request.cookies.get(_PENDING, "")
-        email, target = provider.finish(key, dict(request.query_params))
+        target = self._begun.take(key)
+        email = provider.finish(key, dict(request.query_params))
         account = account_with_email(self._shell.platform, email)
         if account is None:
             raise Refusal(

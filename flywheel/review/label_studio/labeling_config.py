@@ -88,7 +88,9 @@ def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str,
     common = {"name": field.control, "toName": TEXT, **hidden}
     if needed:
         common |= {"required": "true", "requiredMessage": f"{field.title}: choose or type one."}
-    if field.kind == "choices":
+    if field.is_searched:
+        _tree(box, field, common, labels)
+    elif field.kind == "choices":
         _choices(box, field, keys, common, labels)
     elif field.kind == "number":
         SubElement(box, "Number", {**common, **_limits(field)})
@@ -126,11 +128,25 @@ def _choices(
             choice.set("hint", labels[option])
 
 
+def _tree(box: Element, field: AnswerField, common: dict[str, str], labels: dict[str, str]) -> None:
+    # Label Studio draws only the part of it that is in sight; it opens with a field to type in.
+    tree = SubElement(
+        box,
+        "Taxonomy",
+        {**common, "maxUsages": "1", "leafsOnly": "true", "minWidth": "420px"},
+        placeholder=f"click, then type a part of a {field.title}",
+    )
+    for option in field.options:
+        choice = SubElement(tree, "Choice", value=option)
+        if labels.get(option):
+            choice.set("hint", labels[option])
+
+
 def _filter(answer: Element, field: AnswerField) -> None:
     # Label Studio's keys rest while an input has the focus. Last in the form, though shown first,
     # the filter has nothing but the foldable part of the question after it: one Tab leads there,
     # where the keys work again.
-    if len(field.options) < FILTER_FROM:
+    if field.is_searched or len(field.options) < FILTER_FROM:
         return
     box = SubElement(answer, "View", className="flywheel-filter")
     SubElement(

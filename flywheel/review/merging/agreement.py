@@ -1,15 +1,18 @@
 """How far annotators agree, and how far the people are, per batch and over all."""
 
+import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
+from flywheel.io.records import JsonObject
 from flywheel.lake.store import Lake
 from flywheel.ports.review_queue import Annotation
 from flywheel.quality.control_slice import ControlAccuracy, control_accuracy
 from flywheel.review.merging.annotations import read_annotations
+from flywheel.review.merging.batch_figures import figures_by_batch
 from flywheel.review.merging.verdicts import Judgment, read_judgments
 from flywheel.review.sampling.sent_items import SentItem, read_sent
 from flywheel.workload.label_mapping import AnswerMapping
@@ -114,18 +117,59 @@ def review_agreement(lake: Lake, workload: Workload) -> tuple[Agreement, dict[st
     they are not two judgments of one question.
     """
     mapping = AnswerMapping(workload)
-    judged, batches = _judged(lake, workload, mapping)
-    reports = {
-        name: _batch(workload, name, entries, judged, mapping)
-        for name, entries in sorted(batches.items())
-    }
-    sent = [entry for entries in batches.values() for entry in entries]
-    return _alpha(workload, sent, judged), reports
+
+    def count(items: Collection[str] | None) -> dict[str, _Counted]:
+        judged, batches = _judged(lake, workload, mapping, items)
+        return {
+            name: _count(workload, name, entries, judged, mapping)
+            for name, entries in batches.items()
+        }
+
+    # How far two texts differ is not told by their digests.
+    counted = count(None) if workload.form.is_text else _kept(lake, workload, count)
+    units = [unit for _, one in sorted(counted.items()) for unit in one.units]
+    return _alpha(workload, units), {name: one.report for name, one in sorted(counted.items())}
+
+
+@dataclass(frozen=True)
+class _Counted:
+    # A batch, and what was said of each of its items that were drawn for two people.
+    report: BatchAgreement
+    units: Sequence[Sequence[str]]
+
+
+def _kept(
+    lake: Lake, workload: Workload, count: Callable[[Collection[str]], Mapping[str, _Counted]]
+) -> dict[str, _Counted]:
+    def written(items: Mapping[str, str]) -> dict[str, JsonObject]:
+        # A batch of which no correction comes has none.
+        counted = count(items.keys())
+        return {
+            name: _as_json(counted[name]) if name in counted else {} for name in set(items.values())
+        }
+
+    figures = figures_by_batch(lake, workload, "agreement", written)
+    return {name: _from_json(one) for name, one in figures.items() if one}
+
+
+def _as_json(one: _Counted) -> JsonObject:
+    units = [[_digest(key) for key in unit] for unit in one.units]
+    return {"report": asdict(one.report), "units": units}
+
+
+def _from_json(one: JsonObject) -> _Counted:
+    report = one["report"] | {"agreement": Agreement(**one["report"]["agreement"])}
+    return _Counted(BatchAgreement(**report), one["units"])
+
+
+def _digest(key: str) -> str:
+    # Of a key, which may hold words of a text, alpha asks only whether it is the same.
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
 def read_units(lake: Lake, workload: Workload, mapping: AnswerMapping) -> list[list[Judgment]]:
     """Return the judgments of the items that were drawn at random for two people."""
-    judged, batches = _judged(lake, workload, mapping)
+    judged, batches = _judged(lake, workload, mapping, None)
     return [
         judged[entry.item.item_id]
         for entries in batches.values()
@@ -135,15 +179,15 @@ def read_units(lake: Lake, workload: Workload, mapping: AnswerMapping) -> list[l
 
 
 def _judged(
-    lake: Lake, workload: Workload, mapping: AnswerMapping
+    lake: Lake, workload: Workload, mapping: AnswerMapping, items: Collection[str] | None
 ) -> tuple[dict[str, list[Judgment]], dict[str, list[SentItem]]]:
-    # By item, and the items by batch.
+    # By item, and the items by batch; of all items, or of some.
     by_item: dict[str, list[Annotation]] = defaultdict(list)
-    for annotation in read_annotations(lake, workload.id):
+    for annotation in read_annotations(lake, workload.id, items=items):
         by_item[annotation.item_id].append(annotation)
     judged: dict[str, list[Judgment]] = {}
     batches: dict[str, list[SentItem]] = defaultdict(list)
-    for entry in read_sent(lake, workload.id):
+    for entry in read_sent(lake, workload.id, items):
         if not entry.item.makes_correction:
             continue
         judged[entry.item.item_id], _ = read_judgments(
@@ -153,28 +197,22 @@ def _judged(
     return judged, batches
 
 
-def _alpha(
-    workload: Workload, entries: Iterable[SentItem], judged: Mapping[str, list[Judgment]]
-) -> Agreement:
+def _alpha(workload: Workload, units: Iterable[Sequence[str]]) -> Agreement:
     # Two texts disagree by as much as one has to be edited to become the other.
-    drawn = (judged[entry.item.item_id] for entry in entries if entry.drawn_twice)
-    distance = _edit_distance if workload.form.is_text else None
-    return krippendorff_alpha(
-        ([judgment.key for judgment in unit] for unit in drawn), distance=distance
-    )
+    return krippendorff_alpha(units, distance=_edit_distance if workload.form.is_text else None)
 
 
 def _edit_distance(one: str, other: str) -> float:
     return 1 - edit_similarity(one, other)
 
 
-def _batch(
+def _count(
     workload: Workload,
     name: str,
     entries: Sequence[SentItem],
     judged: Mapping[str, list[Judgment]],
     mapping: AnswerMapping,
-) -> BatchAgreement:
+) -> _Counted:
     units = [judged[entry.item.item_id] for entry in entries]
     answered = sum(
         len(unit) >= entry.item.judgments for unit, entry in zip(units, entries, strict=True)
@@ -185,7 +223,12 @@ def _batch(
             model_key = mapping.key(entry.item.model_output)
             agreement.update(judgment.key == model_key for judgment in unit)
     people = Counter(judgment.annotation.annotator for unit in units for judgment in unit)
-    return BatchAgreement(
+    drawn = [
+        [judgment.key for judgment in unit]
+        for unit, entry in zip(units, entries, strict=True)
+        if entry.drawn_twice
+    ]
+    report = BatchAgreement(
         batch_id=name,
         items=len(entries),
         answered=answered,
@@ -195,5 +238,6 @@ def _batch(
         kept=agreement[True],
         edited=agreement[False],
         by_annotator=dict(sorted(people.items())),
-        agreement=_alpha(workload, entries, judged),
+        agreement=_alpha(workload, drawn),
     )
+    return _Counted(report, drawn)

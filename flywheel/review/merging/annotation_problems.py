@@ -11,6 +11,7 @@ from typing import Any
 
 from flywheel.io.records import Row
 from flywheel.review.queues.answer_fields import PROPOSAL, VERDICT, answer_fields
+from flywheel.review.queues.label_studio_regions import chosen_options
 from flywheel.workload.model import ClassificationTask, Workload
 
 __all__ = ["UNREADABLE", "storable", "structure_problem", "unreadable_reason"]
@@ -67,12 +68,12 @@ def _region_problem(region: Mapping[str, Any]) -> str | None:
         return f"a region names its control by {_named(control)}"
     if not isinstance(value, Mapping):
         return f"the value of {control!r} is {_named(value)}"
-    for name in ("choices", "text"):
-        content = value.get(name)
+    options = chosen_options(value)
+    for name, content in (("choices", options), ("text", value.get("text"))):
         texts = content if isinstance(content, list) else [content]
         if content is not None and not all(isinstance(text, str) for text in texts):
             return f"{name} of {control!r} is {_short(content)}, not text"
-    if isinstance(value.get("choices"), list) and not value["choices"]:
+    if options == []:
         return f"no choice is made for {control!r}"
     for name in ("number", "rating"):
         number = value.get(name)
@@ -86,7 +87,7 @@ def _label_problem(workload: Workload, raw: Mapping[str, Any]) -> str | None:
     if workload.taxonomy is None or raw.get("was_cancelled"):
         return None
     region = _label_region(workload, raw)
-    chosen = (region.get("value") or {}).get("choices") if region else None
+    chosen = chosen_options(region.get("value") or {}) if region else None
     if chosen is None:
         return None
     labels = chosen if isinstance(chosen, list) else [chosen]

@@ -5,12 +5,14 @@ person is left to `marks`.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 
+from flywheel.io.records import JsonObject
 from flywheel.lake.store import Lake
 from flywheel.review.merging.annotations import read_annotations
+from flywheel.review.merging.batch_figures import figures_by_batch
 from flywheel.review.sampling.marks import Mark, read_marks
 from flywheel.workload.model import Workload
 
@@ -52,68 +54,114 @@ class AnnotatorFigures:
     months: tuple[MonthFigures, ...]
 
 
+# What one person did in one month: counts, and the seconds that the judgments took.
+_MONTH = ("judgments", "cant_tell", "pairs", "agreed", "checked", "right", "gold", "gold_right")
+
+
 def annotator_figures(lake: Lake, workload: Workload) -> list[AnnotatorFigures]:
     """Work out the figures of everybody who ever judged an item of the workload, by name."""
-    annotations = read_annotations(lake, workload.id)
-    marks: dict[str, list[Mark]] = defaultdict(list)
+
+    def count(items: Mapping[str, str]) -> dict[str, JsonObject]:
+        return _count(lake, workload, items)
+
+    people: dict[str, _Person] = defaultdict(_Person)
+    for batch in figures_by_batch(lake, workload, "annotators", count).values():
+        for name, figures in batch.items():
+            people[name].add(figures)
+    return [_figures(name, people[name]) for name in sorted(people)]
+
+
+def _count(lake: Lake, workload: Workload, items: Mapping[str, str]) -> dict[str, JsonObject]:
+    annotations = read_annotations(lake, workload.id, items=items.keys())
+    batches: dict[str, dict[str, _Person]] = {
+        batch: defaultdict(_Person) for batch in items.values()
+    }
     for mark in read_marks(lake, workload, annotations):
-        marks[mark.annotation.annotator].append(mark)
-    skipped = Counter(
-        annotation.annotator
-        for annotation in annotations
-        if annotation.kind == "skipped" and not annotation.deleted
-    )
-    return [_figures(name, marks[name], skipped[name]) for name in sorted({*marks, *skipped})]
+        batches[items[mark.annotation.item_id]][mark.annotation.annotator].add_mark(mark)
+    for annotation in annotations:
+        if annotation.kind == "skipped" and not annotation.deleted:
+            batches[items[annotation.item_id]][annotation.annotator].skipped += 1
+    return {
+        batch: {name: people[name].as_json() for name in sorted(people)}
+        for batch, people in batches.items()
+    }
 
 
-def _figures(name: str, marks: Sequence[Mark], skipped: int) -> AnnotatorFigures:
-    by_month: dict[str, list[Mark]] = defaultdict(list)
-    for mark in marks:
-        by_month[f"{mark.annotation.updated_at:%Y-%m}"].append(mark)
-    on_gold = [mark for mark in marks if mark.gold]
-    drawn = [mark for mark in marks if not mark.chosen]
-    pairs = sum(mark.pairs for mark in drawn)
-    agreed = sum(mark.agreed for mark in drawn)
-    checked = [month for month in sorted(by_month) if _checked(by_month[month])]
+@dataclass
+class _Person:
+    # Sums over batches, by month.
+    skipped: int = 0
+    months: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add_mark(self, mark: Mark) -> None:
+        annotation = mark.annotation
+        month = f"{annotation.updated_at:%Y-%m}"
+        checked, right = mark.measures, mark.measures and bool(mark.right)
+        self.months[month].update(
+            judgments=1,
+            cant_tell=annotation.kind == "cant_tell",
+            pairs=0 if mark.chosen else mark.pairs,
+            agreed=0 if mark.chosen else mark.agreed,
+            checked=checked,
+            right=right,
+            gold=mark.gold and checked,
+            gold_right=mark.gold and right,
+        )
+        if annotation.seconds is not None:
+            self.seconds[month].append(annotation.seconds)
+
+    def as_json(self) -> JsonObject:
+        months = {
+            month: [[counts[name] for name in _MONTH], sorted(self.seconds[month])]
+            for month, counts in sorted(self.months.items())
+        }
+        return {"skipped": self.skipped, "months": months}
+
+    def add(self, figures: JsonObject) -> None:
+        self.skipped += figures["skipped"]
+        for month, (counts, seconds) in figures["months"].items():
+            self.months[month].update(dict(zip(_MONTH, counts, strict=True)))
+            self.seconds[month] += seconds
+
+
+def _figures(name: str, person: _Person) -> AnnotatorFigures:
+    total = sum(person.months.values(), Counter[str]())
+    checked = [month for month in sorted(person.months) if person.months[month]["checked"]]
     drift = None
     if len(checked) > 1:
-        before = [mark for month in checked[:-1] for mark in by_month[month]]
-        drift = _share(_checked(by_month[checked[-1]])) - _share(_checked(before))
+        before = sum((person.months[month] for month in checked[:-1]), Counter[str]())
+        newest = person.months[checked[-1]]
+        drift = newest["right"] / newest["checked"] - before["right"] / before["checked"]
     return AnnotatorFigures(
         annotator=name,
-        judgments=len(marks),
-        skipped=skipped,
-        cant_tell=sum(mark.annotation.kind == "cant_tell" for mark in marks),
-        pairs=pairs,
-        agreement=agreed / pairs if pairs else None,
-        checked=len(_checked(marks)),
-        accuracy=_accuracy(marks),
-        gold_checked=len(_checked(on_gold)),
-        gold_accuracy=_accuracy(on_gold),
-        median_seconds=_pace(marks),
+        judgments=total["judgments"],
+        skipped=person.skipped,
+        cant_tell=total["cant_tell"],
+        pairs=total["pairs"],
+        agreement=_share(total["agreed"], total["pairs"]),
+        checked=total["checked"],
+        accuracy=_share(total["right"], total["checked"]),
+        gold_checked=total["gold"],
+        gold_accuracy=_share(total["gold_right"], total["gold"]),
+        median_seconds=_median([one for month in person.seconds.values() for one in month]),
         drift=drift,
-        months=tuple(_month(month, by_month[month]) for month in sorted(by_month)),
+        months=tuple(
+            MonthFigures(
+                month,
+                counts["judgments"],
+                counts["checked"],
+                _share(counts["right"], counts["checked"]),
+                _median(person.seconds[month]),
+            )
+            for month, counts in sorted(person.months.items())
+        ),
     )
 
 
-def _month(month: str, marks: Sequence[Mark]) -> MonthFigures:
-    checked = len(_checked(marks))
-    return MonthFigures(month, len(marks), checked, _accuracy(marks), _pace(marks))
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
-def _checked(marks: Iterable[Mark]) -> list[bool]:
-    return [bool(mark.right) for mark in marks if mark.measures]
-
-
-def _accuracy(marks: Iterable[Mark]) -> float | None:
-    checked = _checked(marks)
-    return _share(checked) if checked else None
-
-
-def _share(right: Sequence[bool]) -> float:
-    return sum(right) / len(right)
-
-
-def _pace(marks: Iterable[Mark]) -> float | None:
-    seconds = [m.annotation.seconds for m in marks if m.annotation.seconds is not None]
+def _median(seconds: Sequence[float]) -> float | None:
     return median(seconds) if seconds else None

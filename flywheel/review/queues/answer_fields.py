@@ -41,6 +41,8 @@ TEXT, LABEL, VERDICT, PROPOSAL = "text", "label", "verdict", "new_category"
 ANSWER = "answer"
 # Names that the form uses for itself: a property of the same name gets another control.
 _RESERVED = frozenset({TEXT, VERDICT, PROPOSAL, "why", "neighbors", "filter"})
+# A browser draws buttons for so many options in seconds; more are a list to search in.
+_MOST_BUTTONS = 500
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
@@ -72,6 +74,11 @@ class AnswerField:
             parts = line_heading(self.schema.get("items") or {})
             return f"one line for each: {parts}" if parts else "one line for each"
         return "" if self.kind == "choices" else format_hint(self.schema)
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the form shows a list to search in, since buttons would be too many."""
+        return len(self.options) > _MOST_BUTTONS
 
     @property
     def title(self) -> str:

@@ -20,6 +20,7 @@ from flywheel.review.queues.answer_fields import PROPOSAL, TEXT, VERDICT, Answer
 from flywheel.review.queues.label_studio_regions import (
     answer_regions,
     choice_region,
+    chosen_options,
     text_region,
 )
 from flywheel.review.sampling.item_ids import DISPUTED
@@ -259,8 +260,7 @@ def _output(workload: Workload, values: Mapping[str, Any]) -> Any:
 
 def _value(region: Mapping[str, Any]) -> Any:
     value = region.get("value") or {}
-    for name in ("choices", "text"):
-        content = value.get(name)
+    for content in (chosen_options(value), value.get("text")):
         if isinstance(content, list):
             return content[0] if len(content) == 1 else content
         if content is not None:

@@ -82,7 +82,8 @@ def read_known_answers(lake: Lake, workload: Workload, now: datetime) -> list[Kn
     if not rows:
         return []
     mapping = AnswerMapping(workload)
-    sent = {entry.item.item_id: entry for entry in read_sent(lake, workload.id)}
+    ids = [row["correction_id"] for row in rows]
+    sent = {entry.item.item_id: entry for entry in read_sent(lake, workload.id, ids)}
     return [
         KnownAnswer(sent[row["correction_id"]], row["asked"])
         for row in rows

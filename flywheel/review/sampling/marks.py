@@ -32,18 +32,22 @@ WITH decided AS (
       WHERE workload_id = $workload AND inference_id IS NOT NULL)
 )
 SELECT correction_id AS item_id, false AS gold, output, annotators FROM decided
+WHERE correction_id IN (SELECT unnest($items::VARCHAR[]))
 UNION ALL
 SELECT DISTINCT item.item_id, true, decided.output, decided.annotators
 FROM review_items AS item
 LEFT JOIN decided ON decided.inference_id = item.inference_id AND len(decided.annotators) > 1
 WHERE item.workload_id = $workload AND item.slice = 'gold'
+  AND item.item_id IN (SELECT unnest($items::VARCHAR[]))
 """
 _ADJUDICATIONS = """
 SELECT DISTINCT item_id FROM review_items
 WHERE workload_id = $workload AND slice = 'adjudication'
+  AND item_id IN (SELECT unnest($items::VARCHAR[]))
 """
 _CHOSEN = """
-SELECT item_id FROM review_items WHERE workload_id = $workload
+SELECT item_id FROM review_items
+WHERE workload_id = $workload AND item_id IN (SELECT unnest($items::VARCHAR[]))
 GROUP BY item_id HAVING max(judgments) > min(judgments)
 """
 
@@ -99,7 +103,10 @@ def read_marks(lake: Lake, workload: Workload, annotations: Sequence[Annotation]
         annotations: the latest version of every annotation.
     """
     mapping = AnswerMapping(workload)
-    parameters = {"workload": workload.id}
+    parameters: dict[str, Any] = {
+        "workload": workload.id,
+        "items": sorted({annotation.item_id for annotation in annotations}),
+    }
     adjudications = {row["item_id"] for row in lake.rows(_ADJUDICATIONS, parameters)}
     by_item: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in annotations:

@@ -1,7 +1,7 @@
 """Review items as the lake keeps them: to rows and back, and what a period has spent on them."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from functools import cache
@@ -35,6 +35,7 @@ SELECT r.* REPLACE (max(r.judgments) OVER (PARTITION BY r.item_id) AS judgments)
        r.judgments AS judgments_drawn
 FROM review_items r
 WHERE r.workload_id = $workload
+  AND ($items IS NULL OR r.item_id IN (SELECT unnest($items::VARCHAR[])))
 QUALIFY row_number() OVER (PARTITION BY r.item_id ORDER BY r.chosen_at, r.judgments) = 1
 ORDER BY r.priority DESC, r.item_id
 """
@@ -164,19 +165,20 @@ def _json(output: Any) -> str | None:
     return None if output is None else canonical_json(output)
 
 
-def read_sent(lake: Lake, workload_id: str) -> list[SentItem]:
-    """Read every item that was ever chosen, most urgent first."""
-    rows = lake.rows(_SENT, {"workload": workload_id})
+def read_sent(lake: Lake, workload_id: str, items: Collection[str] | None = None) -> list[SentItem]:
+    """Read every item that was ever chosen, or those with some ids, most urgent first."""
+    ids = None if items is None else list(items)
+    rows = lake.rows(_SENT, {"workload": workload_id, "items": ids})
     outputs = _outputs(lake, workload_id, rows)
-    items = []
+    sent = []
     answer = cache(json.loads)  # most are given again and again
     for row in rows:
         original, event_time = row.pop("original_output"), row.pop("event_time")
         original = original or outputs.get(row["inference_id"]) or row["model_output"]
         original = None if original is None else answer(original)
         drawn = row.pop("judgments_drawn")
-        items.append(SentItem(_item(row, answer), original, event_time, drawn))
-    return items
+        sent.append(SentItem(_item(row, answer), original, event_time, drawn))
+    return sent
 
 
 def _outputs(lake: Lake, workload_id: str, rows: Iterable[Row]) -> dict[str, str]:

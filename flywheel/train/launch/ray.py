@@ -155,7 +155,11 @@ class _Training:
             number += 1  # the cluster has forgotten it, but its worker may not have
         lease = self._beat(number, 0)
         self._hand_over()
-        self._cluster.submit(lease.submission, [self._launcher.exchange_url, self._run])
+        self._cluster.submit(
+            lease.submission,
+            [self._launcher.exchange_url, self._run],
+            workers=self._spec.recipe.workers,
+        )
         self._on_notice(f"Submitted the job {lease.submission}: {self._cluster.url}")
         return lease
 

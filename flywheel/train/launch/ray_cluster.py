@@ -116,15 +116,15 @@ class RayCluster:
             error=str(getattr(info.error_type, "value", info.error_type) or ""),
         )
 
-    def submit(self, submission: str, arguments: Sequence[str]) -> None:
-        """Start a job; one that is there already is as good."""
+    def submit(self, submission: str, arguments: Sequence[str], *, workers: int = 1) -> None:
+        """Start a job with GPUs for so many workers; one that is there already is as good."""
         command = [self.python, "-m", "flywheel.train.launch.ray_job", *arguments, submission]
         with _calls(self.url):
             try:
                 self._client.submit_job(
                     entrypoint=shlex.join(command),
                     submission_id=submission,
-                    entrypoint_num_gpus=self.gpus or None,
+                    entrypoint_num_gpus=self.gpus * workers or None,
                     entrypoint_memory=self.memory_bytes,
                     entrypoint_resources={self.resource: 1} if self.resource else None,
                     runtime_env={"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS)}},

@@ -25,6 +25,7 @@ import flywheel
 from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import ConfigurationError, FlywheelError, TransientError
 from flywheel.io.atomic import place, write_text
+from flywheel.io.garbage import collect_seldom
 from flywheel.io.lock import exclusive
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
@@ -60,6 +61,7 @@ _CODES: dict[Reason, int] = {reason: code for code, reason in _REASONS.items()}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return its exit code, which is the trainer's where there is one."""
+    collect_seldom()
     parser = argparse.ArgumentParser(prog="python -m flywheel.train.launch.ray_job")
     parser.add_argument("exchange", help="URL of the exchange")
     parser.add_argument("run", help="path of the run's folder in it")

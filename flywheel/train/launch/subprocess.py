@@ -94,6 +94,8 @@ class SubprocessTrainLauncher:
         path = out / "spec.json"
         write_text(path, spec.model_dump_json(indent=1))
         progress = _Tail(out / PROGRESS)
+        if spec.recipe.workers > 1:
+            self.close()  # it was given one GPU
         with self._child(path, out) as child:
             code = _wait(child, spec.recipe.timeout_seconds, progress, on_progress)
         progress.tell(on_progress)

@@ -19,6 +19,7 @@ from flywheel.lake.erasure import (
     purge_replaced_files,
 )
 from flywheel.ports.event_log import LogRecord
+from flywheel.review.merging.batch_figures import drop_review_figures
 from flywheel.usecases.erasing.backups import backups_receipt
 from flywheel.usecases.erasing.files import erase_from_files, needles_of
 from flywheel.usecases.erasing.models import models_receipt
@@ -99,6 +100,7 @@ def erase_from_lake(platform: "Platform", person: Person, *, change: bool) -> Re
         erase_subjects(platform.lake)
         for table in _PURGED:
             purge_replaced_files(platform.lake, table)
+        drop_review_figures(platform.lake)
     tables = ", ".join(f"{table} {count}" for table, count in person.rows.items()) or "none"
     remains = [
         "events without content, so that the ledger balances, and the membership of snapshots",

@@ -21,13 +21,14 @@ from flywheel.state import State
 from flywheel.state.copy import copy_state
 from flywheel.state.database import Database
 from flywheel.state.schema import HEAD, metadata, releases
+from tests.fakes.registry import MemoryRegistry
 from tests.fakes.release_world import ReleaseWorld
 
 
 @pytest.fixture
-def world(tmp_path, mlflow_registry):
+def world(tmp_path):
     """Return a workload with a champion, a failed cycle and an approved candidate."""
-    made = ReleaseWorld(tmp_path, mlflow_registry)
+    made = ReleaseWorld(tmp_path, MemoryRegistry(tmp_path))
     made.promoted("r1")
     failed = made.open_cycle(trigger="drift")
     made.state.decisions.record(

@@ -1,10 +1,11 @@
 """The release desk as an intruder meets it: nothing is shown, nothing is decided."""
 
 import html
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flywheel.clock import ManualClock
 from flywheel.desk.app import build_app
 from flywheel.desk.sessions import Sessions
 from flywheel.desk.sign_in_limit import SignInLimit
@@ -63,7 +64,7 @@ def test_the_id_of_a_token_with_another_secret_opens_nothing(desk):
 
 def test_sign_in_is_rate_limited(desk):
     """After the burst even the right token waits, and the answer says how long."""
-    desk.app = build_app(desk.platform, limit=SignInLimit(per_minute=1, burst=2))
+    desk.app = build_app(desk.platform, limit=SignInLimit(desk.platform, per_minute=1, burst=2))
     browser = desk.browser()
     for _ in range(2):
         assert browser.post("/sign-in", data={"token": "x"}).status_code == 401
@@ -116,7 +117,7 @@ def test_a_role_is_checked_where_the_form_is_right(desk, cycle):
     from flywheel.usecases.desk.cycle_page import read_cycle
     from flywheel.usecases.desk.evidence import evidence_of
 
-    sessions = Sessions()
+    sessions = Sessions(desk.platform)
     desk.app = build_app(desk.platform, sessions=sessions)
     browser = desk.signed_in("Vera")
     session = sessions.find(browser.cookies["flywheel_desk"])
@@ -288,12 +289,12 @@ def test_signing_out_ends_the_session(desk):
 
 def test_a_session_ends_by_time(desk):
     """Eight hours after the sign-in."""
-    seconds = [0.0]
-    desk.app = build_app(desk.platform, sessions=Sessions(monotonic=lambda: seconds[0]))
+    clock = ManualClock(datetime(2026, 11, 30, tzinfo=UTC))
+    desk.app = build_app(desk.platform, sessions=Sessions(desk.platform, clock=clock))
     browser = desk.signed_in("Vera")
-    seconds[0] = 8 * 3600.0 - 1
+    clock.move_to(datetime(2026, 11, 30, 7, 59, 59, tzinfo=UTC))
     assert browser.get("/").status_code == 200
-    seconds[0] += 1
+    clock.move_to(datetime(2026, 11, 30, 8, tzinfo=UTC))
     assert browser.get("/").status_code == 303
 
 

@@ -63,6 +63,17 @@ def test_an_answer_counts_once_and_for_its_browser(world):
     assert browser.get(way).status_code == 401
 
 
+def test_a_sign_in_that_one_desk_began_is_finished_at_another(world, openid):
+    """A balancer sends the browser wherever it likes; what came back once counts nowhere again."""
+    browser = world.browser()
+    way = sent_back(browser, "/audit")
+    provider = Provider(openid.url, CLIENT_ID, CLIENT_SECRET, ADDRESS)
+    browser.app = other = build_app(world.platform, public_url=ADDRESS, provider=provider)
+    browser._transport.app = other
+    assert 'content="0; url=/audit"' in browser.get(way).text
+    assert browser.get(way).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("claims", "message"),
     [

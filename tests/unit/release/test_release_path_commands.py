@@ -14,6 +14,7 @@ from flywheel.usecases.reconcile import reconcile_release, release_differences
 from flywheel.usecases.release_path import advance_workload, promote_or_advance, watch_release
 from flywheel.usecases.waiting import waiting_cycles
 from flywheel.wiring import Platform
+from tests.fakes.registry import MemoryRegistry
 from tests.fakes.release_world import ReleaseWorld, make_workload
 from tests.fakes.small_deployment import build_base
 from tests.fakes.workload_file import put_workload
@@ -21,10 +22,16 @@ from tests.fakes.workload_file import put_workload
 PATH = {"shadow": {"days": 1}, "canary": [{"share": 0.1, "days": 1}]}
 
 
+# What a test does in MLflow itself, behind our back, needs MLflow.
+in_mlflow = pytest.mark.usefixtures("mlflow_registry")
+
+
 @pytest.fixture
-def registry(mlflow_registry):
-    """Return MLflow itself: the commands open it by its address."""
-    return mlflow_registry
+def registry(request, tmp_path):
+    """Return a registry in memory, or MLflow itself for a test that is marked so."""
+    if "mlflow_registry" in request.fixturenames:
+        return request.getfixturevalue("mlflow_registry")
+    return MemoryRegistry(tmp_path)
 
 
 @pytest.fixture
@@ -145,6 +152,7 @@ def differ(world) -> None:
     world.state.releases.change("r1", status="retired")
 
 
+@in_mlflow
 def test_differences_are_named_and_repaired(world, platform, command):
     """By status and doctor, and by one command, after which nothing differs."""
     name = world.workload.id
@@ -171,6 +179,7 @@ def test_differences_are_named_and_repaired(world, platform, command):
     world.state.audit.verify()
 
 
+@in_mlflow
 def test_what_cannot_be_repaired_is_said_and_stops_nothing(world, platform, command):
     """A deleted version: the other aliases are set, and the command ends with an error."""
     name = world.workload.id
@@ -184,6 +193,7 @@ def test_what_cannot_be_repaired_is_said_and_stops_nothing(world, platform, comm
     assert set(world.registry.aliases(name)) == {"shadow"}
 
 
+@in_mlflow
 def test_a_deleted_model_is_named(world, platform):
     """Routing goes on from the table."""
     name = world.workload.id

@@ -1,11 +1,16 @@
 """Gold items: known answers are asked again, and tell about the annotator alone."""
 
+import shutil
 from datetime import timedelta
 
 import pytest
 
+from flywheel.clock import ManualClock
+from flywheel.lake.store import Lake
 from flywheel.review.merging.annotator_figures import annotator_figures
 from flywheel.review.merging.collect import collect
+from flywheel.review.queues.local_desk import LocalAnswerDesk
+from flywheel.review.queues.local_queue import LocalReviewQueue
 from flywheel.review.sampling.gold import choose_gold, gold_budget, read_known_answers
 from flywheel.review.sampling.sent_items import read_sent, spending
 from tests.fakes.review_world import (
@@ -44,20 +49,32 @@ def judge(desk, people):
     return given
 
 
-@pytest.fixture
-def decided(lake, queue, desk, clock):
-    """Let two people agree on twenty answers, of which the third has met a single one."""
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Return a folder in which two people agree on twenty answers; a third has met a single one."""
+    folder = tmp_path_factory.mktemp("judged")
+    lake, clock = Lake(folder / "lake"), ManualClock(END)
+    queue, desk = (each(folder / "queue", clock) for each in (LocalReviewQueue, LocalAnswerDesk))
     put_answers(lake, WORKLOAD, [answer(number, confidence=0.4) for number in range(KNOWN)])
     assert sample(lake, queue, week=0, budget=3 * KNOWN).items == KNOWN
     first = desk.open_items(WORKLOAD, "chi")[0]
     desk.submit(WORKLOAD, first.item_id, "chi", truth(int(first.inference_id[1:])))
     judge(desk, ["ann", "ben"])
     collect(lake, queue, WORKLOAD, now=END)
-    clock.move_to(END + WEEK)
     later = [
         answer(100 + n, timestamp=END + timedelta(minutes=n), confidence=0.4) for n in range(KNOWN)
     ]
     put_answers(lake, WORKLOAD, later, offset=100)
+    lake.close()
+    return folder
+
+
+@pytest.fixture
+def decided(judged, clock, tmp_path):
+    """Copy that folder to where the test's lake, queue and desk are, a week later."""
+    for name in ("lake", "queue"):
+        shutil.copytree(judged / name, tmp_path / name, dirs_exist_ok=True)
+    clock.move_to(END + WEEK)
 
 
 def gold_items(lake):

@@ -223,6 +223,36 @@ def test_pasted_lines_and_json_are_read():
         assert read_back(workload, [region]).output == {"line_items": items}
 
 
+MANY = labels(*(f"label {number}" for number in range(4_000)))
+
+
+def test_thousands_of_labels_are_a_list_to_search_in():
+    """No button is drawn for each, and what is chosen comes back as the label."""
+    from label_studio_sdk.label_interface import LabelInterface
+
+    form = controls(MANY)
+    assert form["label"].tag == "Taxonomy"
+    assert len(form["label"]) == 4_000
+    assert "label_filter" not in form
+    assert form["label"].get("required") == "true"
+    result = result_of(MANY, "label 2500")
+    assert result[0]["value"] == {"taxonomy": [["label 2500"]]}
+    found = read_back(MANY, result)
+    assert (found.kind, found.output) == ("answer", "label 2500")
+    (prediction,) = task_of(MANY, review_item(MANY, model_output="label 7"))["predictions"]
+    interface = LabelInterface(labeling_config(MANY))
+    assert interface.validate_prediction(prediction, return_errors=True) == []
+
+
+@pytest.mark.parametrize(
+    "paths", [[], [[]], [["label 1"], ["label 2"]], [["gone"]], "label 1", [[7]], {}]
+)
+def test_a_choice_in_a_list_that_is_no_label_cannot_be_read(paths):
+    """Nothing, several, unknown ones and what is no path are set aside with a reason."""
+    result = [{"from_name": "label", "type": "taxonomy", "value": {"taxonomy": paths}}]
+    assert read_back(MANY, result).kind == ("answer" if paths == "label 1" else "unreadable")
+
+
 def test_what_may_be_null_and_is_left_empty_is_null():
     """Strict schemas require every field and let it be null; an optional one stays absent."""
     kinds = {"order": {"type": ["string", "null"]}, "note": {"type": ["string", "null"]}}

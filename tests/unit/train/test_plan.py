@@ -101,3 +101,15 @@ def test_packing_given_up_says_why():
         "packing": False,
         "reasons": {**plan.reasons, "packing": "a kernel that mixes rows"},
     }
+
+
+def test_workers_divide_memory_and_keep_the_batch():
+    """A worker holds its share of the rows, and never fewer than one."""
+    recipe = TrainingRecipe(batch_size=16, workers=4)
+    plan = make_plan(CPU, TINY, recipe, longest_row=64)
+    assert (plan.micro_batch, plan.batch, plan.workers) == (16, 16, 4)
+    assert plan.to_facts()["workers"] == 4
+    seen = []
+    while (plan := smaller(plan)) is not None:
+        seen.append((plan.micro_batch, plan.batch, plan.checkpointing))
+    assert seen == [(8, 16, False), (4, 16, False), (4, 16, True)]

@@ -20,7 +20,7 @@ from flywheel.errors import (
 )
 from flywheel.ports.train_launcher import EXIT_BAD_DATA, EXIT_BAD_SPEC, EXIT_INTERRUPTED
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
-from flywheel.train.program import _alone, _exit_code, main, one_gpu
+from flywheel.train.program import _alone, _exit_code, first_gpus, main
 from tests.fakes.micro_base import training_spec, write_snapshot
 
 
@@ -42,12 +42,21 @@ def test_exit_code_tells_the_error(error: FlywheelError, code: int):
 
 
 @pytest.mark.parametrize(
-    ("visible", "used"),
-    [(None, "0"), ("", ""), ("3", "3"), ("2,3", "2"), ("GPU-8f,GPU-9a", "GPU-8f")],
+    ("visible", "workers", "used"),
+    [
+        (None, 1, "0"),
+        ("", 1, ""),
+        ("3", 1, "3"),
+        ("2,3", 1, "2"),
+        ("GPU-8f,GPU-9a", 1, "GPU-8f"),
+        (None, 2, "0,1"),
+        ("2,3,5", 2, "2,3"),
+        ("3", 2, "3"),
+    ],
 )
-def test_one_gpu_is_used(visible: str | None, used: str):
-    """Of several GPUs the first is used, and none where none was given."""
-    assert one_gpu(visible) == used
+def test_one_gpu_a_worker_is_used(visible: str | None, workers: int, used: str):
+    """Of several GPUs the first are used, and none where none was given."""
+    assert first_gpus(visible, workers) == used
 
 
 def test_bad_spec_ends_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

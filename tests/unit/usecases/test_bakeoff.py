@@ -1,5 +1,6 @@
 """A bake-off: arms of every base on validation rows, within a budget, resumed, ranked and priced."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,15 +17,16 @@ from flywheel.errors import (
     DataError,
     IntegrityError,
     InterruptedWorkError,
-    RefusedError,
     TrainingError,
 )
 from flywheel.ports.train_launcher import TrainProgress, TrainResult
 from flywheel.usecases.bakeoff import run_bakeoff
 from flywheel.usecases.bakeoff_ranking import rank_arms
+from flywheel.workload.prompt import render_prompt
 from tests.fakes.model_server import FakeModelServer
 from tests.fakes.registry import MemoryRegistry
-from tests.fakes.release_world import ReleaseWorld, right, rows_for, write_snapshot
+from tests.fakes.release_world import START, ReleaseWorld, right, rows_for, write_snapshot
+from tests.fakes.replies import RULES, draft, replies, reply, ticket
 
 
 class Launcher:
@@ -63,10 +65,12 @@ class Launcher:
 class Server(FakeModelServer):
     """Answer right once tuned."""
 
+    tuned = staticmethod(right)
+
     def load(self, release, adapter):
         """Take any adapter."""
         super().load(release, adapter)
-        self.replies[release] = right
+        self.replies[release] = self.tuned
 
 
 @pytest.fixture
@@ -185,12 +189,97 @@ def test_a_snapshot_too_small_to_split_is_refused(platform):
         run_bakeoff(platform, platform.workload("").id, ["tiny"], minutes=1, share=0.01)
 
 
-def test_a_workload_of_texts_is_refused(platform):
-    """Its answers are not right or wrong."""
-    texts = SimpleNamespace(id="letters", task=SimpleNamespace(type="generation"))
-    platform.workload = lambda _: texts
-    with pytest.raises(RefusedError, match="writes texts"):
-        run_bakeoff(platform, "letters", ["tiny"], minutes=1)
+@pytest.fixture
+def texts(platform, tmp_path):
+    """The two bases on replies to customers: a base writes drafts, tuned it writes what is accepted."""
+    workload = replies(
+        base_model="tiny", task={"type": "generation", "rules": RULES, "score": "chrf"}
+    )
+    rows = [
+        {
+            "inference_id": f"train-{number}",
+            "correction_id": f"c-train-{number}",
+            "input": ticket(number),
+            "prompt": render_prompt(workload, ticket(number)).text,
+            "completion": reply(number),
+            "output": reply(number),
+            "label_id": None,
+        }
+        for number in range(120)
+    ]
+    cycle = platform.state.cycles.open(
+        workload,
+        trigger="manual",
+        opened_by="system",
+        reason="a test asks for it",
+        watermark=START,
+        snapshot=workload.model_dump(mode="json", by_alias=True),
+    )
+    folder = write_snapshot(tmp_path / "datasets", workload, cycle.name, {"train": rows})
+    reference = SnapshotRef(folder, folder.name, {"train": 120})
+    platform.state.attempts.record(cycle.ref, 1, reference)
+    platform.workload = lambda _: workload
+    for server in platform.servers.values():
+        server.replies["base"] = lambda text: draft(_number(text))
+        server.tuned = lambda text: reply(_number(text))
+    return platform
+
+
+def _number(text):
+    return int(text.split("order ")[1].split()[0]) - 1000
+
+
+def test_texts_are_ranked_by_the_score_that_the_gate_decides_on(texts):
+    """All three ways of every base: mean, bootstrap interval, difference in pairs, rules kept."""
+    result = bake(texts)
+    assert (result.score, result.cases, result.train_rows) == ("chrf", 24, 96)
+    ranked = rank_arms(result.arms, Prices())
+    assert [(one.rank, one.arm.kind) for one in ranked] == [
+        (1, "tuned"),
+        (2, "tuned"),
+        (3, "zero_shot"),
+        (4, "zero_shot"),
+        (5, "few_shot"),
+        (None, "few_shot"),
+    ]
+    first, second, third = ranked[:3]
+    assert (first.score, first.lower, first.upper) == (1.0, 1.0, 1.0)
+    assert (first.arm.rules_kept, second.behind, second.is_worse) == (1.0, 0.0, False)
+    assert third.lower < third.score < third.upper < 1.0
+    assert third.behind == pytest.approx(third.score - 1)
+    assert third.behind_lower < third.behind < third.behind_upper
+    assert third.is_worse
+    assert third.arm.rules_kept < 1.0
+    assert third.arm.accuracy is not None  # of texts close enough to the accepted ones
+    files = [path for path in (texts.home / "bakeoffs").rglob("*") if path.is_file()]
+    assert "order" not in "".join(path.read_text() for path in files)
+
+
+def test_the_command_names_the_score_of_texts(texts, monkeypatch):
+    """Beside it stands the share of texts that keep all rules."""
+    shown = invoke(texts, monkeypatch, "replies").output
+    assert all(words in shown for words in ("chrf", "all rules", "100.0%"))
+    again = json.loads(invoke(texts, monkeypatch, "replies", "--json").stdout)
+    assert again["bakeoff"]["score"] == "chrf"
+
+
+def test_a_few_texts_show_no_difference():
+    """A bootstrap of them has too little to draw from."""
+    good = BakeoffArm("a", "a", "tuned", (True,) * 10, (0.9,) * 10, seconds_mean=0.1)
+    bad = replace(good, base="b", scores=(0.1,) * 10)
+    second = rank_arms([good, bad], Prices())[1]
+    assert (second.behind, second.is_worse) == (pytest.approx(-0.8), None)
+
+
+def test_the_file_of_an_earlier_version_is_read(tmp_path):
+    """It has no scores of texts."""
+    kept = BakeoffFile.open(tmp_path / "result.json")
+    kept.keep(BakeoffArm("a", "a", "tuned", (True, False)))
+    raw = json.loads(kept.path.read_text())
+    for name in ("scores", "rules_kept"):
+        del raw["arms"][0][name]
+    kept.path.write_text(json.dumps(raw))
+    assert BakeoffFile.open(kept.path).arms == kept.arms
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -239,16 +328,24 @@ def test_arms_are_ranked_with_intervals_and_prices():
 
 def test_the_command_prints_table_and_json(platform, monkeypatch):
     """One line for each arm, with what it rests on."""
+    shown = invoke(platform, monkeypatch, platform.workload("").id).output
+    assert "12 validation rows" in shown
+    assert all(words in shown for words in ("tuned", "accuracy"))
+    assert "all rules" not in shown
+    again = invoke(platform, monkeypatch, platform.workload("").id, "--json").stdout
+    assert '"ranking"' in again
+
+
+def invoke(platform, monkeypatch, workload_id, *options):
+    """Run the command on both bases, on a wide screen."""
     from typer.testing import CliRunner
 
     from flywheel.cli import build_app
 
     monkeypatch.setattr(command, "open_platform", lambda **_: platform)
-    Path(platform.home).mkdir()
-    call = ["bakeoff", platform.workload("").id, "--bases", "tiny, chatty", "--minutes", "5"]
-    shown = CliRunner().invoke(build_app(), call)
-    assert shown.exit_code == 0, shown.output
-    assert "12 validation rows" in shown.output
-    assert "tuned" in shown.output
-    again = CliRunner().invoke(build_app(), [*call, "--json"])
-    assert '"ranking"' in again.stdout
+    monkeypatch.setenv("COLUMNS", "300")
+    Path(platform.home).mkdir(exist_ok=True)
+    call = ["bakeoff", workload_id, "--bases", "tiny, chatty", "--minutes", "5", *options]
+    done = CliRunner().invoke(build_app(), call)
+    assert done.exit_code == 0, done.output
+    return done

@@ -1,0 +1,127 @@
+"""`figures_by_batch`: figures of every batch of items, counted again only where its judgments changed.
+
+Each batch has a fingerprint: sums of hashes over its items, the judgments on them and what was
+decided about them, as readers see them now. So late judgments, adjudications, erasures and restored
+backups need no code of their own. DuckDB makes the fingerprints in one pass over narrow columns; the
+rows of a batch become Python objects only when its fingerprint is another one.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import duckdb
+
+from flywheel.io.records import JsonObject
+from flywheel.lake.derived_file import DerivedFile
+from flywheel.lake.store import Lake
+from flywheel.workload.model import Workload
+
+__all__ = [
+    "REVIEW_FIGURES_FOLDER",
+    "UNKNOWN_BATCH",
+    "CountBatches",
+    "drop_review_figures",
+    "figures_by_batch",
+]
+
+REVIEW_FIGURES_FOLDER = "review_figures"
+
+# Annotations whose item was never sent; counted each time.
+UNKNOWN_BATCH = ""
+_MADE_BY = f"1, duckdb {duckdb.__version__}"
+
+# An item belongs to the batch that sent it first, as `read_sent` has it.
+_ITEM = """
+SELECT item_id, inference_id, first(batch_id ORDER BY chosen_at, judgments) AS batch,
+  sum(hash(batch_id, slice, judgments, chosen_at, model_output)) AS digest
+FROM review_items WHERE workload_id = $workload GROUP BY item_id, inference_id
+"""
+_FINGERPRINTS = f"""
+WITH item AS ({_ITEM}), given AS (
+  SELECT item_id, sum(hash(
+    annotation_id, version, annotator, kind, output, proposed_label, seconds, updated_at, deleted
+  )) AS digest
+  FROM latest_annotations WHERE workload_id = $workload GROUP BY item_id
+), decided AS (
+  SELECT inference_id, sum(hash(correction_id, status, output, annotators)) AS digest
+  FROM latest_corrections WHERE workload_id = $workload GROUP BY inference_id
+), checked AS (
+  SELECT DISTINCT inference_id FROM label_checks WHERE workload_id = $workload
+)
+SELECT coalesce(item.batch, '{UNKNOWN_BATCH}') AS batch, CAST(sum(hash(
+    item_id, item.digest, given.digest, decided.digest, checked.inference_id IS NOT NULL
+  )) AS VARCHAR) AS fingerprint
+FROM item FULL JOIN given USING (item_id)
+LEFT JOIN decided ON decided.inference_id = item.inference_id
+LEFT JOIN checked ON checked.inference_id = item.inference_id
+GROUP BY ALL ORDER BY batch
+"""  # noqa: S608 - constants of the project
+_ITEMS = f"""
+WITH item AS ({_ITEM})
+SELECT item_id, coalesce(batch, '{UNKNOWN_BATCH}') AS batch FROM item
+FULL JOIN (
+  SELECT DISTINCT item_id FROM latest_annotations WHERE workload_id = $workload
+) USING (item_id)
+WHERE coalesce(batch, '{UNKNOWN_BATCH}') IN (SELECT unnest($batches::VARCHAR[]))
+ORDER BY item_id
+"""  # noqa: S608 - constants of the project
+
+CountBatches = Callable[[Mapping[str, str]], Mapping[str, JsonObject]]
+"""Counts batches: from the batch of each item, by item id, to figures as JSON, by batch."""
+
+
+def figures_by_batch(
+    lake: Lake, workload: Workload, name: str, count: CountBatches
+) -> dict[str, JsonObject]:
+    """Return the figures of every batch, by its name.
+
+    Args:
+        lake: holds items, judgments and corrections; the figures are kept beside it.
+        workload: another revision of it has every batch counted again.
+        name: what the figures are, a name for a file; changes with the meaning of the figures.
+        count: counts the batches that changed.
+    """
+    file = DerivedFile(_folder(lake) / f"{name}_{workload.id}.json")
+    basis = f"{_MADE_BY}, {workload.revision}"
+    kept = file.read(lambda content: _parse(content, basis)) or {}
+    parameters = {"workload": workload.id}
+    rows = lake.rows(_FINGERPRINTS, parameters)
+    prints = {row["batch"]: row["fingerprint"] for row in rows}
+    changed = [
+        batch
+        for batch, fingerprint in prints.items()
+        if batch == UNKNOWN_BATCH or kept.get(batch, ("",))[0] != fingerprint
+    ]
+    fresh: Mapping[str, JsonObject] = {}
+    if changed:
+        items = lake.rows(_ITEMS, parameters | {"batches": changed})
+        fresh = count({row["item_id"]: row["batch"] for row in items})
+    figures = {batch: fresh[batch] for batch in changed}
+    figures |= {batch: kept[batch][1] for batch in prints.keys() - figures.keys()}
+    now = {
+        batch: (fingerprint, figures[batch])
+        for batch, fingerprint in prints.items()
+        if batch != UNKNOWN_BATCH
+    }
+    if now != kept:
+        content = json.dumps({"basis": basis, "batches": now}).encode()
+        file.write(lambda opened: opened.write(content))
+    return {batch: figures[batch] for batch in prints}
+
+
+def drop_review_figures(lake: Lake) -> None:
+    """Remove what is kept of all workloads: digests of answers are among it."""
+    for path in _folder(lake).glob("*"):
+        path.unlink(missing_ok=True)
+
+
+def _folder(lake: Lake) -> Path:
+    return lake.location.local / REVIEW_FIGURES_FOLDER
+
+
+def _parse(content: bytes, basis: str) -> dict[str, tuple[str, JsonObject]] | None:
+    kept = json.loads(content)
+    if kept["basis"] != basis:
+        return None
+    return {batch: (entry[0], entry[1]) for batch, entry in kept["batches"].items()}

@@ -1,0 +1,33 @@
+"""How often a process looks for garbage."""
+
+import gc
+import sys
+
+import pytest
+
+from flywheel.cli import main
+from flywheel.io.garbage import collect_as_usual, collect_seldom
+
+
+@pytest.fixture(autouse=True)
+def thresholds():
+    before = gc.get_threshold()
+    yield before
+    gc.set_threshold(*before)
+
+
+def test_a_command_imports_without_looking_for_garbage(monkeypatch, capsys):
+    """It is set before anything is imported, and stays on: a server must not grow for ever."""
+    monkeypatch.setattr(sys, "argv", ["flywheel", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert gc.get_threshold()[0] == 100_000
+    assert gc.isenabled()
+    assert "flywheel" in capsys.readouterr().out
+
+
+def test_a_training_computes_as_python_does(thresholds):
+    """What holds a batch's tensors in a cycle is found as soon as before."""
+    collect_seldom()
+    collect_as_usual()
+    assert gc.get_threshold() == thresholds
