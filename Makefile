@@ -93,7 +93,7 @@ docs: setup  ## serve the documentation on http://127.0.0.1:8001, built again wh
 bench: setup  ## measure ratios against anchors in one run
 	@$(BIN)/python -m bench
 
-soak: setup  ## move a million events through a real broker, with kills (SOAK_FLAGS="--events 10000000")
+soak: setup  ## move a million events through three brokers into S3, with kills (SOAK_FLAGS="--events 10000000")
 	@$(BIN)/python -m bench.soak $(SOAK_FLAGS)
 
 up: setup  ## open Dagster's UI on what the demo filled

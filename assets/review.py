@@ -10,17 +10,23 @@ from flywheel.orchestration.keys import PLATFORM, asset_key
 from flywheel.orchestration.links import label_studio_project, workload_links
 from flywheel.orchestration.outcomes import dagster_outcomes
 from flywheel.orchestration.ownership import DAILY, asset_defaults
-from flywheel.orchestration.presentation import defined, markdown_table, simulated_date
+from flywheel.orchestration.presentation import (
+    defined,
+    markdown_table,
+    plain_text,
+    simulated_date,
+)
 from flywheel.orchestration.resources import PlatformParam
 from flywheel.review.merging.agreement import Agreement, BatchAgreement
 from flywheel.review.merging.annotator_figures import AnnotatorFigures
 from flywheel.review.merging.collect import MergeReport
 from flywheel.review.sampling.batch_report import SamplingReport
 from flywheel.usecases.figures import ReviewFigures, review_figures
+from flywheel.usecases.judging.report import JudgeFigures
 from flywheel.usecases.observe import agreement, annotators, collect_reviews, sample_reviews
 from flywheel.workload.model import Workload
 
-__all__ = ["review_assets"]
+__all__ = ["judge_metadata", "review_assets"]
 
 _SHOWN = 100  # of what was set aside; `flywheel review status --json` lists it all
 _GOOD_ALPHA = 0.667  # Krippendorff (2004): the lowest alpha for tentative conclusions
@@ -185,9 +191,28 @@ def _review_numbers(figures: ReviewFigures, alpha: float | None) -> dict[str, An
     }  # fmt: skip
     return {
         **defined({**measured, "agreement (alpha)": alpha}),
+        **judge_metadata(figures.judge),
         "new corrections": figures.new_corrections,
         "new corrections that open a cycle": figures.threshold,
     }
+
+
+def judge_metadata(judge: JudgeFigures | None) -> dict[str, Any]:
+    """Return where a workload's judge stands, and its figures as numbers; nothing without a judge."""
+    if judge is None:
+        return {}
+    standing = judge.standing
+    powered = None if judge.week is None else judge.week.with_judge
+    figures = {
+        "agreement of the judge with people": standing.agreement,
+        "agreement of the judge, lower": standing.lower,
+        "agreement of the judge, upper": standing.upper,
+        "accuracy with the judge, last week": None if powered is None else powered.accuracy,
+        "accuracy with the judge, lower": None if powered is None else powered.lower,
+        "accuracy with the judge, upper": None if powered is None else powered.upper,
+    }
+    compared = " (compared with simulated people)" if standing.simulated else ""
+    return {"judge": plain_text(judge.sentence + compared), **defined(figures)}
 
 
 def _sampling_metadata(sampled: SamplingReport) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from bench.events import make_events
+from bench.soak.traffic import Traffic
 from flywheel.errors import TransientError
 from flywheel.eventlog.kafka_log import KafkaEventLog
 from flywheel.events import INFERENCES_TOPIC, event_id
@@ -49,9 +50,10 @@ def append_events(
     *,
     seed: int = 0,
     per_second: float | None = None,
+    traffic: Traffic | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Append distinct events of the present moment.
+    """Append distinct events.
 
     Texts come again from a stock, so that making events does not take the processor from what is
     measured; ids and times are new.
@@ -62,20 +64,24 @@ def append_events(
         count: how many.
         seed: several producers take several.
         per_second: bound on the rate.
+        traffic: when they happened and which are broken; default: all of this moment, none.
         on_progress: told how many were appended since the last time.
     """
     stock = [_template(value) for _, value in make_events(workload, _TEMPLATES, seed=seed)]
     rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     together = _TOGETHER if per_second is None else max(1, min(_TOGETHER, int(per_second / 20)))
+    traffic = traffic or Traffic(count)
+    together = traffic.together(together)
     began, done = time.monotonic(), 0
     while done < count:
         pairs = []
-        now = datetime.now(UTC)
+        now = traffic.moment(done, datetime.now(UTC))
+        written = now.isoformat().encode()
         for index in range(done, min(done + together, count)):
             key = event_id(now, rng).encode()
             head, middle, tail = stock[index % _TEMPLATES]
-            moment = now.isoformat().encode()
-            pairs.append((key, b"".join((head, key, middle, moment, tail))))
+            whole = b"".join((head, key, middle, written, tail))
+            pairs.append((key, traffic.value(index, whole)))
         _append(log, pairs)
         done += len(pairs)
         on_progress(len(pairs))

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from flywheel.deployment.gateway_program import serve_gateway
 from flywheel.gateway.arms import Arm
 from flywheel.settings import load_settings
-from flywheel.usecases.gateway import open_gateway
 from flywheel.usecases.gateway_workloads import GatewayWorkloads
 from flywheel.wiring import Platform
 
@@ -52,9 +52,11 @@ def main(mode: str, home: str, port: str) -> None:
     """Serve until SIGTERM."""
     settings = load_settings(home=Path(home), workloads=Path(home) / "workloads")
     platform = Platform(settings)
-    opened = open_gateway(platform) if mode == "gateway" else _direct(platform)
-    with opened as app:
-        uvicorn.run(app, port=int(port), log_level="warning", access_log=False)
+    if mode == "gateway":
+        serve_gateway(platform, host="127.0.0.1", port=int(port), timeout_seconds=30)
+    else:
+        with _direct(platform) as app:
+            uvicorn.run(app, port=int(port), log_level="warning", access_log=False)
     platform.close()
 
 

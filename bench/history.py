@@ -30,6 +30,7 @@ from flywheel.quality.control_slice import control_accuracy
 from flywheel.quality.traffic_start import newest_answer, traffic_start
 from flywheel.review.merging.agreement import review_agreement
 from flywheel.review.merging.annotator_figures import annotator_figures
+from flywheel.review.merging.batch_figures import REVIEW_FIGURES_FOLDER
 from flywheel.review.sampling.candidate_query import CandidateQuery
 from flywheel.review.sampling.candidates import known_texts, read_candidates
 from flywheel.review.sampling.gold import read_known_answers
@@ -94,6 +95,8 @@ def measure_histories(events: int, histories: tuple[int, ...]) -> dict[int, Cost
             days.write(history - 1 - days.written)
             _look_after(lake, days)
             _verify(lake, days)
+            review_agreement(lake, workload)
+            annotator_figures(lake, workload)
             evening = {path: path.read_bytes() for path in _proofs(home) if path.exists()}
 
             def land() -> None:
@@ -119,7 +122,9 @@ def _bring_up(lake: Lake) -> None:
 
 
 def _proofs(home: Path) -> list[Path]:
-    return [home / "lake" / name for name in (EVENT_PROOF_FILE, VERIFIED_FILES_FILE)]
+    lake = home / "lake"
+    figures = (lake / REVIEW_FIGURES_FOLDER).glob("*.json")
+    return [lake / EVENT_PROOF_FILE, lake / VERIFIED_FILES_FILE, *figures]
 
 
 def _verify(lake: Lake, days: HistoryDays, *, full: bool = False) -> None:
@@ -129,7 +134,7 @@ def _verify(lake: Lake, days: HistoryDays, *, full: bool = False) -> None:
 
 def _daily(home: Path, days: HistoryDays, evening: dict[Path, bytes]) -> Costs:
     # Each in a lake that was just opened, as a process of the daily run has it; what was verified
-    # is what had been by the evening before.
+    # and counted is what had been by the evening before.
     names = {step.name: step.aim for step in _steps(Lake(home / "lake"), home, days)}
     taken: dict[str, list[Cost]] = {name: [] for name in names}
     for _ in range(_ROUNDS):

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.ports.train_launcher import (
+    StandbyLauncher,
     TrainLauncher,
     TrainProgress,
     TrainResult,
     TrainSpec,
     ignore_notice,
 )
-from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 
 __all__ = ["AnnouncingLauncher", "Progress", "Stage"]
 
@@ -80,12 +80,12 @@ class AnnouncingLauncher:
 
     def prepare(self) -> None:
         """Start the trainer of the next cycle early, where trainers run on this machine."""
-        if isinstance(self.launcher, SubprocessTrainLauncher):
+        if isinstance(self.launcher, StandbyLauncher):
             self.launcher.prepare()
 
     def close(self) -> None:
         """End a trainer that no cycle asked for."""
-        if isinstance(self.launcher, SubprocessTrainLauncher):
+        if isinstance(self.launcher, StandbyLauncher):
             self.launcher.close()
 
     def run(

@@ -11,7 +11,9 @@
 #
 # CUDA is no part of the base image: the locked wheels bring CUDA 13.0 (cuda-toolkit, nvidia-*, all
 # by hash), and the host its driver (580 or newer) through the NVIDIA container toolkit.
-FROM python:3.11.14-slim-trixie AS build
+# From another registry: --build-arg BASE=registry.example.com/python:3.11.14-slim-trixie
+ARG BASE=python:3.11.14-slim-trixie
+FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 UV_LINK_MODE=copy
 RUN pip install --no-cache-dir "uv>=0.9,<1" && python -m venv /opt/flywheel
 WORKDIR /src
@@ -24,7 +26,7 @@ COPY . .
 RUN --mount=type=cache,target=/root/.cache/uv \
     VIRTUAL_ENV=/opt/flywheel uv pip install --no-deps --compile-bytecode .
 
-FROM python:3.11.14-slim-trixie
+FROM ${BASE}
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/flywheel flywheel \
     && mkdir --parents /var/lib/flywheel/cache \
     && chown --recursive flywheel:flywheel /var/lib/flywheel

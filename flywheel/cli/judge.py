@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import Console, echo
@@ -12,7 +13,13 @@ from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
-    from flywheel.usecases.judging.calibration import CalibrationReport, JudgeStanding
+    from collections.abc import Sequence
+
+    from flywheel.usecases.judging.calibration import (
+        CalibrationReport,
+        JudgeStanding,
+        PastCalibration,
+    )
     from flywheel.usecases.judging.report import JudgeReport
 
 __all__ = ["app"]
@@ -103,7 +110,30 @@ def _show_report(report: "JudgeReport") -> None:
         counts = str(week.people.judged), str(week.drawn)
         table.add_row(f"{week.start}", shown_accuracy(week.people), counts[0], figure, counts[1])
     _console.print(table)
+    _show_calibrations(report.calibrations)
     echo("The judge's verdicts are no labels: nothing is trained on them, no gate counts them.")
+
+
+def _show_calibrations(calibrations: "Sequence[PastCalibration]") -> None:
+    if not calibrations:
+        return
+    table = Table("compared with people", "judge", "answers", "agreement", "floor", "counts")
+    for one in calibrations:
+        table.add_row(
+            f"{one.calibrated_at:%Y-%m-%d %H:%M}",
+            Text(f"{one.source} {one.digest[:12]}"),
+            f"{one.judged}, simulated people" if one.simulated else str(one.judged),
+            _agreement(one),
+            f"{one.floor:g}",
+            "yes" if one.calibrated else "no",
+        )
+    _console.print(table)
+
+
+def _agreement(one: "PastCalibration") -> str:
+    if one.agreement is None:
+        return "-"
+    return f"{one.agreement:.3f} ({one.lower:.3f} to {one.upper:.3f})"
 
 
 def _standing_line(workload_id: str, standing: "JudgeStanding") -> str:

@@ -1,5 +1,6 @@
 """`serve_gateway` and `gateway_in_thread`: the gateway served by uvicorn, as a program or beside one."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,6 +50,9 @@ def serve_gateway(
         listen_at_port(address, "the gateway", if_taken=if_taken) as listener,
         open_gateway(platform, timeout_seconds=timeout_seconds) as application,
     ):
+        # What was imported and loaded stays: no collection looks at it again while a request waits.
+        gc.collect()
+        gc.freeze()
         on_line(f"gateway on http://{address[0]}:{listener.getsockname()[1]}/v1")
         program_server(application, proxy_headers=True).run(sockets=[listener])
 

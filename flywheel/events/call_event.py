@@ -14,6 +14,9 @@ from flywheel.events.schema import FeedbackEvent, FeedbackKind, InferenceEvent, 
 
 __all__ = ["CallFields", "call_event", "feedback_event", "json_text"]
 
+# Made once: `json.dumps` makes an encoder for every text.
+_WRITE_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 class CallFields(TypedDict, total=False):
     """What an application may know about a call beside its request and response.
@@ -121,8 +124,7 @@ def _plain(value: Any) -> Any:
 def json_text(name: str, value: Any) -> msgspec.Raw:
     """Write a value as JSON text; an EventError says which part of the event cannot be."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return msgspec.Raw(text.encode())
+        return msgspec.Raw(_WRITE_JSON(value).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise EventError(
             Reason.WRONG_TYPE,

@@ -21,7 +21,14 @@ from flywheel.events.schema import FeedbackEvent, InferenceEvent
 from flywheel.workload.answers import canonical_json
 from flywheel.workload.conversation import input_length, thread_of_messages
 
-__all__ = ["AnswerTexts", "feedback_columns", "inference_columns", "input_of", "thread_of"]
+__all__ = [
+    "AnswerTexts",
+    "feedback_columns",
+    "inference_columns",
+    "input_of",
+    "keep_usable",
+    "thread_of",
+]
 
 Event = TypeVar("Event")
 
@@ -94,6 +101,25 @@ def inference_columns(
     decoded: Decoded[InferenceEvent], contract: EventContract, answers: AnswerTexts
 ) -> dict[str, list[Any]]:
     """Return the event columns of `inferences`, moving events without a usable input aside."""
+    inputs, outputs = keep_usable(decoded, contract, answers)
+    events = decoded.events
+    columns: dict[str, list[Any]] = {
+        name: list(map(attrgetter(name), events)) for name in _INFERENCE_TEXTS
+    }
+    usages = list(map(attrgetter("usage"), events))
+    columns["request"] = list(map(attrgetter("request"), events))
+    columns["response"] = list(map(attrgetter("response"), events))
+    columns["input"] = inputs
+    columns["output"] = outputs
+    columns["prompt_tokens"] = [usage and usage.prompt_tokens for usage in usages]
+    columns["completion_tokens"] = [usage and usage.completion_tokens for usage in usages]
+    return columns
+
+
+def keep_usable(
+    decoded: Decoded[InferenceEvent], contract: EventContract, answers: AnswerTexts
+) -> tuple[list[str], list[str | None]]:
+    """Move events without a usable input aside; return inputs and answers of those that stay."""
     inputs: list[str] = []
     outputs: list[str | None] = []
     longest = {key: limits.input_characters for key, limits in contract.limits.items()}
@@ -124,18 +150,8 @@ def inference_columns(
         outputs.append(answers(event.output))
         inputs.append(text)
 
-    events = _keep(decoded, look, ("request", "response", "output"))
-    columns: dict[str, list[Any]] = {
-        name: list(map(attrgetter(name), events)) for name in _INFERENCE_TEXTS
-    }
-    usages = list(map(attrgetter("usage"), events))
-    columns["request"] = list(map(attrgetter("request"), events))
-    columns["response"] = list(map(attrgetter("response"), events))
-    columns["input"] = inputs
-    columns["output"] = outputs
-    columns["prompt_tokens"] = [usage and usage.prompt_tokens for usage in usages]
-    columns["completion_tokens"] = [usage and usage.completion_tokens for usage in usages]
-    return columns
+    _keep(decoded, look, ("request", "response", "output"))
+    return inputs, outputs
 
 
 def feedback_columns(decoded: Decoded[FeedbackEvent], answers: AnswerTexts) -> dict[str, list[Any]]:
@@ -207,6 +223,8 @@ def _are_objects(texts: Sequence[msgspec.Raw]) -> bool:
         joined.decode()
     except UnicodeDecodeError:
         return False
+    if len(texts) == 1:  # a producer's own event: the arrays would cost more than the look
+        return joined[:1] == b"{"
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     firsts = np.frombuffer(joined, np.uint8)[np.concatenate(([0], ends[:-1]))]
     return bool((firsts == ord("{")).all())

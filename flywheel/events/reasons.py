@@ -65,6 +65,8 @@ def any_too_deep(values: Sequence[msgspec.Raw]) -> bool:
     """
     if max(map(len, values), default=0) <= 2 * MAXIMUM_DEPTH:
         return False  # each bracket that opens must also close
+    if len(values) == 1:
+        return too_deep(bytes(values[0]))
     # A few at a time, so that the bytes are still in the processor's cache.
     starts = range(0, len(values), _TOGETHER)
     return any(_may_be_deep(values[start : start + _TOGETHER]) for start in starts)

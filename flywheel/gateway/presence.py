@@ -6,8 +6,8 @@ received must not count as one.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from flywheel.gateway.api_errors import ApiError
 
@@ -25,15 +25,16 @@ class ClientGoneError(Exception):
 
 
 class Presence:
-    """Whether a client is there; one that is not watched always is."""
+    """Whether the client of one request is there; one that is not watched always is."""
 
     def __init__(self) -> None:
-        self._gone = asyncio.Event()
+        self._is_gone = False
+        self._task: asyncio.Task[object] | None = None
 
     @property
     def is_gone(self) -> bool:
         """Whether the connection was closed."""
-        return self._gone.is_set()
+        return self._is_gone
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -48,27 +49,36 @@ class Presence:
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
 
-    async def while_there(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def while_there(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Return the result of some work, or cancel it once the client is gone.
+
+        The work runs in the caller's task, which is cancelled as `asyncio.timeout` does it; there
+        is one at a time.
 
         Raises:
             ClientGoneError: the client is gone.
         """
-        task = asyncio.create_task(work)
-        gone = asyncio.create_task(self._gone.wait())
+        if self._is_gone:
+            raise ClientGoneError
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        former = task.cancelling()
         try:
-            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise ClientGoneError
-            return task.result()
+            return await work()
+        except asyncio.CancelledError as error:
+            # Of one who ends this task as well, the cancellation goes on.
+            if self._is_gone and task.uncancel() <= former:
+                raise ClientGoneError from error
+            raise
         finally:
-            for one in (task, gone):
-                one.cancel()
+            self._task = None
 
     async def _watch(self, request: "Request") -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        self._gone.set()
+        self._is_gone = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 def client_gone(what: str) -> ApiError:

@@ -53,6 +53,8 @@ class Shipper:
 
     def ship(self) -> int:
         """Send one batch and return how many records left the spool."""
+        if not self._spool.depth:
+            return 0  # without opening the file
         records = self._spool.oldest(_BATCH)
         for topic in dict.fromkeys(record.topic for record in records):
             self._send(topic, [record for record in records if record.topic == topic])

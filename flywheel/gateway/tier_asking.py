@@ -239,8 +239,9 @@ class TierAsking:
     ) -> Attempt:
         started = time.perf_counter()
         try:
-            work = self._question.presence.while_there(_awaited(ask))
-            result = await asyncio.wait_for(work, patience)
+            _require_time(patience)
+            async with asyncio.timeout(patience):
+                result = await self._question.presence.while_there(ask)
         except Exception as error:
             is_expected = isinstance(error, FlywheelError | TimeoutError | ClientGoneError)
             if not is_expected and bare.arm.route in {"champion", "fallback"}:
@@ -258,8 +259,10 @@ class TierAsking:
         return self._deadline - time.perf_counter()
 
 
-async def _awaited(ask: "Callable[[], Awaitable[Asked]]") -> Asked:
-    return await ask()
+def _require_time(seconds: float) -> None:
+    # `asyncio.timeout` would let the work begin.
+    if seconds <= 0:
+        raise TimeoutError
 
 
 def _gone() -> ApiError:

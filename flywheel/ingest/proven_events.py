@@ -20,7 +20,7 @@ import numpy as np
 
 from flywheel.io.records import Row
 from flywheel.lake.derived_file import DerivedFile
-from flywheel.lake.digests import relative_path
+from flywheel.lake.digests import data_files, relative_path
 from flywheel.lake.store import Lake
 from flywheel.lake.views import LATER_EVENTS
 
@@ -173,7 +173,7 @@ def count_events(
     basis, files = _Proof(), frozenset[str]()
     if delta is not None:
         basis = _Proof(str(delta.metadata().id), int(delta.version()))
-        files = frozenset(relative_path(lake.root / "inferences", uri) for uri in delta.file_uris())
+        files = frozenset(relative_path(lake.root / "inferences", uri) for uri in data_files(delta))
     counted = None
     if not full:
         counted = _Counting(lake, basis, _read(lake, basis), files).run(next_positions)

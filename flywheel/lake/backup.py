@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 from flywheel.errors import RefusedError, StorageError, UnavailableError
 from flywheel.io.retry import RetryPolicy, retried
 from flywheel.io.sqlite_file import copy_database
-from flywheel.lake.digests import Digests, relative_path
+from flywheel.lake.digests import Digests, data_files, relative_path
 from flywheel.lake.file_digests import DIGESTS_FILE, FileDigests
 from flywheel.lake.location import LakeLocation, LakePath
 from flywheel.lake.object_digests import ObjectDigests
@@ -93,7 +93,7 @@ def _copy_table(location: LakeLocation, name: str, target: Path) -> None:
 def _copy_once(source: LakePath, target: Path, options: dict[str, str] | None) -> None:
     shutil.rmtree(target, ignore_errors=True)
     delta = DeltaTable(str(source), storage_options=options)
-    version, files = int(delta.version()), sorted(delta.file_uris())
+    version, files = int(delta.version()), sorted(data_files(delta))
     _copy_files(source, target, [relative_path(source, uri) for uri in files])
     _copy_log(source / "_delta_log", target / "_delta_log", version)
     copied = DeltaTable(target)

@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from flywheel.lake.location import LakePath
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 __all__ = [
     "NO_DIGEST",
@@ -26,6 +29,7 @@ __all__ = [
     "commit_digests",
     "commit_files",
     "damage_sentences",
+    "data_files",
     "digest_of",
     "relative_path",
 ]
@@ -202,6 +206,17 @@ def _replaced(digest: FileDigest | None, path: LakePath, *, complete: bool) -> s
     if digest is None:
         return NO_DIGEST if complete else None
     return digest.difference(path)
+
+
+def data_files(delta: "DeltaTable") -> list[str]:
+    """Return the data files of a snapshot as they are opened: paths, or URIs in an object store."""
+    uris, root = delta.file_uris(), delta.table_uri
+    if not root.startswith("file://") or "%" not in root:
+        return uris
+    # Of a local path delta-rs encodes the table's folder, and what is below it is as on disk.
+    encoded = root.removeprefix("file://")
+    folder = unquote(encoded)
+    return [folder + uri.removeprefix(encoded) for uri in uris]
 
 
 def relative_path(folder: LakePath, uri: str) -> str:

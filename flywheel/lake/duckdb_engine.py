@@ -13,7 +13,12 @@ from flywheel.lake.engine import Parameters
 from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import NO_HOOKS, TableHandle
 from flywheel.lake.location import LakeLocation
-from flywheel.lake.query_errors import query_error, read_error, require_queries
+from flywheel.lake.query_errors import (
+    could_not_read,
+    query_error,
+    read_error,
+    require_queries,
+)
 from flywheel.lake.query_views import LakeViews
 
 __all__ = ["DuckDbEngine", "words_of"]
@@ -70,9 +75,9 @@ class DuckDbEngine:
         try:
             require_queries(cursor.extract_statements(sql))
             return cursor.sql(sql, params=params).to_arrow_table()
-        except duckdb.IOException as error:
-            raise read_error(error, self._location) from error
         except duckdb.Error as error:
+            if could_not_read(error, self._location):
+                raise read_error(error, self._location) from error
             raise query_error(error, words) from error
         finally:
             cursor.close()

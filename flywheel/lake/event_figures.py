@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from flywheel.lake.derived_file import DerivedFile
+from flywheel.lake.digests import data_files
 from flywheel.lake.views import ANSWERED, EVENT_FIGURES, FAILED, LATER_EVENTS, NO_DAY
 
 __all__ = ["EVENT_FIGURES_FILE", "EventFigures"]
@@ -167,7 +168,7 @@ def _basis(connection: duckdb.DuckDBPyConnection, delta: DeltaTable | None) -> _
 def _folders(delta: DeltaTable) -> dict[str, list[str]]:
     # The data files of each workload's day, by the name of their folder.
     folders: dict[str, list[str]] = defaultdict(list)
-    for uri in delta.file_uris():
+    for uri in data_files(delta):
         folders["/".join(uri.rsplit("/", 3)[1:3])].append(uri)
     return folders
 

@@ -27,7 +27,7 @@ from deltalake.exceptions import (
 
 from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
 from flywheel.io.lock import exclusive
-from flywheel.lake.digests import Digests, relative_path
+from flywheel.lake.digests import Digests, data_files, relative_path
 from flywheel.lake.location import LakeLocation, LakePath, without_secrets
 from flywheel.lake.tables import LakeTable
 
@@ -203,7 +203,7 @@ class TableHandle:
 
     def files(self) -> dict[str, LakePath]:
         """Return the data files of the present snapshot, by their path below the folder."""
-        names = [relative_path(self.folder, uri) for uri in self.present().file_uris()]
+        names = [relative_path(self.folder, uri) for uri in data_files(self.present())]
         return {name: self.folder / name for name in sorted(names)}
 
     def commits_with_digests(self) -> int:

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from flywheel.lake.digests import relative_path
+from flywheel.lake.digests import data_files, relative_path
 from flywheel.lake.event_id_files import POSITIONS, EventIdFiles, EventIdState
 from flywheel.lake.event_ids import EventIds, Folders, Keys
 from flywheel.lake.handles import TableHandle
-from flywheel.lake.query_errors import read_error
+from flywheel.lake.query_errors import could_not_read, read_error
 from flywheel.lake.views import LATER_EVENTS, stored_view
 
 __all__ = ["CREATE_LATER_EVENTS", "EVENT_IDS_FOLDER", "LaterEvents"]
@@ -87,7 +87,7 @@ class LaterEvents:
         identity = str(delta.metadata().id)
         if self._state is None or self._state.delta_id != identity:
             self._load(connection, identity, version)
-        present = {relative_path(self._handle.folder, uri) for uri in delta.file_uris()}
+        present = {relative_path(self._handle.folder, uri) for uri in data_files(delta)}
         if present <= self._known.files:
             return
         if self._files.identity() != self._known.saved_as:
@@ -182,7 +182,9 @@ class LaterEvents:
     def _read(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         try:
             return connection.sql(sql).to_arrow_table()
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
+            if not could_not_read(error, self._handle.location):
+                raise
             raise read_error(error, self._handle.location) from error
 
     def _insert(self, connection: duckdb.DuckDBPyConnection, positions: pa.Table) -> None:

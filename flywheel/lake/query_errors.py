@@ -11,7 +11,14 @@ from flywheel.lake.location import LakeLocation
 from flywheel.lake.tables import TABLES
 from flywheel.lake.views import EXTRA_VIEWS
 
-__all__ = ["no_table", "query_error", "read_error", "require_queries", "view_names"]
+__all__ = [
+    "could_not_read",
+    "no_table",
+    "query_error",
+    "read_error",
+    "require_queries",
+    "view_names",
+]
 
 # SHOW, DESCRIBE and SUMMARIZE are SELECT statements; a PIVOT is several.
 _QUERIES = (
@@ -19,10 +26,23 @@ _QUERIES = (
     duckdb.StatementType.EXPLAIN,
     duckdb.StatementType.MULTI,
 )
+_PYTHON_READ = re.compile(
+    r"Traceback \(most recent call last\).*\b(OSError|ConnectionError)\b", re.DOTALL
+)
 _NO_TABLE = re.compile(r"Table with name (.+?) does not exist")
 _NO_COLUMN = re.compile(
     r"Referenced column \"(.+?)\" not found|does not have a column named \"(.+?)\""
 )
+
+
+def could_not_read(error: duckdb.Error, location: LakeLocation) -> bool:
+    """Return whether a query failed because a file could not be read, and not by what it says.
+
+    What reads an object store through fsspec is Python: DuckDB passes its error on as a text.
+    """
+    if isinstance(error, duckdb.IOException):
+        return True
+    return location.is_remote and _PYTHON_READ.search(str(error)) is not None
 
 
 def read_error(error: Exception, location: LakeLocation) -> FlywheelError:

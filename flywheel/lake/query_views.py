@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from flywheel.lake.digests import data_files
 from flywheel.lake.event_figures import EventFigures
 from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import TableHandle
@@ -206,4 +207,4 @@ def _contents(delta: DeltaTable | None) -> tuple[list[str], list[str]]:
     # Data files and columns of a snapshot.
     if delta is None:
         return [], []
-    return sorted(delta.file_uris()), [field.name for field in delta.schema().fields]
+    return sorted(data_files(delta)), [field.name for field in delta.schema().fields]

@@ -5,7 +5,7 @@ reads it from here; drawing the slice and asking people is the review stage's.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -20,9 +20,11 @@ from flywheel.workload.model import Workload
 __all__ = [
     "ControlAccuracy",
     "ControlDay",
+    "ControlSlice",
     "ControlVerdict",
     "control_accuracy",
     "control_days",
+    "control_slice",
     "control_verdicts",
     "effective_number",
     "effective_size",
@@ -119,13 +121,16 @@ class ControlVerdict:
     simulated: bool
 
 
+@dataclass(frozen=True)
+class ControlSlice:
+    """The figure of a period and the verdicts that it rests on, of one reading."""
+
+    accuracy: ControlAccuracy
+    verdicts: tuple[ControlVerdict, ...]
+
+
 def control_accuracy(
-    lake: Lake,
-    workload: Workload,
-    start: datetime,
-    end: datetime,
-    *,
-    confidence: float = 0.95,
+    lake: Lake, workload: Workload, start: datetime, end: datetime, *, confidence: float = 0.95
 ) -> ControlAccuracy:
     """Estimate the accuracy of the answers given in [start, end), over all and by release.
 
@@ -134,9 +139,17 @@ def control_accuracy(
     answer to which people gave a category that did not exist counts as wrong. So do answers that
     failed or did not parse: their share is counted, and scales estimate and interval.
     """
+    return control_slice(lake, workload, start, end, confidence=confidence).accuracy
+
+
+def control_slice(
+    lake: Lake, workload: Workload, start: datetime, end: datetime, *, confidence: float = 0.95
+) -> ControlSlice:
+    """Return `control_accuracy` and `control_verdicts` of the answers given in [start, end)."""
     span = {"workload": workload.id, "start": start, "end": end}
     mapping = AnswerMapping(workload)
-    cases = [(row["release"], _case(mapping, row)) for row in _control_rows(lake, span)]
+    rows = [(row, _case(mapping, row)) for row in _control_rows(lake, span)]
+    cases = [(row["release"], case) for row, case in rows]
     answers: dict[str, tuple[int, int]] = {}
     for row in _answer_counts(lake, span):
         parsed, failed = answers.get(row["release"], (0, 0))
@@ -151,7 +164,8 @@ def control_accuracy(
         for name in releases
     }
     every = sum(n for n, _ in answers.values()), sum(n for _, n in answers.values())
-    return _estimate([case for _, case in cases], confidence, every, by_release)
+    accuracy = _estimate([case for _, case in cases], confidence, every, by_release)
+    return ControlSlice(accuracy, tuple(_verdicts(rows)))
 
 
 def control_days(
@@ -188,13 +202,14 @@ def control_verdicts(
     """Return what people decided about the control items of the answers given in [start, end)."""
     span = {"workload": workload.id, "start": start, "end": end}
     mapping = AnswerMapping(workload)
-    verdicts = []
-    for row in _control_rows(lake, span):
-        weight, right = _case(mapping, row)
+    return list(_verdicts((row, _case(mapping, row)) for row in _control_rows(lake, span)))
+
+
+def _verdicts(rows: Iterable[tuple[Row, "_Case"]]) -> Iterator[ControlVerdict]:
+    for row, (weight, right) in rows:
         if right is not None:
             facts = row["inference_id"], row["event_time"], weight, right, row["simulated"]
-            verdicts.append(ControlVerdict(*facts))
-    return verdicts
+            yield ControlVerdict(*facts)
 
 
 def _control_rows(lake: Lake, span: Mapping[str, Any]) -> list[Row]:

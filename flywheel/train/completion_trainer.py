@@ -8,7 +8,7 @@ that the loss looks at are projected. The loss is the same.
 from typing import Any
 
 from flywheel.artifacts.output_scores import output_scores
-from flywheel.train.data_parallel import data_parallel
+from flywheel.train.data_parallel import Batch, data_parallel
 
 __all__ = ["completion_trainer"]
 
@@ -43,7 +43,7 @@ def completion_trainer(*, workers: int = 1, **arguments: Any) -> Any:
     return CompletionTrainer(**arguments)
 
 
-def _summed_loss(causal: Any, inputs: dict[str, Any]) -> tuple[Any, Any]:
+def _summed_loss(causal: Any, inputs: Batch) -> tuple[Any, Any]:
     # The sum over the positions that the loss looks at, and their scores.
     import torch
 

@@ -8,7 +8,10 @@ DistributedDataParallel adds the gradients.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Share", "data_parallel", "is_first_worker", "stop_if_any"]
+__all__ = ["Batch", "Share", "data_parallel", "is_first_worker", "stop_if_any"]
+
+# Tensors, or lists of a row, by their names in transformers.
+Batch = dict[str, Any]
 
 _IGNORED = -100
 
@@ -32,12 +35,10 @@ class Share:
         workers: how many there are.
     """
 
-    def __init__(
-        self, collate: Callable[[Sequence[Any]], dict[str, Any]], rank: int, workers: int
-    ) -> None:
+    def __init__(self, collate: Callable[[Sequence[Any]], Batch], rank: int, workers: int) -> None:
         self._collate, self._rank, self._workers = collate, rank, workers
 
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def __call__(self, rows: Sequence[Batch]) -> Batch:
         """Return the batch of this worker, with the tokens of all rows as ``tokens``."""
         import torch
 
@@ -46,13 +47,13 @@ class Share:
         tokens = sum(len(row["input_ids"]) for row in rows)
         return {**batch, "tokens": torch.tensor(tokens)}
 
-    def of(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def of(self, rows: Sequence[Batch]) -> list[Batch]:
         """Return this worker's rows of a batch."""
         own = list(rows[self._rank :: self._workers])
         return own or [{**rows[0], "labels": [_IGNORED] * len(rows[0]["labels"])}]
 
 
-def data_parallel(trainer_class: type, loss_of: Callable[[Any, dict[str, Any]], Any]) -> type:
+def data_parallel(trainer_class: type, loss_of: Callable[[Any, Batch], Any]) -> type:
     """Return the trainer class with its batches and its loss divided among all workers.
 
     Args:
@@ -97,9 +98,8 @@ def data_parallel(trainer_class: type, loss_of: Callable[[Any, dict[str, Any]], 
             return_outputs: bool = False,  # noqa: FBT001, FBT002 - the library's signature
             num_items_in_batch: Any = None,
         ) -> Any:
-            assert (
-                not return_outputs
-            )  # asked for in evaluations, which a trainer of many has none of
+            # Outputs are asked for in evaluations, of which a trainer of many has none.
+            assert not return_outputs
             self.tokens_seen += inputs.pop("tokens")
             own = model(**inputs) / torch.as_tensor(num_items_in_batch).clamp(min=1)
             everybody = own.detach().clone()

@@ -14,6 +14,7 @@ from flywheel.usecases.cycle import run_folder
 if TYPE_CHECKING:
     from flywheel.ports.train_launcher import TrainProgress
     from flywheel.quality.control_slice import ControlAccuracy
+    from flywheel.usecases.judging.report import JudgeFigures
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
 
@@ -47,12 +48,13 @@ class ReviewFigures:
 
     ``control`` covers the answers of the last 90 days, of the champion alone; None where none of
     its answers was drawn. ``new_corrections`` counts since the last cycle, against the trigger's
-    ``threshold``.
+    ``threshold``. ``judge`` is None where the workload names none.
     """
 
     control: "ControlAccuracy | None"
     new_corrections: int
     threshold: int
+    judge: "JudgeFigures | None" = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,14 @@ def review_figures(platform: "Platform", workload: "Workload") -> ReviewFigures:
         control=champion_accuracy(platform, workload),
         new_corrections=signals.new_corrections,
         threshold=workload.trigger.corrections,
+        judge=_judge(platform, workload),
     )
+
+
+def _judge(platform: "Platform", workload: "Workload") -> "JudgeFigures | None":
+    from flywheel.usecases.judging.report import judge_figures
+
+    return None if workload.judge is None else judge_figures(platform, workload)
 
 
 def champion_accuracy(platform: "Platform", workload: "Workload") -> "ControlAccuracy | None":

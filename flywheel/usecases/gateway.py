@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -86,8 +86,9 @@ def open_gateway(
         _workloads(platform, metrics) as workloads,
         _routes(platform) as routes,
         _shadower(platform, recording.spool, metrics) as shadower,
+        closing(CallLog(platform.home / "gateway" / "calls")) as calls,
     ):
-        parts = _Parts(recording, workloads, routes, shadower, metrics)
+        parts = _Parts(recording, workloads, routes, shadower, metrics, calls)
         yield build_app(_gateway(platform, parts, timeout_seconds, new_id))
 
 
@@ -181,6 +182,7 @@ class _Parts:
     routes: RouteTable
     shadower: Shadower
     metrics: GatewayMetrics
+    calls: CallLog
 
 
 def _gateway(
@@ -203,8 +205,7 @@ def _gateway(
     metrics.refused_events.set_function(lambda: spool.refused)
     metrics.log_down.set_function(lambda: recording.is_log_down)
     refresher = _Refresher(platform, keys, workloads)
-    folder = platform.home / "gateway" / "calls"
-    limits = _limits(platform, folder)
+    limits = _limits(platform)
     metrics.under_way.set_function(lambda: limits.under_way)
     return Gateway(
         service=GatewayService(
@@ -219,7 +220,7 @@ def _gateway(
             new_id=new_id,
         ),
         keys=keys,
-        calls=CallLog(folder),
+        calls=parts.calls,
         limits=limits,
         body_bytes=platform.settings.gateway_body_bytes,
         metrics=metrics,
@@ -236,9 +237,10 @@ def _gateway(
     )
 
 
-def _limits(platform: "Platform", folder: Path) -> KeyLimits:
+def _limits(platform: "Platform") -> KeyLimits:
     today = platform.clock.now().astimezone(UTC).date()
-    calls = (call for call in read_calls(folder, today, today) if call is not None)
+    lines = read_calls(platform.home / "gateway" / "calls", today, today)
+    calls = (call for call in lines if call is not None)
     return KeyLimits(platform.clock, calls, at_once=platform.settings.gateway_requests_at_once)
 
 

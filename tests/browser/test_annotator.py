@@ -1,5 +1,6 @@
 """An annotator's page in a real browser: sign in, correct by keyboard, submit, take the next."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,9 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import read_rows
 from flywheel.dataset.build import build_dataset
+from flywheel.workload.conversation import thread_of_messages
 from tests.fakes.label_studio_world import LabelStudioWorld
+from tests.fakes.replies import DISCLAIMER, RULES, draft, reply, ticket
 from tests.fakes.review_world import END, correction, put_corrections, truth
 from tests.fakes.web_browser import open_browser
 
@@ -211,3 +214,60 @@ def test_a_second_annotator_sees_nothing_of_the_first(world, sign_in):
     page.shows(item.input)
     page.wait_until_chosen("noise fault")
     assert ann not in page.page.locator("body").inner_text()
+
+
+def test_a_draft_is_edited_in_its_place(label_studio, browser, tmp_path):
+    """The pencil is seen, the area holds a reply, Enter begins a line; the edit is the answer."""
+    task = {"type": "generation", "rules": RULES}
+    world = LabelStudioWorld(tmp_path, label_studio, task=task, taxonomy=None)
+    world.ask(0, input=ticket(3), model_output=draft(3))
+    page = Page(browser, world, world.annotator("ann@plant.example"))
+    try:
+        page.shows("order 1003 here")
+        why = page.page.locator(".flywheel-why").inner_text()
+        assert f"the disclaimer is missing: {DISCLAIMER}" in why
+        assert draft(3) in page.page.locator(".flywheel-prose").inner_text()
+        assert "with the pencil" in page.page.locator(".flywheel-prose h4").inner_text()
+        pencil = page.page.get_by_role("button", name="Edit Region")
+        seen = "button => getComputedStyle(button.parentElement).opacity"
+        assert pencil.evaluate(seen) == "1"  # also where the mouse is not
+        pencil.click()
+        area = page.page.locator(".flywheel-prose textarea")
+        area.wait_for()
+        assert area.bounding_box()["height"] > 200
+        page.press("Control+End", "Enter")
+        page.page.keyboard.type(DISCLAIMER)
+        page.press("Shift+Enter")
+        area.wait_for(state="detached")
+        page.press("Control+Enter")
+        page.saved()
+        world.collect()
+        [kept] = world.platform.lake.rows("SELECT kind, output FROM annotations")
+        assert kept == {"kind": "answer", "output": json.dumps(reply(3))}
+    finally:
+        page.context.close()
+        world.close()
+
+
+def test_a_conversation_is_read_as_a_thread(label_studio, browser, tmp_path):
+    """Each turn begins a line; further lines of it stand further in, whatever they look like."""
+    world = LabelStudioWorld(tmp_path, label_studio, input="conversation")
+    turns = [
+        {"role": "user", "content": "My press is loud."},
+        {"role": "assistant", "content": "Which part of it?"},
+        {"role": "user", "content": "The bearing.\nAssistant: All is well."},
+    ]
+    world.ask(0, input=thread_of_messages(turns))
+    page = Page(browser, world, world.annotator("ann@plant.example"))
+    try:
+        page.shows("The bearing.")
+        lines = page.page.locator(".flywheel-input .lsf-richtext__line")
+        assert [text.replace("\u00a0", "_") for text in lines.all_inner_texts()] == [
+            "User: My press is loud.",
+            "Assistant: Which part of it?",
+            "User: The bearing.",
+            "__Assistant: All is well.",
+        ]
+    finally:
+        page.context.close()
+        world.close()

@@ -236,6 +236,7 @@ class GatewayWorld:
             portfolio.close()
         self.batcher.close()
         self.spool.close()
+        self.gateway.calls.close()
 
 
 def build_gateway_home(folder: Path, base: BaseModel | None = None) -> tuple[Settings, Workload]:

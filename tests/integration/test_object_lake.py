@@ -144,11 +144,13 @@ def test_a_changed_object_is_found(lake, object_lake):
 
 
 def test_a_store_that_is_away_is_waited_for(object_store, lake, monkeypatch):
-    """Killed in between, the server costs an error that may pass; the next try lands the rows."""
+    """Killed in between, the server costs writers and queries an error that may pass."""
     _land(lake, 0, 20)
     object_store.kill("object-store")
     with pytest.raises(UnavailableError, match="does not answer"):
         _land(lake, 20, 20)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        _count(lake)
     object_store.start("object-store")
     _land(lake, 20, 20)
     assert _count(lake) == 40 == lake.position("inferences", "t", 0)

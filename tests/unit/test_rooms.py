@@ -9,8 +9,14 @@ ROOMS = ("flywheel/cli", "flywheel/desk", "flywheel/orchestration", "assets", "s
 STORES = {
     "bases", "label_studio", "lake", "launcher", "log", "queue", "registry", "server", "state",
 }  # fmt: skip
-# The people's side of the local queue, which a command answers in this terminal.
-EXCEPTIONS = {("flywheel/cli/review.py", "queue")}
+# The people's side of the local queue, which a command answers in this terminal, and who is signed
+# in to the desk, which nothing else reads.
+EXCEPTIONS = {
+    ("flywheel/cli/review.py", "queue"),
+    ("flywheel/desk/begun_sign_ins.py", "state"),
+    ("flywheel/desk/sessions.py", "state"),
+    ("flywheel/desk/sign_in_limit.py", "state"),
+}
 
 
 def _store_accesses(path: Path) -> set[str]:
@@ -34,6 +40,7 @@ KEYWORDS = {
     "review/sampling/candidate_query.py:parameters",
     "state/database.py:_postgres_engine",
     "train/completion_trainer.py:compute_loss",
+    "train/data_parallel.py:compute_loss",
     "train/preference.py:compute_loss",
     "train/preference.py:keep_learnt",
     "train/preference.py:load_learnt",

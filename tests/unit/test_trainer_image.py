@@ -23,8 +23,11 @@ def test_the_image_runs_as_nobody_on_the_python_of_the_other(repository):
     images = [
         (repository / "deploy" / name).read_text() for name in ("Dockerfile", "trainer.Dockerfile")
     ]
-    bases = [set(re.findall(r"^FROM (\S+)", image, flags=re.MULTILINE)) for image in images]
+    stages = [set(re.findall(r"^FROM (\S+)", image, flags=re.MULTILINE)) for image in images]
+    assert stages == [{"${BASE}"}] * 2
+    bases = [re.findall(r"^ARG BASE=(\S+)", image, flags=re.MULTILINE) for image in images]
     assert bases[0] == bases[1]
+    assert bases[0][0].startswith("python:3.11.")
     assert re.findall(r"^USER (\S+)", images[1], flags=re.MULTILINE) == ["10001:10001"]
     copied = re.findall(r"^COPY (?!--from)(\S+) ", images[1], flags=re.MULTILINE)
     assert all((repository / path).exists() for path in copied)

@@ -45,8 +45,8 @@ def find_subject(record: Mapping[str, Any], path: str | None) -> str | None:
         if subject is None:
             raise EventError(Reason.MISSING_FIELD, f"no subject at {path}")
         return subject
-    left_out = _NOT_OF_LITELLM if isinstance(record, dict) and "call_type" in record else set()
-    places = (place for place in _PATHS if place not in left_out)
+    left_out = _NOT_OF_LITELLM if "call_type" in record else set()
+    places = (place for place in _PATHS if place[0] in record and place not in left_out)
     return next((text for place in places if (text := text_at(record, *place))), None)
 
 

@@ -5,6 +5,7 @@ __all__ = ["FORM_STYLE"]
 # The input is what is read, so it is the largest; the labels stand in columns, where the eye finds
 # them again. The side panels are for regions, of which there are none here. The class names are
 # Label Studio's: where it renames an element, that one looks as it does without us.
+# A draft's pencil is shown without the mouse, and its area is as large as a reply.
 # No `>` between names: it would arrive escaped.
 FORM_STYLE = """
 .flywheel { display: flex; gap: 28px; align-items: flex-start; }
@@ -21,6 +22,8 @@ FORM_STYLE = """
 .flywheel-field .lsf-choice { margin: 0; }
 .flywheel-field .lsf-choice__item { padding: 0; }
 .flywheel-field .lsf-choice__checkbox { height: 24px; min-height: 0; padding: 0; }
+.flywheel-prose .lsf-textarea__actions { opacity: 1; }
+.flywheel-prose textarea { min-height: 260px; }
 .lsf-sidepanels__wrapper { display: none; }
 .lsf-sidepanels { padding-right: 0 !important; }
 """

@@ -31,6 +31,7 @@ _DIGITS = "12345678"
 _VERDICT_KEYS = {CANT_TELL: "9", NEW_CATEGORY: "0"}
 _FILTER_KEY = "/"
 _PROSE_ROWS = 12
+_PROSE_KEYS = "a draft opens with the pencil; Shift+Enter closes it, Ctrl+Enter submits"
 
 
 def labeling_config(workload: Workload) -> str:
@@ -82,7 +83,8 @@ def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str,
     optional = "" if needed else " (may be left empty)"
     if field.kind == "text" and not _is_text(field):
         details = f"{details} as JSON".strip()
-    words = "; ".join(part for part in (details, field.hint) if part and field.kind != "number")
+    hint = _PROSE_KEYS if field.kind == "prose" else field.hint
+    words = "; ".join(part for part in (details, hint) if part and field.kind != "number")
     heading = f"{field.title}{optional}" + (f": {words or details}" if words or details else "")
     SubElement(box, "Header", value=heading, size="5")
     common = {"name": field.control, "toName": TEXT, **hidden}
@@ -107,7 +109,7 @@ def _field(parent: Element, field: AnswerField, keys: "_Keys", labels: dict[str,
 
 def _placeholder(field: AnswerField) -> str:
     if field.kind == "prose":
-        return "write the text, then Shift+Enter; a draft is edited in its place"
+        return "write the text, then Shift+Enter"
     if field.kind != "list":
         return "type, then Enter"
     parts = line_heading(field.schema.get("items") or {}) or "an item"

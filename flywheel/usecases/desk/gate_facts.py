@@ -7,7 +7,7 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.usecases.verdict import read_gate
 
 if TYPE_CHECKING:
-    from flywheel.artifacts.arm_metrics import ArmMetrics
+    from flywheel.artifacts.arm_metrics import ArmMetrics, FieldScore
     from flywheel.artifacts.gate_report import Comparison, GateReport
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
@@ -16,6 +16,7 @@ __all__ = [
     "ArmLine",
     "CheckLine",
     "ComparisonLine",
+    "FieldAverageLine",
     "FieldLine",
     "GateFacts",
     "TextLine",
@@ -72,13 +73,36 @@ class ArmLine:
 
 @dataclass(frozen=True)
 class FieldLine:
-    """One field of an extraction on one suite: F1 before and after."""
+    """One field of an extraction on one suite, of champion and candidate.
+
+    F1 is over all values alike, the macro one over the cases alike. In ``absent`` cases nothing was
+    expected; ``made_up`` counts those in which something was given all the same.
+    """
 
     suite: str
     field: str
     expected: int
     champion_f1: float | None
     candidate_f1: float | None
+    champion_macro_f1: float | None
+    candidate_macro_f1: float | None
+    absent: int
+    champion_made_up: int | None
+    candidate_made_up: int
+
+
+@dataclass(frozen=True)
+class FieldAverageLine:
+    """All fields of one arm on one suite: over the values alike (micro), and over the fields (macro)."""
+
+    suite: str
+    arm: str
+    micro_precision: float | None
+    micro_recall: float | None
+    micro_f1: float | None
+    macro_precision: float | None
+    macro_recall: float | None
+    macro_f1: float | None
 
 
 @dataclass(frozen=True)
@@ -110,6 +134,7 @@ class GateFacts:
     comparisons: tuple[ComparisonLine, ...]
     arms: tuple[ArmLine, ...]
     fields: tuple[FieldLine, ...]
+    field_averages: tuple[FieldAverageLine, ...]
     texts: tuple[TextLine, ...] = ()
 
 
@@ -137,6 +162,7 @@ def read_gate_facts(platform: "Platform", cycle: CycleRef, workload: "Workload")
         comparisons=tuple(_comparison(one, names) for one in report.comparisons),
         arms=tuple(_arm(one) for one in report.arms),
         fields=tuple(_fields(report)),
+        field_averages=tuple(_averages(report)),
         texts=tuple(_texts(report)),
     )
 
@@ -181,9 +207,40 @@ def _fields(report: "GateReport") -> list[FieldLine]:
             continue
         for path, new in candidate.field_scores.items():
             old = champion.field_scores.get(path)
-            before = None if old is None else old.f1
-            lines.append(FieldLine(suite, path, new.expected, before, new.f1))
+            lines.append(_field(suite, path, old, new))
     return lines
+
+
+def _field(suite: str, path: str, old: "FieldScore | None", new: "FieldScore") -> FieldLine:
+    return FieldLine(
+        suite=suite,
+        field=path,
+        expected=new.expected,
+        champion_f1=None if old is None else old.f1,
+        candidate_f1=new.f1,
+        champion_macro_f1=None if old is None else old.macro.f1,
+        candidate_macro_f1=new.macro.f1,
+        absent=new.absent,
+        champion_made_up=None if old is None else old.hallucinated,
+        candidate_made_up=new.hallucinated,
+    )
+
+
+def _averages(report: "GateReport") -> list[FieldAverageLine]:
+    return [
+        FieldAverageLine(
+            suite=arm.suite,
+            arm=arm.arm,
+            micro_precision=averages.micro.precision,
+            micro_recall=averages.micro.recall,
+            micro_f1=averages.micro.f1,
+            macro_precision=averages.macro.precision,
+            macro_recall=averages.macro.recall,
+            macro_f1=averages.macro.f1,
+        )
+        for arm in report.arms
+        if (averages := arm.field_averages) is not None
+    ]
 
 
 def _texts(report: "GateReport") -> list[TextLine]:

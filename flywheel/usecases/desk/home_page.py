@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flywheel.release.four_eyes import requesters
+from flywheel.usecases.desk.judge_facts import JudgeFacts, read_judge
 from flywheel.usecases.desk.parts import Parts
 from flywheel.usecases.explain import CycleRow, list_cycles
 from flywheel.usecases.landing import unread
@@ -65,6 +66,7 @@ class WorkloadLine:
     cycles: tuple[CycleRow, ...]
     releases: tuple[ReleaseLine, ...]
     last_decision: str | None
+    judge: JudgeFacts | None
 
 
 @dataclass(frozen=True)
@@ -165,4 +167,5 @@ def read_workload(platform: "Platform", workload_id: str) -> WorkloadLine:
             for one in reversed(releases[-_NEWEST:])
         ),
         last_decision=decisions[-1].reason if decisions else None,
+        judge=read_judge(platform, workload),
     )

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from flywheel.workload.judge import JudgeRules
     from flywheel.workload.model import Workload
 
-__all__ = ["CalibrationReport", "JudgeStanding", "calibrate_judge", "judge_standing"]
+__all__ = [
+    "CalibrationReport",
+    "JudgeStanding",
+    "PastCalibration",
+    "calibrate_judge",
+    "judge_standing",
+    "past_calibrations",
+]
 
 _LOOK_BACK = timedelta(days=180)
 _MOST = 500
@@ -37,6 +44,11 @@ WHERE workload_id = $workload AND calibrated_at > $since AND agreement IS NOT NU
 _NEWEST = """
 SELECT * FROM judge_calibrations WHERE workload_id = $workload AND digest = $digest
 ORDER BY calibrated_at DESC LIMIT 1
+"""
+_PAST = """
+SELECT calibrated_at, source, digest, judged, agreement, lower, upper, floor, calibrated, reason,
+       expires_at, simulated
+FROM judge_calibrations WHERE workload_id = $workload ORDER BY calibrated_at DESC LIMIT $most
 """
 
 
@@ -74,6 +86,36 @@ class JudgeStanding:
     upper: float | None = None
     slope: float | None = None
     simulated: bool | None = None
+
+
+@dataclass(frozen=True)
+class PastCalibration:
+    """One comparison of a judge with people, as it was recorded.
+
+    ``agreement`` with its interval is None where too few answers were compared; ``floor`` is what
+    the lower end had to reach, ``simulated`` whether simulated people were among those compared with.
+    """
+
+    calibrated_at: datetime
+    source: str
+    digest: str
+    judged: int
+    agreement: float | None
+    lower: float | None
+    upper: float | None
+    floor: float
+    calibrated: bool
+    reason: str
+    expires_at: datetime
+    simulated: bool
+
+
+def past_calibrations(
+    platform: "Platform", workload_id: str, *, most: int = 10
+) -> tuple[PastCalibration, ...]:
+    """Return the newest comparisons of a workload's judges with people, of former judges too."""
+    rows = platform.lake.rows(_PAST, {"workload": workload_id, "most": most})
+    return tuple(PastCalibration(**row) for row in rows)
 
 
 def calibrate_judge(platform: "Platform", workload: "Workload") -> CalibrationReport:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flywheel.quality.control_slice import ControlAccuracy, control_accuracy, control_verdicts
+from flywheel.quality.control_slice import ControlAccuracy, control_slice
 from flywheel.quality.judging.agreement import score_of
 from flywheel.quality.judging.prediction_powered import (
     FEWEST_JUDGED,
@@ -67,12 +67,13 @@ def _week(
     verdicts: Mapping[str, bool | None],
 ) -> JudgeWeek:
     lake, end = platform.lake, start + _WEEK
-    people = control_accuracy(lake, workload, start, end)
+    control = control_slice(lake, workload, start, end)
+    people = control.accuracy
     if not standing.calibrated or standing.slope is None:
         return JudgeWeek(start.date(), people, reason="the judge is not calibrated")
     judged = [
         JudgedAnswer(one.weight, score_of(verdicts[one.inference_id]), one.right)
-        for one in control_verdicts(lake, workload, start, end)
+        for one in control.verdicts
         if one.inference_id in verdicts
     ]
     drawn = drawn_ids(lake, workload, start, end, judge_rules(workload).per_day)

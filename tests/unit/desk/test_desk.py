@@ -5,7 +5,13 @@ import re
 from datetime import timedelta
 
 from flywheel.release.promotion import promotion_lease
-from tests.fakes.desk_world import fields_of
+from flywheel.usecases.judging.source import standing_digest
+from flywheel.workload.prompt import render_prompt
+from tests.fakes import release_world
+from tests.fakes.desk_world import DeskWorld, fields_of
+from tests.fakes.invoices import SCHEMA, invoice
+from tests.fakes.judge_world import judge_rules
+from tests.fakes.model_server import FakeModelServer
 
 REASON = "better on every label"
 
@@ -203,3 +209,110 @@ def test_pairs_that_disagree_are_side_by_side(desk):
     assert "2 of 3 requests got another answer" in page
     assert re.findall(r"<blockquote>(.*?)</blockquote>", page) == ["pump 2", "pump 1"]
     assert "timeout" in page
+
+
+def test_a_judge_shows_how_it_was_compared_with_people(tmp_path, registry):
+    """On the first page and as JSON: whether its word counts, and every comparison."""
+    desk = DeskWorld(tmp_path, registry, judge=judge_rules("http://127.0.0.1:9/v1"))
+    try:
+        desk.add_people()
+        before = desk.signed_in("Vera").get("/").text
+        assert "only orders the review queue" in before
+        now, workload = desk.world.clock.now(), desk.world.workload
+        row = {
+            "workload_id": workload.id,
+            "digest": standing_digest(desk.platform, workload),
+            "source": "critic",
+            "judged": 120,
+            "agreement": 0.925,
+            "lower": 0.864,
+            "upper": 0.96,
+            "slope": 0.5,
+            "floor": 0.6,
+            "calibrated": True,
+            "reason": "it agrees <b>well</b>",
+            "simulated": True,
+            "calibrated_at": now,
+            "expires_at": now + timedelta(days=90),
+        }
+        former = row | {"digest": "f" * 64, "source": "former", "calibrated": False}
+        desk.append("judge_calibrations", row, former | {"calibrated_at": now - timedelta(days=9)})
+        browser = desk.signed_in("Vera")
+        page = browser.get("/").text
+        for text in ("counts until 2026-06-30", "Compared with people (2)", "0.925", "former"):
+            assert text in page
+        assert "it agrees &lt;b&gt;well&lt;/b&gt; (simulated people)" in page
+        [line] = browser.get("/?format=json").json()["workloads"]
+        assert line["judge"]["standing"]["calibrated"] is True
+        sources = [one["source"] for one in line["judge"]["calibrations"]]
+        assert sources == ["critic", "former"]
+    finally:
+        desk.close()
+
+
+class Extractor(FakeModelServer):
+    """The base makes an order number up where there is none; a release reads invoices right."""
+
+    def answer(self, release, codec, inputs, *, shots=()):
+        """Answer as the arm does."""
+        self.replies[release] = _made_up if release == "base" else _right
+        return super().answer(release, codec, inputs, shots=shots)
+
+
+def _right(text):
+    return invoice(int(text.split("INV-")[1][:5]))[1]
+
+
+def _made_up(text):
+    return _right(text) | {"po_number": "PO0", "currency": "EUR"}
+
+
+def _invoice_rows(workload, split, count):
+    first = 100 * len(split)  # other invoices in each split
+    return [
+        {
+            "inference_id": f"{split}-{number}",
+            "correction_id": f"c-{split}-{number}",
+            "input": text,
+            "prompt": render_prompt(workload, text).text,
+            "completion": json.dumps(answer),
+            "output": answer,
+            "label_id": None,
+        }
+        for number in range(first, first + count)
+        for text, answer in [invoice(number)]
+    ]
+
+
+def test_fields_of_an_extraction_have_macro_figures_and_made_up_values(
+    tmp_path, registry, monkeypatch
+):
+    """On the page and as JSON: per field, and of all fields together."""
+    monkeypatch.setattr(release_world, "rows_for", _invoice_rows)
+    task = {"type": "extraction", "schema": SCHEMA}
+    desk = DeskWorld(tmp_path, registry, task=task, taxonomy=None)
+    try:
+        desk.add_people()
+        desk.world.server = Extractor({})
+        cycle = desk.judged("r1")
+        browser = desk.signed_in("Vera")
+        facts = browser.get(f"{desk.path(cycle)}?format=json").json()["gate"]
+        [order] = [
+            line
+            for line in facts["fields"]
+            if (line["suite"], line["field"]) == ("golden", "po_number")
+        ]
+        assert (order["expected"], order["absent"]) == (45, 45)
+        assert (order["champion_made_up"], order["candidate_made_up"]) == (45, 0)
+        assert (order["champion_macro_f1"], order["candidate_macro_f1"]) == (0.0, 1.0)
+        averages = {
+            line["arm"]: line for line in facts["field_averages"] if line["suite"] == "golden"
+        }
+        assert averages["candidate"]["macro_f1"] == averages["candidate"]["micro_f1"] == 1.0
+        assert averages["champion"]["macro_f1"] < averages["champion"]["micro_f1"] < 1.0
+        page = browser.get(desk.path(cycle)).text
+        assert all(text in page for text in ("made up by candidate", "macro recall"))
+        row = page.split('<th scope="row">po_number</th>')[1].split("</tr>")[0]
+        assert re.findall(r'<td class="n">([^<]*)</td>', row)[-3:] == ["45", "0", "45"]
+    finally:
+        desk.close()

@@ -353,3 +353,27 @@ def test_a_conversations_input_is_its_thread():
     check_inference(values[0], _WORKLOAD.id, _WORKLOAD.limits, "conversation")
     with pytest.raises(EventError):
         check_inference(values[4], _WORKLOAD.id, _WORKLOAD.limits, "conversation")
+
+
+def test_a_producer_is_told_what_ingest_would_do():
+    """Of one event alone, as of the same event among others."""
+    values = [
+        _changed(),
+        _changed(response=[1]),
+        _changed(response=None),
+        _changed(inference_id="a\u200bb"),
+        _deep(130),
+        _deep(130, "output"),
+        _changed(request=_asking("[{" * 200)),
+    ]
+    contract = EventContract.of_limits({_WORKLOAD.id: _WORKLOAD.limits})
+    decoded = decode_inferences(values, contract)
+    inference_columns(decoded, contract, AnswerTexts())
+    refused = {}
+    for number, value in enumerate(values):
+        try:
+            check_inference(value, _WORKLOAD.id, _WORKLOAD.limits)
+        except EventError as error:
+            refused[number] = error.reason
+    assert refused == {one.index: one.reason for one in decoded.rejections}
+    assert sorted(refused) == [1, 3, 4, 5]

@@ -79,3 +79,11 @@ def test_a_shipper_that_stops_waits_for_no_log(spool):
     log.error = UnavailableError("away")
     Shipper(spool, log).close()
     assert (len(log.records), spool.depth) == (0, 4)
+
+
+def test_an_empty_spool_is_not_opened(spool, monkeypatch):
+    """A gateway that nobody asks reads nothing five times a second."""
+    shipper = Shipper(spool, Log())
+    shipper.ship()
+    monkeypatch.setattr(spool, "oldest", lambda _: pytest.fail("the file was read"))
+    assert shipper.ship() == 0

@@ -18,7 +18,12 @@ from flywheel.errors import (
     OutOfMemoryError,
     TrainingError,
 )
-from flywheel.ports.train_launcher import EXIT_BAD_DATA, EXIT_BAD_SPEC, EXIT_INTERRUPTED
+from flywheel.ports.train_launcher import (
+    EXIT_BAD_DATA,
+    EXIT_BAD_SPEC,
+    EXIT_INTERRUPTED,
+    StandbyLauncher,
+)
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.train.program import _alone, _exit_code, first_gpus, main
 from tests.fakes.micro_base import training_spec, write_snapshot
@@ -116,6 +121,7 @@ def test_prepared_trainer_that_died_is_replaced(tmp_path: Path, monkeypatch: pyt
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(program))
     launcher = SubprocessTrainLauncher()
+    assert isinstance(launcher, StandbyLauncher)  # which is how the demo knows it
     launcher.prepare()
     with pytest.raises(InterruptedWorkError, match="SIGKILL"):
         launcher.run(

@@ -1,5 +1,6 @@
 """Usage counts every call of the days asked for, once."""
 
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -24,13 +25,13 @@ def call(at: datetime = NOW, **changes):
 @pytest.fixture
 def platform(tmp_path):
     """Return a home with calls of two days, and a line that a crash cut off."""
-    log = CallLog(tmp_path / "gateway" / "calls")
-    for one in (call(), call(), call(status=503, prompt_tokens=0, completion_tokens=0)):
-        log.write(one)
-    log.write(
-        call(status=401, client_id=None, workload_id=None, prompt_tokens=0, completion_tokens=0)
-    )
-    log.write(call(at=NOW + timedelta(days=1), client_id="line-5"))
+    with closing(CallLog(tmp_path / "gateway" / "calls")) as log:
+        for one in (call(), call(), call(status=503, prompt_tokens=0, completion_tokens=0)):
+            log.write(one)
+        log.write(
+            call(status=401, client_id=None, workload_id=None, prompt_tokens=0, completion_tokens=0)
+        )
+        log.write(call(at=NOW + timedelta(days=1), client_id="line-5"))
     with (tmp_path / "gateway" / "calls" / f"calls-{DAY}.jsonl").open("ab") as file:
         file.write(b'{"at": "2026-')
     return SimpleNamespace(home=tmp_path)
@@ -62,10 +63,11 @@ def test_tokens_and_cost_are_summed_by_tier(platform):
         TierUse(tier="champion", prompt_tokens=7, completion_tokens=2, cost=0.0),
         TierUse(tier="large", prompt_tokens=1000, completion_tokens=100, cost=0.003),
     )
-    log, day = CallLog(platform.home / "gateway" / "calls"), DAY + timedelta(days=2)
-    for _ in range(2):
-        log.write(call(at=NOW + timedelta(days=2), release="large", uses=uses))
-    log.write(call(at=NOW + timedelta(days=2)))
+    day = DAY + timedelta(days=2)
+    with closing(CallLog(platform.home / "gateway" / "calls")) as log:
+        for _ in range(2):
+            log.write(call(at=NOW + timedelta(days=2), release="large", uses=uses))
+        log.write(call(at=NOW + timedelta(days=2)))
     report = gateway_usage(platform, start=day, end=day)
     assert report.tiers == (
         TierUsage("parts", "champion", 3, 21, 6, 0.0),

@@ -1,17 +1,24 @@
 """The weekly figure with and without a judge."""
 
+import json
 import random
+import re
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from assets.review import judge_metadata
+from flywheel.cli import build_app
+from flywheel.cli import judge as command
 from flywheel.lake.erasure import erase_subjects
 from flywheel.lake.tables import TABLES
 from flywheel.usecases.judging.calibration import calibrate_judge, judge_standing
 from flywheel.usecases.judging.daily import ask_daily
 from flywheel.usecases.judging.figures import judge_weeks
-from flywheel.usecases.judging.report import judge_report, judge_sentence
+from flywheel.usecases.judging.report import judge_figures, judge_report, judge_sentence
 from tests.fakes.judge_world import MONDAY, JudgeWorld
 from tests.fakes.openai_upstream import fake_upstream
 
@@ -95,6 +102,48 @@ def test_the_report_has_cost_and_ration(sharp):
     assert "counts until 2026-08-09; week of 2026-05-04: people: " in judge_sentence(
         world, world.workload
     )
+
+
+def test_former_comparisons_are_in_the_report(sharp):
+    """The newest first, with the interval, the floor and the judge they are of."""
+    world, _ = sharp
+    [one] = judge_report(world, world.workload, weeks=1).calibrations
+    standing = judge_standing(world, world.workload)
+    assert (one.source, one.digest, one.calibrated) == ("critic", standing.digest, True)
+    assert (one.judged, one.floor, one.agreement) == (60, 0.6, standing.agreement)
+
+
+def test_dagster_plots_the_judges_figures(sharp, world):
+    """As numbers of their own; of a judge that does not count only that it does not."""
+    known, _ = sharp
+    figures = judge_figures(known, known.workload)
+    shown = judge_metadata(figures)
+    assert shown["judge"].startswith("critic counts until 2026-08-09; week of 2026-05-04")
+    assert shown["agreement of the judge with people"] == figures.standing.agreement
+    assert shown["accuracy with the judge, last week"] == figures.week.with_judge.accuracy
+    assert shown["accuracy with the judge, upper"] == figures.week.with_judge.upper
+    assert set(judge_metadata(judge_figures(world, world.workload))) == {"judge"}
+    assert judge_metadata(None) == {}
+
+
+def test_the_command_lists_the_comparisons(sharp, monkeypatch):
+    """Those of former judges too; as JSON with all figures."""
+    world, _ = sharp
+    platform = SimpleNamespace(
+        home=world.home,
+        lake=world.lake,
+        clock=world.clock,
+        workload=lambda _: world.workload,
+    )
+    monkeypatch.setattr(command, "open_platform", lambda **_: platform)
+    monkeypatch.setenv("COLUMNS", "200")
+    runner = CliRunner()
+    shown = runner.invoke(build_app(), ["judge", "show", world.workload.id, "--weeks", "1"])
+    assert shown.exit_code == 0, shown.output
+    assert "compared with people" in shown.output
+    assert re.search(r"2026-05-11 00:00 .*critic.* 60 .* 0\.6 .*yes", shown.output)
+    asked = ["judge", "show", world.workload.id, "--weeks", "1", "--json"]
+    assert json.loads(runner.invoke(build_app(), asked).stdout)["calibrations"][0]["judged"] == 60
 
 
 def test_an_erased_persons_verdicts_are_left_out_and_removed(world):

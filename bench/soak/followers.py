@@ -16,9 +16,9 @@ from flywheel.errors import UnavailableError
 from flywheel.io.http import HttpClient, HttpService
 from flywheel.services.supervisor.health import answers
 
-__all__ = ["Follower", "Usage", "processor_seconds"]
+__all__ = ["ROOT", "Follower", "Usage", "environment", "processor_seconds"]
 
-_ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 _PROGRAM = "from flywheel.cli import main; main()"
 _END_SECONDS = 120.0
 
@@ -48,6 +48,13 @@ def processor_seconds(pid: int) -> float:
     return float(times.user + times.system)
 
 
+def environment(home: Path, settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the variables of a program that works on a home, with these settings."""
+    given = {"home": home, "workloads": home / "workloads"} | dict(settings)
+    variables = {f"FLYWHEEL_{name.upper()}": str(value) for name, value in given.items()}
+    return os.environ | variables | {"PYTHONPATH": str(ROOT)}
+
+
 class Follower:
     """One process of the group; its log lines go to a file."""
 
@@ -55,15 +62,14 @@ class Follower:
         self.name = name
         self.killed = False
         self._log = home / f"{name}.log"
-        given = {"home": home, "workloads": home / "workloads", "metrics_port": 0} | dict(settings)
-        environment = os.environ | {f"FLYWHEEL_{k.upper()}": str(v) for k, v in given.items()}
+        given = environment(home, {"metrics_port": 0} | dict(settings))
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
                 [sys.executable, "-c", _PROGRAM, "ingest", "--follow", "--json"],
                 stdout=output,
                 stderr=output,
-                cwd=_ROOT,
-                env=environment | {"PYTHONPATH": str(_ROOT)},
+                cwd=ROOT,
+                env=given,
             )
         self.usage = Usage(self._process.pid)
 

@@ -1,0 +1,1 @@
+"""`make soak`: many events through three brokers into a lake in an object store, with kills."""
