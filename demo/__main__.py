@@ -79,6 +79,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     launcher = AnnouncingLauncher(open_launcher(settings))
     platform = Platform(settings, clock, launcher=launcher)
     atexit.register(platform.close)
+    atexit.register(launcher.close)
     progress = Progress(console)
     console.print(
         Text("One workload, two quarters and a short third period. People are simulated.", "bold")

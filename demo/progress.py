@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flywheel.ports.train_launcher import (
+    StandbyLauncher,
     TrainLauncher,
     TrainProgress,
     TrainResult,
@@ -76,6 +77,16 @@ class AnnouncingLauncher:
 
     launcher: TrainLauncher
     show: Callable[[str], None] = ignore_notice
+
+    def prepare(self) -> None:
+        """Start the trainer of the next cycle early, where trainers run on this machine."""
+        if isinstance(self.launcher, StandbyLauncher):
+            self.launcher.prepare()
+
+    def close(self) -> None:
+        """End a trainer that no cycle asked for."""
+        if isinstance(self.launcher, StandbyLauncher):
+            self.launcher.close()
 
     def run(
         self,

@@ -52,6 +52,9 @@ class Story:
             self.clock.move_to(max(window.start, self._newest_moment()))
             if window.number == 0 or WINDOWS[window.number - 1].period != window.period:
                 self.progress.title(f"{window.period}")
+                if window.period != WINDOWS[-1].period:
+                    # Its cycle finds a trainer that has loaded its libraries while people worked.
+                    self.launcher.prepare()
             self.progress.title(window.title)
             if self.clock.now() < window.end:
                 self._play(window)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,7 @@ __all__ = [
     "EXIT_DISK_FULL",
     "EXIT_INTERRUPTED",
     "EXIT_OUT_OF_MEMORY",
+    "StandbyLauncher",
     "TrainLauncher",
     "TrainProgress",
     "TrainResult",
@@ -108,4 +109,17 @@ class TrainLauncher(Protocol):
         try again; OutOfMemoryError, DataError and TrainingError that a person must act. A success
         whose manifest does not verify is an IntegrityError.
         """
+        ...
+
+
+@runtime_checkable
+class StandbyLauncher(Protocol):
+    """A launcher that can start a trainer before there is a spec for it."""
+
+    def prepare(self) -> None:
+        """Start a trainer that loads its libraries and waits for the next run."""
+        ...
+
+    def close(self) -> None:
+        """End a trainer that no run asked for."""
         ...

@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -36,7 +37,11 @@ from flywheel.ports.train_launcher import (
 from flywheel.train.export import finished
 from flywheel.train.worker_group import train_in_workers
 
-__all__ = ["OFFLINE", "first_gpus", "main", "read_spec"]
+__all__ = ["LOADED", "LOG", "OFFLINE", "TAKEN", "first_gpus", "main", "read_spec"]
+
+LOG = "train.log"
+# What a trainer on standby says, each in a line of its own.
+LOADED, TAKEN = b"loaded\n", b"taken\n"
 
 # No hub and no telemetry: a run needs only the files of its spec.
 OFFLINE = {
@@ -58,12 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     collect_seldom()
     parser = argparse.ArgumentParser(prog="python -m flywheel.train", description=__doc__)
-    parser.add_argument("spec", type=Path, help="JSON file of a training spec")
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
+    parser.add_argument("spec", type=Path, nargs="?", help="JSON file of a training spec")
+    parser.add_argument("--out", type=Path, help="folder for everything written")
     parser.add_argument("--parent", type=int, help="process id to end together with")
+    parser.add_argument(
+        "--standby",
+        action="store_true",
+        help="load the libraries, then read spec and out as a line of JSON from standard input",
+    )
     parser.add_argument("--worker", action="store_true", help="be one of several processes")
     options = parser.parse_args(arguments)
+    if options.standby == (options.spec is not None and options.out is not None):
+        parser.error("a spec and --out are needed, or --standby alone")
     os.environ.update(OFFLINE)
+    if options.standby:
+        # Libraries may look for GPUs as they are loaded.
+        os.environ[_GPUS] = first_gpus(os.environ.get(_GPUS))
+        if not _wait_for_spec(options):
+            return 0
     if options.parent is not None:
         _end_with(options.parent)
     try:
@@ -82,6 +99,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return _exit_code(error)
     return 0
+
+
+def _wait_for_spec(options: argparse.Namespace) -> bool:
+    # False when the launcher ended, or closed the input, without a training.
+    from flywheel.train.supervised import load_libraries
+
+    load_libraries()
+    _answer(LOADED)
+    line = sys.stdin.readline()
+    if not line:
+        return False
+    order = json.loads(line)
+    options.spec, options.out = Path(order["spec"]), Path(order["out"])
+    with (options.out / LOG).open("ab") as log:
+        _answer(TAKEN)
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    return True
+
+
+def _answer(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.flush()
 
 
 def first_gpus(visible: str | None, workers: int = 1) -> str:

@@ -1,5 +1,6 @@
 """First stage: supervised fine-tuning of a LoRA adapter on an NF4 base (QLoRA, Dettmers 2023)."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,20 @@ from flywheel.train.plan import TrainPlan, optimizer_steps, without_packing
 from flywheel.train.rows import TokenRow
 from flywheel.train.servable import check_servable
 
-__all__ = ["build_supervised", "common_arguments", "quantization_of"]
+__all__ = ["build_supervised", "common_arguments", "load_libraries", "quantization_of"]
+
+_LIBRARIES = (
+    "datasets",
+    "peft",
+    "transformers.models.auto.tokenization_auto",
+    "trl.trainer.sft_trainer",
+)
+
+
+def load_libraries() -> None:
+    """Import the libraries of a training ahead of its spec."""
+    for name in _LIBRARIES:
+        importlib.import_module(name)
 
 
 def build_supervised(

@@ -33,7 +33,9 @@ def launcher(
 ) -> TrainLauncher:
     """Return a launcher."""
     if kind == "subprocess":
-        return SubprocessTrainLauncher()
+        launcher = SubprocessTrainLauncher()
+        launcher.prepare()  # the first training is by a trainer that waited, the others are not
+        return launcher
     cluster = request.getfixturevalue("ray_cluster")
     return RayTrainLauncher(cluster, tmp_path_factory.mktemp("exchange").as_uri())
 

@@ -3,13 +3,15 @@
 The child cannot outlive this process, and what it says is not believed: the result is verified.
 """
 
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import flywheel
@@ -36,14 +38,14 @@ from flywheel.ports.train_launcher import (
     ignore_notice,
 )
 from flywheel.train.export import finished
-from flywheel.train.program import OFFLINE
+from flywheel.train.program import LOADED, LOG, OFFLINE, TAKEN
 from flywheel.train.reporting import PROGRESS
 
 __all__ = ["SubprocessTrainLauncher"]
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 10.0
-_LOG = "train.log"
+_LOADING_SECONDS = 300.0
 _LOG_TAIL = 600
 _ERRORS: dict[int, type[FlywheelError]] = {
     EXIT_BAD_SPEC: ConfigurationError,
@@ -56,6 +58,25 @@ _ERRORS: dict[int, type[FlywheelError]] = {
 
 class SubprocessTrainLauncher:
     """Run the trainer as a child process."""
+
+    def __init__(self) -> None:
+        self._standby: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> None:
+        """Start a trainer whose libraries are loaded by the time that a run asks for it.
+
+        It takes half a gigabyte of memory until then, and ends together with this process. Called
+        again before a run, it changes nothing.
+        """
+        if self._standby is None or self._standby.poll() is not None:
+            self._standby = _start(["--standby"], subprocess.PIPE, subprocess.PIPE)
+
+    def close(self) -> None:
+        """End a trainer that nothing asked for."""
+        if self._standby is not None:
+            _end(self._standby)
+            _close_pipes(self._standby)
+            self._standby = None
 
     def run(
         self,
@@ -73,18 +94,32 @@ class SubprocessTrainLauncher:
         path = out / "spec.json"
         write_text(path, spec.model_dump_json(indent=1))
         progress = _Tail(out / PROGRESS)
-        with (out / _LOG).open("ab") as log, _child(path, out, log.fileno()) as child:
+        if spec.recipe.workers > 1:
+            self.close()  # it was given one GPU
+        with self._child(path, out) as child:
             code = _wait(child, spec.recipe.timeout_seconds, progress, on_progress)
         progress.tell(on_progress)
         if code != 0:
-            raise _failure(code, out / _LOG)
+            raise _failure(code, out / LOG)
         result = finished(spec, out)
         if result is None:
             raise IntegrityError(
                 f"The trainer ended well, but {out} holds no result.",
-                next_step=f"read {out / _LOG} and train again",
+                next_step=f"read {out / LOG} and train again",
             )
         return result
+
+    @contextmanager
+    def _child(self, spec: Path, out: Path) -> Iterator[subprocess.Popen[bytes]]:
+        child, self._standby = self._standby, None
+        if child is None or not _takes(child, spec, out):
+            with (out / LOG).open("ab") as log:
+                arguments = [str(spec), "--out", str(out)]
+                child = _start(arguments, subprocess.DEVNULL, log.fileno())
+        try:
+            yield child
+        finally:
+            _end(child)
 
 
 class _Tail:
@@ -107,25 +142,47 @@ class _Tail:
             on_progress(TrainProgress.model_validate_json(line))
 
 
-@contextmanager
-def _child(spec: Path, out: Path, log: int) -> Iterator[subprocess.Popen[bytes]]:
+def _start(arguments: Sequence[str], stdin: int, log: int) -> subprocess.Popen[bytes]:
     package = str(Path(flywheel.__file__).parent.parent)
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    child = subprocess.Popen(  # noqa: S603 - our own program
+    return subprocess.Popen(  # noqa: S603 - our own program
         [
-            *(sys.executable, "-m", "flywheel.train", str(spec)),
-            *("--out", str(out), "--parent", str(os.getpid())),
+            *(sys.executable, "-m", "flywheel.train"),
+            *(*arguments, "--parent", str(os.getpid())),
         ],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=log,
-        stderr=log,
+        stderr=subprocess.DEVNULL if log == subprocess.PIPE else log,
         env={**os.environ, **OFFLINE, "PYTHONPATH": os.pathsep.join(paths)},
         start_new_session=True,
     )
+
+
+def _takes(child: subprocess.Popen[bytes], spec: Path, out: Path) -> bool:
+    # One that could not load its libraries does not: the run then starts its own, whose log says why.
+    assert child.stdin is not None
+    assert child.stdout is not None
+    order = {"spec": str(spec.absolute()), "out": str(out.absolute())}
+    takes = False
     try:
-        yield child
-    finally:
+        readable, _, _ = select.select([child.stdout], [], [], _LOADING_SECONDS)
+        # The libraries may print lines of their own.
+        if readable and any(line == LOADED for line in child.stdout):
+            child.stdin.write(json.dumps(order).encode() + b"\n")
+            child.stdin.flush()
+            takes = any(line == TAKEN for line in child.stdout)
+    except BrokenPipeError:
+        takes = False
+    _close_pipes(child)
+    if not takes:
         _end(child)
+    return takes
+
+
+def _close_pipes(child: subprocess.Popen[bytes]) -> None:
+    for pipe in filter(None, (child.stdin, child.stdout)):
+        with suppress(BrokenPipeError):  # what it did not read is not sent at the end either
+            pipe.close()
 
 
 def _wait(

@@ -1,5 +1,9 @@
 """The trainer program's exit codes, in this process and without training."""
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,12 @@ from flywheel.errors import (
     OutOfMemoryError,
     TrainingError,
 )
-from flywheel.ports.train_launcher import EXIT_BAD_DATA, EXIT_BAD_SPEC, EXIT_INTERRUPTED
+from flywheel.ports.train_launcher import (
+    EXIT_BAD_DATA,
+    EXIT_BAD_SPEC,
+    EXIT_INTERRUPTED,
+    StandbyLauncher,
+)
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.train.program import _alone, _exit_code, first_gpus, main
 from tests.fakes.micro_base import training_spec, write_snapshot
@@ -100,3 +109,60 @@ def test_killed_trainer_can_be_tried_again(tmp_path: Path, monkeypatch: pytest.M
         SubprocessTrainLauncher().run(
             training_spec(tmp_path / "dataset"), tmp_path / "out", on_progress=lambda _: None
         )
+
+
+def test_prepared_trainer_that_died_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run whose prepared trainer cannot load its libraries starts one of its own."""
+    program = tmp_path / "dying"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/started\n'
+        'case "$*" in *--standby*) exit 1;; esac\nkill -9 $$\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program))
+    launcher = SubprocessTrainLauncher()
+    assert isinstance(launcher, StandbyLauncher)  # which is how the demo knows it
+    launcher.prepare()
+    with pytest.raises(InterruptedWorkError, match="SIGKILL"):
+        launcher.run(
+            training_spec(tmp_path / "dataset"), tmp_path / "out", on_progress=lambda _: None
+        )
+    started = (tmp_path / "started").read_text().splitlines()
+    assert ["--standby" in line for line in started] == [True, False]
+
+
+@pytest.fixture
+def waiting() -> Iterator[subprocess.Popen[str]]:
+    """Yield a trainer that waits for its spec, without the libraries."""
+    code = (
+        "import sys, flywheel.train.supervised as s; s.load_libraries = lambda: None\n"
+        "from flywheel.train.program import main; sys.exit(main(['--standby']))"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True
+    ) as child:
+        yield child
+        child.kill()
+
+
+def test_waiting_trainer_takes_a_spec(tmp_path: Path, waiting: subprocess.Popen[str]):
+    """What it says from then on is in the log of its training, and its code is the usual one."""
+    (tmp_path / "spec.json").write_text('{"release": 1}')
+    order = json.dumps({"spec": str(tmp_path / "spec.json"), "out": str(tmp_path)})
+    told, _ = waiting.communicate(f"{order}\n", timeout=60)
+    assert (told.split(), waiting.returncode) == (["loaded", "taken"], EXIT_BAD_SPEC)
+    assert "not a training spec" in (tmp_path / "train.log").read_text()
+
+
+def test_waiting_trainer_ends_with_its_launcher(waiting: subprocess.Popen[str]):
+    """A launcher that is killed closes the pipe, and leaves no trainer behind."""
+    told, _ = waiting.communicate("", timeout=60)
+    assert (told.split(), waiting.returncode) == (["loaded"], 0)
+
+
+@pytest.mark.parametrize("arguments", [[], ["spec.json"], ["spec.json", "--out", "x", "--standby"]])
+def test_a_spec_comes_in_one_way(arguments: list[str]):
+    """A spec with its folder, or neither."""
+    with pytest.raises(SystemExit):
+        main(arguments)
