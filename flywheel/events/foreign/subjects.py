@@ -34,7 +34,7 @@ def find_subject(record: Mapping[str, Any], path: str | None) -> str | None:
     """Return whom a record concerns, as it names them.
 
     Args:
-        record: parsed JSON.
+        record: parsed JSON, whatever it is.
         path: where it says so, such as ``metadata.customer``; None: the usual places.
 
     Raises:
@@ -45,8 +45,9 @@ def find_subject(record: Mapping[str, Any], path: str | None) -> str | None:
         if subject is None:
             raise EventError(Reason.MISSING_FIELD, f"no subject at {path}")
         return subject
-    left_out = _NOT_OF_LITELLM if "call_type" in record else set()
-    places = (place for place in _PATHS if place[0] in record and place not in left_out)
+    names = record.keys() if isinstance(record, Mapping) else set()
+    left_out = _NOT_OF_LITELLM if "call_type" in names else set()
+    places = (place for place in _PATHS if place[0] in names and place not in left_out)
     return next((text for place in places if (text := text_at(record, *place))), None)
 
 

@@ -5,7 +5,7 @@ The child cannot outlive this process, and what it says is not believed: the res
 
 import json
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -165,9 +165,11 @@ def _takes(child: subprocess.Popen[bytes], spec: Path, out: Path) -> bool:
     order = {"spec": str(spec.absolute()), "out": str(out.absolute())}
     takes = False
     try:
-        readable, _, _ = select.select([child.stdout], [], [], _LOADING_SECONDS)
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            answers = bool(selector.select(_LOADING_SECONDS))
         # The libraries may print lines of their own.
-        if readable and any(line == LOADED for line in child.stdout):
+        if answers and any(line == LOADED for line in child.stdout):
             child.stdin.write(json.dumps(order).encode() + b"\n")
             child.stdin.flush()
             takes = any(line == TAKEN for line in child.stdout)

@@ -29,8 +29,8 @@ SHARED = {
     "run_id",
     "taxonomy_version",
 }
-# Shows the column to people as it is.
-SHOWS = {"flywheel/usecases/explain.py"}
+# The first keeps what the desk notes of a browser; the second shows the column as it is.
+SHOWS = {"flywheel/state/desk_records.py", "flywheel/usecases/explain.py"}
 
 
 def _keys():
