@@ -209,7 +209,7 @@ def training_spec(platform: "Platform", cycle: CycleRef) -> "TrainSpec":
 def _recipe_text(recipe: "TrainingRecipe") -> str:
     # Keys that came later count where they are set: a recipe without them keeps its name.
     values, given = recipe.model_dump(mode="json"), recipe.model_dump(exclude_defaults=True)
-    for key in {"balance", "search"} - given.keys():
+    for key in {"balance", "search", "workers"} - given.keys():
         del values[key]
     if recipe.preference is not None:
         stated = recipe.preference.model_dump(exclude_defaults=True)

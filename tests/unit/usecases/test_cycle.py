@@ -7,8 +7,9 @@ from flywheel.artifacts.snapshot import Snapshot
 from flywheel.clock import ManualClock
 from flywheel.dataset import build
 from flywheel.settings import Settings
-from flywheel.usecases.cycle import assemble_dataset
+from flywheel.usecases.cycle import _recipe_text, assemble_dataset
 from flywheel.wiring import Platform
+from flywheel.workload.training import TrainingRecipe
 from tests.fakes.review_world import END, START, classification
 from tests.fakes.state_rows import LINEAGE
 
@@ -94,3 +95,13 @@ def test_after_a_rollback_the_old_champions_figures_count(deployment, asked):
 
 def test_base_model_has_no_calibration_to_protect(deployment, asked):
     """Before the first promotion every control item is held out anyway."""
+
+
+def test_a_key_that_came_later_does_not_rename_a_release():
+    """A release is named by its recipe: an upgrade trains the same one again under the same name."""
+    assert _recipe_text(TrainingRecipe()) == (
+        '{"method":"sft","epochs":6,"learning_rate":0.001,"batch_size":16,"rank":16,"alpha":32,'
+        '"dropout":0.0,"maximum_tokens":256,"checkpoint_steps":50,"timeout_seconds":21600,'
+        '"quantization":"nf4","packing":"auto","checkpointing":"auto","preference":null}'
+    )
+    assert '"workers":2' in _recipe_text(TrainingRecipe(workers=2))
