@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.artifacts.gate_file import write_gate_report
 from flywheel.errors import IntegrityError, RefusedError
 from flywheel.release.approval import approve, reject, valid_approval
 from flywheel.release.four_eyes import is_same_person
@@ -99,6 +100,20 @@ def test_changed_adapter_cannot_be_approved(world):
         world.approve(cycle)
     assert world.state.approvals.of_cycle(cycle.ref) == []
     assert world.state.cycles.get(cycle.ref).status == "awaiting_approval"
+
+
+@pytest.mark.parametrize("of_another", [{"attempt": 2}, {"cycle": "2026Q4-9"}])
+def test_gate_report_of_another_attempt_is_no_evidence(world, of_another):
+    """A report that is whole, passes and names the candidate counts for its own attempt alone."""
+    cycle = world.judged("r1")
+    gate = world.state.cycles.attempt(cycle.ref).gate
+    report = gate.read()
+    subject = report.subject.model_copy(update=of_another)
+    other = report.model_copy(update={"subject": subject})
+    world.state.attempts.record(cycle.ref, 1, write_gate_report(other, gate.path.parent))
+    with pytest.raises(RefusedError, match="the present one is 1"):
+        world.approve(cycle)
+    assert world.state.approvals.of_cycle(cycle.ref) == []
 
 
 def test_edited_gate_report_voids(world):
