@@ -11,28 +11,32 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from demo.base import SEED, WORKLOAD, BaseBuild
 from demo.calendar import START
 from demo.clients import GatewayClients
-from demo.progress import AnnouncingLauncher, Progress
+from demo.progress import AnnouncingLauncher, Progress, Stage
 from demo.runner import InProcessDagster
 from demo.story import Story
 from demo.summary import show, summarize
 from demo.world import SimulatedWorld
+from flywheel.artifacts.base_folder import BaseModel
 from flywheel.cli.program import run_program
 from flywheel.clock import ManualClock
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, NotFoundError
 from flywheel.io.atomic import write_json, write_text
 from flywheel.io.yaml_text import YamlText
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import fail_orphaned_runs
 from flywheel.settings import load_settings, restrict_files
-from flywheel.simulation.traffic import seed_labels_of
+from flywheel.simulation.traffic import pretraining_texts, seed_labels_of
 from flywheel.usecases.import_seed import import_rows
 from flywheel.wiring import DEMO_MARK, Platform, open_launcher
+from flywheel.workload.model import Workload
 
+WORKLOAD = "defect_reports"
 PER_DAY = 30
+SEED = 7
 SEED_LABELS = 700
+PRETRAINING_TEXTS = 6000
 # What differs from the workload file: a pretrained model needs fewer passes, and more time for each.
 RECIPES: dict[str, dict[str, float]] = {
     "tiny": {},
@@ -68,23 +72,23 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     restrict_files(settings)
     home = settings.home
     _claim(home, arguments.base)
-    progress = Progress(console)
-    console.print(
-        Text("One workload, two quarters and a short third period. People are simulated.", "bold")
-    )
+    # The code location reads the workload files when it is imported: they must be there.
+    from definitions import defs
+
     clock = ManualClock(START)
     launcher = AnnouncingLauncher(open_launcher(settings))
     platform = Platform(settings, clock, launcher=launcher)
     atexit.register(platform.close)
     atexit.register(launcher.close)
-    _set_stage(platform, progress)
-    # The code location reads the workload files when it is imported: they must be there.
-    from definitions import defs
-
+    progress = Progress(console)
+    console.print(
+        Text("One workload, two quarters and a short third period. People are simulated.", "bold")
+    )
     with open_instance(prepare_dagster_home(platform.settings)) as instance:
         fail_orphaned_runs(instance)
         dagster = InProcessDagster(defs, instance, platform)
         world = SimulatedWorld(platform, WORKLOAD, per_day=PER_DAY, seed=SEED)
+        _set_stage(platform, progress)
         clients = GatewayClients(platform, clock, WORKLOAD, SEED)
         Story(platform, clock, dagster, world, clients, launcher, progress).play()
         clock.move_to(clock.now() + timedelta(hours=1))
@@ -125,6 +129,15 @@ def _on_base(text: str, base: str) -> str:
     return document.text()
 
 
+def _base(platform: Platform, workload: Workload, stage: Stage) -> BaseModel:
+    # One that is there is kept: with the labels that the owner adds later it would be another one.
+    try:
+        return platform.base(workload)
+    except NotFoundError:
+        texts = pretraining_texts(count=PRETRAINING_TEXTS, seed=SEED)
+        return platform.build_base(workload, texts, on_progress=stage.show)
+
+
 def _finish(home: Path) -> None:
     mark = home / DEMO_MARK
     write_json(mark, json.loads(mark.read_text()) | {"finished": True})
@@ -132,11 +145,8 @@ def _finish(home: Path) -> None:
 
 def _set_stage(platform: Platform, progress: Progress) -> None:
     workload = platform.workload(WORKLOAD)
-    build = BaseBuild(platform)
     with progress.stage("base") as stage:
-        stage.show("building it, and loading libraries meanwhile")
-        build.start()
-        base = build.finish(stage.show)
+        base = _base(platform, workload, stage)
         stage.tell(f"{base.name} {base.digest[:12]}")
     with progress.stage("seed") as stage:
         rows = [(item.text, item.output) for item in seed_labels_of(count=SEED_LABELS, seed=SEED)]
