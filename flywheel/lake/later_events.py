@@ -27,7 +27,8 @@ from flywheel.lake.views import LATER_EVENTS, stored_view
 __all__ = ["CREATE_LATER_EVENTS", "EVENT_IDS_FOLDER", "LaterEvents"]
 
 EVENT_IDS_FOLDER = "event_ids"
-# What the next process would have to look at again is cheaper than keeping it, up to here.
+# What the next process would have to read again is cheaper than keeping it, up to here. The files
+# that hold the first copies of repeats count too: a few repeats may lie in many.
 _UNSAVED_ROWS, _UNSAVED_FILES = 20_000, 20
 # More than this takes seconds, and is worth a line.
 _SILENT_BYTES = 256 << 20
@@ -144,6 +145,7 @@ class LaterEvents:
             names = {state.folders[number] for number in np.unique(np.concatenate(folders))}
             files = sorted(path for path in present if _folder_of(path) in names)
             later = self._later(connection, files, repeated)
+            self._unsaved_files += len(files)
             self._insert(connection, later)
             state.later = pa.concat_tables([state.later, later])
         # Files that were replaced since are named no more.

@@ -93,6 +93,20 @@ def test_an_id_counts_once_also_months_later(lake):
     assert rows == [{"i": "c"}]
 
 
+def test_a_few_repeats_of_many_days_are_kept(tmp_path):
+    """Finding the first copies again costs the next process as much as many new files would."""
+    lake = Lake(tmp_path / "lake")
+    at = 0
+    for day in range(12):
+        at = _land(lake, [f"i{day}"], at=at, day=day, landed=24 * day)
+    assert _count(lake) == 12
+    assert not _manifest(lake).exists()
+    _land(lake, [f"i{day}" for day in range(12)], at=at, day=12, landed=24 * 12)
+    assert _count(lake) == 12
+    assert len(json.loads(_manifest(lake).read_bytes())["files"]) == 13
+    lake.close()
+
+
 def test_a_day_is_read_alone(lake):
     """Files of other days are not opened, and an id that came before is left out all the same."""
     at = _land(lake, ["a", "b"], at=0)
