@@ -108,7 +108,7 @@ class Follower:
 
     def buckets(self, name: str) -> dict[float, float]:
         """Return a histogram of its metrics: counts up to each bound, over all labels."""
-        found: dict[float, float] = {}
+        counts: dict[float, float] = {}
         url = f"http://127.0.0.1:{self._port()}"
         with HttpClient(HttpService(url, self.name), seconds=10) as client:
             text = client.send("GET", "/metrics").text
@@ -116,8 +116,8 @@ class Follower:
             for sample in family.samples:
                 if sample.name == f"{name}_bucket":
                     bound = float(sample.labels["le"])
-                    found[bound] = found.get(bound, 0.0) + sample.value
-        return found
+                    counts[bound] = counts.get(bound, 0.0) + sample.value
+        return counts
 
     def _port(self) -> int:
         for line in self._log.read_text().splitlines():

@@ -112,10 +112,10 @@ class Plane:
 
     def processor_seconds(self) -> dict[str, float]:
         """Return the processor seconds of each service and of ingest, all their processes added."""
-        found = {"ingest": sum(follower.usage.processor_seconds for follower in self.everyone)}
+        seconds = {"ingest": sum(follower.usage.processor_seconds for follower in self.everyone)}
         for (name, _), usage in self._usages.items():
-            found[name] = found.get(name, 0.0) + usage.processor_seconds
-        return found
+            seconds[name] = seconds.get(name, 0.0) + usage.processor_seconds
+        return seconds
 
     def peak(self, name: str) -> int:
         """Return the most bytes of memory that one process of a service was seen with."""

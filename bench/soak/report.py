@@ -48,8 +48,8 @@ class Load:
         """Median of the second fifth and of the last fifth of the run, and the highest; in MB."""
         fifth = max(1, len(self.rss) // 5)
         early, late = self.rss[fifth : 2 * fifth], self.rss[-fifth:]
-        found = (statistics.median(early or self.rss), statistics.median(late), max(self.rss))
-        return tuple(size / _MEGABYTE for size in found)  # type: ignore[return-value] # three
+        sizes = (statistics.median(early or self.rss), statistics.median(late), max(self.rss))
+        return tuple(size / _MEGABYTE for size in sizes)  # type: ignore[return-value] # three
 
 
 def _two_columns(title: str, rows: dict[str, str]) -> Table:

@@ -48,12 +48,12 @@ def kills(brokers: int, *, on_disk: bool) -> list[tuple[float, str]]:
     the whole run.
     """
     names = broker_names(brokers)
-    found = [
+    kills = [
         (0.1, "ingest"), (0.2, names[0]), (0.3, OBJECT_STORE), (0.4, "ingest"),
         (0.5, names[-1]), (0.6, "ingest"), (0.7, OBJECT_STORE), (0.8, names[len(names) // 2]),
         (0.8, "ingest"),
     ]  # fmt: skip
-    return [(share, what) for share, what in found if what != OBJECT_STORE or not on_disk]
+    return [(share, what) for share, what in kills if what != OBJECT_STORE or not on_disk]
 
 
 def run_load(plane: Plane, options: LoadOptions, planned: list[tuple[float, str]]) -> Load:

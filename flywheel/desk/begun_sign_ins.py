@@ -38,11 +38,11 @@ class BegunSignIns:
         Raises:
             Refusal: 401 where no sign-in was begun under that key, or too long ago.
         """
-        found = self._platform.state.desk_records.take(_KIND, key, self._clock.now())
-        if found is None:
+        record = self._platform.state.desk_records.take(_KIND, key, self._clock.now())
+        if record is None:
             raise Refusal(
                 401,
                 "This browser has not begun to sign in, or too long ago.",
                 "sign in again, or with your personal token",
             )
-        return str(found[0]["target"])
+        return str(record[0]["target"])

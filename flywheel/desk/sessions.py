@@ -64,8 +64,8 @@ class Sessions:
         """Return the session of a cookie's key, None where it is unknown or over."""
         if not key:
             return None
-        found = self._platform.state.desk_records.find(_KIND, key, self._clock.now())
-        return None if found is None else Session(key, found[0]["name"], found[0]["token_id"])
+        record = self._platform.state.desk_records.find(_KIND, key, self._clock.now())
+        return None if record is None else Session(key, record[0]["name"], record[0]["token_id"])
 
     def close(self, key: str) -> None:
         """End a session."""

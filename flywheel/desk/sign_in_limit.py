@@ -55,5 +55,5 @@ class SignInLimit:
         return max(0.0, (self._full_at(address, now) - self._most - now).total_seconds())
 
     def _full_at(self, address: str, now: "datetime") -> "datetime":
-        found = self._platform.state.desk_records.find(_KIND, address, now)
-        return now if found is None else found[1]
+        record = self._platform.state.desk_records.find(_KIND, address, now)
+        return now if record is None else record[1]

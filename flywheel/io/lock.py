@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flywheel.errors import ConcurrencyError
+from flywheel.errors import ConcurrencyError, FlywheelError
 
 __all__ = ["exclusive", "holder_of"]
 
@@ -24,7 +24,11 @@ _SILENT_SECONDS = 1.0
 
 @contextmanager
 def exclusive(
-    path: Path, *, wait: bool = True, on_wait: Callable[[str], None] = lambda _: None
+    path: Path,
+    *,
+    wait: bool = True,
+    on_wait: Callable[[str], None] = lambda _: None,
+    refusal: Callable[[ConcurrencyError], FlywheelError] = lambda error: error,
 ) -> Iterator[None]:
     """Hold a lock for the block; the folder of its file is made, and the file stays.
 
@@ -32,6 +36,7 @@ def exclusive(
         path: the lock file, which holds nothing else.
         wait: until it is free, as long as that takes.
         on_wait: given one line that names the holder, after a second of waiting.
+        refusal: returns what is raised where ``wait`` is off, with the caller's own words.
 
     Raises:
         ConcurrencyError: another process holds it, and ``wait`` is off.
@@ -46,9 +51,10 @@ def exclusive(
     except Timeout:
         holder = holder_of(path)
         if not wait:
-            raise ConcurrencyError(
+            held = ConcurrencyError(
                 f"{holder} holds {path}.", next_step="wait for it, then try again"
-            ) from None
+            )
+            raise refusal(held) from None
         on_wait(f"waiting for {holder} ({path})")
         lock.acquire()
     try:

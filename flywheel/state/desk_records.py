@@ -49,9 +49,9 @@ class DeskRecords:
     def take(self, kind: str, key: str, now: datetime) -> tuple[JsonObject, datetime] | None:
         """Return a record as ``find`` does and remove it, so that one caller alone gets it."""
         with self._database.write():
-            found = self.find(kind, key, now)
+            record = self.find(kind, key, now)
             self.remove(kind, key)
-        return found
+        return record
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a record; one that is not there is as good."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from flywheel.artifacts.output_scores import output_scores
 from flywheel.train.data_parallel import Batch, data_parallel
+from flywheel.train.rows import IGNORED
 
 __all__ = ["completion_trainer"]
 
@@ -51,7 +52,7 @@ def _summed_loss(causal: Any, inputs: Batch) -> tuple[Any, Any]:
     # the attention needs, and it has no mask.
     model_inputs = {name: value for name, value in inputs.items() if name != "labels"}
     targets = inputs["labels"][:, 1:]
-    looked_at = targets != -100  # noqa: PLR2004 - torch's index to ignore
+    looked_at = targets != IGNORED
     hidden = causal.model(**model_inputs, use_cache=False).last_hidden_state[:, :-1]
     logits = output_scores(causal.config, causal.lm_head(hidden[looked_at]).float())
     total = torch.nn.functional.cross_entropy(logits, targets[looked_at], reduction="sum")

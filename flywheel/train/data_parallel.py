@@ -8,12 +8,12 @@ DistributedDataParallel adds the gradients.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flywheel.train.rows import IGNORED
+
 __all__ = ["Batch", "Share", "data_parallel", "is_first_worker", "stop_if_any"]
 
 # Tensors, or lists of a row, by their names in transformers.
 Batch = dict[str, Any]
-
-_IGNORED = -100
 
 
 def is_first_worker() -> bool:
@@ -50,7 +50,7 @@ class Share:
     def of(self, rows: Sequence[Batch]) -> list[Batch]:
         """Return this worker's rows of a batch."""
         own = list(rows[self._rank :: self._workers])
-        return own or [{**rows[0], "labels": [_IGNORED] * len(rows[0]["labels"])}]
+        return own or [{**rows[0], "labels": [IGNORED] * len(rows[0]["labels"])}]
 
 
 def data_parallel(trainer_class: type, loss_of: Callable[[Any, Batch], Any]) -> type:

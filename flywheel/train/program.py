@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -187,14 +187,10 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    with ExitStack() as lock_stack:
-        try:
-            lock_stack.enter_context(exclusive(out / ".lock", wait=False))
-        except ConcurrencyError as error:
-            raise InterruptedWorkError(
-                f"Another process is training into {out}: {error.message}",
-                next_step=error.next_step,
-            ) from error
-        yield
+def _alone(out: Path) -> AbstractContextManager[None]:
+    def refusal(error: ConcurrencyError) -> InterruptedWorkError:
+        return InterruptedWorkError(
+            f"Another process is training into {out}: {error.message}", next_step=error.next_step
+        )
+
+    return exclusive(out / ".lock", wait=False, refusal=refusal)

@@ -14,6 +14,7 @@ from flywheel.workload.model import Workload
 from flywheel.workload.prompt import completion_ids, parse_prompt, prompt_ids, render_prompt
 
 __all__ = [
+    "IGNORED",
     "PairRow",
     "ThumbRow",
     "TokenRow",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _NAMED = 5
-_IGNORED = -100
+IGNORED = -100
 _SIDES: tuple[Literal["chosen", "rejected"], ...] = ("chosen", "rejected")
 
 
@@ -130,7 +131,7 @@ def tokenize_rows(
     )
     _check_lengths(rows, [len(prompt) + len(answer) for prompt, answer in pairs], limit)
     _check_answers(rows, [len(answer) - 1 for _, answer in pairs], codec.workload)
-    return [TokenRow([*p, *a], [*[_IGNORED] * len(p), *a]) for p, a in pairs]
+    return [TokenRow([*p, *a], [*[IGNORED] * len(p), *a]) for p, a in pairs]
 
 
 def tokenize_pairs(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from flywheel.errors import InterruptedWorkError
 from flywheel.io.atomic import place, write_json
 from flywheel.io.garbage import collect_as_usual
-from flywheel.train.checkpoints import last_complete
+from flywheel.train.checkpoints import last_complete, step_of
 from flywheel.train.memory import PlanMemory, within_memory
 from flywheel.train.plan import TrainPlan
 from flywheel.train.reporting import progress_callback
@@ -131,7 +131,7 @@ def _attempt(
         tokens=int(trainer.tokens_seen),
         seconds=round(time.perf_counter() - prepared, 2),
         preparation_seconds=round(prepared - started, 2),
-        resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0,
+        resumed_from_step=(step_of(checkpoint.name) or 0) if checkpoint else 0,
         trained_parameters=sum(weight.numel() for weight in trained),
         plan=plan.to_facts(),
         plan_changes=memory.changes(stage.name),

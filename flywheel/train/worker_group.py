@@ -14,7 +14,7 @@ from typing import Any
 
 from flywheel.errors import ConfigurationError, InterruptedWorkError
 from flywheel.ports.train_launcher import EXIT_INTERRUPTED, EXITS
-from flywheel.train.checkpoints import last_complete
+from flywheel.train.checkpoints import last_complete, step_of
 from flywheel.train.memory import PLANS
 
 __all__ = ["check_devices", "group_exit", "train_in_workers"]
@@ -53,7 +53,7 @@ def train_in_workers(spec: Path, out: Path, workers: int) -> int:
                 )
             tries += 1
             checkpoint = last_complete(out)
-            start = checkpoint.name.rpartition("-")[2] if checkpoint else "0"
+            start = step_of(checkpoint.name) if checkpoint else 0
             _say(f"{lost} All start again from step {start} (try {tries} of {_TRIES}).")
         else:
             _say("Memory was short: all start again with fewer rows at a time.")

@@ -4,7 +4,7 @@ The score is the accuracy or, of texts, the mean of what the gate decides on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 
 from flywheel.artifacts.bakeoff_result import BakeoffArm
@@ -57,50 +57,52 @@ def _score(arm: BakeoffArm) -> float:
 
 def _ranked(rank: int, arm: BakeoffArm, first: BakeoffArm, prices: Prices) -> RankedArm:
     compared = _compare_texts(arm, first) if arm.scores else _compare_answers(arm, first)
-    return replace(
-        compared,
+    return RankedArm(
         rank=rank,
+        arm=arm,
+        score=_score(arm),
+        lower=compared.score[0],
+        upper=compared.score[1],
+        behind=compared.behind,
+        behind_lower=compared.difference[0],
+        behind_upper=compared.difference[1],
+        is_worse=compared.difference[1] < 0 if compared.decides else None,
         cost_per_thousand=_answers(arm, prices),
         training_cost=_training(arm, prices),
     )
 
 
-def _compare_answers(arm: BakeoffArm, first: BakeoffArm) -> RankedArm:
+@dataclass(frozen=True)
+class _Compared:
+    # Intervals of an arm's score and of its difference from the first, and whether there are cases
+    # enough to say that it is worse.
+    score: tuple[float, float]
+    behind: float
+    difference: tuple[float, float]
+    decides: bool = True
+
+
+def _compare_answers(arm: BakeoffArm, first: BakeoffArm) -> _Compared:
     cases = len(arm.right)
-    lower, upper = wilson_interval(sum(arm.right) / cases, cases, _CONFIDENCE)
     counts = PairedCounts(
         cases=cases,
         gained=sum(mine and not best for mine, best in zip(arm.right, first.right, strict=True)),
         lost=sum(best and not mine for mine, best in zip(arm.right, first.right, strict=True)),
     )
-    interval = tango_interval(counts, confidence=_CONFIDENCE)
-    return RankedArm(
-        rank=None,
-        arm=arm,
-        score=_score(arm),
-        lower=lower,
-        upper=upper,
+    return _Compared(
+        score=wilson_interval(sum(arm.right) / cases, cases, _CONFIDENCE),
         behind=counts.difference,
-        behind_lower=interval[0],
-        behind_upper=interval[1],
-        is_worse=interval[1] < 0,
+        difference=tango_interval(counts, confidence=_CONFIDENCE),
     )
 
 
-def _compare_texts(arm: BakeoffArm, first: BakeoffArm) -> RankedArm:
+def _compare_texts(arm: BakeoffArm, first: BakeoffArm) -> _Compared:
     scores = PairedScores(champion=first.scores, candidate=arm.scores)
-    lower, upper = mean_interval(arm.scores, confidence=_CONFIDENCE)
-    interval = mean_interval(scores.differences, confidence=_CONFIDENCE)
-    return RankedArm(
-        rank=None,
-        arm=arm,
-        score=_score(arm),
-        lower=lower,
-        upper=upper,
+    return _Compared(
+        score=mean_interval(arm.scores, confidence=_CONFIDENCE),
         behind=fmean(scores.differences),
-        behind_lower=interval[0],
-        behind_upper=interval[1],
-        is_worse=interval[1] < 0 if scores.cases >= FEWEST_CASES else None,
+        difference=mean_interval(scores.differences, confidence=_CONFIDENCE),
+        decides=scores.cases >= FEWEST_CASES,
     )
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -97,14 +97,14 @@ def _spool_folder(own_disk: Path | None, place: Path) -> Iterator[Path]:
     if own_disk is None:
         yield place
         return
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(exclusive(own_disk / ".lock", wait=False))
-        except ConcurrencyError as error:
-            raise ConcurrencyError(
-                f"Another gateway records in {own_disk} (FLYWHEEL_GATEWAY_SPOOL): {error.message}",
-                next_step="give every gateway process a folder of its own",
-            ) from error
+
+    def refusal(error: ConcurrencyError) -> ConcurrencyError:
+        return ConcurrencyError(
+            f"Another gateway records in {own_disk} (FLYWHEEL_GATEWAY_SPOOL): {error.message}",
+            next_step="give every gateway process a folder of its own",
+        )
+
+    with exclusive(own_disk / ".lock", wait=False, refusal=refusal):
         yield own_disk
 
 

@@ -19,7 +19,6 @@ from flywheel.workload.model import Workload
 
 __all__ = [
     "REVIEW_FIGURES_FOLDER",
-    "UNKNOWN_BATCH",
     "CountBatches",
     "drop_review_figures",
     "figures_by_batch",
@@ -28,7 +27,7 @@ __all__ = [
 REVIEW_FIGURES_FOLDER = "review_figures"
 
 # Annotations whose item was never sent; counted each time.
-UNKNOWN_BATCH = ""
+_UNKNOWN_BATCH = ""
 _MADE_BY = f"1, duckdb {duckdb.__version__}"
 
 # An item belongs to the batch that sent it first, as `read_sent` has it.
@@ -49,7 +48,7 @@ WITH item AS ({_ITEM}), given AS (
 ), checked AS (
   SELECT DISTINCT inference_id FROM label_checks WHERE workload_id = $workload
 )
-SELECT coalesce(item.batch, '{UNKNOWN_BATCH}') AS batch, CAST(sum(hash(
+SELECT coalesce(item.batch, '{_UNKNOWN_BATCH}') AS batch, CAST(sum(hash(
     item_id, item.digest, given.digest, decided.digest, checked.inference_id IS NOT NULL
   )) AS VARCHAR) AS fingerprint
 FROM item FULL JOIN given USING (item_id)
@@ -59,11 +58,11 @@ GROUP BY ALL ORDER BY batch
 """  # noqa: S608 - constants of the project
 _ITEMS = f"""
 WITH item AS ({_ITEM})
-SELECT item_id, coalesce(batch, '{UNKNOWN_BATCH}') AS batch FROM item
+SELECT item_id, coalesce(batch, '{_UNKNOWN_BATCH}') AS batch FROM item
 FULL JOIN (
   SELECT DISTINCT item_id FROM latest_annotations WHERE workload_id = $workload
 ) USING (item_id)
-WHERE coalesce(batch, '{UNKNOWN_BATCH}') IN (SELECT unnest($batches::VARCHAR[]))
+WHERE coalesce(batch, '{_UNKNOWN_BATCH}') IN (SELECT unnest($batches::VARCHAR[]))
 ORDER BY item_id
 """  # noqa: S608 - constants of the project
 
@@ -91,7 +90,7 @@ def figures_by_batch(
     changed = [
         batch
         for batch, fingerprint in prints.items()
-        if batch == UNKNOWN_BATCH or kept.get(batch, ("",))[0] != fingerprint
+        if batch == _UNKNOWN_BATCH or kept.get(batch, ("",))[0] != fingerprint
     ]
     fresh: Mapping[str, JsonObject] = {}
     if changed:
@@ -102,7 +101,7 @@ def figures_by_batch(
     now = {
         batch: (fingerprint, figures[batch])
         for batch, fingerprint in prints.items()
-        if batch != UNKNOWN_BATCH
+        if batch != _UNKNOWN_BATCH
     }
     if now != kept:
         content = json.dumps({"basis": basis, "batches": now}).encode()
