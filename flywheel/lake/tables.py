@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from flywheel.lake.backfill_tables import BACKFILL_TABLES
 from flywheel.lake.earlier_rows import EARLIER_REVIEW_ITEMS
 from flywheel.lake.judge_tables import JUDGE_TABLES
 from flywheel.lake.table import TIME, LakeTable, lake_table
@@ -315,4 +316,6 @@ _ALL = [
     ),
 ]
 
-TABLES: dict[str, LakeTable] = {table.name: table for table in (*_ALL, *JUDGE_TABLES)}
+TABLES: dict[str, LakeTable] = {
+    table.name: table for table in (*_ALL, *JUDGE_TABLES, *BACKFILL_TABLES)
+}
