@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from flywheel.errors import ConfigurationError
 from flywheel.ports.bulk_work import BulkExecutor, BulkWork, PartName, TextPart
 from flywheel.state.kept_lease import keep_lease
 from flywheel.usecases.backfill.in_process import InProcessExecutor
@@ -95,6 +96,7 @@ def backfill_answers(  # noqa: PLR0913 - what a person chooses
     Raises:
         NotFoundError: the workload has no such release.
         ConcurrencyError: another process does the same backfill.
+        ConfigurationError: the first day comes after the last one.
     """
     work = answer_work(platform, workload, release)
     backfill = _Backfill(platform, work, Product.answers(release), first, last, part_rows, on_part)
@@ -163,6 +165,11 @@ class _Backfill:
         self._landed = self._failed = self._known = self._texts = 0
 
     def run(self, executor: BulkExecutor, on_notice: Callable[[str], None]) -> BackfillReport:
+        if self._first > self._last:
+            raise ConfigurationError(
+                f"The first day, {self._first}, comes after the last one, {self._last}.",
+                next_step="exchange --from and --to",
+            )
         leases = self._platform.state.leases
         with keep_lease(leases, f"backfill:{self._workload_id}:{self._product.maker}"):
             before = self._count()

@@ -5,11 +5,14 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from flywheel.errors import ConcurrencyError, DataError, NotFoundError
+from flywheel.errors import ConcurrencyError, ConfigurationError, DataError, NotFoundError
+from flywheel.lake.erasure import erase_subjects
 from flywheel.state.kept_lease import keep_lease
 from flywheel.usecases.backfill.landing import land
 from flywheel.usecases.backfill.products import Product
+from flywheel.usecases.backfill.run import backfill_vectors
 from flywheel.usecases.backfill.texts import count_days, read_parts
+from flywheel.usecases.backfill.work import answer_work
 from tests.fakes.backfill_world import FIRST, LAST, RELEASE
 
 IDS = [f"i{number:05d}" for number in range(30)]
@@ -37,6 +40,8 @@ def test_days_outside_the_range_are_left_alone(world):
     world.backfill(date(2026, 3, 3), date(2026, 3, 3))
     assert world.ids() == IDS[10:20]
     assert world.backfill(date(2025, 1, 1), date(2025, 2, 1)).days == ()
+    with pytest.raises(ConfigurationError, match="comes after"):
+        world.backfill(LAST, FIRST)
 
 
 def test_a_repeated_backfill_asks_nothing(world):
@@ -165,3 +170,26 @@ def test_a_person_erased_meanwhile_has_no_row(world):
     land(world.lake, world.workload.id, product, part.name, rows, run="a", now=world.clock.now())
     assert set(world.ids()) == set(IDS[:10]) - {"i00001", "i00005", "i00009"}
     assert world.backfill(LAST, LAST).days[0].texts == 7
+
+
+def test_an_erasure_takes_the_rows_of_a_person(world):
+    """Readers leave them out at once, and they are not made again when they are gone."""
+    world.backfill()
+    backfill_vectors(world.deployment, world.workload, FIRST, LAST)
+    erasure = {"subject_id": ["s1"], "requested_at": [world.clock.now()]}
+    world.lake.append("erasures", pa.table(erasure))
+    theirs = {f"i{number:05d}" for number in range(1, 30, 4)}
+    for table in ("backfill_answers", "text_vectors"):
+        seen = {row["inference_id"] for row in world.lake.rows(f"SELECT * FROM {table}")}
+        assert seen == set(IDS) - theirs
+    touched = erase_subjects(world.lake)
+    assert (touched["backfill_answers"], touched["text_vectors"]) == (8, 8)
+    assert set(world.ids()) == set(world.ids("text_vectors")) == set(IDS) - theirs
+    assert world.backfill().landed == 0
+
+
+def test_the_release_answers_with_its_own_prompt(world):
+    """An edit of the workload's file reaches it with the next cycle."""
+    edited = world.workload.model_copy(update={"prompt": "Now: {input}\nDefect: "})
+    assert answer_work(world.deployment, edited, RELEASE).workload.prompt == world.workload.prompt
+    assert answer_work(world.deployment, edited, "base").workload.prompt == edited.prompt
