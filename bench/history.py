@@ -19,7 +19,8 @@ from bench.reads import Cost, cost_of
 from flywheel.clock import ManualClock
 from flywheel.drift.profile import profile_days, stale_days
 from flywheel.drift.window import Window
-from flywheel.ingest.proven_events import EVENT_PROOF_FILE, count_events, keep_proof
+from flywheel.ingest.event_proof import EVENT_PROOF_FILE
+from flywheel.ingest.proven_events import count_events, keep_proof
 from flywheel.ingest.unknown_topics import unknown_topics
 from flywheel.lake.check import check_table
 from flywheel.lake.maintenance import maintain
