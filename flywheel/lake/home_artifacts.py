@@ -98,7 +98,10 @@ class HomeArtifacts:
 
     def names(self, below: str = "") -> list[str]:
         """Return the names of what is published; none where the lake is on a disk."""
-        return self.store.names(below) if self.are_published else []
+        if not self.are_published:
+            return []
+        # Who can write the bucket does not choose where in the home a file is put.
+        return [name for name in self.store.names(below) if artifact_name(name) == name]
 
     def bring_all(self, below: str) -> None:
         """Fetch everything below a folder of names that the home lacks."""

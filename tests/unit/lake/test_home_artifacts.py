@@ -204,6 +204,20 @@ def test_a_backup_holds_what_other_homes_made(homes, tmp_path):
     assert not second.home.exists()
 
 
+@pytest.mark.parametrize("name", ["state.db", "datasets/../../outside", "runs/defects/x"])
+def test_a_name_that_is_no_artifacts_is_left_alone(homes, tmp_path, name):
+    """Whatever else lies in the bucket, it comes neither into a home nor into a backup."""
+    first, second = homes
+    file = tmp_path / "file"
+    file.write_text("poison")
+    first.store.publish(name, file)
+    assert second.names() == []
+    second.bring(second.home / name)
+    second.copy_to(tmp_path / "backup" / "home")
+    assert not second.home.exists()
+    assert not (tmp_path / "backup").exists()
+
+
 @pytest.mark.parametrize(
     ("path", "name"),
     [
