@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     Float,
@@ -52,7 +53,7 @@ __all__ = [
 ]
 
 # The newest migration: a database that says so needs no alembic, whose import costs 0.2 s.
-HEAD = "0008"
+HEAD = "0009"
 
 OPEN_CONDITION = f"status IN {OPEN_STATUSES}"
 
@@ -331,6 +332,16 @@ api_keys = Table(
     _moment("expires_at", optional=True),
     _moment("revoked_at", optional=True),
     _moment("last_used_at", optional=True),
+)
+
+# What every process of the gateway let each key use; a day is one in UTC.
+key_use = Table(
+    "key_use",
+    metadata,
+    _name("key_id", key=True),
+    Column("day", Date, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
 )
 
 people = Table(
