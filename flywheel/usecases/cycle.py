@@ -10,6 +10,7 @@ from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.references import SnapshotRef
 from flywheel.errors import DataError, TerminalError
+from flywheel.usecases.served_bases import require_served
 from flywheel.workload.model import TrainingRecipe, Workload
 
 if TYPE_CHECKING:
@@ -113,11 +114,16 @@ def train_candidate(
     on_progress: "Callable[[TrainProgress], None]",
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> "TrainResult":
-    """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
+    """Train the cycle's adapter through the launcher, keep it as a candidate and log it.
+
+    Raises:
+        UnservedBaseError: no model server answers on a base that the gate would ask.
+    """
     from flywheel.release.candidate import record_candidate
     from flywheel.train.reporting import read_progress
 
     state = platform.state
+    require_served(platform, state.cycles.get(cycle).opened.workload, on_away=on_notice)
     spec = training_spec(platform, cycle)
     attempt = _attempt(platform, cycle)
     out = run_folder(platform, cycle, attempt.number)
