@@ -76,8 +76,8 @@ def require_served(
 def how_to_serve(name: str, digest: str) -> str:
     """Return what to do where no vLLM serves a base model."""
     return (
-        f"start one for it: `FLYWHEEL_VLLM_BASES={name} flywheel services up vllm`; or name your own "
-        "in FLYWHEEL_VLLM_URL beside the others, separated by commas, started with "
+        f"start one for {name}: `FLYWHEEL_VLLM_BASES={digest[:12]} flywheel services up vllm`; or name your "
+        "own in FLYWHEEL_VLLM_URL beside the others, separated by commas, started with "
         f"--served-model-name {BASE_RELEASE} {base_alias(digest)}"
     )
 
