@@ -133,6 +133,7 @@ def train_candidate(
     except TerminalError as error:
         _stop(platform, attempt, error)
         raise
+    on_notice("logging the candidate to MLflow")
     # From the folder, not from progress events: a repeat finds the training done and gets none.
     curve = read_progress(out)
     record_candidate(state, platform.registry, spec, result, out, progress=curve)
