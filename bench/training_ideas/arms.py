@@ -54,7 +54,7 @@ ARMS = {
 IDEAS = {
     "averaging": ("plain", "constant rate"),
     "smoothing": ("plain", "label smoothing", "label smoothing among answers"),
-    "agreement": ("plain", _TWICE, "dropout", "R-Drop"),
+    "agreement": ("plain", "R-Drop", _TWICE, "dropout"),
     "pretraining": ("plain", _TWICE, "pre-training on text"),
     "all": tuple(ARMS),
 }

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Difference", "crossed_difference"]
 
+_FEWEST = 3
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -18,10 +20,14 @@ class Difference:
 
     @property
     def beyond_noise(self) -> int:
-        """1 or -1 where the difference is more than two standard errors above or below nothing."""
-        if abs(self.mean) <= 2 * self.error:
-            return 0
-        return 1 if self.mean > 0 else -1
+        """1 or -1 where the difference is beyond the noise, above or below zero; else 0.
+
+        It is more than two standard errors, and every seed of at least three is on the same side:
+        the error itself is uncertain with so few.
+        """
+        side = 1 if self.mean > 0 else -1
+        alike = len(self.by_seed) >= _FEWEST and all(side * one > 0 for one in self.by_seed)
+        return side if alike and abs(self.mean) > 2 * self.error else 0
 
 
 def crossed_difference(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Difference:

@@ -151,6 +151,12 @@ def test_a_difference_of_every_seed_alike_has_the_noise_of_the_cases():
     assert crossed_difference(other, one).beyond_noise == -1
 
 
+def test_one_seed_decides_nothing():
+    """However many cases say so: another draw of rows may say otherwise."""
+    apart = crossed_difference(np.ones((1, 900), bool), np.zeros((1, 900), bool))
+    assert (apart.mean, apart.beyond_noise) == (1.0, 0)
+
+
 def test_seeds_that_disagree_are_noise():
     """One seed far above and two without a difference are not beyond the noise."""
     rng = np.random.default_rng(0)
