@@ -17,7 +17,7 @@ __all__ = ["MemoryObjects"]
 
 class _Objects(MemoryFileSystem):
     # Of its own: fsspec's is one for the whole process.
-    cachable = False
+    cachable = False  # codespell:ignore cachable
 
     def __init__(self) -> None:
         super().__init__()
