@@ -23,6 +23,7 @@ from flywheel.wiring import Platform
 from flywheel.workload.model import parse_workload
 from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.micro_base import classification, labeled, micro_base
+from tests.fakes.waiting import wait_until
 from tests.fakes.workload_file import put_workload
 
 pytestmark = [pytest.mark.services("object-store"), pytest.mark.timeout(600)]
@@ -65,6 +66,14 @@ def _away(object_store):
         yield
     finally:
         object_store.start("object-store")
+
+
+def _is_readable(platform: Platform, name: str) -> bool:
+    # SeaweedFS answers a moment before it finds what it held when it was killed.
+    try:
+        return platform.artifacts.store.listing(name) is not None
+    except UnavailableError:
+        return False
 
 
 def _begin(platform: Platform):
@@ -156,6 +165,7 @@ def test_a_store_that_goes_away_while_publishing_leaves_one_result(opened, objec
     assert first.state.releases.of("parts") == []
     assert first.state.attempts.get(cycle, 1).candidate is None
 
+    wait_until(lambda: _is_readable(first, "bases/parts.json"), "the store to hand out objects")
     assert second.artifacts.names("runs") == []
     result = _train(first, cycle)
     assert [one.manifest_digest for one in second.state.releases.of("parts")] == [
