@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel.deployment.programs import APPLICATIONS, built_bases, run_applications
+from flywheel.deployment.needed_bases import built_bases
+from flywheel.deployment.programs import APPLICATIONS, run_applications
 from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings, load_settings
 

@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flywheel.errors import UnavailableError
@@ -156,11 +157,14 @@ class ObjectDigests:
     def _read(self, table: str) -> dict[str, JsonObject]:
         known = self._entries.setdefault(table, {})
         for _ in range(_READS):
-            names = [path.name for path in (self._root / table).iterdir()]
             try:
+                names = [path.name for path in (self._root / table).iterdir()]
                 known = {name: known.get(name) or self._entry(table, name) for name in names}
             except FileNotFoundError:
                 continue  # another machine has put several together at this moment
+            except OSError as error:
+                location = LakeLocation(self._root, Path())
+                raise location.error(f"The digests of {table} cannot be read", error) from error
             self._entries[table] = known
             return known
         raise UnavailableError(

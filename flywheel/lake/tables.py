@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from flywheel.lake.backfill_tables import BACKFILL_TABLES
 from flywheel.lake.earlier_rows import EARLIER_REVIEW_ITEMS
 from flywheel.lake.event_tables import EVENT_TABLES
 from flywheel.lake.judge_tables import JUDGE_TABLES
@@ -204,5 +205,5 @@ _ALL = [
 ]
 
 TABLES: dict[str, LakeTable] = {
-    table.name: table for table in (*EVENT_TABLES, *_ALL, *JUDGE_TABLES)
+    table.name: table for table in (*EVENT_TABLES, *_ALL, *JUDGE_TABLES, *BACKFILL_TABLES)
 }

@@ -219,6 +219,7 @@ def _sql_type(kind: pa.DataType) -> str:
         pa.bool_(): "BOOLEAN",
         pa.int32(): "INTEGER",
         pa.int64(): "BIGINT",
+        pa.float32(): "FLOAT",
         pa.float64(): "DOUBLE",
         pa.date32(): "DATE",
         pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",

@@ -99,22 +99,23 @@ def connections(layout: Layout, plan: Plan) -> Connections:
     )
 
 
-def publish(applications: Iterable[Application], folder: Path) -> None:
+def publish(plan: Plan, folder: Path) -> None:
     """Write down where clients find the applications that they need to find."""
-    extend_connections(_served(applications), folder)
+    extend_connections(_served(plan.applications.values()), folder)
 
 
 def _served(applications: Iterable[Application]) -> dict[str, str]:
-    addresses: dict[str, str] = {}
-    for each in applications:
-        if each.name == vllm.NAME:
-            addresses |= {
-                "vllm_url": vllm.url(each),
-                "vllm_token": vllm.token(each),
-                "vllm_max_loras": str(vllm.adapters_at_once(each)),
-                "model_server": "vllm",
-            }
-    return addresses
+    # One for each base model; they share a token.
+    servers = [each for each in applications if vllm.is_vllm(each.name)]
+    if not servers:
+        return {}
+    servers.sort(key=lambda each: vllm.program_number(each.name))
+    return {
+        "vllm_url": ",".join(vllm.url(each) for each in servers),
+        "vllm_token": vllm.token(servers[0]),
+        "vllm_max_loras": str(min(vllm.adapters_at_once(each) for each in servers)),
+        "model_server": "vllm",
+    }
 
 
 def postgres_server(layout: Layout, plan: Plan) -> postgres.Server | None:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Float,
     ForeignKeyConstraint,
     Index,
@@ -39,6 +40,7 @@ __all__ = [
     "cycles",
     "decisions",
     "desk_records",
+    "key_use",
     "leases",
     "metadata",
     "people",
@@ -50,7 +52,7 @@ __all__ = [
 ]
 
 # The newest migration: a database that says so needs no alembic, whose import costs 0.2 s.
-HEAD = "0008"
+HEAD = "0009"
 
 OPEN_CONDITION = f"status IN {OPEN_STATUSES}"
 
@@ -278,6 +280,16 @@ api_keys = Table(
     moment_column("expires_at", optional=True),
     moment_column("revoked_at", optional=True),
     moment_column("last_used_at", optional=True),
+)
+
+# What every process of the gateway let each key use; a day is one in UTC.
+key_use = Table(
+    "key_use",
+    metadata,
+    name_column("key_id", key=True),
+    Column("day", Date, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
 )
 
 people = Table(

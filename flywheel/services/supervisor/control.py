@@ -13,7 +13,7 @@ import psutil
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.lock import exclusive
-from flywheel.services import catalog, checks, object_store, postgres, service_ports
+from flywheel.services import catalog, checks, object_store, postgres, service_ports, vllm
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
 from flywheel.services.supervisor import watchdog as guarding
@@ -182,7 +182,17 @@ class Services:
                 plan = plan.with_application(application)
             save_plan(plan, self.layout.plan)
             self._bring_up([application.name for application in applications], plan, on_progress)
-            catalog.publish(applications, self.folder)
+            if any(vllm.is_vllm(application.name) for application in applications):
+                catalog.publish(plan, self.folder)
+
+    def remove(self, name: str) -> None:
+        """Stop an application and take it out of the set."""
+        with exclusive(self.folder / "lock"):
+            if self.supervisor.alive():
+                self.supervisor.remove(name)
+            plan = self.plan.without_application(name)
+            save_plan(plan, self.layout.plan)
+            catalog.publish(plan, self.folder)
 
     def _bring_up(
         self, names: Sequence[str], plan: Plan, on_progress: Callable[[str], None]
