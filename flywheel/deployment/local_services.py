@@ -83,7 +83,7 @@ def choose_programs(
 
 def user_managed(settings: Settings, names: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return the services whose address the user configured, with the settings that say so."""
-    from flywheel.services.catalog import own
+    from flywheel.services.service_ports import own
 
     return {name: keys for name, keys in own(settings).items() if name in names}
 

@@ -106,7 +106,9 @@ class AdapterSettings(BaseModel):
         description="how long a training on Ray continues when no process waits for it any more",
     )
     train_exchange: str | None = Field(
-        default=None, description="URL (fsspec) that Ray's workers share; default: a folder in home"
+        default=None,
+        description="URL (fsspec) that Ray's workers share; default: `_exchange` beside a lake in an "
+        "object store, else a folder in home",
     )
     vllm_url: str | None = Field(
         default=None,

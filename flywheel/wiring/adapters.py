@@ -14,6 +14,7 @@ from flywheel.settings import Settings, connection, make_private
 if TYPE_CHECKING:
     from flywheel.artifacts.base_folder import BaseModel
     from flywheel.eventlog.kafka_connection import KafkaConnection
+    from flywheel.lake.home_artifacts import HomeArtifacts
     from flywheel.lake.spark import SparkServer
     from flywheel.lake.store import Lake
     from flywheel.ports.answer_desk import AnswerDesk
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "kafka_connection",
+    "open_artifacts",
     "open_desk",
     "open_event_log",
     "open_label_studio",
@@ -54,6 +56,18 @@ def open_lake(settings: Settings) -> "Lake":
 
         engine = SparkEngine.at(spark_server(settings))
     return Lake(settings.lake or settings.lake_folder, local=settings.lake_folder, engine=engine)
+
+
+def open_artifacts(settings: Settings) -> "HomeArtifacts":
+    """Return the artifacts of the home, published where the lake lies in an object store."""
+    from flywheel.lake.artifact_store import ArtifactStore
+    from flywheel.lake.home_artifacts import HomeArtifacts
+    from flywheel.lake.location import LakeLocation
+
+    url, folder = settings.lake, settings.lake_folder
+    if url is None:
+        return HomeArtifacts(settings.home, None)
+    return HomeArtifacts(settings.home, lambda: ArtifactStore(LakeLocation.of(url, folder)))
 
 
 def spark_server(settings: Settings) -> "SparkServer":

@@ -4,9 +4,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.local_copy import set_source
 from flywheel.clock import Clock, SystemClock
 from flywheel.settings import Settings
 from flywheel.wiring.adapters import (
+    open_artifacts,
     open_desk,
     open_event_log,
     open_label_studio,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from flywheel.artifacts.precision import ServedPrecision
     from flywheel.basemodel import BaseModel, HomeBases
     from flywheel.io.alerting import AlertSender
+    from flywheel.lake.home_artifacts import HomeArtifacts
     from flywheel.lake.store import Lake
     from flywheel.ports.answer_desk import AnswerDesk
     from flywheel.ports.event_log import EventLog
@@ -104,6 +107,7 @@ class Platform:
             registry=registry,
             alerts=alerts,
         )
+        set_source(self.home, None if settings.lake is None else self.artifacts)
 
     def __repr__(self) -> str:
         """Say what this is, without opening anything: home, profile, adapters, workload files."""
@@ -166,6 +170,11 @@ class Platform:
     def lake(self) -> "Lake":
         """The Delta tables."""
         return self._adapters.get("lake", lambda: open_lake(self.settings))
+
+    @property
+    def artifacts(self) -> "HomeArtifacts":
+        """Datasets, adapters, gate reports and base models of the home, and where they are published."""
+        return self._adapters.get("artifacts", lambda: open_artifacts(self.settings))
 
     @property
     def log(self) -> "EventLog":
@@ -231,7 +240,8 @@ class Platform:
         """The base models of this deployment."""
         from flywheel.basemodel import HomeBases
 
-        return HomeBases(self.home, self.settings.cache)
+        artifacts = None if self.settings.lake is None else self.artifacts
+        return HomeBases(self.home, self.settings.cache, artifacts)
 
     def build_base(
         self,
