@@ -74,6 +74,17 @@ def test_memory_and_context_are_bounded(application):
     assert command[command.index("--max-model-len") + 1] == "256"
 
 
+@pytest.mark.parametrize(("cores", "own_process"), [(2, False), (7, False), (8, True)])
+def test_a_worker_has_a_process_of_its_own_only_where_its_threads_are_bound(
+    monkeypatch, cores, own_process
+):
+    """On a few cores it would cost memory and time, and bind nothing."""
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    environment = vllm._environment(Path("/programs/bin"), "s3cret", gpu=False)
+    assert ("VLLM_ENABLE_V1_MULTIPROCESSING" not in environment) is own_process
+    assert ("VLLM_CPU_OMP_THREADS_BIND" not in environment) is own_process
+
+
 def test_open_door_is_not_started(tmp_path: Path, application, monkeypatch: pytest.MonkeyPatch):
     """Without the file that closes every path, vLLM is not described at all."""
     monkeypatch.setattr(vllm, "_DOOR", tmp_path)
