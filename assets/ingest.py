@@ -111,5 +111,6 @@ def maintenance(platform: PlatformParam) -> dg.MaterializeResult:
             "damaged tables (see `flywheel verify`)": report.damaged,
             "tables": markdown_table(rows),
             "erased subjects' rows": report.erased,
+            "artifacts published late": report.published,
         }
     )

@@ -13,10 +13,10 @@ from flywheel.settings import load_settings
 from flywheel.usecases.cycle import assemble_dataset, open_cycle
 from flywheel.usecases.landing import land
 from flywheel.usecases.observe import collect_reviews, sample_reviews
-from flywheel.usecases.simulated_world import simulated_people
 from flywheel.wiring import Platform
 from loop.browser import PERSON, ByHand
-from loop.stage import SEED, Sizes, seed_labels
+from loop.people import knowing_people
+from loop.stage import Sizes, seed_labels
 
 __all__ = ["Lived", "embedded_dataset_hash"]
 
@@ -71,9 +71,7 @@ def embedded_dataset_hash(
         land(platform)
         sample_reviews(platform, workload)
         show("judging the same answers in the embedded queue")
-        people = simulated_people(
-            platform, workload.id, error_rate=0.0, seed=SEED, truth_home=real.home
-        )
+        people = knowing_people(platform, workload, truth_home=real.home)
         if lived.by_hand is not None:
             by_hand = lived.by_hand
             platform.desk.submit(workload, by_hand.item_id, PERSON, by_hand.output)

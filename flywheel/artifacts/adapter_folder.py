@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from flywheel.artifacts.local_copy import bring_here
 from flywheel.errors import IntegrityError
 from flywheel.io.atomic import write_bytes
 
@@ -86,6 +87,7 @@ def verify_adapter(folder: Path, *, base_digest: str | None = None) -> str:
         IntegrityError: a file is missing, changed or not listed, or the adapter belongs to
             another base model than ``base_digest``.
     """
+    bring_here(folder)
     try:
         raw = (folder / MANIFEST).read_bytes()
         manifest = json.loads(raw)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 from flywheel.artifacts.dataset_rows import LabeledRow, PreferenceRow, ThumbedRow
+from flywheel.artifacts.local_copy import bring_here
 from flywheel.errors import IntegrityError, NotFoundError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "SnapshotManifest",
     "Split",
     "content_hash",
+    "content_of",
     "open_snapshot",
     "read_fixed",
     "read_preference_rows",
@@ -122,9 +124,14 @@ def open_snapshot(folder: Path) -> Snapshot:
         counts=manifest["counts"],
         exclusions=manifest["exclusions"],
         preference=manifest.get("preference", {}),
-        content=([manifest["hash"]] + [one["content"] for one in erased])[-1],
+        content=content_of(manifest),
         erased=sum(int(one["rows"]) for one in erased),
     )
+
+
+def content_of(manifest: SnapshotManifest) -> str:
+    """Return the hash of the rows that a snapshot has now."""
+    return ([manifest["hash"]] + [one["content"] for one in manifest.get("erased", [])])[-1]
 
 
 def read_rows(folder: Path, split: LabeledSplit, *, named: str | None = None) -> list[LabeledRow]:
@@ -201,6 +208,7 @@ def _content(folder: Path, split: str) -> bytes:
 
 def read_snapshot_manifest(folder: Path) -> SnapshotManifest:
     """Return a snapshot's manifest as its file holds it."""
+    bring_here(folder)
     try:
         manifest: SnapshotManifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:

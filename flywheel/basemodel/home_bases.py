@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flywheel.artifacts.base_folder import (
     RECORD,
@@ -22,10 +22,14 @@ from flywheel.artifacts.base_folder import (
     place_base,
     read_base,
 )
+from flywheel.artifacts.local_copy import bring_here
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
 from flywheel.io.atomic import write_json
 from flywheel.io.records import JsonObject
 from flywheel.workload.model import Workload
+
+if TYPE_CHECKING:
+    from flywheel.lake.home_artifacts import HomeArtifacts
 
 __all__ = ["HomeBases"]
 
@@ -39,11 +43,14 @@ class HomeBases:
     Args:
         home: of the deployment.
         cache: folder of built bases, in which one whose record is older than this layout lies.
+        artifacts: publish them, where the lake is in an object store; default: the home alone has
+            them.
     """
 
-    def __init__(self, home: Path, cache: Path) -> None:
+    def __init__(self, home: Path, cache: Path, artifacts: "HomeArtifacts | None" = None) -> None:
         self._folder = home.absolute() / "bases"
         self._cache = cache.absolute()
+        self._artifacts = artifacts
 
     def remember(self, workload: Workload, base: BaseModel) -> BaseModel:
         """Bring a base into the home, record it for a workload, and return it as it lies there."""
@@ -58,8 +65,18 @@ class HomeBases:
             "digest": base.digest,
             "requested": workload.base_model,
         }
-        write_json(self._record_path(workload), record)
+        path = self._record_path(workload)
+        if self._artifacts is not None:
+            self._artifacts.publish(target)
+        write_json(path, record)
+        if self._artifacts is not None:
+            self._artifacts.publish(path)
         return load_base(target)
+
+    def renew(self, workload: Workload) -> None:
+        """Let a workload stand on the base that another machine has built for it since."""
+        for path in (self._first_path(workload), self._later_path(workload)):
+            bring_here(path, again=True)
 
     def recorded_digest(self, workload: Workload) -> str | None:
         """Return the digest of the base that a workload stands on; None where none was built."""
@@ -80,7 +97,7 @@ class HomeBases:
             raise NotFoundError(
                 f"The base model of {workload.id} was not built yet.", next_step=build
             )
-        base = next(self._matches(record), None)
+        base = self._match(record)
         if base is None:
             raise NotFoundError(
                 f"The base model of {workload.id} is gone: no folder with the digest "
@@ -104,13 +121,22 @@ class HomeBases:
             NotFoundError: the home and the cache hold no such base.
             IntegrityError: it was changed.
         """
-        base = next(self._matches({"digest": digest}), None)
+        base = self._match({"digest": digest})
         if base is None:
             raise NotFoundError(
                 f"No base with the digest {digest[:16]} is in {self._folder} or {self._cache}.",
                 next_step="restore it from a backup: adapters were trained on it",
             )
         return base
+
+    def all(self) -> list[BaseModel]:
+        """Return every base that lies in the home, whichever workload stands on it.
+
+        Raises:
+            IntegrityError: one of them was changed.
+        """
+        folders = sorted((self._folder / "models").glob("*"))
+        return [load_base(folder) for folder in folders if (folder / RECORD).is_file()]
 
     def _record_path(self, workload: Workload) -> Path:
         first = self._read_record(self._first_path(workload), workload)
@@ -132,6 +158,7 @@ class HomeBases:
         return self._folder / f"{workload.id}.{base}.json"
 
     def _read_record(self, path: Path, workload: Workload) -> JsonObject | None:
+        bring_here(path)
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(record["digest"], str) and isinstance(record["folder"], str):
@@ -146,6 +173,22 @@ class HomeBases:
             next_step="restore it from a backup; or delete it, and run "
             f"`flywheel base build {workload.base_model} --workload {workload.id}`",
         )
+
+    def _match(self, record: JsonObject) -> BaseModel | None:
+        base = next(self._matches(record), None)
+        if base is None and self._bring(record["digest"]):
+            base = next(self._matches(record), None)
+        return base
+
+    def _bring(self, digest: str) -> bool:
+        # Of what is published, the records are looked at first: a base may have gigabytes.
+        if self._artifacts is None:
+            return False
+        for name in self._artifacts.names("bases/models"):
+            if json.loads(self._artifacts.store.read(name, RECORD))["digest"] == digest:
+                self._artifacts.bring(self._artifacts.home / name)
+                return True
+        return False
 
     def _matches(self, record: JsonObject) -> Iterator[BaseModel]:
         # A path in a record of an earlier version is absolute; its home or cache may have moved.

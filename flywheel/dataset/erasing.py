@@ -63,7 +63,7 @@ def erase_rows(folder: Path, ids: Collection[str], now: datetime) -> int:
 
 
 def finish_erasing(datasets: Path) -> None:
-    """Finish what a crash cut off between the two renames of ``erase_rows``."""
+    """Finish what a crash cut off in ``erase_rows``, and remove what it left of a fetch."""
     for ready in datasets.glob("*/.*.erased"):
         folder = _folder_of(ready)
         if not folder.exists():
@@ -71,6 +71,8 @@ def finish_erasing(datasets: Path) -> None:
         shutil.rmtree(ready, ignore_errors=True)
     for former in datasets.glob("*/.*.before-erasing"):
         shutil.rmtree(former)
+    for part in datasets.glob("*/.*.fetched"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _folder_of(ready: Path) -> Path:

@@ -77,6 +77,7 @@ def _copy(platform: "Platform", home: Path, target: Path) -> Backup:
     apart = _folders_apart(platform.settings)
     for path in _plain_files(home, apart):
         _copy_file(path, target / path.relative_to(home))
+    platform.artifacts.copy_to(target)
     without_base = _copy_bases(platform, home, apart, target)
     if platform.settings.workload_folder.absolute() != home / "workloads":
         for path in sorted(platform.settings.workload_folder.glob("*.y*ml")):

@@ -16,7 +16,7 @@ from flywheel.deployment.outlook import (
     settings_warnings,
     workload_warnings,
 )
-from flywheel.errors import FlywheelError
+from flywheel.errors import FlywheelError, NotFoundError
 from flywheel.privacy.names import require_model
 from flywheel.usecases.audit import audit_head
 from flywheel.usecases.drift import drift_outlook, quality_outlook
@@ -77,6 +77,8 @@ def _store_findings(platform: Platform) -> Iterator[Finding]:
     }
     for subject, check in checks.items():
         yield checked(subject, check)
+    if platform.artifacts.are_published:
+        yield checked("published artifacts", lambda: _artifacts(platform))
     folder = platform.workload_folder
     for problem in folder.problems.values():
         yield Finding(f"workload {problem.workload_id}", False, str(problem.error))
@@ -106,6 +108,17 @@ def _lake(platform: Platform) -> str:
     events = f"{table_rows(platform, 'inferences')} events"
     lake = platform.lake
     return f"{events} in {lake.root}, read by {lake.reader}" if lake.location.is_remote else events
+
+
+def _artifacts(platform: Platform) -> str:
+    artifacts = platform.artifacts
+    own = artifacts.unpublished()
+    if own:
+        raise NotFoundError(
+            f"No other machine can read {len(own)} artifacts of this home, such as {own[0]}.",
+            next_step="materialize platform/maintenance on this machine",
+        )
+    return f"{len(artifacts.names())} in {artifacts.store}"
 
 
 def _release_findings(platform: Platform, workload_id: str) -> Iterator[Finding]:

@@ -61,7 +61,7 @@ def restore(
         _name_bases(part)
         erased = _hide_erased(backup, part, erasures)
         if lake is not None:
-            _move_lake(part / "lake", lake)
+            _move_lake(part, lake)
         if home.exists():
             home.rmdir()
         place(part, home)
@@ -133,13 +133,18 @@ def _copy(backup: Path, part: Path, file: JsonObject) -> None:
     shutil.copyfile(source, target)
 
 
-def _move_lake(folder: Path, url: str) -> None:
+def _move_lake(home: Path, url: str) -> None:
+    from flywheel.lake.artifact_store import ArtifactStore
     from flywheel.lake.backup import put_lake
     from flywheel.lake.file_digests import DIGESTS_FILE
+    from flywheel.lake.home_artifacts import HomeArtifacts
     from flywheel.lake.location import LakeLocation
     from flywheel.lake.tables import TABLES
 
-    put_lake(folder, LakeLocation.of(url, folder))
+    folder = home / "lake"
+    location = LakeLocation.of(url, folder)
+    put_lake(folder, location)
+    HomeArtifacts(home, lambda: ArtifactStore(location)).settle()
     for name in TABLES:
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / DIGESTS_FILE).unlink(missing_ok=True)

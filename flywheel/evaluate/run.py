@@ -3,7 +3,7 @@
 Whether anything is promoted is decided elsewhere, from the report's file and its digest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
-from flywheel.artifacts.gate_file import write_gate_report
+from flywheel.artifacts.gate_file import FIRST_LOOK_FILE, GateReportRef, write_gate_report
 from flywheel.artifacts.gate_report import GateReport, GateSubject
 from flywheel.artifacts.opened_workload import OpenedWorkload
 from flywheel.artifacts.snapshot import EVALUATION_SPLITS, read_rows, verify_snapshot
@@ -53,6 +53,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     directed: Rows | None = None,
     few_shot: FewShotRules = _FEW_SHOT,
     notes: Sequence[str] = (),
+    publish: Callable[[Path], None] = lambda _: None,
     again: bool = False,
     on_progress: Progress | None = None,
 ) -> GateReport:
@@ -77,6 +78,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
             None: this is a first look, or a verdict stands.
         few_shot: worked examples of the arm ``few_shot``, chosen by ``labels`` or ``similar``, or off.
         notes: what a reader of the report must know besides, such as why an arm is off.
+        publish: called with each file that other machines need, before a row names it.
         again: measure again even where a verdict exists.
         on_progress: told what was measured, how many answers are done, of how many.
 
@@ -119,7 +121,11 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     _require_open(state, cycle)
     keep = {"workload_id": workload.id, "cycle": cycle.name, "attempt": attempt}
     lake.replace("evaluations", _table(cases, report), where=keep)
-    _record(state, report, folder, calibration)
+    gate = write_gate_report(report, folder)
+    if report.look > 1:
+        publish(gate.path.with_name(FIRST_LOOK_FILE))
+    publish(gate.path)
+    _record(state, report, gate, calibration)
     if report.outcome != "pass":
         server.unload(candidate)
     return report
@@ -240,8 +246,9 @@ def _require_present_attempt(state: State, subject: GateSubject) -> None:
         )
 
 
-def _record(state: State, report: GateReport, folder: Path, calibration: Calibration) -> None:
-    gate = write_gate_report(report, folder)
+def _record(
+    state: State, report: GateReport, gate: GateReportRef, calibration: Calibration
+) -> None:
     subject = report.subject
     with state.transaction():
         _require_present_attempt(state, subject)

@@ -16,18 +16,17 @@ import numpy as np
 
 from flywheel.errors import EventError
 from flywheel.events.codec import Decoded, EventContract
+from flywheel.events.inputs import input_of, plain_inputs, thread_of
 from flywheel.events.reasons import Reason, any_too_deep, explain, too_deep
 from flywheel.events.schema import FeedbackEvent, InferenceEvent
 from flywheel.workload.answers import canonical_json
-from flywheel.workload.conversation import input_length, thread_of_messages
+from flywheel.workload.conversation import input_length
 
 __all__ = [
     "AnswerTexts",
     "feedback_columns",
     "inference_columns",
-    "input_of",
     "keep_usable",
-    "thread_of",
 ]
 
 Event = TypeVar("Event")
@@ -47,34 +46,6 @@ _INFERENCE_TEXTS = (
 _FEEDBACK_TEXTS = (
     "feedback_id", "schema_version", "timestamp", "workload_id", "inference_id", "kind", "author",
 )  # fmt: skip
-
-
-class _Part(msgspec.Struct, gc=False):
-    text: str = ""
-
-
-class _Message(msgspec.Struct, gc=False):
-    role: str
-    content: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Request(msgspec.Struct, gc=False):
-    messages: list[_Message]
-
-
-class _TextMessage(msgspec.Struct, gc=False):
-    role: str
-    content: str | None = None
-
-
-class _TextRequest(msgspec.Struct, gc=False):
-    messages: list[_TextMessage]
-
-
-# Most requests hold texts alone. In others, only the content of the input need be of our form.
-_DECODE_TEXTS = msgspec.json.Decoder(_TextRequest).decode
-_DECODE_REQUEST = msgspec.json.Decoder(_Request).decode
-_DECODE_CONTENT = msgspec.json.Decoder(str | list[_Part] | None).decode
 
 
 class AnswerTexts:
@@ -120,38 +91,71 @@ def keep_usable(
     decoded: Decoded[InferenceEvent], contract: EventContract, answers: AnswerTexts
 ) -> tuple[list[str], list[str | None]]:
     """Move events without a usable input aside; return inputs and answers of those that stay."""
+    usable = _if_all_usable(decoded.events, contract, answers)
+    return usable or _keep_usable(decoded, contract, answers)
+
+
+def _if_all_usable(
+    events: Sequence[InferenceEvent], contract: EventContract, answers: AnswerTexts
+) -> tuple[list[str], list[str | None]] | None:
+    # Every check for all events at once, as far as that can be. None: each must be looked at.
+    requests, responses = [e.request for e in events], [e.response for e in events]
+    outputs, moments = [e.output for e in events], [e.timestamp for e in events]
+    workload_ids = {e.workload_id for e in events}
+    if (
+        not events
+        or any(map(any_too_deep, (requests, responses, outputs)))
+        or not _are_objects(requests)
+        or not _are_objects(responses, or_null=True)
+        or not _are_printable([e.inference_id for e in events])
+        or not _are_printable([e.shadow_of or "" for e in events])
+        or not _FIRST_MOMENT <= min(moments) <= max(moments) < _LAST_MOMENT
+        or not contract.conversations.isdisjoint(workload_ids)
+    ):
+        return None
+    inputs = plain_inputs(requests)
+    longest = min(contract.limits[name].input_characters for name in workload_ids)
+    if inputs is None or max(map(len, inputs)) > longest or "\0" in "".join(inputs):
+        return None
+    try:
+        return inputs, list(map(answers, outputs))
+    except (EventError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _keep_usable(
+    decoded: Decoded[InferenceEvent], contract: EventContract, answers: AnswerTexts
+) -> tuple[list[str], list[str | None]]:
     inputs: list[str] = []
     outputs: list[str | None] = []
-    longest = {key: limits.input_characters for key, limits in contract.limits.items()}
-    plain = _are_objects([event.request for event in decoded.events])
-    plain = plain and _are_objects([event.response for event in decoded.events])
-    printable = _are_printable([event.inference_id for event in decoded.events])
-    printable &= _are_printable([event.shadow_of or "" for event in decoded.events])
 
     def look(event: InferenceEvent) -> None:
         # The appends come last, and together: an event lands whole or not at all.
         _check_moment(event.timestamp)
-        if not plain:
-            _check_texts(event)
-        if not printable:
-            _check_printable("inference_id", event.inference_id)
-            _check_printable("shadow_of", event.shadow_of or "")
-        longest_input = longest[event.workload_id]
-        if event.workload_id in contract.conversations:
-            text = thread_of(event.request, longest_input)
-            length = input_length("conversation", text)
-        else:
-            text = input_of(event.request)
-            length = len(text)
-        if "\0" in text:
-            raise EventError(Reason.WRONG_VALUE, "the input holds the character U+0000")
-        if length > longest_input:
-            raise EventError(Reason.INPUT_TOO_LONG, f"the input has {length} characters")
+        _check_texts(event)
+        _check_printable("inference_id", event.inference_id)
+        _check_printable("shadow_of", event.shadow_of or "")
+        text = _usable_input(event, contract)
         outputs.append(answers(event.output))
         inputs.append(text)
 
     _keep(decoded, look, ("request", "response", "output"))
     return inputs, outputs
+
+
+def _usable_input(event: InferenceEvent, contract: EventContract) -> str:
+    longest = contract.limits[event.workload_id].input_characters
+    if event.workload_id in contract.conversations:
+        text = thread_of(event.request, longest)
+        length = input_length("conversation", text)
+    else:
+        text = input_of(event.request)
+        length = len(text)
+    if "\0" in text:
+        raise EventError(Reason.WRONG_VALUE, "the input holds the character U+0000")
+    if length > longest:
+        raise EventError(Reason.INPUT_TOO_LONG, f"the input has {length} characters")
+    return text
 
 
 def feedback_columns(decoded: Decoded[FeedbackEvent], answers: AnswerTexts) -> dict[str, list[Any]]:
@@ -213,21 +217,20 @@ def _check_printable(name: str, text: str) -> None:
         )
 
 
-def _are_objects(texts: Sequence[msgspec.Raw]) -> bool:
+def _are_objects(texts: Sequence[msgspec.Raw], *, or_null: bool = False) -> bool:
     # All at once: each is a JSON object in UTF-8 (the decoder has checked the rest of its syntax,
     # so that no character can reach over the border between two).
-    if not texts:
-        return True
     joined = b"".join(texts)
     try:
         joined.decode()
     except UnicodeDecodeError:
         return False
     if len(texts) == 1:  # a producer's own event: the arrays would cost more than the look
-        return joined[:1] == b"{"
+        return joined[:1] == b"{" or (or_null and joined == b"null")
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
     firsts = np.frombuffer(joined, np.uint8)[np.concatenate(([0], ends[:-1]))]
-    return bool((firsts == ord("{")).all())
+    # Of all JSON, only null begins with that letter.
+    return bool(((firsts == ord("{")) | (or_null and firsts == ord("n"))).all())
 
 
 def _check_texts(event: InferenceEvent) -> None:
@@ -240,47 +243,3 @@ def _check_texts(event: InferenceEvent) -> None:
 def _check_depth(texts: Sequence[bytes]) -> None:
     if any(map(too_deep, texts)):
         raise EventError(Reason.TOO_DEEP, "nested too deep")
-
-
-def input_of(request: msgspec.Raw) -> str:
-    """Return the text of a chat request's last user message; EventError where there is none."""
-    try:
-        messages = _DECODE_TEXTS(request).messages
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _input_among_parts(request)
-    for message in reversed(messages):
-        if message.role == "user":
-            if message.content:
-                return message.content
-            break
-    raise _no_input()
-
-
-def thread_of(request: msgspec.Raw, limit: int) -> str:
-    """Return a chat request's conversation as a thread; EventError where no user said anything.
-
-    Args:
-        request: JSON of the request.
-        limit: characters, see `flywheel.workload.conversation.write_thread`.
-    """
-    input_of(request)  # what is an input is the same for every workload
-    thread = thread_of_messages(msgspec.json.decode(request)["messages"], limit)
-    if not thread:
-        raise _no_input()
-    return thread
-
-
-def _input_among_parts(request: msgspec.Raw) -> str:
-    for message in reversed(_DECODE_REQUEST(request).messages):
-        if message.role == "user":
-            content: str | list[_Part] | None = _DECODE_CONTENT(message.content)
-            if isinstance(content, list):
-                content = "\n".join(part.text for part in content if part.text)
-            if content:
-                return content
-            break
-    raise _no_input()
-
-
-def _no_input() -> EventError:
-    return EventError(Reason.NO_INPUT, "the request has no user message with text")

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from flywheel.errors import EventError
-from flywheel.events.columns import input_of
+from flywheel.events.inputs import input_of
 from flywheel.gateway.api_errors import bad_request
 from flywheel.gateway.openai_endpoint import TierAnswer
 from flywheel.ports.model_server import Answer

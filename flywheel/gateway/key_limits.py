@@ -1,17 +1,17 @@
 """`KeyLimits`: how much a key may use in a day and at a time, beside its rate.
 
-Tokens of a day are counted from the call log when the gateway starts, so that a restart gives
-nobody a second budget; a day is one in UTC.
+Tokens of a day (UTC) are those of all processes of the gateway, so that neither a second process
+nor a restart gives anybody a second budget.
 """
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from flywheel.clock import Clock
 from flywheel.gateway.api_errors import ApiError
-from flywheel.gateway.calls import Call
+from flywheel.gateway.key_use import SharedUse
 from flywheel.state.api_keys import ApiKey
 
 __all__ = ["KeyLimits"]
@@ -20,23 +20,19 @@ _SOON = "1"
 
 
 class KeyLimits:
-    """Count the tokens and the requests under way of each key; used by one event loop.
+    """Bound the tokens and the requests under way of each key; used by one event loop.
 
     Args:
         clock: tells the day.
-        calls: of today, as the call log has them.
+        use: counts the tokens of each key.
         at_once: requests of all keys that are answered at a time.
     """
 
-    def __init__(self, clock: Clock, calls: Iterable[Call] = (), *, at_once: int = 256) -> None:
+    def __init__(self, clock: Clock, use: SharedUse, *, at_once: int = 256) -> None:
         self._clock = clock
+        self._use = use
         self._at_once = at_once
         self._under_way: Counter[str] = Counter()
-        self._day = self._today()
-        self._tokens: Counter[str] = Counter()
-        for call in calls:
-            if call.key_id is not None and call.at.astimezone(UTC).date() == self._day:
-                self._tokens[call.key_id] += call.prompt_tokens + call.completion_tokens
 
     @property
     def under_way(self) -> int:
@@ -60,22 +56,18 @@ class KeyLimits:
 
     def spend(self, key_id: str, tokens: int) -> None:
         """Count the tokens of an answer."""
-        self._begin_day()
-        self._tokens[key_id] += tokens
-
-    def tokens_used(self, key_id: str) -> int:
-        """Return the tokens that a key used today."""
-        self._begin_day()
-        return self._tokens[key_id]
+        self._use.count(key_id, tokens=tokens)
 
     def _require_tokens(self, key: ApiKey) -> None:
-        if key.tokens_per_day is None or self.tokens_used(key.key_id) < key.tokens_per_day:
+        if key.tokens_per_day is None:
+            return
+        used = self._use.tokens(key.key_id)
+        if used < key.tokens_per_day:
             return
         raise ApiError(
             429,
             "token_budget_exceeded",
-            f"The key allows {key.tokens_per_day:,} tokens a day (UTC), and "
-            f"{self._tokens[key.key_id]:,} are used.",
+            f"The key allows {key.tokens_per_day:,} tokens a day (UTC), and {used:,} are used.",
             headers={"Retry-After": str(self._seconds_left())},
         )
 
@@ -85,14 +77,6 @@ class KeyLimits:
             raise _busy(f"The key allows {most} requests at a time.")
         if self.under_way >= self._at_once:
             raise _busy(f"{self._at_once} requests are being answered already.")
-
-    def _begin_day(self) -> None:
-        if (today := self._today()) != self._day:
-            self._day = today
-            self._tokens.clear()
-
-    def _today(self) -> date:
-        return self._clock.now().astimezone(UTC).date()
 
     def _seconds_left(self) -> int:
         now = self._clock.now().astimezone(UTC)

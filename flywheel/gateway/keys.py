@@ -10,6 +10,7 @@ from datetime import datetime
 
 from flywheel.clock import Clock
 from flywheel.gateway.api_errors import ApiError
+from flywheel.gateway.key_use import SharedUse
 from flywheel.io.keyed_hash import keyed_hash
 from flywheel.io.rate_limit import RateLimit
 from flywheel.io.tokens import is_secret, new_token, split_token
@@ -38,6 +39,7 @@ class KeyRing:
         read: returns every key; called by `renew`.
         hash_key: key of the hashes.
         clock: tells which keys are expired.
+        use: counts the requests of each key with the other processes of the gateway.
         monotonic: seconds that never go back, for rate limits.
     """
 
@@ -47,11 +49,13 @@ class KeyRing:
         *,
         hash_key: str,
         clock: Clock,
+        use: SharedUse,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
         self._hash_key = hash_key
         self._clock = clock
+        self._use = use
         self._monotonic = monotonic
         self._keys: dict[str, ApiKey] = {}
         self._limits: dict[str, RateLimit] = {}
@@ -92,19 +96,32 @@ class KeyRing:
         key_id, secret = split_token(_PREFIX, token)
         return self._keys.get(key_id), secret
 
+    def share_use(self) -> None:
+        """Exchange what keys used with the other processes; their requests drain the rates here.
+
+        Raises:
+            FlywheelError: the state is away; each process counts alone meanwhile.
+        """
+        for key_id, requests in self._use.exchange().items():
+            key = self._keys.get(key_id)
+            if key is not None and key.requests_per_minute is not None:
+                self._limit(key_id, key.requests_per_minute).drain(requests)
+
     def _require_rate(self, key: ApiKey) -> None:
-        if key.requests_per_minute is None:
-            return
-        limit = self._limits.get(key.key_id)
+        if key.requests_per_minute is not None:
+            wait = self._limit(key.key_id, key.requests_per_minute).wait()
+            if wait > 0:
+                raise ApiError(
+                    429,
+                    "rate_limit_exceeded",
+                    f"The key allows {key.requests_per_minute} requests a minute.",
+                    headers={"Retry-After": str(max(1, round(wait)))},
+                )
+        self._use.count(key.key_id, requests=1)
+
+    def _limit(self, key_id: str, per_minute: int) -> RateLimit:
+        limit = self._limits.get(key_id)
         if limit is None:
-            per_minute = key.requests_per_minute
             limit = RateLimit(per_minute / _MINUTE, per_minute, self._monotonic)
-            self._limits[key.key_id] = limit
-        wait = limit.wait()
-        if wait > 0:
-            raise ApiError(
-                429,
-                "rate_limit_exceeded",
-                f"The key allows {key.requests_per_minute} requests a minute.",
-                headers={"Retry-After": str(max(1, round(wait)))},
-            )
+            limit = self._limits.setdefault(key_id, limit)
+        return limit

@@ -31,10 +31,19 @@ class RateLimit:
     def wait(self) -> float:
         """Take one token and return 0, or return the seconds until there is one."""
         with self._lock:
-            now = self._monotonic()
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-            self._at = now
+            self._fill()
             if self._tokens >= 1:
                 self._tokens -= 1
                 return 0.0
             return (1 - self._tokens) / self._rate if self._rate else math.inf
+
+    def drain(self, count: int) -> None:
+        """Take what others used of the same limit: beyond none, at most a bucket is owed."""
+        with self._lock:
+            self._fill()
+            self._tokens = max(-float(self._burst), self._tokens - count)
+
+    def _fill(self) -> None:
+        now = self._monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now

@@ -32,11 +32,20 @@ class TableUpkeep:
 
 @dataclass(frozen=True)
 class MaintenanceReport:
-    """What maintenance did to the lake; ``damaged`` names the tables that it left alone, and why."""
+    """What maintenance did to the lake.
+
+    Attributes:
+        tables: that were looked after.
+        erased: rows of erased persons, by table.
+        damaged: tables that were left alone, and why.
+        published: artifacts that no other home could read before; none for a lake on a disk.
+        seconds: that the tables took.
+    """
 
     tables: list[TableUpkeep] = field(default_factory=list)
     erased: dict[str, int] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
+    published: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -69,7 +78,7 @@ def maintain(
             continue
         if upkeep is not None:
             tables.append(upkeep)
-    return MaintenanceReport(tables, erased, damaged, time.perf_counter() - started)
+    return MaintenanceReport(tables, erased, damaged, seconds=time.perf_counter() - started)
 
 
 def _look_after(lake: Lake, name: str, today: date, retention_hours: int) -> TableUpkeep | None:

@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flywheel.errors import UnavailableError
@@ -21,7 +22,6 @@ from flywheel.lake.digests import (
     TableDigests,
     adopted_digests,
     commit_digests,
-    damage_sentences,
 )
 from flywheel.lake.file_digests import FileDigests
 from flywheel.lake.location import LakeLocation, LakePath
@@ -101,11 +101,6 @@ class ObjectDigests:
         state = self.read(table)
         return None if state is None else (state.delta_id, state.version)
 
-    def damage(self, table: str) -> list[str]:
-        """Return what was damaged in files whose values were passed on to others."""
-        state = self.read(table)
-        return [] if state is None else damage_sentences(state.damage)
-
     def read(self, table: str) -> TableDigests | None:
         """Return everything that is recorded of a table, None where nothing is."""
         return _folded(self._read(table))
@@ -162,11 +157,14 @@ class ObjectDigests:
     def _read(self, table: str) -> dict[str, JsonObject]:
         known = self._entries.setdefault(table, {})
         for _ in range(_READS):
-            names = [path.name for path in (self._root / table).iterdir()]
             try:
+                names = [path.name for path in (self._root / table).iterdir()]
                 known = {name: known.get(name) or self._entry(table, name) for name in names}
             except FileNotFoundError:
                 continue  # another machine has put several together at this moment
+            except OSError as error:
+                location = LakeLocation(self._root, Path())
+                raise location.error(f"The digests of {table} cannot be read", error) from error
             self._entries[table] = known
             return known
         raise UnavailableError(

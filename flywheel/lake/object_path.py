@@ -132,5 +132,14 @@ class ObjectPath:
         for info in self.filesystem.get_file_info(FileSelector(self.key, allow_not_found=True)):
             yield self / info.base_name
 
+    def walk(self) -> Iterator[tuple[str, int]]:
+        """Return every object below the prefix, at any depth: its path below it, and its bytes."""
+        from pyarrow.fs import FileSelector
+
+        everything = FileSelector(self.key, allow_not_found=True, recursive=True)
+        for info in self.filesystem.get_file_info(everything):
+            if info.is_file:
+                yield info.path.removeprefix(f"{self.key}/"), int(info.size)
+
     def _info(self) -> "FileInfo":
         return self.filesystem.get_file_info(self.key)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flywheel.artifacts.adapter_folder import verify_adapter
+from flywheel.artifacts.local_copy import bring_here
 from flywheel.errors import IntegrityError
 from flywheel.state import Release
 
@@ -17,6 +18,10 @@ def checked_adapter(release: Release) -> Path:
     """
     folder = Path(release.adapter)
     manifest = verify_adapter(folder, base_digest=release.lineage.base_digest)
+    if manifest != release.manifest_digest:
+        # Another machine trained this attempt, and this one holds a training that was not kept.
+        bring_here(folder, again=True)
+        manifest = verify_adapter(folder, base_digest=release.lineage.base_digest)
     if manifest != release.manifest_digest:
         raise IntegrityError(
             f"The adapter in {folder} is not the one recorded as {release.release}.",

@@ -132,7 +132,11 @@ class Settings(AdapterSettings, ProgramSettings, BaseSettings):
     @property
     def train_exchange_url(self) -> str:
         """URL under which launcher and Ray's workers hand each other files."""
-        return self.train_exchange or (self.home / "exchange").absolute().as_uri()
+        if self.train_exchange is not None:
+            return self.train_exchange
+        if self.lake is not None:
+            return f"{self.lake.rstrip('/')}/_exchange"
+        return (self.home / "exchange").absolute().as_uri()
 
     @property
     def state_database(self) -> str:

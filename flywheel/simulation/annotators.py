@@ -13,11 +13,11 @@ from flywheel.ports.answer_desk import AnswerDesk, OpenItem
 from flywheel.ports.review_queue import AnnotationKind
 from flywheel.workload.model import ExtractionTask, Workload
 
-__all__ = ["ANNOTATORS", "SimulatedAnnotators"]
+__all__ = ["ANNOTATORS", "UNSURE_RATE", "SimulatedAnnotators"]
 
 ANNOTATORS = ("simulated:ana", "simulated:ben", "simulated:chi", "simulated:dov")
 _PREFIX = "simulated:"
-_CANT_TELL_SHARE = 0.01
+UNSURE_RATE = 0.01
 # Who is shown a wrong answer takes it over more often than they invent another wrong one.
 _ANCHORING = 0.5
 # The second field of an answer is easier to judge; adjudicators look twice.
@@ -32,6 +32,7 @@ class SimulatedAnnotators:
         desk: where the items are.
         truth: true answers by inference_id, see ``SimulatedTruth``.
         error_rate: share of judgments that get the label wrong.
+        unsure_rate: share of judgments that say "can't tell".
         names: each begins with ``simulated:``.
         seed: same seed, same judgments.
     """
@@ -42,6 +43,7 @@ class SimulatedAnnotators:
         truth: Mapping[str, Any],
         *,
         error_rate: float = 0.03,
+        unsure_rate: float = UNSURE_RATE,
         names: Sequence[str] = ANNOTATORS,
         seed: int = 0,
     ) -> None:
@@ -54,6 +56,7 @@ class SimulatedAnnotators:
         self._desk = desk
         self._truth = truth
         self._error_rate = error_rate
+        self._unsure_rate = unsure_rate
         self._names = tuple(names)
         self._seed = seed
 
@@ -107,7 +110,7 @@ class SimulatedAnnotators:
         self, rng: random.Random, workload: Workload, task: OpenItem, rate: float
     ) -> tuple[Any, AnnotationKind, str | None]:
         truth = _with_other_fields(rng, workload, self._truth[task.inference_id], rate)
-        if rng.random() < _CANT_TELL_SHARE:
+        if rng.random() < self._unsure_rate:
             return None, "cant_tell", None
         name = workload.label_of(truth)
         if name is None or workload.taxonomy is None:

@@ -17,6 +17,7 @@ from flywheel.state.database import Database
 from flywheel.state.decisions import Decisions
 from flywheel.state.desk_records import DeskRecords
 from flywheel.state.inbox import WebhookInbox
+from flywheel.state.key_use import KeyUse
 from flywheel.state.leases import Leases
 from flywheel.state.people import People
 from flywheel.state.predecessor import refuse_left_behind
@@ -66,6 +67,7 @@ class State:
         self.stages = Stages(self._database, clock, self.leases)
         self.inbox = WebhookInbox(self._database, clock)
         self.api_keys = ApiKeys(self._database, clock, self.audit)
+        self.key_use = KeyUse(self._database)
         self.desk_records = DeskRecords(self._database)
         self.people = People(self._database, clock, self.audit)
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter, write_manifest
 from flywheel.artifacts.base_folder import TOKENIZER_FILES, tokenizer_digest
+from flywheel.artifacts.local_copy import bring_here
 from flywheel.errors import ConfigurationError, IntegrityError
 from flywheel.io.atomic import place, write_json
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
@@ -35,6 +36,7 @@ def spec_digest(spec: TrainSpec) -> str:
 def finished(spec: TrainSpec, out: Path) -> TrainResult | None:
     """Return the verified result of an earlier run of the same spec, or None."""
     path = out / RESULT
+    bring_here(path)
     if not path.is_file():
         return None
     try:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from flywheel.artifacts.local_copy import bring_here
 from flywheel.ports.train_launcher import TrainProgress
 from flywheel.train.data_parallel import is_first_worker, stop_if_any
 from flywheel.train.hardware import memory_bytes
@@ -112,6 +113,7 @@ def read_progress(out: Path) -> list[TrainProgress]:
     Trials of a search are no steps of the training.
     """
     path = out / PROGRESS
+    bring_here(path)
     content = path.read_bytes() if path.exists() else b""
     complete_lines = content[: content.rfind(b"\n") + 1].splitlines()
     points = [TrainProgress.model_validate_json(line) for line in complete_lines]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flywheel.artifacts.actors import SYSTEM
 from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.artifacts.local_copy import bring_here
 from flywheel.artifacts.references import SnapshotRef
 from flywheel.errors import DataError, TerminalError
+from flywheel.usecases.served_bases import require_served
 from flywheel.workload.model import TrainingRecipe, Workload
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ def assemble_dataset(platform: "Platform", cycle: CycleRef) -> "Snapshot":
     except DataError as error:
         _stop(platform, attempt, error)
         raise
+    platform.artifacts.publish(snapshot.folder)
     dataset = SnapshotRef(snapshot.folder.absolute(), snapshot.hash, snapshot.counts)
     platform.state.attempts.record(attempt.cycle_ref, attempt.number, dataset)
     return snapshot
@@ -113,12 +116,20 @@ def train_candidate(
     on_progress: "Callable[[TrainProgress], None]",
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> "TrainResult":
-    """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
+    """Train the cycle's adapter through the launcher, keep it as a candidate and log it.
+
+    Raises:
+        UnservedBaseError: no model server answers on a base that the gate would ask.
+    """
     from flywheel.release.candidate import record_candidate
     from flywheel.train.reporting import read_progress
 
     state = platform.state
+    workload = state.cycles.get(cycle).opened.workload
+    platform.bases.renew(workload)
+    require_served(platform, workload, on_away=on_notice)
     spec = training_spec(platform, cycle)
+    bring_here(spec.dataset_folder)  # the trainer is another process, and looks in the home alone
     attempt = _attempt(platform, cycle)
     out = run_folder(platform, cycle, attempt.number)
     state.cycles.set_status(cycle, "training", f"training {spec.release}")
@@ -127,10 +138,29 @@ def train_candidate(
     except TerminalError as error:
         _stop(platform, attempt, error)
         raise
+    on_notice("logging the candidate to MLflow")
     # From the folder, not from progress events: a repeat finds the training done and gets none.
     curve = read_progress(out)
+    _publish_training(platform, result, out)
     record_candidate(state, platform.registry, spec, result, out, progress=curve)
     return result
+
+
+def _publish_training(platform: "Platform", result: "TrainResult", out: Path) -> None:
+    # The result comes last: a machine that repeats this step and finds it finds all of it.
+    from flywheel.train.export import RESULT
+    from flywheel.train.reporting import PROGRESS
+
+    if not platform.artifacts.are_published:
+        return
+    workload_id = result.release.partition(".")[0]
+    recorded = {one.release: one for one in platform.state.releases.of(workload_id)}
+    known = recorded.get(result.release)
+    if known is not None and known.manifest_digest != result.manifest_digest:
+        return  # another machine was first, and what it published stays; recording refuses this one
+    for name in (result.adapter, PROGRESS, RESULT):
+        if (out / name).exists():
+            platform.artifacts.publish(out / name)
 
 
 def judge_candidate(
@@ -166,6 +196,7 @@ def judge_candidate(
         directed=second_look_rows(platform, cycle),
         few_shot=few_shot,
         notes=[left_out] if left_out else [],
+        publish=platform.artifacts.publish,
         again=again,
         on_progress=on_progress,
     )

@@ -104,4 +104,8 @@ def snapshots_with(
 
 def _folders(platform: "Platform", workload_id: str) -> list[Path]:
     folder = platform.home / "datasets" / workload_id
-    return sorted(path.parent for path in folder.glob("[0-9a-f]*/manifest.json"))
+    own = {path.parent for path in folder.glob("[0-9a-f]*/manifest.json")}
+    elsewhere = {
+        platform.home / name for name in platform.artifacts.names(f"datasets/{workload_id}")
+    }
+    return sorted(own | elsewhere)

@@ -2,18 +2,18 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel.errors import ConcurrencyError, FlywheelError
+from flywheel.errors import ConcurrencyError, FlywheelError, UnavailableError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, event_id
 from flywheel.gateway.app import Gateway, build_app
 from flywheel.gateway.arms import RouteTable
-from flywheel.gateway.calls import CallLog, read_calls
+from flywheel.gateway.calls import CallLog
 from flywheel.gateway.key_limits import KeyLimits
+from flywheel.gateway.key_use import SharedUse
 from flywheel.gateway.keys import KeyRing
 from flywheel.gateway.left_spools import SPOOL_FILE, LeftSpools, claim_place
 from flywheel.gateway.metrics import GatewayMetrics
@@ -87,8 +87,9 @@ def open_gateway(
         _routes(platform) as routes,
         _shadower(platform, recording.spool, metrics) as shadower,
         closing(CallLog(platform.home / "gateway" / "calls")) as calls,
+        _use(platform) as use,
     ):
-        parts = _Parts(recording, workloads, routes, shadower, metrics, calls)
+        parts = _Parts(recording, workloads, routes, shadower, metrics, calls, use)
         yield build_app(_gateway(platform, parts, timeout_seconds, new_id))
 
 
@@ -154,6 +155,16 @@ def _routes(platform: "Platform") -> Iterator[RouteTable]:
 
 
 @contextmanager
+def _use(platform: "Platform") -> Iterator[SharedUse]:
+    use = SharedUse(platform.state.key_use, platform.clock)
+    try:
+        yield use
+    finally:
+        with suppress(UnavailableError):  # as at every exchange: this process is counted no more
+            use.exchange()
+
+
+@contextmanager
 def _shadower(platform: "Platform", spool: Spool, metrics: GatewayMetrics) -> Iterator[Shadower]:
     ration = DailyRation(platform.home / "gateway" / "shadows.json", _per_day, platform.clock)
     shadower = Shadower(
@@ -183,6 +194,7 @@ class _Parts:
     shadower: Shadower
     metrics: GatewayMetrics
     calls: CallLog
+    use: SharedUse
 
 
 def _gateway(
@@ -192,7 +204,8 @@ def _gateway(
     new_id: Callable[["datetime"], str],
 ) -> Gateway:
     hash_key = platform.settings.hash_key.get_secret_value()
-    keys = KeyRing(platform.state.api_keys.all, hash_key=hash_key, clock=platform.clock)
+    use = parts.use
+    keys = KeyRing(platform.state.api_keys.all, hash_key=hash_key, clock=platform.clock, use=use)
     recording, workloads, routes, metrics = (
         parts.recording,
         parts.workloads,
@@ -205,7 +218,8 @@ def _gateway(
     metrics.refused_events.set_function(lambda: spool.refused)
     metrics.log_down.set_function(lambda: recording.is_log_down)
     refresher = _Refresher(platform, keys, workloads)
-    limits = _limits(platform)
+    most = platform.settings.gateway_requests_at_once
+    limits = KeyLimits(platform.clock, use, at_once=most)
     metrics.under_way.set_function(lambda: limits.under_way)
     return Gateway(
         service=GatewayService(
@@ -237,13 +251,6 @@ def _gateway(
     )
 
 
-def _limits(platform: "Platform") -> KeyLimits:
-    today = platform.clock.now().astimezone(UTC).date()
-    lines = read_calls(platform.home / "gateway" / "calls", today, today)
-    calls = (call for call in lines if call is not None)
-    return KeyLimits(platform.clock, calls, at_once=platform.settings.gateway_requests_at_once)
-
-
 def _route_problems(routes: RouteTable) -> Iterator[str]:
     if routes.failure:
         yield f"route table: {routes.failure}"
@@ -259,6 +266,7 @@ class _Refresher:
         self._steps: dict[str, Callable[[], None]] = {
             "keys": keys.renew,
             "last use of keys": lambda: _mark_used(platform, keys),
+            "use of keys": keys.share_use,
             "workload files": workloads.renew,
             "replicas": workloads.mend_replicas,
         }

@@ -1,5 +1,6 @@
 """`land`, `follow_log` and `maintain_lake`: from the log into the lake, and the lake's upkeep."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flywheel.errors import NotFoundError
@@ -62,10 +63,11 @@ def follow_log(platform: "Platform", *, stop: "threading.Event", lines: "TextIO"
 
 
 def maintain_lake(platform: "Platform") -> "MaintenanceReport":
-    """Compact closed days, remove what no reader can need, checkpoint."""
+    """Compact closed days, remove what no reader can need, checkpoint, publish what was not."""
     from flywheel.lake.maintenance import maintain
 
-    return maintain(platform.lake, now=platform.clock.now())
+    report = maintain(platform.lake, now=platform.clock.now())
+    return replace(report, published=platform.artifacts.settle())
 
 
 def unread(platform: "Platform") -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.events import encode
 from flywheel.ports.answer_desk import AnswerDesk
 from flywheel.ports.model_server import Answer
-from flywheel.simulation.annotators import SimulatedAnnotators
+from flywheel.simulation.annotators import UNSURE_RATE, SimulatedAnnotators
 from flywheel.simulation.client import inference_event
 from flywheel.simulation.truth import SimulatedTruth
 from flywheel.usecases.cycle import codec_of
@@ -96,6 +96,7 @@ def simulated_people(
     *,
     error_rate: float,
     seed: int,
+    unsure_rate: float = UNSURE_RATE,
     desk: AnswerDesk | None = None,
     truth_home: Path | None = None,
 ) -> SimulatedAnnotators:
@@ -106,11 +107,14 @@ def simulated_people(
         workload_id: whose truth they know.
         error_rate: share of judgments that get the label wrong.
         seed: same seed, same judgments.
+        unsure_rate: share of judgments that say "can't tell".
         desk: another view of the desk.
         truth_home: the deployment whose calls are judged; default: this one.
     """
     truth = SimulatedTruth(truth_home or platform.home, workload_id)
-    return SimulatedAnnotators(desk or platform.desk, truth, error_rate=error_rate, seed=seed)
+    return SimulatedAnnotators(
+        desk or platform.desk, truth, error_rate=error_rate, unsure_rate=unsure_rate, seed=seed
+    )
 
 
 def approve_as_owner(platform: "Platform", cycle: CycleRef, *, channel: str) -> "Approval":

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from flywheel.errors import FlywheelError, NotFoundError, TransientError
 from flywheel.usecases.ledger import LedgerProof, prove_ledger
+from flywheel.usecases.verify_artifacts import published_checks
 from flywheel.usecases.verify_decisions import audit_checks, decision_checks
 from flywheel.usecases.verify_files import is_state_gone, store_checks, workload_checks
 
 if TYPE_CHECKING:
     from flywheel.ingest.ledger import Ledger
     from flywheel.wiring import Platform
+
+    _Checks = Callable[[Platform], Mapping[str, Callable[[], str]]]
 
 __all__ = ["Verification", "finding", "is_bad", "verify_deployment"]
 
@@ -67,13 +70,15 @@ def verify_deployment(platform: "Platform", *, full: bool = False) -> Verificati
         return Verification(findings | _all(platform, "store checks", stores), None)
     findings["ledger"] = finding(lambda: _ledger(platform, proofs, full=full))
     findings |= _all(platform, "store checks", stores)
-    for checks in (
-        audit_checks,
-        workload_checks,
-        decision_checks,
-        _erasure_checks,
-    ):
-        findings |= _all(platform, checks.__name__.strip("_").replace("_", " "), checks)
+    others: dict[str, _Checks] = {
+        "audit checks": audit_checks,
+        "workload checks": workload_checks,
+        "decision checks": decision_checks,
+        "erasure checks": _erasure_checks,
+        "published artifacts": partial(published_checks, full=full),
+    }
+    for name, checks in others.items():
+        findings |= _all(platform, name, checks)
     ledger = proofs[0].ledger if proofs else None
     return Verification(findings, ledger if ledger and ledger.partitions else None)
 
@@ -101,7 +106,7 @@ def finding(check: Callable[[], str]) -> str:
 def _all(
     platform: "Platform",
     name: str,
-    checks: "Callable[[Platform], Mapping[str, Callable[[], str]]]",
+    checks: "_Checks",
 ) -> dict[str, str]:
     # What lists the checks may fail as they do: a workload file that does not load, a state.
     listed: dict[str, Callable[[], str]] = {}

@@ -65,7 +65,7 @@ def workload_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
             checks[f"Label Studio of {workload.id}"] = partial(_project, platform, workload)
     for workload_id in (*folder.workloads, *folder.problems):
         for release in _releases(platform, workload_id):
-            checks[f"release {release.release}"] = partial(_adapter, release)
+            checks[f"release {release.release}"] = partial(_adapter, platform, release)
     return checks
 
 
@@ -128,9 +128,16 @@ def _snapshot(folder: Path) -> str:
     return "unchanged"
 
 
-def _adapter(release: "Release") -> str:
-    from flywheel.artifacts.adapter_folder import verify_adapter
+def _adapter(platform: "Platform", release: "Release") -> str:
+    from flywheel.artifacts.adapter_folder import MANIFEST, verify_adapter
 
+    name = platform.artifacts.name_of(Path(release.adapter))
+    if platform.artifacts.are_published and name and not Path(release.adapter).exists():
+        # Its files are checked where they are published; a check does not bring them here.
+        listing = platform.artifacts.store.listing(name)
+        if listing is None or listing.files[MANIFEST].sha256 != release.manifest_digest:
+            raise IntegrityError("neither this home nor the object store holds it as recorded")
+        return "published, not in this home"
     if verify_adapter(Path(release.adapter)) != release.manifest_digest:
         raise IntegrityError("another adapter than the one recorded")
     return "unchanged"

@@ -12,7 +12,9 @@ from flywheel.io.sqlite_file import can_write, copy_database
 from flywheel.settings import Settings, connection, make_private
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.base_folder import BaseModel
     from flywheel.eventlog.kafka_connection import KafkaConnection
+    from flywheel.lake.home_artifacts import HomeArtifacts
     from flywheel.lake.spark import SparkServer
     from flywheel.lake.store import Lake
     from flywheel.ports.answer_desk import AnswerDesk
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "kafka_connection",
+    "open_artifacts",
     "open_desk",
     "open_event_log",
     "open_label_studio",
@@ -37,6 +40,7 @@ __all__ = [
     "open_registry",
     "open_state",
     "ray_cluster",
+    "require_served_by_vllm",
     "spark_server",
 ]
 
@@ -52,6 +56,18 @@ def open_lake(settings: Settings) -> "Lake":
 
         engine = SparkEngine.at(spark_server(settings))
     return Lake(settings.lake or settings.lake_folder, local=settings.lake_folder, engine=engine)
+
+
+def open_artifacts(settings: Settings) -> "HomeArtifacts":
+    """Return the artifacts of the home, published where the lake lies in an object store."""
+    from flywheel.lake.artifact_store import ArtifactStore
+    from flywheel.lake.home_artifacts import HomeArtifacts
+    from flywheel.lake.location import LakeLocation
+
+    url, folder = settings.lake, settings.lake_folder
+    if url is None:
+        return HomeArtifacts(settings.home, None)
+    return HomeArtifacts(settings.home, lambda: ArtifactStore(LakeLocation.of(url, folder)))
 
 
 def spark_server(settings: Settings) -> "SparkServer":
@@ -167,11 +183,27 @@ def open_model_server(settings: Settings, base: Path) -> "ModelServer":
     return LocalModelServer(base, precision=settings.served_precision)
 
 
+def require_served_by_vllm(settings: Settings, base: "BaseModel") -> None:
+    """Raise where none of the addresses of vLLM answers on a base; nothing is loaded.
+
+    Raises:
+        UnservedBaseError: every address answers, and none serves the base.
+        UnavailableError: one that may serve it is away.
+    """
+    from flywheel.serve.vllm_facts import require_served
+
+    require_served(base, settings.vllm_urls, _vllm_token(settings))
+
+
+def _vllm_token(settings: Settings) -> str | None:
+    return settings.vllm_token.get_secret_value() if settings.vllm_token else None
+
+
 def _open_vllm(settings: Settings, base: Path) -> "ModelServer":
     from flywheel.serve.fleet import FleetModelServer
     from flywheel.serve.vllm_server import VllmModelServer
 
-    token = settings.vllm_token.get_secret_value() if settings.vllm_token else None
+    token = _vllm_token(settings)
     most = settings.vllm_max_loras
     servers = {
         url: VllmModelServer(base, url, token, adapters_at_once=most) for url in settings.vllm_urls

@@ -4,9 +4,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.local_copy import set_source
 from flywheel.clock import Clock, SystemClock
 from flywheel.settings import Settings
 from flywheel.wiring.adapters import (
+    open_artifacts,
     open_desk,
     open_event_log,
     open_label_studio,
@@ -16,6 +18,7 @@ from flywheel.wiring.adapters import (
     open_queue,
     open_registry,
     open_state,
+    require_served_by_vllm,
 )
 from flywheel.wiring.lazy_adapters import LazyAdapters
 from flywheel.wiring.model_servers import ModelServers
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from flywheel.artifacts.precision import ServedPrecision
     from flywheel.basemodel import BaseModel, HomeBases
     from flywheel.io.alerting import AlertSender
+    from flywheel.lake.home_artifacts import HomeArtifacts
     from flywheel.lake.store import Lake
     from flywheel.ports.answer_desk import AnswerDesk
     from flywheel.ports.event_log import EventLog
@@ -85,10 +89,12 @@ class Platform:
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
+        self._asks_vllm = model_server is None and settings.model_server == "vllm"
         self._servers = ModelServers(
             model_server or partial(open_model_server, settings),
             bases=lambda: self.bases,
             state=lambda: self.state,
+            own_processes=self._asks_vllm,
         )
         self._adapters = LazyAdapters(
             lake=lake,
@@ -101,6 +107,7 @@ class Platform:
             registry=registry,
             alerts=alerts,
         )
+        set_source(self.home, None if settings.lake is None else self.artifacts)
 
     def __repr__(self) -> str:
         """Say what this is, without opening anything: home, profile, adapters, workload files."""
@@ -163,6 +170,11 @@ class Platform:
     def lake(self) -> "Lake":
         """The Delta tables."""
         return self._adapters.get("lake", lambda: open_lake(self.settings))
+
+    @property
+    def artifacts(self) -> "HomeArtifacts":
+        """Datasets, adapters, gate reports and base models of the home, and where they are published."""
+        return self._adapters.get("artifacts", lambda: open_artifacts(self.settings))
 
     @property
     def log(self) -> "EventLog":
@@ -228,7 +240,8 @@ class Platform:
         """The base models of this deployment."""
         from flywheel.basemodel import HomeBases
 
-        return HomeBases(self.home, self.settings.cache)
+        artifacts = None if self.settings.lake is None else self.artifacts
+        return HomeBases(self.home, self.settings.cache, artifacts)
 
     def build_base(
         self,
@@ -263,8 +276,18 @@ class Platform:
         """
         return self._servers.server(self.base(workload))
 
+    def require_served(self, base: "BaseModel") -> None:
+        """Raise where the settings name model servers, and none of them answers on a base.
+
+        Raises:
+            UnservedBaseError: every one answers, and none serves the base.
+            UnavailableError: one that may serve it is away.
+        """
+        if self._asks_vllm:
+            require_served_by_vllm(self.settings, base)
+
     def replicas_lack_releases(self, workload: Workload) -> bool:
-        """Return whether a replica of the workload's base answers without what another one has."""
+        """Return whether a replica answers without what another one of its base has."""
         return self._servers.replicas_lack_releases(self.base(workload))
 
     def served_precision(self, workload: Workload) -> "ServedPrecision":

@@ -21,6 +21,7 @@ from flywheel.gateway.batching import Batcher
 from flywheel.gateway.calls import CallLog
 from flywheel.gateway.circuits import CircuitBreaker
 from flywheel.gateway.key_limits import KeyLimits
+from flywheel.gateway.key_use import SharedUse
 from flywheel.gateway.keys import KeyRing, hash_secret
 from flywheel.gateway.metrics import GatewayMetrics
 from flywheel.gateway.openai_endpoint import OpenAiEndpoint
@@ -37,6 +38,7 @@ from flywheel.wiring import Platform
 from flywheel.workload.model import Workload
 from flywheel.workload.tiers import EscalationRules, Tier
 from tests.fakes import micro_base
+from tests.fakes.key_uses import KeyUses
 from tests.fakes.workload_file import put_workload
 
 __all__ = [
@@ -160,7 +162,8 @@ class GatewayWorld:
             most_waiting=4,
         )
         self.shadower.start()
-        ring = KeyRing(lambda: self.keys, hash_key=HASH_KEY, clock=self.clock)
+        self.use = SharedUse(KeyUses(), self.clock)
+        ring = KeyRing(lambda: self.keys, hash_key=HASH_KEY, clock=self.clock, use=self.use)
         ring.renew()
         self.gateway = Gateway(
             service=GatewayService(
@@ -180,7 +183,7 @@ class GatewayWorld:
             problems=lambda: self.problems,
             refresh=ring.renew,
             offer_shadow=self._offer,
-            limits=KeyLimits(self.clock, at_once=8),
+            limits=KeyLimits(self.clock, self.use, at_once=8),
             hash_key=HASH_KEY,
             refresh_seconds=0.01,
         )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flywheel.artifacts.snapshot import verify_snapshot
 from flywheel.deployment.backup import back_up
 from flywheel.deployment.restore import restore
 from flywheel.events import INFERENCES_TOPIC, encode
@@ -10,6 +11,7 @@ from flywheel.lake.maintenance import maintain
 from flywheel.usecases.erasing.restored import finish_restore
 from flywheel.usecases.erasing.run import erase
 from flywheel.usecases.verification import verify_deployment
+from flywheel.wiring import Platform
 from tests.fakes.two_people import ANNA, BEN, TwoPeople
 
 pytestmark = [pytest.mark.services("object-store"), pytest.mark.timeout(600)]
@@ -31,6 +33,10 @@ def _rows(world, subject):
 def test_no_object_holds_an_erased_person_and_none_comes_back(world, object_lake, tmp_path):
     """Data files, log and digests alike; late events and a restored backup bring nothing back."""
     before, theirs = world.where(BEN), _rows(world, world.ben)
+    second = Platform(world.platform.settings.model_copy(update={"home": tmp_path / "second"}))
+    copy = tmp_path / "second" / "datasets" / "defects" / world.snapshot.hash
+    assert verify_snapshot(copy).erased == 0
+    assert any(name.startswith("lake/_artifacts/datasets/") for name in world.where(ANNA))
     assert {name for name in world.where(ANNA) if name.startswith("lake/inferences/")}
     back_up(world.platform, tmp_path / "backup")
 
@@ -38,6 +44,11 @@ def test_no_object_holds_an_erased_person_and_none_comes_back(world, object_lake
     assert report.complete
     assert world.where(ANNA) == {}
     assert _rows(world, world.ben) == theirs
+    # The other home's copy is replaced when it is opened, and never published again.
+    second.artifacts.publish(copy)
+    assert verify_snapshot(copy).erased > 0
+    assert world.where(ANNA) == {}
+    second.close()
     stable = {name for name in before if not name.startswith(("lake/", "log.db"))}
     assert stable <= set(world.where(BEN))
     assert prove(world.platform.log, world.platform.lake).balances
@@ -60,6 +71,6 @@ def _restore(world, tmp_path):
     try:
         assert all(report.complete for report in finish_restore(other.platform))
         assert other.where(ANNA) == {}
-        assert other.where(BEN)
+        assert any(name.startswith("lake/_artifacts/datasets/") for name in other.where(BEN))
     finally:
         other.platform.close()

@@ -25,12 +25,9 @@ class Exchange:
     """Files and folders by their path under a URL."""
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.url = url
         with self._calls("open"):
-            # What another process wrote must be seen: no listing is remembered.
-            self._files, self._root = fsspec.url_to_fs(url, use_listings_cache=False)
+            self._files, self._root = _opened(url)
 
     def read(self, path: str) -> bytes | None:
         """Return a file's content, or None where there is none."""
@@ -142,7 +139,25 @@ class Exchange:
         except (FlywheelError, FileNotFoundError):
             raise
         except Exception as error:  # every store has errors of its own
+            from flywheel.lake.location import without_secrets
+
             raise UnavailableError(
-                f"Could not {operation} {self.url}: {error}",
+                f"Could not {operation} {self.url}: {without_secrets(str(error))}",
                 next_step="check FLYWHEEL_TRAIN_EXCHANGE, and that this machine may write there",
             ) from error
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    if url.startswith("s3://"):
+        # As the lake does, with its variables: S3 needs no further package.
+        from fsspec.implementations.arrow import ArrowFSWrapper
+
+        from flywheel.lake.object_path import ObjectPath
+
+        path = ObjectPath.of(url)
+        return ArrowFSWrapper(path.filesystem), path.key
+    import fsspec
+
+    # What another process wrote must be seen: no listing is remembered.
+    files, root = fsspec.url_to_fs(url, use_listings_cache=False)
+    return files, root

@@ -1,10 +1,11 @@
 """`erasure_checks`: whether what an erasure's receipts say is still so."""
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flywheel.artifacts.snapshot import open_snapshot
+from flywheel.artifacts.snapshot import MANIFEST, content_of, open_snapshot
 from flywheel.dataset.erasing import count_rows
 from flywheel.errors import IntegrityError
 from flywheel.usecases.backup_record import ERASURES
@@ -29,7 +30,7 @@ def erasure_checks(platform: "Platform") -> dict[str, Callable[[], str]]:
         where = "" if row["workload_id"] is None else f" in {row['workload_id']}"
         name = f"erasure of {row['subject_id'][:12]}{where}"
         checks[name] = partial(_erasure, platform, row["subject_id"], row["workload_id"])
-    if (platform.home / "datasets").is_dir():
+    if (platform.home / "datasets").is_dir() or platform.artifacts.names("datasets"):
         checks["rows erased from datasets"] = partial(_snapshots, platform)
     return checks
 
@@ -76,6 +77,17 @@ def _remnants(platform: "Platform", person: Person) -> list[str]:
     return remnants
 
 
+def _published(platform: "Platform", content: Mapping[str, str]) -> list[str]:
+    # What another machine reads must have lost the same rows.
+    wrong = []
+    for name in platform.artifacts.names("datasets"):
+        manifest = json.loads(platform.artifacts.store.read(name, MANIFEST))
+        one = name.removeprefix("datasets/")
+        if content_of(manifest) != content.get(one, manifest["hash"]):
+            wrong.append(f"{one[:40]} is published with other rows than its receipt tells")
+    return wrong
+
+
 def _snapshots(platform: "Platform") -> str:
     # The newest receipt that names a snapshot holds the hash of the rows that are left in it.
     content: dict[str, str] = {}
@@ -89,6 +101,7 @@ def _snapshots(platform: "Platform") -> str:
         erased += bool(snapshot.erased)
         if snapshot.content != content.get(name, snapshot.hash):
             wrong.append(f"{name[:40]} lost rows of which no receipt tells")
+    wrong += _published(platform, content)
     if wrong:
         raise IntegrityError("; ".join(wrong))
     return f"{erased} snapshots, as the receipts say"

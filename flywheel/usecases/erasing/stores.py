@@ -4,6 +4,7 @@ Each returns a receipt. Repeating one is harmless: it finds what is left.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from flywheel.lake.erasure import (
 )
 from flywheel.ports.event_log import LogRecord
 from flywheel.review.merging.batch_figures import drop_review_figures
+from flywheel.state.kept_lease import keep_lease
 from flywheel.usecases.erasing.backups import backups_receipt
 from flywheel.usecases.erasing.files import erase_from_files, needles_of
 from flywheel.usecases.erasing.models import models_receipt
@@ -34,6 +36,7 @@ __all__ = ["STORES", "dead_letters_of", "snapshot_folders"]
 _PURGED = (
     *("inferences", "feedback", "dead_letters", "review_items"),
     *("annotations", "corrections", "evaluations", "shadow_pairs", "judge_verdicts"),
+    *("backfill_answers", "text_vectors"),
 )
 _AT_ONCE = 2_000
 _DEAD_LETTERS = """
@@ -111,6 +114,17 @@ def erase_from_lake(platform: "Platform", person: Person, *, change: bool) -> Re
 
 def erase_from_snapshots(platform: "Platform", person: Person, *, change: bool) -> Receipt:
     """Take the person's rows out of every dataset snapshot, which keeps its name."""
+    if not platform.artifacts.are_published:
+        return _erase_from_snapshots(platform, person, change=change)
+    # Of two machines that erase at once, one would publish what the other took out.
+    with keep_lease(platform.state.leases, "erasing-datasets"):
+        platform.artifacts.bring_all("/".join(filter(None, ("datasets", person.workload_id))))
+        receipt = _erase_from_snapshots(platform, person, change=change)
+    kept = "copies in homes of other machines, until these read the dataset or maintain the lake"
+    return replace(receipt, remains=[*receipt.remains, kept])
+
+
+def _erase_from_snapshots(platform: "Platform", person: Person, *, change: bool) -> Receipt:
     if change:
         finish_erasing(platform.home / "datasets")
     count, evidence = 0, {}
@@ -121,6 +135,8 @@ def erase_from_snapshots(platform: "Platform", person: Person, *, change: bool) 
         if change and rows:
             erase_rows(folder, ids, platform.clock.now())
         snapshot = open_snapshot(folder)
+        if change and snapshot.erased:
+            platform.artifacts.publish_erased(folder)  # again, where a crash kept it from being so
         if rows or snapshot.erased:
             evidence[f"{folder.parent.name}/{folder.name}"] = snapshot.content
     description = f"rows of {len(evidence)} dataset snapshots"
@@ -132,6 +148,9 @@ def erase_from_other_files(platform: "Platform", person: Person, *, change: bool
     texts = person.texts - _texts_of_others(platform, person)
     files = erase_from_files(platform.home, texts, change=change)
     remains = [f"{name} holds a text: look at it, and delete it by hand" for name in files.left]
+    exchange = platform.settings.train_exchange_url
+    if platform.settings.train_launcher == "ray" and not exchange.startswith("file:"):
+        remains.append(f"a training that is under way has its rows in {exchange} until it ends")
     description = "reports, logs and exchanged files"
     return Receipt("files", description, len(files.rewritten), remains)
 

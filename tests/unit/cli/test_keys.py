@@ -6,6 +6,7 @@ import pytest
 
 from flywheel.cli import keys
 from flywheel.errors import DataError, NotFoundError
+from flywheel.gateway.key_use import SharedUse
 from flywheel.gateway.keys import KeyRing
 from flywheel.wiring import open_platform
 from tests.fakes.commands import run_command
@@ -28,7 +29,8 @@ def test_a_created_key_opens_the_gateway_and_is_shown_once():
     key = made("--workload", "defect_reports", "--per-minute", "5", "--days", "2")["key"]
     platform = open_platform()
     hash_key = platform.settings.hash_key.get_secret_value()
-    ring = KeyRing(platform.state.api_keys.all, hash_key=hash_key, clock=platform.clock)
+    use = SharedUse(platform.state.key_use, platform.clock)
+    ring = KeyRing(platform.state.api_keys.all, hash_key=hash_key, clock=platform.clock, use=use)
     ring.renew()
     checked = ring.check(f"Bearer {key}")
     assert (checked.client_id, checked.workloads) == ("line-4", ("defect_reports",))

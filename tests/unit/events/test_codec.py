@@ -20,6 +20,7 @@ from flywheel.events import (
     event_id,
     raw_json,
 )
+from flywheel.events import columns as columns_module
 from flywheel.events.check import check_inference
 from flywheel.events.columns import AnswerTexts, feedback_columns, inference_columns
 from flywheel.workload.answers import canonical_json
@@ -156,6 +157,19 @@ def test_requests_and_responses_stay_exact():
     assert not rejections
     assert [bytes(text) for text in columns["request"]] == [request]
     assert columns["input"] == ["aü\nü"]
+
+
+def test_looking_at_each_event_finds_what_looking_at_all_at_once_finds(monkeypatch):
+    """A batch without a fault takes the quick way: each column is the same, unanswered calls too."""
+    values = [encode(make_event(number, _WORKLOAD)) for number in range(40)]
+    values += [
+        _changed(response=None, output=None, error="time-out"),
+        _changed(output={"b": 1, "a": []}),
+    ]
+    at_once, indices, _ = _decode(values)
+    monkeypatch.setattr(columns_module, "plain_inputs", lambda _: None)
+    assert _decode(values) == (at_once, indices, [])
+    assert len(at_once["input"]) == len(values)
 
 
 def test_an_odd_message_beside_the_input_is_no_fault():

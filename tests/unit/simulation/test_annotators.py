@@ -77,6 +77,15 @@ def test_without_errors_the_truth_is_told_and_new_categories_are_proposed(world,
     assert kinds["answer"] > 100
 
 
+@pytest.mark.parametrize(("rate", "fewest", "most"), [(0.0, 0, 0), (0.1, 8, 40)])
+def test_the_rate_of_those_who_cannot_tell_is_kept(world, defect_reports, rate, fewest, most):
+    """Nobody hesitates where everybody is to know; the loop compares two deployments by that."""
+    queue, desk, truth = world
+    SimulatedAnnotators(desk, truth, unsure_rate=rate, seed=1).answer_open(defect_reports)
+    kinds = Counter(judgment.kind for judgment in _judgments(queue, defect_reports))
+    assert fewest <= kinds["cant_tell"] <= most
+
+
 def test_the_error_rate_is_kept(world, defect_reports):
     """A quarter of the judgments get the label wrong when a quarter should."""
     queue, desk, truth = world

@@ -117,7 +117,9 @@ def test_an_audit_of_before_there_was_a_file_begins_one(tmp_path):
     (tmp_path / "audit_heads.jsonl").unlink()
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection, connection:
         # What that version did not have.
-        for table in ("api_keys", "desk_records", "people", "release_looks", "release_stages"):
+        for table in (
+            "api_keys", "desk_records", "key_use", "people", "release_looks", "release_stages",
+        ):  # fmt: skip
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE alembic_version SET version_num = '0002'")
     state = State.open(

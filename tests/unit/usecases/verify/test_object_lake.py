@@ -1,6 +1,7 @@
 """A whole deployment whose lake moves into a real S3 server, and on from there."""
 
 import json
+import shutil
 
 import pytest
 
@@ -51,6 +52,9 @@ def test_a_lake_moves_into_a_bucket_and_back(
     assert f"{object_lake}, read by fsspec" in command("doctor").stdout
     assert _events() == events
     again = Platform(load_settings())
+    assert any(name.startswith("datasets/") for name in again.artifacts.names())
+    assert again.artifacts.unpublished() == []
+    shutil.rmtree(tmp_path / "remote" / "datasets")  # the store holds it, and so does the backup
     back_up(again, tmp_path / "second")
     again.close()
     restore(tmp_path / "second", tmp_path / "disk")

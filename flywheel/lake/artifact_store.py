@@ -1,0 +1,275 @@
+"""`ArtifactStore`: datasets, adapters, gate reports and base models beside a lake in an object store.
+
+An artifact has the name that it has in the home. Its files lie below that name by their sha256, never
+changed, and one list, written last and at once, says which of them it is: a reader sees the artifact
+of before or the one of now, and whoever is killed while publishing has published nothing.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from flywheel.errors import IntegrityError
+from flywheel.io.atomic import place
+from flywheel.lake.digests import FileDigest, digest_of
+from flywheel.lake.location import LakeLocation
+from flywheel.lake.object_path import ObjectPath
+
+__all__ = ["ArtifactStore", "Listing", "listing_of"]
+
+_FOLDER = "_artifacts"
+_LIST = "list.json"
+_CHUNK = 1 << 20
+_READS = 5
+_RESTORE = (
+    "publish it again from a home that holds it (`flywheel maintain`), or restore it from a backup"
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an artifact consists of: digests by path below it; of a single file, by its name."""
+
+    is_file: bool
+    files: Mapping[str, FileDigest]
+
+
+def listing_of(path: Path) -> Listing:
+    """Read the digests of an artifact on the disk: a folder with everything in it, or a file."""
+    if path.is_file():
+        return Listing(is_file=True, files={path.name: digest_of(path)})
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return Listing(
+        is_file=False,
+        files={file.relative_to(path).as_posix(): digest_of(file) for file in files},
+    )
+
+
+class ArtifactStore:
+    """Publish, list, check and fetch artifacts by name; safe for several machines.
+
+    Args:
+        location: of the lake, in an object store.
+    """
+
+    def __init__(self, location: LakeLocation) -> None:
+        root = location.root
+        assert isinstance(root, ObjectPath)
+        self._location = location
+        self._root = root / _FOLDER
+
+    def __str__(self) -> str:
+        return str(self._root)
+
+    def publish(self, name: str, path: Path) -> Listing:
+        """Put an artifact under a name, where it takes the place of another one; return its list.
+
+        Objects that are there already are not sent again. Those of a former artifact stay until
+        `remove_former`.
+
+        Raises:
+            UnavailableError: the store does not answer; given again, it resumes where it stopped.
+        """
+        listing = listing_of(path)
+        if self.listing(name) == listing:
+            return listing
+        with self._calls(f"{name} cannot be published"):
+            there = dict((self._root / name).walk())
+            for file, digest in listing.files.items():
+                if there.get(digest.sha256) != digest.size:
+                    self._put(name, path if listing.is_file else path / file, digest)
+            content = json.dumps(_written(listing), sort_keys=True).encode()
+            with (self._root / name / _LIST).create() as target:
+                target.write(content)
+        return listing
+
+    def remove_former(self, name: str) -> None:
+        """Delete the objects of an artifact that its list does not name any more."""
+        listing = self.listing(name)
+        named = set() if listing is None else {one.sha256 for one in listing.files.values()}
+        with self._calls(f"what {name} held before cannot be removed"):
+            for key, _ in list((self._root / name).walk()):
+                if "/" not in key and key != _LIST and key not in named:
+                    (self._root / name / key).remove()
+
+    def listing(self, name: str) -> Listing | None:
+        """Return the list of an artifact; None where none was published.
+
+        Raises:
+            IntegrityError: the list is damaged.
+            UnavailableError: the store does not answer.
+        """
+        with self._calls(f"the list of {name} cannot be read"):
+            try:
+                content = (self._root / name / _LIST).read_bytes()
+            except FileNotFoundError:
+                return None
+        return _parsed(name, content)
+
+    def names(self, below: str = "") -> list[str]:
+        """Return the names of all published artifacts, or of those below a folder of names."""
+        root = self._root / below if below else self._root
+        with self._calls("the published artifacts cannot be listed"):
+            lists = [key for key, _ in root.walk() if key.endswith(f"/{_LIST}")]
+        prefix = f"{below}/" if below else ""
+        return sorted(prefix + key.removesuffix(f"/{_LIST}") for key in lists)
+
+    def read(self, name: str, file: str) -> bytes:
+        """Return the content of one file of an artifact.
+
+        Raises:
+            IntegrityError: there is no such file, or it is not what was published.
+        """
+        listing = self.listing(name)
+        if listing is None or file not in listing.files:
+            raise _not_as_published(name, f"has no {file}")
+        digest = listing.files[file]
+        with self._calls(f"{name} cannot be read"):
+            try:
+                content = (self._root / name / digest.sha256).read_bytes()
+            except FileNotFoundError:
+                raise _not_as_published(name, f"lacks {file}") from None
+        if hashlib.sha256(content).hexdigest() != digest.sha256:
+            raise _not_as_published(name, f"has another {file} than was published")
+        return content
+
+    def fetch(self, name: str, target: Path) -> bool:
+        """Copy an artifact to a path, where it appears whole or not at all; False: none is published.
+
+        A former folder of this name goes away when the new one has come; of two processes that fetch
+        at once, one is kept.
+
+        Raises:
+            IntegrityError: an object is missing, or is not what was published; nothing appears.
+            UnavailableError: the store does not answer.
+        """
+        for _ in range(_READS):
+            listing = self.listing(name)
+            if listing is None:
+                return False
+            try:
+                self._fetch(name, listing, target)
+            except IntegrityError:
+                if self.listing(name) == listing:
+                    raise
+                continue  # it was published anew meanwhile, as an erasure does
+            return True
+        raise _not_as_published(name, "is published again and again")
+
+    def problems(self, name: str, *, content: bool) -> list[str]:
+        """Say how the objects of an artifact differ from its list.
+
+        Args:
+            name: of the artifact.
+            content: read every object, not its size alone.
+        """
+        listing = self.listing(name)
+        if listing is None:
+            return ["is not published"]
+        with self._calls(f"{name} cannot be checked"):
+            sizes = dict((self._root / name).walk())
+        problems = []
+        for file, digest in listing.files.items():
+            size = sizes.get(digest.sha256)
+            if size is None:
+                problems.append(f"{file} is missing")
+            elif size != digest.size:
+                problems.append(f"{file} has {size:,} bytes, {digest.size:,} were published")
+            elif content:
+                difference = digest.difference(self._root / name / digest.sha256)
+                problems += [] if difference is None else [f"{file} {difference}"]
+        return problems
+
+    def _put(self, name: str, file: Path, digest: FileDigest) -> None:
+        with (
+            file.open("rb") as content,
+            (self._root / name / digest.sha256).create() as target,
+        ):
+            shutil.copyfileobj(content, target, _CHUNK)
+
+    def _fetch(self, name: str, listing: Listing, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{target.name}-", suffix=".fetched", dir=target.parent
+        ) as work:
+            part = Path(work) / target.name
+            for file, digest in listing.files.items():
+                into = part if listing.is_file else part / file
+                into.parent.mkdir(parents=True, exist_ok=True)
+                self._get(name, file, digest, into)
+            _replace(part, target)
+
+    def _get(self, name: str, file: str, digest: FileDigest, target: Path) -> None:
+        found = hashlib.sha256()
+        with self._calls(f"{name} cannot be fetched"):
+            try:
+                with (
+                    (self._root / name / digest.sha256).open() as content,
+                    target.open("wb") as part,
+                ):
+                    while chunk := content.read(_CHUNK):
+                        found.update(chunk)
+                        part.write(chunk)
+            except FileNotFoundError:
+                raise _not_as_published(name, f"lacks {file}") from None
+        if found.hexdigest() != digest.sha256:
+            raise _not_as_published(
+                name,
+                f"has another {file} than was published: its sha256 is "
+                f"{found.hexdigest()[:12]}, not {digest.sha256[:12]}",
+            )
+
+    @contextmanager
+    def _calls(self, problem: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._location.error(problem, error) from error
+
+
+def _replace(part: Path, target: Path) -> None:
+    # `finish_erasing` removes what a crash leaves here, by this name and that of the work's folder.
+    former = target.with_name(f".{target.name}.before-erasing")
+    if target.is_dir() and any(target.iterdir()):
+        shutil.rmtree(former, ignore_errors=True)
+        target.replace(former)
+    try:
+        place(part, target)
+    except OSError:
+        if not target.exists():
+            raise  # else another process was first
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _written(listing: Listing) -> dict[str, object]:
+    files = [
+        {"path": path, "size": digest.size, "sha256": digest.sha256}
+        for path, digest in listing.files.items()
+    ]
+    return {"format": 1, "is_file": listing.is_file, "files": files}
+
+
+def _parsed(name: str, content: bytes) -> Listing:
+    try:
+        values = json.loads(content)
+        files = {
+            str(one["path"]): FileDigest(int(one["size"]), str(one["sha256"]))
+            for one in values["files"]
+        }
+        is_file = bool(values["is_file"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _not_as_published(name, f"has a damaged list: {error}") from error
+    for path, digest in files.items():
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts or not digest.sha256.isalnum():
+            raise _not_as_published(name, f"names a file outside of it: {path!r}")
+    return Listing(is_file, files)
+
+
+def _not_as_published(name: str, problem: str) -> IntegrityError:
+    return IntegrityError(f"The published {name} {problem}.", next_step=_RESTORE)

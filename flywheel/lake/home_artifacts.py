@@ -1,0 +1,192 @@
+"""`HomeArtifacts`: the artifacts of a home, published beside a lake in an object store.
+
+Rows of the state name an artifact by its place in the home. That place is its name in the store as well,
+so that a second home with the same state and lake reads what the first one made. Where the lake lies on
+a disk there is one home, and nothing is published.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from flywheel.artifacts.base_folder import RECORD
+from flywheel.artifacts.snapshot import MANIFEST
+from flywheel.errors import NotFoundError, StorageError
+from flywheel.lake.artifact_store import ArtifactStore
+from flywheel.lake.digests import digest_of
+
+__all__ = ["HomeArtifacts", "artifact_name"]
+
+# What makes an artifact whole, by which it is found in a home.
+_MARKS = (
+    f"datasets/*/*/{MANIFEST}",
+    "runs/*/*/*/adapter/manifest.json",
+    *(f"runs/*/*/*/{name}" for name in ("result.json", "gate.json", "gate-first-look.json")),
+    f"bases/models/*/{RECORD}",
+    "bases/*.json",
+)
+_PART = r"[^/.][^/]*"
+_NAME = re.compile(
+    rf"(datasets/{_PART}/{_PART}|runs/{_PART}/{_PART}/{_PART}/(adapter|gate\.json|gate-first-look\.json"
+    r"|result\.json|progress\.jsonl)"
+    rf"|bases/models/{_PART}|bases/{_PART}\.json)(/|$)"
+)
+
+
+def artifact_name(path: str) -> str | None:
+    """Return the name of the artifact that a path below the home belongs to; None: to none."""
+    match = _NAME.match(path)
+    return None if match is None else match[1]
+
+
+class HomeArtifacts:
+    """Publish the artifacts of a home, and fetch those that another home made.
+
+    Args:
+        home: of the deployment.
+        open_store: returns the store, once something is asked of it; None: the lake is on a disk.
+    """
+
+    def __init__(self, home: Path, open_store: Callable[[], ArtifactStore] | None) -> None:
+        self.home = home.absolute()
+        self.are_published = open_store is not None
+        self._open_store = open_store
+        self._lock = threading.RLock()
+
+    @cached_property
+    def store(self) -> ArtifactStore:
+        """Where they are published; only where they are."""
+        assert self._open_store is not None
+        return self._open_store()
+
+    def publish(self, path: Path) -> None:
+        """Let other homes read an artifact of this one; to be called before a row names it.
+
+        A published dataset that lost rows which this copy of it still has stays as it is.
+
+        Raises:
+            UnavailableError: the store does not answer; given again, it resumes where it stopped.
+        """
+        if not self.are_published:
+            return
+        name = self.name_of(path)
+        if name is None:
+            raise NotFoundError(f"{path} is no artifact.", next_step="give one of this home")
+        if not self._holds_erased(name, self.home):
+            self.store.publish(name, self.home / name)
+
+    def publish_erased(self, path: Path) -> None:
+        """Publish a dataset that has lost rows, and delete the objects that held them."""
+        if self.are_published and (name := self.name_of(path)) is not None:
+            self.store.publish(name, path)
+            self.store.remove_former(name)
+
+    def bring(self, path: Path, *, again: bool = False) -> None:
+        """Fetch the artifact that a path belongs to where the home lacks it; see `ArtifactSource`.
+
+        A dataset of which a person was erased meanwhile is fetched again.
+        """
+        name = self.name_of(path)
+        if not self.are_published or name is None:
+            return
+        with self._lock:
+            if self._is_outdated(name, again=again):
+                self._fetch(name)
+
+    def names(self, below: str = "") -> list[str]:
+        """Return the names of what is published; none where the lake is on a disk."""
+        if not self.are_published:
+            return []
+        # Who can write the bucket does not choose where in the home a file is put.
+        return [name for name in self.store.names(below) if artifact_name(name) == name]
+
+    def bring_all(self, below: str) -> None:
+        """Fetch everything below a folder of names that the home lacks."""
+        for name in self.names(below):
+            self.bring(self.home / name)
+
+    def unpublished(self) -> list[str]:
+        """Return the names of the home's artifacts that no other home can read."""
+        return sorted(self._in_home() - set(self.names())) if self.are_published else []
+
+    def settle(self) -> list[str]:
+        """Publish what was not, and fetch again what changed; return the names of the former.
+
+        A home of before there was a store, or one that was restored, is published by this; a copy of
+        a dataset that nobody opens does not keep an erased person for longer.
+        """
+        if not self.are_published:
+            return []
+        published, own = set(self.names()), self._in_home()
+        for name in sorted(own & published):
+            # Of what is there, datasets lose rows, and a workload may have got another base.
+            self.bring(self.home / name, again=name.startswith("bases/") and name.endswith(".json"))
+        missing = sorted(own - published)
+        for name in missing:
+            self.publish(self.home / name)
+        return missing
+
+    def copy_to(self, folder: Path) -> None:
+        """Complete a copy of the home by what only the store holds, or holds with fewer rows."""
+        for name in self.names():
+            if not (folder / name).exists() or self._holds_erased(name, folder):
+                self.store.fetch(name, folder / name)
+
+    def _in_home(self) -> set[str]:
+        found = (path for mark in _MARKS for path in self.home.glob(mark))
+        return {name for path in found if (name := self.name_of(path)) is not None}
+
+    def name_of(self, path: Path) -> str | None:
+        """Return the name of the artifact that a path belongs to; None: to none of this home."""
+        path = path.absolute()
+        if not path.is_relative_to(self.home):
+            return None
+        return artifact_name(path.relative_to(self.home).as_posix())
+
+    def _is_outdated(self, name: str, *, again: bool) -> bool:
+        target = self.home / name
+        if not target.exists():
+            return True
+        if name.startswith("datasets/"):
+            return self._holds_erased(name, self.home)
+        return again and self._differs(name, target)
+
+    def _differs(self, name: str, target: Path) -> bool:
+        listing = self.store.listing(name)
+        if listing is None:
+            return False
+        files = {path: target if listing.is_file else target / path for path in listing.files}
+        return any(
+            not file.is_file() or digest_of(file) != listing.files[path]
+            for path, file in files.items()
+        )
+
+    def _holds_erased(self, name: str, root: Path) -> bool:
+        # Whether a copy of a dataset lacks an erasure that the published one has been through.
+        manifest = root / name / MANIFEST
+        if not name.startswith("datasets/") or not manifest.is_file():
+            return False
+        listing = self.store.listing(name)
+        if listing is None or listing.files.get(MANIFEST) == digest_of(manifest):
+            return False
+        published = _erasures(self.store.read(name, MANIFEST))
+        return _erasures(manifest.read_bytes())[: len(published)] != published
+
+    def _fetch(self, name: str) -> None:
+        try:
+            self.store.fetch(name, self.home / name)
+        except OSError as error:
+            raise StorageError(
+                f"{name} was fetched and cannot be kept in {self.home}: {error.strerror}",
+                next_step="free space, or let this process write its home",
+            ) from error
+
+
+def _erasures(manifest: bytes) -> list[object]:
+    try:
+        return list(json.loads(manifest).get("erased", []))
+    except (ValueError, AttributeError, TypeError):
+        return []  # damaged: who reads it says so
