@@ -13,13 +13,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.history_days import HistoryDays
+from bench.history_days import NO_QUEUE, HistoryDays
 from bench.ratio import Ratio
 from bench.reads import Cost, cost_of
 from flywheel.clock import ManualClock
 from flywheel.drift.profile import profile_days, stale_days
 from flywheel.drift.window import Window
-from flywheel.ingest.proven_events import EVENT_PROOF_FILE, count_events, keep_proof
+from flywheel.ingest.event_proof import EVENT_PROOF_FILE
+from flywheel.ingest.proven_events import count_events, keep_proof
 from flywheel.ingest.unknown_topics import unknown_topics
 from flywheel.lake.check import check_table
 from flywheel.lake.maintenance import maintain
@@ -31,10 +32,11 @@ from flywheel.quality.traffic_start import newest_answer, traffic_start
 from flywheel.review.merging.agreement import review_agreement
 from flywheel.review.merging.annotator_figures import annotator_figures
 from flywheel.review.merging.batch_figures import REVIEW_FIGURES_FOLDER
+from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.candidate_query import CandidateQuery
 from flywheel.review.sampling.candidates import known_texts, read_candidates
 from flywheel.review.sampling.gold import read_known_answers
-from flywheel.review.sampling.sent_items import read_sent
+from flywheel.review.sampling.sent_items import spending_by_period
 from flywheel.review.sampling.window_ledger import landed_through, seen_positions
 from flywheel.review.sampling.windows import ReviewWindow
 from flywheel.settings import Settings
@@ -97,6 +99,7 @@ def measure_histories(events: int, histories: tuple[int, ...]) -> dict[int, Cost
             _verify(lake, days)
             review_agreement(lake, workload)
             annotator_figures(lake, workload)
+            collect(lake, NO_QUEUE, workload, now=days.end)
             evening = {path: path.read_bytes() for path in _proofs(home) if path.exists()}
 
             def land() -> None:
@@ -123,7 +126,7 @@ def _bring_up(lake: Lake) -> None:
 
 def _proofs(home: Path) -> list[Path]:
     lake = home / "lake"
-    figures = (lake / REVIEW_FIGURES_FOLDER).glob("*.json")
+    figures = (lake / REVIEW_FIGURES_FOLDER).glob("*")
     return [lake / EVENT_PROOF_FILE, lake / VERIFIED_FILES_FILE, *figures]
 
 
@@ -189,7 +192,10 @@ def _steps(lake: Lake, home: Path, days: HistoryDays) -> list[Step]:
             lambda: lake.query(_COUNT, key, event_days=[day]),
         ),
         Step("bounds of a window", _AIM, bookkeeping),
-        Step("sent items", None, lambda: read_sent(lake, workload.id)),
+        Step(
+            "judgments of the day merged", _AIM, lambda: collect(lake, NO_QUEUE, workload, now=now)
+        ),
+        Step("budgets of all periods", _AIM, lambda: spending_by_period(lake, workload.id)),
         Step("known texts", _AIM, lambda: known_texts(lake, workload.id)),
         Step("gold", _AIM, lambda: read_known_answers(lake, workload, now)),
         Step("agreement", _AIM, lambda: review_agreement(lake, workload)),

@@ -1,6 +1,8 @@
 """Days of traffic and of judgments, written into a lake in the shape that landing leaves them in."""
 
+import json
 from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -8,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from flywheel.lake.store import Lake
+from flywheel.ports.review_queue import Pull, QueueStatus, ReviewItem, ReviewQueue
 from flywheel.simulation.traffic import SimulatedCall, generate
 from flywheel.workload.answers import canonical_json
+from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 
-__all__ = ["FIRST_DAY", "HistoryDays"]
+__all__ = ["FIRST_DAY", "NO_QUEUE", "HistoryDays"]
 
 FIRST_DAY = date(2026, 3, 2)
 _TEXTS = 5_000
@@ -21,6 +25,31 @@ _CONTROL = 12
 _ROWS_AT_ONCE = 1_000_000
 _REPEATED = 0.001
 _PEOPLE = ("ana", "ben", "chris", "dora")
+
+
+class _NoQueue:
+    # Judgments are written into the lake: what a queue costs is not measured here.
+    name = "none"
+
+    def push(self, workload: Workload, items: Sequence[ReviewItem]) -> int:  # noqa: ARG002
+        return 0
+
+    def pull(self, workload: Workload, cursor: str | None) -> Pull:  # noqa: ARG002
+        return Pull([], cursor or "0")
+
+    def status(self, workload: Workload) -> QueueStatus:  # noqa: ARG002
+        return QueueStatus(0, 0, 0, 0)
+
+    def erase(
+        self,
+        workload: Workload,  # noqa: ARG002
+        inference_ids: Collection[str],  # noqa: ARG002
+        texts: Collection[str],  # noqa: ARG002
+    ) -> int:
+        return 0
+
+
+NO_QUEUE: ReviewQueue = _NoQueue()
 
 
 @dataclass
@@ -40,6 +69,7 @@ class HistoryDays:
         self._calls: list[SimulatedCall] = generate(
             self.workload, start=moment, end=end, per_day=_TEXTS, seed=1
         )
+        self._mapping = AnswerMapping(self.workload)
         self._rng = np.random.default_rng(1)
         self._first_ids: list[str] = []
         self.written = 0
@@ -151,8 +181,30 @@ class HistoryDays:
             judged["review_items"].append(common | batch | asked)
             judged["annotations"].append(common | _judgment(item, person, row["output"], moment))
             judged["corrections"].append(
-                common | batch | _correction(item, person, row["output"], moment)
+                common | batch | self._correction(item, person, row["output"], moment)
             )
+
+    def _correction(
+        self, item: str, person: str, output: str, moment: datetime
+    ) -> dict[str, object]:
+        # What a merge of the judgment comes to.
+        label_id = self._mapping.present(json.loads(output)).label_id
+        return {
+            "correction_id": item,
+            "version": 1,
+            "status": "accepted",
+            "output": output,
+            "label_id": label_id,
+            "taxonomy_version": 1,
+            "original_output": output,
+            "original_release": "base",
+            "annotators": [person],
+            "annotation_ids": [item],
+            "simulated": True,
+            "source": "review",
+            "event_time": moment,
+            "accepted_at": moment,
+        }
 
 
 def _judgment(item: str, person: str, output: str, moment: datetime) -> dict[str, object]:
@@ -170,24 +222,6 @@ def _judgment(item: str, person: str, output: str, moment: datetime) -> dict[str
         "deleted": False,
         "raw": "{}",
         "seen_at": moment,
-    }
-
-
-def _correction(item: str, person: str, output: str, moment: datetime) -> dict[str, object]:
-    return {
-        "correction_id": item,
-        "version": 1,
-        "status": "accepted",
-        "output": output,
-        "taxonomy_version": 1,
-        "original_output": output,
-        "original_release": "base",
-        "annotators": [person],
-        "annotation_ids": [item],
-        "simulated": True,
-        "source": "review",
-        "event_time": moment,
-        "accepted_at": moment,
     }
 
 

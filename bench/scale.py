@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.ratio import Ratio
+from bench.scale_rows import NOW, letter_rows, profile_rows, review_item, sent_row
 from flywheel.basemodel.surfaces import label_surfaces, reserved_surfaces
 from flywheel.basemodel.tokenizer import train_tokenizer
 from flywheel.clock import ManualClock
@@ -31,7 +32,6 @@ from flywheel.evaluate.floors import judge_labels
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.ports.review_queue import ReviewItem
 from flywheel.review.label_studio.labeling_config import labeling_config
 from flywheel.serve.mask import AnswerMask
 from flywheel.settings import Settings
@@ -52,7 +52,6 @@ _LINEAR = 11.0
 # Seconds that nobody waits for, whatever the growth is.
 _SHORT = 0.5
 _SIZES = {"labels": 4_000, "items": 50_000, "letters": 1_000_000, "cycles": 500, "profiles": 1_095}
-_NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Steps = Iterator[tuple[str, Callable[[], object]]]
 
 
@@ -108,7 +107,7 @@ def _labels(folder: Path, count: int) -> Steps:
     }
     yield "floors of the labels", lambda: judge_labels(workload.gates, pairs)
     lake = Lake(folder / "lake")
-    lake.append("profiles", _profile_rows("bench", days=56, categories=count))
+    lake.append("profiles", profile_rows("bench", days=56, categories=count))
     yield "drift of categories", lambda: _drift(lake, workload)
     first = taxonomy.labels[0].model_copy(update={"name": "renamed"})
     renamed = taxonomy.model_copy(
@@ -140,7 +139,7 @@ def _walk(codec: AnswerCodec, guide: Any, tokenizer: Any, size: int) -> None:
 
 
 def _drift(lake: Lake, workload: Workload) -> None:
-    end = _NOW.date()
+    end = NOW.date()
     old = read_profile(lake, workload, Window(end - timedelta(days=56), end - timedelta(days=28)))
     new = read_profile(lake, workload, Window(end - timedelta(days=28), end))
     parts = read_parts(
@@ -149,37 +148,13 @@ def _drift(lake: Lake, workload: Workload) -> None:
     compare(workload, old, new, parts=list(parts.values()))
 
 
-def _profile_rows(workload_id: str, *, days: int, categories: int) -> pa.Table:
-    kinds = ["total"] + ["category"] * categories
-    columns = ["events"] + ["output"] * categories
-    keys = ["", *(f"label {number}" for number in range(categories))]
-    tables = []
-    for back in range(days):
-        day = _NOW.date() - timedelta(days=back + 1)
-        counts = [3 * categories, *((number * 7 + back) % 5 + 1 for number in range(categories))]
-        rows = len(counts)
-        tables.append(
-            pa.table(
-                {
-                    "workload_id": [workload_id] * rows,
-                    "day": pa.array([day] * rows, pa.date32()),
-                    "column": columns,
-                    "kind": kinds,
-                    "key": keys,
-                    "count": counts,
-                }
-            )
-        )
-    return pa.concat_tables(tables)
-
-
 def _items(folder: Path, count: int) -> Steps:
     platform, workload = _platform(folder)
     queue = platform.queue
-    items = [_item(workload, number) for number in range(count)]
+    items = [review_item(workload, number) for number in range(count)]
     yield "items sent to the local queue", lambda: queue.push(workload, items)
     rows = pa.Table.from_pylist(
-        [_sent_row(item) for item in items], schema=TABLES["review_items"].schema
+        [sent_row(item) for item in items], schema=TABLES["review_items"].schema
     )
     platform.lake.append("review_items", rows)
     yield "nothing new collected", lambda: queue.pull(workload, "1")
@@ -187,40 +162,12 @@ def _items(folder: Path, count: int) -> Steps:
     yield "status", lambda: deployment_status(platform)
 
 
-def _item(workload: Workload, number: int) -> ReviewItem:
-    return ReviewItem(
-        item_id=f"item{number:06d}",
-        batch_id="2026Q1-20260101",
-        workload_id=workload.id,
-        inference_id=f"i{number:06d}",
-        slice="uncertain",
-        reason="confidence 0.41 below 0.85",
-        score=0.59,
-        inclusion_probability=None,
-        input=f"report {number}",
-        model_output=None,
-        confidence=0.41,
-        release="base",
-        judgments=1,
-        priority=0.5,
-        subject_id=None,
-        chosen_at=_NOW - timedelta(days=2),
-        period="2026Q1",
-    )
-
-
-def _sent_row(item: ReviewItem) -> dict[str, Any]:
-    names = TABLES["review_items"].schema.names
-    values = {name: getattr(item, name, None) for name in names}
-    return values | {"day": item.chosen_at.date(), "batch_kind": "window", "model_output": None}
-
-
 def _letters(folder: Path, count: int) -> Steps:
     platform, _ = _platform(folder)
     at_once = 100_000
     for start in range(0, count, at_once):
         numbers = range(start, min(start + at_once, count))
-        platform.lake.append("dead_letters", _letter_rows(numbers))
+        platform.lake.append("dead_letters", letter_rows(numbers))
     everything = choose_letters()
     yield "dead letters by reason", lambda: group_letters(platform, everything)
     yield "newest 20 dead letters", lambda: list_letters(platform, everything, limit=20, page=1)
@@ -230,22 +177,6 @@ def _letters(folder: Path, count: int) -> Steps:
         lambda: list_letters(platform, chosen, limit=20, page=1),
     )
     yield "status", lambda: deployment_status(platform)
-
-
-def _letter_rows(numbers: range) -> pa.Table:
-    count = len(numbers)
-    return pa.table(
-        {
-            "topic_id": ["t"] * count,
-            "topic": ["flywheel.inferences"] * count,
-            "partition": pa.array([0] * count, pa.int32()),
-            "offset": list(numbers),
-            "raw": [b'{"broken": %d' % number for number in numbers],
-            "reason": [f"reason_{number % 5}" for number in numbers],
-            "error": ["it ends too early"] * count,
-            "first_seen": [_NOW - timedelta(seconds=number) for number in numbers],
-        }
-    )
 
 
 def _cycles(folder: Path, count: int) -> Steps:
@@ -259,7 +190,7 @@ def _cycles(folder: Path, count: int) -> Steps:
                 trigger="drift",
                 opened_by="bench",
                 reason="for the bench",
-                watermark=_NOW - timedelta(hours=number),
+                watermark=NOW - timedelta(hours=number),
                 snapshot=workload.model_dump(mode="json", by_alias=True),
             )
             state.cycles.set_status(cycle.ref, "stopped", reason="for the bench", actor="bench")
@@ -279,21 +210,21 @@ def _profiles(folder: Path, count: int) -> Steps:
     lake = platform.lake
     for start in range(0, count, 100):  # about as compaction leaves them
         days = min(100, count - start)
-        rows = _profile_rows(workload.id, days=days, categories=200)
+        rows = profile_rows(workload.id, days=days, categories=200)
         shifted = [day - timedelta(days=start) for day in rows["day"].to_pylist()]
         index = rows.schema.get_field_index("day")
         lake.append("profiles", rows.set_column(index, "day", pa.array(shifted, pa.date32())))
-    window = Window(_NOW.date() - timedelta(days=7), _NOW.date())
+    window = Window(NOW.date() - timedelta(days=7), NOW.date())
     yield "profile of a week", lambda: read_profile(lake, workload, window)
     yield "stale days of a week", lambda: stale_days(lake, workload, window)
-    one = _profile_rows(workload.id, days=1, categories=200)
+    one = profile_rows(workload.id, days=1, categories=200)
     where = {"workload_id": workload.id, "day": one["day"][0].as_py()}
     yield "profile of a day replaced", lambda: lake.replace("profiles", one, where=where)
 
 
 def _platform(folder: Path) -> tuple[Platform, Workload]:
     workloads = Path(__file__).parent.parent / "deploy" / "workloads"
-    platform = Platform(Settings(home=folder, workloads=workloads), ManualClock(_NOW))
+    platform = Platform(Settings(home=folder, workloads=workloads), ManualClock(NOW))
     return platform, platform.workloads["defect_reports"]
 
 

@@ -8,6 +8,7 @@
     │   └── InterruptedWorkError    the work was cut off and can be resumed
     └── TerminalError               will not pass by itself: a person must act
         ├── ConfigurationError      a setting, flag or workload file is wrong
+        │   └── UnservedBaseError   no model server of the settings serves a base model
         ├── EventError              an event breaks the contract (becomes a dead letter)
         ├── LogGapError             the log no longer holds what was not read yet
         ├── StorageError            a table, file or database is not as it should be
@@ -51,6 +52,7 @@ __all__ = [
     "TrainingNotNeededError",
     "TransientError",
     "UnavailableError",
+    "UnservedBaseError",
 ]
 
 
@@ -110,6 +112,10 @@ class TerminalError(FlywheelError):
 
 class ConfigurationError(TerminalError):
     """A setting, flag or workload file is wrong."""
+
+
+class UnservedBaseError(ConfigurationError):
+    """No model server that the settings name serves a base model that is needed."""
 
 
 class EventError(TerminalError):

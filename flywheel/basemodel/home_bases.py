@@ -129,6 +129,15 @@ class HomeBases:
             )
         return base
 
+    def all(self) -> list[BaseModel]:
+        """Return every base that lies in the home, whichever workload stands on it.
+
+        Raises:
+            IntegrityError: one of them was changed.
+        """
+        folders = sorted((self._folder / "models").glob("*"))
+        return [load_base(folder) for folder in folders if (folder / RECORD).is_file()]
+
     def _record_path(self, workload: Workload) -> Path:
         first = self._read_record(self._first_path(workload), workload)
         is_first = first is None or _is_of(first, workload)

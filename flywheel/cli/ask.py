@@ -2,21 +2,24 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from flywheel.cli.arguments import WorkloadArgument
-from flywheel.cli.console import echo
+from flywheel.cli.console import Console, echo
+from flywheel.cli.progress import ProgressLines
 from flywheel.errors import ConfigurationError
 from flywheel.usecases.asking import Reply, open_answerer
 from flywheel.wiring import open_platform
 
 __all__ = ["app"]
 
+_Result = TypeVar("_Result")
 app = typer.Typer()
 _LINES = 64  # answered at a time: enough for a full batch, few enough to show progress
 
@@ -39,14 +42,17 @@ def ask(
     Nothing is recorded, so that it may be tried at will. Exit code 1: a text has no answer.
     """
     platform = open_platform(existing=True)
-    name, answer = open_answerer(platform, platform.workload(workload), release)
+    name, answer = _shown(
+        f"loading the model of {workload}",
+        lambda: open_answerer(platform, platform.workload(workload), release),
+    )
     if not json_output:
         typer.echo(f"release: {name}")
     failed = False
     number = 0
     inputs = _inputs(texts)
     while batch := list(islice(inputs, _LINES)):
-        for reply in answer(batch):
+        for reply in _shown("answering", partial(answer, batch)):
             number += 1
             failed = failed or reply.error is not None
             echo(_as_json(reply, name) if json_output else _as_line(reply, number))
@@ -56,6 +62,13 @@ def ask(
         )
     if failed:
         raise typer.Exit(1)
+
+
+def _shown(what: str, work: Callable[[], _Result]) -> _Result:
+    # On stderr, since answers may go into a file.
+    with ProgressLines(Console(soft_wrap=True, stderr=True)) as lines:
+        lines.show(what)
+        return work()
 
 
 def _inputs(texts: Sequence[str]) -> Iterator[str]:

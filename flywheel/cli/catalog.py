@@ -137,6 +137,12 @@ COMMANDS: dict[str, Entry] = {
     "ask": Entry(
         "ask", _CYCLE, "Ask the champion, and print answer, confidence, runner-up and time."
     ),
+    "backfill": Entry(
+        "backfill",
+        _CYCLE,
+        "Answers of a release, or sentence vectors, for calls of earlier days.",
+        group=True,
+    ),
     "registry": Entry(
         "registry", _DEPLOYMENT, "MLflow: the way from a file to a server.", group=True
     ),

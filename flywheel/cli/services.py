@@ -132,9 +132,9 @@ def _say_where(services: "Services") -> None:
         _console.print(f"MLflow: http://127.0.0.1:{plan.ports['mlflow'][0]}")
     if "label-studio" in plan.ports:
         _console.print(f"Label Studio: http://127.0.0.1:{plan.ports['label-studio'][0]}")
-    if "vllm" in plan.applications:
-        port = plan.applications["vllm"].ports[0]
-        _console.print(f"vLLM: http://127.0.0.1:{port} (token in connections.toml)")
+    for url in (services.connections.vllm_url or "").split(",") if plan.applications else ():
+        if url:
+            _console.print(f"vLLM: {url} (token in connections.toml)")
     if "dagster-webserver" in plan.applications:
         port = plan.applications["dagster-webserver"].ports[0]
         _console.print(f"Dagster: http://127.0.0.1:{port}")

@@ -12,6 +12,7 @@ from flywheel.errors import (
     RefusedError,
     StorageError,
     UnavailableError,
+    UnservedBaseError,
 )
 from flywheel.services.label_studio_account import ends_at
 from flywheel.settings import Settings
@@ -190,29 +191,31 @@ def _webhooks(settings: Settings) -> str:
 
 
 def _vllm(settings: Settings) -> str:
-    from flywheel.deployment.programs import built_bases
-    from flywheel.serve.vllm_facts import inspect_vllm
+    from flywheel.deployment.needed_bases import needed_bases
+    from flywheel.serve.vllm_facts import how_to_serve, inspect_vllm
 
     token = settings.vllm_token.get_secret_value() if settings.vllm_token else None
-    bases = list(built_bases(settings).values())
-    facts = []
-    for url in settings.vllm_urls:
-        one = inspect_vllm(url, token, timeout_seconds=_SECONDS)
-        for base, workloads in bases:
-            if not one.serves(base.digest):
-                named = ", ".join(workload.id for workload in workloads)
-                raise ConfigurationError(
-                    f"{url} serves {', '.join(one.bases)}, not the base model {base.digest[:12]} "
-                    f"of {named}.",
-                    next_step="run `flywheel services up vllm`, or start your own for that base",
-                )
-        facts.append(one)
+    facts = {url: inspect_vllm(url, token, timeout_seconds=_SECONDS) for url in settings.vllm_urls}
+    counts = []
+    for base, workloads in needed_bases(settings).values():
+        replicas = sum(one.models.serves(base.digest) for one in facts.values())
+        if not replicas:
+            served = "; ".join(f"{u} serves {', '.join(f.models.bases)}" for u, f in facts.items())
+            named = ", ".join(workload.id for workload in workloads)
+            raise UnservedBaseError(
+                f"No vLLM serves the base model {base.name} ({base.digest[:12]}) of {named}: "
+                f"{served}.",
+                next_step=how_to_serve(base.name, base.digest),
+            )
+        counts.append(f"{base.name}: {replicas}")
     closed = "ask for their token" if len(facts) > 1 else "asks for its token"
-    if not all(one.closed for one in facts):
+    if not all(one.closed for one in facts.values()):
         closed = "open to anyone who can reach it"
-    adapters = ", ".join(str(len(one.adapters)) for one in facts)
-    several = f"{len(facts)} replicas, " if len(facts) > 1 else ""
-    return f"vLLM {facts[0].version}, {several}{closed}, adapters: {adapters}"
+    adapters = ", ".join(str(len(one.models.adapters)) for one in facts.values())
+    of_each = f" ({', '.join(counts)})" if len(counts) > 1 else ""
+    several = f"{len(facts)} replicas{of_each}, " if len(facts) > 1 else ""
+    version = next(iter(facts.values())).version
+    return f"vLLM {version}, {several}{closed}, adapters: {adapters}"
 
 
 def _spark(settings: Settings) -> str:

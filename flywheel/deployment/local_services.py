@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flywheel.deployment.programs import APPLICATIONS, built_bases, run_applications
+from flywheel.deployment.needed_bases import built_bases
+from flywheel.deployment.programs import APPLICATIONS, run_applications
 from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings, load_settings
 
@@ -82,7 +83,7 @@ def choose_programs(
 
 def user_managed(settings: Settings, names: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return the services whose address the user configured, with the settings that say so."""
-    from flywheel.services.catalog import own
+    from flywheel.services.service_ports import own
 
     return {name: keys for name, keys in own(settings).items() if name in names}
 

@@ -6,28 +6,16 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import SecretStr
-
-from flywheel.artifacts.base_folder import BaseModel
-from flywheel.artifacts.precision import served_precision
 from flywheel.deployment.gateway_program import gateway_health_url
 from flywheel.deployment.preparation import prepare_deployment
 from flywheel.deployment.receiver import receiver_address
-from flywheel.errors import ConfigurationError, NotFoundError, UnavailableError
+from flywheel.deployment.vllm_programs import run_vllm
+from flywheel.errors import ConfigurationError
 from flywheel.orchestration.instance import DagsterHome, dagster_programs
-from flywheel.ports.model_server import BASE_RELEASE
-from flywheel.services import Application, Services, vllm
-from flywheel.services.supervisor.passwords import made_once
+from flywheel.services import Application, Services
 from flywheel.settings import Settings
-from flywheel.usecases.release import reconcile_server
-from flywheel.wiring import Platform
-from flywheel.workload.model import Workload
 
-__all__ = [
-    "APPLICATIONS",
-    "built_bases",
-    "run_applications",
-]
+__all__ = ["APPLICATIONS", "run_applications"]
 
 APPLICATIONS = ("vllm", "dagster", "ingest", "webhooks", "gateway", "desk")
 _WEBSERVER, _DAEMON, _INGEST = "dagster-webserver", "dagster-daemon", "ingest"
@@ -54,8 +42,7 @@ def run_applications(
     folder = (project or Path.cwd()).absolute()
     if "vllm" in names:
         # First, since the others read where it is when they start.
-        services.run([_vllm_for(services, settings, on_progress)], on_progress)
-        _load_routes(services, settings, on_progress)
+        run_vllm(services, settings, on_progress)
     if not {*APPLICATIONS[1:]} & set(names):
         return
     running = services.states().get(_DAEMON)
@@ -75,83 +62,6 @@ def run_applications(
     if _DESK in names:
         applications.append(_desk(services, settings, folder))
     services.run(applications, on_progress)
-
-
-def _vllm_for(
-    services: Services, settings: Settings, on_progress: Callable[[str], None] = lambda _: None
-) -> Application:
-    """Describe the vLLM of a deployment: of the one base that its workloads were built on.
-
-    Raises:
-        NotFoundError: no base was built yet.
-        ConfigurationError: the workloads have several bases, and one vLLM serves one.
-    """
-    bases = built_bases(settings)
-    if not bases:
-        raise NotFoundError(
-            f"No base model was built in {settings.home}: vLLM has nothing to serve.",
-            next_step="run `flywheel base build`, then `flywheel services up vllm`",
-        )
-    if len(bases) > 1:
-        named = "; ".join(
-            f"{base.name}: {', '.join(w.id for w in workloads)}"
-            for base, workloads in bases.values()
-        )
-        raise ConfigurationError(
-            f"One vLLM serves one base model, and this deployment has several ({named}).",
-            next_step="give the workloads the same base_model, or a deployment each",
-        )
-    ((base, workloads),) = bases.values()
-    own = served_precision("own", base.folder)
-    if settings.served_precision not in ("own", own):
-        raise ConfigurationError(
-            f"The vLLM that Flywheel starts serves {base.name} at {own}, the settings name "
-            f"{settings.served_precision}.",
-            next_step="set FLYWHEEL_SERVED_PRECISION=own, or start a vLLM of your own",
-        )
-    return vllm.vllm_application(
-        base.folder,
-        vllm.serving_needs(workloads),
-        folder=services.folder / vllm.NAME,
-        port=services.port(vllm.NAME, settings.vllm_port),
-        token=made_once(services.layout.secrets, vllm.NAME),
-        cache=settings.cache,
-        cache_gb=settings.vllm_cache_gb,
-        on_progress=on_progress,
-    )
-
-
-def _load_routes(
-    services: Services, settings: Settings, on_progress: Callable[[str], None]
-) -> None:
-    # A restarted vLLM has lost its adapters.
-    connections = services.connections
-    token = SecretStr(str(connections.vllm_token))
-    serving = {"model_server": "vllm", "vllm_url": connections.vllm_url, "vllm_token": token}
-    platform = Platform(settings.model_copy(update=serving))
-    try:
-        for workload in platform.workloads.values():
-            if platform.state.routes.champion(workload.id) != BASE_RELEASE:
-                loaded = reconcile_server(platform, workload.id).loaded
-                on_progress(f"{workload.id}: loaded {', '.join(loaded) or 'nothing'} into vLLM")
-    except UnavailableError as error:
-        # The state may be another machine's, or not up yet: clients and promotions load as well.
-        on_progress(f"champions were not loaded into vLLM: {error.message}")
-    finally:
-        platform.close()
-
-
-def built_bases(settings: Settings) -> dict[str, tuple[BaseModel, list[Workload]]]:
-    """Return the bases that were built, by digest, with the workloads on each."""
-    platform = Platform(settings)
-    workloads_by_base: dict[str, tuple[BaseModel, list[Workload]]] = {}
-    for workload in platform.workloads.values():
-        try:
-            base = platform.base(workload)
-        except NotFoundError:
-            continue
-        workloads_by_base.setdefault(base.digest, (base, []))[1].append(workload)
-    return workloads_by_base
 
 
 def _dagster(

@@ -56,16 +56,20 @@ def measure_arms(
 ) -> list[CaseResult]:
     """Let every arm answer every suite, by turns, so that a slow minute meets all of them.
 
-    When the champion is the base itself, its cases count for the arm ``base`` as well.
+    When the champion is the base itself, its cases count for the arm ``base`` as well. Progress is
+    told before each part, so that a slow one has its name while it runs, and at the end.
     """
+    show = on_progress or (lambda *_: None)
     total = sum(map(len, suites.values())) * len(arms)
     done = 0
     cases: list[CaseResult] = []
     warm_up = [str(row["input"]) for rows in suites.values() for row in rows][:_WARM_UP]
     for plan in arms:
+        show(f"first answers of {plan.arm}, not counted", 0, total)
         server.answer(plan.release, codec, warm_up, shots=plan.shots)
     for suite, chunk in _chunks(suites):
         for plan in arms:
+            show(f"{plan.arm} on {suite}", done, total)
             cases += evaluate_arm(
                 server,
                 codec,
@@ -76,8 +80,7 @@ def measure_arms(
                 shots=plan.shots,
             )
             done += len(chunk)
-            if on_progress is not None:
-                on_progress(f"{plan.arm} on {suite}", done, total)
+    show("all answers", done, total)
     if not any(plan.arm == "base" for plan in arms):
         cases += [replace(case, arm="base") for case in cases if case.arm == "champion"]
     return cases

@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from flywheel.errors import RefusedError
 from flywheel.ingest.arrow import table_of
-from flywheel.lake.store import Lake, source_id
+from flywheel.lake.positions import source_id
+from flywheel.lake.store import Lake
 from flywheel.ports.event_log import EventLog
 
 __all__ = ["declare_gap"]

@@ -15,7 +15,8 @@ from flywheel.errors import IntegrityError
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC
 from flywheel.ingest.arrow import table_of
 from flywheel.ingest.proven_events import EventCount, count_events, keep_proof
-from flywheel.lake.store import Lake, holes_id
+from flywheel.lake.positions import holes_id
+from flywheel.lake.store import Lake
 from flywheel.lake.views import LATER_EVENTS
 from flywheel.ports.event_log import EventLog, Partition
 

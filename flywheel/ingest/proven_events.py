@@ -9,25 +9,28 @@ repeat no position from below. Where anything else is found, and on request, all
 
 # ruff: noqa: S608 - constants of the project make up these queries
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from flywheel.ingest.event_proof import (
+    Account,
+    EventProof,
+    Letters,
+    Source,
+    read_proof,
+    write_proof,
+)
 from flywheel.io.records import Row
-from flywheel.lake.derived_file import DerivedFile
 from flywheel.lake.digests import data_files, relative_path
 from flywheel.lake.store import Lake
 from flywheel.lake.views import LATER_EVENTS
 
-__all__ = ["EVENT_PROOF_FILE", "EventCount", "count_events", "keep_proof"]
-
-EVENT_PROOF_FILE = "proven_events.json"
-_MADE_BY = 1
+__all__ = ["EventCount", "count_events", "keep_proof"]
 
 # Sources are written as topic/partition. `proven` is the position up to which a proof reaches.
 _WITH_POSITIONS = """
@@ -95,24 +98,6 @@ SELECT count(*) AS repeats FROM new_events AS i SEMI JOIN {LATER_EVENTS} AS late
 ON later.topic_id = i.topic_id AND later."partition" = i."partition" AND later."offset" = i."offset"
 """
 
-Source = str
-Account = Mapping[Source, tuple[int, str]]
-Letters = tuple[int, str, int, int]
-
-
-@dataclass(frozen=True)
-class _Proof:
-    # By file and source: rows and the sum of their hashes. Positions are the next to read.
-    delta_id: str = ""
-    version: int = 0
-    made_by: int = _MADE_BY
-    files: Mapping[str, Account] = field(default_factory=dict)
-    positions: Mapping[Source, int] = field(default_factory=dict)
-    distinct_ids: int = 0
-    # By source, of what lies below its position: letters and the sum of their hashes, how many of
-    # them did not land, and at how many positions.
-    dead: Mapping[Source, Letters] = field(default_factory=dict)
-
 
 @dataclass(frozen=True)
 class EventCount:
@@ -133,7 +118,7 @@ class EventCount:
     dead: Mapping[Source, tuple[int, int]]
     distinct_ids: int
     duplicates: int
-    proof: _Proof | None
+    proof: EventProof | None
     files_read: int
 
     def of_source(self, source: Source) -> dict[str, int]:
@@ -170,13 +155,13 @@ def count_events(
         full: count all rows.
     """
     delta = lake.handle("inferences").refresh()
-    basis, files = _Proof(), frozenset[str]()
+    basis, files = EventProof(), frozenset[str]()
     if delta is not None:
-        basis = _Proof(str(delta.metadata().id), int(delta.version()))
+        basis = EventProof(str(delta.metadata().id), int(delta.version()))
         files = frozenset(relative_path(lake.root / "inferences", uri) for uri in data_files(delta))
     counted = None
     if not full:
-        counted = _Counting(lake, basis, _read(lake, basis), files).run(next_positions)
+        counted = _Counting(lake, basis, read_proof(lake, basis), files).run(next_positions)
     # Nothing rests on no proof, so that this counts all rows.
     counted = counted or _Counting(lake, basis, basis, files).run(next_positions)
     assert counted is not None
@@ -187,27 +172,14 @@ def keep_proof(lake: Lake, count: EventCount) -> None:
     """Keep what a ledger that balances rests on; a process that may not write keeps nothing."""
     if count.proof is not None and count.files_read:
         # Without it the next proof counts all rows.
-        content = json.dumps(asdict(count.proof)).encode()
-        _file(lake).write(lambda file: file.write(content))
-
-
-def _file(lake: Lake) -> DerivedFile:
-    return DerivedFile(lake.location.local / EVENT_PROOF_FILE)
-
-
-def _read(lake: Lake, basis: _Proof) -> _Proof:
-    def parse(content: bytes) -> _Proof | None:
-        proof = _Proof(**json.loads(content))
-        same = (proof.delta_id, proof.made_by) == (basis.delta_id, basis.made_by)
-        # A proof of a later version saw rows that are gone since a backup was restored.
-        return proof if same and proof.version <= basis.version else None
-
-    return _file(lake).read(parse) or basis
+        write_proof(lake, count.proof)
 
 
 class _Counting:
     # One count: the files that `before` does not rest on are new.
-    def __init__(self, lake: Lake, basis: _Proof, before: _Proof, files: AbstractSet[str]) -> None:
+    def __init__(
+        self, lake: Lake, basis: EventProof, before: EventProof, files: AbstractSet[str]
+    ) -> None:
         self.lake, self.basis, self.before, self.files = lake, basis, before, files
         self.new = sorted(files - before.files.keys())
         self.proven = {

@@ -7,7 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flywheel.errors import FlywheelError, IntegrityError
-from flywheel.lake.digests import NO_DIGEST, FileDigest, commit_files
+from flywheel.lake.digests import (
+    NO_DIGEST,
+    FileDigest,
+    TableDigests,
+    commit_files,
+    damage_sentences,
+)
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.location import LakePath
 from flywheel.lake.store import Lake
@@ -69,31 +75,31 @@ def check_table(lake: Lake, name: str, verified: VerifiedFiles | None = None) ->
         verified: what earlier checks found, which is kept up to date: files that were not touched
             since are not read. None: every file is read.
     """
-    recorded = lake.digests.table(name)
     handle = lake.handle(name)
     try:
         with lake.lock:
             handle.forget()
             delta = handle.refresh()
             if delta is None:
-                if recorded is None:
-                    return None
-                return TableCheck(name, 0, 0, 0, ("the table is gone",))
+                gone = lake.digests.read(name) is not None
+                return TableCheck(name, 0, 0, 0, ("the table is gone",)) if gone else None
             identity, version, files = str(delta.metadata().id), delta.version(), handle.files()
             complete = handle.is_complete
+            # Read once, after the files were listed: a writer that appends meanwhile also records a
+            # digest.
+            recorded = lake.digests.read(name)
             with_digests = 0 if recorded is not None else handle.commits_with_digests()
     except FlywheelError as error:
         return TableCheck(name, 0, 0, 0, (error.message,))
-    problems = lake.digests.damage(name)
+    problems = [] if recorded is None else damage_sentences(recorded.damage)
     # One commit may have lost its digest to a crash; the next one records its own.
     if with_digests > 1:
         problems.append("its digests are gone: nothing tells whether its files were changed")
-    if recorded is not None and recorded[0] != identity:
+    if recorded is not None and recorded.delta_id != identity:
         problems.append("the table was recreated, and what it held before is gone")
-    elif recorded is not None and recorded[1] > version:
-        problems.append(f"the table is at version {version}, and {recorded[1]} was written")
-    # Read after the files were listed: a writer that appends meanwhile also records a digest.
-    digests = lake.digests.of(name)
+    elif recorded is not None and recorded.version > _reached(lake, handle, recorded, version):
+        problems.append(f"the table is at version {version}, and {recorded.version} was written")
+    digests = {} if recorded is None else recorded.files
     undigested = [path for path in files if path not in digests]
     untouched = verified.untouched(name, files, digests) if verified is not None else set()
     entries = verified.entries(files, digests) if verified is not None else {}
@@ -148,11 +154,20 @@ def damaged_files(handle: TableHandle, lake: Lake, paths: Sequence[str]) -> list
     return _sentences(_differences(listed_files, digests)) + _lost(lost, frozenset())
 
 
-def _unrecorded(folder: LakePath, recorded: tuple[str, int] | None, version: int) -> frozenset[str]:
+def _reached(lake: Lake, handle: TableHandle, recorded: TableDigests, version: int) -> int:
+    # A writer that committed after the files were listed has recorded a newer version.
+    if recorded.version <= version:
+        return version
+    with lake.lock:
+        delta = handle.refresh()
+        return version if delta is None else int(delta.version())
+
+
+def _unrecorded(folder: LakePath, recorded: TableDigests | None, version: int) -> frozenset[str]:
     # The files of commits that are not recorded yet: a process ended, or is about to record them.
     if recorded is None:
         return frozenset()
-    changes = [commit_files(folder, one) for one in range(recorded[1] + 1, version + 1)]
+    changes = [commit_files(folder, one) for one in range(recorded.version + 1, version + 1)]
     return frozenset(path for change in changes if change is not None for path in change[0])
 
 

@@ -117,9 +117,6 @@ class Digests(Protocol):
     def table(self, table: str) -> tuple[str, int] | None:
         """Return Delta's id and the newest recorded version of a table."""
 
-    def damage(self, table: str) -> list[str]:
-        """Return what was damaged in files whose values were passed on to others."""
-
     def read(self, table: str) -> TableDigests | None:
         """Return everything that is recorded of a table."""
 

@@ -44,7 +44,10 @@ _EMPTIED: dict[str, tuple[str, ...]] = {
     ),
     "feedback": ("value", "author"),
 }
-_DELETED = ("evaluations", "shadow_pairs", "judge_verdicts", "review_items", "corrections")
+_DELETED = (
+    *("evaluations", "shadow_pairs", "judge_verdicts", "review_items", "corrections"),
+    *("backfill_answers", "text_vectors"),
+)
 _AT_ONCE = 500
 
 

@@ -14,7 +14,6 @@ from flywheel.lake.digests import (
     TableDigests,
     adopted_digests,
     commit_digests,
-    damage_sentences,
 )
 from flywheel.lake.location import LakePath
 
@@ -145,10 +144,6 @@ class FileDigests:
         """Return Delta's id and the newest recorded version of a table."""
         rows = self._rows("SELECT delta_id, version FROM tables WHERE lake_table = ?", (table,))
         return (str(rows[0][0]), int(rows[0][1])) if rows else None
-
-    def damage(self, table: str) -> list[str]:
-        """Return what was damaged in files whose values were passed on to others."""
-        return damage_sentences(self._damage(table))
 
     def _damage(self, table: str) -> dict[str, tuple[int, str]]:
         sql = "SELECT path, version, finding FROM damage WHERE lake_table = ?"

@@ -25,11 +25,12 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
-from flywheel.errors import ConcurrencyError, FlywheelError, StorageError, UnavailableError
+from flywheel.errors import ConcurrencyError, StorageError
 from flywheel.io.lock import exclusive
 from flywheel.lake.digests import Digests, data_files, relative_path
-from flywheel.lake.location import LakeLocation, LakePath, without_secrets
+from flywheel.lake.location import LakeLocation, LakePath
 from flywheel.lake.tables import LakeTable
+from flywheel.lake.write_errors import write_error
 
 __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
 
@@ -45,8 +46,6 @@ _COMPLETE = "flywheel.digests"
 # An application of the table: how often its files were replaced.
 _REWRITES = "flywheel.rewrites"
 _NEWEST_COMMITS = 100
-_LOG_IS_GONE = "Invalid table version"
-_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 class TableHandle:
@@ -108,7 +107,7 @@ class TableHandle:
             # Two processes made it at once: the other one's table is as good as ours.
             self._delta = self._open()
             if self._delta is None:
-                raise self._translated(error) from error
+                raise write_error(self.table.name, self.folder, self.location, error) from error
         return self._delta
 
     def present(self) -> DeltaTable:
@@ -175,7 +174,7 @@ class TableHandle:
             ) from error
         except (DeltaError, SchemaMismatchError, OSError) as error:
             self._delta = None
-            raise self._translated(error) from error
+            raise write_error(self.table.name, self.folder, self.location, error) from error
         # The rows are in: a failure here must not make anyone write them again. A file without a
         # digest counts as not verified, and maintenance takes its digest later.
         with suppress(StorageError, OSError):
@@ -229,26 +228,6 @@ class TableHandle:
             nothing = pa.Table.from_pylist([], schema=self.table.schema)
             self.append(nothing, [(_COMPLETE, 1)])
         return adopted
-
-    def _translated(self, error: Exception) -> FlywheelError:
-        if _LOG_IS_GONE in str(error):
-            return ConcurrencyError(
-                f"This process stood still while others wrote to {self.table.name}.",
-                next_step="read the position again and retry",
-            )
-        # A disk is full for a while: nothing was committed, and a later try lands the same rows.
-        if any(words in str(error) for words in _FULL):
-            return UnavailableError(
-                f"The disk of {self.table.name} is full.",
-                next_step=f"free space under {self.folder}; it is safe to try again",
-            )
-        problem = f"Writing to {self.table.name} failed"
-        if self.location.is_remote:
-            return self.location.error(problem, error)
-        return StorageError(
-            f"{problem}: {without_secrets(str(error))}",  # Delta draws trees, in colors
-            next_step="look for a missing permission or a damaged disk, then run it again",
-        )
 
     def _write(
         self,

@@ -157,6 +157,12 @@ _COLUMNS = {
     "last_event": "event time of the newest answer compared",
     "calibrated_at": "when it was compared",
     "expires_at": "when the comparison counts no longer",
+    "part": "part of the day that was answered and landed at once, such as 2-of-8",
+    "run": "run of the backfill that computed the row",
+    "answered_at": "when the row was written",
+    "embedded_at": "when the row was written",
+    "encoder": "name of the vectors' encoder",
+    "vector": "unit vector of the input; all zero where no word is known",
 }
 # Columns whose meaning differs from that of their namesakes.
 _OF_ONE_TABLE = {
@@ -164,6 +170,10 @@ _OF_ONE_TABLE = {
     ("annotations", "output"): "the person's answer as JSON",
     ("annotations", "raw"): "the judgment as the queue gave it",
     ("annotations", "version"): "digest of this version of the judgment",
+    ("backfill_answers", "release"): "release that was asked by the backfill",
+    ("backfill_answers", "event_time"): "event time of the call that the text is from",
+    ("backfill_answers", "error"): "why there is no answer that fits the workload",
+    ("text_vectors", "event_time"): "event time of the call that the text is from",
     ("corrections", "output"): "the accepted answer as JSON",
     ("dead_letters", "reason"): "reason code, such as bad_json or unknown_workload",
     ("declared_gaps", "reason"): "why the offsets are lost",

@@ -22,7 +22,6 @@ from flywheel.lake.digests import (
     TableDigests,
     adopted_digests,
     commit_digests,
-    damage_sentences,
 )
 from flywheel.lake.file_digests import FileDigests
 from flywheel.lake.location import LakeLocation, LakePath
@@ -101,11 +100,6 @@ class ObjectDigests:
         """Return Delta's id and the newest recorded version of a table."""
         state = self.read(table)
         return None if state is None else (state.delta_id, state.version)
-
-    def damage(self, table: str) -> list[str]:
-        """Return what was damaged in files whose values were passed on to others."""
-        state = self.read(table)
-        return [] if state is None else damage_sentences(state.damage)
 
     def read(self, table: str) -> TableDigests | None:
         """Return everything that is recorded of a table, None where nothing is."""

@@ -24,22 +24,13 @@ from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import TableHandle
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.object_digests import open_digests
+from flywheel.lake.positions import moved_positions, source_id
 from flywheel.lake.rows import conform, equality, require_equal
 from flywheel.lake.tables import TABLES
 
-__all__ = ["Lake", "holes_id", "source_id"]
+__all__ = ["Lake"]
 
 Result = TypeVar("Result")
-
-
-def source_id(topic_id: str, partition: int) -> str:
-    """Name the Delta application whose transactions hold a partition's position."""
-    return f"{topic_id}:{partition}"
-
-
-def holes_id(topic_id: str, partition: int) -> str:
-    """Name the application that counts a partition's offsets which hold no record by nature."""
-    return f"{topic_id}:{partition}:holes"
 
 
 class Lake:
@@ -118,26 +109,7 @@ class Lake:
         handle = self._handle(table)
         ready = conform(handle.table, rows)
         with self._lock:
-            delta = handle.ready()
-            at = {
-                source: delta.transaction_version(source_id(*source)) or 0
-                for source in offset_ranges
-            }
-            moved = {
-                source: at[source]
-                for source, (start, _) in offset_ranges.items()
-                if at[source] != start
-            }
-            if moved:
-                raise ConcurrencyError(
-                    f"Another process moved the position of {table} meanwhile.",
-                    next_step="read the position again and retry",
-                    positions=moved,
-                )
-            marks = [(source_id(*source), end) for source, (_, end) in offset_ranges.items()]
-            for source, count in empty_offsets.items():
-                before = delta.transaction_version(holes_id(*source)) or 0
-                marks.append((holes_id(*source), before + count))
+            marks = moved_positions(handle, offset_ranges, empty_offsets)
             handle.append(ready, marks)
 
     def append_computed(

@@ -19,6 +19,8 @@ __all__ = [
     "EXTRA_VIEWS",
     "FAILED",
     "LATER_EVENTS",
+    "LATEST_ANNOTATION",
+    "LATEST_CORRECTION",
     "NO_DAY",
     "label_checks_batch",
     "may_leave_out_days",
@@ -50,6 +52,16 @@ FAILED = "error IS NOT NULL OR output IS NULL OR output = 'null'"
 # How Delta writes a missing value of a partition's column into the name of its folder.
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
+# Which row of each is the latest. Filters on other rows of a query go before it, by id.
+LATEST_CORRECTION = (
+    "QUALIFY row_number() OVER (PARTITION BY workload_id, correction_id "
+    "ORDER BY version DESC, accepted_at DESC) = 1"
+)
+LATEST_ANNOTATION = (
+    "QUALIFY row_number() OVER (PARTITION BY workload_id, annotation_id "
+    "ORDER BY updated_at DESC, seen_at DESC, deleted DESC, version DESC) = 1"
+)
+
 # Name -> (tables it reads, query).
 EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
     "first_inferences": (
@@ -66,17 +78,11 @@ EXTRA_VIEWS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "latest_corrections": (
         ("corrections",),
-        (
-            "SELECT * FROM corrections QUALIFY row_number() OVER (PARTITION BY workload_id, "
-            "correction_id ORDER BY version DESC, accepted_at DESC) = 1"
-        ),
+        (f"SELECT * FROM corrections {LATEST_CORRECTION}"),
     ),
     "latest_annotations": (
         ("annotations",),
-        (
-            "SELECT * FROM annotations QUALIFY row_number() OVER (PARTITION BY workload_id, "
-            "annotation_id ORDER BY updated_at DESC, seen_at DESC, deleted DESC, version DESC) = 1"
-        ),
+        (f"SELECT * FROM annotations {LATEST_ANNOTATION}"),
     ),
     "label_checks": (
         ("review_items",),
@@ -213,6 +219,7 @@ def _sql_type(kind: pa.DataType) -> str:
         pa.bool_(): "BOOLEAN",
         pa.int32(): "INTEGER",
         pa.int64(): "BIGINT",
+        pa.float32(): "FLOAT",
         pa.float64(): "DOUBLE",
         pa.date32(): "DATE",
         pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",

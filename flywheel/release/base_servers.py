@@ -5,16 +5,20 @@ the new one answer side by side, and either may be promoted or rolled back to.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from flywheel.artifacts.adapter_folder import MANIFEST
 from flywheel.artifacts.base_folder import BaseModel
-from flywheel.ports.model_server import Answer, ModelServer, Shots
+from flywheel.errors import NotFoundError, UnavailableError, UnservedBaseError
+from flywheel.ports.model_server import BASE_RELEASE, Answer, ModelServer, Shots
 from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["ServersByBase"]
+
+_NOT_THERE = (UnavailableError, UnservedBaseError)
 
 
 class ServersByBase:
@@ -25,6 +29,8 @@ class ServersByBase:
         base: that base.
         find: returns another base of the deployment by its digest; raises NotFoundError.
         open_server: returns the server of another base.
+        trained_on: returns the digests of bases whose releases other processes may have loaded, for
+            servers that are programs of their own.
     """
 
     def __init__(
@@ -33,11 +39,13 @@ class ServersByBase:
         base: BaseModel,
         find: Callable[[str], BaseModel],
         open_server: Callable[[BaseModel], ModelServer],
+        trained_on: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._server = server
         self._digest = base.digest
         self._find = find
         self._open_server = open_server
+        self._trained_on = trained_on
         self._elsewhere: dict[str, tuple[BaseModel, ModelServer]] = {}
 
     def load(self, release: str, adapter: Path) -> None:
@@ -61,9 +69,18 @@ class ServersByBase:
         self._elsewhere.pop(release, None)
 
     def releases(self) -> tuple[str, ...]:
-        """Name what can answer now; see `ModelServer`."""
-        moved = [name for name, (_, server) in self._elsewhere.items() if name in server.releases()]
-        return (*self._server.releases(), *sorted(moved))
+        """Name what can answer now, on any base; see `ModelServer`.
+
+        A base that no server answers on contributes nothing, as long as another one answers.
+        """
+        others = self._look_elsewhere()
+        moved = sorted(set().union(*others))
+        try:
+            return (*self._server.releases(), *moved)
+        except _NOT_THERE:
+            if not others:
+                raise
+            return tuple(moved)
 
     def answer(
         self, release: str, codec: AnswerCodec, inputs: Sequence[str], *, shots: Shots = ()
@@ -74,6 +91,21 @@ class ServersByBase:
             codec = replace(codec, surfaces=base.codec(codec.workload).surfaces)
             return server.answer(release, codec, inputs, shots=shots)
         return self._server.answer(release, codec, inputs, shots=shots)
+
+    def _look_elsewhere(self) -> list[set[str]]:
+        # The releases on each other base that a server answers on.
+        others = {base.digest: (base, server) for base, server in self._elsewhere.values()}
+        for digest in {*self._trained_on()} - {self._digest, *others}:
+            with suppress(NotFoundError):  # a base that is gone has no server
+                base = self._find(digest)
+                others[digest] = base, self._open_server(base)
+        answering = []
+        for base, server in others.values():
+            with suppress(*_NOT_THERE):
+                names = {*server.releases()} - {BASE_RELEASE}
+                self._elsewhere |= dict.fromkeys(names, (base, server))
+                answering.append(names)
+        return answering
 
     def _digest_in(self, adapter: Path) -> str:
         try:

@@ -15,7 +15,16 @@ from flywheel.state import State
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.chat_prompt import ChatPrompt
 
-__all__ = ["PinnedPrompts"]
+__all__ = ["PinnedPrompts", "prompt_of_release"]
+
+
+def prompt_of_release(state: State, release: str) -> str | ChatPrompt:
+    """Return the prompt of the cycle that trained a release.
+
+    Raises:
+        NotFoundError: there is no such release.
+    """
+    return state.cycles.get(state.releases.get(release).cycle_ref).opened.workload.prompt
 
 
 class PinnedPrompts:
@@ -67,5 +76,4 @@ class PinnedPrompts:
         return replace(codec, workload=workload.model_copy(update={"prompt": prompt}))
 
     def _read_prompt(self, release: str) -> str | ChatPrompt:
-        state = self._open_state()
-        return state.cycles.get(state.releases.get(release).cycle_ref).opened.workload.prompt
+        return prompt_of_release(self._open_state(), release)

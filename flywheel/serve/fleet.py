@@ -1,6 +1,7 @@
 """`FleetModelServer`: several servers of one base model as one ModelServer.
 
-A request goes to the least busy replica that has its release, and to the next one where that one is
+Servers of other bases may be among the addresses: they get neither releases nor requests here, and
+are asked again each time, since an address may be given to another base. A request goes to the least busy replica that has its release, and to the next one where that one is
 away. A release is loaded on every replica that answers before ``load`` returns. A replica that comes
 back, or is new, is asked for a release only once it has it: every second each replica is asked what
 it holds, and what this process has loaded elsewhere is loaded there too.
@@ -12,18 +13,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel.errors import FlywheelError, NotFoundError, UnavailableError
+from flywheel.errors import (
+    FlywheelError,
+    IntegrityError,
+    NotFoundError,
+    UnavailableError,
+    UnservedBaseError,
+)
 from flywheel.ports.model_server import BASE_RELEASE, Answer, ModelServer, Shots
 from flywheel.workload.answers import AnswerCodec
 
 __all__ = ["FleetModelServer"]
 
 _NOTHING: frozenset[str] = frozenset()
+_ANOTHER_BASE = (UnservedBaseError, IntegrityError)
+_LOST = (UnavailableError, *_ANOTHER_BASE)
 
 
 @dataclass
 class _Replica:
-    # `releases` is empty while the replica is away, or before it was asked what it holds.
+    # `releases` is empty while the replica is away or serves another base, or before it was asked.
     name: str
     server: ModelServer
     close: Callable[[], None]
@@ -33,8 +42,15 @@ class _Replica:
     failure: FlywheelError | None = None
 
     @property
-    def is_away(self) -> bool:
-        return not self.releases
+    def is_present(self) -> bool:
+        return bool(self.releases)
+
+    @property
+    def is_of_another_base(self) -> bool:
+        return isinstance(self.failure, _ANOTHER_BASE)
+
+    def lose(self, failure: FlywheelError) -> None:
+        self.releases, self.failure = _NOTHING, failure
 
 
 class FleetModelServer:
@@ -67,17 +83,17 @@ class FleetModelServer:
 
     @property
     def away(self) -> Mapping[str, str]:
-        """Why replicas get no requests, by address."""
+        """Why replicas of this base get no requests, by address."""
         return {
             one.name: "not asked yet" if one.failure is None else one.failure.message
             for one in self._replicas
-            if one.is_away
+            if not one.is_present and not one.is_of_another_base
         }
 
     @property
     def lacking(self) -> frozenset[str]:
         """Releases that some replicas have and others that answer have not."""
-        held = [one.releases for one in self._replicas if not one.is_away]
+        held = [one.releases for one in self._present()]
         return frozenset().union(*held) - frozenset.intersection(*held) if held else _NOTHING
 
     def load(self, release: str, adapter: Path) -> None:
@@ -132,6 +148,7 @@ class FleetModelServer:
         Raises:
             NotFoundError: no replica has it.
             UnavailableError: every replica that has it is away.
+            UnservedBaseError: every address answers, and none serves the base.
         """
         self._begin()
         tried: set[str] = set()
@@ -144,10 +161,11 @@ class FleetModelServer:
             except NotFoundError as error:
                 failure = error
                 replica.releases -= {release}
-            except UnavailableError as error:
-                # Away, or restarted and empty: what it has is asked again before the next request.
+            except (UnavailableError, UnservedBaseError) as error:
+                # Away, or restarted, empty or with another base: what it has is asked again before
+                # the next request.
                 failure = error
-                replica.releases, replica.failure = _NOTHING, error
+                replica.lose(error)
         raise failure or self._missing(release)
 
     def close(self) -> None:
@@ -179,8 +197,8 @@ class FleetModelServer:
             try:
                 replica.releases = frozenset(replica.server.releases())
                 replica.failure = None
-            except UnavailableError as error:
-                replica.releases, replica.failure = _NOTHING, error
+            except _LOST as error:
+                replica.lose(error)
 
     def _mend(self) -> None:
         # What this process loaded, on replicas that came back without it; what it unloaded, on
@@ -198,8 +216,8 @@ class FleetModelServer:
     def _load_on(self, replica: _Replica, release: str, adapter: Path) -> bool:
         try:
             replica.server.load(release, adapter)
-        except UnavailableError as error:
-            replica.releases, replica.failure = _NOTHING, error
+        except (UnavailableError, UnservedBaseError) as error:
+            replica.lose(error)
             return False
         replica.releases |= {release}
         return True
@@ -209,10 +227,10 @@ class FleetModelServer:
         try:
             replica.server.unload(release)
         except UnavailableError as error:
-            replica.releases, replica.failure = _NOTHING, error
+            replica.lose(error)
 
     def _present(self) -> list[_Replica]:
-        return [one for one in self._replicas if not one.is_away]
+        return [one for one in self._replicas if one.is_present]
 
     def _choose(self, release: str, tried: set[str]) -> _Replica | None:
         with self._lock:
@@ -241,9 +259,17 @@ class FleetModelServer:
             next_step="load it with `flywheel serving`",
         )
 
-    def _none_answers(self) -> UnavailableError:
+    def _none_answers(self) -> FlywheelError:
+        elsewhere = [one.failure for one in self._replicas if one.is_of_another_base]
+        if len(elsewhere) == len(self._replicas):
+            messages = " ".join(error.message for error in elsewhere if error is not None)
+            return UnservedBaseError(
+                f"None of {len(self._replicas)} addresses serves the base model. {messages}",
+                next_step="" if elsewhere[0] is None else elsewhere[0].next_step,
+            )
         reasons = "; ".join(f"{name}: {reason}" for name, reason in self.away.items())
+        others = f"; {len(elsewhere)} more serve another base" if elsewhere else ""
         return UnavailableError(
-            f"None of {len(self._replicas)} replicas answers ({reasons}).",
+            f"None of {len(self.away)} replicas answers ({reasons}{others}).",
             next_step="start them, or correct FLYWHEEL_VLLM_URL",
         )

@@ -4,10 +4,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from flywheel.errors import ConfigurationError, UnavailableError
+from flywheel.artifacts.base_folder import read_base
+from flywheel.errors import (
+    ConfigurationError,
+    IntegrityError,
+    NotFoundError,
+    UnavailableError,
+)
 from flywheel.io.http import HttpClient, HttpService
+from flywheel.ports.model_server import base_alias
 
 __all__ = ["ServedModels", "VllmClient", "error_message"]
 
@@ -17,10 +25,30 @@ _MOST_SAID = 400
 
 @dataclass(frozen=True)
 class ServedModels:
-    """What a vLLM serves: names of its base, and each adapter's folder by its name."""
+    """What a vLLM serves: names and folder of its base, and each adapter's folder by its name."""
 
     bases: tuple[str, ...]
+    root: str
     adapters: Mapping[str, str]
+
+    def serves(self, digest: str) -> bool:
+        """Return whether its base is the one with this digest.
+
+        Its name carries the digest. Where its folder can be read from here and holds a base model,
+        the folder must agree.
+
+        Raises:
+            IntegrityError: the name says one base, and the folder holds another.
+        """
+        if base_alias(digest) not in self.bases:
+            return False
+        if (found := _digest_in(self.root)) not in {None, digest}:
+            raise IntegrityError(
+                f"A vLLM calls its base model {base_alias(digest)}, and serves the folder "
+                f"{self.root}, which holds the base model {str(found)[:16]}.",
+                next_step="start it again with --model and --served-model-name of one base",
+            )
+        return True
 
 
 class VllmClient:
@@ -66,6 +94,7 @@ class VllmClient:
         cards = self.get("/v1/models")["data"]
         return ServedModels(
             bases=tuple(card["id"] for card in cards if card.get("parent") is None),
+            root=next((str(card["root"]) for card in cards if card.get("parent") is None), ""),
             adapters={card["id"]: card["root"] for card in cards if card.get("parent") is not None},
         )
 
@@ -90,6 +119,14 @@ class VllmClient:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+
+def _digest_in(root: str) -> str | None:
+    # None: the folder is on another machine, or holds no record of a base model.
+    try:
+        return read_base(Path(root)).digest
+    except NotFoundError:
+        return None
 
 
 def error_message(payload: Any) -> str:

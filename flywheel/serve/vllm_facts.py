@@ -1,26 +1,23 @@
-"""What a vLLM says of itself, for `flywheel doctor`."""
+"""What a vLLM says of itself, for `flywheel doctor`, and how one is started for a base."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flywheel.errors import ConfigurationError
-from flywheel.ports.model_server import base_alias
-from flywheel.serve.vllm_client import VllmClient
+from flywheel.artifacts.base_folder import BaseModel
+from flywheel.errors import ConfigurationError, UnavailableError, UnservedBaseError
+from flywheel.ports.model_server import BASE_RELEASE, base_alias
+from flywheel.serve.vllm_client import ServedModels, VllmClient
 
-__all__ = ["VllmFacts", "inspect_vllm"]
+__all__ = ["VllmFacts", "how_to_serve", "inspect_vllm", "require_served"]
 
 
 @dataclass(frozen=True)
 class VllmFacts:
-    """Version, names of the base and of the adapters; ``closed``: strangers are turned away."""
+    """Version and models; ``closed``: strangers are turned away."""
 
     version: str
-    bases: tuple[str, ...]
-    adapters: tuple[str, ...]
+    models: ServedModels
     closed: bool
-
-    def serves(self, digest: str) -> bool:
-        """Return whether this is the vLLM of a base model."""
-        return base_alias(digest) in self.bases
 
 
 def inspect_vllm(url: str, token: str | None, *, timeout_seconds: float) -> VllmFacts:
@@ -33,16 +30,56 @@ def inspect_vllm(url: str, token: str | None, *, timeout_seconds: float) -> Vllm
     client = VllmClient(url, token, connections=1, timeout_seconds=timeout_seconds)
     stranger = VllmClient(url, None, connections=1, timeout_seconds=timeout_seconds)
     try:
-        models = client.models()
         return VllmFacts(
             version=str(client.get("/version")["version"]),
-            bases=models.bases,
-            adapters=tuple(models.adapters),
+            models=client.models(),
             closed=_turned_away(stranger),
         )
     finally:
         client.close()
         stranger.close()
+
+
+def require_served(
+    base: BaseModel, urls: Sequence[str], token: str | None, *, timeout_seconds: float = 10.0
+) -> None:
+    """Raise where no vLLM of these addresses serves a base; nothing is loaded.
+
+    Raises:
+        UnservedBaseError: every one answers, and none serves it.
+        UnavailableError: none that answers serves it, and others are away.
+        ConfigurationError: one refuses the token.
+    """
+    served, away = [], []
+    for url in urls:
+        client = VllmClient(url, token, connections=1, timeout_seconds=timeout_seconds)
+        try:
+            models = client.models()
+        except UnavailableError as error:
+            away.append(error.message)
+            continue
+        finally:
+            client.close()
+        if models.serves(base.digest):
+            return
+        served.append(f"{url} serves {', '.join(sorted(models.bases))}")
+    message = (
+        f"No vLLM serves the base model {base.name} ({base.digest[:12]}): "
+        f"{'; '.join([*served, *away])}."
+    )
+    step = how_to_serve(base.name, base.digest)
+    if away:
+        raise UnavailableError(message, next_step=f"start what is away; if none serves it, {step}")
+    raise UnservedBaseError(message, next_step=step)
+
+
+def how_to_serve(name: str, digest: str) -> str:
+    """Return what to do where no vLLM serves a base model."""
+    return (
+        f"start one for {name}: `FLYWHEEL_VLLM_BASES={digest[:12]} flywheel services up vllm`; or name your "
+        "own in FLYWHEEL_VLLM_URL beside the others, separated by commas, started with "
+        f"--served-model-name {BASE_RELEASE} {base_alias(digest)}"
+    )
 
 
 def _turned_away(stranger: VllmClient) -> bool:

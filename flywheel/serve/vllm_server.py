@@ -16,13 +16,13 @@ from typing import Any
 from flywheel.artifacts.adapter_folder import verify_adapter
 from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import (
-    ConfigurationError,
     DataError,
     IntegrityError,
     MeasurementError,
     NotFoundError,
     RefusedError,
     UnavailableError,
+    UnservedBaseError,
 )
 from flywheel.io.records import JsonObject
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots, base_alias
@@ -30,6 +30,7 @@ from flywheel.serve.adapter_effect import check_effect, weight_names
 from flywheel.serve.reading import check_fit, read_answer
 from flywheel.serve.vllm_adapter import check_adapter
 from flywheel.serve.vllm_client import VllmClient, error_message
+from flywheel.serve.vllm_facts import how_to_serve
 from flywheel.serve.vllm_requests import completion_body, constraint_of
 from flywheel.serve.vllm_steps import read_steps
 from flywheel.workload.answers import AnswerCodec
@@ -66,6 +67,7 @@ class VllmModelServer:
         from transformers import AutoTokenizer
 
         loaded = load_base(base)
+        self._name = loaded.name
         self._digest, self._modules = loaded.digest, weight_names(loaded)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(base)
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
@@ -153,12 +155,11 @@ class VllmModelServer:
     def _adapters(self) -> Mapping[str, str]:
         # What vLLM says it has: name and folder of each adapter.
         models = self._client.models()
-        if base_alias(self._digest) not in models.bases:
-            raise ConfigurationError(
-                f"vLLM at {self._client.url} serves {', '.join(sorted(models.bases))}, which is not the "
-                f"base model {self._digest[:12]}.",
-                next_step="start it for this base with `flywheel services up vllm`; your own vLLM "
-                f"needs --served-model-name {BASE_RELEASE} {base_alias(self._digest)}",
+        if not models.serves(self._digest):
+            raise UnservedBaseError(
+                f"vLLM at {self._client.url} serves {', '.join(sorted(models.bases))}, which is not "
+                f"the base model {self._name} ({self._digest[:12]}).",
+                next_step=how_to_serve(self._name, self._digest),
             )
         return models.adapters
 

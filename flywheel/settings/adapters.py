@@ -112,8 +112,8 @@ class AdapterSettings(BaseModel):
     )
     vllm_url: str | None = Field(
         default=None,
-        description="address of vLLM: http://host:port, without /v1; several replicas of one base "
-        "are separated by commas",
+        description="address of vLLM: http://host:port, without /v1; several, of one base model or "
+        "of different ones, are separated by commas",
     )
     vllm_token: SecretStr | None = Field(default=None, description="vLLM's --api-key")
     vllm_max_loras: int | None = Field(
@@ -153,6 +153,6 @@ class AdapterSettings(BaseModel):
 
     @property
     def vllm_urls(self) -> tuple[str, ...]:
-        """Addresses of the replicas of vLLM, each once."""
+        """Addresses of vLLM, each once."""
         urls = (url.strip().rstrip("/") for url in (self.vllm_url or "").split(","))
         return tuple(dict.fromkeys(filter(None, urls)))

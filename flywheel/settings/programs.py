@@ -45,6 +45,11 @@ class ProgramSettings(BaseModel):
     vllm_cache_gb: float = Field(
         default=1.0, gt=0, description="memory of vLLM's key-value cache on a CPU, in GB"
     )
+    vllm_bases: str | None = Field(
+        default=None,
+        description="base models that `flywheel services` serves beside those that workloads need "
+        "already, for a cycle that moves one: names or digests, separated by commas",
+    )
     dagster_port: int = Field(
         default=3000,
         description="port of the Dagster webserver that `flywheel services` or `flywheel up` starts",
@@ -122,6 +127,12 @@ class ProgramSettings(BaseModel):
     alert_smtp_url: SecretStr | None = Field(
         default=None, description="smtp://USER:PASSWORD@HOST:PORT, or smtps://"
     )
+
+    @property
+    def vllm_base_names(self) -> tuple[str, ...]:
+        """Base models to serve beside those that are needed, each once."""
+        names = (name.strip() for name in (self.vllm_bases or "").split(","))
+        return tuple(dict.fromkeys(filter(None, names)))
 
     @model_validator(mode="after")
     def _emails_have_a_server(self) -> Self:

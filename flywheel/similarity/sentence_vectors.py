@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from flywheel.errors import ConfigurationError
 
-__all__ = ["Vectors", "encode_sentences", "nearest_similarity", "similarity_to"]
+__all__ = ["ENCODER", "Vectors", "encode_sentences", "nearest_similarity", "similarity_to"]
 
 Vectors = npt.NDArray[np.float32]
+# Names the vectors where they are kept: others of the same texts are not compared with them.
+ENCODER = "wordllama-256"
 _BLOCK = 2048
 _UNTHREADED = 1000  # rows up to which a product with one vector stays on one thread
 

@@ -149,6 +149,13 @@ class Releases:
             ).mappings()
             return [self._release(dict(row)) for row in rows]
 
+    def base_digests(self) -> frozenset[str]:
+        """Return the bases that releases of any workload were trained on."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(releases.c.facts)).scalars().all()
+        lineages = (Lineage.from_facts(self._database.paths.resolved_facts(row)) for row in rows)
+        return frozenset(lineage.base_digest for lineage in lineages if lineage is not None)
+
     def change(self, release: str, **values: Any) -> Release:
         """Set columns such as ``status``, ``version``, ``replaced`` or ``promoted_at``."""
         with self._database.write() as connection:

@@ -3,18 +3,12 @@
 Portable between SQLite and PostgreSQL: no dialect types, partial indexes with both spellings.
 """
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Date,
-    DateTime,
-    Dialect,
     Float,
     ForeignKeyConstraint,
     Index,
@@ -26,15 +20,19 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-from flywheel.errors import StorageError
+from flywheel.state.columns import (
+    cycle_reference,
+    json_column,
+    moment_column,
+    name_column,
+    text_column,
+)
 from flywheel.state.cycle_status import OPEN_STATUSES
 
 __all__ = [
     "HEAD",
     "OPEN_CONDITION",
-    "UtcDateTime",
     "api_keys",
     "approvals",
     "attempts",
@@ -42,6 +40,7 @@ __all__ = [
     "cycles",
     "decisions",
     "desk_records",
+    "key_use",
     "leases",
     "metadata",
     "people",
@@ -57,35 +56,6 @@ HEAD = "0009"
 
 OPEN_CONDITION = f"status IN {OPEN_STATUSES}"
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC in the database, whatever the dialect keeps of zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive moments and write the others in UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise StorageError(
-                f"{value.isoformat()} has no time zone.", next_step="pass an aware datetime"
-            )
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(
-        self,
-        value: datetime | None,
-        dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
-    ) -> datetime | None:
-        """Give the moment its zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -96,47 +66,25 @@ metadata = MetaData(
     }
 )
 
-
-def _name(name: str, *, optional: bool = False, key: bool = False) -> Column[Any]:
-    return Column(name, String(200), nullable=optional, primary_key=key)
-
-
-def _moment(name: str, *, optional: bool = False) -> Column[Any]:
-    return Column(name, UtcDateTime, nullable=optional)
-
-
-def _text(name: str) -> Column[Any]:
-    return Column(name, Text, nullable=False, server_default="")
-
-
-def _json(name: str) -> Column[Any]:
-    return Column(name, JSON, nullable=False)
-
-
-def _cycle_reference(table: str = "cycles") -> ForeignKeyConstraint:
-    columns = ["workload_id", "cycle"]
-    return ForeignKeyConstraint(columns, [f"{table}.{column}" for column in columns])
-
-
 cycles = Table(
     "cycles",
     metadata,
-    _name("workload_id", key=True),
-    _name("cycle", key=True),
-    _name("period"),
+    name_column("workload_id", key=True),
+    name_column("cycle", key=True),
+    name_column("period"),
     Column("number", Integer, nullable=False),
-    _name("trigger"),
-    _name("trigger_key"),
-    _name("opened_by"),
-    _text("reason"),
-    _name("status"),
-    _text("status_reason"),
+    name_column("trigger"),
+    name_column("trigger_key"),
+    name_column("opened_by"),
+    text_column("reason"),
+    name_column("status"),
+    text_column("status_reason"),
     Column("attempt", Integer, nullable=False),
-    _moment("watermark"),
-    _json("numbers"),
-    _json("snapshot"),
-    _moment("opened_at"),
-    _moment("changed_at"),
+    moment_column("watermark"),
+    json_column("numbers"),
+    json_column("snapshot"),
+    moment_column("opened_at"),
+    moment_column("changed_at"),
     UniqueConstraint("workload_id", "period", "number"),
     UniqueConstraint("workload_id", "trigger_key"),
     Index(
@@ -151,28 +99,28 @@ cycles = Table(
 attempts = Table(
     "cycle_attempts",
     metadata,
-    _name("workload_id", key=True),
-    _name("cycle", key=True),
+    name_column("workload_id", key=True),
+    name_column("cycle", key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
-    _text("reason"),
-    _moment("started_at"),
-    _moment("ended_at", optional=True),
-    _name("outcome", optional=True),
-    _json("facts"),
-    _cycle_reference(),
+    text_column("reason"),
+    moment_column("started_at"),
+    moment_column("ended_at", optional=True),
+    name_column("outcome", optional=True),
+    json_column("facts"),
+    cycle_reference(),
 )
 
 decisions = Table(
     "trigger_decisions",
     metadata,
     Column("id", Integer, primary_key=True),
-    _name("workload_id"),
-    _moment("decided_at"),
+    name_column("workload_id"),
+    moment_column("decided_at"),
     Column("opens", Boolean, nullable=False),
-    _name("trigger", optional=True),
-    _name("cycle", optional=True),
-    _text("reason"),
-    _json("numbers"),
+    name_column("trigger", optional=True),
+    name_column("cycle", optional=True),
+    text_column("reason"),
+    json_column("numbers"),
     Index("ix_trigger_decisions_workload", "workload_id", "id"),
 )
 
@@ -180,74 +128,74 @@ approvals = Table(
     "approvals",
     metadata,
     Column("id", Integer, primary_key=True),
-    _name("workload_id"),
-    _name("cycle"),
+    name_column("workload_id"),
+    name_column("cycle"),
     Column("attempt", Integer, nullable=False),
-    _name("verdict"),
-    _name("actor"),
+    name_column("verdict"),
+    name_column("actor"),
     Column("simulated", Boolean, nullable=False),
-    _name("channel"),
-    _name("identity"),
-    _name("requested_by"),
-    _text("reason"),
-    _name("release"),
-    _name("manifest_digest"),
-    _name("gate_digest"),
-    _name("champion"),
-    _moment("given_at"),
-    _moment("expires_at"),
-    _moment("voided_at", optional=True),
-    _text("void_reason"),
-    _cycle_reference(),
+    name_column("channel"),
+    name_column("identity"),
+    name_column("requested_by"),
+    text_column("reason"),
+    name_column("release"),
+    name_column("manifest_digest"),
+    name_column("gate_digest"),
+    name_column("champion"),
+    moment_column("given_at"),
+    moment_column("expires_at"),
+    moment_column("voided_at", optional=True),
+    text_column("void_reason"),
+    cycle_reference(),
     CheckConstraint("verdict IN ('approved', 'rejected')", name="verdict"),
 )
 
 releases = Table(
     "releases",
     metadata,
-    _name("release", key=True),
-    _name("workload_id"),
-    _name("cycle"),
+    name_column("release", key=True),
+    name_column("workload_id"),
+    name_column("cycle"),
     Column("attempt", Integer, nullable=False),
-    _name("status"),
-    _name("version", optional=True),
-    _name("replaced", optional=True),
-    _name("manifest_digest"),
-    _text("adapter"),
-    _name("dataset_hash"),
-    _json("facts"),
-    _json("steps"),
-    _moment("created_at"),
-    _moment("promoted_at", optional=True),
-    _cycle_reference(),
+    name_column("status"),
+    name_column("version", optional=True),
+    name_column("replaced", optional=True),
+    name_column("manifest_digest"),
+    text_column("adapter"),
+    name_column("dataset_hash"),
+    json_column("facts"),
+    json_column("steps"),
+    moment_column("created_at"),
+    moment_column("promoted_at", optional=True),
+    cycle_reference(),
     UniqueConstraint("workload_id", "version"),
 )
 
 routes = Table(
     "routes",
     metadata,
-    _name("workload_id", key=True),
-    _name("route", key=True),
-    _name("release"),
+    name_column("workload_id", key=True),
+    name_column("route", key=True),
+    name_column("release"),
     Column("weight", Float, nullable=False),
-    _moment("changed_at"),
-    _text("reason"),
+    moment_column("changed_at"),
+    text_column("reason"),
 )
 
 release_stages = Table(
     "release_stages",
     metadata,
     Column("id", Integer, primary_key=True),
-    _name("workload_id"),
-    _name("release"),
-    _name("champion"),
+    name_column("workload_id"),
+    name_column("release"),
+    name_column("champion"),
     Column("number", Integer, nullable=False),
-    _name("kind"),
+    name_column("kind"),
     Column("share", Float, nullable=False),
-    _moment("began_at"),
-    _moment("ended_at", optional=True),
-    _name("outcome", optional=True),
-    _text("reason"),
+    moment_column("began_at"),
+    moment_column("ended_at", optional=True),
+    name_column("outcome", optional=True),
+    text_column("reason"),
     UniqueConstraint("workload_id", "release", "number"),
     CheckConstraint("kind IN ('shadow', 'canary')", name="kind"),
     Index(
@@ -264,10 +212,10 @@ release_looks = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("stage_id", Integer, nullable=False),
-    _moment("at"),
-    _name("outcome"),
-    _text("reason"),
-    _json("figures"),
+    moment_column("at"),
+    name_column("outcome"),
+    text_column("reason"),
+    json_column("figures"),
     ForeignKeyConstraint(["stage_id"], ["release_stages.id"]),
     Index("ix_release_looks_stage", "stage_id", "id"),
 )
@@ -275,19 +223,19 @@ release_looks = Table(
 leases = Table(
     "leases",
     metadata,
-    _name("name", key=True),
+    name_column("name", key=True),
     Column("token", Integer, nullable=False),
-    _name("holder", optional=True),
-    _moment("expires_at"),
+    name_column("holder", optional=True),
+    moment_column("expires_at"),
 )
 
 desk_records = Table(
     "desk_records",
     metadata,
-    _name("kind", key=True),
-    _name("key", key=True),
-    _json("facts"),
-    _moment("ends_at"),
+    name_column("kind", key=True),
+    name_column("key", key=True),
+    json_column("facts"),
+    moment_column("ends_at"),
     Index("ix_desk_records_ends_at", "ends_at"),
 )
 
@@ -295,10 +243,10 @@ audit = Table(
     "audit",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    _moment("at"),
-    _name("event"),
-    _name("subject"),
-    _name("actor"),
+    moment_column("at"),
+    name_column("event"),
+    name_column("subject"),
+    name_column("actor"),
     Column("details", Text, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
@@ -310,35 +258,35 @@ webhook_inbox = Table(
     "webhook_inbox",
     metadata,
     Column("id", Integer, primary_key=True),
-    _name("workload_id"),
-    _name("action"),
-    _moment("received_at"),
-    _moment("done_at", optional=True),
+    name_column("workload_id"),
+    name_column("action"),
+    moment_column("received_at"),
+    moment_column("done_at", optional=True),
     Index("ix_webhook_inbox_pending", "workload_id", "id"),
 )
 
 api_keys = Table(
     "api_keys",
     metadata,
-    _name("key_id", key=True),
-    _name("client_id"),
+    name_column("key_id", key=True),
+    name_column("client_id"),
     Column("secret_hash", String(64), nullable=False),
-    _json("workloads"),
+    json_column("workloads"),
     Column("requests_per_minute", Integer, nullable=True),
     Column("tokens_per_day", BigInteger, nullable=True),
     Column("requests_at_once", Integer, nullable=True),
-    _moment("created_at"),
-    _name("created_by"),
-    _moment("expires_at", optional=True),
-    _moment("revoked_at", optional=True),
-    _moment("last_used_at", optional=True),
+    moment_column("created_at"),
+    name_column("created_by"),
+    moment_column("expires_at", optional=True),
+    moment_column("revoked_at", optional=True),
+    moment_column("last_used_at", optional=True),
 )
 
 # What every process of the gateway let each key use; a day is one in UTC.
 key_use = Table(
     "key_use",
     metadata,
-    _name("key_id", key=True),
+    name_column("key_id", key=True),
     Column("day", Date, primary_key=True),
     Column("requests", BigInteger, nullable=False),
     Column("tokens", BigInteger, nullable=False),
@@ -347,17 +295,17 @@ key_use = Table(
 people = Table(
     "people",
     metadata,
-    _name("name", key=True),
-    _name("name_key"),
-    _name("email", optional=True),
-    _json("roles"),
-    _name("token_id"),
+    name_column("name", key=True),
+    name_column("name_key"),
+    name_column("email", optional=True),
+    json_column("roles"),
+    name_column("token_id"),
     Column("token_hash", String(64), nullable=False),
-    _moment("created_at"),
-    _name("created_by"),
-    _moment("expires_at", optional=True),
-    _moment("revoked_at", optional=True),
-    _moment("last_used_at", optional=True),
+    moment_column("created_at"),
+    name_column("created_by"),
+    moment_column("expires_at", optional=True),
+    moment_column("revoked_at", optional=True),
+    moment_column("last_used_at", optional=True),
     UniqueConstraint("name_key"),
     UniqueConstraint("email"),
     UniqueConstraint("token_id"),

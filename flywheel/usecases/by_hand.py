@@ -12,6 +12,7 @@ from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.release.four_eyes import require_person
 from flywheel.usecases.cycle import open_cycle
 from flywheel.usecases.identity import require_identity
+from flywheel.usecases.served_bases import require_served
 
 if TYPE_CHECKING:
     from flywheel.release.four_eyes import Actor
@@ -59,8 +60,9 @@ def open_by_hand(
 
     Raises:
         NotFoundError: there is no such workload, or its base model was not built.
-        RefusedError: another cycle is open, name or reason are missing, or the workload cannot move
-            to another base.
+        RefusedError: another cycle is open, name or reason are missing, or there is no champion to
+            move to another base.
+        UnservedBaseError: no model server answers on a base that the gate of a move will ask.
     """
     from flywheel.trigger.ledger import gather_signals
     from flywheel.trigger.policy import decide_trigger
@@ -106,14 +108,9 @@ def _on_base(platform: "Platform", workload: "Workload", base_model: str) -> "Wo
             f"{workload.base_model} to {base_model}.",
             next_step=f"write base_model: {base_model} into its file",
         )
-    if platform.settings.model_server == "vllm":
-        raise RefusedError(
-            "vLLM serves one base: the champion on the old base and the candidate on the new one "
-            "cannot be asked side by side.",
-            next_step="open the cycle on a deployment with FLYWHEEL_MODEL_SERVER=local, or write "
-            f"base_model: {base_model} into the file after a roll-back to the release base",
-        )
-    return workload.model_copy(update={"base_model": base_model})
+    moved = workload.model_copy(update={"base_model": base_model})
+    require_served(platform, moved)  # both bases, before anything is trained
+    return moved
 
 
 def retry_by_hand(

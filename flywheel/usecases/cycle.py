@@ -11,6 +11,7 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.local_copy import bring_here
 from flywheel.artifacts.references import SnapshotRef
 from flywheel.errors import DataError, TerminalError
+from flywheel.usecases.served_bases import require_served
 from flywheel.workload.model import TrainingRecipe, Workload
 
 if TYPE_CHECKING:
@@ -115,12 +116,18 @@ def train_candidate(
     on_progress: "Callable[[TrainProgress], None]",
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> "TrainResult":
-    """Train the cycle's adapter through the launcher, keep it as a candidate and log it."""
+    """Train the cycle's adapter through the launcher, keep it as a candidate and log it.
+
+    Raises:
+        UnservedBaseError: no model server answers on a base that the gate would ask.
+    """
     from flywheel.release.candidate import record_candidate
     from flywheel.train.reporting import read_progress
 
     state = platform.state
-    platform.bases.renew(state.cycles.get(cycle).opened.workload)
+    workload = state.cycles.get(cycle).opened.workload
+    platform.bases.renew(workload)
+    require_served(platform, workload, on_away=on_notice)
     spec = training_spec(platform, cycle)
     bring_here(spec.dataset_folder)  # the trainer is another process, and looks in the home alone
     attempt = _attempt(platform, cycle)
@@ -131,6 +138,7 @@ def train_candidate(
     except TerminalError as error:
         _stop(platform, attempt, error)
         raise
+    on_notice("logging the candidate to MLflow")
     # From the folder, not from progress events: a repeat finds the training done and gets none.
     curve = read_progress(out)
     _publish_training(platform, result, out)

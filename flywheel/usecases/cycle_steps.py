@@ -87,6 +87,7 @@ def _run(
     if step == "dataset":
         on_progress("reading what people accepted", 0, 0)
         snapshot = assemble_dataset(platform, cycle)
+        on_progress("forecasting what more judgments would bring", 0, 0)
         record_forecast(platform, cycle, snapshot)
         counts = ", ".join(f"{rows} {split}" for split, rows in snapshot.counts.items())
         return f"{counts}; hash {snapshot.hash[:12]}"
@@ -105,6 +106,7 @@ def _run(
         )
         loss = result.metrics.get("final_loss")
         return f"{result.release}" + ("" if loss is None else f", final loss {loss:.4f}")
+    on_progress("loading the base model and the releases that are compared", 0, 0)
     report = judge_candidate(platform, cycle, again=again, on_progress=on_progress)
     return f"{report.outcome}: {'; '.join(report.reasons)}"
 

@@ -46,22 +46,20 @@ def review_status(platform: "Platform", workload: "Workload") -> ReviewStatus:
     """Measure the review of a workload; nothing is changed."""
     from flywheel.quality.control_slice import control_accuracy
     from flywheel.review.merging.field_agreement import field_agreement, field_corrections
-    from flywheel.review.sampling.sent_items import read_periods, spending
+    from flywheel.review.sampling.sent_items import NOTHING_SPENT, spending_by_period
 
     now = platform.clock.now()
     period = period_name(workload.cadence, now, workload.timezone)
     start = period_start(workload.cadence, now, workload.timezone)
     overall, batches = agreement(platform, workload)
-    spent = spending(platform.lake, workload.id, period)
-    others = sorted(set(read_periods(platform.lake, workload.id)) - {period})
+    by_period = spending_by_period(platform.lake, workload.id)
+    spent = by_period.pop(period, NOTHING_SPENT)
     return ReviewStatus(
         queue=platform.queue.status(workload),
         period=period,
         budget=workload.review.budget,
         judgments_sent=spent.sent,
-        judgments_sent_in_other_periods={
-            name: spending(platform.lake, workload.id, name).sent for name in others
-        },
+        judgments_sent_in_other_periods={name: other.sent for name, other in by_period.items()},
         judgments_held_back=spent.reserved(workload.review.overlap),
         agreement=overall,
         fields=field_agreement(platform.lake, workload),

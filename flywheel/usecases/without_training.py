@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _SHARE_PER_NOTICE = 10
+_BEFORE = "before training, worked examples alone"
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,10 @@ def offer_to_stop(
         champion,
     )
     if not is_current:
-        finding = _measured(state, server(), attempt, codec, rules, on_notice)
+        on_notice(f"{_BEFORE}: loading the base model")
+        opened = server()
+        on_notice(f"{_BEFORE}: choosing examples that fit its context")
+        finding = _measured(state, opened, attempt, codec, rules, on_notice)
     if finding is None:
         on_notice("no worked example fits the base model's context: few-shot was not measured")
         return None
@@ -189,9 +193,9 @@ def _measured(
     def on_progress(what: str, done: int, total: int) -> None:
         nonlocal shown
         tenth = done * _SHARE_PER_NOTICE // total
-        if tenth > shown:
+        if tenth > shown or not done:
             shown = tenth
-            on_notice(f"before training, worked examples alone: {what}, {done} of {total}")
+            on_notice(f"{_BEFORE}: {what}, {done} of {total}")
 
     finding = measure_few_shot(
         state,

@@ -12,6 +12,7 @@ from flywheel.io.sqlite_file import can_write, copy_database
 from flywheel.settings import Settings, connection, make_private
 
 if TYPE_CHECKING:
+    from flywheel.artifacts.base_folder import BaseModel
     from flywheel.eventlog.kafka_connection import KafkaConnection
     from flywheel.lake.home_artifacts import HomeArtifacts
     from flywheel.lake.spark import SparkServer
@@ -39,6 +40,7 @@ __all__ = [
     "open_registry",
     "open_state",
     "ray_cluster",
+    "require_served_by_vllm",
     "spark_server",
 ]
 
@@ -181,11 +183,27 @@ def open_model_server(settings: Settings, base: Path) -> "ModelServer":
     return LocalModelServer(base, precision=settings.served_precision)
 
 
+def require_served_by_vllm(settings: Settings, base: "BaseModel") -> None:
+    """Raise where none of the addresses of vLLM answers on a base; nothing is loaded.
+
+    Raises:
+        UnservedBaseError: every address answers, and none serves the base.
+        UnavailableError: one that may serve it is away.
+    """
+    from flywheel.serve.vllm_facts import require_served
+
+    require_served(base, settings.vllm_urls, _vllm_token(settings))
+
+
+def _vllm_token(settings: Settings) -> str | None:
+    return settings.vllm_token.get_secret_value() if settings.vllm_token else None
+
+
 def _open_vllm(settings: Settings, base: Path) -> "ModelServer":
     from flywheel.serve.fleet import FleetModelServer
     from flywheel.serve.vllm_server import VllmModelServer
 
-    token = settings.vllm_token.get_secret_value() if settings.vllm_token else None
+    token = _vllm_token(settings)
     most = settings.vllm_max_loras
     servers = {
         url: VllmModelServer(base, url, token, adapters_at_once=most) for url in settings.vllm_urls

@@ -19,6 +19,7 @@ class ModelServers:
         open_server: returns the server of a base model in a folder.
         bases: returns the base models of the deployment.
         state: the prompts of its releases are pinned.
+        own_processes: whether servers are programs of their own, which other processes load too.
     """
 
     def __init__(
@@ -27,10 +28,12 @@ class ModelServers:
         *,
         bases: "Callable[[], HomeBases]",
         state: "Callable[[], State]",
+        own_processes: bool = False,
     ) -> None:
         self._open = open_server
         self._bases = bases
         self._state = state
+        self._own_processes = own_processes
         self._servers: dict[Path, ModelServer] = {}
         self._plain: dict[Path, ModelServer] = {}
 
@@ -41,17 +44,27 @@ class ModelServers:
             from flywheel.release.pinned_prompt import PinnedPrompts
 
             server = ServersByBase(
-                self._plain_server(base), base, self._bases().with_digest, self._plain_server
+                self._plain_server(base),
+                base,
+                self._bases().with_digest,
+                self._plain_server,
+                self._trained_on if self._own_processes else tuple,
             )
             self._servers[base.folder] = PinnedPrompts(server, self._state)
         return self._servers[base.folder]
 
     def replicas_lack_releases(self, base: "BaseModel") -> bool:
-        """Return whether a replica of the base answers without what another one has."""
+        """Return whether a replica answers without what another one of its base has.
+
+        Beside the replicas of ``base``, those of every base that was asked since.
+        """
         from flywheel.serve.fleet import FleetModelServer
 
-        server = self._plain_server(base)
-        return isinstance(server, FleetModelServer) and bool(server.lacking)
+        servers = (self._plain_server(base), *self._plain.values())
+        return any(isinstance(each, FleetModelServer) and each.lacking for each in servers)
+
+    def _trained_on(self) -> frozenset[str]:
+        return self._state().releases.base_digests()
 
     def _plain_server(self, base: "BaseModel") -> "ModelServer":
         if base.folder not in self._plain:

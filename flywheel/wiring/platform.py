@@ -18,6 +18,7 @@ from flywheel.wiring.adapters import (
     open_queue,
     open_registry,
     open_state,
+    require_served_by_vllm,
 )
 from flywheel.wiring.lazy_adapters import LazyAdapters
 from flywheel.wiring.model_servers import ModelServers
@@ -88,10 +89,12 @@ class Platform:
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
+        self._asks_vllm = model_server is None and settings.model_server == "vllm"
         self._servers = ModelServers(
             model_server or partial(open_model_server, settings),
             bases=lambda: self.bases,
             state=lambda: self.state,
+            own_processes=self._asks_vllm,
         )
         self._adapters = LazyAdapters(
             lake=lake,
@@ -273,8 +276,18 @@ class Platform:
         """
         return self._servers.server(self.base(workload))
 
+    def require_served(self, base: "BaseModel") -> None:
+        """Raise where the settings name model servers, and none of them answers on a base.
+
+        Raises:
+            UnservedBaseError: every one answers, and none serves the base.
+            UnavailableError: one that may serve it is away.
+        """
+        if self._asks_vllm:
+            require_served_by_vllm(self.settings, base)
+
     def replicas_lack_releases(self, workload: Workload) -> bool:
-        """Return whether a replica of the workload's base answers without what another one has."""
+        """Return whether a replica answers without what another one of its base has."""
         return self._servers.replicas_lack_releases(self.base(workload))
 
     def served_precision(self, workload: Workload) -> "ServedPrecision":

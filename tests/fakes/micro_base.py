@@ -76,10 +76,12 @@ def _cache_folder() -> Path:
     return folder
 
 
-def micro_base(workload: Workload | None = None) -> BaseModel:
-    """Return the base of a workload, built once per process."""
+def micro_base(workload: Workload | None = None, *, seed: int = 0) -> BaseModel:
+    """Return the base of a workload, built once per process and seed."""
     workload = workload or classification()
-    return build_base("tiny", workload=workload, texts=texts(), cache=_cache_folder(), size=MICRO)
+    return build_base(
+        "tiny", workload=workload, texts=texts(), cache=_cache_folder(), size=MICRO, seed=seed
+    )
 
 
 def codec(workload: Workload | None = None) -> AnswerCodec:

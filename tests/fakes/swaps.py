@@ -46,6 +46,7 @@ def untrained_adapter(folder: Path, base: BaseModel, *, seed: int) -> Path:
     from safetensors.numpy import save_file
 
     config = {"r": 2, "bias": "none", "init_lora_weights": True, "peft_type": "LORA"}
+    config |= {"lora_alpha": 4, "target_modules": ["q_proj"]}
     size = json.loads((base.folder / "config.json").read_text())["hidden_size"]
     rng = np.random.default_rng(seed)
     layer = "base_model.model.model.layers.0.self_attn.q_proj"

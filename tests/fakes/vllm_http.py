@@ -54,7 +54,7 @@ class FakeVllm:
         config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
         self._end: int = config["eos_token_id"]
         self._tokenizing = threading.Lock()
-        self._alias = base_alias(base.digest)
+        self._alias, self._root = base_alias(base.digest), str(base.folder)
         self.seconds = seconds
         self.adapters: dict[str, str] = {}
         self.answered: Counter[str] = Counter()
@@ -89,10 +89,12 @@ class FakeVllm:
                 continue  # it was closed already
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Answer /v1/models, and /counts, which no vLLM has."""
+        """Answer /v1/models and /version, and /counts, which no vLLM has."""
+        if path == "/version":
+            return 200, {"version": "0.0"}
         if path == "/counts":
             return 200, {"answered": self.answered, "unknown": self.unknown}
-        cards: list[dict[str, Any]] = [{"id": self._alias, "root": "", "parent": None}]
+        cards: list[dict[str, Any]] = [{"id": self._alias, "root": self._root, "parent": None}]
         cards += [
             {"id": name, "root": path, "parent": "base"} for name, path in self.adapters.items()
         ]
@@ -140,6 +142,10 @@ class FakeVllm:
         }
 
 
+def _unknown(_: dict[str, Any]) -> tuple[int, Any]:
+    return 404, {"error": {"message": "no such path"}}
+
+
 def _handler(vllm: FakeVllm) -> type[BaseHTTPRequestHandler]:
     posts: dict[str, Callable[[dict[str, Any]], tuple[int, Any]]] = {
         "/v1/load_lora_adapter": vllm.load,
@@ -155,7 +161,7 @@ def _handler(vllm: FakeVllm) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._send(*posts[self.path](body))
+            self._send(*posts.get(self.path, _unknown)(body))
 
         def _send(self, status: int, payload: Any) -> None:
             content = json.dumps(payload).encode()

@@ -14,6 +14,7 @@ from flywheel.errors import ConcurrencyError
 from flywheel.quality.calibration import Calibration
 from flywheel.usecases.gateway import open_gateway
 from flywheel.usecases.gateway_tiers import TierBasis
+from flywheel.usecases.keys import KeyBounds, create_key
 from flywheel.usecases.landing import land
 from flywheel.wiring import Platform
 from tests.fakes import micro_base
@@ -140,6 +141,24 @@ def test_gateways_of_one_home_have_spools_of_their_own(platform):
         assert {file.parent for file in place.rglob("spool.db")} == {place, place / "process-2"}
     with open_gateway(platform) as app, TestClient(app) as http:
         assert http.get("/readyz").status_code == 200
+
+
+def test_what_a_key_used_at_one_gateway_counts_at_the_other_and_after_a_restart(platform):
+    """Within a second, by the state; the budget of a day is one for the deployment."""
+    key = create_key(platform, "line-5", person="ann", limits=KeyBounds(tokens_per_day=1)).key
+    question = {"model": "parts", "messages": [{"role": "user", "content": "the seal leaks"}]}
+
+    def ask(http):
+        sent = {"Authorization": f"Bearer {key}"}
+        return http.post("/v1/chat/completions", json=question, headers=sent).status_code
+
+    with open_gateway(platform) as app, TestClient(app) as http:
+        with open_gateway(platform) as second, TestClient(second) as other:
+            assert ask(http) == 200
+            wait_until(lambda: ask(other) == 429)
+        assert ask(http) == 429
+    with open_gateway(platform) as app, TestClient(app) as http:
+        assert ask(http) == 429
 
 
 def test_a_process_on_a_machine_of_its_own_keeps_its_spool_there(platform, tmp_path):

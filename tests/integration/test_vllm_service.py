@@ -81,8 +81,9 @@ def test_doctor_sees_version_base_and_door(vllm):
     """What `flywheel doctor` prints rests on what vLLM answers."""
     facts = inspect_vllm(vllm.url, vllm.token, timeout_seconds=30)
     assert facts.version.startswith("0.")
-    assert facts.serves(micro_base().digest)
-    assert not facts.serves("0" * 64)
+    assert facts.models.serves(micro_base().digest)
+    assert not facts.models.serves("0" * 64)
+    assert facts.models.root == str(micro_base().folder)
     assert facts.closed
     with pytest.raises(ConfigurationError, match="token"):
         inspect_vllm(vllm.url, "another", timeout_seconds=30)

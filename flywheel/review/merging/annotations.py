@@ -5,9 +5,25 @@ from collections.abc import Collection
 from functools import cache
 
 from flywheel.lake.store import Lake
+from flywheel.lake.views import LATEST_ANNOTATION
 from flywheel.ports.review_queue import Annotation, AnnotationKind
 
 __all__ = ["read_annotations"]
+
+_ALL = """
+SELECT * FROM latest_annotations
+WHERE workload_id = $workload AND ($kind IS NULL OR kind = $kind) ORDER BY annotation_id
+"""
+# The same of some items, whose rows alone are read as a whole.
+_ON_ITEMS = f"""
+SELECT * FROM (
+  SELECT * FROM annotations WHERE workload_id = $workload AND annotation_id IN (
+    SELECT annotation_id FROM annotations
+    WHERE workload_id = $workload AND item_id IN (SELECT unnest($items::VARCHAR[])))
+  {LATEST_ANNOTATION}
+) WHERE item_id IN (SELECT unnest($items::VARCHAR[])) AND ($kind IS NULL OR kind = $kind)
+ORDER BY annotation_id
+"""  # noqa: S608 - constants of the project
 
 
 def read_annotations(
@@ -18,13 +34,11 @@ def read_annotations(
     items: Collection[str] | None = None,
 ) -> list[Annotation]:
     """Read the latest version of every annotation, or of those of one kind or on some items."""
-    rows = lake.rows(
-        "SELECT * FROM latest_annotations WHERE workload_id = $workload "
-        "AND ($kind IS NULL OR kind = $kind) "
-        "AND ($items IS NULL OR item_id IN (SELECT unnest($items::VARCHAR[]))) "
-        "ORDER BY annotation_id",
-        {"workload": workload_id, "kind": kind, "items": None if items is None else list(items)},
-    )
+    parameters: dict[str, object] = {"workload": workload_id, "kind": kind}
+    if items is None:
+        rows = lake.rows(_ALL, parameters)
+    else:
+        rows = lake.rows(_ON_ITEMS, parameters | {"items": list(items)}) if items else []
     annotations = []
     answer = cache(json.loads)  # most are given again and again
     for row in rows:

@@ -9,12 +9,12 @@ rows of a batch become Python objects only when its fingerprint is another one.
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import duckdb
+from weakref import WeakKeyDictionary
 
 from flywheel.io.records import JsonObject
 from flywheel.lake.derived_file import DerivedFile
 from flywheel.lake.store import Lake
+from flywheel.review.merging.judgment_prints import DECIDED, GIVEN, HASHES_OF, ITEM
 from flywheel.workload.model import Workload
 
 __all__ = [
@@ -22,30 +22,17 @@ __all__ = [
     "CountBatches",
     "drop_review_figures",
     "figures_by_batch",
+    "review_file",
 ]
 
 REVIEW_FIGURES_FOLDER = "review_figures"
 
 # Annotations whose item was never sent; counted each time.
 _UNKNOWN_BATCH = ""
-_MADE_BY = f"1, duckdb {duckdb.__version__}"
+_MADE_BY = f"1, {HASHES_OF}"
 
-# An item belongs to the batch that sent it first, as `read_sent` has it.
-_ITEM = """
-SELECT item_id, inference_id, first(batch_id ORDER BY chosen_at, judgments) AS batch,
-  sum(hash(batch_id, slice, judgments, chosen_at, model_output)) AS digest
-FROM review_items WHERE workload_id = $workload GROUP BY item_id, inference_id
-"""
 _FINGERPRINTS = f"""
-WITH item AS ({_ITEM}), given AS (
-  SELECT item_id, sum(hash(
-    annotation_id, version, annotator, kind, output, proposed_label, seconds, updated_at, deleted
-  )) AS digest
-  FROM latest_annotations WHERE workload_id = $workload GROUP BY item_id
-), decided AS (
-  SELECT inference_id, sum(hash(correction_id, status, output, annotators)) AS digest
-  FROM latest_corrections WHERE workload_id = $workload GROUP BY inference_id
-), checked AS (
+WITH item AS ({ITEM}), given AS ({GIVEN}), decided AS ({DECIDED}), checked AS (
   SELECT DISTINCT inference_id FROM label_checks WHERE workload_id = $workload
 )
 SELECT coalesce(item.batch, '{_UNKNOWN_BATCH}') AS batch, CAST(sum(hash(
@@ -57,7 +44,7 @@ LEFT JOIN checked ON checked.inference_id = item.inference_id
 GROUP BY ALL ORDER BY batch
 """  # noqa: S608 - constants of the project
 _ITEMS = f"""
-WITH item AS ({_ITEM})
+WITH item AS ({ITEM})
 SELECT item_id, coalesce(batch, '{_UNKNOWN_BATCH}') AS batch FROM item
 FULL JOIN (
   SELECT DISTINCT item_id FROM latest_annotations WHERE workload_id = $workload
@@ -65,6 +52,12 @@ FULL JOIN (
 WHERE coalesce(batch, '{_UNKNOWN_BATCH}') IN (SELECT unnest($batches::VARCHAR[]))
 ORDER BY item_id
 """  # noqa: S608 - constants of the project
+
+# What the fingerprints depend on: whoever is erased is known by the events.
+_READ = ("review_items", "annotations", "corrections", "erasures", "inferences")
+_NEWEST: WeakKeyDictionary[Lake, dict[str, tuple[tuple[int | None, ...], dict[str, str]]]] = (
+    WeakKeyDictionary()
+)
 
 CountBatches = Callable[[Mapping[str, str]], Mapping[str, JsonObject]]
 """Counts batches: from the batch of each item, by item id, to figures as JSON, by batch."""
@@ -81,12 +74,11 @@ def figures_by_batch(
         name: what the figures are, a name for a file; changes with the meaning of the figures.
         count: counts the batches that changed.
     """
-    file = DerivedFile(_folder(lake) / f"{name}_{workload.id}.json")
+    file = review_file(lake, f"{name}_{workload.id}.json")
     basis = f"{_MADE_BY}, {workload.revision}"
     kept = file.read(lambda content: _parse(content, basis)) or {}
     parameters = {"workload": workload.id}
-    rows = lake.rows(_FINGERPRINTS, parameters)
-    prints = {row["batch"]: row["fingerprint"] for row in rows}
+    prints = _fingerprints(lake, workload.id)
     changed = [
         batch
         for batch, fingerprint in prints.items()
@@ -107,6 +99,28 @@ def figures_by_batch(
         content = json.dumps({"basis": basis, "batches": now}).encode()
         file.write(lambda opened: opened.write(content))
     return {batch: figures[batch] for batch in prints}
+
+
+def _fingerprints(lake: Lake, workload_id: str) -> dict[str, str]:
+    # Several figures are asked for one after the other: until a table has a new version, the sums
+    # over all judgments are those of the last time.
+    versions = _versions(lake)
+    of_lake = _NEWEST.setdefault(lake, {})
+    if workload_id not in of_lake or of_lake[workload_id][0] != versions:
+        rows = lake.rows(_FINGERPRINTS, {"workload": workload_id})
+        of_lake[workload_id] = versions, {row["batch"]: row["fingerprint"] for row in rows}
+    return of_lake[workload_id][1]
+
+
+def _versions(lake: Lake) -> tuple[int | None, ...]:
+    with lake.lock:
+        tables = [lake.handle(name).refresh() for name in _READ]
+        return tuple(None if delta is None else int(delta.version()) for delta in tables)
+
+
+def review_file(lake: Lake, name: str) -> DerivedFile:
+    """Return a file of what is kept about judgments, by its name; an erasure removes it."""
+    return DerivedFile(_folder(lake) / name)
 
 
 def drop_review_figures(lake: Lake) -> None:

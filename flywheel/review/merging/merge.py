@@ -1,10 +1,11 @@
 """From annotations to corrections: agreement is truth, disagreement goes to another person.
 
-Everything is worked out again from all annotations at each call and only what changed is written,
-so that a call that was cut off, or made twice, changes nothing.
+Each item is worked out again from all annotations on it and only what changed is written, so that a
+call that was cut off, or made twice, changes nothing. Which items a call reads is left to
+`merge_focus`.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from flywheel.workload.model import Workload
 
 __all__ = [
     "SOURCE",
+    "ItemVerdict",
     "MergeOutcome",
     "adjudication_of",
     "merge_annotations",
@@ -37,8 +39,23 @@ _CONTENT = (
 
 
 @dataclass(frozen=True)
+class ItemVerdict:
+    """What the judgments on an item amount to.
+
+    Attributes:
+        inference_id: answer that the item asks about.
+        status: that of its verdict.
+        unusable: judgments on it, adjudications included, that cannot be used.
+    """
+
+    inference_id: str
+    status: str
+    unusable: int
+
+
+@dataclass(frozen=True)
 class MergeOutcome:
-    """New versions of corrections, items that need an adjudicator, and what could not be used.
+    """New versions of corrections, items that need an adjudicator, and the verdict of each item.
 
     ``disputed_fields`` are the fields of an extraction on which an item's judgments differ.
     """
@@ -46,9 +63,13 @@ class MergeOutcome:
     corrections: list[dict[str, Any]] = field(default_factory=list)
     disputed: list[SentItem] = field(default_factory=list)
     disputed_fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    verdicts: dict[str, int] = field(default_factory=dict)
-    unusable: int = 0
-    unknown_items: int = 0
+    verdicts: list[ItemVerdict] = field(default_factory=list)
+
+    @property
+    def unsettled(self) -> set[str]:
+        """Answers of which something is written now, or once the budget allows it."""
+        written = {row["inference_id"] for row in self.corrections}
+        return written | {entry.item.inference_id for entry in self.disputed}
 
 
 def merge_annotations(
@@ -58,13 +79,13 @@ def merge_annotations(
     current: Mapping[str, Mapping[str, Any]],
     now: datetime,
 ) -> MergeOutcome:
-    """Work out the corrections that all annotations amount to.
+    """Work out the corrections that the annotations on some items amount to.
 
     Args:
         workload: its taxonomy maps the answers.
-        sent: every item ever chosen.
-        annotations: the latest version of every annotation.
-        current: latest row of every correction, by its id.
+        sent: the items, each with all others about the same answer.
+        annotations: the latest version of every annotation on them.
+        current: latest row of their corrections, by its id.
         now: when a correction of this call is accepted.
     """
     by_item: dict[str, list[Annotation]] = defaultdict(list)
@@ -79,24 +100,20 @@ def merge_annotations(
     mapping = AnswerMapping(workload)
     corrections, disputed = [], []
     disputed_fields: dict[str, tuple[str, ...]] = {}
-    verdicts: Counter[str] = Counter()
-    unusable = 0
+    verdicts: list[ItemVerdict] = []
     for entry in roots:
         second_id = adjudications.get(entry.item.inference_id)
         first, bad = read_judgments(workload, mapping, by_item[entry.item.item_id])
         second, worse = _adjudications(workload, mapping, first, by_item[second_id or ""])
-        unusable += bad + worse
         verdict = decide(first, entry.judgments_drawn, second, mapping=mapping)
-        verdicts[verdict.status] += 1
+        verdicts.append(ItemVerdict(entry.item.inference_id, verdict.status, bad + worse))
         if verdict.status == "disputed" and second_id is None:
             disputed.append(entry)
             disputed_fields[entry.item.item_id] = differing_fields(workload, first)
         row = _correction(workload, entry, verdict, current.get(entry.item.item_id), now)
         if row is not None:
             corrections.append(row)
-    item_ids = {entry.item.item_id for entry in sent}
-    lost = sum(1 for annotation in annotations if annotation.item_id not in item_ids)
-    return MergeOutcome(corrections, disputed, disputed_fields, dict(verdicts), unusable, lost)
+    return MergeOutcome(corrections, disputed, disputed_fields, verdicts)
 
 
 def adjudication_of(entry: SentItem, now: datetime, fields: Sequence[str] = ()) -> ReviewItem:

@@ -18,7 +18,7 @@ from flywheel.ports.review_queue import ReviewItem
 from flywheel.review.merging.merge import adjudication_of
 from flywheel.review.sampling.label_errors import doubtful_labels
 from flywheel.review.sampling.presence import present_since
-from flywheel.review.sampling.sent_items import SentItem, spending
+from flywheel.review.sampling.sent_items import SentItem, adjudicated, read_sent, spending
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.model import Workload
 from flywheel.workload.periods import period_name
@@ -65,22 +65,21 @@ def allowed_checks(share: float, *, budget: int, sent: int, held_back: int, chec
     return max(0, min(floor(share * sent) - checked, budget - sent - held_back))
 
 
-def choose_checks(
-    lake: Lake, workload: Workload, sent: Sequence[SentItem], now: datetime
-) -> list[tuple[ReviewItem, datetime]]:
-    """Choose the labels to check now, as items with the times of their events.
+def choose_checks(lake: Lake, workload: Workload, now: datetime) -> list[SentItem]:
+    """Choose the labels to check now, as the items that ask for it.
 
     They are charged to the period of ``now``, in a batch of their own.
     """
     period = period_name(workload.cadence, now, workload.timezone)
     room = _room(lake, workload, period)
-    roots = _open_roots(sent)
-    if not room or not roots or workload.taxonomy is None:
+    if not room or workload.taxonomy is None:
         return []
     mapping = AnswerMapping(workload)
     rows = lake.rows(
         _ACCEPTED, {"workload": workload.id, "since": present_since(now), "newest": _NEWEST}
     )
+    if not any(row["can_be_checked"] for row in rows):
+        return []
     answers = [mapping.present(json.loads(row["output"])) for row in rows]
     labeled = [
         (row, answer.label_id)
@@ -92,8 +91,9 @@ def choose_checks(
     )
     chosen = [labeled[doubt.position][0] for doubt in doubtful]
     names = [row["correction_id"] for row in chosen if row["can_be_checked"]]
+    roots = _open_roots(lake, workload, names)
     entries = [roots[name] for name in names if name in roots][:room]
-    return [(_check(entry, period, now), entry.event_time) for entry in entries]
+    return [replace(entry, item=_check(entry, period, now), judgments_drawn=1) for entry in entries]
 
 
 def _room(lake: Lake, workload: Workload, period: str) -> int:
@@ -108,10 +108,11 @@ def _room(lake: Lake, workload: Workload, period: str) -> int:
     )
 
 
-def _open_roots(sent: Sequence[SentItem]) -> dict[str, SentItem]:
+def _open_roots(lake: Lake, workload: Workload, names: Sequence[str]) -> dict[str, SentItem]:
     # One adjudication an item: what was decided by a third person is not asked again, and what is
     # judged twice is not checked besides.
-    decided = {entry.item.inference_id for entry in sent if entry.item.slice == "adjudication"}
+    sent = read_sent(lake, workload.id, names) if names else []
+    decided = adjudicated(lake, workload.id, [entry.item.inference_id for entry in sent])
     return {
         entry.item.item_id: entry
         for entry in sent

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cache
 from types import MappingProxyType
@@ -19,15 +19,16 @@ from flywheel.workload.answers import canonical_json
 from flywheel.workload.model import Workload
 
 __all__ = [
+    "NOTHING_SPENT",
     "SentItem",
     "Spending",
+    "adjudicated",
     "item_rows",
     "judgments_left_in",
     "read_batch",
-    "read_periods",
     "read_sent",
     "spending",
-    "with_items",
+    "spending_by_period",
 ]
 
 _SENT = """
@@ -54,18 +55,22 @@ QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY chosen_at, judgments) =
 ORDER BY priority DESC, item_id
 """
 
-_PERIODS = """
-SELECT DISTINCT period FROM review_items WHERE workload_id = $workload ORDER BY period
+_ADJUDICATED = """
+SELECT DISTINCT inference_id FROM review_items
+WHERE workload_id = $workload AND slice = 'adjudication'
+  AND inference_id IN (SELECT unnest($ids::VARCHAR[]))
 """
 
 # What lies on disk is counted, erased subjects included: their judgments were made all the same.
+# Of one period, or of each.
 _SPENDING = """
 WITH sent AS (
-  SELECT item_id, inference_id, slice, max(judgments) AS judgments, min(judgments) AS drawn,
+  SELECT period, item_id, inference_id, slice,
+         max(judgments) AS judgments, min(judgments) AS drawn,
          slice NOT IN ('gold', 'adjudication', 'directed') AS is_new
   FROM stored.review_items
-  WHERE workload_id = $workload AND period = $period
-  GROUP BY item_id, inference_id, slice
+  WHERE workload_id = $workload AND ($period IS NULL OR period = $period)
+  GROUP BY period, item_id, inference_id, slice
 ),
 given AS (
   SELECT item_id, count(DISTINCT annotator) AS people, bool_and(kind = 'cant_tell') AS unsure
@@ -73,25 +78,26 @@ given AS (
   WHERE workload_id = $workload AND NOT deleted AND kind <> 'skipped' GROUP BY item_id
 ),
 settled AS (
-  SELECT inference_id FROM sent WHERE slice = 'adjudication'
+  SELECT period, inference_id FROM sent WHERE slice = 'adjudication'
   -- Everybody agreed that they cannot tell: no correction comes of it, and no dispute.
-  UNION SELECT inference_id FROM sent JOIN given USING (item_id)
+  UNION SELECT period, inference_id FROM sent JOIN given USING (item_id)
   WHERE given.unsure AND given.people >= sent.judgments
-  UNION SELECT inference_id FROM sent JOIN latest_corrections AS c USING (inference_id)
+  UNION SELECT period, inference_id FROM sent JOIN latest_corrections AS c USING (inference_id)
   WHERE c.workload_id = $workload AND c.status IN ('accepted', 'proposed')
     -- A second judgment that was asked for later may still dispute what one person said.
     AND (sent.judgments = sent.drawn OR len(c.annotators) >= sent.judgments)
 )
-SELECT coalesce(sum(judgments), 0) AS sent,
-       count(*) FILTER (
-         judgments > 1 AND inference_id NOT IN (SELECT inference_id FROM settled)
-       ) AS held_back,
+SELECT sent.period AS period,
+       coalesce(sum(judgments), 0) AS sent,
+       count(*) FILTER (judgments > 1 AND settled.inference_id IS NULL) AS held_back,
        count(*) FILTER (is_new) AS items,
        count(*) FILTER (is_new AND people > 0) AS answered,
        count(*) FILTER (is_new AND drawn > 1) AS drawn_twice,
        count(*) FILTER (is_new AND drawn > 1 AND people > 0) AS drawn_twice_answered,
        count(*) FILTER (is_new AND judgments > drawn) AS chosen
 FROM sent LEFT JOIN given USING (item_id)
+LEFT JOIN settled ON settled.period = sent.period AND settled.inference_id = sent.inference_id
+GROUP BY sent.period
 """
 
 
@@ -134,6 +140,9 @@ class Spending:
     def reserved(self, overlap: float) -> int:
         """Return what is held back for adjudications and for second judgments still to choose."""
         return self.held_back + CHOICE_COST * self.twice.later(overlap)
+
+
+NOTHING_SPENT = Spending(sent=0, held_back=0, twice=JudgedTwice())
 
 
 def item_rows(
@@ -190,30 +199,10 @@ def _outputs(lake: Lake, workload_id: str, rows: Iterable[Row]) -> dict[str, str
     return {row["inference_id"]: row["output"] for row in found}
 
 
-def with_items(
-    sent: Iterable[SentItem], items: Iterable[ReviewItem], event_times: Mapping[str, datetime]
-) -> list[SentItem]:
-    """Return what `read_sent` would read after ``items`` were written, without reading again.
-
-    Args:
-        sent: everything that was chosen before.
-        items: chosen since, about answers that were sent before; an item that was sent before
-            keeps its place and takes the larger number of judgments.
-        event_times: by inference id.
-    """
-    by_id = {entry.item.item_id: entry for entry in sent}
-    outputs = {entry.item.inference_id: entry.original_output for entry in by_id.values()}
-    for item in items:
-        before = by_id.get(item.item_id)
-        if before is None:
-            original = outputs.get(item.inference_id, item.model_output)
-            at = event_times[item.inference_id]
-            by_id[item.item_id] = SentItem(item, original, at, item.judgments)
-        else:
-            judgments = max(before.item.judgments, item.judgments)
-            raised = replace(before.item, judgments=judgments)
-            by_id[item.item_id] = replace(before, item=raised)
-    return sorted(by_id.values(), key=lambda entry: (-entry.item.priority, entry.item.item_id))
+def adjudicated(lake: Lake, workload_id: str, inference_ids: Iterable[str]) -> set[str]:
+    """Return which of some answers an adjudicator was asked about."""
+    rows = lake.rows(_ADJUDICATED, {"workload": workload_id, "ids": sorted(set(inference_ids))})
+    return {row["inference_id"] for row in rows}
 
 
 def read_batch(lake: Lake, workload_id: str, batch_id: str) -> list[ReviewItem]:
@@ -228,17 +217,23 @@ def _item(row: Row, answer: Callable[[str], Any] = json.loads) -> ReviewItem:
     return ReviewItem(**row)
 
 
-def read_periods(lake: Lake, workload_id: str) -> list[str]:
-    """Return the periods that any item of a workload is charged to, in order."""
-    rows = lake.rows(_PERIODS, {"workload": workload_id})
-    return [row["period"] for row in rows]
-
-
 def spending(lake: Lake, workload_id: str, period: str) -> Spending:
     """Count the judgments that a period's batches cost so far."""
-    row = lake.rows(_SPENDING, {"workload": workload_id, "period": period})[0]
-    sent, held_back = int(row.pop("sent")), int(row.pop("held_back"))
-    return Spending(sent, held_back, JudgedTwice(**row))
+    return _spending(lake, workload_id, period).get(period, NOTHING_SPENT)
+
+
+def spending_by_period(lake: Lake, workload_id: str) -> dict[str, Spending]:
+    """Count those of every period that any item is charged to, by its name, in order."""
+    return _spending(lake, workload_id, None)
+
+
+def _spending(lake: Lake, workload_id: str, period: str | None) -> dict[str, Spending]:
+    rows = lake.rows(_SPENDING, {"workload": workload_id, "period": period})
+    spent = {}
+    for row in sorted(rows, key=lambda row: str(row["period"])):
+        name, sent, held_back = row.pop("period"), int(row.pop("sent")), int(row.pop("held_back"))
+        spent[name] = Spending(sent, held_back, JudgedTwice(**row))
+    return spent
 
 
 def judgments_left_in(lake: Lake, workload: Workload, period: str) -> int:

@@ -13,7 +13,7 @@ import psutil
 
 from flywheel.errors import ConfigurationError, UnavailableError
 from flywheel.io.lock import exclusive
-from flywheel.services import catalog, checks, object_store, postgres
+from flywheel.services import catalog, checks, object_store, postgres, service_ports, vllm
 from flywheel.services.application import Application
 from flywheel.services.connections import Connections, write_connections
 from flywheel.services.supervisor import watchdog as guarding
@@ -156,13 +156,13 @@ class Services:
     ) -> None:
         """Start the named services of this set which do not run yet, with what they need."""
         with exclusive(self.folder / "lock", on_wait=on_progress):
-            required = catalog.needed(names)
-            configured = {} if self.plan.ephemeral else catalog.own(settings)
+            required = service_ports.needed(names)
+            configured = {} if self.plan.ephemeral else service_ports.own(settings)
             uses_kafka = "kafka" in required & set(configured)
             required -= set(configured)
-            plan = catalog.extended(self.plan, required, settings, brokers)
+            plan = service_ports.extended(self.plan, required, settings, brokers)
             save_plan(plan, self.layout.plan)
-            chosen = [name for name in plan.ports if catalog.service_of(name) in required]
+            chosen = [name for name in plan.ports if service_ports.service_of(name) in required]
             self._bring_up(chosen, plan, on_progress)
             configured = {} if plan.ephemeral else settings.model_dump(exclude_unset=True)
             connections = self.connections.without(configured)
@@ -182,7 +182,17 @@ class Services:
                 plan = plan.with_application(application)
             save_plan(plan, self.layout.plan)
             self._bring_up([application.name for application in applications], plan, on_progress)
-            catalog.publish(applications, self.folder)
+            if any(vllm.is_vllm(application.name) for application in applications):
+                catalog.publish(plan, self.folder)
+
+    def remove(self, name: str) -> None:
+        """Stop an application and take it out of the set."""
+        with exclusive(self.folder / "lock"):
+            if self.supervisor.alive():
+                self.supervisor.remove(name)
+            plan = self.plan.without_application(name)
+            save_plan(plan, self.layout.plan)
+            catalog.publish(plan, self.folder)
 
     def _bring_up(
         self, names: Sequence[str], plan: Plan, on_progress: Callable[[str], None]
@@ -203,7 +213,7 @@ class Services:
         for program in programs:
             self.supervisor.install(program, restart=not plan.ephemeral)
             if self.states()[program.name].pid is None:
-                setting = None if plan.ephemeral else catalog.port_setting(program.name)
+                setting = None if plan.ephemeral else service_ports.port_setting(program.name)
                 for port in program.ports:
                     require_free(port, wanted_by=program.name, setting=setting)
                 on_progress(f"starting {program.name}")
@@ -252,7 +262,7 @@ class Services:
 
 def start(
     settings: Settings,
-    names: Collection[str] = catalog.UNASKED,
+    names: Collection[str] = service_ports.UNASKED,
     *,
     ephemeral: bool = False,
     brokers: int = 1,

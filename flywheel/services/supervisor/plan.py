@@ -39,6 +39,11 @@ class Plan:
         """Return the plan with an application in it."""
         return replace(self, applications={**self.applications, application.name: application})
 
+    def without_application(self, name: str) -> "Plan":
+        """Return the plan without an application."""
+        others = {key: each for key, each in self.applications.items() if key != name}
+        return replace(self, applications=others)
+
     @property
     def names(self) -> list[str]:
         """Every program of the plan."""

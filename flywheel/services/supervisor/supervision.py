@@ -93,10 +93,20 @@ class Supervisor:
             return False
         self._call("reloadConfig")
         if state:
-            self.stop(program.name)
-            self._call("removeProcessGroup", program.name)
+            self._forget(program.name)
         self._call("addProcessGroup", program.name, ignore=_ALREADY_ADDED)
         return True
+
+    def remove(self, name: str) -> None:
+        """Stop a program and forget it."""
+        (self._layout.programs / f"{name}.conf").unlink(missing_ok=True)
+        if name in self.states():
+            self._call("reloadConfig")
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self.stop(name)
+        self._call("removeProcessGroup", name)
 
     def states(self) -> dict[str, ProgramState]:
         """Return the state of every program it knows."""

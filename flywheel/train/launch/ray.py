@@ -8,7 +8,6 @@ result is verified here.
 import hashlib
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +15,7 @@ from pathlib import Path
 
 import flywheel
 from flywheel.artifacts.base_folder import load_base
-from flywheel.errors import (
-    FlywheelError,
-    IntegrityError,
-    TerminalError,
-    UnavailableError,
-)
+from flywheel.errors import IntegrityError, TerminalError, UnavailableError
 from flywheel.io.atomic import place, write_bytes
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec, ignore_notice
 from flywheel.train.checkpoints import FOLDERS, step_of
@@ -29,26 +23,13 @@ from flywheel.train.export import RESULT, finished, spec_digest
 from flywheel.train.launch.checkpoint_uploader import LOG
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_cluster import RayCluster
-from flywheel.train.launch.ray_outcomes import AGAIN, ERRORS, from_ray
-from flywheel.train.launch.ray_protocol import (
-    Job,
-    Lease,
-    Outcome,
-    forget_old_runs,
-    outcome_path,
-)
+from flywheel.train.launch.ray_outcomes import AGAIN, ERRORS
+from flywheel.train.launch.ray_protocol import Job
+from flywheel.train.launch.ray_run import RayRun
 from flywheel.train.reporting import PROGRESS
 from flywheel.train.rows import training_rows
 
 __all__ = ["RayTrainLauncher"]
-
-_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 5.0
-_BEATS = 6  # in the time of a lease
-_LONGEST_BEAT_SECONDS = 60.0
-_STOP_SECONDS = 45.0
-_END_SECONDS = 10.0  # for Ray to notice the end of a job that has told its outcome
-_QUEUE_SECONDS = 15.0
-_KEPT_SECONDS = 14 * 86_400  # rows of an abandoned training
 
 
 @dataclass(frozen=True)
@@ -114,16 +95,27 @@ class _Training:
         # Of two deployments on one cluster, each has its own exchange.
         identity = f"{launcher.exchange_url}\n{spec_digest(spec)}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-        name = f"{spec.workload.id}-{spec.cycle}-{spec.attempt}-{digest}"
-        self._name, self._run = f"flywheel-{name}", f"runs/{name}"
+        self._name = f"{spec.workload.id}-{spec.cycle}-{spec.attempt}-{digest}"
+        self._jobs = RayRun(
+            self._cluster,
+            self._exchange,
+            self._name,
+            launcher.lease_seconds,
+            launcher.patience_seconds,
+            hand_over=self._hand_over,
+            submit=self._submit,
+            is_done=self._has_result,
+            read_news=self._tell,
+            on_notice=on_notice,
+        )
+        self._run = self._jobs.path
         before = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
         self._told = before.rfind(b"\n") + 1
 
     def run(self) -> TrainResult:
         """Find or start its job, follow it, and start another where a worker was lost."""
         for number in range(1, self._launcher.tries + 1):
-            lease = self._find_or_submit()
-            outcome = self._followed(lease)
+            outcome = self._jobs.run_job()
             if outcome.reason == "succeeded":
                 return self._fetched()
             if outcome.reason not in AGAIN or number == self._launcher.tries:
@@ -143,43 +135,8 @@ class _Training:
         with suppress(UnavailableError):  # else it is removed with the old ones
             self._exchange.remove(self._run)
 
-    def _find_or_submit(self) -> Lease:
-        lease = self._lease()
-        number = lease.number if lease else 1
-        while (state := self._cluster.state(f"{self._name}-{number}")) is not None:
-            if state.open or (state.succeeded and self._has_result()):
-                self._on_notice(f"Goes on with the job {self._name}-{number}: {self._cluster.url}")
-                return self._beat(number, lease.beat if lease else 0)
-            number += 1
-        if lease and lease.number == number:
-            number += 1  # the cluster has forgotten it, but its worker may not have
-        lease = self._beat(number, 0)
-        self._hand_over()
-        self._cluster.submit(
-            lease.submission,
-            [self._launcher.exchange_url, self._run],
-            workers=self._spec.recipe.workers,
-        )
-        self._on_notice(f"Submitted the job {lease.submission}: {self._cluster.url}")
-        return lease
-
-    def _lease(self) -> Lease | None:
-        lease = self._exchange.read_json(f"{self._run}/lease.json")
-        return None if lease is None else Lease.model_validate(lease)
-
-    def _beat(self, number: int, beat: int) -> Lease:
-        lease = Lease(
-            submission=f"{self._name}-{number}",
-            number=number,
-            beat=beat + 1,
-            asked_at=time.time(),
-        )
-        self._exchange.write_json(f"{self._run}/lease.json", lease.model_dump())
-        return lease
-
     def _hand_over(self) -> None:
         spec, exchange = self._spec, self._exchange
-        forget_old_runs(exchange, before=time.time() - _KEPT_SECONDS)
         base, dataset = f"bases/{spec.base_digest}", f"{self._run}/dataset"
         if not exchange.has_folder(base):
             self._on_notice("The base model is put into the exchange.")
@@ -196,50 +153,12 @@ class _Training:
         )
         exchange.write(f"{self._run}/job.json", job.model_dump_json().encode())
 
-    def _followed(self, lease: Lease) -> Outcome:
-        try:
-            return self._follow(lease)
-        except FlywheelError:
-            raise
-        except BaseException:
-            # Cancelled, or the listener failed: nothing waits for the job any more.
-            self._cluster.stop(lease.submission, seconds=_STOP_SECONDS)
-            raise
-
-    def _follow(self, lease: Lease) -> Outcome:
-        pause = min(self._launcher.lease_seconds / _BEATS, _LONGEST_BEAT_SECONDS)
-        begun = answered = beaten = news = time.monotonic()
-        waits = False
-        while True:
-            outcome = self._outcome(lease)
-            has_progress = self._tell()
-            if outcome is not None:
-                self._cluster.wait(lease.submission, seconds=_END_SECONDS)
-                return outcome
-            now = time.monotonic()
-            news = now if has_progress else news
-            if now - beaten > pause:
-                lease, beaten = self._beat(lease.number, lease.beat), now
-            try:
-                state = self._cluster.state(lease.submission)
-                answered = now
-            except UnavailableError:
-                if now - answered > self._launcher.patience_seconds:
-                    raise
-            else:
-                if state is None or state.over:
-                    self._tell()
-                    return self._outcome(lease) or from_ray(lease, state)
-                if state.waiting and not waits and now - begun > _QUEUE_SECONDS:
-                    waits = True
-                    self._on_notice(f"Waits for a worker with {self._cluster.wanted}.")
-            # Often while something happens, seldom in a training of hours.
-            quiet = min(_POLL_SECONDS + (now - news) / 60, _LONGEST_POLL_SECONDS)
-            time.sleep(min(quiet, pause))
-
-    def _outcome(self, lease: Lease) -> Outcome | None:
-        outcome = self._exchange.read_json(f"{self._run}/{outcome_path(lease.submission)}")
-        return None if outcome is None else Outcome.model_validate(outcome)
+    def _submit(self, submission: str) -> None:
+        self._cluster.submit(
+            submission,
+            [self._launcher.exchange_url, self._run],
+            workers=self._spec.recipe.workers,
+        )
 
     def _tell(self) -> bool:
         content = self._exchange.read(f"{self._run}/{PROGRESS}") or b""
@@ -260,7 +179,7 @@ class _Training:
             result = finished(self._spec, folder)
             if result is None:
                 raise IntegrityError(
-                    f"The job {self._name} ended well, but left no result.",
+                    f"The job flywheel-{self._name} ended well, but left no result.",
                     next_step=f"read {self._out / LOG} and train again",
                 )
             self._copy_log()

@@ -13,7 +13,10 @@ from flywheel.io.patience import Deadline, poll
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-__all__ = ["JobState", "RayCluster"]
+__all__ = ["TRAINER", "JobState", "RayCluster"]
+
+TRAINER = "flywheel.train.launch.ray_job"
+_SOME_CPU = 0.01
 
 _POLL_SECONDS = 0.5
 # Between SIGTERM, at which the trainer saves a checkpoint, and SIGKILL.
@@ -116,17 +119,35 @@ class RayCluster:
             error=str(getattr(info.error_type, "value", info.error_type) or ""),
         )
 
-    def submit(self, submission: str, arguments: Sequence[str], *, workers: int = 1) -> None:
-        """Start a job with GPUs for so many workers; one that is there already is as good."""
-        command = [self.python, "-m", "flywheel.train.launch.ray_job", *arguments, submission]
+    def submit(
+        self,
+        submission: str,
+        arguments: Sequence[str],
+        *,
+        program: str = TRAINER,
+        workers: int | None = 1,
+    ) -> None:
+        """Start a job; one that is there already is as good.
+
+        Args:
+            submission: Ray's id of the job, which is the program's last argument.
+            arguments: those before it.
+            program: module that runs on a worker.
+            workers: so many workers' GPUs are the program's own; None: it takes no worker for
+                itself and asks Ray for its workers.
+        """
+        command = [self.python, "-m", program, *arguments, submission]
+        own = workers is not None
         with _calls(self.url):
             try:
                 self._client.submit_job(
                     entrypoint=shlex.join(command),
                     submission_id=submission,
-                    entrypoint_num_gpus=self.gpus * workers or None,
-                    entrypoint_memory=self.memory_bytes,
-                    entrypoint_resources={self.resource: 1} if self.resource else None,
+                    # A head has no CPU: what asks for a little of one runs on a worker.
+                    entrypoint_num_cpus=None if own else _SOME_CPU,
+                    entrypoint_num_gpus=self.gpus * (workers or 0) or None,
+                    entrypoint_memory=self.memory_bytes if own else None,
+                    entrypoint_resources={self.resource: 1} if own and self.resource else None,
                     runtime_env={"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS)}},
                 )
             except RuntimeError as error:

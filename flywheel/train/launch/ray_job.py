@@ -7,7 +7,6 @@ the training when no process has asked for it for the time of its lease, or when
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,11 +21,9 @@ import psutil
 from pydantic import ValidationError
 
 import flywheel
-from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import ConfigurationError, FlywheelError, TransientError
 from flywheel.io.atomic import place, write_text
 from flywheel.io.garbage import collect_seldom
-from flywheel.io.lock import exclusive
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
@@ -36,6 +33,7 @@ from flywheel.ports.train_launcher import (
     TrainSpec,
 )
 from flywheel.train.export import ADAPTER, RESULT
+from flywheel.train.launch.cached_base import cached_base
 from flywheel.train.launch.checkpoint_uploader import LOG, CheckpointUploader, bring_back
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_lease_watch import LeaseWatch
@@ -124,7 +122,7 @@ class _Work:
     def _fetch(self, job: Job, folder: Path, out: Path) -> TrainSpec:
         dataset = folder / "dataset"
         self._exchange.get_folder(job.dataset, dataset)
-        base = _cached_base(self._exchange, job)
+        base = cached_base(self._exchange, job.base, job.spec.base_digest)
         bring_back(self._exchange, self._run, out)
         return job.spec.model_copy(update={"base_folder": base, "dataset_folder": dataset})
 
@@ -237,20 +235,6 @@ def _end(child: "subprocess.Popen[bytes]", *, gently: bool) -> None:
             return
     child.kill()
     child.wait()
-
-
-def _cached_base(exchange: Exchange, job: Job) -> Path:
-    cache = Path(os.environ.get("FLYWHEEL_CACHE") or Path.home() / ".cache" / "flywheel")
-    folder = cache / "fetched" / job.spec.base_digest
-    with exclusive(folder.parent / ".lock"):  # two jobs on one machine fetch it once
-        if not folder.exists():
-            exchange.get_folder(job.base, folder)
-    try:
-        load_base(folder, verify=True)
-    except FlywheelError:
-        shutil.rmtree(folder, ignore_errors=True)  # so that the next try fetches it again
-        raise
-    return folder
 
 
 def _memory(pid: int) -> int:

@@ -16,7 +16,7 @@ __all__ = ["Person", "find_person", "subject_ids"]
 
 _HASH_DIGITS = 32
 _TEXTS = ("inferences", "corrections", "review_items", "evaluations", "shadow_pairs")
-_TABLES = (*_TEXTS, "dataset_rows", "judge_verdicts")
+_TABLES = (*_TEXTS, "dataset_rows", "judge_verdicts", "backfill_answers", "text_vectors")
 _THEIRS = "list_contains($subjects, subject_id) AND ($workload IS NULL OR workload_id = $workload)"
 
 

@@ -36,6 +36,7 @@ __all__ = ["STORES", "dead_letters_of", "snapshot_folders"]
 _PURGED = (
     *("inferences", "feedback", "dead_letters", "review_items"),
     *("annotations", "corrections", "evaluations", "shadow_pairs", "judge_verdicts"),
+    *("backfill_answers", "text_vectors"),
 )
 _AT_ONCE = 2_000
 _DEAD_LETTERS = """

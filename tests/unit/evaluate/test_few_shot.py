@@ -117,6 +117,33 @@ def test_a_cycle_stops_before_its_training_where_examples_pass(world):
     assert any("few_shot.measured" in line.what for line in story.lines)
 
 
+def test_every_part_is_named_before_it_runs(world):
+    """The model's loading, the first answers of each arm, and each arm's turn with what is done."""
+    cycle = world.open_cycle()
+    world.train(cycle, "r0")
+    notices = []
+    asked = world.server.answer
+
+    def answer(release, codec, inputs, *, shots=()):
+        notices.append(f"asked {len(inputs)}")
+        return asked(release, codec, inputs, shots=shots)
+
+    world.server.answer = answer
+    offered(world, cycle, notices=notices)
+    told = [line.removeprefix("before training, worked examples alone: ") for line in notices]
+    assert told[:7] == [
+        "loading the base model",
+        "choosing examples that fit its context",
+        "asked 1",
+        "first answers of champion, not counted, 0 of 312",
+        "asked 8",
+        "first answers of few_shot, not counted, 0 of 312",
+        "asked 8",
+    ]
+    assert told[7] == "champion on golden, 0 of 312"
+    assert "all answers, 312 of 312" in told
+
+
 def test_an_attempt_that_a_person_asks_for_then_trains(world):
     """Nothing is measured a second time."""
     cycle = world.open_cycle()

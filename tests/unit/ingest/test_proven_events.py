@@ -9,8 +9,9 @@ import pytest
 from flywheel.events import INFERENCES_TOPIC, EventContract
 from flywheel.ingest import proven_events
 from flywheel.ingest.deadletters import replay
+from flywheel.ingest.event_proof import EVENT_PROOF_FILE
 from flywheel.ingest.ledger import prove
-from flywheel.ingest.proven_events import EVENT_PROOF_FILE, count_events
+from flywheel.ingest.proven_events import count_events
 from flywheel.lake import Lake
 from flywheel.lake.maintenance import maintain
 from tests.fakes.event_makers import START, make_workload

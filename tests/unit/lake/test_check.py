@@ -16,6 +16,7 @@ from flywheel.lake.check import check_table, require_unchanged
 from flywheel.lake.digests import FileDigest
 from flywheel.lake.file_digests import DIGESTS_FILE
 from flywheel.lake.maintenance import maintain
+from flywheel.lake.object_digests import ObjectDigests
 from flywheel.lake.verified_files import VERIFIED_FILES_FILE, VerifiedFiles
 
 _NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -214,6 +215,48 @@ def test_a_first_commit_whose_process_died_is_no_finding(tmp_path, monkeypatch):
         _append(lake, 0)
     assert check_table(lake, "corrections").problems == ()
     lake.close()
+
+
+def test_what_is_recorded_is_listed_once(lake, monkeypatch):
+    """In an object store each look at the digests of a table lists them and reads what is new."""
+    looks = []
+    for name in ("read", "of", "table"):
+        monkeypatch.setattr(ObjectDigests, name, _counted(looks, getattr(ObjectDigests, name)))
+    with lake.lock:
+        recorded = lake.digests.read("corrections")
+    monkeypatch.setattr(ObjectDigests, "_read", lambda *_: {"1": _entry_of(recorded)})
+    monkeypatch.setattr(lake, "digests", ObjectDigests(lake.root))
+    assert check_table(lake, "corrections").sentence() == "6 files unchanged"
+    assert looks == ["corrections"]
+
+
+def _counted(looks, method):
+    def look(self, table):
+        looks.append(table)
+        return method(self, table)
+
+    return look
+
+
+def _entry_of(recorded):
+    files = {path: [one.size, one.sha256, one.later] for path, one in recorded.files.items()}
+    empty = {"removed": [], "damage": [], "accepted": False}
+    return {"delta_id": recorded.delta_id, "version": recorded.version, "files": files} | empty
+
+
+def test_a_commit_beside_a_check_is_no_finding(lake, monkeypatch):
+    """A version that is recorded after the files were listed was not lost."""
+    read = lake.digests.read
+
+    def read_later(table):
+        with monkeypatch.context() as once:
+            once.setattr(lake.digests, "read", read)
+            _append(lake, 6)
+        return read(table)
+
+    monkeypatch.setattr(lake.digests, "read", read_later)
+    found = check_table(lake, "corrections")
+    assert (found.files, found.undigested, found.problems) == (6, 0, ())
 
 
 def test_a_file_that_was_found_sound_and_not_touched_since_is_not_read_again(lake, monkeypatch):

@@ -6,7 +6,7 @@ from pyarrow.fs import LocalFileSystem
 from flywheel.lake import Lake
 from flywheel.lake.check import check_table
 from flywheel.lake.compaction import _write_again
-from flywheel.lake.digests import NO_DIGEST, FileDigest, TableDigests
+from flywheel.lake.digests import NO_DIGEST, FileDigest, TableDigests, damage_sentences
 from flywheel.lake.file_digests import FileDigests
 from flywheel.lake.object_digests import ObjectDigests
 from flywheel.lake.object_path import ObjectPath
@@ -50,7 +50,9 @@ def test_a_state_is_written_and_read(make):
     assert other.read("inferences") == _STATE
     assert other.table("inferences") == ("d", 3)
     other.accept("inferences")
-    assert make().damage("inferences") == ["e is missing; version 3 was written from it"]
+    assert damage_sentences(make().read("inferences").damage) == [
+        "e is missing; version 3 was written from it"
+    ]
     assert make().read("feedback") is None
 
 
@@ -83,6 +85,6 @@ def test_a_lost_digest_of_a_replaced_file_is_damage(make, lake):
     _record(digests, lake, [1, 2])
     _write_again(lake, lake.handle("inferences"), _NOW.date())
     _record(digests, lake, [4])
-    (sentence,) = digests.damage("inferences")
+    (sentence,) = damage_sentences(digests.read("inferences").damage)
     assert NO_DIGEST in sentence
     assert check_table(lake, "inferences").problems == ()

@@ -12,8 +12,8 @@ from flywheel.errors import ConcurrencyError, ConfigurationError
 from flywheel.lake import Lake
 from flywheel.lake.handles import CHECKPOINT_COMMITS, TableHandle
 from flywheel.lake.maintenance import maintain
+from flywheel.lake.positions import source_id
 from flywheel.lake.rows import conform
-from flywheel.lake.store import source_id
 
 _NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

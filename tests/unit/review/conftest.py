@@ -4,9 +4,9 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.lake.store import Lake
+from flywheel.review.merging.merge import merge_annotations
 from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
-from flywheel.review.sampling.sent_items import read_sent
 from tests.fakes.review_world import END
 
 
@@ -37,17 +37,24 @@ def desk(tmp_path, clock):
 
 
 @pytest.fixture
-def reads_and_pushes(monkeypatch):
-    """Record each reading of what was sent, and what a merge pushes after it."""
-    reads, pushed = [], []
+def merge_reads(monkeypatch):
+    """Record the ids of the items that a merge reads to work them out again, call by call."""
+    reads = []
 
-    def read(*arguments):
-        reads.append(arguments)
-        return read_sent(*arguments)
+    def record(workload, sent, *rest):
+        reads.append({entry.item.item_id for entry in sent})
+        return merge_annotations(workload, sent, *rest)
 
-    monkeypatch.setattr("flywheel.review.merging.collect.read_sent", read)
+    monkeypatch.setattr("flywheel.review.merging.collect.merge_annotations", record)
+    return reads
+
+
+@pytest.fixture
+def pushes(monkeypatch, queue):
+    """Record the items of each push."""
+    pushed = []
+    push = queue.push
     monkeypatch.setattr(
-        "flywheel.review.merging.collect._push_unanswered",
-        lambda *arguments: pushed.extend(arguments[2]),
+        queue, "push", lambda workload, items: pushed.append(list(items)) or push(workload, items)
     )
-    return reads, pushed
+    return pushed

@@ -28,7 +28,12 @@ from flywheel.review.sampling.directed import directed_batch_name, directed_batc
 from flywheel.review.sampling.gold import KnownAnswer, choose_gold
 from flywheel.review.sampling.item_ids import disputed_item_of
 from flywheel.review.sampling.marks import read_marks
-from flywheel.review.sampling.sent_items import item_rows, read_periods, read_sent, spending
+from flywheel.review.sampling.sent_items import (
+    item_rows,
+    read_sent,
+    spending,
+    spending_by_period,
+)
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, START, classification
 
@@ -88,9 +93,10 @@ def test_earlier_rows_are_read_with_their_fields(earlier_lake):
 
 def test_earlier_rows_count_as_before(earlier_lake):
     """Spending, label checks and directed batches are those of their periods and attempts."""
-    assert read_periods(earlier_lake, WORKLOAD.id) == ["2026Q1", "2026Q2"]
-    assert spending(earlier_lake, WORKLOAD.id, "2026Q1").sent == 8
-    assert spending(earlier_lake, WORKLOAD.id, "2026Q2").sent == 1
+    by_period = spending_by_period(earlier_lake, WORKLOAD.id)
+    assert {name: spent.sent for name, spent in by_period.items()} == {"2026Q1": 8, "2026Q2": 1}
+    for name, spent in by_period.items():
+        assert spending(earlier_lake, WORKLOAD.id, name) == spent
     checks = earlier_lake.rows("SELECT item_id FROM label_checks")
     assert [row["item_id"] for row in checks] == [f"{CHECKED}-adjudication"]
     assert directed_batches(earlier_lake, CYCLE, 2) == [

@@ -188,4 +188,4 @@ def test_two_good_texts_to_one_question_are_no_conflict(lake):
         for n, text in enumerate(["One reply.", "Another reply."])
     ]
     put_corrections(lake, WORKLOAD, said)
-    assert conflicting_items(lake, WORKLOAD, []) == []
+    assert conflicting_items(lake, WORKLOAD) == []

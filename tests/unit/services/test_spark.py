@@ -7,7 +7,8 @@ import pytest
 
 from flywheel.errors import IntegrityError, UnavailableError
 from flywheel.services import spark
-from flywheel.services.catalog import ON_REQUEST, connections, extended
+from flywheel.services.catalog import connections
+from flywheel.services.service_ports import ON_REQUEST, extended
 from flywheel.services.supervisor.plan import new_plan
 from flywheel.services.supervisor.program import Layout
 from flywheel.settings import load_settings

@@ -10,9 +10,12 @@ import psutil
 import pytest
 
 from flywheel.errors import ConfigurationError
+from flywheel.ports.model_server import base_alias
 from flywheel.services import vllm
+from flywheel.services.catalog import publish
 from flywheel.services.connections import extend_connections
 from flywheel.services.supervisor import process_group as family
+from flywheel.services.supervisor.plan import new_plan
 from flywheel.services.vllm import serving_needs, vllm_application
 from flywheel.settings import load_settings
 from tests.fakes.micro_base import classification, extraction, micro_base
@@ -29,19 +32,29 @@ def test_needs_are_those_of_the_largest_workload():
 
 
 @pytest.fixture
-def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Return a vLLM described on a machine without a GPU, nothing installed."""
+def described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Describe a vLLM on a machine without a GPU, nothing installed."""
     monkeypatch.setattr(vllm, "install_environment", lambda *_: tmp_path / "bin")
     monkeypatch.setattr(vllm, "has_gpu", lambda: False)
-    return vllm_application(
-        micro_base().folder,
-        serving_needs([classification()]),
-        folder=tmp_path / "vllm",
-        port=8123,
-        token="s3cret",  # noqa: S106 - a test's
-        cache=tmp_path,
-        cache_gb=0.5,
-    )
+
+    def describe(**changes):
+        arguments = {
+            "folder": tmp_path / "vllm",
+            "port": 8123,
+            "token": "s3cret",
+            "cache": tmp_path,
+            "cache_gb": 0.5,
+        }
+        needs = serving_needs([classification()])
+        return vllm_application(micro_base().folder, needs, **(arguments | changes))
+
+    return describe
+
+
+@pytest.fixture
+def application(described):
+    """Return the only vLLM of a deployment."""
+    return described()
 
 
 def test_program_is_on_loopback_and_its_token_hidden(application):
@@ -59,6 +72,17 @@ def test_memory_and_context_are_bounded(application):
     command = list(application.command)
     assert command[command.index("--kv-cache-memory-bytes") + 1] == str(2**29)
     assert command[command.index("--max-model-len") + 1] == "256"
+
+
+@pytest.mark.parametrize(("cores", "own_process"), [(2, False), (7, False), (8, True)])
+def test_a_worker_has_a_process_of_its_own_only_where_its_threads_are_bound(
+    monkeypatch, cores, own_process
+):
+    """On a few cores it would cost memory and time, and bind nothing."""
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    environment = vllm._environment(Path("/programs/bin"), "s3cret", gpu=False)
+    assert ("VLLM_ENABLE_V1_MULTIPROCESSING" not in environment) is own_process
+    assert ("VLLM_CPU_OMP_THREADS_BIND" not in environment) is own_process
 
 
 def test_open_door_is_not_started(tmp_path: Path, application, monkeypatch: pytest.MonkeyPatch):
@@ -90,6 +114,25 @@ def test_address_joins_what_is_already_written(tmp_path: Path):
     settings = load_settings(profile="services", services=tmp_path)
     assert (settings.model_server, settings.vllm_url) == ("vllm", "http://127.0.0.1:2")
     assert settings.mlflow_database == "http://127.0.0.1:1"
+
+
+def test_one_for_each_base_has_a_name_and_they_share_a_gpu(described, monkeypatch, tmp_path):
+    """The first keeps its name; clients find all addresses, in order, and the smaller room."""
+    names = [vllm.program_name(number) for number in (1, 2)]
+    assert names == ["vllm", "vllm-2"]
+    assert [vllm.program_number(name) for name in names] == [1, 2]
+    first, second = described(), described(name="vllm-2", port=8124)
+    assert vllm.served_alias(second) == base_alias(micro_base().digest)
+    plan = new_plan(ephemeral=False, cache=tmp_path, memory_mb=512, properties={})
+    publish(plan.with_application(second).with_application(first), tmp_path)
+    settings = load_settings(profile="services", services=tmp_path)
+    assert settings.vllm_urls == ("http://127.0.0.1:8123", "http://127.0.0.1:8124")
+    assert settings.vllm_max_loras == 8
+    assert plan.with_application(first).without_application("vllm").applications == {}
+    monkeypatch.setattr(vllm, "has_gpu", lambda: True)
+    command = described(servers=2).command
+    assert command[command.index("--gpu-memory-utilization") + 1] == "0.45"
+    assert "--gpu-memory-utilization" not in described().command
 
 
 _PARENT = """

@@ -54,6 +54,27 @@ def test_all_steps_run_in_order_under_a_lease(world, steps):
     assert not is_run_by_hand(world.state, "parts")
 
 
+def test_no_step_begins_in_silence(world, steps):
+    """What is being done is said before it is done."""
+    cycle = open_by_hand(world, "parts", person="ann", reason="now")
+    lines = []
+    run_steps(
+        world,
+        cycle.ref,
+        on_step=lambda step, _: lines.append(step),
+        on_progress=lambda line, *_: lines.append(line),
+    )
+    assert lines == [
+        "reading what people accepted",
+        "forecasting what more judgments would bring",
+        "dataset",
+        "starting the trainer, which loads the base model and the rows",
+        "train",
+        "loading the base model and the releases that are compared",
+        "gate",
+    ]
+
+
 def test_one_step_can_be_repeated(world, steps):
     """A step alone, as often as one likes."""
     cycle = open_by_hand(world, "parts", person="ann", reason="now")

@@ -22,6 +22,7 @@ LOOKING = (
     "annotators list", "keys list", "usage", "usage --json",
     "desk home", "desk cycle W C", "desk cases W C", "desk release W none", "people list", "audit list",
     "audit verify", "roi W", "roi W --json",
+    "backfill status W --from 2026-01-01 --to 2026-12-31",
 )  # fmt: skip
 # Those that end with 1 or 2 for what they find, or do not: an unknown person, no service.
 FINDING = {
@@ -45,6 +46,7 @@ APART = {
     "review provision", "annotators add", "webhooks", "cycle retry", "approve", "aliases",
     "serving", "ask", "registry copy", "state copy", "accept-files", "backup", "restore",
     "accept-erasure", "gateway", "judge show", "judge calibrate", "keys create", "keys revoke", "simulate", "audit-workloads", "labels forecast", "up", "down", "services up", "services prepare",
+    "backfill answer", "backfill embed",
     "services down", "services logs", "people token", "people roles", "people revoke",
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 import pytest
 
 from flywheel.errors import ConfigurationError
-from flywheel.services.catalog import extended, needed, own, port_setting
+from flywheel.services.service_ports import extended, needed, own, port_setting
 from flywheel.services.supervisor.plan import new_plan
 from flywheel.settings import load_settings
 

@@ -1,0 +1,1 @@
+"""Ideas for better adapters from the same labels, each measured against the plain recipe."""

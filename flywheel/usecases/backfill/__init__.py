@@ -1,0 +1,1 @@
+"""Bulk work over texts that the lake holds: answers of a release, sentence vectors."""
