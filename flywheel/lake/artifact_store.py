@@ -242,7 +242,7 @@ def _replace(part: Path, target: Path) -> None:
     former = target.with_name(f".{target.name}.before-erasing")
     if target.is_dir() and any(target.iterdir()):
         shutil.rmtree(former, ignore_errors=True)
-        target.replace(former)
+        place(target, former)
     try:
         place(part, target)
     except OSError:
