@@ -1,6 +1,7 @@
 """What every test may use: the repository, public data beside it, a quiet environment."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as property_settings
 
 from flywheel.errors import FlywheelError
+from flywheel.io.garbage import collect_seldom
 from flywheel.lake.spark import SparkServer
 from flywheel.services import Application, Services, start
 from flywheel.settings import load_settings
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from flywheel.release.registry import MlflowRegistry
 
 REPOSITORY = Path(__file__).parent.parent
+
+# A worker imports every test and most libraries.
+collect_seldom()
 
 # Before any library is imported: no test asks a hub or sends telemetry.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -55,6 +60,12 @@ property_settings.register_profile(
     "explore", deadline=None, max_examples=1_000, suppress_health_check=_UNCHECKED
 )
 property_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was collected, which stays to the end, out of every later look for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

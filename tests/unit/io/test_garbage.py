@@ -12,6 +12,7 @@ from flywheel.io.garbage import collect_as_usual, collect_seldom
 @pytest.fixture(autouse=True)
 def thresholds():
     before = gc.get_threshold()
+    collect_as_usual()
     yield
     gc.set_threshold(*before)
 
