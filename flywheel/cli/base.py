@@ -161,15 +161,14 @@ def precision(
     chosen = None if precisions is None else read_precisions(precisions)
     platform = open_platform(existing=True)
     _hide_bars()
-    console = Console(stderr=True)
-    with console.status("measuring") as status:
+    with ProgressLines(Console(soft_wrap=True, stderr=True)) as lines:
         study = measure_precisions(
             platform,
             platform.workload(workload),
             precisions=chosen,
             release=release,
             cases=cases,
-            on_progress=lambda line: status.update(Text(line)),
+            on_progress=lines.show,
         )
     if json_output:
         print_facts(study)

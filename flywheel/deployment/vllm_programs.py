@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["assign_names", "run_vllm"]
 
 _GIBIBYTE = 2**30
-# Of a process without weights and cache, measured on a CPU.
-_PROCESS_GIBIBYTES = 1.5
+# Of a vLLM's processes beside weights and cache, measured on a CPU.
+_PROCESS_GIBIBYTES = 1.7
 
 
 def run_vllm(

@@ -39,7 +39,7 @@ def measure_few_shot(
         attempt: whose snapshot is used; the examples are training rows of it.
         codec: how answers are written for the base model.
         rules: ``selection`` is ``labels`` or ``similar``.
-        on_progress: told what was measured, how many answers are done, of how many.
+        on_progress: told what is measured, how many answers are done, of how many.
 
     Returns:
         None where no worked example fits the base model's context.

@@ -80,7 +80,7 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
         notes: what a reader of the report must know besides, such as why an arm is off.
         publish: called with each file that other machines need, before a row names it.
         again: measure again even where a verdict exists.
-        on_progress: told what was measured, how many answers are done, of how many.
+        on_progress: told what is measured, how many answers are done, of how many (0: not known yet).
 
     Raises:
         RefusedError: the cycle is over or was retried meanwhile, the release is not this attempt's, or a second look has no
@@ -102,6 +102,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     if directed is not None:
         suites["directed"] = directed
     train = read_rows(dataset, "train")
+    if on_progress is not None:
+        on_progress("choosing worked examples that fit the base model's context", 0, 0)
     arms, arm_notes = plan_arms(
         server, codec, train, subject.champion, candidate, few_shot=few_shot
     )

@@ -61,6 +61,8 @@ def build_workload_base(  # noqa: PLR0913 - what is built, and what a person hea
     tiers = [tier for tier in workload.further_models if tier.base_model == name]
     if tiers and name != workload.base_model:
         return _build_for_tiers(platform, workload, tiers, on_progress)
+    # Another base than the file's gets a record of its own: what answers stays where it stands.
+    keeps_present = beside and name != workload.base_model
     if beside:
         workload = workload.model_copy(update={"base_model": name})
     _check_name(platform, workload, name)
@@ -75,7 +77,7 @@ def build_workload_base(  # noqa: PLR0913 - what is built, and what a person hea
 
     def check(built: "BaseModel") -> None:
         _check_prompt(workload, built)
-        if not replace:
+        if not replace and not keeps_present:
             _check_champion(platform, workload, built)
 
     on_progress(f"building {name}")

@@ -7,6 +7,7 @@ with the champion's adapter, or another release's.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def measure_precisions(
     precisions: "Sequence[ServedPrecision] | None" = None,
     release: str | None = None,
     cases: int | None = None,
-    on_progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> PrecisionStudy:
     """Measure precisions on the golden set; one that this machine cannot load stops no other.
 
@@ -71,7 +72,7 @@ def measure_precisions(
         precisions: what is measured beside the served one; None: all.
         release: whose adapter answers; None: the champion.
         cases: how many golden cases, from the first; None: all.
-        on_progress: told what goes on.
+        on_progress: told what goes on, how many cases are done, of how many; 0: not known.
 
     Raises:
         NotFoundError: there is no such release, or no golden set yet.
@@ -98,9 +99,10 @@ def measure_precisions(
     figures: list[PrecisionFigures] = []
     reference: dict[str, bool] = {}
     for precision in (served, *(one for one in chosen if one != served)):
-        on_progress(f"{precision}: {len(rows)} golden cases")
+        on_progress(f"{precision}, loading the base model", 0, 0)
+        tell = partial(on_progress, f"{precision}, golden cases")
         try:
-            result = _measure(platform, workload, precision, name, adapter, rows)
+            result = _measure(platform, workload, precision, name, adapter, rows, tell)
         except ConfigurationError as error:
             if precision == served:
                 raise
@@ -126,6 +128,7 @@ def _measure(
     release: str,
     adapter: Path | None,
     rows: "Sequence[LabeledRow]",
+    on_progress: Callable[[int, int], None],
 ) -> _Measured:
     from flywheel.evaluate.suites import evaluate_arm
     from flywheel.serve.local_server import LocalModelServer
@@ -136,9 +139,18 @@ def _measure(
     if adapter is not None:
         server.load(release, adapter)
     codec = codec_of(platform, workload)
+    on_progress(0, len(rows))
     server.answer(release, codec, [str(rows[0]["input"])])  # the first answer is slow
     started = time.perf_counter()
-    cases = evaluate_arm(server, codec, rows, suite="golden", arm="candidate", release=release)
+    cases = evaluate_arm(
+        server,
+        codec,
+        rows,
+        suite="golden",
+        arm="candidate",
+        release=release,
+        on_progress=on_progress,
+    )
     return _Measured(cases, size, time.perf_counter() - started)
 
 

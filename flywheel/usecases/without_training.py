@@ -137,8 +137,10 @@ def offer_to_stop(
         champion,
     )
     if not is_current:
-        on_notice(f"{_BEFORE}: loading the base model, choosing examples that fit its context")
-        finding = _measured(state, server(), attempt, codec, rules, on_notice)
+        on_notice(f"{_BEFORE}: loading the base model")
+        opened = server()
+        on_notice(f"{_BEFORE}: choosing examples that fit its context")
+        finding = _measured(state, opened, attempt, codec, rules, on_notice)
     if finding is None:
         on_notice("no worked example fits the base model's context: few-shot was not measured")
         return None

@@ -83,7 +83,7 @@ def test_a_second_vllm_needs_memory(deployment, monkeypatch):
     supervisor = SimpleNamespace(alive=lambda: True)
     services = SimpleNamespace(supervisor=supervisor, states=lambda: states)
     both = {"vllm": micro_base(), "vllm-2": deployment.other}
-    with pytest.raises(RefusedError, match=r"4\.0 GiB of free memory.*tiny 2\.5 GiB, tiny 2\.5"):
+    with pytest.raises(RefusedError, match=r"4\.0 GiB of free memory.*tiny 2\.7 GiB, tiny 2\.7"):
         vllm_programs._require_memory(services, settings, both)
     states["vllm"].pid = 7
     vllm_programs._require_memory(services, settings, both)

@@ -131,15 +131,16 @@ def test_every_part_is_named_before_it_runs(world):
     world.server.answer = answer
     offered(world, cycle, notices=notices)
     told = [line.removeprefix("before training, worked examples alone: ") for line in notices]
-    assert told[:6] == [
-        "loading the base model, choosing examples that fit its context",
+    assert told[:7] == [
+        "loading the base model",
+        "choosing examples that fit its context",
         "asked 1",
         "first answers of champion, not counted, 0 of 312",
         "asked 8",
         "first answers of few_shot, not counted, 0 of 312",
         "asked 8",
     ]
-    assert told[6] == "champion on golden, 0 of 312"
+    assert told[7] == "champion on golden, 0 of 312"
     assert "all answers, 312 of 312" in told
 
 

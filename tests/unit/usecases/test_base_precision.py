@@ -67,7 +67,20 @@ def test_what_a_machine_cannot_load_stops_no_other(deployment, monkeypatch):
             raise loading._not_here(precision, RuntimeError("no kernel"))
 
     monkeypatch.setattr(loading, "_quantization", refuse)
-    study = measure_precisions(platform, workload, precisions=read_precisions("nf4"), cases=3)
+    lines = []
+    study = measure_precisions(
+        platform,
+        workload,
+        precisions=read_precisions("nf4"),
+        cases=3,
+        on_progress=lambda *line: lines.append(line),
+    )
+    assert lines == [
+        ("float32, loading the base model", 0, 0),
+        ("float32, golden cases", 0, 3),
+        ("float32, golden cases", 3, 3),
+        ("nf4, loading the base model", 0, 0),
+    ]
     served, other = study.figures
     assert (served.precision, study.cases) == ("float32", 3)
     assert other.problem == "This machine does not serve a base model at nf4: no kernel"

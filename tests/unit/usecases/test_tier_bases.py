@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flywheel.errors import ConfigurationError
+from flywheel.errors import ConfigurationError, RefusedError
 from flywheel.usecases.base_model import build_workload_base
 from flywheel.workload.judge import JudgeRules
 from flywheel.workload.tiers import Tier
@@ -66,6 +66,18 @@ def test_the_base_of_a_judge_is_built_as_that_of_a_tier():
     deployment = _Deployment()
     build_workload_base(deployment, workload, "owner/judge")
     assert deployment.built == [("parts.critic", "owner/judge")]
+
+
+def test_a_base_beside_the_present_one_is_built_although_a_release_answers():
+    """A move begins so; the file's own base is not replaced under the champion."""
+    deployment = _Deployment()
+    deployment.bases.recorded_digest = lambda _: "of the champion"
+    deployment.state = SimpleNamespace(routes=SimpleNamespace(champion=lambda _: "r1"))
+    build_workload_base(deployment, WORKLOAD, "owner/next", beside=True)
+    assert deployment.built == [("parts", "owner/next")]
+    for beside in (False, True):
+        with pytest.raises(RefusedError, match="r1 answers for parts"):
+            build_workload_base(deployment, WORKLOAD, beside=beside)
 
 
 def test_a_name_of_neither_is_refused():
