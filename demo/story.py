@@ -176,7 +176,8 @@ class Story:
 
     def _corrections(self) -> Counter[str]:
         rows = self.platform.lake.rows(
-            "select status, count(*) as n from latest_corrections where source <> 'seed' group by 1"
+            "select status, count(*) as n from latest_corrections where source <> 'seed' "
+            "group by 1 order by 1"
         )
         return Counter({row["status"]: row["n"] for row in rows})
 
