@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from flywheel.basemodel.vectors import Floats, WordVectors
+from flywheel.io.compiler import without_compiler
 from flywheel.workload.passage import Passage
 from flywheel.workload.prompt import prompt_ids
 
@@ -92,7 +93,9 @@ def round_to_nf4(model: Any) -> None:
     are then the same weights.
     """
     import torch
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    with without_compiler():
+        from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear) and name != "lm_head":

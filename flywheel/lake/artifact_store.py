@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from flywheel.errors import IntegrityError
+from flywheel.errors import IntegrityError, UnavailableError
 from flywheel.io.atomic import place
+from flywheel.io.retry import BROKEN_OFF, retried
 from flywheel.lake.digests import FileDigest, digest_of
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.object_path import ObjectPath
@@ -104,12 +105,9 @@ class ArtifactStore:
             IntegrityError: the list is damaged.
             UnavailableError: the store does not answer.
         """
-        with self._calls(f"the list of {name} cannot be read"):
-            try:
-                content = (self._root / name / _LIST).read_bytes()
-            except FileNotFoundError:
-                return None
-        return _parsed(name, content)
+        # Every use of an artifact begins here, also the first one after the store was started again.
+        content = retried(lambda: self._list_content(name), BROKEN_OFF, UnavailableError)
+        return None if content is None else _parsed(name, content)
 
     def names(self, below: str = "") -> list[str]:
         """Return the names of all published artifacts, or of those below a folder of names."""
@@ -184,6 +182,13 @@ class ArtifactStore:
                 difference = digest.difference(self._root / name / digest.sha256)
                 problems += [] if difference is None else [f"{file} {difference}"]
         return problems
+
+    def _list_content(self, name: str) -> bytes | None:
+        with self._calls(f"the list of {name} cannot be read"):
+            try:
+                return (self._root / name / _LIST).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def _put(self, name: str, file: Path, digest: FileDigest) -> None:
         with (

@@ -29,7 +29,7 @@ _ANSWER = re.compile(r"(<\?xml[^>]*>)?\s*<Error>.*?(</Error>|$)", re.DOTALL)
 _PART_OF_ANSWER = re.compile(r"<(Code|Message)>(.*?)</\1>", re.DOTALL)
 _UNREACHABLE = re.compile(
     r"NETWORK_CONNECTION|Connection refused|error sending request|connect error|timed? ?out"
-    r"|SlowDown|ServiceUnavailable|InternalError|\b50[0234]\b",
+    r"|SlowDown|ServiceUnavailable|InternalError|INTERNAL_FAILURE|\b50[0234]\b",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"ACCESS_DENIED|AccessDenied|403|SignatureDoesNotMatch|privileges|401")

@@ -12,6 +12,7 @@ from flywheel.lake.digests import data_files
 from flywheel.lake.event_figures import EventFigures
 from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import TableHandle
+from flywheel.lake.held_tables import CREATE_HELD, HeldTables
 from flywheel.lake.later_events import CREATE_LATER_EVENTS, LaterEvents
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.tables import TABLES
@@ -41,6 +42,7 @@ class LakeViews:
         self._handles = handles
         self._later = LaterEvents(location.local, handles["inferences"])
         self._figures = EventFigures(location.local)
+        self._held = HeldTables()
         self._duck: duckdb.DuckDBPyConnection | None = None
         self._reader = ""
         # What each view was written for: the version of a stored table, whether anyone was erased.
@@ -128,6 +130,7 @@ class LakeViews:
             self._duck = None
         self._later.forget()
         self._figures.forget()
+        self._held.forget()
         self._written.clear()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -138,6 +141,7 @@ class LakeViews:
             self._duck.execute("SET GLOBAL parquet_metadata_cache = true")
             self._reader = self._location.prepare(self._duck)
             self._duck.execute("CREATE SCHEMA stored")
+            self._duck.execute(CREATE_HELD)
             self._duck.execute(CREATE_LATER_EVENTS)
         return self._duck
 
@@ -150,7 +154,10 @@ class LakeViews:
             if self._written.get(f"stored.{name}", -1) != version:
                 sql = stored_view(TABLES[name], *_contents(delta))
                 connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
+                self._held.release(connection, name)
                 self._written[f"stored.{name}"] = version
+            elif delta is not None and not TABLES[name].distinct:  # whole requests stay on disk
+                self._held.hold(connection, name, delta)
         erased = self._written["stored.erasures"] is not None
         for name in tables:
             if self._written.get(name) != erased:

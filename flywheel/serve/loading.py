@@ -9,6 +9,7 @@ from flywheel.artifacts.base_family import check_family_in, check_structure
 from flywheel.artifacts.base_folder import load_base
 from flywheel.artifacts.precision import ServedPrecision
 from flywheel.errors import ConfigurationError
+from flywheel.io.compiler import without_compiler
 
 __all__ = ["LoadedModel", "load_model"]
 
@@ -90,7 +91,8 @@ def _quantization(precision: ServedPrecision) -> Any:
     from transformers import BitsAndBytesConfig
 
     try:
-        import bitsandbytes  # noqa: F401 - transformers says less about what is missing
+        with without_compiler():
+            import bitsandbytes  # noqa: F401 - transformers says less about what is missing
     except (ImportError, RuntimeError) as error:
         raise _not_here(precision, error) from error
     if precision == "int8":

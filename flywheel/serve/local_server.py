@@ -16,6 +16,7 @@ from typing import Any
 from flywheel.artifacts.adapter_folder import verify_adapter
 from flywheel.artifacts.precision import ChosenPrecision, served_precision
 from flywheel.errors import IntegrityError, NotFoundError, RefusedError
+from flywheel.io.compiler import without_compiler
 from flywheel.ports.model_server import BASE_RELEASE, Answer, Shots
 from flywheel.serve.adapter_effect import check_effect
 from flywheel.serve.decoding import decode_batch
@@ -148,7 +149,9 @@ class LocalModelServer:
 
     def _attach(self, release: str, adapter: Path) -> None:
         import torch
-        from peft import PeftModel
+
+        with without_compiler():
+            from peft import PeftModel
 
         slot = _slot(release)
         try:

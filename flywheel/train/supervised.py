@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.artifacts.base_folder import BaseModel
+from flywheel.io.compiler import without_compiler
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.completion_trainer import completion_trainer
 from flywheel.train.packing import rows_are_isolated
@@ -24,9 +25,10 @@ _LIBRARIES = (
 
 
 def load_libraries() -> None:
-    """Import the libraries of a training ahead of its spec."""
-    for name in _LIBRARIES:
-        importlib.import_module(name)
+    """Import the libraries of a training: ahead of its spec, or as it begins."""
+    with without_compiler():
+        for name in _LIBRARIES:
+            importlib.import_module(name)
 
 
 def build_supervised(
@@ -114,6 +116,7 @@ def _build(
     plan: TrainPlan,
     validation: Sequence[TokenRow],
 ) -> Any:
+    load_libraries()
     import torch
     from peft import LoraConfig
     from trl.trainer.sft_config import SFTConfig

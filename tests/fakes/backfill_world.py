@@ -5,10 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from flywheel.basemodel import HomeBases
+from flywheel.ports.bulk_work import PartName, TextPart
 from flywheel.serve.local_server import LocalModelServer
+from flywheel.usecases.backfill.in_process import InProcessExecutor
 from flywheel.usecases.backfill.run import BackfillReport, backfill_answers
-from flywheel.workload.answers import canonical_json
+from flywheel.usecases.backfill.work import answer_work
 from tests.fakes import micro_base
 from tests.fakes.registry import MemoryRegistry
 from tests.fakes.release_world import ReleaseWorld
@@ -22,6 +26,7 @@ __all__ = ["FIRST", "LAST", "RELEASE", "BackfillWorld", "MicroBackfillWorld"]
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 4)
 RELEASE = "r1"
 _PER_DAY = 10
+Answered = tuple[str, str | None, float | None, str | None]
 
 
 class BackfillWorld(ReleaseWorld):
@@ -91,17 +96,33 @@ class MicroBackfillWorld(BackfillWorld):
         self.adapter = recorded(self.state, self.workload, RELEASE, self.root / "runs", adapter)
         self.server = LocalModelServer(self.base.folder)
 
-    def answers(self) -> list[tuple[str, str, float]]:
-        """Return id, answer and confidence (three digits) of every row."""
-        rows = self.lake.rows("SELECT * FROM backfill_answers ORDER BY inference_id")
-        return [(row["inference_id"], row["output"], round(row["confidence"], 3)) for row in rows]
+    def answers(self) -> list[Answered]:
+        """Return id, answer, confidence (three digits) and error of every row."""
+        return _answered(self.lake.query("SELECT * FROM backfill_answers"))
 
-    def answers_here(self) -> list[tuple[str, str, float]]:
-        """Return what the release answers in this process."""
-        rows = self.lake.rows("SELECT inference_id, input FROM inferences ORDER BY 1")
-        self.server.load(RELEASE, self.adapter)
-        given = self.server.answer(RELEASE, self.codec, [row["input"] for row in rows])
-        return [
-            (row["inference_id"], canonical_json(one.output), round(one.confidence, 3))
-            for row, one in zip(rows, given, strict=True)
-        ]
+    def answers_here(self) -> list[Answered]:
+        """Return what this process answers to the same texts; nothing lands."""
+        work = answer_work(self.deployment, self.workload, RELEASE)
+        texts = self.lake.query(
+            "SELECT inference_id, subject_id, timestamp AS event_time, input FROM inferences"
+        )
+        results: list[pa.Table] = []
+        InProcessExecutor(self.deployment).run(
+            work,
+            [TextPart(PartName(FIRST, 1, 1), texts)],
+            on_result=lambda _, rows: results.append(rows),
+            on_notice=lambda _: None,
+        )
+        return _answered(pa.concat_tables(results))
+
+
+def _answered(rows: pa.Table) -> list[Answered]:
+    return sorted(
+        (
+            row["inference_id"],
+            row["output"],
+            None if row["confidence"] is None else round(row["confidence"], 3),
+            row["error"],
+        )
+        for row in rows.to_pylist()
+    )

@@ -17,7 +17,7 @@ __all__ = ["MemoryObjects"]
 
 class _Objects(MemoryFileSystem):
     # Of its own: fsspec's is one for the whole process.
-    cachable = False
+    cachable = False  # codespell:ignore cachable
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,6 +25,7 @@ class _Objects(MemoryFileSystem):
         self.pseudo_dirs = [""]
         self.writes_until_away: int | None = None
         self.written: list[str] = []
+        self.broken_reads = 0
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         if mode == "wb":
@@ -33,6 +34,9 @@ class _Objects(MemoryFileSystem):
             self.written.append(path)
             if self.writes_until_away is not None:
                 self.writes_until_away -= 1
+        if mode == "rb" and self.broken_reads:
+            self.broken_reads -= 1
+            raise OSError("AWS Error INTERNAL_FAILURE: Failed to flush response stream")
         return super()._open(path, mode=mode, **options)
 
 
@@ -78,6 +82,10 @@ class MemoryObjects:
     def holds(self, text: bytes) -> bool:
         """Return whether any object holds a text."""
         return any(text in self.read(key) for key in self.keys)
+
+    def break_reads(self, count: int) -> None:
+        """Let so many reads find a connection that the store has closed."""
+        self._objects.broken_reads = count
 
     @contextmanager
     def away_after(self, writes: int) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -22,6 +23,7 @@ from flywheel.wiring import Platform
 from flywheel.workload.model import parse_workload
 from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.micro_base import classification, labeled, micro_base
+from tests.fakes.waiting import wait_until
 from tests.fakes.workload_file import put_workload
 
 pytestmark = [pytest.mark.services("object-store"), pytest.mark.timeout(600)]
@@ -35,7 +37,7 @@ WORKLOAD = parse_workload(
 
 
 @pytest.fixture
-def opened(object_store, object_lake, tmp_path):
+def opened(object_lake, tmp_path):
     """Return what opens a home of the deployment."""
     put_workload(tmp_path / "workloads", WORKLOAD)
     platforms = []
@@ -53,9 +55,25 @@ def opened(object_store, object_lake, tmp_path):
         return platforms[-1]
 
     yield open_home
-    object_store.start("object-store")  # where a test has ended with the server down
     for platform in platforms:
         platform.close()
+
+
+@contextmanager
+def _away(object_store):
+    object_store.kill("object-store")
+    try:
+        yield
+    finally:
+        object_store.start("object-store")
+
+
+def _is_readable(platform: Platform, name: str) -> bool:
+    # SeaweedFS answers a moment before it finds what it held when it was killed.
+    try:
+        return platform.artifacts.store.listing(name) is not None
+    except UnavailableError:
+        return False
 
 
 def _begin(platform: Platform):
@@ -73,10 +91,8 @@ def test_each_step_of_a_cycle_runs_on_another_machine(opened, object_store):
     first, second, third, fourth = map(opened, "abcd")
     cycle = _begin(first)
 
-    object_store.kill("object-store")
-    with pytest.raises(UnavailableError, match="does not answer"):
+    with _away(object_store), pytest.raises(UnavailableError, match="does not answer"):
         assemble_dataset(first, cycle)
-    object_store.start("object-store")
     snapshot = assemble_dataset(first, cycle)
 
     result = _train(second, cycle)
@@ -136,20 +152,20 @@ def test_a_store_that_goes_away_while_publishing_leaves_one_result(opened, objec
     first, second = map(opened, "ab")
     cycle = _begin(first)
     assemble_dataset(first, cycle)
-    publish = first.artifacts.publish
+    publish, down = first.artifacts.publish, ExitStack()
 
     def publish_while_away(path):
-        object_store.kill("object-store")
+        down.enter_context(_away(object_store))
         publish(path)
 
     first.artifacts.publish = publish_while_away
-    with pytest.raises(UnavailableError, match="does not answer"):
+    with down, pytest.raises(UnavailableError, match="does not answer"):
         _train(first, cycle)
     first.artifacts.publish = publish
     assert first.state.releases.of("parts") == []
     assert first.state.attempts.get(cycle, 1).candidate is None
 
-    object_store.start("object-store")
+    wait_until(lambda: _is_readable(first, "bases/parts.json"), "the store to hand out objects")
     assert second.artifacts.names("runs") == []
     result = _train(first, cycle)
     assert [one.manifest_digest for one in second.state.releases.of("parts")] == [
@@ -181,7 +197,6 @@ def test_rays_exchange_lies_under_the_same_root(opened, object_store, tmp_path):
     assert exchange.read_json("lease.json") == {"beat": 2}
     assert exchange.read("nothing") is None
 
-    object_store.kill("object-store")
-    with pytest.raises(UnavailableError, match="Could not read") as caught:
+    with _away(object_store), pytest.raises(UnavailableError, match="Could not") as caught:
         exchange.read("lease.json")
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)

@@ -1,6 +1,5 @@
 """A training that is killed resumes from its last complete checkpoint, to the same result."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,11 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from flywheel.io.patience import Patience
 from flywheel.ports.train_launcher import TrainProgress, TrainSpec
 from flywheel.train.checkpoints import last_complete
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from flywheel.train.reporting import read_progress
+from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.micro_base import training_spec
+from tests.fakes.waiting import wait_until
 
 # The same steps on the same rows: what remains is the rounding of optimizer state on its way
 # through a checkpoint.
@@ -51,7 +52,7 @@ def long_spec(folder: Path) -> TrainSpec:
 def test_killed_run_resumes_to_the_same_weights(tmp_path: Path):
     """SIGKILL at 60 % and a new start give the weights of the run that was left alone."""
     spec = long_spec(tmp_path / "dataset")
-    whole = SubprocessTrainLauncher().run(spec, tmp_path / "whole", on_progress=lambda _: None)
+    whole = InProcessTrainer().run(spec, tmp_path / "whole", on_progress=lambda _: None)
     out = tmp_path / "killed"
     out.mkdir()
     (out / "spec.json").write_text(spec.model_dump_json())
@@ -61,12 +62,10 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path: Path):
         stdout=subprocess.DEVNULL,
     )
     total = int(whole.metrics["steps"])
-    patience = Patience(120)
-    while child.poll() is None and not patience.is_over:
-        lines = (out / "progress.jsonl").read_text().count("\n") if _told(out) else 0
-        if lines >= 0.6 * total:
-            os.kill(child.pid, signal.SIGKILL)
-            break
+    wait_until(
+        lambda: len(read_progress(out)) >= 0.6 * total, "60 % of the steps", pause=0.02, alive=child
+    )
+    child.kill()
     assert child.wait() == -signal.SIGKILL
     left = last_complete(out)
     assert left is not None
@@ -76,7 +75,7 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path: Path):
     (torn / "adapter_model.safetensors").write_bytes(b"torn")
     assert last_complete(out) == left
 
-    resumed = SubprocessTrainLauncher().run(spec, out, on_progress=lambda _: None)
+    resumed = InProcessTrainer().run(spec, out, on_progress=lambda _: None)
 
     assert resumed.resumed_from_step == int(left.name.rpartition("-")[2]) > 0
     expected = weights(tmp_path / "whole", whole.adapter)
@@ -84,10 +83,6 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path: Path):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, atol=TOLERANCE, err_msg=name)
-
-
-def _told(out: Path) -> bool:
-    return (out / "progress.jsonl").exists()
 
 
 def test_launcher_that_fails_ends_its_child(tmp_path: Path):
@@ -115,15 +110,11 @@ def test_trainer_ends_with_its_launcher(tmp_path: Path):
     )
     command = [sys.executable, "-c", launch, str(tmp_path / "spec.json"), str(out)]
     launcher = subprocess.Popen(command)
-    patience = Patience(120)
-    while not _told(out) and not patience.is_over:
-        assert launcher.poll() is None
+    wait_until((out / "progress.jsonl").exists, "a first step", pause=0.02, alive=launcher)
     (trainer,) = _trainers(out)
     launcher.kill()
     launcher.wait()
-    while alive(trainer) and not patience.is_over:
-        pass
-    assert not alive(trainer)
+    wait_until(lambda: not alive(trainer), "the trainer's end", seconds=120, pause=0.02)
     assert not (out / "result.json").exists()
 
 

@@ -9,6 +9,7 @@ rows of a batch become Python objects only when its fingerprint is another one.
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from flywheel.io.records import JsonObject
 from flywheel.lake.derived_file import DerivedFile
@@ -52,6 +53,12 @@ WHERE coalesce(batch, '{_UNKNOWN_BATCH}') IN (SELECT unnest($batches::VARCHAR[])
 ORDER BY item_id
 """  # noqa: S608 - constants of the project
 
+# What the fingerprints depend on: whoever is erased is known by the events.
+_READ = ("review_items", "annotations", "corrections", "erasures", "inferences")
+_NEWEST: WeakKeyDictionary[Lake, dict[str, tuple[tuple[int | None, ...], dict[str, str]]]] = (
+    WeakKeyDictionary()
+)
+
 CountBatches = Callable[[Mapping[str, str]], Mapping[str, JsonObject]]
 """Counts batches: from the batch of each item, by item id, to figures as JSON, by batch."""
 
@@ -71,8 +78,7 @@ def figures_by_batch(
     basis = f"{_MADE_BY}, {workload.revision}"
     kept = file.read(lambda content: _parse(content, basis)) or {}
     parameters = {"workload": workload.id}
-    rows = lake.rows(_FINGERPRINTS, parameters)
-    prints = {row["batch"]: row["fingerprint"] for row in rows}
+    prints = _fingerprints(lake, workload.id)
     changed = [
         batch
         for batch, fingerprint in prints.items()
@@ -93,6 +99,23 @@ def figures_by_batch(
         content = json.dumps({"basis": basis, "batches": now}).encode()
         file.write(lambda opened: opened.write(content))
     return {batch: figures[batch] for batch in prints}
+
+
+def _fingerprints(lake: Lake, workload_id: str) -> dict[str, str]:
+    # Several figures are asked for one after the other: until a table has a new version, the sums
+    # over all judgments are those of the last time.
+    versions = _versions(lake)
+    of_lake = _NEWEST.setdefault(lake, {})
+    if workload_id not in of_lake or of_lake[workload_id][0] != versions:
+        rows = lake.rows(_FINGERPRINTS, {"workload": workload_id})
+        of_lake[workload_id] = versions, {row["batch"]: row["fingerprint"] for row in rows}
+    return of_lake[workload_id][1]
+
+
+def _versions(lake: Lake) -> tuple[int | None, ...]:
+    with lake.lock:
+        tables = [lake.handle(name).refresh() for name in _READ]
+        return tuple(None if delta is None else int(delta.version()) for delta in tables)
 
 
 def review_file(lake: Lake, name: str) -> DerivedFile:

@@ -102,13 +102,11 @@ class Exchange:
             shutil.rmtree(work, ignore_errors=True)
 
     def names(self, path: str) -> list[str]:
-        """List what is in a folder."""
+        """List what is in a folder; what holds no file is not there, as some stores keep it."""
+        at = f"{self._at(path)}/"
         with self._calls(f"list {path} in"):
-            try:
-                entries = self._files.ls(self._at(path), detail=False)
-            except FileNotFoundError:
-                return []
-        return sorted({str(entry).rstrip("/").rpartition("/")[2] for entry in entries})
+            files = self._files.find(at)
+        return sorted({str(file).removeprefix(at).partition("/")[0] for file in files})
 
     def remove(self, path: str) -> None:
         """Remove a folder with everything in it; its list goes first."""

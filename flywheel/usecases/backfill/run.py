@@ -13,7 +13,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.ports.bulk_work import BulkExecutor, BulkWork, PartName, TextPart
 from flywheel.state.kept_lease import keep_lease
 from flywheel.usecases.backfill.in_process import InProcessExecutor
-from flywheel.usecases.backfill.landing import land
+from flywheel.usecases.backfill.landing import Lander
 from flywheel.usecases.backfill.products import Product
 from flywheel.usecases.backfill.texts import DayCount, count_days, read_parts
 from flywheel.usecases.backfill.work import answer_work, embed_work
@@ -162,6 +162,7 @@ class _Backfill:
         self._first, self._last, self._part_rows = first, last, part_rows
         self._on_part = on_part
         self._run = uuid.uuid4().hex[:12]
+        self._lander = Lander(platform.lake, self._workload_id, product, self._run)
         self._landed = self._failed = self._known = self._texts = 0
 
     def run(self, executor: BulkExecutor, on_notice: Callable[[str], None]) -> BackfillReport:
@@ -185,26 +186,15 @@ class _Backfill:
 
     def _parts(self) -> Iterator[TextPart]:
         # Counted again: the executor may have handed over what an earlier call had done.
+        lake, rows = self._platform.lake, self._part_rows
         for day in self._count():
             if day.missing:
-                yield from read_parts(
-                    self._platform.lake,
-                    self._workload_id,
-                    self._product,
-                    day,
-                    part_rows=self._part_rows,
-                )
+                self._lander.begin(day.day)
+                parts = read_parts(lake, self._workload_id, self._product, day, part_rows=rows)
+                yield from map(self._lander.hand_out, parts)
 
     def _land(self, name: PartName, rows: "pa.Table") -> None:
-        landed = land(
-            self._platform.lake,
-            self._workload_id,
-            self._product,
-            name,
-            rows,
-            run=self._run,
-            now=self._platform.clock.now(),
-        )
+        landed = self._lander.land(name, rows, self._platform.clock.now())
         error = self._product.error
         failed = 0 if error is None else landed.num_rows - landed[error].null_count
         self._landed += landed.num_rows

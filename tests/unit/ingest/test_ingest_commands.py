@@ -16,6 +16,7 @@ from flywheel.lake import Lake
 from flywheel.wiring import open_platform
 from tests.fakes.commands import run_command
 from tests.fakes.event_makers import keyed, make_event, make_workload
+from tests.fakes.waiting import wait_until
 
 _ROOT = Path(__file__).parents[3]
 
@@ -101,8 +102,11 @@ def test_a_follower_stops_gracefully(home):
     environment = os.environ | {"PYTHONPATH": str(_ROOT), "FLYWHEEL_METRICS_PORT": "0"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         lake = Lake(home / "lake")
-        while lake.rows("SELECT count(*) AS n FROM inferences") != [{"n": 20}]:
-            assert process.poll() is None
+        wait_until(
+            lambda: lake.rows("SELECT count(*) AS n FROM inferences") == [{"n": 20}],
+            "20 rows in the lake",
+            alive=process,
+        )
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0

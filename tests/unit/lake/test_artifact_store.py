@@ -122,3 +122,13 @@ def test_a_new_version_takes_the_place_of_the_former(objects, folder, tmp_path):
     assert store.fetch(NAME, tmp_path / "out")
     assert (tmp_path / "out" / "a.txt").read_text() == "fewer"
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out"]
+
+
+def test_a_connection_that_broke_off_is_tried_once_more(objects, folder):
+    """The store was started again meanwhile; one that stays away is an error that may pass."""
+    objects.artifacts.publish(NAME, folder)
+    objects.break_reads(1)
+    assert objects.artifacts.listing(NAME) is not None
+    objects.break_reads(2)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        objects.artifacts.listing(NAME)

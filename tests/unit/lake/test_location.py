@@ -34,6 +34,7 @@ def test_a_message_holds_no_credentials(monkeypatch):
     [
         ("AWS Error NETWORK_CONNECTION during HeadObject", UnavailableError, "does not answer"),
         ("status 503 SlowDown", UnavailableError, "does not answer"),
+        ("AWS Error INTERNAL_FAILURE during GetObject", UnavailableError, "does not answer"),
         (_REFUSED, StorageError, "refuses these credentials"),
         ("<Error><Code>NoSuchBucket</Code></Error>", StorageError, "no such bucket"),
         ("something else", StorageError, "something else"),

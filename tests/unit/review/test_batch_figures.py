@@ -93,6 +93,29 @@ def test_only_batches_that_changed_are_counted_again(lake, queue, desk, monkeypa
     assert read == [["2026Q1-20260108"]] * 2
 
 
+def test_judgments_are_summed_once_for_all_figures(lake, queue, desk, monkeypatch, tasks):
+    """Until something is written, by whichever process, no figure looks at all of them again."""
+    sums = []
+    rows = lake.rows
+
+    def record(sql, *arguments, **options):
+        if "fingerprint" in sql:
+            sums.append(sql)
+        return rows(sql, *arguments, **options)
+
+    monkeypatch.setattr(lake, "rows", record)
+    before = measured(lake)
+    assert measured(lake) == before
+    assert len(sums) <= 1
+    desk.submit(WORKLOAD, tasks["i00005"], "ben", truth(5))
+    other = Lake(lake.root)
+    collect(other, queue, WORKLOAD, now=END)
+    other.close()
+    sums.clear()
+    assert measured(lake) != before
+    assert len(sums) == 1
+
+
 def test_an_erased_person_leaves_the_figures(lake, tasks):
     """What was said of an erased person's answer is counted no more."""
     before = measured(lake)

@@ -8,7 +8,7 @@ import pytest
 from flywheel.errors import ConcurrencyError, ConfigurationError, DataError, NotFoundError
 from flywheel.lake.erasure import erase_subjects
 from flywheel.state.kept_lease import keep_lease
-from flywheel.usecases.backfill.landing import land
+from flywheel.usecases.backfill.landing import Lander
 from flywheel.usecases.backfill.products import Product
 from flywheel.usecases.backfill.run import backfill_vectors
 from flywheel.usecases.backfill.texts import count_days, read_parts
@@ -69,37 +69,80 @@ def test_a_backfill_killed_between_parts_goes_on_behind_the_last_one(world):
     assert (report.landed, len(world.asked)) == (30 - landed, 30 - landed)
 
 
-def test_a_part_that_is_landed_twice_has_one_row_for_each_text(world):
-    """A process that was killed after its commit repeats it, and another one is at the same part."""
-    product = Product.answers(RELEASE)
+@pytest.fixture
+def product():
+    """Return the answers of the release."""
+    return Product.answers(RELEASE)
+
+
+@pytest.fixture
+def part(world, product):
+    """Return all texts of the first day."""
     day = count_days(world.lake, world.workload.id, product, FIRST, FIRST)[0]
-    part = next(read_parts(world.lake, world.workload.id, product, day, part_rows=100))
-    rows = part.rows.drop_columns(["input"])
-    given = (world.lake, world.workload.id, product, part.name, rows)
-    assert land(*given, run="a", now=world.clock.now()).num_rows == 10
-    assert land(*given, run="b", now=world.clock.now()).num_rows == 0
+    return next(read_parts(world.lake, world.workload.id, product, day, part_rows=100))
+
+
+@pytest.fixture
+def rows(part):
+    """Return a result of the part."""
+    return part.rows.drop_columns(["input"])
+
+
+@pytest.fixture
+def lander(world, product):
+    """Return what makes a lander for a run."""
+    return lambda run: Lander(world.lake, world.workload.id, product, run)
+
+
+def test_a_part_that_is_landed_twice_has_one_row_for_each_text(world, part, rows, lander):
+    """A process that was killed after its commit repeats it, and another one is at the same part."""
+    now = world.clock.now()
+    assert lander("a").land(part.name, rows, now).num_rows == 10
+    assert lander("b").land(part.name, rows, now).num_rows == 0
     assert world.lake.rows("SELECT DISTINCT run FROM backfill_answers") == [{"run": "a"}]
 
 
-def test_of_two_processes_at_one_part_the_slower_lands_what_is_missing(world, monkeypatch):
+def test_of_two_processes_at_one_part_the_slower_lands_what_is_missing(
+    world, part, rows, lander, monkeypatch
+):
     """The first look of the slower one was before the other's commit: it is refused and looks again."""
-    product = Product.answers(RELEASE)
-    day = count_days(world.lake, world.workload.id, product, FIRST, FIRST)[0]
-    part = next(read_parts(world.lake, world.workload.id, product, day, part_rows=100))
-    rows = part.rows.drop_columns(["input"])
-    given = (world.lake, world.workload.id, product, part.name)
-    query, others = world.lake.query, []
+    append, others = world.lake.append, []
 
-    def query_and_lose(sql, *arguments, **options):
-        found = query(sql, *arguments, **options)
+    def lose_and_append(*arguments, **options):
         if not others:
-            others.append("b")
-            land(*given, rows.slice(0, 6), run="b", now=world.clock.now())
-        return found
+            others.append(lander("b"))
+            others[0].land(part.name, rows.slice(0, 6), world.clock.now())
+        return append(*arguments, **options)
 
-    monkeypatch.setattr(world.lake, "query", query_and_lose)
-    assert land(*given, rows, run="a", now=world.clock.now()).num_rows == 4
+    slower = lander("a")
+    slower.begin(FIRST)
+    slower.hand_out(part)
+    monkeypatch.setattr(world.lake, "append", lose_and_append)
+    assert slower.land(part.name, rows, world.clock.now()).num_rows == 4
     assert world.ids() == IDS[:10]
+
+
+def test_a_result_of_an_earlier_call_that_comes_late_doubles_nothing(world, part, rows, lander):
+    """Its part was cut in another way, and holds texts of a part that is still out."""
+    present = lander("a")
+    present.begin(FIRST)
+    present.hand_out(part)
+    assert present.land(part.name, rows.slice(3, 3), world.clock.now()).num_rows == 3
+    assert present.land(part.name, rows, world.clock.now()).num_rows == 7
+    assert world.ids() == IDS[:10]
+
+
+def test_landing_does_not_look_for_rows_that_cannot_be_there(world, monkeypatch):
+    """A part costs the same whatever the day holds."""
+    query, asked = world.lake.query, []
+
+    def note(sql, *arguments, **options):
+        asked.append(sql)
+        return query(sql, *arguments, **options)
+
+    monkeypatch.setattr(world.lake, "query", note)
+    assert world.backfill().landed == 30
+    assert not any("stored.backfill_answers" in sql for sql in asked)
 
 
 def test_a_second_backfill_of_one_release_is_refused(world):
@@ -159,15 +202,11 @@ def test_no_figure_of_production_counts_a_backfill(world):
     assert world.lake.rows("SELECT * FROM answered_inferences ORDER BY ALL") == before
 
 
-def test_a_person_erased_meanwhile_has_no_row(world):
+def test_a_person_erased_meanwhile_has_no_row(world, part, rows, lander):
     """The part was read before, and is landed after."""
-    product = Product.answers(RELEASE)
-    day = count_days(world.lake, world.workload.id, product, FIRST, FIRST)[0]
-    part = next(read_parts(world.lake, world.workload.id, product, day, part_rows=100))
     erasure = {"subject_id": ["s1"], "requested_at": [world.clock.now()]}
     world.lake.append("erasures", pa.table(erasure))
-    rows = part.rows.drop_columns(["input"])
-    land(world.lake, world.workload.id, product, part.name, rows, run="a", now=world.clock.now())
+    lander("a").land(part.name, rows, world.clock.now())
     assert set(world.ids()) == set(IDS[:10]) - {"i00001", "i00005", "i00009"}
     assert world.backfill(LAST, LAST).days[0].texts == 7
 
