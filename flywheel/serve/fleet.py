@@ -17,6 +17,7 @@ from flywheel.errors import (
     FlywheelError,
     IntegrityError,
     NotFoundError,
+    TerminalError,
     UnavailableError,
     UnservedBaseError,
 )
@@ -27,7 +28,6 @@ __all__ = ["FleetModelServer"]
 
 _NOTHING: frozenset[str] = frozenset()
 _ANOTHER_BASE = (UnservedBaseError, IntegrityError)
-_LOST = (UnavailableError, *_ANOTHER_BASE)
 
 
 @dataclass
@@ -197,7 +197,9 @@ class FleetModelServer:
             try:
                 replica.releases = frozenset(replica.server.releases())
                 replica.failure = None
-            except _LOST as error:
+            except (
+                FlywheelError
+            ) as error:  # one that refuses stops neither the others nor the thread
                 replica.lose(error)
 
     def _mend(self) -> None:
@@ -260,6 +262,9 @@ class FleetModelServer:
         )
 
     def _none_answers(self) -> FlywheelError:
+        refusing = [one.failure for one in self._replicas if _is_refusal(one.failure)]
+        if refusing and refusing[0] is not None:
+            return refusing[0]
         elsewhere = [one.failure for one in self._replicas if one.is_of_another_base]
         if len(elsewhere) == len(self._replicas):
             messages = " ".join(error.message for error in elsewhere if error is not None)
@@ -273,3 +278,8 @@ class FleetModelServer:
             f"None of {len(self.away)} replicas answers ({reasons}{others}).",
             next_step="start them, or correct FLYWHEEL_VLLM_URL",
         )
+
+
+def _is_refusal(failure: FlywheelError | None) -> bool:
+    # Such as of a token: a person must act, and waiting brings nothing.
+    return isinstance(failure, TerminalError) and not isinstance(failure, _ANOTHER_BASE)

@@ -70,6 +70,7 @@ def measure_arm(
     from flywheel.evaluate.shots import plan_shots
     from flywheel.ports.model_server import BASE_RELEASE
 
+    on_progress(f"{variant.base_model} {blank.kind}, loading the base model", 0, 0)
     kind, server, codec = blank.kind, platform.server(variant), codec_of(platform, variant)
     if kind == "tuned":
         return _tuned(platform, plan, variant, blank, on_progress)
@@ -93,6 +94,7 @@ def _tuned(
 ) -> BakeoffArm:
     out = plan.folder / f"run-{blank.base_digest[:12]}"
     with _dataset(plan) as (folder, dataset_hash):
+        on_progress(f"{variant.base_model} tuned, starting the trainer", 0, 0)
         spec = _spec(platform, plan, variant, folder, dataset_hash)
         _forget_other(spec, out)
         memory = 0

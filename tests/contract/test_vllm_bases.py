@@ -61,6 +61,8 @@ def opened(deployment):
 
     yield on
     for platform in platforms:
+        for server in platform._servers._plain.values():
+            server.close()
         platform.close()
 
 
@@ -219,5 +221,7 @@ def test_a_wrong_token_is_not_another_base(releases, monkeypatch):
         raise ConfigurationError("refuses the token")
 
     monkeypatch.setattr("flywheel.serve.vllm_client.VllmClient.models", refuse)
-    with pytest.raises(ConfigurationError, match="refuses the token"):
-        releases.server(releases.workload("parts")).releases()
+    server = releases.server(releases.workload("parts"))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="refuses the token"):
+            server.releases()
