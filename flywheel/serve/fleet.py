@@ -228,7 +228,7 @@ class FleetModelServer:
         replica.releases -= {release}
         try:
             replica.server.unload(release)
-        except UnavailableError as error:
+        except FlywheelError as error:  # such as of its token, which must not end the thread
             replica.lose(error)
 
     def _present(self) -> list[_Replica]:

@@ -122,10 +122,10 @@ class VllmClient:
 
 
 def _digest_in(root: str) -> str | None:
-    # None: the folder is on another machine, or holds no record of a base model.
+    # None: the folder is on another machine, may not be read here, or holds no base model.
     try:
         return read_base(Path(root)).digest
-    except NotFoundError:
+    except (NotFoundError, OSError):
         return None
 
 

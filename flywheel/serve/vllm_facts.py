@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flywheel.artifacts.base_folder import BaseModel
-from flywheel.errors import ConfigurationError, UnavailableError, UnservedBaseError
+from flywheel.errors import (
+    ConfigurationError,
+    FlywheelError,
+    IntegrityError,
+    UnavailableError,
+    UnservedBaseError,
+)
 from flywheel.ports.model_server import BASE_RELEASE, base_alias
 from flywheel.serve.vllm_client import ServedModels, VllmClient
 
@@ -47,22 +53,28 @@ def require_served(
 
     Raises:
         UnservedBaseError: every one answers, and none serves it.
+        ConfigurationError: none serves it, and one refuses the token.
+        IntegrityError: none serves it, and one has its name and another base's folder.
         UnavailableError: none that answers serves it, and others are away.
-        ConfigurationError: one refuses the token.
     """
-    served, away = [], []
+    served: list[str] = []
+    away: list[str] = []
+    refusals: list[FlywheelError] = []
     for url in urls:
         client = VllmClient(url, token, connections=1, timeout_seconds=timeout_seconds)
         try:
             models = client.models()
+            if models.serves(base.digest):
+                return
+            served.append(f"{url} serves {', '.join(sorted(models.bases))}")
         except UnavailableError as error:
             away.append(error.message)
-            continue
+        except (ConfigurationError, IntegrityError) as error:  # another address may serve it
+            refusals.append(error)
         finally:
             client.close()
-        if models.serves(base.digest):
-            return
-        served.append(f"{url} serves {', '.join(sorted(models.bases))}")
+    if refusals:
+        raise refusals[0]
     message = (
         f"No vLLM serves the base model {base.name} ({base.digest[:12]}): "
         f"{'; '.join([*served, *away])}."

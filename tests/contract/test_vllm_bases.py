@@ -8,7 +8,8 @@ import pytest
 from flywheel.errors import ConfigurationError, IntegrityError, UnavailableError, UnservedBaseError
 from flywheel.ports.model_server import base_alias
 from flywheel.release.serving import load_champion, load_routed, unload_retired
-from flywheel.serve.vllm_client import ServedModels
+from flywheel.serve import vllm_client, vllm_facts
+from flywheel.serve.vllm_client import ServedModels, VllmClient
 from flywheel.usecases.answering import ChampionClient
 from flywheel.usecases.by_hand import open_by_hand
 from flywheel.usecases.cycle import codec_of, open_cycle, train_candidate
@@ -225,3 +226,38 @@ def test_a_wrong_token_is_not_another_base(releases, monkeypatch):
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="refuses the token"):
             server.releases()
+
+
+@pytest.mark.parametrize("problem", ["token", "folder"])
+def test_an_address_with_a_problem_hides_no_other(bases, plane, monkeypatch, problem):
+    """In whichever order; the problem is said where no other address serves the base."""
+    old, bad = plane[0], plane[2]
+    if problem == "folder":
+        bad._root = str(bases.new.folder)
+    else:
+        models = VllmClient.models
+
+        def refuse(client):
+            if client.url == bad.url:
+                raise ConfigurationError("refuses the token")
+            return models(client)
+
+        monkeypatch.setattr(VllmClient, "models", refuse)
+    for urls in ([bad.url, old.url], [old.url, bad.url]):
+        vllm_facts.require_served(bases.old, urls, None)
+    expected = ConfigurationError if problem == "token" else IntegrityError
+    for urls in ([bad.url, plane[1].url], [plane[1].url, bad.url]):
+        with pytest.raises(expected, match=r"refuses the token|which holds the base model"):
+            vllm_facts.require_served(bases.old, urls, None)
+
+
+@pytest.mark.parametrize("error", [PermissionError, NotADirectoryError])
+def test_a_folder_that_may_not_be_read_is_that_of_another_machine(bases, monkeypatch, error):
+    """The name is believed then."""
+
+    def refuse(_):
+        raise error
+
+    monkeypatch.setattr(vllm_client, "read_base", refuse)
+    served = ServedModels((base_alias(bases.old.digest),), "/of/another/user", {})
+    assert served.serves(bases.old.digest)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import (
+    ConfigurationError,
     DataError,
     IntegrityError,
     NotFoundError,
@@ -27,6 +28,7 @@ class Replica:
     held: set[str] = field(default_factory=set)
     is_away: bool = False
     refusal: Exception | None = None
+    unload_refusal: Exception | None = None
     answered: list[str] = field(default_factory=list)
     hold: threading.Event | None = None
 
@@ -44,6 +46,8 @@ class Replica:
     def unload(self, release):
         """Forget a release."""
         self._check()
+        if self.unload_refusal is not None:
+            raise self.unload_refusal
         self.held.discard(release)
 
     def releases(self):
@@ -157,6 +161,19 @@ def test_what_was_unloaded_while_a_replica_was_away_is_unloaded_there_too(fleet,
     replicas[1].is_away = True
     fleet.unload("r1")
     replicas[1].is_away = False
+    wait_until(lambda: replicas[1].held == set())
+
+
+def test_a_replica_that_refuses_to_unload_does_not_end_the_probes(fleet, replicas):
+    """Its token may have changed since it was asked what it holds."""
+    fleet.load("r1", ADAPTER)
+    ask(fleet)
+    replicas[1].is_away = True
+    fleet.unload("r1")
+    replicas[1].unload_refusal = ConfigurationError("refuses the token")
+    replicas[1].is_away = False
+    wait_until(lambda: fleet.away.get("b") == "refuses the token")
+    replicas[1].unload_refusal = None
     wait_until(lambda: replicas[1].held == set())
 
 
