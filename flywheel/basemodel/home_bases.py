@@ -114,14 +114,18 @@ class HomeBases:
             )
         return base
 
-    def with_digest(self, digest: str) -> BaseModel:
+    def with_digest(self, digest: str, *, fetch: bool = True) -> BaseModel:
         """Return the base with a digest, whichever workload stands on it.
+
+        Args:
+            digest: of the base.
+            fetch: from the object store, where the home lacks it and artifacts are published.
 
         Raises:
             NotFoundError: the home and the cache hold no such base.
             IntegrityError: it was changed.
         """
-        base = self._match({"digest": digest})
+        base = self._match({"digest": digest}, fetch=fetch)
         if base is None:
             raise NotFoundError(
                 f"No base with the digest {digest[:16]} is in {self._folder} or {self._cache}.",
@@ -174,9 +178,9 @@ class HomeBases:
             f"`flywheel base build {workload.base_model} --workload {workload.id}`",
         )
 
-    def _match(self, record: JsonObject) -> BaseModel | None:
+    def _match(self, record: JsonObject, *, fetch: bool = True) -> BaseModel | None:
         base = next(self._matches(record), None)
-        if base is None and self._bring(record["digest"]):
+        if base is None and fetch and self._bring(record["digest"]):
             base = next(self._matches(record), None)
         return base
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flywheel.artifacts.adapter_folder import MANIFEST
 from flywheel.artifacts.base_folder import BaseModel
-from flywheel.errors import NotFoundError, UnavailableError, UnservedBaseError
+from flywheel.errors import FlywheelError, UnavailableError, UnservedBaseError
 from flywheel.ports.model_server import BASE_RELEASE, Answer, ModelServer, Shots
 from flywheel.workload.answers import AnswerCodec
 
@@ -31,6 +31,7 @@ class ServersByBase:
         open_server: returns the server of another base.
         trained_on: returns the digests of bases whose releases other processes may have loaded, for
             servers that are programs of their own.
+        find_here: as ``find``, without fetching the base from elsewhere; default: ``find``.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class ServersByBase:
         find: Callable[[str], BaseModel],
         open_server: Callable[[BaseModel], ModelServer],
         trained_on: Callable[[], Collection[str]] = tuple,
+        find_here: Callable[[str], BaseModel] | None = None,
     ) -> None:
         self._server = server
         self._digest = base.digest
         self._find = find
+        self._find_here = find_here or find
         self._open_server = open_server
         self._trained_on = trained_on
         self._elsewhere: dict[str, tuple[BaseModel, ModelServer]] = {}
@@ -71,7 +74,9 @@ class ServersByBase:
     def releases(self) -> tuple[str, ...]:
         """Name what can answer now, on any base; see `ModelServer`.
 
-        A base that no server answers on contributes nothing, as long as another one answers.
+        A base that no server answers on contributes nothing, as long as another one answers. Nor does
+        another base that is damaged or not on this machine, or whose server refuses: loading and
+        asking its releases says why.
         """
         others = self._look_elsewhere()
         moved = sorted(set().union(*others))
@@ -96,12 +101,12 @@ class ServersByBase:
         # The releases on each other base that a server answers on.
         others = {base.digest: (base, server) for base, server in self._elsewhere.values()}
         for digest in {*self._trained_on()} - {self._digest, *others}:
-            with suppress(NotFoundError):  # a base that is gone has no server
-                base = self._find(digest)
+            with suppress(FlywheelError):  # one that is gone or damaged has no server
+                base = self._find_here(digest)
                 others[digest] = base, self._open_server(base)
         answering = []
         for base, server in others.values():
-            with suppress(*_NOT_THERE):
+            with suppress(FlywheelError):  # its own loads and answers say what is wrong
                 names = {*server.releases()} - {BASE_RELEASE}
                 self._elsewhere |= dict.fromkeys(names, (base, server))
                 answering.append(names)

@@ -1,6 +1,7 @@
 """`ModelServers`: one server per base model and process."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ class ModelServers:
                 self._bases().with_digest,
                 self._plain_server,
                 self._trained_on if self._own_processes else tuple,
+                partial(self._bases().with_digest, fetch=False),
             )
             self._servers[base.folder] = PinnedPrompts(server, self._state)
         return self._servers[base.folder]

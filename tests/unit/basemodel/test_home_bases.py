@@ -8,7 +8,7 @@ import pytest
 
 from flywheel.artifacts.base_folder import RECORD, BaseModel, cached_folder, files_digest
 from flywheel.basemodel import HomeBases
-from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError
+from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError, UnavailableError
 from flywheel.workload.model import Workload
 from tests.fakes.micro_base import classification
 
@@ -140,4 +140,19 @@ def test_a_second_base_lies_beside_the_first(tmp_path: Path, workload: Workload,
     assert bases.recorded_digest(moved) == other.digest
     assert bases.with_digest(built.digest).folder == bases.find(workload).folder
     with pytest.raises(NotFoundError, match="No base with the digest"):
+        bases.with_digest("0" * 64)
+
+
+def test_a_base_is_looked_up_without_fetching_it(tmp_path: Path, built: BaseModel):
+    """The store is asked only where the base is to be brought here."""
+
+    class Store:
+        def names(self, _: str) -> list[str]:
+            raise UnavailableError("the object store was asked")
+
+    bases = HomeBases(tmp_path / "home", tmp_path / "cache", Store())
+    assert bases.with_digest(built.digest, fetch=False) == built
+    with pytest.raises(NotFoundError):
+        bases.with_digest("0" * 64, fetch=False)
+    with pytest.raises(UnavailableError):
         bases.with_digest("0" * 64)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.artifacts.base_folder import BaseModel
-from flywheel.errors import NotFoundError
+from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError, StorageError
 from flywheel.release.base_servers import ServersByBase
 from flywheel.release.rollback import rollback
 from tests.fakes.model_server import FakeModelServer
@@ -91,3 +91,59 @@ def test_a_base_that_is_gone_is_named(world):
     server = ServersByBase(world.server, NEW, find, lambda _: world.server)
     with pytest.raises(NotFoundError, match="bbbb"):
         server.load("r1", Path(world.state.releases.get("r1").adapter))
+
+
+@pytest.mark.parametrize("error", [IntegrityError, ConfigurationError, StorageError])
+def test_another_base_with_a_problem_hides_no_release(world, error):
+    """Whether it cannot be looked up or its server refuses; its releases say why when asked."""
+    world.promoted("r1")
+
+    def fail(*_):
+        raise error("damaged")
+
+    def names(**changes):
+        trained_on = (OLD.digest, "d" * 64)
+        server = ServersByBase(
+            **{
+                "server": FakeModelServer({"base": str}),
+                "base": NEW,
+                "find": {OLD.digest: OLD, "d" * 64: OLD}.__getitem__,
+                "open_server": lambda _: world.server,
+                "trained_on": lambda: trained_on,
+                **changes,
+            }
+        )
+        return server.releases()
+
+    refusing = FakeModelServer({"base": str})
+    refusing.releases = fail
+    assert names() == ("base", "r1")
+    assert names(find_here=fail) == ("base",)
+    assert names(open_server=fail) == ("base",)
+    assert names(open_server=lambda _: refusing) == ("base",)
+    assert names(find_here=lambda d: OLD if d == OLD.digest else fail()) == ("base", "r1")
+    with pytest.raises(error):
+        names(server=refusing)
+
+
+def test_another_base_is_fetched_for_its_release_alone(world):
+    """Naming what can answer does not fetch gigabytes."""
+    world.promoted("r1")
+    fetched = []
+
+    def find(digest):
+        fetched.append(digest)
+        return OLD
+
+    def find_here(_):
+        raise NotFoundError("not on this machine")
+
+    server = ServersByBase(
+        FakeModelServer({"base": str}), NEW, find, lambda _: world.server, lambda: {OLD.digest},
+        find_here,
+    )  # fmt: skip
+    assert server.releases() == ("base",)
+    assert fetched == []
+    server.load("r1", Path(world.state.releases.get("r1").adapter))
+    assert fetched == [OLD.digest]
+    assert server.releases() == ("base", "r1")
