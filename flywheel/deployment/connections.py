@@ -197,7 +197,7 @@ def _vllm(settings: Settings) -> str:
     token = settings.vllm_token.get_secret_value() if settings.vllm_token else None
     facts = {url: inspect_vllm(url, token, timeout_seconds=_SECONDS) for url in settings.vllm_urls}
     counts = []
-    for base, workloads in needed_bases(settings).values():
+    for base, workloads in needed_bases(settings).by_digest.values():
         replicas = sum(one.models.serves(base.digest) for one in facts.values())
         if not replicas:
             served = "; ".join(f"{u} serves {', '.join(f.models.bases)}" for u, f in facts.items())

@@ -10,7 +10,14 @@ from pydantic import SecretStr
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.artifacts.precision import served_precision
 from flywheel.deployment.needed_bases import BasesByDigest, needed_bases
-from flywheel.errors import ConfigurationError, NotFoundError, RefusedError, UnavailableError
+from flywheel.errors import (
+    ConfigurationError,
+    IntegrityError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    UnservedBaseError,
+)
 from flywheel.ports.model_server import BASE_RELEASE, base_alias
 from flywheel.services import Application, Services, vllm
 from flywheel.services.supervisor.passwords import made_once
@@ -35,46 +42,63 @@ def run_vllm(
 ) -> None:
     """Start a vLLM for each base that is needed, stop those of other bases, and load the routes.
 
-    A base keeps the name and port that its vLLM has; another one gets the next.
+    A base keeps the name and port that its vLLM has; another one gets the next. Where it is not
+    known which bases are needed, such as while the state is away, none is stopped.
 
     Raises:
         NotFoundError: no base was built yet.
         ConfigurationError: the settings name a precision that Flywheel's own vLLM does not serve.
         RefusedError: this machine has too little memory for another vLLM.
     """
-    bases = needed_bases(settings)
+    needed = needed_bases(settings)
+    bases = needed.by_digest
+    for gap in needed.gaps:
+        on_progress(f"vllm: a base model may be missing: {gap}")
     if not bases:
         raise NotFoundError(
             f"No base model was built in {settings.home}: vLLM has nothing to serve.",
             next_step="run `flywheel base build`, then `flywheel services up vllm`",
         )
     present = _present(services)
-    names = assign_names(bases, present)
+    names = assign_names(bases, present, are_kept=bool(needed.gaps))
+    others = sorted(present.keys() - names.values())
+    servers = len(names) + (len(others) if needed.gaps else 0)
     needs = _needs(bases)
-    _require_memory(services, settings, {name: bases[each][0] for each, name in names.items()})
-    for name in sorted(present.keys() - names.values()):
-        on_progress(f"{name}: stopped, since nothing needs its base model any more")
-        services.remove(name)
-    for digest, name in sorted(names.items(), key=lambda item: vllm.program_number(item[1])):
+    chosen = {name: bases[digest][0] for digest, name in names.items()}
+    _require_memory(services, settings, chosen, servers=servers)
+    for name in others:
+        if needed.gaps:
+            on_progress(f"{name}: left as it is, since something may need its base model")
+        else:
+            on_progress(f"{name}: stopped, since nothing needs its base model any more")
+            services.remove(name)
+    # What runs comes first: restarted with its smaller share of a GPU, it leaves room for a new one.
+    order = sorted(
+        names, key=lambda each: (names[each] not in present, vllm.program_number(names[each]))
+    )
+    for digest in order:
         application = _application(
             services,
             settings,
             bases[digest][0],
             needs[digest],
-            name,
-            servers=len(names),
+            names[digest],
+            servers=servers,
             on_progress=on_progress,
         )
         services.run([application], on_progress)
     _load_routes(services, settings, on_progress)
 
 
-def assign_names(bases: Collection[str], present: Mapping[str, str]) -> dict[str, str]:
+def assign_names(
+    bases: Collection[str], present: Mapping[str, str], *, are_kept: bool = False
+) -> dict[str, str]:
     """Return the name of each base's program: the one that it has, or the first that is free.
 
     Args:
         bases: digests of what is needed.
         present: the name by which each program's vLLM says which base it serves.
+        are_kept: programs of other bases keep their names.
     """
     names = {
         digest: name
@@ -83,9 +107,10 @@ def assign_names(bases: Collection[str], present: Mapping[str, str]) -> dict[str
         if alias == base_alias(digest)
     }
     numbers = iter(range(1, len(bases) + len(present) + 1))
+    taken = {*names.values(), *(present if are_kept else ())}
     for digest in (digest for digest in bases if digest not in names):
         free = (vllm.program_name(number) for number in numbers)
-        names[digest] = next(name for name in free if name not in names.values())
+        names[digest] = next(name for name in free if name not in taken)
     return names
 
 
@@ -97,9 +122,11 @@ def _present(services: Services) -> dict[str, str]:
     }
 
 
-def _require_memory(services: Services, settings: Settings, bases: Mapping[str, BaseModel]) -> None:
+def _require_memory(
+    services: Services, settings: Settings, bases: Mapping[str, BaseModel], *, servers: int
+) -> None:
     # One vLLM starts as ever; the second is refused here where it would end in the machine's swap.
-    if len(bases) == 1 or vllm.has_gpu():
+    if servers == 1 or vllm.has_gpu():
         return
     running = {name for name, state in _states(services).items() if state.pid is not None}
     new = {name: base for name, base in bases.items() if name not in running}
@@ -175,10 +202,21 @@ def _load_routes(
     try:
         for workload in platform.workloads.values():
             if platform.state.routes.champion(workload.id) != BASE_RELEASE:
-                loaded = reconcile_server(platform, workload.id).loaded
-                on_progress(f"{workload.id}: loaded {', '.join(loaded) or 'nothing'} into vLLM")
+                _load_routes_of(platform, workload.id, on_progress)
     except UnavailableError as error:
         # The state may be another machine's, or not up yet: clients and promotions load as well.
         on_progress(f"champions were not loaded into vLLM: {error.message}")
     finally:
         platform.close()
+
+
+def _load_routes_of(
+    platform: Platform, workload_id: str, on_progress: Callable[[str], None]
+) -> None:
+    try:
+        loaded = reconcile_server(platform, workload_id).loaded
+    except (NotFoundError, IntegrityError, UnservedBaseError) as error:
+        # Such as of a base that is gone, which stops neither other workloads nor other programs.
+        on_progress(f"{workload_id}: not loaded into vLLM: {error}")
+    else:
+        on_progress(f"{workload_id}: loaded {', '.join(loaded) or 'nothing'} into vLLM")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flywheel.wiring import Platform
     from flywheel.workload.model import Workload
 
-__all__ = ["base_digests", "require_served"]
+__all__ = ["require_served"]
 
 
 def require_served(
@@ -40,7 +40,7 @@ def require_served(
         return
     champion = platform.state.routes.champion(workload.id)
     own = platform.base(workload)
-    for base in dict.fromkeys((own.digest, *base_digests(platform, [champion]))):
+    for base in dict.fromkeys((own.digest, *_base_digests(platform, [champion]))):
         found = own if base == own.digest else platform.bases.with_digest(base)
         try:
             platform.require_served(found)
@@ -50,7 +50,7 @@ def require_served(
             on_away(f"{found.name}: {error.message}")
 
 
-def base_digests(platform: "Platform", releases: Iterable[str]) -> list[str]:
-    """Return the bases that releases were trained on; the release ``base`` names none."""
+def _base_digests(platform: "Platform", releases: Iterable[str]) -> list[str]:
+    # The release ``base`` was trained on none.
     names = (name for name in releases if name != BASE_RELEASE)
     return [platform.state.releases.get(name).lineage.base_digest for name in names]

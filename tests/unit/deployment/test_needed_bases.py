@@ -1,5 +1,6 @@
 """Which base models a deployment's model servers must serve, and which program serves each."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ from flywheel.deployment import connections, vllm_programs
 from flywheel.deployment.connections import connection_findings
 from flywheel.deployment.needed_bases import built_bases, needed_bases
 from flywheel.deployment.vllm_programs import assign_names
-from flywheel.errors import ConfigurationError, RefusedError
+from flywheel.errors import ConfigurationError, NotFoundError, RefusedError, UnavailableError
 from flywheel.ports.model_server import base_alias
 from flywheel.wiring import Platform
 from tests.fakes.gateway_world import build_gateway_home
@@ -34,24 +35,24 @@ def test_a_base_is_needed_by_file_by_name_by_cycle_and_by_release(deployment, tm
     """Also by the release that a rollback brings back; the file's own comes first."""
     settings, state, other = deployment.settings, deployment.platform.state, deployment.other
     own = micro_base().digest
-    assert [*needed_bases(settings)] == [own] == [*built_bases(settings)]
+    assert [*_needed(settings)] == [own] == [*built_bases(settings)]
     named = settings.model_copy(update={"vllm_bases": f"{other.digest[:12]},"})
-    assert [*needed_bases(named)] == [own, other.digest]
+    assert [*_needed(named)] == [own, other.digest]
     adapter = untrained_adapter(tmp_path / "trained", other, seed=0)
     recorded(state, deployment.moved, "r1", tmp_path, adapter)
-    base, workloads = needed_bases(settings)[other.digest]
+    base, workloads = _needed(settings)[other.digest]
     assert (base.digest, [one.id for one in workloads]) == (other.digest, ["parts"])
     [cycle] = state.cycles.of("parts")
     state.cycles.set_status(cycle.ref, "stopped", "enough")
-    assert [*needed_bases(settings)] == [own]
+    assert [*_needed(settings)] == [own]
     switch(state, "parts", "r1")
-    assert [*needed_bases(settings)] == [own, other.digest]
+    assert [*_needed(settings)] == [own, other.digest]
     adapter = untrained_adapter(tmp_path / "trained-2", micro_base(), seed=0)
     recorded(state, deployment.workload, "r2", tmp_path, adapter)
     switch(state, "parts", "r2")
-    assert [*needed_bases(settings)] == [own]
+    assert [*_needed(settings)] == [own]
     state.releases.change("r2", replaced="r1")
-    assert [*needed_bases(settings)] == [own, other.digest]
+    assert [*_needed(settings)] == [own, other.digest]
 
 
 def test_a_name_that_is_not_one_base_is_refused(deployment):
@@ -71,6 +72,7 @@ def test_a_base_keeps_its_program():
     present = {"vllm": base_alias(a), "vllm-2": base_alias(b)}
     assert assign_names([b], present) == {b: "vllm-2"}
     assert assign_names([c, b], present) == {b: "vllm-2", c: "vllm"}
+    assert assign_names([c, b], present, are_kept=True) == {b: "vllm-2", c: "vllm-3"}
 
 
 def test_a_second_vllm_needs_memory(deployment, monkeypatch):
@@ -84,9 +86,9 @@ def test_a_second_vllm_needs_memory(deployment, monkeypatch):
     services = SimpleNamespace(supervisor=supervisor, states=lambda: states)
     both = {"vllm": micro_base(), "vllm-2": deployment.other}
     with pytest.raises(RefusedError, match=r"4\.0 GiB of free memory.*tiny 2\.7 GiB, tiny 2\.7"):
-        vllm_programs._require_memory(services, settings, both)
+        vllm_programs._require_memory(services, settings, both, servers=2)
     states["vllm"].pid = 7
-    vllm_programs._require_memory(services, settings, both)
+    vllm_programs._require_memory(services, settings, both, servers=2)
 
 
 def test_doctor_wants_an_address_for_each_base(deployment, monkeypatch):
@@ -116,6 +118,122 @@ def test_doctor_wants_an_address_for_each_base(deployment, monkeypatch):
     finally:
         for one in plane:
             one.kill()
+
+
+class Programs:
+    """Services that keep a plan and do nothing; ``done`` says what was asked of them, in order."""
+
+    def __init__(self, **bases) -> None:
+        self.done = []
+        self.plan = SimpleNamespace(
+            applications={name.replace("_", "-"): _serving(base) for name, base in bases.items()}
+        )
+        self.supervisor = SimpleNamespace(alive=lambda: False)
+
+    def run(self, applications, on_progress):  # noqa: ARG002 - as Services has it
+        """Note the program and how many share a GPU."""
+        [application] = applications
+        self.done.append((application.name, application.servers))
+
+    def remove(self, name):
+        """Note the program."""
+        self.done.append((name, "removed"))
+
+
+@pytest.fixture
+def started(deployment, monkeypatch):
+    """Start the vLLMs of a deployment on programs that do nothing; return what was reported."""
+
+    def application(services, settings, base, needs, name, *, servers, on_progress):
+        return SimpleNamespace(name=name, servers=servers)
+
+    monkeypatch.setattr(vllm_programs, "_application", application)
+    monkeypatch.setattr(vllm_programs, "_load_routes", lambda *_: None)
+    monkeypatch.setattr(vllm_programs, "_require_memory", lambda *_, **__: None)
+
+    def start(programs, **settings):
+        reported = []
+        changed = deployment.settings.model_copy(update=settings)
+        vllm_programs.run_vllm(programs, changed, reported.append)
+        return "\n".join(reported)
+
+    return start
+
+
+def test_a_base_that_something_no_longer_needs_is_stopped(deployment, started):
+    """As long as everything that may need it is known."""
+    programs = Programs(vllm=deployment.other, vllm_2=micro_base())
+    reported = started(programs)
+    assert programs.done == [("vllm", "removed"), ("vllm-2", 1)]
+    assert "vllm: stopped" in reported
+
+
+def test_no_vllm_is_stopped_while_the_state_is_away(deployment, started, monkeypatch):
+    """It may answer production; another base gets neither its name nor its share of a GPU."""
+
+    def away(*_):
+        raise UnavailableError("The state's database does not answer.")
+
+    monkeypatch.setattr("flywheel.state.releases.Releases.of", away)
+    programs = Programs(vllm=deployment.other)
+    reported = started(programs)
+    assert programs.done == [("vllm-2", 2)]
+    assert "the state is away (The state's database does not answer.)" in reported
+    assert "vllm: left as it is" in reported
+
+
+def test_one_base_that_cannot_be_found_stops_no_other(deployment, started, tmp_path):
+    """It is said; a vLLM that may serve it goes on, until the base is not needed any more."""
+    state, other = deployment.platform.state, deployment.other
+    adapter = untrained_adapter(tmp_path / "trained", other, seed=0)
+    recorded(state, deployment.workload, "r1", tmp_path, adapter)
+    switch(state, "parts", "r1")
+    files = [*other.folder.glob("*.safetensors")]
+    for problem in ("is not as it was built", "No base with the digest"):
+        if problem.startswith("No"):
+            shutil.rmtree(other.folder)
+        else:
+            files[0].unlink()  # a link to the file of the cache
+            files[0].write_bytes(b"damaged")
+        programs = Programs(vllm=other)
+        reported = started(programs)
+        assert programs.done == [("vllm-2", 2)]
+        assert "a base model may be missing: r1: " in reported
+    state.releases.change("r1", facts={})
+    programs = Programs(vllm=other)
+    assert "r1: the state does not hold its base" in started(programs)
+    assert programs.done == [("vllm-2", 2)]
+
+
+def test_what_runs_makes_room_before_a_new_vllm_starts(deployment, started):
+    """On a GPU the new one would not find its share, whatever its name."""
+    programs = Programs(vllm_2=micro_base())
+    started(programs, vllm_bases=deployment.other.digest)
+    assert programs.done == [("vllm-2", 2), ("vllm", 2)]
+
+
+def test_a_release_that_cannot_be_loaded_stops_no_program(deployment, monkeypatch):
+    """It is said, and the routes of other workloads are loaded."""
+
+    def refuse(*_):
+        raise NotFoundError("No base with the digest")
+
+    monkeypatch.setattr(vllm_programs, "reconcile_server", refuse)
+    reported = []
+    vllm_programs._load_routes_of(deployment.platform, "parts", reported.append)
+    assert reported == ["parts: not loaded into vLLM: No base with the digest"]
+
+
+def _needed(settings):
+    needed = needed_bases(settings)
+    assert needed.gaps == ()
+    return needed.by_digest
+
+
+def _serving(base):
+    return SimpleNamespace(
+        command=("--served-model-name", "base", base_alias(base.digest)), name="vllm"
+    )
 
 
 def _vllm_finding(deployment, plane):
