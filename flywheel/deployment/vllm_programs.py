@@ -43,7 +43,7 @@ def run_vllm(
     """Start a vLLM for each base that is needed, stop those of other bases, and load the routes.
 
     A base keeps the name and port that its vLLM has; another one gets the next. Where it is not
-    known which bases are needed, such as while the state is away, none is stopped.
+    known which bases are needed, such as while the state is away, none is stopped, or started for less.
 
     Raises:
         NotFoundError: no base was built yet.
@@ -63,7 +63,12 @@ def run_vllm(
     names = assign_names(bases, present, are_kept=bool(needed.gaps))
     others = sorted(present.keys() - names.values())
     servers = len(names) + (len(others) if needed.gaps else 0)
-    needs = _needs(bases)
+    served = {
+        digest: vllm.served_needs(services.plan.applications[name])
+        for digest, name in names.items()
+        if needed.gaps and name in present
+    }
+    needs = _needs(bases, served)
     chosen = {name: bases[digest][0] for digest, name in names.items()}
     _require_memory(services, settings, chosen, servers=servers)
     for name in others:
@@ -184,9 +189,12 @@ def _application(
     )
 
 
-def _needs(bases: BasesByDigest) -> dict[str, vllm.ServingNeeds]:
-    # Clients know one number of adapters for all addresses.
+def _needs(
+    bases: BasesByDigest, served: Mapping[str, vllm.ServingNeeds]
+) -> dict[str, vllm.ServingNeeds]:
+    # No less than what is served; clients know one number of adapters for all addresses.
     needs = {digest: vllm.serving_needs(workloads) for digest, (_, workloads) in bases.items()}
+    needs |= {digest: each.at_least(needs[digest]) for digest, each in served.items()}
     most = max(each.adapters for each in needs.values())
     return {digest: replace(each, adapters=most) for digest, each in needs.items()}
 

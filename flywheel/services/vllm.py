@@ -31,6 +31,7 @@ __all__ = [
     "program_name",
     "program_number",
     "served_alias",
+    "served_needs",
     "serving_needs",
     "token",
     "url",
@@ -54,6 +55,14 @@ class ServingNeeds:
     rank: int
     adapters: int
     context: int
+
+    def at_least(self, other: "ServingNeeds") -> "ServingNeeds":
+        """Return the needs of both."""
+        return ServingNeeds(
+            rank=max(self.rank, other.rank),
+            adapters=max(self.adapters, other.adapters),
+            context=max(self.context, other.context),
+        )
 
 
 def serving_needs(workloads: Collection[Workload]) -> ServingNeeds:
@@ -155,14 +164,25 @@ def token(application: Application) -> str:
 
 def adapters_at_once(application: Application) -> int:
     """Return how many adapters a server holds; with one more it would push another one out."""
-    command = application.command
-    return int(command[command.index("--max-cpu-loras") + 1])
+    return int(_argument(application, "--max-cpu-loras"))
 
 
 def served_alias(application: Application) -> str:
     """Return the name by which a server says which base it serves."""
-    command = application.command
-    return command[command.index("--served-model-name") + 2]
+    return _argument(application, "--served-model-name", 2)
+
+
+def served_needs(application: Application) -> ServingNeeds:
+    """Return the needs that a server was started for."""
+    return ServingNeeds(
+        rank=int(_argument(application, "--max-lora-rank")),
+        adapters=int(_argument(application, "--max-loras")),
+        context=int(_argument(application, "--max-model-len")),
+    )
+
+
+def _argument(application: Application, option: str, position: int = 1) -> str:
+    return application.command[application.command.index(option) + position]
 
 
 def _model_arguments(base: Path, needs: ServingNeeds) -> list[str]:

@@ -134,6 +134,7 @@ class Programs:
         """Note the program and how many share a GPU."""
         [application] = applications
         self.done.append((application.name, application.servers))
+        self.adapters = application.needs.adapters
 
     def remove(self, name):
         """Note the program."""
@@ -145,7 +146,7 @@ def started(deployment, monkeypatch):
     """Start the vLLMs of a deployment on programs that do nothing; return what was reported."""
 
     def application(services, settings, base, needs, name, *, servers, on_progress):
-        return SimpleNamespace(name=name, servers=servers)
+        return SimpleNamespace(name=name, servers=servers, needs=needs)
 
     monkeypatch.setattr(vllm_programs, "_application", application)
     monkeypatch.setattr(vllm_programs, "_load_routes", lambda *_: None)
@@ -169,12 +170,15 @@ def test_a_base_that_something_no_longer_needs_is_stopped(deployment, started):
 
 
 def test_no_vllm_is_stopped_while_the_state_is_away(deployment, started, monkeypatch):
-    """It may answer production; another base gets neither its name nor its share of a GPU."""
+    """Nor made smaller, which answers production; another base gets neither its name nor its GPU."""
 
     def away(*_):
         raise UnavailableError("The state's database does not answer.")
 
     monkeypatch.setattr("flywheel.state.releases.Releases.of", away)
+    programs = Programs(vllm=micro_base())
+    started(programs)
+    assert (programs.done, programs.adapters) == ([("vllm", 1)], 7)
     programs = Programs(vllm=deployment.other)
     reported = started(programs)
     assert programs.done == [("vllm-2", 2)]
@@ -231,9 +235,9 @@ def _needed(settings):
 
 
 def _serving(base):
-    return SimpleNamespace(
-        command=("--served-model-name", "base", base_alias(base.digest)), name="vllm"
-    )
+    # Started for two workloads.
+    command = ["--served-model-name", "base", base_alias(base.digest), "--max-lora-rank", "8"]
+    return SimpleNamespace(command=(*command, "--max-loras", "7", "--max-model-len", "256"))
 
 
 def _vllm_finding(deployment, plane):

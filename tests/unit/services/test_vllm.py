@@ -104,6 +104,10 @@ def test_a_client_knows_how_many_adapters_fit(application):
     """What is started here is refused no release that it holds."""
     most = application.command[application.command.index("--max-cpu-loras") + 1]
     assert vllm.adapters_at_once(application) == int(most) == 8
+    needs = vllm.ServingNeeds(rank=16, adapters=4, context=256)
+    assert vllm.served_needs(application) == needs
+    other = vllm.ServingNeeds(rank=32, adapters=1, context=1)
+    assert needs.at_least(other) == vllm.ServingNeeds(rank=32, adapters=4, context=256)
 
 
 def test_address_joins_what_is_already_written(tmp_path: Path):
