@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flywheel.errors import FlywheelError, IntegrityError
+from flywheel.errors import FlywheelError, IntegrityError, TransientError
 from flywheel.lake.digests import (
     NO_DIGEST,
     FileDigest,
@@ -74,6 +74,9 @@ def check_table(lake: Lake, name: str, verified: VerifiedFiles | None = None) ->
         name: of the table.
         verified: what earlier checks found, which is kept up to date: files that were not touched
             since are not read. None: every file is read.
+
+    Raises:
+        UnavailableError: the object store does not answer.
     """
     handle = lake.handle(name)
     try:
@@ -89,6 +92,8 @@ def check_table(lake: Lake, name: str, verified: VerifiedFiles | None = None) ->
             # digest.
             recorded = lake.digests.read(name)
             with_digests = 0 if recorded is not None else handle.commits_with_digests()
+    except TransientError:
+        raise  # nothing is known of the table: that is no damage
     except FlywheelError as error:
         return TableCheck(name, 0, 0, 0, (error.message,))
     problems = [] if recorded is None else damage_sentences(recorded.damage)
@@ -136,6 +141,7 @@ def require_unchanged(lake: Lake, names: Sequence[str]) -> None:
 
     Raises:
         IntegrityError: a file is missing or has other content.
+        UnavailableError: the object store does not answer.
     """
     for name in names:
         problems = check_table(lake, name)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from flywheel.errors import IntegrityError
+from flywheel.errors import IntegrityError, UnavailableError
 from flywheel.lake import Lake
 from flywheel.lake.backup import copy_lake
 from flywheel.lake.check import check_table, require_unchanged
@@ -242,6 +242,17 @@ def _entry_of(recorded):
     files = {path: [one.size, one.sha256, one.later] for path, one in recorded.files.items()}
     empty = {"removed": [], "damage": [], "accepted": False}
     return {"delta_id": recorded.delta_id, "version": recorded.version, "files": files} | empty
+
+
+def test_a_lake_that_is_away_is_not_said_to_be_damaged(lake, monkeypatch):
+    """A dataset step is tried again then; damage would end its cycle."""
+
+    def away():
+        raise UnavailableError("the store does not answer", next_step="start it")
+
+    monkeypatch.setattr(lake.handle("inferences"), "refresh", away)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        require_unchanged(lake, ["inferences"])
 
 
 def test_a_commit_beside_a_check_is_no_finding(lake, monkeypatch):
