@@ -70,24 +70,48 @@ class ArtifactStore:
     def publish(self, name: str, path: Path) -> Listing:
         """Put an artifact under a name, where it takes the place of another one; return its list.
 
-        Objects that are there already are not sent again. Those of a former artifact stay until
-        `remove_former`.
+        Objects that are there with their size are not sent again. Those of a former artifact stay
+        until `remove_former`.
 
         Raises:
             UnavailableError: the store does not answer; given again, it resumes where it stopped.
         """
         listing = listing_of(path)
-        if self.listing(name) == listing:
-            return listing
+        is_listed = self.listing(name) == listing
         with self._calls(f"{name} cannot be published"):
             there = dict((self._root / name).walk())
             for file, digest in listing.files.items():
                 if there.get(digest.sha256) != digest.size:
                     self._put(name, path if listing.is_file else path / file, digest)
-            content = json.dumps(_written(listing), sort_keys=True).encode()
-            with (self._root / name / _LIST).create() as target:
-                target.write(content)
+            if not is_listed:
+                content = json.dumps(_written(listing), sort_keys=True).encode()
+                with (self._root / name / _LIST).create() as target:
+                    target.write(content)
         return listing
+
+    def mend(self, name: str, path: Path, *, content: bool) -> bool:
+        """Put objects again that were lost or changed; return whether there were any.
+
+        The list stays, and nothing is put where ``path`` holds another artifact than it names.
+
+        Args:
+            name: of the artifact.
+            path: a copy of it on the disk.
+            content: read every object, not its size alone.
+
+        Raises:
+            UnavailableError: the store does not answer; given again, it resumes where it stopped.
+        """
+        listing = self.listing(name)
+        if listing is None:
+            return False
+        damaged = self._damaged(name, listing, content=content)
+        if not damaged or listing_of(path) != listing:
+            return False
+        with self._calls(f"{name} cannot be published"):
+            for file in damaged:
+                self._put(name, path if listing.is_file else path / file, listing.files[file])
+        return True
 
     def remove_former(self, name: str) -> None:
         """Delete the objects of an artifact that its list does not name any more."""
@@ -169,19 +193,26 @@ class ArtifactStore:
         listing = self.listing(name)
         if listing is None:
             return ["is not published"]
+        damaged = self._damaged(name, listing, content=content)
+        return [f"{file} {problem}" for file, problem in damaged.items()]
+
+    def _damaged(self, name: str, listing: Listing, *, content: bool) -> dict[str, str]:
+        # What is wrong with an object, by the file's path.
         with self._calls(f"{name} cannot be checked"):
             sizes = dict((self._root / name).walk())
-        problems = []
+        damaged = {}
         for file, digest in listing.files.items():
             size = sizes.get(digest.sha256)
+            problem = None
             if size is None:
-                problems.append(f"{file} is missing")
+                problem = "is missing"
             elif size != digest.size:
-                problems.append(f"{file} has {size:,} bytes, {digest.size:,} were published")
+                problem = f"has {size:,} bytes, {digest.size:,} were published"
             elif content:
-                difference = digest.difference(self._root / name / digest.sha256)
-                problems += [] if difference is None else [f"{file} {difference}"]
-        return problems
+                problem = digest.difference(self._root / name / digest.sha256)
+            if problem is not None:
+                damaged[file] = problem
+        return damaged
 
     def _list_content(self, name: str) -> bytes | None:
         with self._calls(f"the list of {name} cannot be read"):
@@ -211,23 +242,26 @@ class ArtifactStore:
 
     def _get(self, name: str, file: str, digest: FileDigest, target: Path) -> None:
         found = hashlib.sha256()
-        with self._calls(f"{name} cannot be fetched"):
-            try:
-                with (
-                    (self._root / name / digest.sha256).open() as content,
-                    target.open("wb") as part,
-                ):
-                    while chunk := content.read(_CHUNK):
-                        found.update(chunk)
-                        part.write(chunk)
-            except FileNotFoundError:
-                raise _not_as_published(name, f"lacks {file}") from None
+        with target.open("wb") as part:
+            for chunk in self._chunks(name, file, digest):
+                found.update(chunk)
+                part.write(chunk)
         if found.hexdigest() != digest.sha256:
             raise _not_as_published(
                 name,
                 f"has another {file} than was published: its sha256 is "
                 f"{found.hexdigest()[:12]}, not {digest.sha256[:12]}",
             )
+
+    def _chunks(self, name: str, file: str, digest: FileDigest) -> Iterator[bytes]:
+        # A failure of whoever writes them does not come in here: it is not the store's.
+        with self._calls(f"{name} cannot be fetched"):
+            try:
+                with (self._root / name / digest.sha256).open() as content:
+                    while chunk := content.read(_CHUNK):
+                        yield chunk
+            except FileNotFoundError:
+                raise _not_as_published(name, f"lacks {file}") from None
 
     @contextmanager
     def _calls(self, problem: str) -> Iterator[None]:

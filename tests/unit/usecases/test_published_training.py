@@ -16,7 +16,7 @@ RELEASE = "defects.2026Q1-1.abc"
 
 class _Machine:
     # A home with a training of its own, on a state and a store that it shares.
-    def __init__(self, home, objects, releases):
+    def __init__(self, home, objects, releases) -> None:
         self.out = home / "runs" / "defects" / "2026Q1-1" / "1"
         self.artifacts = HomeArtifacts(home, lambda: objects.artifacts)
         self.platform = SimpleNamespace(
