@@ -6,22 +6,21 @@ of before or the one of now, and whoever is killed while publishing has publishe
 """
 
 import hashlib
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from flywheel.errors import IntegrityError, UnavailableError
 from flywheel.io.atomic import place
 from flywheel.io.retry import BROKEN_OFF, retried
-from flywheel.lake.digests import FileDigest, digest_of
+from flywheel.lake.artifact_listing import Listing, listing_of, parse_listing, write_listing
+from flywheel.lake.digests import FileDigest
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.object_path import ObjectPath
 
-__all__ = ["ArtifactStore", "Listing", "listing_of"]
+__all__ = ["ArtifactStore"]
 
 _FOLDER = "_artifacts"
 _LIST = "list.json"
@@ -30,25 +29,6 @@ _READS = 5
 _RESTORE = (
     "publish it again from a home that holds it (`flywheel maintain`), or restore it from a backup"
 )
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What an artifact consists of: digests by path below it; of a single file, by its name."""
-
-    is_file: bool
-    files: Mapping[str, FileDigest]
-
-
-def listing_of(path: Path) -> Listing:
-    """Read the digests of an artifact on the disk: a folder with everything in it, or a file."""
-    if path.is_file():
-        return Listing(is_file=True, files={path.name: digest_of(path)})
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return Listing(
-        is_file=False,
-        files={file.relative_to(path).as_posix(): digest_of(file) for file in files},
-    )
 
 
 class ArtifactStore:
@@ -84,7 +64,7 @@ class ArtifactStore:
                 if there.get(digest.sha256) != digest.size:
                     self._put(name, path if listing.is_file else path / file, digest)
             if not is_listed:
-                content = json.dumps(_written(listing), sort_keys=True).encode()
+                content = write_listing(listing)
                 with (self._root / name / _LIST).create() as target:
                     target.write(content)
         return listing
@@ -131,7 +111,10 @@ class ArtifactStore:
         """
         # Every use of an artifact begins here, also the first one after the store was started again.
         content = retried(lambda: self._list_content(name), BROKEN_OFF, UnavailableError)
-        return None if content is None else _parsed(name, content)
+        try:
+            return None if content is None else parse_listing(content)
+        except ValueError as error:
+            raise _not_as_published(name, str(error)) from error
 
     def names(self, below: str = "") -> list[str]:
         """Return the names of all published artifacts, or of those below a folder of names."""
@@ -283,31 +266,6 @@ def _replace(part: Path, target: Path) -> None:
         if not target.exists():
             raise  # else another process was first
     shutil.rmtree(former, ignore_errors=True)
-
-
-def _written(listing: Listing) -> dict[str, object]:
-    files = [
-        {"path": path, "size": digest.size, "sha256": digest.sha256}
-        for path, digest in listing.files.items()
-    ]
-    return {"format": 1, "is_file": listing.is_file, "files": files}
-
-
-def _parsed(name: str, content: bytes) -> Listing:
-    try:
-        values = json.loads(content)
-        files = {
-            str(one["path"]): FileDigest(int(one["size"]), str(one["sha256"]))
-            for one in values["files"]
-        }
-        is_file = bool(values["is_file"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise _not_as_published(name, f"has a damaged list: {error}") from error
-    for path, digest in files.items():
-        pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts or not digest.sha256.isalnum():
-            raise _not_as_published(name, f"names a file outside of it: {path!r}")
-    return Listing(is_file, files)
 
 
 def _not_as_published(name: str, problem: str) -> IntegrityError:

@@ -1,6 +1,5 @@
 """Artifacts in an object store: whole, verified by their digests, or not there."""
 
-import errno
 import hashlib
 import json
 from pathlib import Path
@@ -90,20 +89,12 @@ def test_a_full_disk_is_not_the_stores_fault(objects, folder, tmp_path, monkeypa
     """What cannot be written here is said as it is."""
     objects.artifacts.publish(NAME, folder)
 
-    class Full:
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return None
-
-        def write(self, _):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
     opened = Path.open
-    monkeypatch.setattr(
-        Path, "open", lambda path, mode="r": Full() if mode == "wb" else opened(path, mode)
-    )
+
+    def full(path, mode="r", **options):
+        return opened(Path("/dev/full") if mode == "wb" else path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(OSError, match="No space left") as caught:
         objects.artifacts.fetch(NAME, tmp_path / "out")
     assert not isinstance(caught.value, FlywheelError)
