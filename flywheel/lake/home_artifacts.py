@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from flywheel.artifacts.base_folder import RECORD
+from flywheel.artifacts.base_folder import RECORD, base_place
 from flywheel.artifacts.snapshot import MANIFEST
 from flywheel.errors import NotFoundError, StorageError
 from flywheel.lake.artifact_store import ArtifactStore
@@ -28,7 +28,7 @@ _MARKS = (
     f"bases/models/*/{RECORD}",
     "bases/*.json",
 )
-_DATASETS = "datasets/"
+_DATASETS, _BASES = "datasets/", "bases/models/"
 # Maintenance compares the content of smaller artifacts, and of larger ones the sizes.
 _READ_BYTES = 4 << 20
 _PART = r"[^/.][^/]*"
@@ -101,7 +101,7 @@ class HomeArtifacts:
             return
         with self._lock:
             if self._is_outdated(name, again=again):
-                self._fetch(name)
+                self._fetch(name, self.home / name)
 
     def names(self, below: str = "") -> list[str]:
         """Return the names of what is published; none where the lake is on a disk."""
@@ -149,19 +149,41 @@ class HomeArtifacts:
     def copy_to(self, folder: Path) -> None:
         """Complete a copy of the home by what is published, which is what the state names.
 
-        A dataset of which this home has erased more persons stays as it is there.
+        A dataset of which this home has erased more persons stays as it is there, and another base
+        of a published one's name lies beside it.
         """
         for name in self.names():
-            if self._differs_from_published(name, folder):
-                self.store.fetch(name, folder / name)
+            target, is_base = folder / name, name.startswith(_BASES)
+            if is_base and (digest := self.base_digest(name)) is not None:
+                target = base_place(target, digest)
+            if not target.exists():
+                is_other = True
+            elif name.startswith(_DATASETS):
+                is_other = self._holds_erased(name, folder)
+            else:
+                # The files of a base may have gigabytes; its record holds their digest.
+                is_other = self._differs(name, target, is_base=is_base)
+            if is_other:
+                self.store.fetch(name, target)
 
-    def _differs_from_published(self, name: str, root: Path) -> bool:
-        if not (root / name).exists():
-            return True
-        if name.startswith(_DATASETS):
-            return self._holds_erased(name, root)
-        # The files of a base may have gigabytes; its record holds their digest.
-        return self._differs(name, root / name, is_base=name.startswith("bases/models/"))
+    def base_digest(self, name: str) -> str | None:
+        """Return the digest of a published base by its record; None: there is none, or none in it."""
+        if self.store.listing(name) is None:
+            return None
+        try:
+            return str(json.loads(self.store.read(name, RECORD))["digest"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def fetch_base(self, name: str, digest: str) -> Path:
+        """Fetch a published base into the home, and return where it lies.
+
+        Another base that has its name there stays.
+        """
+        with self._lock:
+            target = base_place(self.home / name, digest)
+            self._fetch(name, target)
+            return target
 
     def _mend(self, name: str) -> bool:
         listing = self.store.listing(name)
@@ -211,9 +233,9 @@ class HomeArtifacts:
         published = _erasures(self.store.read(name, MANIFEST))
         return _erasures(manifest.read_bytes())[: len(published)] != published
 
-    def _fetch(self, name: str) -> None:
+    def _fetch(self, name: str, target: Path) -> None:
         try:
-            self.store.fetch(name, self.home / name)
+            self.store.fetch(name, target)
         except OSError as error:
             raise StorageError(
                 f"{name} was fetched and cannot be kept in {self.home}: {error.strerror}",

@@ -53,6 +53,10 @@ def _adapter(home: HomeArtifacts, content: bytes = b"weights"):
     return folder, write_manifest(folder, {"base_digest": "b" * 64})
 
 
+def _base_record(digit: str) -> str:
+    return json.dumps({"name": "tiny", "digest": digit * 64, "surfaces": {}, "reserved": []})
+
+
 def _at(home: HomeArtifacts, other: HomeArtifacts, path):
     return home.home / path.relative_to(other.home)
 
@@ -251,7 +255,7 @@ def test_a_backup_holds_what_is_published_where_the_home_has_another(homes, tmp_
     for path, now, before in (
         (gate, "second look", "first look"),
         (record, '{"digest": "b"}', '{"digest": "a"}'),
-        (base / RECORD, "b", "a"),
+        (base / RECORD, _base_record("b"), _base_record("a")),
         (base / "model.safetensors", "weights B", "weights A"),
     ):
         path.write_text(now)
@@ -262,8 +266,11 @@ def test_a_backup_holds_what_is_published_where_the_home_has_another(homes, tmp_
         first.publish(path)
 
     second.copy_to(copied.home)
-    for path in (gate, record, base / "model.safetensors"):
+    for path in (gate, record):
         assert _at(copied, first, path).read_text() == path.read_text()
+    models = _at(copied, first, base.parent)
+    bases = {path.parent.name: path.read_text() for path in models.glob("*/model.safetensors")}
+    assert bases == {"tiny-1": "weights A", f"tiny-1-{'b' * 8}": "weights B"}
     assert (own / "adapter_model.safetensors").read_bytes() == b"published"
 
 
@@ -272,7 +279,7 @@ def test_a_backup_of_a_base_is_compared_by_size(homes, tmp_path, monkeypatch):
     first, second = homes
     base = first.home / "bases" / "models" / "tiny-1"
     base.mkdir(parents=True)
-    (base / RECORD).write_text("{}")
+    (base / RECORD).write_text(_base_record("a"))
     (base / "model.safetensors").write_text("weights")
     first.publish(base)
     copy = _at(HomeArtifacts(tmp_path / "backup", None), first, base)
