@@ -7,7 +7,9 @@ a disk there is one home, and nothing is published.
 
 import json
 import re
+import shutil
 import threading
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +30,10 @@ _MARKS = (
     f"bases/models/*/{RECORD}",
     "bases/*.json",
 )
+_FETCHES = tuple(
+    f"{folder}/.*.fetched" for folder in ("datasets/*", "runs/*/*/*", "bases", "bases/models")
+)
+_FETCH_SECONDS = 3600.0
 _DATASETS, _BASES = "datasets/", "bases/models/"
 # Maintenance compares the content of smaller artifacts, and of larger ones the sizes.
 _READ_BYTES = 4 << 20
@@ -185,6 +191,14 @@ class HomeArtifacts:
             self._fetch(name, target)
             return target
 
+    def remove_left_fetches(self) -> None:
+        """Remove fetches that were cut off: those into which nothing was written for an hour."""
+        latest = time.time() - _FETCH_SECONDS
+        for mark in _FETCHES:
+            for part in self.home.glob(mark):
+                if _last_written(part) < latest:
+                    shutil.rmtree(part, ignore_errors=True)
+
     def _mend(self, name: str) -> bool:
         listing = self.store.listing(name)
         size = 0 if listing is None else sum(one.size for one in listing.files.values())
@@ -241,6 +255,13 @@ class HomeArtifacts:
                 f"{name} was fetched and cannot be kept in {self.home}: {error.strerror}",
                 next_step="free space, or let this process write its home",
             ) from error
+
+
+def _last_written(folder: Path) -> float:
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:
+        return time.time()  # another process has finished it meanwhile
 
 
 def _erasures(manifest: bytes) -> list[object]:

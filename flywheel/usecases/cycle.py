@@ -82,6 +82,7 @@ def assemble_dataset(platform: "Platform", cycle: CycleRef) -> "Snapshot":
     """Build the cycle's snapshot; data that forbids it stops the cycle with the reason."""
     from flywheel.dataset.build import build_dataset
     from flywheel.lake.check import require_unchanged
+    from flywheel.usecases.erasing.publishing import publish_dataset
 
     require_unchanged(platform.lake, _JUDGMENTS)
     opened = platform.state.cycles.get(cycle).opened
@@ -104,7 +105,7 @@ def assemble_dataset(platform: "Platform", cycle: CycleRef) -> "Snapshot":
     except DataError as error:
         _stop(platform, attempt, error)
         raise
-    platform.artifacts.publish(snapshot.folder)
+    snapshot = publish_dataset(platform, snapshot)
     dataset = SnapshotRef(snapshot.folder.absolute(), snapshot.hash, snapshot.counts)
     platform.state.attempts.record(attempt.cycle_ref, attempt.number, dataset)
     return snapshot
