@@ -16,7 +16,7 @@ from pathlib import Path
 
 from flywheel.artifacts.base_folder import RECORD, base_place
 from flywheel.artifacts.snapshot import MANIFEST
-from flywheel.errors import NotFoundError, StorageError
+from flywheel.errors import IntegrityError, NotFoundError, StorageError
 from flywheel.lake.artifact_store import ArtifactStore
 from flywheel.lake.digests import digest_of
 
@@ -200,7 +200,10 @@ class HomeArtifacts:
                     shutil.rmtree(part, ignore_errors=True)
 
     def _mend(self, name: str) -> bool:
-        listing = self.store.listing(name)
+        try:
+            listing = self.store.listing(name)
+        except IntegrityError:
+            return False  # what a damaged list named is not known: `verify` and each reader say so
         size = 0 if listing is None else sum(one.size for one in listing.files.values())
         return self.store.mend(name, self.home / name, content=size <= _READ_BYTES)
 

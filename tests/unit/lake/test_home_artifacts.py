@@ -203,6 +203,18 @@ def test_upkeep_mends_what_the_store_has_lost(homes, objects):
     assert first.settle() == []
 
 
+def test_a_damaged_list_keeps_nothing_else_from_being_published(homes, objects):
+    """It is left as it is, and its reader is told."""
+    first, second = homes
+    adapter, _ = _adapter(first)
+    first.settle()
+    objects.write("runs/defects/2026Q1-1/1/adapter/list.json", b"{")
+    dataset = _dataset(first)
+    assert first.settle() == [first.name_of(dataset)]
+    with pytest.raises(IntegrityError, match="damaged list"):
+        verify_adapter(_at(second, first, adapter))
+
+
 def test_a_published_dataset_is_never_replaced_by_a_copy(homes, objects):
     """Whatever the copy holds, `publish_erased` alone changes a published dataset."""
     first, _ = homes
