@@ -22,6 +22,7 @@ class BulkCluster:
         submitted: the jobs that were started.
         done: the parts that were done, in order.
         loss: what Ray raises then.
+        running: an earlier job that still runs; those that were stopped leave it.
         tells: whether a lost job leaves its outcome, which one on a machine that is gone does not.
     """
 
@@ -30,6 +31,7 @@ class BulkCluster:
     submitted: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     loss: Exception = field(default_factory=lambda: RuntimeError("lost"))
+    running: list[str] = field(default_factory=list)
     tells: bool = False
     url: str = "http://cluster"
     resource: str | None = "trainer"
@@ -38,6 +40,8 @@ class BulkCluster:
 
     def state(self, submission: str) -> JobState | None:
         """Return the end of a job: it ran when it was submitted."""
+        if submission in self.running:
+            return JobState("RUNNING", "", None)
         if submission not in self.submitted:
             return None
         return JobState("FAILED", "the node was lost", "JOB_SUPERVISOR_ACTOR_DIED")
@@ -55,8 +59,9 @@ class BulkCluster:
     def wait(self, submission: str, *, seconds: float) -> None:
         """Every job has ended already."""
 
-    def stop(self, submission: str, *, seconds: float) -> None:
-        """Every job has ended already."""
+    def stop(self, submission: str, *, seconds: float) -> None:  # noqa: ARG002 - as the cluster's
+        """Stop the job of an earlier call; others have ended already."""
+        self.running = [one for one in self.running if one != submission]
 
     def _mapping(self, parts: int | None) -> Callable[..., Any]:
         def map_on_workers(names: Sequence[str], worker: Any, arguments: Any, **_: object) -> Any:

@@ -75,6 +75,18 @@ class RayRun:
             self.cluster.stop(lease.submission, seconds=_STOP_SECONDS)
             raise
 
+    def claim(self) -> None:
+        """Say that the work is asked for: without a lease its folder would not go with the old ones."""
+        lease = self._lease()
+        self._beat(lease.number if lease else 0, lease.beat if lease else 0)
+
+    def stop(self) -> None:
+        """Stop the job of an earlier call, which writes into the work's folder as long as it runs."""
+        lease = self._lease()
+        state = None if lease is None else self.cluster.state(lease.submission)
+        if lease is not None and state is not None and state.open:
+            self.cluster.stop(lease.submission, seconds=_STOP_SECONDS)
+
     def _find_or_submit(self) -> Lease:
         lease = self._lease()
         number = lease.number if lease else 1

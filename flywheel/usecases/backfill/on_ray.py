@@ -87,9 +87,12 @@ class _Work:
         self._open: set[str] = set()
 
     def run(self, parts: Iterable[TextPart]) -> None:
+        self._jobs.claim()  # before the first text lies in the exchange
         self._take_results()  # of an earlier call; what is landed is not among the parts then
         for part in parts:
             self._open.add(self._files.put_part(part))
+        if not self._open:
+            self._jobs.stop()
         left = _TRIES
         while self._open:
             before = len(self._open)

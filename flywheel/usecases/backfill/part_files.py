@@ -49,7 +49,7 @@ class PartFiles:
         """Read a part.
 
         Raises:
-            IntegrityError: it is not the one that was put.
+            IntegrityError: it is not the one that was put; it is removed, to be put again.
         """
         return TextPart(_name_of(name), self._get(f"{self._parts}/{name}", name, PART))
 
@@ -68,11 +68,7 @@ class PartFiles:
         Raises:
             IntegrityError: it is not of the texts of its part; it is removed, to be made again.
         """
-        try:
-            rows = self._get(f"{self._results}/{name}", name, RESULTS[self._kind])
-        except IntegrityError:
-            self._exchange.remove(f"{self._results}/{name}")
-            raise
+        rows = self._get(f"{self._results}/{name}", name, RESULTS[self._kind])
         self._taken.add(name)
         return _name_of(name), rows
 
@@ -85,6 +81,13 @@ class PartFiles:
             self._exchange.put_folder(Path(work), path)
 
     def _get(self, path: str, name: str, schema: pa.Schema) -> pa.Table:
+        try:
+            return self._read(path, name, schema)
+        except IntegrityError:
+            self._exchange.remove(path)
+            raise
+
+    def _read(self, path: str, name: str, schema: pa.Schema) -> pa.Table:
         with tempfile.TemporaryDirectory(prefix="flywheel-part-") as work:
             folder = Path(work) / "part"
             self._exchange.get_folder(path, folder)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from flywheel.artifacts.precision import served_precision
 from flywheel.errors import NotFoundError
 from flywheel.ports.bulk_work import BulkWork
 from flywheel.ports.model_server import BASE_RELEASE
@@ -45,7 +46,7 @@ def answer_work(platform: "Platform", workload: "Workload", release: str) -> Bul
         base_folder=base.folder,
         base_digest=base.digest,
         adapter=adapter,
-        precision=platform.served_precision(workload),
+        precision=served_precision(platform.settings.served_precision, base.folder),
     )
 
 

@@ -150,7 +150,9 @@ def erase_from_other_files(platform: "Platform", person: Person, *, change: bool
     remains = [f"{name} holds a text: look at it, and delete it by hand" for name in files.left]
     exchange = platform.settings.train_exchange_url
     if platform.settings.train_launcher == "ray" and not exchange.startswith("file:"):
-        remains.append(f"a training that is under way has its rows in {exchange} until it ends")
+        remains.append(
+            f"trainings and backfills under way have their texts in {exchange} until they end"
+        )
     description = "reports, logs and exchanged files"
     return Receipt("files", description, len(files.rewritten), remains)
 

@@ -1,13 +1,15 @@
 """Parts, results and jobs of a backfill on a cluster, without the cluster."""
 
 import json
+import time
 
 import pyarrow as pa
 import pytest
 
-from flywheel.errors import IntegrityError, InterruptedWorkError
+from flywheel.errors import FlywheelError, IntegrityError, InterruptedWorkError
 from flywheel.ports.bulk_work import PartName, TextPart
 from flywheel.train.launch.exchange import Exchange
+from flywheel.train.launch.ray_protocol import forget_old_runs
 from flywheel.usecases.backfill.computing import PART, RESULTS
 from flywheel.usecases.backfill.on_ray import RayExecutor
 from flywheel.usecases.backfill.part_files import PartFiles
@@ -116,6 +118,56 @@ def test_an_error_of_a_worker_is_the_backfills_error(cluster, backfill):
     with pytest.raises(Exception, match="The adapter was changed") as caught:
         backfill()
     assert caught.value.facts["reason"] == "bad_data"
+
+
+def test_texts_of_a_killed_upload_go_with_the_old_runs(cluster, executor, backfill):
+    """It was killed before a job was asked for; nobody asks for the same backfill again."""
+    real = PartFiles.put_part
+    put = []
+
+    def put_one(files, part):
+        if put:
+            raise KeyboardInterrupt
+        put.append(real(files, part))
+        return put[0]
+
+    cluster.patch.setattr(PartFiles, "put_part", put_one)
+    with pytest.raises(KeyboardInterrupt):
+        backfill()
+    exchange = Exchange(executor.exchange_url)
+    (name,) = exchange.names("runs")
+    assert exchange.names(f"runs/{name}/parts") == put
+    assert forget_old_runs(exchange, before=time.time() + 1) == [name]
+    assert exchange.names("runs") == []
+
+
+def test_a_damaged_part_is_put_again_by_the_same_command(world, cluster, executor, backfill):
+    """An erasure changed it, or a power cut: the job says so, and the next call mends it."""
+    cluster.fates = [0, 0, 0]
+    with pytest.raises(InterruptedWorkError):
+        backfill()
+    exchange = Exchange(executor.exchange_url)
+    (name,) = exchange.names("runs")
+    damaged = exchange.names(f"runs/{name}/parts")[0]
+    exchange.write(f"runs/{name}/parts/{damaged}/rows.jsonl", b"{}")
+    with pytest.raises(FlywheelError, match="is not the file that was put there"):
+        backfill()
+    assert backfill().known < 30
+    assert world.ids("text_vectors") == IDS
+
+
+def test_a_job_that_still_works_at_what_has_landed_is_stopped(cluster, executor, backfill):
+    """It would write into the folder that is removed, where nothing would remove it again."""
+
+    def kill(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backfill(on_part=kill)
+    cluster.running = list(cluster.submitted)
+    assert backfill().landed
+    assert cluster.running == []
+    assert Exchange(executor.exchange_url).names("runs") == []
 
 
 def test_parts_are_read_as_they_were_written(tmp_path):
