@@ -19,6 +19,7 @@ __all__ = [
     "AdapterManifest",
     "read_manifest",
     "verify_adapter",
+    "verify_recorded_adapter",
     "write_manifest",
 ]
 
@@ -116,6 +117,34 @@ def verify_adapter(folder: Path, *, base_digest: str | None = None) -> str:
             next_step="serve the base it was trained on, or train it on this one",
         )
     return hashlib.sha256(raw).hexdigest()
+
+
+def verify_recorded_adapter(
+    folder: Path, recorded: str, *, release: str, base_digest: str | None = None
+) -> None:
+    """Check an adapter's folder, and that it is the adapter which the state names.
+
+    Another one that lies in the home, since two machines trained one attempt, is replaced by the one
+    that is published.
+
+    Args:
+        folder: of the adapter.
+        recorded: digest of its manifest in the state.
+        release: its name, for the error.
+        base_digest: of the base that it was trained on; None: any.
+
+    Raises:
+        IntegrityError: a file was changed, or the manifest is not the recorded one.
+    """
+    digest = verify_adapter(folder, base_digest=base_digest)
+    if digest != recorded:
+        bring_here(folder, again=True)
+        digest = verify_adapter(folder, base_digest=base_digest)
+    if digest != recorded:
+        raise IntegrityError(
+            f"The adapter in {folder} is not the one recorded as {release}.",
+            next_step="restore the folder from a backup, or train in a new attempt",
+        )
 
 
 def _unreadable(folder: Path, error: Exception) -> IntegrityError:

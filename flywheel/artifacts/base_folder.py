@@ -32,6 +32,7 @@ __all__ = [
     "TOKENIZER_FILES",
     "BaseModel",
     "Precision",
+    "base_place",
     "cached_folder",
     "files_digest",
     "inputs_digest",
@@ -102,6 +103,22 @@ def read_base(folder: Path) -> BaseModel:
         raise IntegrityError(
             f"The record of the base model in {folder} is damaged: {error}", next_step=_AGAIN
         ) from error
+
+
+def base_place(folder: Path, digest: str) -> Path:
+    """Return where a base belongs: its folder, or one beside it where another base has the name.
+
+    Two machines may make bases with other bytes from the same inputs, by which folders are named.
+
+    Args:
+        folder: named by the inputs.
+        digest: of the base.
+    """
+    try:
+        found = read_base(folder).digest
+    except (NotFoundError, IntegrityError):
+        return folder  # what is damaged there is replaced
+    return folder if found == digest else folder.with_name(f"{folder.name}-{digest[:8]}")
 
 
 def load_base(folder: Path, *, verify: bool = False) -> BaseModel:

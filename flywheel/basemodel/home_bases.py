@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flywheel.artifacts.base_folder import (
     RECORD,
     BaseModel,
+    base_place,
     files_digest,
     inputs_digest,
     load_base,
@@ -53,10 +54,12 @@ class HomeBases:
         self._artifacts = artifacts
 
     def remember(self, workload: Workload, base: BaseModel) -> BaseModel:
-        """Bring a base into the home, record it for a workload, and return it as it lies there."""
-        models = self._folder / "models"
-        models.mkdir(parents=True, exist_ok=True)
-        target = models / base.folder.name
+        """Bring a base into the home, record it for a workload, and return it as it lies there.
+
+        Where another base has its name, in the home or published, its digest becomes part of it.
+        """
+        target = self._target(base)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if not (target / RECORD).is_file() or files_digest(target) != base.digest:
             shutil.rmtree(target, ignore_errors=True)  # damaged: what was just checked replaces it
             _place(base.folder, target)
@@ -142,6 +145,15 @@ class HomeBases:
         folders = sorted((self._folder / "models").glob("*"))
         return [load_base(folder) for folder in folders if (folder / RECORD).is_file()]
 
+    def _target(self, base: BaseModel) -> Path:
+        name = base.folder.name
+        target = base_place(self._folder / "models" / name, base.digest)
+        if target.name == name and self._artifacts is not None:
+            published = self._artifacts.base_digest(f"bases/models/{name}")
+            if published not in {None, base.digest}:
+                return target.with_name(f"{name}-{base.digest[:8]}")
+        return target
+
     def _record_path(self, workload: Workload) -> Path:
         first = self._read_record(self._first_path(workload), workload)
         is_first = first is None or _is_of(first, workload)
@@ -189,8 +201,8 @@ class HomeBases:
         if self._artifacts is None:
             return False
         for name in self._artifacts.names("bases/models"):
-            if json.loads(self._artifacts.store.read(name, RECORD))["digest"] == digest:
-                self._artifacts.bring(self._artifacts.home / name)
+            if self._artifacts.base_digest(name) == digest:
+                self._artifacts.fetch_base(name, digest)
                 return True
         return False
 

@@ -62,8 +62,13 @@ def erase_rows(folder: Path, ids: Collection[str], now: datetime) -> int:
     return rows
 
 
-def finish_erasing(datasets: Path) -> None:
-    """Finish what a crash cut off in ``erase_rows``, and remove what it left of a fetch."""
+def finish_erasing(datasets: Path, *, fetches: bool = True) -> None:
+    """Finish what a crash cut off in ``erase_rows``, and remove what it left of a fetch.
+
+    Args:
+        datasets: folder of the workloads' snapshots.
+        fetches: remove each fetch that is not complete, also one that another process is at.
+    """
     for ready in datasets.glob("*/.*.erased"):
         folder = _folder_of(ready)
         if not folder.exists():
@@ -71,7 +76,7 @@ def finish_erasing(datasets: Path) -> None:
         shutil.rmtree(ready, ignore_errors=True)
     for former in datasets.glob("*/.*.before-erasing"):
         shutil.rmtree(former)
-    for part in datasets.glob("*/.*.fetched"):
+    for part in datasets.glob("*/.*.fetched") if fetches else ():
         shutil.rmtree(part, ignore_errors=True)
 
 

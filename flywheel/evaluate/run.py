@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from flywheel.artifacts.actors import SYSTEM
+from flywheel.artifacts.adapter_folder import verify_recorded_adapter
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.gate_file import FIRST_LOOK_FILE, GateReportRef, write_gate_report
 from flywheel.artifacts.gate_report import GateReport, GateSubject
@@ -85,7 +86,8 @@ def run_gate(  # noqa: PLR0913 - everything that is judged, and where it is kept
     Raises:
         RefusedError: the cycle is over or was retried meanwhile, the release is not this attempt's, or a second look has no
             first one to follow.
-        IntegrityError: the snapshot was changed, or the candidate was trained on another one.
+        IntegrityError: the snapshot was changed, the candidate was trained on another one, or its
+            adapter is not the recorded one.
         MeasurementError: something could not be measured; nothing is written.
     """
     workload, cycle = opened.workload, opened.cycle
@@ -206,10 +208,17 @@ def _standing_report(state: State, subject: GateSubject, workload: Workload) -> 
 
 
 def load_releases(state: State, server: ModelServer, *releases: str) -> None:
-    """Load releases where they are to be measured; the base needs no loading."""
+    """Load releases where they are to be measured; the base needs no loading.
+
+    Raises:
+        IntegrityError: an adapter is not the one that the state names.
+    """
     for name in releases:
         if name != BASE_RELEASE:
-            server.load(name, Path(state.releases.get(name).adapter))
+            release = state.releases.get(name)
+            folder = Path(release.adapter)
+            verify_recorded_adapter(folder, release.manifest_digest, release=name)
+            server.load(name, folder)
 
 
 def new_label_ids(state: State, workload: Workload, champion: str) -> frozenset[str]:

@@ -6,22 +6,21 @@ of before or the one of now, and whoever is killed while publishing has publishe
 """
 
 import hashlib
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from flywheel.errors import IntegrityError, UnavailableError
 from flywheel.io.atomic import place
 from flywheel.io.retry import BROKEN_OFF, retried
-from flywheel.lake.digests import FileDigest, digest_of
+from flywheel.lake.artifact_listing import Listing, listing_of, parse_listing, write_listing
+from flywheel.lake.digests import FileDigest
 from flywheel.lake.location import LakeLocation
 from flywheel.lake.object_path import ObjectPath
 
-__all__ = ["ArtifactStore", "Listing", "listing_of"]
+__all__ = ["ArtifactStore"]
 
 _FOLDER = "_artifacts"
 _LIST = "list.json"
@@ -30,25 +29,6 @@ _READS = 5
 _RESTORE = (
     "publish it again from a home that holds it (`flywheel maintain`), or restore it from a backup"
 )
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What an artifact consists of: digests by path below it; of a single file, by its name."""
-
-    is_file: bool
-    files: Mapping[str, FileDigest]
-
-
-def listing_of(path: Path) -> Listing:
-    """Read the digests of an artifact on the disk: a folder with everything in it, or a file."""
-    if path.is_file():
-        return Listing(is_file=True, files={path.name: digest_of(path)})
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return Listing(
-        is_file=False,
-        files={file.relative_to(path).as_posix(): digest_of(file) for file in files},
-    )
 
 
 class ArtifactStore:
@@ -70,24 +50,48 @@ class ArtifactStore:
     def publish(self, name: str, path: Path) -> Listing:
         """Put an artifact under a name, where it takes the place of another one; return its list.
 
-        Objects that are there already are not sent again. Those of a former artifact stay until
-        `remove_former`.
+        Objects that are there with their size are not sent again. Those of a former artifact stay
+        until `remove_former`.
 
         Raises:
             UnavailableError: the store does not answer; given again, it resumes where it stopped.
         """
         listing = listing_of(path)
-        if self.listing(name) == listing:
-            return listing
+        is_listed = self.listing(name) == listing
         with self._calls(f"{name} cannot be published"):
             there = dict((self._root / name).walk())
             for file, digest in listing.files.items():
                 if there.get(digest.sha256) != digest.size:
                     self._put(name, path if listing.is_file else path / file, digest)
-            content = json.dumps(_written(listing), sort_keys=True).encode()
-            with (self._root / name / _LIST).create() as target:
-                target.write(content)
+            if not is_listed:
+                content = write_listing(listing)
+                with (self._root / name / _LIST).create() as target:
+                    target.write(content)
         return listing
+
+    def mend(self, name: str, path: Path, *, content: bool) -> bool:
+        """Put objects again that were lost or changed; return whether there were any.
+
+        The list stays, and nothing is put where ``path`` holds another artifact than it names.
+
+        Args:
+            name: of the artifact.
+            path: a copy of it on the disk.
+            content: read every object, not its size alone.
+
+        Raises:
+            UnavailableError: the store does not answer; given again, it resumes where it stopped.
+        """
+        listing = self.listing(name)
+        if listing is None:
+            return False
+        damaged = self._damaged(name, listing, content=content)
+        if not damaged or listing_of(path) != listing:
+            return False
+        with self._calls(f"{name} cannot be published"):
+            for file in damaged:
+                self._put(name, path if listing.is_file else path / file, listing.files[file])
+        return True
 
     def remove_former(self, name: str) -> None:
         """Delete the objects of an artifact that its list does not name any more."""
@@ -107,7 +111,10 @@ class ArtifactStore:
         """
         # Every use of an artifact begins here, also the first one after the store was started again.
         content = retried(lambda: self._list_content(name), BROKEN_OFF, UnavailableError)
-        return None if content is None else _parsed(name, content)
+        try:
+            return None if content is None else parse_listing(content)
+        except ValueError as error:
+            raise _not_as_published(name, str(error)) from error
 
     def names(self, below: str = "") -> list[str]:
         """Return the names of all published artifacts, or of those below a folder of names."""
@@ -169,19 +176,26 @@ class ArtifactStore:
         listing = self.listing(name)
         if listing is None:
             return ["is not published"]
+        damaged = self._damaged(name, listing, content=content)
+        return [f"{file} {problem}" for file, problem in damaged.items()]
+
+    def _damaged(self, name: str, listing: Listing, *, content: bool) -> dict[str, str]:
+        # What is wrong with an object, by the file's path.
         with self._calls(f"{name} cannot be checked"):
             sizes = dict((self._root / name).walk())
-        problems = []
+        damaged = {}
         for file, digest in listing.files.items():
             size = sizes.get(digest.sha256)
+            problem = None
             if size is None:
-                problems.append(f"{file} is missing")
+                problem = "is missing"
             elif size != digest.size:
-                problems.append(f"{file} has {size:,} bytes, {digest.size:,} were published")
+                problem = f"has {size:,} bytes, {digest.size:,} were published"
             elif content:
-                difference = digest.difference(self._root / name / digest.sha256)
-                problems += [] if difference is None else [f"{file} {difference}"]
-        return problems
+                problem = digest.difference(self._root / name / digest.sha256)
+            if problem is not None:
+                damaged[file] = problem
+        return damaged
 
     def _list_content(self, name: str) -> bytes | None:
         with self._calls(f"the list of {name} cannot be read"):
@@ -211,23 +225,26 @@ class ArtifactStore:
 
     def _get(self, name: str, file: str, digest: FileDigest, target: Path) -> None:
         found = hashlib.sha256()
-        with self._calls(f"{name} cannot be fetched"):
-            try:
-                with (
-                    (self._root / name / digest.sha256).open() as content,
-                    target.open("wb") as part,
-                ):
-                    while chunk := content.read(_CHUNK):
-                        found.update(chunk)
-                        part.write(chunk)
-            except FileNotFoundError:
-                raise _not_as_published(name, f"lacks {file}") from None
+        with target.open("wb") as part:
+            for chunk in self._chunks(name, file, digest):
+                found.update(chunk)
+                part.write(chunk)
         if found.hexdigest() != digest.sha256:
             raise _not_as_published(
                 name,
                 f"has another {file} than was published: its sha256 is "
                 f"{found.hexdigest()[:12]}, not {digest.sha256[:12]}",
             )
+
+    def _chunks(self, name: str, file: str, digest: FileDigest) -> Iterator[bytes]:
+        # A failure of whoever writes them does not come in here: it is not the store's.
+        with self._calls(f"{name} cannot be fetched"):
+            try:
+                with (self._root / name / digest.sha256).open() as content:
+                    while chunk := content.read(_CHUNK):
+                        yield chunk
+            except FileNotFoundError:
+                raise _not_as_published(name, f"lacks {file}") from None
 
     @contextmanager
     def _calls(self, problem: str) -> Iterator[None]:
@@ -249,31 +266,6 @@ def _replace(part: Path, target: Path) -> None:
         if not target.exists():
             raise  # else another process was first
     shutil.rmtree(former, ignore_errors=True)
-
-
-def _written(listing: Listing) -> dict[str, object]:
-    files = [
-        {"path": path, "size": digest.size, "sha256": digest.sha256}
-        for path, digest in listing.files.items()
-    ]
-    return {"format": 1, "is_file": listing.is_file, "files": files}
-
-
-def _parsed(name: str, content: bytes) -> Listing:
-    try:
-        values = json.loads(content)
-        files = {
-            str(one["path"]): FileDigest(int(one["size"]), str(one["sha256"]))
-            for one in values["files"]
-        }
-        is_file = bool(values["is_file"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise _not_as_published(name, f"has a damaged list: {error}") from error
-    for path, digest in files.items():
-        pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts or not digest.sha256.isalnum():
-            raise _not_as_published(name, f"names a file outside of it: {path!r}")
-    return Listing(is_file, files)
 
 
 def _not_as_published(name: str, problem: str) -> IntegrityError:

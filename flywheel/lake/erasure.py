@@ -19,6 +19,7 @@ __all__ = [
     "empty_dead_letters",
     "erase_subjects",
     "erased_inferences",
+    "erased_row_ids",
     "purge_replaced_files",
 ]
 
@@ -36,6 +37,15 @@ ERASED_IDS = """
     JOIN stored.erasures AS e ON e.subject_id = r.subject_id
     AND (e.workload_id IS NULL OR e.workload_id = r.workload_id)
     WHERE r.inference_id IS NOT NULL
+"""
+_ERASED_CORRECTIONS = """
+    SELECT DISTINCT r.correction_id FROM (
+        SELECT workload_id, correction_id, subject_id FROM stored.corrections
+        UNION ALL SELECT workload_id, correction_id, subject_id FROM stored.dataset_rows
+    ) AS r
+    JOIN stored.erasures AS e ON e.subject_id = r.subject_id
+    AND (e.workload_id IS NULL OR e.workload_id = r.workload_id)
+    WHERE r.correction_id IS NOT NULL AND r.workload_id = ?
 """
 _EMPTIED: dict[str, tuple[str, ...]] = {
     "inferences": (
@@ -74,6 +84,12 @@ def erased_inferences(lake: Lake, workload_id: str) -> set[str]:
         return set()
     rows = lake.rows(f"SELECT * FROM ({ERASED_IDS}) WHERE workload_id = ?", [workload_id])  # noqa: S608
     return {row["inference_id"] for row in rows}
+
+
+def erased_row_ids(lake: Lake, workload_id: str) -> set[str]:
+    """Return the inference and correction ids that name a dataset's rows of erased persons."""
+    ids = erased_inferences(lake, workload_id)
+    return ids | {row["correction_id"] for row in lake.rows(_ERASED_CORRECTIONS, [workload_id])}
 
 
 def _empty_inferences(lake: Lake) -> int:

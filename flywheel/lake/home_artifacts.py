@@ -7,14 +7,16 @@ a disk there is one home, and nothing is published.
 
 import json
 import re
+import shutil
 import threading
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from flywheel.artifacts.base_folder import RECORD
+from flywheel.artifacts.base_folder import RECORD, base_place
 from flywheel.artifacts.snapshot import MANIFEST
-from flywheel.errors import NotFoundError, StorageError
+from flywheel.errors import IntegrityError, NotFoundError, StorageError
 from flywheel.lake.artifact_store import ArtifactStore
 from flywheel.lake.digests import digest_of
 
@@ -28,6 +30,13 @@ _MARKS = (
     f"bases/models/*/{RECORD}",
     "bases/*.json",
 )
+_FETCHES = tuple(
+    f"{folder}/.*.fetched" for folder in ("datasets/*", "runs/*/*/*", "bases", "bases/models")
+)
+_FETCH_SECONDS = 3600.0
+_DATASETS, _BASES = "datasets/", "bases/models/"
+# Maintenance compares the content of smaller artifacts, and of larger ones the sizes.
+_READ_BYTES = 4 << 20
 _PART = r"[^/.][^/]*"
 _NAME = re.compile(
     rf"(datasets/{_PART}/{_PART}|runs/{_PART}/{_PART}/{_PART}/(adapter|gate\.json|gate-first-look\.json"
@@ -65,7 +74,9 @@ class HomeArtifacts:
     def publish(self, path: Path) -> None:
         """Let other homes read an artifact of this one; to be called before a row names it.
 
-        A published dataset that lost rows which this copy of it still has stays as it is.
+        A dataset that is published already stays as it is, but for objects that were lost: this copy
+        may hold rows that it lost since. Whoever publishes one sees to it that no erasure runs
+        meanwhile.
 
         Raises:
             UnavailableError: the store does not answer; given again, it resumes where it stopped.
@@ -75,7 +86,9 @@ class HomeArtifacts:
         name = self.name_of(path)
         if name is None:
             raise NotFoundError(f"{path} is no artifact.", next_step="give one of this home")
-        if not self._holds_erased(name, self.home):
+        if name.startswith(_DATASETS) and self.store.listing(name) is not None:
+            self.store.mend(name, self.home / name, content=False)
+        else:
             self.store.publish(name, self.home / name)
 
     def publish_erased(self, path: Path) -> None:
@@ -94,7 +107,7 @@ class HomeArtifacts:
             return
         with self._lock:
             if self._is_outdated(name, again=again):
-                self._fetch(name)
+                self._fetch(name, self.home / name)
 
     def names(self, below: str = "") -> list[str]:
         """Return the names of what is published; none where the lake is on a disk."""
@@ -108,36 +121,96 @@ class HomeArtifacts:
         for name in self.names(below):
             self.bring(self.home / name)
 
-    def unpublished(self) -> list[str]:
+    def unpublished(self, below: str = "") -> list[str]:
         """Return the names of the home's artifacts that no other home can read."""
-        return sorted(self._in_home() - set(self.names())) if self.are_published else []
+        return sorted(self._in_home(below) - set(self.names(below))) if self.are_published else []
 
-    def settle(self) -> list[str]:
-        """Publish what was not, and fetch again what changed; return the names of the former.
+    def settle(self, below: str = "") -> list[str]:
+        """Publish what was not, mend what was lost, and fetch again what changed.
 
         A home of before there was a store, or one that was restored, is published by this; a copy of
-        a dataset that nobody opens does not keep an erased person for longer.
+        a dataset that nobody opens does not keep an erased person for longer. No erasure is to run
+        meanwhile where datasets are among them.
+
+        Args:
+            below: a folder of names; default: all.
+
+        Returns:
+            The names of what was published or mended.
         """
         if not self.are_published:
             return []
-        published, own = set(self.names()), self._in_home()
+        published, own = set(self.names(below)), self._in_home(below)
+        mended = []
         for name in sorted(own & published):
             # Of what is there, datasets lose rows, and a workload may have got another base.
             self.bring(self.home / name, again=name.startswith("bases/") and name.endswith(".json"))
+            if self._mend(name):
+                mended.append(name)
         missing = sorted(own - published)
         for name in missing:
             self.publish(self.home / name)
-        return missing
+        return [*missing, *mended]
 
     def copy_to(self, folder: Path) -> None:
-        """Complete a copy of the home by what only the store holds, or holds with fewer rows."""
-        for name in self.names():
-            if not (folder / name).exists() or self._holds_erased(name, folder):
-                self.store.fetch(name, folder / name)
+        """Complete a copy of the home by what is published, which is what the state names.
 
-    def _in_home(self) -> set[str]:
+        A dataset of which this home has erased more persons stays as it is there, and another base
+        of a published one's name lies beside it.
+        """
+        for name in self.names():
+            target, is_base = folder / name, name.startswith(_BASES)
+            if is_base and (digest := self.base_digest(name)) is not None:
+                target = base_place(target, digest)
+            if not target.exists():
+                is_other = True
+            elif name.startswith(_DATASETS):
+                is_other = self._holds_erased(name, folder)
+            else:
+                # The files of a base may have gigabytes; its record holds their digest.
+                is_other = self._differs(name, target, is_base=is_base)
+            if is_other:
+                self.store.fetch(name, target)
+
+    def base_digest(self, name: str) -> str | None:
+        """Return the digest of a published base by its record; None: there is none, or none in it."""
+        if self.store.listing(name) is None:
+            return None
+        try:
+            return str(json.loads(self.store.read(name, RECORD))["digest"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def fetch_base(self, name: str, digest: str) -> Path:
+        """Fetch a published base into the home, and return where it lies.
+
+        Another base that has its name there stays.
+        """
+        with self._lock:
+            target = base_place(self.home / name, digest)
+            self._fetch(name, target)
+            return target
+
+    def remove_left_fetches(self) -> None:
+        """Remove fetches that were cut off: those into which nothing was written for an hour."""
+        latest = time.time() - _FETCH_SECONDS
+        for mark in _FETCHES:
+            for part in self.home.glob(mark):
+                if _last_written(part) < latest:
+                    shutil.rmtree(part, ignore_errors=True)
+
+    def _mend(self, name: str) -> bool:
+        try:
+            listing = self.store.listing(name)
+        except IntegrityError:
+            return False  # what a damaged list named is not known: `verify` and each reader say so
+        size = 0 if listing is None else sum(one.size for one in listing.files.values())
+        return self.store.mend(name, self.home / name, content=size <= _READ_BYTES)
+
+    def _in_home(self, below: str) -> set[str]:
         found = (path for mark in _MARKS for path in self.home.glob(mark))
-        return {name for path in found if (name := self.name_of(path)) is not None}
+        names = {name for path in found if (name := self.name_of(path)) is not None}
+        return {name for name in names if not below or name.startswith(f"{below}/")}
 
     def name_of(self, path: Path) -> str | None:
         """Return the name of the artifact that a path belongs to; None: to none of this home."""
@@ -150,24 +223,26 @@ class HomeArtifacts:
         target = self.home / name
         if not target.exists():
             return True
-        if name.startswith("datasets/"):
+        if name.startswith(_DATASETS):
             return self._holds_erased(name, self.home)
         return again and self._differs(name, target)
 
-    def _differs(self, name: str, target: Path) -> bool:
+    def _differs(self, name: str, target: Path, *, is_base: bool = False) -> bool:
         listing = self.store.listing(name)
         if listing is None:
             return False
-        files = {path: target if listing.is_file else target / path for path in listing.files}
-        return any(
-            not file.is_file() or digest_of(file) != listing.files[path]
-            for path, file in files.items()
-        )
+        for path, digest in listing.files.items():
+            file = target if listing.is_file else target / path
+            if not file.is_file() or file.stat().st_size != digest.size:
+                return True
+            if (not is_base or path == RECORD) and digest_of(file) != digest:
+                return True
+        return False
 
     def _holds_erased(self, name: str, root: Path) -> bool:
         # Whether a copy of a dataset lacks an erasure that the published one has been through.
         manifest = root / name / MANIFEST
-        if not name.startswith("datasets/") or not manifest.is_file():
+        if not name.startswith(_DATASETS) or not manifest.is_file():
             return False
         listing = self.store.listing(name)
         if listing is None or listing.files.get(MANIFEST) == digest_of(manifest):
@@ -175,14 +250,21 @@ class HomeArtifacts:
         published = _erasures(self.store.read(name, MANIFEST))
         return _erasures(manifest.read_bytes())[: len(published)] != published
 
-    def _fetch(self, name: str) -> None:
+    def _fetch(self, name: str, target: Path) -> None:
         try:
-            self.store.fetch(name, self.home / name)
+            self.store.fetch(name, target)
         except OSError as error:
             raise StorageError(
                 f"{name} was fetched and cannot be kept in {self.home}: {error.strerror}",
                 next_step="free space, or let this process write its home",
             ) from error
+
+
+def _last_written(folder: Path) -> float:
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:
+        return time.time()  # another process has finished it meanwhile
 
 
 def _erasures(manifest: bytes) -> list[object]:

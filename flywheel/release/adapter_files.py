@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from flywheel.artifacts.adapter_folder import verify_adapter
-from flywheel.artifacts.local_copy import bring_here
-from flywheel.errors import IntegrityError
+from flywheel.artifacts.adapter_folder import verify_recorded_adapter
 from flywheel.state import Release
 
 __all__ = ["checked_adapter"]
@@ -17,14 +15,10 @@ def checked_adapter(release: Release) -> Path:
         IntegrityError: a file was changed, or the manifest is not the recorded one.
     """
     folder = Path(release.adapter)
-    manifest = verify_adapter(folder, base_digest=release.lineage.base_digest)
-    if manifest != release.manifest_digest:
-        # Another machine trained this attempt, and this one holds a training that was not kept.
-        bring_here(folder, again=True)
-        manifest = verify_adapter(folder, base_digest=release.lineage.base_digest)
-    if manifest != release.manifest_digest:
-        raise IntegrityError(
-            f"The adapter in {folder} is not the one recorded as {release.release}.",
-            next_step="restore the folder from a backup, or train in a new attempt",
-        )
+    verify_recorded_adapter(
+        folder,
+        release.manifest_digest,
+        release=release.release,
+        base_digest=release.lineage.base_digest,
+    )
     return folder

@@ -11,6 +11,7 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.local_copy import bring_here
 from flywheel.artifacts.references import SnapshotRef
 from flywheel.errors import DataError, TerminalError
+from flywheel.usecases.published_training import bring_recorded_training, publish_training
 from flywheel.usecases.served_bases import require_served
 from flywheel.workload.model import TrainingRecipe, Workload
 
@@ -81,6 +82,7 @@ def assemble_dataset(platform: "Platform", cycle: CycleRef) -> "Snapshot":
     """Build the cycle's snapshot; data that forbids it stops the cycle with the reason."""
     from flywheel.dataset.build import build_dataset
     from flywheel.lake.check import require_unchanged
+    from flywheel.usecases.erasing.publishing import publish_dataset
 
     require_unchanged(platform.lake, _JUDGMENTS)
     opened = platform.state.cycles.get(cycle).opened
@@ -103,7 +105,7 @@ def assemble_dataset(platform: "Platform", cycle: CycleRef) -> "Snapshot":
     except DataError as error:
         _stop(platform, attempt, error)
         raise
-    platform.artifacts.publish(snapshot.folder)
+    snapshot = publish_dataset(platform, snapshot)
     dataset = SnapshotRef(snapshot.folder.absolute(), snapshot.hash, snapshot.counts)
     platform.state.attempts.record(attempt.cycle_ref, attempt.number, dataset)
     return snapshot
@@ -132,6 +134,7 @@ def train_candidate(
     bring_here(spec.dataset_folder)  # the trainer is another process, and looks in the home alone
     attempt = _attempt(platform, cycle)
     out = run_folder(platform, cycle, attempt.number)
+    bring_recorded_training(platform, spec.release, out)
     state.cycles.set_status(cycle, "training", f"training {spec.release}")
     try:
         result = platform.launcher.run(spec, out, on_progress=on_progress, on_notice=on_notice)
@@ -141,26 +144,9 @@ def train_candidate(
     on_notice("logging the candidate to MLflow")
     # From the folder, not from progress events: a repeat finds the training done and gets none.
     curve = read_progress(out)
-    _publish_training(platform, result, out)
+    publish_training(platform, result, out)
     record_candidate(state, platform.registry, spec, result, out, progress=curve)
     return result
-
-
-def _publish_training(platform: "Platform", result: "TrainResult", out: Path) -> None:
-    # The result comes last: a machine that repeats this step and finds it finds all of it.
-    from flywheel.train.export import RESULT
-    from flywheel.train.reporting import PROGRESS
-
-    if not platform.artifacts.are_published:
-        return
-    workload_id = result.release.partition(".")[0]
-    recorded = {one.release: one for one in platform.state.releases.of(workload_id)}
-    known = recorded.get(result.release)
-    if known is not None and known.manifest_digest != result.manifest_digest:
-        return  # another machine was first, and what it published stays; recording refuses this one
-    for name in (result.adapter, PROGRESS, RESULT):
-        if (out / name).exists():
-            platform.artifacts.publish(out / name)
 
 
 def judge_candidate(

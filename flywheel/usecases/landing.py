@@ -65,9 +65,10 @@ def follow_log(platform: "Platform", *, stop: "threading.Event", lines: "TextIO"
 def maintain_lake(platform: "Platform") -> "MaintenanceReport":
     """Compact closed days, remove what no reader can need, checkpoint, publish what was not."""
     from flywheel.lake.maintenance import maintain
+    from flywheel.usecases.erasing.publishing import settle_artifacts
 
     report = maintain(platform.lake, now=platform.clock.now())
-    return replace(report, published=platform.artifacts.settle())
+    return replace(report, published=settle_artifacts(platform))
 
 
 def unread(platform: "Platform") -> dict[str, tuple[int, int]]:

@@ -55,8 +55,9 @@ def _check(platform: "Platform", names: Sequence[str], *, content: bool) -> str:
         tail = f", and {more} more" if more > 0 else ""
         raise IntegrityError(
             f"{'; '.join(problems[:_SHOWN])}{tail}",
-            next_step="materialize platform/maintenance where a home holds them, else restore them "
-            "from a backup",
+            next_step="materialize platform/maintenance where a home holds them (of an artifact of "
+            "more than 4 MiB, delete an object with other content first), else restore them from a "
+            "backup",
         )
     return f"{len(names)}, as they were published" if content else f"{len(names)}, none missing"
 

@@ -21,11 +21,11 @@ from flywheel.lake.erasure import (
 )
 from flywheel.ports.event_log import LogRecord
 from flywheel.review.merging.batch_figures import drop_review_figures
-from flywheel.state.kept_lease import keep_lease
 from flywheel.usecases.erasing.backups import backups_receipt
 from flywheel.usecases.erasing.files import erase_from_files, needles_of
 from flywheel.usecases.erasing.models import models_receipt
 from flywheel.usecases.erasing.person import Person
+from flywheel.usecases.erasing.publishing import keep_datasets
 from flywheel.usecases.erasing.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def erase_from_snapshots(platform: "Platform", person: Person, *, change: bool) 
     if not platform.artifacts.are_published:
         return _erase_from_snapshots(platform, person, change=change)
     # Of two machines that erase at once, one would publish what the other took out.
-    with keep_lease(platform.state.leases, "erasing-datasets"):
+    with keep_datasets(platform):
         platform.artifacts.bring_all("/".join(filter(None, ("datasets", person.workload_id))))
         receipt = _erase_from_snapshots(platform, person, change=change)
     kept = "copies in homes of other machines, until these read the dataset or maintain the lake"

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flywheel.artifacts.base_folder import RECORD, BaseModel, cached_folder, files_digest
+from flywheel.artifacts.local_copy import set_source
 from flywheel.basemodel import HomeBases
 from flywheel.errors import ConfigurationError, IntegrityError, NotFoundError, UnavailableError
+from flywheel.lake.home_artifacts import HomeArtifacts
 from flywheel.workload.model import Workload
+from tests.fakes.memory_objects import MemoryObjects
 from tests.fakes.micro_base import classification
 
 
@@ -156,3 +160,68 @@ def test_a_base_is_looked_up_without_fetching_it(tmp_path: Path, built: BaseMode
         bases.with_digest("0" * 64, fetch=False)
     with pytest.raises(UnavailableError):
         bases.with_digest("0" * 64)
+
+
+def _same_inputs(cache: Path, content: str) -> BaseModel:
+    def make(folder: Path) -> dict[str, str]:
+        (folder / "config.json").write_text(content)
+        return {"name": "tiny"}
+
+    return cached_folder(cache, "tiny-parts", make)
+
+
+def test_the_same_inputs_with_other_bytes_lie_beside(
+    tmp_path: Path, workload: Workload, built: BaseModel
+):
+    """A library's next version may build another base: adapters of the first one keep theirs."""
+    other = _same_inputs(tmp_path / "other", '{"other": 1}')
+    bases = HomeBases(tmp_path / "home", tmp_path / "nowhere")
+    first, second = bases.remember(workload, built), bases.remember(workload, other)
+    assert second.folder.name == f"tiny-parts-{other.digest[:8]}"
+    assert bases.remember(workload, second) == second
+    assert bases.find(workload) == second
+    assert bases.with_digest(first.digest) == first
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> Iterator[list[tuple[HomeBases, HomeArtifacts]]]:
+    """Return three homes of one deployment."""
+    objects = MemoryObjects(tmp_path / "lake")
+    made = []
+    for name in "abc":
+        artifacts = HomeArtifacts(tmp_path / name, lambda: objects.artifacts)
+        set_source(tmp_path / name, artifacts)
+        made.append((HomeBases(tmp_path / name, tmp_path / name / "cache", artifacts), artifacts))
+    yield made
+    for _, artifacts in made:
+        set_source(artifacts.home, None)
+
+
+def test_two_machines_build_other_bytes_from_the_same_inputs(
+    tmp_path: Path, workload: Workload, homes
+):
+    """Neither publishes over the other one, and every home finds both."""
+    (first, _), (second, _), (third, _) = homes
+    one = _same_inputs(tmp_path / "a" / "cache", '{"machine": 1}')
+    two = _same_inputs(tmp_path / "b" / "cache", '{"machine": 2}')
+    first.remember(workload, one)
+    second.remember(workload, two)
+    for bases in (first, second, third):
+        bases.renew(workload)
+        assert bases.find(workload).digest == two.digest
+        assert bases.with_digest(one.digest).digest == one.digest
+
+
+def test_a_base_that_was_published_over_another_is_fetched_beside_it(
+    tmp_path: Path, workload: Workload, homes
+):
+    """As an earlier version did: the home keeps the one that its adapters stand on."""
+    (first, _), (_, artifacts), _ = homes
+    one = first.remember(workload, _same_inputs(tmp_path / "a" / "cache", '{"machine": 1}'))
+    other = HomeBases(tmp_path / "b", tmp_path / "b" / "cache")
+    two = other.remember(workload, _same_inputs(tmp_path / "b" / "cache", '{"machine": 2}'))
+    artifacts.publish(two.folder)
+    artifacts.publish(tmp_path / "b" / "bases" / f"{workload.id}.json")
+    first.renew(workload)
+    assert first.find(workload).digest == two.digest
+    assert first.with_digest(one.digest) == one

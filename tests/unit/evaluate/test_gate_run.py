@@ -3,10 +3,14 @@
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from flywheel.artifacts.adapter_folder import write_manifest
 from flywheel.artifacts.gate_report import parse_report
+from flywheel.artifacts.local_copy import set_source
 from flywheel.errors import IntegrityError, MeasurementError, RefusedError, UnavailableError
 from flywheel.evaluate.render import arms_table, gate_markdown, gate_picture, gate_table
 from flywheel.quality.calibration import calibration_from_facts
@@ -197,6 +201,35 @@ def test_changed_dataset_is_found(world):
     (release.lineage.dataset_folder / "golden.jsonl").write_text("")
     with pytest.raises(IntegrityError):
         world.gate(cycle, "r1")
+
+
+def test_another_adapter_than_the_recorded_one_is_not_judged(world):
+    """A home that lost its lease holds a training of its own; the published one takes its place."""
+    cycle = world.open_cycle()
+    adapter = Path(world.train(cycle, "r1").adapter)
+    recorded = (adapter / "adapter_model.safetensors").read_bytes()
+    lineage = json.loads((adapter / "manifest.json").read_text())
+    del lineage["files"]
+
+    def put(content):
+        (adapter / "adapter_model.safetensors").write_bytes(content)
+        write_manifest(adapter, lineage)
+
+    put(b"trained here")
+    with pytest.raises(IntegrityError, match="is not the one recorded as r1"):
+        world.gate(cycle, "r1")
+    assert world.state.cycles.attempt(cycle.ref).gate is None
+
+    def bring(path, *, again=False):
+        if again and path == adapter:
+            put(recorded)
+
+    set_source(world.root, SimpleNamespace(bring=bring))
+    try:
+        assert world.gate(cycle, "r1").outcome == "pass"
+    finally:
+        set_source(world.root, None)
+    assert (adapter / "adapter_model.safetensors").read_bytes() == recorded
 
 
 def test_another_dataset_is_refused(world):

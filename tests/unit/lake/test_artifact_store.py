@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
-from flywheel.errors import IntegrityError, UnavailableError
+from flywheel.errors import FlywheelError, IntegrityError, UnavailableError
 from tests.fakes.memory_objects import MemoryObjects
 
 NAME = "datasets/defects/abc"
@@ -53,6 +54,50 @@ def test_publishing_again_writes_nothing(objects, folder):
     writes = objects.writes
     objects.artifacts.publish(NAME, folder)
     assert objects.writes == writes == 3
+
+
+@pytest.mark.parametrize("content", [None, b"longer"])
+def test_publishing_again_sends_what_was_lost(objects, folder, content):
+    """The list may name an object that is not there any more, or is cut short."""
+    objects.artifacts.publish(NAME, folder)
+    if content is None:
+        objects.remove(_key(b"a"))
+    else:
+        objects.write(_key(b"a"), content)
+    before = objects.writes
+    objects.artifacts.publish(NAME, folder)
+    assert objects.writes == before + 1
+    assert objects.artifacts.problems(NAME, content=True) == []
+
+
+def test_what_is_damaged_is_mended_from_a_copy_of_the_same_alone(objects, folder):
+    """Another artifact in the home changes nothing in the store."""
+    store = objects.artifacts
+    store.publish(NAME, folder)
+    assert not store.mend(NAME, folder, content=True)
+    assert not store.mend("datasets/defects/other", folder, content=True)
+    objects.write(_key(b"a"), b"A")
+    assert not store.mend(NAME, folder, content=False)
+    (folder / "inner" / "b.bin").write_bytes(b"another")
+    assert not store.mend(NAME, folder, content=True)
+    (folder / "inner" / "b.bin").write_bytes(bytes(range(256)))
+    assert store.mend(NAME, folder, content=True)
+    assert store.problems(NAME, content=True) == []
+
+
+def test_a_full_disk_is_not_the_stores_fault(objects, folder, tmp_path, monkeypatch):
+    """What cannot be written here is said as it is."""
+    objects.artifacts.publish(NAME, folder)
+
+    opened = Path.open
+
+    def full(path, mode="r", **options):
+        return opened(Path("/dev/full") if mode == "wb" else path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        objects.artifacts.fetch(NAME, tmp_path / "out")
+    assert not isinstance(caught.value, FlywheelError)
 
 
 def test_a_store_that_goes_away_leaves_nothing_to_read(objects, folder, tmp_path):

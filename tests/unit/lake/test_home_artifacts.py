@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import shutil
 from datetime import UTC, datetime
 
 import pytest
 
 from flywheel.artifacts.adapter_folder import verify_adapter, write_manifest
+from flywheel.artifacts.base_folder import RECORD
 from flywheel.artifacts.gate_file import GateReportRef
 from flywheel.artifacts.local_copy import set_source
 from flywheel.artifacts.snapshot import open_snapshot, read_rows, verify_snapshot
 from flywheel.dataset.erasing import erase_rows, finish_erasing
 from flywheel.errors import IntegrityError, NotFoundError, UnavailableError
+from flywheel.lake import home_artifacts
+from flywheel.lake.digests import digest_of
 from flywheel.lake.home_artifacts import HomeArtifacts, artifact_name
 from tests.fakes.memory_objects import MemoryObjects
 from tests.fakes.release_world import make_workload, rows_for, write_snapshot
@@ -47,6 +51,10 @@ def _adapter(home: HomeArtifacts, content: bytes = b"weights"):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter_model.safetensors").write_bytes(content)
     return folder, write_manifest(folder, {"base_digest": "b" * 64})
+
+
+def _base_record(digit: str) -> str:
+    return json.dumps({"name": "tiny", "digest": digit * 64, "surfaces": {}, "reserved": []})
 
 
 def _at(home: HomeArtifacts, other: HomeArtifacts, path):
@@ -178,6 +186,49 @@ def test_a_home_of_before_is_published_by_upkeep(homes):
     assert first.settle() == []
 
 
+def test_upkeep_mends_what_the_store_has_lost(homes, objects):
+    """From any home that holds the same; whoever holds another one changes nothing."""
+    first, second = homes
+    dataset, (adapter, _) = _dataset(first), _adapter(first)
+    names = [first.name_of(path) for path in (dataset, adapter)]
+    first.settle()
+    _adapter(second, b"another training")
+    weights = f"{names[1]}/{hashlib.sha256(b'weights').hexdigest()}"
+    lost = next(key for key in objects.keys if key.startswith(names[0]) and "list" not in key)
+    objects.remove(lost)
+    objects.write(weights, b"wEights")
+    assert second.settle() == []
+    assert first.settle() == names
+    assert [objects.artifacts.problems(name, content=True) for name in names] == [[], []]
+    assert first.settle() == []
+
+
+def test_a_damaged_list_keeps_nothing_else_from_being_published(homes, objects):
+    """It is left as it is, and its reader is told."""
+    first, second = homes
+    adapter, _ = _adapter(first)
+    first.settle()
+    objects.write("runs/defects/2026Q1-1/1/adapter/list.json", b"{")
+    dataset = _dataset(first)
+    assert first.settle() == [first.name_of(dataset)]
+    with pytest.raises(IntegrityError, match="damaged list"):
+        verify_adapter(_at(second, first, adapter))
+
+
+def test_a_published_dataset_is_never_replaced_by_a_copy(homes, objects):
+    """Whatever the copy holds, `publish_erased` alone changes a published dataset."""
+    first, _ = homes
+    dataset = _dataset(first)
+    first.publish(dataset)
+    written = objects.writes
+    erase_rows(dataset, {"train-1"}, NOW)
+    first.publish(dataset)
+    assert objects.writes == written
+    assert objects.holds(b"train-1")
+    first.publish_erased(dataset)
+    assert not objects.holds(b"train-1")
+
+
 def test_a_store_that_is_away_keeps_what_is_here_readable(homes, objects):
     """Of what does not change, only what is lacking needs the store."""
     first, _ = homes
@@ -202,6 +253,58 @@ def test_a_backup_holds_what_other_homes_made(homes, tmp_path):
     assert verify_snapshot(copy).erased == 1
     assert verify_adapter(copied / "runs" / "defects" / "2026Q1-1" / "1" / "adapter") == digest
     assert not second.home.exists()
+
+
+def test_a_backup_holds_what_is_published_where_the_home_has_another(homes, tmp_path):
+    """The state names the second report, and the base that another machine has built since."""
+    first, second = homes
+    copied = HomeArtifacts(tmp_path / "backup", None)
+    (adapter, _), (own, _) = _adapter(first, b"published"), _adapter(copied, b"trained here")
+    gate = adapter.with_name("gate.json")
+    record = first.home / "bases" / "defects.json"
+    base = first.home / "bases" / "models" / "tiny-1"
+    base.mkdir(parents=True)
+    for path, now, before in (
+        (gate, "second look", "first look"),
+        (record, '{"digest": "b"}', '{"digest": "a"}'),
+        (base / RECORD, _base_record("b"), _base_record("a")),
+        (base / "model.safetensors", "weights B", "weights A"),
+    ):
+        path.write_text(now)
+        copy = _at(copied, first, path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(before)
+    for path in (adapter, gate, record, base):
+        first.publish(path)
+
+    second.copy_to(copied.home)
+    for path in (gate, record):
+        assert _at(copied, first, path).read_text() == path.read_text()
+    models = _at(copied, first, base.parent)
+    bases = {path.parent.name: path.read_text() for path in models.glob("*/model.safetensors")}
+    assert bases == {"tiny-1": "weights A", f"tiny-1-{'b' * 8}": "weights B"}
+    assert (own / "adapter_model.safetensors").read_bytes() == b"published"
+
+
+def test_a_backup_of_a_base_is_compared_by_size(homes, tmp_path, monkeypatch):
+    """But for its record: the weights may have gigabytes."""
+    first, second = homes
+    base = first.home / "bases" / "models" / "tiny-1"
+    base.mkdir(parents=True)
+    (base / RECORD).write_text(_base_record("a"))
+    (base / "model.safetensors").write_text("weights")
+    first.publish(base)
+    copy = _at(HomeArtifacts(tmp_path / "backup", None), first, base)
+    shutil.copytree(base, copy)
+    read = []
+    monkeypatch.setattr(
+        home_artifacts, "digest_of", lambda path: read.append(path) or digest_of(path)
+    )
+    second.copy_to(tmp_path / "backup")
+    assert read == [copy / RECORD]
+    (copy / "model.safetensors").write_text("half")
+    second.copy_to(tmp_path / "backup")
+    assert (copy / "model.safetensors").read_text() == "weights"
 
 
 @pytest.mark.parametrize("name", ["state.db", "datasets/../../outside", "runs/defects/x"])
