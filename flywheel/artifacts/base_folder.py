@@ -39,6 +39,7 @@ __all__ = [
     "load_base",
     "own_precision",
     "place_base",
+    "place_beside",
     "read_base",
     "tokenizer_digest",
     "writes_chats",
@@ -115,10 +116,15 @@ def base_place(folder: Path, digest: str) -> Path:
         digest: of the base.
     """
     try:
-        found = read_base(folder).digest
+        own = read_base(folder).digest
     except (NotFoundError, IntegrityError):
         return folder  # what is damaged there is replaced
-    return folder if found == digest else folder.with_name(f"{folder.name}-{digest[:8]}")
+    return folder if own == digest else place_beside(folder, digest)
+
+
+def place_beside(folder: Path, digest: str) -> Path:
+    """Return the folder of a base whose name another base has."""
+    return folder.with_name(f"{folder.name}-{digest[:8]}")
 
 
 def load_base(folder: Path, *, verify: bool = False) -> BaseModel:

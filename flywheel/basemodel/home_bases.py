@@ -21,6 +21,7 @@ from flywheel.artifacts.base_folder import (
     inputs_digest,
     load_base,
     place_base,
+    place_beside,
     read_base,
 )
 from flywheel.artifacts.local_copy import bring_here
@@ -151,7 +152,7 @@ class HomeBases:
         if target.name == name and self._artifacts is not None:
             published = self._artifacts.base_digest(f"bases/models/{name}")
             if published not in {None, base.digest}:
-                return target.with_name(f"{name}-{base.digest[:8]}")
+                return place_beside(target, base.digest)
         return target
 
     def _record_path(self, workload: Workload) -> Path:

@@ -11,6 +11,7 @@ from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.progress import ProgressLines
+from flywheel.usecases.backfill import PART_ROWS
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _PartRows = Annotated[
     int, typer.Option(min=1, help="about how many texts land at once; a crash costs no more")
 ]
 _Workers = Annotated[int, typer.Option(min=1, help="most workers at once, on a Ray cluster")]
-_PART_ROWS = 5_000
 
 
 @app.command()
@@ -41,7 +41,7 @@ def answer(
     release: Annotated[str, typer.Option(help="release that answers; base: without an adapter")],
     first: _From,
     last: _To,
-    part_rows: _PartRows = _PART_ROWS,
+    part_rows: _PartRows = PART_ROWS,
     workers: _Workers = 1,
     json_output: JsonOption = False,
 ) -> None:
@@ -74,7 +74,7 @@ def embed(
     workload: WorkloadArgument,
     first: _From,
     last: _To,
-    part_rows: _PartRows = _PART_ROWS,
+    part_rows: _PartRows = PART_ROWS,
     workers: _Workers = 1,
     json_output: JsonOption = False,
 ) -> None:

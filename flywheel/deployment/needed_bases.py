@@ -1,6 +1,6 @@
 """`built_bases` and `needed_bases`: the base models that a deployment's model servers must serve."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -111,10 +111,10 @@ def _named(platform: Platform, name: str) -> BaseModel:
     bases = {base.digest: base for base in platform.bases.all()}
     matches = [base for base in bases.values() if base.name == name or base.digest.startswith(name)]
     if len(matches) != 1:
-        there = ", ".join(sorted(f"{base.name} ({base.digest[:12]})" for base in bases.values()))
+        names = ", ".join(sorted(f"{base.name} ({base.digest[:12]})" for base in bases.values()))
         problem = "names several base models" if matches else "is not in the home"
         raise ConfigurationError(
-            f"FLYWHEEL_VLLM_BASES: {name} {problem}. There are: {there or 'none'}.",
+            f"FLYWHEEL_VLLM_BASES: {name} {problem}. There are: {names or 'none'}.",
             next_step="give the digest of one"
             if matches
             else f"run `flywheel base build {name} --workload WORKLOAD --beside`",
@@ -124,16 +124,9 @@ def _named(platform: Platform, name: str) -> BaseModel:
 
 def _grouped(pairs: Iterable[tuple[Workload, list[BaseModel]]]) -> BasesByDigest:
     grouped: BasesByDigest = {}
-    for workload, base in _flat(pairs):
-        workloads = grouped.setdefault(base.digest, (base, []))[1]
-        if workload not in workloads:
-            workloads.append(workload)
-    return grouped
-
-
-def _flat(
-    pairs: Iterable[tuple[Workload, list[BaseModel]]],
-) -> Iterator[tuple[Workload, BaseModel]]:
     for workload, bases in pairs:
         for base in bases:
-            yield workload, base
+            workloads = grouped.setdefault(base.digest, (base, []))[1]
+            if workload not in workloads:
+                workloads.append(workload)
+    return grouped

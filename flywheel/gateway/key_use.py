@@ -2,27 +2,15 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import UTC, date
-from typing import Protocol
 
 from flywheel.clock import Clock
 from flywheel.errors import FlywheelError
-from flywheel.state.key_use import Used
+from flywheel.state.key_use import KeyUse, Used
 
-__all__ = ["SharedUse", "UseStore"]
+__all__ = ["SharedUse"]
 
 _Uses = dict[tuple[date, str], Used]
-
-
-class UseStore(Protocol):
-    """Where the processes of a gateway add up what keys use; see `flywheel.state.key_use`."""
-
-    def add(self, uses: Mapping[tuple[date, str], Used]) -> None:
-        """Add to what keys used on days, all of it or nothing."""
-
-    def of(self, day: date) -> dict[str, Used]:
-        """Return what keys used on a day."""
 
 
 class SharedUse:
@@ -36,7 +24,7 @@ class SharedUse:
         clock: tells the day.
     """
 
-    def __init__(self, store: UseStore, clock: Clock) -> None:
+    def __init__(self, store: KeyUse, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()  # of the three counts
@@ -84,14 +72,14 @@ class SharedUse:
 
     def _read(self) -> dict[str, int]:
         today = self._today()
-        found = {(today, key_id): used for key_id, used in self._store.of(today).items()}
+        totals = {(today, key_id): used for key_id, used in self._store.of(today).items()}
         with self._lock:
-            known, self._known = self._known, found
+            known, self._known = self._known, totals
         had_read, self._has_read = self._has_read, True
         if not had_read:  # what was used before this process began drains no rate
             return {}
         others = {
-            key[1]: used.requests - known.get(key, Used()).requests for key, used in found.items()
+            key[1]: used.requests - known.get(key, Used()).requests for key, used in totals.items()
         }
         return {key_id: count for key_id, count in others.items() if count > 0}
 

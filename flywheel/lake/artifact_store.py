@@ -59,9 +59,9 @@ class ArtifactStore:
         listing = listing_of(path)
         is_listed = self.listing(name) == listing
         with self._calls(f"{name} cannot be published"):
-            there = dict((self._root / name).walk())
+            sizes = dict((self._root / name).walk())
             for file, digest in listing.files.items():
-                if there.get(digest.sha256) != digest.size:
+                if sizes.get(digest.sha256) != digest.size:
                     self._put(name, path if listing.is_file else path / file, digest)
             if not is_listed:
                 content = write_listing(listing)
@@ -224,16 +224,16 @@ class ArtifactStore:
             _replace(part, target)
 
     def _get(self, name: str, file: str, digest: FileDigest, target: Path) -> None:
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         with target.open("wb") as part:
             for chunk in self._chunks(name, file, digest):
-                found.update(chunk)
+                hasher.update(chunk)
                 part.write(chunk)
-        if found.hexdigest() != digest.sha256:
+        if hasher.hexdigest() != digest.sha256:
             raise _not_as_published(
                 name,
                 f"has another {file} than was published: its sha256 is "
-                f"{found.hexdigest()[:12]}, not {digest.sha256[:12]}",
+                f"{hasher.hexdigest()[:12]}, not {digest.sha256[:12]}",
             )
 
     def _chunks(self, name: str, file: str, digest: FileDigest) -> Iterator[bytes]:

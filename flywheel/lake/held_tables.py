@@ -23,19 +23,19 @@ class HeldTables:
     """What one DuckDB holds of the views ``stored.<table>``; its caller holds the lake's lock."""
 
     def __init__(self) -> None:
+        self._asked_again: set[str] = set()
         self._held: set[str] = set()
-        self._left: set[str] = set()
 
     def forget(self) -> None:
         """Drop what is noted: DuckDB was closed."""
+        self._asked_again.clear()
         self._held.clear()
-        self._left.clear()
 
     def hold(self, connection: duckdb.DuckDBPyConnection, name: str, delta: DeltaTable) -> None:
         """Hold a table that is asked for again at the same version, if it is small."""
-        if name in self._held or name in self._left:
+        if name in self._asked_again:
             return
-        self._left.add(name)
+        self._asked_again.add(name)
         if _bytes(delta) > _MOST_BYTES:
             return
         # A file that cannot be read fails the queries that need it, with their own error.
@@ -46,7 +46,7 @@ class HeldTables:
 
     def release(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
         """Let go of a table that has a new version; its view reads files again."""
-        self._left.discard(name)
+        self._asked_again.discard(name)
         if name in self._held:
             self._held.remove(name)
             connection.execute(f"DROP TABLE held.{name}")

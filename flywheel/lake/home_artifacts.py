@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from flywheel.artifacts.base_folder import RECORD, base_place
+from flywheel.artifacts.gate_file import FIRST_LOOK_FILE, GATE_FILE
 from flywheel.artifacts.snapshot import MANIFEST
 from flywheel.errors import IntegrityError, NotFoundError, StorageError
 from flywheel.lake.artifact_store import ArtifactStore
@@ -26,7 +27,7 @@ __all__ = ["HomeArtifacts", "artifact_name"]
 _MARKS = (
     f"datasets/*/*/{MANIFEST}",
     "runs/*/*/*/adapter/manifest.json",
-    *(f"runs/*/*/*/{name}" for name in ("result.json", "gate.json", "gate-first-look.json")),
+    *(f"runs/*/*/*/{name}" for name in ("result.json", GATE_FILE, FIRST_LOOK_FILE)),
     f"bases/models/*/{RECORD}",
     "bases/*.json",
 )
@@ -39,8 +40,8 @@ _DATASETS, _BASES = "datasets/", "bases/models/"
 _READ_BYTES = 4 << 20
 _PART = r"[^/.][^/]*"
 _NAME = re.compile(
-    rf"(datasets/{_PART}/{_PART}|runs/{_PART}/{_PART}/{_PART}/(adapter|gate\.json|gate-first-look\.json"
-    r"|result\.json|progress\.jsonl)"
+    rf"(datasets/{_PART}/{_PART}|runs/{_PART}/{_PART}/{_PART}/"
+    rf"(adapter|{re.escape(GATE_FILE)}|{re.escape(FIRST_LOOK_FILE)}|result\.json|progress\.jsonl)"
     rf"|bases/models/{_PART}|bases/{_PART}\.json)(/|$)"
 )
 
@@ -181,15 +182,10 @@ class HomeArtifacts:
         except (ValueError, KeyError, TypeError):
             return None
 
-    def fetch_base(self, name: str, digest: str) -> Path:
-        """Fetch a published base into the home, and return where it lies.
-
-        Another base that has its name there stays.
-        """
+    def fetch_base(self, name: str, digest: str) -> None:
+        """Fetch a published base into the home; another base that has its name there stays."""
         with self._lock:
-            target = base_place(self.home / name, digest)
-            self._fetch(name, target)
-            return target
+            self._fetch(name, base_place(self.home / name, digest))
 
     def remove_left_fetches(self) -> None:
         """Remove fetches that were cut off: those into which nothing was written for an hour."""
@@ -208,8 +204,8 @@ class HomeArtifacts:
         return self.store.mend(name, self.home / name, content=size <= _READ_BYTES)
 
     def _in_home(self, below: str) -> set[str]:
-        found = (path for mark in _MARKS for path in self.home.glob(mark))
-        names = {name for path in found if (name := self.name_of(path)) is not None}
+        paths = (path for mark in _MARKS for path in self.home.glob(mark))
+        names = {name for path in paths if (name := self.name_of(path)) is not None}
         return {name for name in names if not below or name.startswith(f"{below}/")}
 
     def name_of(self, path: Path) -> str | None:

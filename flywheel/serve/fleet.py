@@ -1,10 +1,11 @@
 """`FleetModelServer`: several servers of one base model as one ModelServer.
 
 Servers of other bases may be among the addresses: they get neither releases nor requests here, and
-are asked again each time, since an address may be given to another base. A request goes to the least busy replica that has its release, and to the next one where that one is
-away. A release is loaded on every replica that answers before ``load`` returns. A replica that comes
-back, or is new, is asked for a release only once it has it: every second each replica is asked what
-it holds, and what this process has loaded elsewhere is loaded there too.
+are asked again each time, since an address may be given to another base. A request goes to the least
+busy replica that has its release, and to the next one where that one is away. A release is loaded on
+every replica that answers before ``load`` returns. A replica that comes back, or is new, is asked for
+a release only once it has it: every second each replica is asked what it holds, and what this process
+has loaded elsewhere is loaded there too.
 """
 
 import threading
@@ -197,10 +198,8 @@ class FleetModelServer:
             try:
                 replica.releases = frozenset(replica.server.releases())
                 replica.failure = None
-            except (
-                FlywheelError
-            ) as error:  # one that refuses stops neither the others nor the thread
-                replica.lose(error)
+            except FlywheelError as error:
+                replica.lose(error)  # it stops neither the others nor the thread
 
     def _mend(self) -> None:
         # What this process loaded, on replicas that came back without it; what it unloaded, on

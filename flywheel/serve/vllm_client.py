@@ -42,10 +42,10 @@ class ServedModels:
         """
         if base_alias(digest) not in self.bases:
             return False
-        if (found := _digest_in(self.root)) not in {None, digest}:
+        if (served := _digest_in(self.root)) not in {None, digest}:
             raise IntegrityError(
                 f"A vLLM calls its base model {base_alias(digest)}, and serves the folder "
-                f"{self.root}, which holds the base model {str(found)[:16]}.",
+                f"{self.root}, which holds the base model {str(served)[:16]}.",
                 next_step="start it again with --model and --served-model-name of one base",
             )
         return True

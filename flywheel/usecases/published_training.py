@@ -45,10 +45,10 @@ def bring_recorded_training(platform: "Platform", release: str, out: Path) -> No
         release: name of the release that is to be trained.
         out: the trainer's output folder.
     """
-    recorded = _recorded(platform, release)
-    if recorded is None or not platform.artifacts.are_published:
+    if not platform.artifacts.are_published:
         return
-    if not _holds(out, recorded.manifest_digest):
+    recorded = _recorded(platform, release)
+    if recorded is not None and not _holds(out, recorded.manifest_digest):
         for name in _files():
             bring_here(out / name, again=True)
 
@@ -71,7 +71,7 @@ def _holds(out: Path, digest: str) -> bool:
 
     try:
         result = TrainResult.model_validate_json((out / RESULT).read_bytes())
-        found = {result.manifest_digest, verify_adapter(out / result.adapter)}
+        digests = {result.manifest_digest, verify_adapter(out / result.adapter)}
     except (OSError, ValueError, IntegrityError):
         return False  # it is missing or damaged
-    return found == {digest}
+    return digests == {digest}

@@ -4,7 +4,7 @@ A vLLM serves one base. A workload that moves to another needs one for the champ
 for the candidate's, and a missing one is named before anything is trained or measured.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flywheel.errors import UnavailableError
@@ -38,19 +38,16 @@ def require_served(
     """
     if platform.settings.model_server != "vllm":
         return
+    bases = [platform.base(workload)]
     champion = platform.state.routes.champion(workload.id)
-    own = platform.base(workload)
-    for base in dict.fromkeys((own.digest, *_base_digests(platform, [champion]))):
-        found = own if base == own.digest else platform.bases.with_digest(base)
+    if champion != BASE_RELEASE:
+        digest = platform.state.releases.get(champion).lineage.base_digest
+        if digest != bases[0].digest:
+            bases.append(platform.bases.with_digest(digest))
+    for base in bases:
         try:
-            platform.require_served(found)
+            platform.require_served(base)
         except UnavailableError as error:
             if on_away is None:
                 raise
-            on_away(f"{found.name}: {error.message}")
-
-
-def _base_digests(platform: "Platform", releases: Iterable[str]) -> list[str]:
-    # The release ``base`` was trained on none.
-    names = (name for name in releases if name != BASE_RELEASE)
-    return [platform.state.releases.get(name).lineage.base_digest for name in names]
+            on_away(f"{base.name}: {error.message}")

@@ -92,13 +92,13 @@ def collect(lake: Lake, queue: ReviewQueue, workload: Workload, *, now: datetime
     spent = spending_by_period(lake, workload.id) if disputed or outcome.corrections else {}
     paid = _affordable(workload, spent, disputed)
     again = choose_second_judgments(lake, workload, spent, paid, now) if outcome.corrections else []
-    asked = [_adjudication(entry, outcome.disputed_fields, now) for entry in paid]
-    if asked or again:
-        items.append(_rows([*asked, *again]))
+    adjudications = [_adjudication(entry, outcome.disputed_fields, now) for entry in paid]
+    if adjudications or again:
+        items.append(_rows([*adjudications, *again]))
     checks = _check_labels(lake, workload, now) if outcome.corrections else []
     focus.settle(outcome.verdicts, outcome.unsettled)
     raised = [entry.item.item_id for entry in again]
-    new = [entry.item for entry in (*asked, *checks)]
+    new = [entry.item for entry in (*adjudications, *checks)]
     _push(queue, workload, [*_items(lake, workload, [*focus.open_items, *raised]), *new])
     verdicts, unusable = _totals(focus, outcome)
     return MergeReport(

@@ -1,19 +1,37 @@
-"""`cached_base`: a base model on a worker, fetched once for all jobs of its machine."""
+"""`put_base` and `cached_base`: a base model's way through the exchange to the workers."""
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flywheel.artifacts.base_folder import load_base
 from flywheel.errors import FlywheelError
 from flywheel.io.lock import exclusive
 from flywheel.train.launch.exchange import Exchange
 
-__all__ = ["cached_base"]
+__all__ = ["cached_base", "put_base"]
+
+
+def put_base(exchange: Exchange, folder: Path, digest: str, on_notice: Callable[[str], Any]) -> str:
+    """Put a base model into the exchange where it is not there yet, and return its path there.
+
+    Args:
+        exchange: that the workers read.
+        folder: of the base model.
+        digest: names it in the exchange.
+        on_notice: told before it is put there.
+    """
+    path = f"bases/{digest}"
+    if not exchange.has_folder(path):
+        on_notice("The base model is put into the exchange.")
+        exchange.put_folder(folder, path)
+    return path
 
 
 def cached_base(exchange: Exchange, path: str, digest: str) -> Path:
-    """Return the folder of a base model on this machine, every byte of it checked.
+    """Return the folder of a base model on this machine, fetched once for all jobs, and checked.
 
     Args:
         exchange: holds it.

@@ -20,6 +20,7 @@ from flywheel.io.atomic import place, write_bytes
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec, ignore_notice
 from flywheel.train.checkpoints import FOLDERS, step_of
 from flywheel.train.export import RESULT, finished, spec_digest
+from flywheel.train.launch.cached_base import put_base
 from flywheel.train.launch.checkpoint_uploader import LOG
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_cluster import RayCluster
@@ -137,10 +138,8 @@ class _Training:
 
     def _hand_over(self) -> None:
         spec, exchange = self._spec, self._exchange
-        base, dataset = f"bases/{spec.base_digest}", f"{self._run}/dataset"
-        if not exchange.has_folder(base):
-            self._on_notice("The base model is put into the exchange.")
-            exchange.put_folder(spec.base_folder, base)
+        base = put_base(exchange, spec.base_folder, spec.base_digest, self._on_notice)
+        dataset = f"{self._run}/dataset"
         if not exchange.has_folder(dataset):
             exchange.put_folder(spec.dataset_folder, dataset)
         job = Job(

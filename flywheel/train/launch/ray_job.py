@@ -5,7 +5,6 @@ every complete checkpoint out meanwhile, and at the end the result and the outco
 the training when no process has asked for it for the time of its lease, or when another job has it.
 """
 
-import argparse
 import os
 import signal
 import subprocess
@@ -18,10 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 import psutil
-from pydantic import ValidationError
 
-import flywheel
-from flywheel.errors import ConfigurationError, FlywheelError, TransientError
 from flywheel.io.atomic import place, write_text
 from flywheel.io.garbage import collect_seldom
 from flywheel.ports.train_launcher import (
@@ -37,7 +33,8 @@ from flywheel.train.launch.cached_base import cached_base
 from flywheel.train.launch.checkpoint_uploader import LOG, CheckpointUploader, bring_back
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_lease_watch import LeaseWatch
-from flywheel.train.launch.ray_protocol import Job, Outcome, Reason, outcome_path
+from flywheel.train.launch.ray_program import read_job, run_program
+from flywheel.train.launch.ray_protocol import Job, Reason
 from flywheel.train.program import OFFLINE
 from flywheel.train.reporting import PROGRESS
 
@@ -60,20 +57,11 @@ _CODES: dict[Reason, int] = {reason: code for code, reason in _REASONS.items()}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return its exit code, which is the trainer's where there is one."""
     collect_seldom()
-    parser = argparse.ArgumentParser(prog="python -m flywheel.train.launch.ray_job")
-    parser.add_argument("exchange", help="URL of the exchange")
-    parser.add_argument("run", help="path of the run's folder in it")
-    parser.add_argument("submission", help="Ray's id of this job")
-    options = parser.parse_args(arguments)
-    exchange = Exchange(options.exchange)
-    try:
-        reason, detail = _Work(exchange, options.run, options.submission).do()
-    except FlywheelError as error:
-        reason = "interrupted" if isinstance(error, TransientError) else "bad_spec"
-        detail = str(error)
-    print(f"{reason}: {detail}", flush=True)  # noqa: T201 - Ray keeps it
-    outcome = Outcome(submission=options.submission, reason=reason, detail=detail)
-    exchange.write_json(f"{options.run}/{outcome_path(options.submission)}", outcome.model_dump())
+    reason = run_program(
+        "flywheel.train.launch.ray_job",
+        arguments,
+        lambda *of_job: _Work(*of_job).do(),
+    )
     return _CODES.get(reason, 1)
 
 
@@ -90,7 +78,7 @@ class _Work:
 
     def do(self) -> tuple[Reason, str]:
         """Fetch, train, hand out; return why it ended and in which words."""
-        job = self._job()
+        job = read_job(self._exchange, self._run, Job)
         # The rows are people's words: they do not stay on the worker.
         with tempfile.TemporaryDirectory(prefix="flywheel-train-") as name:
             folder = Path(name)
@@ -103,21 +91,6 @@ class _Work:
             if reason == "succeeded":
                 self._put_result(folder, out)
             return reason, detail
-
-    def _job(self) -> Job:
-        try:
-            job = Job.model_validate(self._exchange.read_json(f"{self._run}/job.json"))
-        except ValidationError as error:
-            raise ConfigurationError(
-                f"{self._run}/job.json is not a job for this worker: {error}",
-                next_step="run the same version of Flywheel on the workers and beside Dagster",
-            ) from error
-        if job.version != flywheel.__version__:
-            raise ConfigurationError(
-                f"This worker has Flywheel {flywheel.__version__}, the job comes from {job.version}.",
-                next_step="run the same version of Flywheel on the workers and beside Dagster",
-            )
-        return job
 
     def _fetch(self, job: Job, folder: Path, out: Path) -> TrainSpec:
         dataset = folder / "dataset"

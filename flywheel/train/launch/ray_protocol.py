@@ -7,7 +7,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.launch.exchange import Exchange
 
-__all__ = ["Job", "Lease", "Outcome", "Reason", "forget_old_runs", "outcome_path"]
+__all__ = [
+    "Job",
+    "Lease",
+    "Outcome",
+    "Reason",
+    "VersionedJob",
+    "forget_old_runs",
+    "outcome_path",
+]
 
 Reason = Literal[
     "succeeded",
@@ -24,12 +32,17 @@ Reason = Literal[
 ]
 
 
-class Job(BaseModel):
-    """``job.json``: what the worker is asked to do; the folders are paths in the exchange."""
+class VersionedJob(BaseModel):
+    """``job.json`` of any work: workers of another version of Flywheel refuse it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
+
+
+class Job(VersionedJob):
+    """A training: what the worker is asked to do; the folders are paths in the exchange."""
+
     spec: TrainSpec
     base: str
     dataset: str

@@ -112,8 +112,8 @@ class Lander:
         return pc.is_in(rows["subject_id"], value_set=subjects)
 
     def _column(self, sql: str, values: Mapping[str, object]) -> pa.Array:
-        found = self._lake.query(sql, {"workload": self._workload_id, **values})
-        return found.column(0).combine_chunks()
+        rows = self._lake.query(sql, {"workload": self._workload_id, **values})
+        return rows.column(0).combine_chunks()
 
 
 def _application(workload_id: str, product: Product, day: date) -> str:

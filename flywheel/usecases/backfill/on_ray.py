@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import flywheel
 from flywheel.errors import IntegrityError, UnavailableError
 from flywheel.ports.bulk_work import BulkWork, OnResult, TextPart
+from flywheel.train.launch.cached_base import put_base
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_cluster import RayCluster
 from flywheel.train.launch.ray_outcomes import AGAIN, ERRORS
@@ -130,10 +131,7 @@ class _Work:
         work = self._work
         base = adapter = None
         if work.base_folder is not None:
-            base = f"bases/{work.base_digest}"
-            if not self._exchange.has_folder(base):
-                self._on_notice("The base model is put into the exchange.")
-                self._exchange.put_folder(work.base_folder, base)
+            base = put_base(self._exchange, work.base_folder, work.base_digest, self._on_notice)
         if work.adapter is not None:
             adapter = f"{self._jobs.path}/adapter"
             if not self._exchange.has_folder(adapter):

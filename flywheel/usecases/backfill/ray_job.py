@@ -5,7 +5,6 @@ once. A part's result is in the exchange before Ray knows of it. The job ends wh
 asked for it for the time of its lease, or when another job has it.
 """
 
-import argparse
 import shutil
 import signal
 import sys
@@ -15,32 +14,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-import flywheel
-from flywheel.errors import ConfigurationError, FlywheelError, TransientError
+from flywheel.errors import FlywheelError, TransientError
 from flywheel.ports.bulk_work import BulkWork
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.train.launch.cached_base import cached_base
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray_data import map_on_workers
 from flywheel.train.launch.ray_lease_watch import LeaseWatch
-from flywheel.train.launch.ray_protocol import Outcome, Reason, outcome_path
+from flywheel.train.launch.ray_program import read_job, run_program
+from flywheel.train.launch.ray_protocol import Reason, VersionedJob
 from flywheel.usecases.backfill.computing import Compute, answer_texts, embed_texts, result_of
 from flywheel.usecases.backfill.part_files import PartFiles
 from flywheel.workload.answers import AnswerCodec
 
-__all__ = ["BulkJob", "PartWorker", "main", "read_job"]
+__all__ = ["BulkJob", "PartWorker", "main"]
 
 _POLL_SECONDS = 0.2
 
 
-class BulkJob(BaseModel):
-    """``job.json``: the work and the names of its parts; the folders are paths in the exchange."""
+class BulkJob(VersionedJob):
+    """The work and the names of its parts; the folders are paths in the exchange."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: str
     work: BulkWork
     base: str | None
     adapter: str | None
@@ -61,7 +55,7 @@ class PartWorker:
 
     def __init__(self, exchange_url: str, run: str) -> None:
         self._exchange = Exchange(exchange_url)
-        self._job = read_job(self._exchange, run)
+        self._job = read_job(self._exchange, run, BulkJob)
         self._files = PartFiles(self._exchange, run, self._job.work.kind)
         self._compute = _compute_of(self._exchange, self._job)
 
@@ -74,51 +68,19 @@ class PartWorker:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return its exit code, which is not zero where parts are left."""
-    parser = argparse.ArgumentParser(prog="python -m flywheel.usecases.backfill.ray_job")
-    parser.add_argument("exchange", help="URL of the exchange")
-    parser.add_argument("run", help="path of the run's folder in it")
-    parser.add_argument("submission", help="Ray's id of this job")
-    options = parser.parse_args(arguments)
-    exchange = Exchange(options.exchange)
-    try:
-        job = read_job(exchange, options.run)
-        reason, detail = _Mapping(job, options.exchange, options.run, options.submission).watch()
-    except FlywheelError as error:
-        reason = "interrupted" if isinstance(error, TransientError) else "bad_spec"
-        detail = str(error)
-    print(f"{reason}: {detail}", flush=True)  # noqa: T201 - Ray keeps it
-    outcome = Outcome(submission=options.submission, reason=reason, detail=detail)
-    exchange.write_json(f"{options.run}/{outcome_path(options.submission)}", outcome.model_dump())
+    reason = run_program("flywheel.usecases.backfill.ray_job", arguments, _do)
     return 0 if reason == "succeeded" else 1
 
 
-def read_job(exchange: Exchange, run: str) -> BulkJob:
-    """Read a run's job.
-
-    Raises:
-        ConfigurationError: it is not one for this version of Flywheel.
-    """
-    step = "run the same version of Flywheel on the workers and beside Dagster"
-    try:
-        job = BulkJob.model_validate(exchange.read_json(f"{run}/job.json"))
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"{run}/job.json is not a job for this worker: {error}", next_step=step
-        ) from error
-    if job.version != flywheel.__version__:
-        raise ConfigurationError(
-            f"This worker has Flywheel {flywheel.__version__}, the job comes from {job.version}.",
-            next_step=step,
-        )
-    return job
+def _do(exchange: Exchange, run: str, submission: str) -> tuple[Reason, str]:
+    return _Mapping(read_job(exchange, run, BulkJob), exchange, run, submission).watch()
 
 
 class _Mapping:
     """Ray Data's work in a thread, ended with this process when nobody asks for it any more."""
 
-    def __init__(self, job: BulkJob, exchange_url: str, run: str, submission: str) -> None:
-        self._job, self._url, self._run = job, exchange_url, run
-        exchange = Exchange(exchange_url)
+    def __init__(self, job: BulkJob, exchange: Exchange, run: str, submission: str) -> None:
+        self._job, self._url, self._run = job, exchange.url, run
         self._lease = LeaseWatch(exchange, run, submission, job.lease_seconds)
         self._files = PartFiles(exchange, run, job.work.kind)
         self._names = self._files.without_result(job.parts)
@@ -139,7 +101,7 @@ class _Mapping:
             if not self._lease.held():
                 return "abandoned", self._lease.why
         if self._error is not None:
-            return _told(self._error)
+            return _outcome_of(self._error)
         left = self._files.without_result(self._names)
         if left:
             return "bug", f"Ray ended the work with {len(left)} parts left."
@@ -166,7 +128,7 @@ class _Mapping:
         self._stopped = True
 
 
-def _told(error: BaseException) -> tuple[Reason, str]:
+def _outcome_of(error: BaseException) -> tuple[Reason, str]:
     # Ray wraps what a worker raised, and says it again in words.
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, FlywheelError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flywheel.errors import ConfigurationError
 from flywheel.ports.bulk_work import BulkExecutor, BulkWork, PartName, TextPart
 from flywheel.state.kept_lease import keep_lease
+from flywheel.usecases.backfill import PART_ROWS
 from flywheel.usecases.backfill.in_process import InProcessExecutor
 from flywheel.usecases.backfill.landing import Lander
 from flywheel.usecases.backfill.products import Product
@@ -25,16 +26,12 @@ if TYPE_CHECKING:
     from flywheel.workload.model import Workload
 
 __all__ = [
-    "PART_ROWS",
     "BackfillReport",
     "PartDone",
     "backfill_answers",
     "backfill_vectors",
     "executor_of",
 ]
-
-# What a killed process has to do again, and the rows of one commit.
-PART_ROWS = 5_000
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 
 from flywheel.errors import FlywheelError, IntegrityError, UnavailableError
 from tests.fakes.memory_objects import MemoryObjects
+from tests.fakes.nested_folder import nested_folder
 
 NAME = "datasets/defects/abc"
 
@@ -21,11 +22,7 @@ def objects(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder with a file and a folder in it."""
-    folder = tmp_path / "folder"
-    (folder / "inner").mkdir(parents=True)
-    (folder / "a.txt").write_text("a")
-    (folder / "inner" / "b.bin").write_bytes(bytes(range(256)))
-    return folder
+    return nested_folder(tmp_path)
 
 
 def _key(content: bytes) -> str:

@@ -6,6 +6,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from flywheel.errors import IntegrityError, UnavailableError
 from flywheel.train.launch.exchange import Exchange
+from tests.fakes.nested_folder import nested_folder
 
 
 @pytest.fixture(params=["file", "memory", "objects"])
@@ -27,11 +28,7 @@ def exchange(request, tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder with a file and a folder in it."""
-    folder = tmp_path / "folder"
-    (folder / "inner").mkdir(parents=True)
-    (folder / "a.txt").write_text("a")
-    (folder / "inner" / "b.bin").write_bytes(bytes(range(256)))
-    return folder
+    return nested_folder(tmp_path)
 
 
 def test_a_folder_comes_out_as_it_was_put_in(exchange, folder, tmp_path):

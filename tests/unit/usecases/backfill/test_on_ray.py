@@ -43,6 +43,10 @@ def backfill(world, executor):
     return run
 
 
+def _kill(_part):
+    raise KeyboardInterrupt
+
+
 def test_vectors_land_once_and_nothing_stays_in_the_exchange(world, executor, backfill):
     """They are unit vectors, readable as a list of numbers."""
     assert backfill().landed == 30
@@ -80,12 +84,8 @@ def test_jobs_that_do_nothing_are_given_up(cluster, backfill, world):
 
 def test_results_of_a_killed_launcher_land_without_being_made_again(world, cluster, backfill):
     """It was killed after a result had come and before it was landed."""
-
-    def kill(_):
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        backfill(on_part=kill)
+        backfill(on_part=_kill)
     before = len(world.ids("text_vectors"))
     done = list(cluster.done)
     assert len(done) == 8
@@ -158,12 +158,8 @@ def test_a_damaged_part_is_put_again_by_the_same_command(world, cluster, executo
 
 def test_a_job_that_still_works_at_what_has_landed_is_stopped(cluster, executor, backfill):
     """It would write into the folder that is removed, where nothing would remove it again."""
-
-    def kill(_):
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        backfill(on_part=kill)
+        backfill(on_part=_kill)
     cluster.running = list(cluster.submitted)
     assert backfill().landed
     assert cluster.running == []
