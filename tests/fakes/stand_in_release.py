@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from flywheel.artifacts.adapter_folder import write_manifest
 from flywheel.artifacts.references import CandidateRef
 from flywheel.artifacts.snapshot import Snapshot
 from flywheel.state import Cycle
@@ -20,15 +21,16 @@ def stand_in_release(
     name = f"{workload.id}.{cycle.name}.standin"
     adapter = platform.home / "runs" / name
     adapter.mkdir(parents=True)
+    digest = write_manifest(adapter, {"release": name, "base_digest": "b" * 64})
     platform.state.releases.record(
         name,
         cycle=cycle.ref,
         attempt=1,
-        manifest_digest="a" * 64,
+        manifest_digest=digest,
         adapter=str(adapter),
         dataset_hash=snapshot.hash,
         lineage=replace(LINEAGE, taxonomy_version=workload.taxonomy_version),
     )
-    candidate = CandidateRef(name, "a" * 64, snapshot.hash, "run")
+    candidate = CandidateRef(name, digest, snapshot.hash, "run")
     platform.state.attempts.record(cycle.ref, 1, candidate)
     return name, AnswerCodec(workload, {})
