@@ -1,5 +1,6 @@
 """Dagster's storage in files: they stay open between queries and are closed with the instance."""
 
+import gc
 import sqlite3
 import tempfile
 from collections import Counter
@@ -109,12 +110,18 @@ def test_a_closed_instance_leaves_no_file_open(home):
     with open_instance(home) as instance:
         for _ in range(10):
             run(instance)
-        during = {file.path for file in psutil.Process().open_files() if file.path.endswith(".db")}
+        during = [path for path in open_files(home) if path.endswith(".db")]
         runs = [path for path in during if "history/runs/" in path]
         assert 1 <= len(runs) <= 8
 
-    after = {file.path for file in psutil.Process().open_files()}
-    assert not [path for path in after if path.startswith(str(home.folder))]
+    assert not open_files(home)
+
+
+def open_files(home):
+    """Return the open files of a home; SQLite closes one when the last cursor of it is collected."""
+    gc.collect()
+    files = {file.path for file in psutil.Process().open_files()}
+    return [path for path in files if path.startswith(str(home.folder))]
 
 
 def test_another_instance_reads_what_an_open_one_wrote(home):
