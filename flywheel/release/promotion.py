@@ -128,7 +128,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
         if release.status == "rolled_back":
             raise RefusedError(
                 f"{release.release} was rolled back and is not promoted again.",
-                next_step="open the next cycle",
+                next_step=_after_rollback(cycle_now),
             )
         stage = state.stages.current(cycle.workload_id)
         if stage is not None and stage.release != release.release:
@@ -136,6 +136,15 @@ def promote(  # noqa: PLR0913 - everything that must agree
         problem = _follow(state, registry, release, stage, on_step)
     unload_retired(state, server, cycle.workload_id, drain_seconds=drain_seconds)
     return _promotion(release, stage, problem)
+
+
+def _after_rollback(cycle: Cycle) -> str:
+    if cycle.status == "promoted":
+        return "open the next cycle"
+    return (
+        "open the next cycle or, where the release was not to blame, ask for another try: "
+        f"`flywheel release retry {cycle.workload_id} {cycle.name} --as NAME --reason TEXT`"
+    )
 
 
 def _require_precision(state: State, cycle: Cycle, served: str | None) -> None:
@@ -287,7 +296,7 @@ def _switch(state: State, cycle: Cycle, release: Release, lease: Lease) -> None:
     try:
         with state.transaction():
             approval = valid_approval(state, cycle.ref)
-            plan = plan_of(state, release, at=state.clock.now())
+            plan = plan_of(state, release)
             if plan:
                 enter_stage(state, release, plan[0], approval, lease)
             else:

@@ -40,7 +40,8 @@ _JUDGED: frozenset[str] = frozenset(
 )
 # What may follow what. A failed cycle continues only through a new attempt; one that was
 # promoted or rejected is over. An approval that ran out can be given again. While its release is in
-# shadow or canary a cycle is releasing; `rolled_back` is one whose release never became champion.
+# shadow or canary a cycle is releasing; `rolled_back` is one whose release never became champion, and
+# which `Cycles.review_again` alone opens again.
 NEXT_STATUSES: dict[str, frozenset[str]] = {
     "open": _JUDGED | {"training"},
     "training": _JUDGED | {"open"},

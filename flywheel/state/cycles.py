@@ -221,6 +221,27 @@ class Cycles:
             person = None if actor == SYSTEM else actor
             return self._attempts.start(cycle, number, reason, person)
 
+    def review_again(self, cycle: CycleRef, reason: str, *, actor: str) -> Cycle:
+        """Let a cycle wait for an approval again whose release was taken back from a stage.
+
+        Raises:
+            RefusedError: no release of it was taken back from a stage, or another cycle is open.
+        """
+        status: CycleStatus = "awaiting_approval"
+        with self._database.write() as connection:
+            current = self._get(connection, cycle)
+            if current.status != "rolled_back":
+                raise RefusedError(
+                    f"Cycle {cycle.name} of {cycle.workload_id} is {current.status}: no release of it "
+                    "was taken back from shadow or canary.",
+                    next_step=f"see `flywheel release show {cycle.workload_id}`",
+                )
+            self._refuse_second_open(connection, current, status)
+            self._change(connection, current, status=status, status_reason=reason)
+            self._tell(current, status, reason, attempt=current.attempt, actor=actor)
+            self._attempts.end(cycle, current.attempt, None)
+            return self._get(connection, cycle)
+
     def attempt(self, cycle: CycleRef, number: int | None = None) -> Attempt:
         """Return one attempt, by default the present one."""
         if number is None:
