@@ -11,10 +11,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from demo.base import base_texts, start_building
 from demo.calendar import START
 from demo.clients import GatewayClients
+from demo.faults import FaultyServer, ReplicaFault
+from demo.preload import preloading
 from demo.progress import AnnouncingLauncher, Progress, Stage
 from demo.runner import InProcessDagster
+from demo.stages import StagePlayer
 from demo.story import Story
 from demo.summary import show, summarize
 from demo.world import SimulatedWorld
@@ -27,26 +31,25 @@ from flywheel.io.yaml_text import YamlText
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import fail_orphaned_runs
 from flywheel.settings import load_settings, restrict_files
-from flywheel.simulation.traffic import pretraining_texts, seed_labels_of
+from flywheel.simulation.traffic import seed_labels_of
 from flywheel.usecases.import_seed import import_rows
-from flywheel.wiring import DEMO_MARK, Platform, open_launcher
+from flywheel.wiring import DEMO_MARK, Platform, open_launcher, open_model_server
 from flywheel.workload.model import Workload
 
 WORKLOAD = "defect_reports"
 PER_DAY = 30
 SEED = 7
 SEED_LABELS = 700
-PRETRAINING_TEXTS = 6000
 # What differs from the workload file: a pretrained model needs fewer passes, and more time for each.
 RECIPES: dict[str, dict[str, float]] = {
     "tiny": {},
     "smollm2": {"epochs": 3, "learning_rate": 1e-3, "batch_size": 8, "timeout_seconds": 10800},
 }
 # The base answers too badly to be compared with. At 30 reports a day all are copied, and a stage
-# takes days.
+# takes days: three of shadow, two until the first canary has failed, five of the next one.
 RELEASE: dict[str, object] = {
     "first_release": "champion",
-    "shadow": {"days": 5, "share": 1.0, "minimum_pairs": 100},
+    "shadow": {"days": 3, "share": 1.0, "minimum_pairs": 75},
     "canary": [{"share": 0.5, "days": 5, "minimum_answers": 50}],
     "guards": {"significance": 0.001},
 }
@@ -72,12 +75,21 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     restrict_files(settings)
     home = settings.home
     _claim(home, arguments.base)
+    building = None
+    if not (home / "bases").exists():
+        building = start_building(WORKLOAD)
     # The code location reads the workload files when it is imported: they must be there.
     from definitions import defs
 
     clock = ManualClock(START)
     launcher = AnnouncingLauncher(open_launcher(settings))
-    platform = Platform(settings, clock, launcher=launcher)
+    fault = ReplicaFault()
+    platform = Platform(
+        settings,
+        clock,
+        launcher=launcher,
+        model_server=lambda base: FaultyServer(open_model_server(settings, base), fault),
+    )
     atexit.register(platform.close)
     atexit.register(launcher.close)
     progress = Progress(console)
@@ -88,9 +100,14 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
         fail_orphaned_runs(instance)
         dagster = InProcessDagster(defs, instance, platform)
         world = SimulatedWorld(platform, WORKLOAD, per_day=PER_DAY, seed=SEED)
+        if building is not None:
+            with progress.stage("base") as stage, preloading():
+                stage.show("is built by a process of its own")
+                building.wait()
         _set_stage(platform, progress)
         clients = GatewayClients(platform, clock, WORKLOAD, SEED)
-        Story(platform, clock, dagster, world, clients, launcher, progress).play()
+        stages = StagePlayer(platform, clock, dagster, world, clients, fault, progress)
+        Story(platform, clock, dagster, world, launcher, progress, stages).play()
         clock.move_to(clock.now() + timedelta(hours=1))
         summary = summarize(platform, world, dagster, progress)
     _finish(home)
@@ -134,8 +151,7 @@ def _base(platform: Platform, workload: Workload, stage: Stage) -> BaseModel:
     try:
         return platform.base(workload)
     except NotFoundError:
-        texts = pretraining_texts(count=PRETRAINING_TEXTS, seed=SEED)
-        return platform.build_base(workload, texts, on_progress=stage.show)
+        return platform.build_base(workload, base_texts(), on_progress=stage.show)
 
 
 def _finish(home: Path) -> None:

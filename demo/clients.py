@@ -5,11 +5,10 @@ its copy for a shadow are recorded, so that the same reports leave the same even
 """
 
 import random
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from flywheel.clock import ManualClock
 from flywheel.deployment.gateway_program import gateway_in_thread
@@ -23,10 +22,10 @@ from flywheel.usecases.keys import create_key
 from flywheel.usecases.simulated_world import APPROVER
 from flywheel.wiring import Platform
 
-__all__ = ["GatewayClients"]
+__all__ = ["GatewayClients", "second_id"]
 
 _PATIENCE_SECONDS = 60
-_PAUSE_SECONDS = 0.01
+_PAUSE_SECONDS = 0.003
 _COPIES = "flywheel_gateway_shadows_total"
 _IN_SPOOL = "flywheel_gateway_spool_events"
 
@@ -48,16 +47,15 @@ class GatewayClients:
         self._seed = seed
         self._ids: list[str] = []
         self._rng = random.Random(seed)  # noqa: S311 - ids of a simulation
+        self._clients: dict[str, GatewayClient] = {}
+        self._http: HttpClient | None = None
 
-    def ask(self, calls: Sequence[SimulatedCall], *, is_shadowed: bool) -> None:
-        """Ask about every report in order.
-
-        Args:
-            calls: in order of time, none before the clock.
-            is_shadowed: whether a shadow gets a copy of every request.
+    @contextmanager
+    def at_work(self, calls: Sequence[SimulatedCall]) -> Iterator[None]:
+        """Serve the gateway during the block, with a key for every site of some reports.
 
         Raises:
-            UnavailableError: the gateway was not ready, or a copy was not recorded, in time.
+            UnavailableError: the gateway was not ready in time.
         """
         keys = {
             client_id: create_key(self._platform, client_id, person=APPROVER).key
@@ -68,22 +66,39 @@ class GatewayClients:
             service = HttpService(url, "the gateway")
             http = stack.enter_context(HttpClient(service, seconds=30))
             self._wait(lambda: http.send("GET", "/readyz").is_success, "to be ready")
-            clients = {
+            self._http = http
+            self._clients = {
                 client_id: stack.enter_context(GatewayClient.open(url, key, self._workload_id))
                 for client_id, key in keys.items()
             }
-            for number, call in enumerate(calls, start=1):
-                self._prepare(call)
-                clients[call.client_id].ask(call)
-                if is_shadowed:
-                    self._wait(lambda: _sum_of(http, _COPIES) >= number, "to record a copy")  # noqa: B023 - called here
-            # What ends in the spool would land after the look at its stage.
-            self._wait(lambda: _sum_of(http, _IN_SPOOL) == 0, "to send its events")
+            yield
+
+    def ask(self, calls: Sequence[SimulatedCall], *, is_shadowed: bool) -> None:
+        """Ask about every report in order, while `at_work`.
+
+        Args:
+            calls: in order of time, none before the clock.
+            is_shadowed: whether a shadow gets a copy of every request.
+
+        Raises:
+            UnavailableError: a copy was not recorded, or events were not sent, in time.
+        """
+        http = self._http
+        assert http is not None
+        copies = _sum_of(http, _COPIES) if is_shadowed else 0
+        for call in calls:
+            self._prepare(call)
+            self._clients[call.client_id].ask(call)
+            if is_shadowed:
+                copies += 1
+                self._wait(lambda: _sum_of(http, _COPIES) >= copies, "to record a copy")  # noqa: B023 - called here
+        # What ends in the spool would land after the look at its stage.
+        self._wait(lambda: _sum_of(http, _IN_SPOOL) == 0, "to send its events")
 
     def _prepare(self, call: SimulatedCall) -> None:
         self._clock.move_to(max(self._clock.now(), call.timestamp))
         self._ids = [call.inference_id]
-        self._rng = random.Random(f"{self._seed}:{call.inference_id}")  # noqa: S311 - (as above)
+        self._rng = _second_ids(self._seed, call)
 
     def _new_id(self, moment: datetime) -> str:
         # The first attempt has the report's id, by which simulated people know the truth.
@@ -97,11 +112,16 @@ class GatewayClients:
             )
 
 
+def second_id(seed: int, call: SimulatedCall) -> str:
+    """Return the id of the champion's answer to a report at which the canary has failed."""
+    return event_id(call.timestamp, _second_ids(seed, call))
+
+
+def _second_ids(seed: int, call: SimulatedCall) -> random.Random:
+    return random.Random(f"{seed}:{call.inference_id}")  # noqa: S311 - ids of a simulation
+
+
 def _sum_of(http: HttpClient, metric: str) -> int:
     text = http.send("GET", "/metrics").text
-    return sum(
-        int(sample.value)
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == metric
-    )
+    values = re.findall(rf"^{metric}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
+    return sum(int(float(value)) for value in values)

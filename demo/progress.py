@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from demo.preload import preloading
 from flywheel.ports.train_launcher import (
     StandbyLauncher,
     TrainLauncher,
@@ -108,4 +109,5 @@ class AnnouncingLauncher:
             on_notice(text)
             self.show(text)
 
-        return self.launcher.run(spec, out, on_progress=both, on_notice=notice)
+        with preloading():
+            return self.launcher.run(spec, out, on_progress=both, on_notice=notice)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from flywheel.errors import TerminalError
+from flywheel.errors import IntegrityError, TerminalError
 from flywheel.wiring import Platform
 
-__all__ = ["InProcessDagster"]
+__all__ = ["InProcessDagster", "must_succeed"]
 
 
 @dataclass
@@ -43,6 +43,20 @@ class InProcessDagster:
                 key = str(event.step_key)
                 self.step_seconds[key] += event.step_success_data.duration_ms / 1000
         return result
+
+    def must_run(self, job: str) -> None:
+        """Run one job; a failed run raises IntegrityError."""
+        must_succeed(self.run(job))
+
+    def must_tick(self, sensor: str) -> int:
+        """Evaluate a sensor once, carry out what it returns, and count the runs.
+
+        A run that failed raises IntegrityError.
+        """
+        results = self.tick(sensor)
+        for result in results:
+            must_succeed(result)
+        return len(results)
 
     def tick(self, sensor: str) -> list[dg.ExecuteInProcessResult]:
         """Evaluate a sensor once and carry out what it returns.
@@ -82,3 +96,15 @@ class InProcessDagster:
         if evaluated.cursor is not None:
             self._cursors[sensor] = evaluated.cursor
         return evaluated
+
+
+def must_succeed(result: dg.ExecuteInProcessResult) -> None:
+    """Raise IntegrityError with what the steps of a failed run said."""
+    if result.success:
+        return
+    failures = [e for e in result.all_events if e.is_step_failure]
+    message = "; ".join(str(e.step_failure_data.error_display_string) for e in failures)
+    raise IntegrityError(
+        f"The run {result.run_id} of {result.dagster_run.job_name} failed: {message[:2000]}",
+        next_step="start the demo again; it resumes where it was",
+    )

@@ -5,24 +5,22 @@ What was done is read back from the stores, so that a killed demo resumes where 
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 
 from demo.calendar import START, WINDOWS, DemoWindow
-from demo.clients import GatewayClients
 from demo.progress import AnnouncingLauncher, Progress
-from demo.runner import InProcessDagster
+from demo.runner import InProcessDagster, must_succeed
+from demo.stages import StagePlayer
 from demo.world import SimulatedWorld
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.clock import ManualClock
-from flywheel.errors import IntegrityError
 from flywheel.io.atomic import write_json
 from flywheel.orchestration.keys import MAINTENANCE_JOB, observe_job, review_job, sample_job
 from flywheel.state import Cycle
 from flywheel.usecases.observe import proposed_labels
-from flywheel.usecases.release_path import release_path
 from flywheel.usecases.simulated_world import APPROVER, approve_as_owner
 from flywheel.usecases.taxonomy_edit import add_workload_labels
 from flywheel.wiring import Platform
@@ -40,9 +38,9 @@ class Story:
     clock: ManualClock
     dagster: InProcessDagster
     world: SimulatedWorld
-    clients: GatewayClients
     launcher: AnnouncingLauncher
     progress: Progress
+    stages: StagePlayer
 
     def play(self) -> None:
         """Play every window that was not finished before."""
@@ -65,24 +63,29 @@ class Story:
         self.clock.move_to(max(WINDOWS[-1].end, self._newest_moment()))
         self._turn_wheel()
         with self.progress.stage("upkeep"):
-            self._run(MAINTENANCE_JOB)
+            self.dagster.must_run(MAINTENANCE_JOB)
             self.dagster.tick("waiting_sensor")
 
     def _play(self, window: DemoWindow) -> None:
         # A cycle that was due or cut off comes first: the window's traffic is answered by whoever
         # is champion after it.
         self._turn_wheel()
-        self._watch_release()
+        self.stages.play()
+        while self.stages.was_taken_back():
+            self._turn_wheel()
+            self.stages.ask_for_another_try()
+            self._turn_wheel()
+            self.stages.play()
         with self.progress.stage("traffic") as stage:
             traffic = self.world.send_traffic(window, self.clock.now())
             stage.tell(f"{traffic.events} messages, {traffic.feedback} feedback")
             stage.tell(f"{self.platform.state.routes.champion(self.world.workload_id)} answers")
         self.clock.move_to(window.end)
         with self.progress.stage("land") as stage:
-            self._tick("new_events_sensor")
+            self.dagster.must_tick("new_events_sensor")
             stage.tell(self._told("landing"))
         with self.progress.stage("sample") as stage:
-            self._run(sample_job(self.world.workload_id))
+            self.dagster.must_run(sample_job(self.world.workload_id))
             stage.tell(self._told("review_items"))
         with self.progress.stage("review") as stage:
             before = self._corrections()
@@ -95,41 +98,10 @@ class Story:
             new = self._corrections() - before
             stage.tell(f"{judgments} judgments", *(f"{n} {status}" for status, n in new.items()))
         with self.progress.stage("observe") as stage:
-            self._run(observe_job(self.world.workload_id))
+            self.dagster.must_run(observe_job(self.world.workload_id))
             stage.tell(self._told("drift"))
         self._grow_taxonomy()
         self._turn_wheel()
-
-    def _watch_release(self) -> None:
-        """Let the release in shadow or canary prove itself on what clients ask the gateway."""
-        state, workload_id = self.platform.state, self.world.workload_id
-        while (stage := state.stages.current(workload_id)) is not None:
-            planned = release_path(self.platform, workload_id).stages[-1].planned
-            assert planned is not None
-            end = stage.began_at + timedelta(days=planned.days)
-            with self.progress.stage(stage.kind) as line:
-                self._tick("new_events_sensor")
-                requests = self.world.ask_gateway(
-                    self.clients, stage.began_at, end, is_shadowed=stage.kind == "shadow"
-                )
-                self.clock.move_to(max(end, self.clock.now()))
-                self._tick("new_events_sensor")
-                feedback = self.world.give_feedback(stage.began_at, end)
-                self._tick("new_events_sensor")
-                self._tick("staged_releases_sensor")
-                self._must_have_ended(stage.id)
-                line.tell(f"{requests} requests of the gateway, {feedback} feedback")
-                line.tell(*(look.reason for look in state.stages.looks(stage)[-1:]))
-            with self.progress.stage("release") as line:
-                line.tell(release_path(self.platform, workload_id).stages[-1].stage.reason)
-
-    def _must_have_ended(self, stage_id: int) -> None:
-        current = self.platform.state.stages.current(self.world.workload_id)
-        if current is not None and current.id == stage_id:
-            raise IntegrityError(
-                f"The {current.kind} of {current.release} is still not over after its days.",
-                next_step=f"look at `flywheel release show {self.world.workload_id}`",
-            )
 
     def _turn_wheel(self) -> None:
         """Evaluate the trigger and take an open cycle to its end."""
@@ -143,14 +115,14 @@ class Story:
                 if not self._was_judged(
                     CycleRef(workload_id, result.dagster_run.tags["dagster/partition"])
                 ):
-                    self._must_succeed(result)
+                    must_succeed(result)
                 stage.tell(self._told("gate"))
             stage.tell(*(d.reason for d in state.decisions.of(workload_id)[before:]))
         for cycle in state.cycles.list_open(workload_id):
             if cycle.status == "awaiting_approval":
                 self._approve(cycle)
         with self.progress.stage("release") as stage:
-            if self._tick("granted_approvals_sensor"):
+            if self.dagster.must_tick("granted_approvals_sensor"):
                 stage.tell(*(f"{r.route} {r.release}" for r in state.routes.of(workload_id)))
 
     def _was_judged(self, cycle: CycleRef) -> bool:
@@ -183,29 +155,9 @@ class Story:
 
     def _collect(self, *, force: bool = False) -> None:
         if force:
-            self._run(review_job(self.world.workload_id))
+            self.dagster.must_run(review_job(self.world.workload_id))
             return
-        for result in self.dagster.tick("finished_reviews_sensor"):
-            self._must_succeed(result)
-
-    def _run(self, job: str) -> None:
-        self._must_succeed(self.dagster.run(job))
-
-    def _tick(self, sensor: str) -> int:
-        results = self.dagster.tick(sensor)
-        for result in results:
-            self._must_succeed(result)
-        return len(results)
-
-    def _must_succeed(self, result: dg.ExecuteInProcessResult) -> None:
-        if result.success:
-            return
-        failures = [e for e in result.all_events if e.is_step_failure]
-        message = "; ".join(str(e.step_failure_data.error_display_string) for e in failures)
-        raise IntegrityError(
-            f"The run {result.run_id} of {result.dagster_run.job_name} failed: {message[:2000]}",
-            next_step="start the demo again; it resumes where it was",
-        )
+        self.dagster.must_tick("finished_reviews_sensor")
 
     def _told(self, asset: str) -> str:
         """Return what an asset's newest materialization says in one line."""

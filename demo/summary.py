@@ -31,6 +31,7 @@ def summarize(
 ) -> dict[str, Any]:
     """Collect the figures of the whole demo; timings are under ``seconds`` alone."""
     workload, state = world.workload, platform.state
+    stages = release_path(platform, workload.id).stages
     return {
         "workload": workload.id,
         "base": platform.base(workload).name,
@@ -53,7 +54,8 @@ def summarize(
             for d in state.decisions.of(workload.id)
         ],
         "cycles": [_cycle(platform, cycle) for cycle in state.cycles.of(workload.id)],
-        "stages": [stage_row(story) for story in release_path(platform, workload.id).stages],
+        "stages": [stage_row(story) for story in stages],
+        "taken back": [s.stage.reason for s in stages if s.stage.outcome == "rolled_back"],
         "promotions": _promotions(platform, workload),
         "champion": state.routes.champion(workload.id),
         "seconds": _seconds(dagster, progress),
@@ -80,12 +82,15 @@ def show(summary: dict[str, Any], platform: Platform, console: Console) -> None:
             reading = read_gate(platform, CycleRef(summary["workload"], cycle["cycle"]))
             console.print(gate_table(reading.report))
         for approval in cycle["approvals"]:
-            console.print(Text(approval))
+            void = f" (void: {approval['void']})" if approval["void"] else ""
+            console.print(Text(approval["verdict"] + void))
     console.rule("releases on their way to champion, by what clients asked the gateway")
     table = Table("release", "stage", "from", "to", "answers", "outcome")
     for stage in summary["stages"]:
         table.add_row(*(str(value) for value in stage.values()))
     console.print(table)
+    for reason in summary["taken back"]:
+        console.print(Text(reason))
     console.rule("accuracy on the control slice (answers drawn at random, judged blind)")
     table = Table("promotion of", "on", "month before", "month after")
     for promotion in summary["promotions"]:
@@ -125,7 +130,10 @@ def _cycle(platform: Platform, cycle: Cycle) -> dict[str, Any]:
     attempt = platform.state.cycles.attempt(cycle.ref, cycle.attempt)
     dataset, candidate, gate = attempt.dataset, attempt.candidate, attempt.gate
     approvals = [
-        f"{a.verdict} by {a.actor}{' (simulated)' if a.simulated else ''}: {a.reason}"
+        {
+            "verdict": f"{a.verdict} by {a.actor}{' (simulated)' if a.simulated else ''}: {a.reason}",
+            "void": a.void_reason or "",
+        }
         for a in platform.state.approvals.of_cycle(cycle.ref)
     ]
     return {

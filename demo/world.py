@@ -5,12 +5,12 @@ It alone knows the truth. Flywheel sees events in the log and judgments in the q
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from demo.calendar import DemoWindow
-from demo.clients import GatewayClients
+from demo.clients import GatewayClients, second_id
 from flywheel.events import FEEDBACK_TOPIC, INFERENCES_TOPIC, encode
 from flywheel.io.atomic import write_json
 from flywheel.ports.topics import ensure_topic
@@ -55,9 +55,7 @@ class SimulatedWorld:
     def send_traffic(self, window: DemoWindow, start: datetime) -> Traffic:
         """Let the clients ask the champion from a moment in a window to its end, and produce once."""
         workload = self.workload
-        calls = generate(
-            workload, start=start, end=window.end, per_day=self.per_day, seed=self.seed
-        )
+        calls = self.calls(start, window.end)
         answered = answer_calls(self.platform, workload, calls)
         encoded = [value for _, value in answered.messages]
         messages = with_duplicates(encoded, share=_DUPLICATE_SHARE, seed=self.seed + window.number)
@@ -74,9 +72,9 @@ class SimulatedWorld:
 
         Those that a killed demo has already asked about are not asked about again.
         """
-        workload = self.workload
-        calls = generate(workload, start=start, end=end, per_day=self.per_day, seed=self.seed)
-        SimulatedTruth(self.platform.home, workload.id).remember(calls)
+        calls = self.calls(start, end)
+        truth = SimulatedTruth(self.platform.home, self.workload_id)
+        truth.remember([*calls, *self._asked_twice(calls)])
         landed = self._landed_since(start)
         left = [call for call in calls if call.inference_id not in landed]
         clients.ask(left, is_shadowed=is_shadowed)
@@ -84,16 +82,25 @@ class SimulatedWorld:
 
     def give_feedback(self, start: datetime, end: datetime) -> int:
         """Let the clients say what they think of the landed answers of a stage, and count that."""
-        calls = generate(self.workload, start=start, end=end, per_day=self.per_day, seed=self.seed)
+        calls = self.calls(start, end)
         query = "select inference_id, output from answered_inferences where timestamp >= ?"
         outputs = {
             row["inference_id"]: json.loads(row["output"] or "null")
             for row in self.platform.lake.rows(query, [start])
         }
-        answered = [call for call in calls if call.inference_id in outputs]
+        every = [*calls, *self._asked_twice(calls)]
+        answered = [call for call in every if call.inference_id in outputs]
         return self._give_feedback(
             f"{start:%Y-%m-%d}", answered, [outputs[call.inference_id] for call in answered]
         )
+
+    def calls(self, start: datetime, end: datetime) -> list[SimulatedCall]:
+        """Return the reports of [start, end), in order of time."""
+        return generate(self.workload, start=start, end=end, per_day=self.per_day, seed=self.seed)
+
+    def _asked_twice(self, calls: Sequence[SimulatedCall]) -> list[SimulatedCall]:
+        # As the champion answers them after the canary has failed.
+        return [replace(call, inference_id=second_id(self.seed, call)) for call in calls]
 
     def _landed_since(self, start: datetime) -> set[str]:
         query = "select inference_id from first_inferences where timestamp >= ?"

@@ -8,6 +8,7 @@ from flywheel.wiring.adapters import (
     kafka_connection,
     open_event_log,
     open_launcher,
+    open_model_server,
     ray_cluster,
     spark_server,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "kafka_connection",
     "open_event_log",
     "open_launcher",
+    "open_model_server",
     "open_platform",
     "ray_cluster",
     "require_deployment",

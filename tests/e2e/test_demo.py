@@ -92,11 +92,20 @@ def test_two_cycles_are_promoted_and_the_ledger_balances(whole):
 
 
 def test_the_second_release_was_a_shadow_and_a_canary_before(whole):
-    """On what clients asked the gateway; the first replaced the bare base at once."""
+    """On what clients asked the gateway; the first replaced the bare base at once.
+
+    Its first canary was taken back while its replica failed, and passed once that was mended.
+    """
     assert [(s["stage"], s["outcome"]) for s in whole["stages"]] == [
         ("shadow", "advanced"),
+        ("canary 50%", "rolled_back"),
         ("canary 50%", "promoted"),
     ]
+    (reason,) = whole["taken back"]
+    assert "rolled back: canary of 50 %: worse: errors: +100.0%" in reason
+    first, again = whole["cycles"][1]["approvals"]
+    assert first["void"].startswith("simulated:jon asked for another try of the release: ")
+    assert again["void"] == ""
     assert {s["release"] for s in whole["stages"]} == {whole["champion"]}
 
 
@@ -107,14 +116,15 @@ def test_answers_get_better(whole):
 
 
 def test_a_killed_demo_goes_on_to_the_same_figures(repository, cache, played):
-    """Cut off in a training, and killed when a shadow was asked, it loses nothing."""
+    """Cut off in a training, killed when a shadow and a failing canary were asked, it loses nothing."""
     whole, home, image = played
     home.rename(home.with_name("whole"))
     image.rename(home)
-    process = start(repository, home, cache, start_new_session=True)
-    appears(home / "demo/flywheel.feedback-2026-06-16.json", process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    for day in ("16", "20"):
+        process = start(repository, home, cache, start_new_session=True)
+        appears(home / f"demo/flywheel.feedback-2026-06-{day}.json", process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
     resumed = figures(start(repository, home, cache))
     assert without_places(resumed, home) == without_places(whole, home)
