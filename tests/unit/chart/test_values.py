@@ -19,7 +19,10 @@ from tests.unit.chart.reading import of_kind
         ("vllm.enabled=true", "name at least one base"),
         ("vllm.enabled=true,vllm.bases[0].digest=0123456789abcdef", "each has a folder"),
         ("vllm.enabled=true,vllm.bases[0].folder=/b", "each has a digest"),
-        ("vllm.enabled=true,vllm.bases[0].folder=/b,vllm.bases[0].digest=tiny", "not 16 characters"),
+        (
+            "vllm.enabled=true,vllm.bases[0].folder=/b,vllm.bases[0].digest=tiny",
+            "not 16 characters",
+        ),
         ("ingest.autoscaling.kind=lag", "one of none, keda, hpa"),
         ("gateway.ingress.enabled=true,gateway.ingress.host=a.example.com", "brings TLS"),
     ],
