@@ -1,10 +1,11 @@
 """`enter_stage`, `withdraw_release`: one transaction each, with every row; `plan_of` a release."""
 
 from flywheel.artifacts.actors import SYSTEM
+from flywheel.errors import RefusedError
 from flywheel.release.path import EarlierTries, PlannedStage, release_plan, stage_name
-from flywheel.state import Approval, Lease, Release, Stage, State
+from flywheel.state import Approval, Cycle, Lease, Release, Stage, State
 
-__all__ = ["enter_stage", "plan_of", "withdraw_release"]
+__all__ = ["enter_stage", "plan_of", "require_not_rolled_back", "withdraw_release"]
 
 
 def plan_of(state: State, release: Release, stage: Stage | None = None) -> tuple[PlannedStage, ...]:
@@ -138,6 +139,21 @@ def withdraw_release(
         state.cycles.set_status(cycle, "rolled_back", f"{stage.release} was {text}", actor=actor)
         facts = {**_facts(stage), **(details or {}), "reason": reason}
         state.audit.append("release.withdrawn", str(cycle), actor, facts)
+
+
+def require_not_rolled_back(release: Release, cycle: Cycle) -> None:
+    """Refuse a release that was rolled back, with what can be done instead."""
+    if release.status != "rolled_back":
+        return
+    instead = "open the next cycle"
+    if cycle.status == "rolled_back":
+        instead += (
+            " or, where the release was not to blame, ask for another try: `flywheel release retry "
+            f"{cycle.workload_id} {cycle.name} --as NAME --reason TEXT`"
+        )
+    raise RefusedError(
+        f"{release.release} was rolled back and is not promoted again.", next_step=instead
+    )
 
 
 def _named(stage: Stage) -> str:

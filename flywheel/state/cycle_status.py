@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-__all__ = ["NEXT_STATUSES", "OPEN_STATUSES", "RETRYABLE", "CycleStatus"]
+from flywheel.artifacts.cycle_ref import CycleRef
+
+__all__ = ["NEXT_STATUSES", "OPEN_STATUSES", "RETRYABLE", "CycleStatus", "after_refusal"]
 
 CycleStatus = Literal[
     "open",
@@ -58,3 +60,15 @@ NEXT_STATUSES: dict[str, frozenset[str]] = {
     "rejected": frozenset(),
 }
 RETRYABLE = _JUDGED | {"open", "training"}
+
+
+def after_refusal(cycle: CycleRef, status: CycleStatus) -> str:
+    """Return what a person can do with a cycle that cannot get the status it was to get."""
+    names = "--as NAME --reason TEXT"
+    if status == "releasing":
+        return f"take its release back: `flywheel rollback {cycle.workload_id} {names}`"
+    return (
+        "a failed cycle continues with a new attempt "
+        f"(`flywheel cycle retry {cycle.workload_id} {cycle.name} {names}`), a closed one with the "
+        "next cycle"
+    )

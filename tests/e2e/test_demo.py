@@ -102,7 +102,7 @@ def test_the_second_release_was_a_shadow_and_a_canary_before(whole):
         ("canary 50%", "promoted"),
     ]
     (reason,) = whole["taken back"]
-    assert "rolled back: canary of 50 %: worse: errors: +100.0%" in reason
+    assert "canary of 50 %: worse: errors: the candidate's rate is higher: +100.0%" in reason
     first, again = whole["cycles"][1]["approvals"]
     assert first["void"].startswith("simulated:jon asked for another try of the release: ")
     assert again["void"] == ""
