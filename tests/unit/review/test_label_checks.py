@@ -3,8 +3,10 @@
 import json
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
+from flywheel.lake.tables import TABLES
 from flywheel.lake.views import label_checks_batch
 from flywheel.review.merging.annotator_figures import annotator_figures
 from flywheel.review.merging.collect import collect
@@ -101,6 +103,24 @@ def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, desk, 
     assert control
     assert not control & set(doubt[0])
     assert not control & {check.input for check in checks_of(lake, workload)}
+
+
+def test_cases_of_evaluation_sets_are_neither_fitted_on_nor_asked_again(lake, queue, desk, doubt):
+    """They decide gates; a row that trains is like any other."""
+    workload = labeled(lake, queue, desk, share=0.5)
+    sent = [e.item for e in read_sent(lake, workload.id) if e.item.slice != "control"]
+    splits = dict(zip(("golden", "holdout", "must_not_lose", "train"), sent, strict=False))
+    rows = [
+        {"workload_id": workload.id, "split": split, "correction_id": item.item_id}
+        for split, item in splits.items()
+    ]
+    schema = TABLES["dataset_rows"].schema
+    lake.append("dataset_rows", pa.Table.from_pylist(rows, schema=schema))
+    collect(lake, queue, workload, now=END)
+    fitted = {item.input for item in sent} & set(doubt[0])
+    assert {item.input for item in sent} - fitted == {
+        item.input for split, item in splits.items() if split != "train"
+    }
 
 
 def test_checks_count_in_the_period_they_are_asked_in(lake, queue, desk, doubt):

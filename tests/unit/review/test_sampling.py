@@ -63,6 +63,11 @@ def test_budget_is_never_exceeded(budget):
     assert len(items) == len({item.inference_id for item in items})
 
 
+def test_budget_below_nothing_asks_nothing():
+    """A caller that counts more spent than there was gets an empty batch."""
+    assert choose(candidates(10), budget=-5) == []
+
+
 def test_same_input_in_any_order_gives_the_same_items():
     """The choice depends on the seed and the candidates, not on their order."""
     found = candidates(300)

@@ -10,7 +10,7 @@ from flywheel.review.merging.annotator_figures import annotator_figures
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import judgments_left
 from flywheel.review.sampling.budget import JudgedTwice
-from flywheel.review.sampling.sent_items import read_sent, spending
+from flywheel.review.sampling.sent_items import read_batch, read_sent, spending
 from tests.fakes.review_world import (
     END,
     START,
@@ -90,6 +90,24 @@ def test_answer_against_a_confident_model_goes_to_another_person(lake, queue, de
     collect(lake, queue, workload, now=END)
     (row,) = lake.rows("SELECT * FROM latest_corrections WHERE inference_id = ?", [wrong])
     assert (row["status"], row["output"]) == ("accepted", f'"{truth(number_of(task))}"')
+
+
+def test_nothing_is_chosen_twice_while_its_second_judgment_is_open(lake, queue, desk):
+    """Another judgment that comes in between chooses others, and what is asked stays asked."""
+    workload = start(lake, queue)
+    first, second = asked_ones(desk, workload, "uncertain")[3:5]
+    tasks = answer_all(desk, workload, wrong=[first])
+    collect(lake, queue, workload, now=END)
+    other = next(task for task in tasks if task.inference_id == second)
+    desk.submit(workload, other.item_id, "ann", truth(number_of(other) + 1))
+    assert collect(lake, queue, workload, now=END).second_judgments == 1
+    assert again(lake, workload) == {first, second}
+    (batch,) = {e.item.batch_id for e in read_sent(lake, workload.id)}
+    judgments = {i.inference_id: i.judgments for i in read_batch(lake, workload.id, batch)}
+    assert {name for name, count in judgments.items() if count == 2} == {first, second}
+    assert max(judgments.values()) == 2
+    used = spending(lake, workload.id, PERIOD).twice
+    assert used == JudgedTwice(len(tasks), len(tasks), 0, 0, chosen=2)
 
 
 def test_control_item_is_not_judged_again_because_of_what_was_said(lake, queue, desk):
