@@ -1,4 +1,4 @@
-"""`SnapshotRef`, `CandidateRef`, `DirectedReview` and `Lineage`: what one stage hands to the next.
+"""`SnapshotRef`, `CandidateRef`, `Lineage` and others: what one stage hands to the next.
 
 The state keeps them as JSON in the columns ``facts`` of attempts and releases. ``to_facts`` and
 ``from_facts`` of a class are the only places that spell its keys; ``from_facts`` returns None where
@@ -16,6 +16,7 @@ __all__ = [
     "DATASET_FOLDER",
     "CandidateRef",
     "DirectedReview",
+    "FurtherTries",
     "Lineage",
     "Recordable",
     "SnapshotRef",
@@ -98,6 +99,22 @@ class DirectedReview:
     def to_facts(self) -> JsonObject:
         """Return the form in JSON."""
         return {"directed_batches": list(self.batches)}
+
+
+@dataclass(frozen=True)
+class FurtherTries:
+    """Who asked, each time, that a release taken back from a stage may be reviewed again."""
+
+    requested_by: tuple[str, ...] = ()
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """Read the people; none where nobody asked."""
+        return cls(tuple(facts.get("further_tries", ())))
+
+    def to_facts(self) -> JsonObject:
+        """Return the form in JSON."""
+        return {"further_tries": list(self.requested_by)}
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ COMMANDS: dict[str, Entry] = {
     "release": Entry(
         "release_path",
         _CYCLE,
-        "A release between approval and champion: show, advance, reconcile.",
+        "A release between approval and champion: show, advance, retry, reconcile.",
         group=True,
     ),
     "rollback": Entry(

@@ -1,4 +1,4 @@
-"""`flywheel release show | advance | reconcile`: a release between approval and champion."""
+"""`flywheel release show | advance | retry | reconcile`: a release between approval and champion."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -7,9 +7,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from flywheel.cli.arguments import WorkloadArgument
+from flywheel.artifacts.cycle_ref import CycleRef
+from flywheel.cli.arguments import CycleArgument, ReasonOption, WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
+from flywheel.cli.identity import NameOption, TokenOption, person_who_acts
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="A release between approval and champion: show, advance, reconcile.")
+app = typer.Typer(help="A release between approval and champion: show, advance, retry, reconcile.")
 _console = Console()
 _COLUMNS = ("release", "stage", "against", "began", "ended", "outcome", "reason")
 _LOOKS = 10
@@ -76,6 +78,31 @@ def advance(workload: WorkloadArgument, json_output: JsonOption = False) -> None
             f"next: flywheel release reconcile {workload}",
             markup=False,
         )
+
+
+@app.command()
+def retry(
+    workload: WorkloadArgument,
+    cycle: CycleArgument,
+    reason: ReasonOption,
+    name: NameOption = None,
+    token: TokenOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Let a release that was taken back from a stage be reviewed again; who asks cannot approve it."""
+    from flywheel.usecases.release import retry_release
+
+    platform = open_platform(existing=True)
+    person = person_who_acts(platform, name, token, "request")
+    done = retry_release(platform, CycleRef(workload, cycle), actor=person, reason=reason)
+    if json_output:
+        print_facts(done)
+        return
+    _console.print(
+        f"The release of cycle {cycle} waits for an approval again: {done.status_reason}\n"
+        f"next, as somebody else: flywheel approve {workload} {cycle} --as NAME --reason TEXT",
+        markup=False,
+    )
 
 
 @app.command()

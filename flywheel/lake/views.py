@@ -22,6 +22,7 @@ __all__ = [
     "LATEST_ANNOTATION",
     "LATEST_CORRECTION",
     "NO_DAY",
+    "NO_RESPONSE",
     "label_checks_batch",
     "may_leave_out_days",
     "needed_tables",
@@ -49,6 +50,8 @@ _FIRST = f"SELECT i.* FROM inferences AS i ANTI JOIN {LATER_EVENTS} AS later ON 
 ANSWERED = "shadow_of IS NULL AND route IS DISTINCT FROM 'shadow'"
 # An event without an answer that fits the workload.
 FAILED = "error IS NOT NULL OR output IS NULL OR output = 'null'"
+# An event without a response: the gateway, and who follows the contract, writes null as JSON.
+NO_RESPONSE = "response IS NULL OR response = 'null'"
 # How Delta writes a missing value of a partition's column into the name of its folder.
 NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 

@@ -118,7 +118,7 @@ def stage_step(state: State, stage: Stage, look: Look) -> Step:
     release = state.releases.get(stage.release)
     try:
         stage_approval(state, release.cycle_ref)
-        plan = plan_of(state, release, at=stage.began_at)
+        plan = plan_of(state, release, stage)
         return next_step(stage, look, plan, state.clock.now())
     except (RefusedError, IntegrityError) as error:
         return Step("roll_back", error.message)

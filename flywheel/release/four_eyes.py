@@ -1,7 +1,8 @@
 """`Actor`, `requesters` and `require_person`: who acts, who asked, and whether both are one person.
 
 The rule that they serve: no one approves their own request. A cycle that the system
-opened counts as its workload owner's; a new attempt that a person asked for is that person's too.
+opened counts as its workload owner's; a new attempt, or another try of a release, that a person asked
+for is that person's too.
 """
 
 from collections.abc import Iterable
@@ -42,12 +43,13 @@ def actor_of(person: "str | Actor") -> Actor:
 
 
 def requesters(cycle: Cycle, attempt: Attempt) -> tuple[str, ...]:
-    """Return who requested the cycle and, where it is another person, this attempt of it."""
+    """Return who requested the cycle, this attempt of it and further tries of its release, each once."""
     opener = cycle.opened.workload.owner if cycle.opened_by == SYSTEM else cycle.opened_by
-    retried = attempt.requested_by
-    if retried is None or is_same_person(retried, opener):
-        return (opener,)
-    return (opener, retried)
+    found = [opener]
+    for person in filter(None, (attempt.requested_by, *attempt.further_tries.requested_by)):
+        if not any(is_same_person(person, other) for other in found):
+            found.append(person)
+    return tuple(found)
 
 
 def is_same_person(one: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""`release_plan` and `next_step`: the stages of a release, and what follows a look at one of them.
+"""`release_plan`, `next_step` and others: the stages of a release, and what follows a look at one.
 
 Pure: what a stage showed is measured elsewhere (`Look`), and what is decided is done elsewhere.
 """
@@ -12,7 +12,17 @@ from flywheel.release.look import Look
 from flywheel.state import Stage, StageKind
 from flywheel.workload.release_rules import ReleaseRules
 
-__all__ = ["Action", "PlannedStage", "Step", "next_step", "release_plan", "stage_name"]
+__all__ = [
+    "Action",
+    "EarlierTries",
+    "PlannedStage",
+    "Step",
+    "next_step",
+    "planned_stage",
+    "release_plan",
+    "stage_name",
+    "stages_after",
+]
 
 Action = Literal["go_on", "advance", "promote", "roll_back"]
 
@@ -43,6 +53,17 @@ class PlannedStage:
 
 
 @dataclass(frozen=True)
+class EarlierTries:
+    """What a release went through before it was taken back: so many stages, a shadow to its end or not."""
+
+    stages: int = 0
+    passed_shadow: bool = False
+
+
+_NONE = EarlierTries()
+
+
+@dataclass(frozen=True)
 class Step:
     """What happens to a release now and why; ``stage`` is the next one where it advances."""
 
@@ -51,27 +72,38 @@ class Step:
     stage: PlannedStage | None = None
 
 
-def release_plan(rules: ReleaseRules | None, *, first: bool) -> tuple[PlannedStage, ...]:
+def release_plan(
+    rules: ReleaseRules | None, *, first: bool, earlier: EarlierTries = _NONE
+) -> tuple[PlannedStage, ...]:
     """Return the stages of a release in order; none where it is the champion at once.
 
     Args:
         rules: of the workload as it was approved; None: without the section.
         first: whether no release of the workload was promoted before.
+        earlier: tries of the release, from which the numbers count on. A shadow that it has passed
+            is not repeated, the canary begins with its smallest share again.
     """
     if rules is None or (first and rules.first_release == "champion"):
         return ()
     skips = first and rules.first_release == "canary"
     stages: list[PlannedStage] = []
-    if rules.shadow is not None and not skips:
-        shadow = rules.shadow
-        stages.append(PlannedStage(1, "shadow", shadow.share, shadow.days, shadow.minimum_pairs))
+    note = ""
+    if rules.shadow is not None:
+        number, shadow = earlier.stages + 1, rules.shadow
+        if skips:
+            note = "the first release of the workload, which skips the shadow"
+        elif earlier.passed_shadow:
+            note = "another try, after the shadow that it has passed"
+        else:
+            stages.append(
+                PlannedStage(number, "shadow", shadow.share, shadow.days, shadow.minimum_pairs)
+            )
     for step in rules.canary:
-        skipped = skips and rules.shadow is not None and not stages
-        note = "the first release of the workload, which skips the shadow" if skipped else ""
-        number = len(stages) + 1
+        number = earlier.stages + len(stages) + 1
         stages.append(
             PlannedStage(number, "canary", step.share, step.days, step.minimum_answers, note)
         )
+        note = ""
     return tuple(stages)
 
 
@@ -100,7 +132,7 @@ def next_step(stage: Stage, look: Look, plan: tuple[PlannedStage, ...], now: dat
         return Step("go_on", f"{planned.name} waits for its minimum: {counted}")
     verdict = f"{look.outcome.replace('_', ' ')}: {look.reason}"
     reason = f"{planned.name} lasted {_duration(elapsed)}, {counted}, {verdict}"
-    following = plan[stage.number :]
+    following = stages_after(plan, stage)
     if following:
         return Step("advance", reason, following[0])
     return Step("promote", reason)
@@ -111,8 +143,18 @@ def stage_name(kind: StageKind, share: float) -> str:
     return "shadow" if kind == "shadow" else f"canary of {share * 100:g} %"
 
 
+def planned_stage(plan: tuple[PlannedStage, ...], stage: Stage) -> PlannedStage | None:
+    """Return what a plan says of a stage; None where it does not have the stage."""
+    return next((planned for planned in plan if planned.number == stage.number), None)
+
+
+def stages_after(plan: tuple[PlannedStage, ...], stage: Stage) -> tuple[PlannedStage, ...]:
+    """Return the stages of a plan that come after a stage, in order."""
+    return tuple(planned for planned in plan if planned.number > stage.number)
+
+
 def _planned(stage: Stage, plan: tuple[PlannedStage, ...]) -> PlannedStage:
-    planned = plan[stage.number - 1] if 0 < stage.number <= len(plan) else None
+    planned = planned_stage(plan, stage)
     if planned is None or (planned.kind, planned.share) != (stage.kind, stage.share):
         raise IntegrityError(
             f"Stage {stage.number} of {stage.release} is {stage_name(stage.kind, stage.share)}, "

@@ -27,7 +27,7 @@ from flywheel.release.registry import MlflowRegistry
 from flywheel.release.sbom import SBOM_FILE, BillOfMaterials, write_sbom
 from flywheel.release.serving import swap, unload_retired
 from flywheel.release.smoke_test import smoke_test
-from flywheel.release.staging import enter_stage, plan_of
+from flywheel.release.staging import enter_stage, plan_of, require_not_rolled_back
 from flywheel.release.version import newest_release, next_version
 from flywheel.state import Approval, Cycle, Lease, Release, Stage, State
 from flywheel.workload.answers import AnswerCodec
@@ -125,11 +125,7 @@ def promote(  # noqa: PLR0913 - everything that must agree
             tools = _Tools(state, lake, server, registry, codec, on_step)
             _bring_to_front(tools, cycle_now, approval, lease)
         release = _release_of(state, cycle_now)
-        if release.status == "rolled_back":
-            raise RefusedError(
-                f"{release.release} was rolled back and is not promoted again.",
-                next_step="open the next cycle",
-            )
+        require_not_rolled_back(release, cycle_now)
         stage = state.stages.current(cycle.workload_id)
         if stage is not None and stage.release != release.release:
             stage = None  # of a later cycle: this one was promoted before
@@ -287,7 +283,7 @@ def _switch(state: State, cycle: Cycle, release: Release, lease: Lease) -> None:
     try:
         with state.transaction():
             approval = valid_approval(state, cycle.ref)
-            plan = plan_of(state, release, at=state.clock.now())
+            plan = plan_of(state, release)
             if plan:
                 enter_stage(state, release, plan[0], approval, lease)
             else:

@@ -52,8 +52,8 @@ def rollback(  # noqa: PLR0913 - who takes back what, and why
     """Take back the release that is in shadow or canary; without one, the champion.
 
     Taken out of a stage, a release leaves the champion as it is. A champion gives its place to the
-    release that it replaced. Either keeps its name and version and cannot be promoted again;
-    another rollback of a champion goes one further back.
+    release that it replaced, and cannot be promoted again; another rollback goes one further back.
+    Either keeps its name and version.
 
     Args:
         state: the truth about who answers.

@@ -1,28 +1,46 @@
 """`enter_stage`, `withdraw_release`: one transaction each, with every row; `plan_of` a release."""
 
-from datetime import datetime
-
 from flywheel.artifacts.actors import SYSTEM
-from flywheel.release.path import PlannedStage, release_plan, stage_name
-from flywheel.state import Approval, Lease, Release, Stage, State
+from flywheel.errors import RefusedError
+from flywheel.release.path import EarlierTries, PlannedStage, release_plan, stage_name
+from flywheel.state import Approval, Cycle, Lease, Release, Stage, State
 
-__all__ = ["enter_stage", "plan_of", "withdraw_release"]
+__all__ = ["enter_stage", "plan_of", "require_not_rolled_back", "withdraw_release"]
 
 
-def plan_of(state: State, release: Release, *, at: datetime) -> tuple[PlannedStage, ...]:
+def plan_of(state: State, release: Release, stage: Stage | None = None) -> tuple[PlannedStage, ...]:
     """Return the stages of a release by its workload as it was approved.
 
+    Those of another try are numbered on from the earlier ones.
+
     Args:
-        state: the truth about what was promoted before.
+        state: the truth about what was promoted and taken back before.
         release: on its way to champion.
-        at: when a stage of it began, or begins; what was promoted later makes no difference.
+        stage: one of its stages, whose try is meant; what came after it makes no difference. None: the
+            try that would begin now.
     """
+    at = state.clock.now() if stage is None else stage.began_at
     first = not any(
         other.promoted_at is not None and other.promoted_at <= at
         for other in state.releases.of(release.workload_id)
         if other.release != release.release
     )
-    return release_plan(state.cycles.get(release.cycle_ref).opened.workload.release, first=first)
+    rules = state.cycles.get(release.cycle_ref).opened.workload.release
+    return release_plan(rules, first=first, earlier=_earlier_tries(state, release, stage))
+
+
+def _earlier_tries(state: State, release: Release, stage: Stage | None) -> EarlierTries:
+    own = [one for one in state.stages.of(release.workload_id) if one.release == release.release]
+    ends = [
+        one.number
+        for one in own
+        if one.outcome == "rolled_back" and (stage is None or one.number < stage.number)
+    ]
+    last = max(ends, default=0)
+    passed = any(
+        (one.kind, one.outcome) == ("shadow", "advanced") for one in own if one.number < last
+    )
+    return EarlierTries(last, passed)
 
 
 def enter_stage(
@@ -98,7 +116,7 @@ def withdraw_release(
     reason: str,
     details: dict[str, str] | None = None,
 ) -> None:
-    """Take a release out of shadow or canary for good; the champion answers as before.
+    """Take a release out of shadow or canary; the champion answers as before.
 
     Args:
         state: the truth about who answers.
@@ -121,6 +139,21 @@ def withdraw_release(
         state.cycles.set_status(cycle, "rolled_back", f"{stage.release} was {text}", actor=actor)
         facts = {**_facts(stage), **(details or {}), "reason": reason}
         state.audit.append("release.withdrawn", str(cycle), actor, facts)
+
+
+def require_not_rolled_back(release: Release, cycle: Cycle) -> None:
+    """Refuse a release that was rolled back, with what can be done instead."""
+    if release.status != "rolled_back":
+        return
+    instead = "open the next cycle"
+    if cycle.status == "rolled_back":
+        instead += (
+            " or, where the release was not to blame, ask for another try: `flywheel release retry "
+            f"{cycle.workload_id} {cycle.name} --as NAME --reason TEXT`"
+        )
+    raise RefusedError(
+        f"{release.release} was rolled back and is not promoted again.", next_step=instead
+    )
 
 
 def _named(stage: Stage) -> str:

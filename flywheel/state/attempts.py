@@ -13,7 +13,13 @@ from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.few_shot_finding import FewShotFinding
 from flywheel.artifacts.gate_file import GateReportRef
 from flywheel.artifacts.label_forecast import LabelForecast
-from flywheel.artifacts.references import CandidateRef, DirectedReview, Recordable, SnapshotRef
+from flywheel.artifacts.references import (
+    CandidateRef,
+    DirectedReview,
+    FurtherTries,
+    Recordable,
+    SnapshotRef,
+)
 from flywheel.clock import Clock
 from flywheel.errors import NotFoundError
 from flywheel.io.records import Row
@@ -81,6 +87,11 @@ class Attempt:
     def directed(self) -> DirectedReview:
         """The batches drawn for a second look of the gate."""
         return DirectedReview.from_facts(self.facts)
+
+    @property
+    def further_tries(self) -> FurtherTries:
+        """The people who asked for another try of its release."""
+        return FurtherTries.from_facts(self.facts)
 
 
 class Attempts:

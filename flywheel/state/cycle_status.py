@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-__all__ = ["NEXT_STATUSES", "OPEN_STATUSES", "RETRYABLE", "CycleStatus"]
+from flywheel.artifacts.cycle_ref import CycleRef
+
+__all__ = ["NEXT_STATUSES", "OPEN_STATUSES", "RETRYABLE", "CycleStatus", "after_refusal"]
 
 CycleStatus = Literal[
     "open",
@@ -40,7 +42,8 @@ _JUDGED: frozenset[str] = frozenset(
 )
 # What may follow what. A failed cycle continues only through a new attempt; one that was
 # promoted or rejected is over. An approval that ran out can be given again. While its release is in
-# shadow or canary a cycle is releasing; `rolled_back` is one whose release never became champion.
+# shadow or canary a cycle is releasing; `rolled_back` is one whose release never became champion, and
+# which `Cycles.review_again` alone opens again.
 NEXT_STATUSES: dict[str, frozenset[str]] = {
     "open": _JUDGED | {"training"},
     "training": _JUDGED | {"open"},
@@ -57,3 +60,15 @@ NEXT_STATUSES: dict[str, frozenset[str]] = {
     "rejected": frozenset(),
 }
 RETRYABLE = _JUDGED | {"open", "training"}
+
+
+def after_refusal(cycle: CycleRef, status: CycleStatus) -> str:
+    """Return what a person can do with a cycle that cannot get the status it was to get."""
+    names = "--as NAME --reason TEXT"
+    if status == "releasing":
+        return f"take its release back: `flywheel rollback {cycle.workload_id} {names}`"
+    return (
+        "a failed cycle continues with a new attempt "
+        f"(`flywheel cycle retry {cycle.workload_id} {cycle.name} {names}`), a closed one with the "
+        "next cycle"
+    )

@@ -20,6 +20,7 @@ from flywheel.state.cycle_status import (
     OPEN_STATUSES,
     RETRYABLE,
     CycleStatus,
+    after_refusal,
 )
 from flywheel.state.database import Database
 from flywheel.state.schema import cycles
@@ -188,14 +189,9 @@ class Cycles:
                 raise RefusedError(
                     f"Cycle {cycle.name} of {cycle.workload_id} is {current.status} and cannot become "
                     f"{status}.",
-                    next_step=_after(current),
+                    next_step=after_refusal(cycle, current.status),
                 )
-            self._refuse_second_open(connection, current, status)
-            self._change(connection, current, status=status, status_reason=reason)
-            self._tell(current, status, reason, attempt=current.attempt, actor=actor)
-            outcome = None if status in OPEN_STATUSES else status
-            self._attempts.end(cycle, current.attempt, outcome)
-            return self._get(connection, cycle)
+            return self._move(connection, current, status, reason, actor)
 
     def new_attempt(self, cycle: CycleRef, reason: str, *, actor: str = SYSTEM) -> Attempt:
         """Start the next attempt of a cycle that is open or has failed, and open it again.
@@ -221,6 +217,22 @@ class Cycles:
             person = None if actor == SYSTEM else actor
             return self._attempts.start(cycle, number, reason, person)
 
+    def review_again(self, cycle: CycleRef, reason: str, *, actor: str) -> Cycle:
+        """Let a cycle wait for an approval again whose release was taken back from a stage.
+
+        Raises:
+            RefusedError: no release of it was taken back from a stage, or another cycle is open.
+        """
+        with self._database.write() as connection:
+            current = self._get(connection, cycle)
+            if current.status != "rolled_back":
+                raise RefusedError(
+                    f"Cycle {cycle.name} of {cycle.workload_id} is {current.status}: no release of it "
+                    "was taken back from shadow or canary.",
+                    next_step=f"see `flywheel release show {cycle.workload_id}`",
+                )
+            return self._move(connection, current, "awaiting_approval", reason, actor)
+
     def attempt(self, cycle: CycleRef, number: int | None = None) -> Attempt:
         """Return one attempt, by default the present one."""
         if number is None:
@@ -243,6 +255,16 @@ class Cycles:
             )
         return cycle_row
 
+    def _move(
+        self, connection: Connection, cycle: Cycle, status: CycleStatus, reason: str, actor: str
+    ) -> Cycle:
+        self._refuse_second_open(connection, cycle, status)
+        self._change(connection, cycle, status=status, status_reason=reason)
+        self._tell(cycle, status, reason, attempt=cycle.attempt, actor=actor)
+        outcome = None if status in OPEN_STATUSES else status
+        self._attempts.end(cycle.ref, cycle.attempt, outcome)
+        return self._get(connection, cycle.ref)
+
     def _change(self, connection: Connection, cycle: Cycle, **values: Any) -> None:
         condition = (cycles.c.workload_id == cycle.workload_id) & (cycles.c.cycle == cycle.name)
         values["changed_at"] = self._clock.now()
@@ -263,17 +285,6 @@ class Cycles:
                 f"{other.status}; {cycle.name} cannot be opened beside it.",
                 next_step=f"finish {other.name} first",
             )
-
-
-def _after(cycle: Cycle) -> str:
-    names = "--as NAME --reason TEXT"
-    if cycle.status == "releasing":
-        return f"take its release back: `flywheel rollback {cycle.workload_id} {names}`"
-    return (
-        "a failed cycle continues with a new attempt "
-        f"(`flywheel cycle retry {cycle.workload_id} {cycle.name} {names}`), a closed one with the "
-        "next cycle"
-    )
 
 
 def _first(connection: Connection, condition: ColumnElement[bool]) -> Cycle | None:

@@ -27,7 +27,7 @@ class Stage:
     """One stage of a release on its way to champion.
 
     ``champion`` is the release that it is measured against; ``number`` counts a release's stages
-    from 1; ``share`` is of requests that are copied (shadow) or of subjects (canary). ``outcome`` is
+    from 1, those of its tries together; ``share`` is of requests that are copied (shadow) or of subjects (canary). ``outcome`` is
     None until it ends; ``reason`` says why it began and then, after a semicolon, why it ended.
     """
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flywheel.io.records import Row
+from flywheel.lake.views import NO_RESPONSE
 from flywheel.quality.sequential.counts import ArmCounts
 from flywheel.review.sampling.candidates import flag_of
 from flywheel.usecases.stage_queries import FIRST_LANDED, LATEST, arms_of, days_of
@@ -34,8 +35,8 @@ SlowLimits = list[tuple[int, float | None]]
 # would be the slow and the hard ones.
 _ARMS = f"""
 WITH events AS (
-  SELECT inference_id, "timestamp", route = 'canary' AS candidate, response IS NULL AS failed,
-         response IS NOT NULL AND (output IS NULL OR output = 'null') AS invalid, output, latency_ms
+  SELECT inference_id, "timestamp", route = 'canary' AS candidate, {NO_RESPONSE} AS failed,
+         NOT ({NO_RESPONSE}) AND (output IS NULL OR output = 'null') AS invalid, output, latency_ms
   FROM inferences
   WHERE workload_id = $workload AND day >= $first AND day <= $last
     AND "timestamp" >= $start AND "timestamp" < $end

@@ -1,4 +1,4 @@
-"""`promote_cycle` and `roll_back`: what a person decided is released, or taken back."""
+"""`promote_cycle`, `roll_back`, `retry_release`: what a person decided is released, or taken back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flywheel.release.four_eyes import Actor
     from flywheel.release.promotion import Promotion
     from flywheel.release.rollback import Rollback
+    from flywheel.state import Cycle
     from flywheel.wiring import Platform
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "promote_cycle",
     "reconcile_server",
     "repair_aliases",
+    "retry_release",
     "roll_back",
 ]
 
@@ -84,6 +86,24 @@ def roll_back(
         channel=channel,
         drain_seconds=drain_seconds(platform),
     )
+
+
+def retry_release(
+    platform: "Platform",
+    cycle: CycleRef,
+    *,
+    actor: "str | Actor",
+    reason: str,
+    channel: str = "cli",
+) -> "Cycle":
+    """Let the release of a cycle that was taken back from a stage wait for another approval.
+
+    A name on trust is refused where people are registered; see `flywheel.release.retry`.
+    """
+    from flywheel.release.retry import retry_release as retry
+
+    person = require_identity(platform, actor)
+    return retry(platform.state, cycle, actor=person, reason=reason, channel=channel)
 
 
 def reconcile_server(platform: "Platform", workload_id: str) -> ServingReport:

@@ -164,6 +164,8 @@ def release_path(platform: "Platform", workload_id: str) -> ReleasePath:
     Raises:
         NotFoundError: there is no such workload.
     """
+    from flywheel.release.path import stages_after
+
     state = platform.state
     stages = state.stages.of(workload_id)
     if not stages and workload_id not in platform.workload_folder.problems:
@@ -173,7 +175,7 @@ def release_path(platform: "Platform", workload_id: str) -> ReleasePath:
         for stage in stages
     )
     current = next((stage for stage in stages if stage.ended_at is None), None)
-    coming = () if current is None else _plan(state, current)[current.number :]
+    coming = () if current is None else stages_after(_plan(state, current), current)
     return ReleasePath(
         workload_id=workload_id,
         champion=state.routes.champion(workload_id),
@@ -248,9 +250,10 @@ def _approved_workload(state: "State", stage: "Stage") -> "Workload":
 def _plan(state: "State", stage: "Stage") -> "tuple[PlannedStage, ...]":
     from flywheel.release.staging import plan_of
 
-    return plan_of(state, state.releases.get(stage.release), at=stage.began_at)
+    return plan_of(state, state.releases.get(stage.release), stage)
 
 
 def _planned(state: "State", stage: "Stage") -> "PlannedStage | None":
-    plan = _plan(state, stage)
-    return plan[stage.number - 1] if stage.number <= len(plan) else None
+    from flywheel.release.path import planned_stage
+
+    return planned_stage(_plan(state, stage), stage)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flywheel.evaluate.paired import PairedCounts
 from flywheel.evaluate.shadow import ShadowFigures, ShadowPair, paired_interval, shadow_figures
 from flywheel.io.records import Row
+from flywheel.lake.views import NO_RESPONSE
 from flywheel.quality.sequential.verdict import Flow
 from flywheel.release.look import Look, LookOutcome
 from flywheel.usecases.shadow_pairs import read_pairs, refresh_pairs
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["look_at_shadow"]
 
 # The champion's answers since the newest pair: what a silent shadow should have been copied from.
-_ANSWERS_SINCE = """
+_ANSWERS_SINCE = f"""
 SELECT count(DISTINCT inference_id) AS answers FROM inferences
 WHERE workload_id = $workload AND day >= $first AND day <= $last
   AND "timestamp" > $since AND "timestamp" < $end
-  AND route = 'champion' AND release = $champion AND response IS NOT NULL
-"""
+  AND route = 'champion' AND release = $champion AND NOT ({NO_RESPONSE})
+"""  # noqa: S608 - a constant condition
 
 
 def look_at_shadow(platform: "Platform", workload: "Workload", stage: "Stage") -> Look:

@@ -123,8 +123,8 @@ def waiting_cycle(cycle: "Cycle", *, is_newest: bool) -> WaitingItem | None:
         return item(
             "rolled back",
             f"cycle {cycle.name} released nothing: {cycle.status_reason}",
-            f"flywheel release show {where}, then leave it to the next cycle or open one: "
-            f"flywheel cycle open {where} --as NAME --reason TEXT",
+            f"flywheel release show {where}, then leave it to the next cycle or, where the release "
+            f"was not to blame, flywheel release retry {about} --as NAME --reason TEXT",
         )
     if is_newest and cycle.status in {"gated_fail", "inconclusive", "stopped"}:
         status = cycle.status.replace("_", " ")

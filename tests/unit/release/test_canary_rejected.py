@@ -31,7 +31,7 @@ def world(tmp_path, registry):
     made.close()
 
 
-def land(world, *, share_of_errors, count=900):
+def land(world, *, share_of_errors, count=900, failed=FAILED):
     """Land so many requests, every 20 seconds, of which the canary fails a share."""
     rng, start = random.Random(1), world.clock.now()  # noqa: S311 - a simulation
     rows = []
@@ -41,7 +41,7 @@ def land(world, *, share_of_errors, count=900):
         if rng.random() < 0.5:
             row |= {"route": "canary", "release": "r2"}
             if rng.random() < share_of_errors:
-                row |= FAILED
+                row |= failed
         position = {"topic": "t", "topic_id": "t", "partition": 0, "offset": number}
         rows.append(
             row | position | {"landed_at": row["timestamp"], "day": row["timestamp"].date()}
@@ -54,10 +54,14 @@ def routes(world):
     return {route.route: route.release for route in world.state.routes.of(world.workload.id)}
 
 
-def test_a_canary_that_fails_requests_is_taken_back(world):
-    """Nobody asks for it: the sensor's look does it, says why, and the aliases follow."""
+@pytest.mark.parametrize("response", [None, "null"])
+def test_a_canary_that_fails_requests_is_taken_back(world, response):
+    """Nobody asks for it: the sensor's look does it, says why, and the aliases follow.
+
+    The gateway writes the response that there is not as JSON's null.
+    """
     assert routes(world) == {"champion": "r1", "canary": "r2"}
-    land(world, share_of_errors=0.2)
+    land(world, share_of_errors=0.2, failed=FAILED | {"response": response})
     platform, name = world.platform(), world.workload.id
     watch = watch_release(platform, name)
     assert (watch.look.outcome, watch.step.action) == ("worse", "roll_back")

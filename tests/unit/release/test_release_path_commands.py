@@ -1,4 +1,4 @@
-"""`flywheel release show | advance | reconcile`, status, doctor and the lists of a deployment."""
+"""`flywheel release show | advance | retry | reconcile`, status, doctor and the lists of a deployment."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flywheel.cli import cycles, release, release_path, status
-from flywheel.errors import UnavailableError
+from flywheel.errors import RefusedError, UnavailableError
 from flywheel.release.look import Look
 from flywheel.usecases.reconcile import reconcile_release, release_differences
 from flywheel.usecases.release_path import advance_workload, promote_or_advance, watch_release
@@ -229,3 +229,22 @@ def test_a_route_that_was_written_from_outside_is_named(world, platform):
     done = reconcile_release(platform, name)
     assert any("the canary is r1, the audit says nobody" in one for one in done.not_repaired)
     assert "canary" in {route.route for route in world.state.routes.of(name)}
+
+
+def test_retry_lets_a_release_be_reviewed_again(world, command):
+    """It says what comes next, and gives the cycle as JSON."""
+    cycle, name = world.approved("r2"), world.workload.id
+    world.promote(cycle)
+    world.advance("silent")
+    words = ("retry", name, cycle.name, "--as", "jon", "--reason", "the replica was mended")
+    shown = command(release_path.app, *words).output
+    assert f"next, as somebody else: flywheel approve {name} {cycle.name}" in " ".join(
+        shown.split()
+    )
+    with pytest.raises(RefusedError, match="is awaiting_approval"):
+        command(release_path.app, *words)
+    world.approve(cycle)
+    world.promote(cycle)
+    world.advance("silent")
+    facts = json.loads(command(release_path.app, *words, "--json").output)
+    assert facts["status"] == "awaiting_approval"

@@ -42,7 +42,7 @@ APART = {
     "taxonomy add", "base build", "base list", "base show", "base verify", "base precision", "import", "topics apply", "topics retire", "schema", "dlq show",
     "dlq export", "dlq replay", "dlq gap", "review direct", "review push", "review answer",
     "state upgrade", "cycle open", "cycle run", "cycle few-shot", "bakeoff", "promote", "reject", "rollback",
-    "release advance", "release reconcile",
+    "release advance", "release reconcile", "release retry",
     "review provision", "annotators add", "webhooks", "cycle retry", "approve", "aliases",
     "serving", "ask", "registry copy", "state copy", "accept-files", "backup", "restore",
     "accept-erasure", "gateway", "judge show", "judge calibrate", "keys create", "keys revoke", "simulate", "audit-workloads", "labels forecast", "up", "down", "services up", "services prepare",
