@@ -184,7 +184,7 @@ def test_a_text_that_cannot_be_answered_is_a_row_with_its_error(world):
 
 def test_an_unknown_release_is_refused_with_those_there_are(world):
     """Nothing is asked."""
-    with pytest.raises(NotFoundError, match=r"has no release r9.*base, r1"):
+    with pytest.raises(NotFoundError, match=r"has no release 'r9'.*base, r1"):
         world.backfill(release="r9")
 
 
