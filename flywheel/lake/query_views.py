@@ -150,12 +150,12 @@ class LakeViews:
         # arrives. The stored ones come first, since readers' views reach into several of them.
         for name in tables:
             delta = self._handles[name].refresh()
-            version = None if delta is None else delta.version()
-            if self._written.get(f"stored.{name}", -1) != version:
+            key = self._handles[name].snapshot_key
+            if self._written.get(f"stored.{name}", -1) != key:
                 sql = stored_view(TABLES[name], *_contents(delta))
                 connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
                 self._held.release(connection, name)
-                self._written[f"stored.{name}"] = version
+                self._written[f"stored.{name}"] = key
             elif delta is not None and not TABLES[name].distinct:  # whole requests stay on disk
                 self._held.hold(connection, name, delta)
         erased = self._written["stored.erasures"] is not None
