@@ -7,43 +7,29 @@ years of profiles; `python -m bench.scale labels` takes one of them.
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 from bench.ratio import Ratio
+from bench.scale_labels import Steps, label_steps
 from bench.scale_rows import NOW, letter_rows, profile_rows, review_item, sent_row
-from flywheel.basemodel.surfaces import label_surfaces, reserved_surfaces
-from flywheel.basemodel.tokenizer import train_tokenizer
 from flywheel.clock import ManualClock
-from flywheel.deployment.workload_text import workload_text
-from flywheel.drift.compare import compare
-from flywheel.drift.merged import read_parts, read_profile
+from flywheel.drift.merged import read_profile
 from flywheel.drift.profile import stale_days
 from flywheel.drift.window import Window
-from flywheel.evaluate.evidence import PairedAccuracy
-from flywheel.evaluate.floors import judge_labels
-from flywheel.evaluate.paired import PairedCounts
-from flywheel.lake.store import Lake
 from flywheel.lake.tables import TABLES
-from flywheel.review.label_studio.labeling_config import labeling_config
-from flywheel.serve.mask import AnswerMask
 from flywheel.settings import Settings
 from flywheel.usecases.dead_letters import choose_letters, group_letters, list_letters
 from flywheel.usecases.explain import explain_cycle, list_cycles
 from flywheel.usecases.review_status import review_status
 from flywheel.usecases.status import deployment_status
 from flywheel.wiring import Platform
-from flywheel.workload.answers import AnswerCodec
-from flywheel.workload.files import load_workload
 from flywheel.workload.model import Workload
-from flywheel.workload.taxonomy_change import write_taxonomy
 
 __all__ = ["measure"]
 
@@ -52,7 +38,6 @@ _LINEAR = 11.0
 # Seconds that nobody waits for, whatever the growth is.
 _SHORT = 0.5
 _SIZES = {"labels": 4_000, "items": 50_000, "letters": 1_000_000, "cycles": 500, "profiles": 1_095}
-Steps = Iterator[tuple[str, Callable[[], object]]]
 
 
 def measure(names: tuple[str, ...] = ()) -> list[Ratio]:
@@ -83,69 +68,6 @@ def _seconds(subject: str, count: int) -> dict[str, float]:
             run()
             seconds[name] = time.process_time() - started
     return seconds
-
-
-def _labels(folder: Path, count: int) -> Steps:
-    path = folder / "bench.yaml"
-    topics = ("late parcel", "lost card", "wrong invoice", "login")
-    names = [f"{topic} {number:04d}" for number in range(count // 4) for topic in topics]
-    text = workload_text("bench", owner="bench", labels=names)
-    yield "file written (init)", lambda: workload_text("bench", owner="bench", labels=names)
-    path.write_text(text)
-    yield "file loaded", lambda: load_workload(path)
-    workload = load_workload(path)
-    taxonomy = workload.taxonomy
-    assert taxonomy is not None
-    codec = AnswerCodec(workload, {label.id: label.name for label in taxonomy.labels})
-    answers = [codec.encode(label.name) for label in taxonomy.active[:: count // 100]]
-    yield "100 answers read", lambda: [codec.decode(answer) for answer in answers]
-    yield from _mask(codec, workload, names)
-    yield "form of the annotators", lambda: labeling_config(workload)
-    pairs = {
-        label.id: PairedAccuracy(PairedCounts(8, number % 3, number % 2), 6)
-        for number, label in enumerate(taxonomy.active)
-    }
-    yield "floors of the labels", lambda: judge_labels(workload.gates, pairs)
-    lake = Lake(folder / "lake")
-    lake.append("profiles", profile_rows("bench", days=56, categories=count))
-    yield "drift of categories", lambda: _drift(lake, workload)
-    first = taxonomy.labels[0].model_copy(update={"name": "renamed"})
-    renamed = taxonomy.model_copy(
-        update={"version": taxonomy.version + 1, "labels": (first, *taxonomy.labels[1:])}
-    )
-    yield "a label renamed in the file", lambda: write_taxonomy(path, renamed)
-
-
-def _mask(codec: AnswerCodec, workload: Workload, names: list[str]) -> Steps:
-    import llguidance.hf
-
-    surfaces = label_surfaces(workload)
-    answers = [*surfaces.values(), *reserved_surfaces(8, surfaces)]
-    yield "tokenizer of a tiny base", lambda: train_tokenizer(names, (), answers, vocabulary=2_000)
-    tokenizer = train_tokenizer(names, (), answers, vocabulary=2_000)
-    size = len(tokenizer)
-    guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=size)
-    # Names in full and one token a label: the longest answers and the widest choice.
-    for kind, made in (("names", codec), ("tokens", AnswerCodec(workload, surfaces))):
-        yield f"mask over {kind}, 20 answers", partial(_walk, made, guide, tokenizer, size)
-
-
-def _walk(codec: AnswerCodec, guide: Any, tokenizer: Any, size: int) -> None:
-    mask = AnswerMask(codec, guide, size)
-    for answer in codec.choices[:: max(1, len(codec.choices) // 20)]:
-        node = mask.root
-        for token in tokenizer.encode(answer, add_special_tokens=False):
-            node = mask.after(node, token)
-
-
-def _drift(lake: Lake, workload: Workload) -> None:
-    end = NOW.date()
-    old = read_profile(lake, workload, Window(end - timedelta(days=56), end - timedelta(days=28)))
-    new = read_profile(lake, workload, Window(end - timedelta(days=28), end))
-    parts = read_parts(
-        lake, workload, Window(end - timedelta(days=56), end - timedelta(days=28)), days=7
-    )
-    compare(workload, old, new, parts=list(parts.values()))
 
 
 def _items(folder: Path, count: int) -> Steps:
@@ -229,7 +151,7 @@ def _platform(folder: Path) -> tuple[Platform, Workload]:
 
 
 _SUBJECTS: dict[str, Callable[[Path, int], Steps]] = {
-    "labels": _labels,
+    "labels": label_steps,
     "items": _items,
     "letters": _letters,
     "cycles": _cycles,

@@ -1,5 +1,7 @@
 """Rows of the long lives that `bench.scale` measures: profiles, review items, dead letters."""
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ from flywheel.lake.tables import TABLES
 from flywheel.ports.review_queue import ReviewItem
 from flywheel.workload.model import Workload
 
-__all__ = ["NOW", "letter_rows", "profile_rows", "review_item", "sent_row"]
+__all__ = ["NOW", "case_rows", "letter_rows", "profile_rows", "review_item", "sent_row"]
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -82,5 +84,29 @@ def letter_rows(numbers: range) -> pa.Table:
             "reason": [f"reason_{number % 5}" for number in numbers],
             "error": ["it ends too early"] * count,
             "first_seen": [NOW - timedelta(seconds=number) for number in numbers],
+        }
+    )
+
+
+def case_rows(workload_id: str, labels: Sequence[str], names: Sequence[str]) -> pa.Table:
+    """Return two golden cases a label, every fifth answered with the name of the next label."""
+    numbers = range(2 * len(labels))
+    wrong = [number % 5 == 0 for number in numbers]
+    answered = [
+        (number // 2 + is_wrong) % len(names)
+        for number, is_wrong in zip(numbers, wrong, strict=True)
+    ]
+    return pa.table(
+        {
+            "workload_id": [workload_id] * len(numbers),
+            "cycle": ["2026Q1-1"] * len(numbers),
+            "attempt": pa.array([1] * len(numbers), pa.int32()),
+            "suite": ["golden"] * len(numbers),
+            "arm": ["candidate"] * len(numbers),
+            "release": ["r"] * len(numbers),
+            "inference_id": [f"i{number}" for number in numbers],
+            "label_id": [labels[number // 2] for number in numbers],
+            "output": [json.dumps(names[index]) for index in answered],
+            "correct": [not is_wrong for is_wrong in wrong],
         }
     )

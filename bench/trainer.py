@@ -29,7 +29,7 @@ from flywheel.train.supervised import build_supervised, common_arguments, quanti
 from flywheel.workload.files import load_workload
 from flywheel.workload.model import Workload
 
-__all__ = ["measure"]
+__all__ = ["TrainingWork", "measure"]
 
 _REPOSITORY = Path(__file__).parent.parent
 _ROWS = 480
@@ -44,7 +44,13 @@ def measure(*, rows: int = _ROWS, rounds: int = _ROUNDS) -> list[Ratio]:
     quiet()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        work = _Work(Path(folder), rows)
+        workload = load_workload(_REPOSITORY / "deploy" / "workloads" / "defect_reports.yaml")
+        records: list[LabeledRow] = [
+            {"inference_id": f"seed-{number}", "input": labeled.text, "output": labeled.output}
+            for number, labeled in enumerate(seed_labels_of(count=rows, seed=0))
+        ]
+        base = _base(workload, Path(folder), read_hardware().device)
+        work = TrainingWork(Path(folder), workload, base, records)
         taken: dict[str, list[float]] = {"ours": [], "bare": []}
         for _ in range(rounds + 1):
             for name, build in (("ours", work.ours), ("bare", work.bare)):
@@ -65,25 +71,22 @@ def measure(*, rows: int = _ROWS, rounds: int = _ROUNDS) -> list[Ratio]:
     ]
 
 
-class _Work:
-    # What both train on.
-    def __init__(self, folder: Path, count: int) -> None:
+class TrainingWork:
+    """Rows, base and plan of one epoch, for the project's trainer and for bare TRL."""
+
+    def __init__(
+        self, folder: Path, workload: Workload, base: BaseModel, records: Sequence[LabeledRow]
+    ) -> None:
         from transformers import AutoTokenizer
 
-        workload = load_workload(_REPOSITORY / "deploy" / "workloads" / "defect_reports.yaml")
-        hardware = read_hardware()
-        self.base = _base(workload, folder, hardware.device)
-        self.tokenizer = AutoTokenizer.from_pretrained(self.base.folder)
-        records: list[LabeledRow] = [
-            {"inference_id": f"seed-{number}", "input": labeled.text, "output": labeled.output}
-            for number, labeled in enumerate(seed_labels_of(count=count, seed=0))
-        ]
+        self.base = base
+        self.tokenizer = AutoTokenizer.from_pretrained(base.folder)
         recipe = workload.training.model_copy(update={"epochs": 1, "checkpoint_steps": 10_000})
         codec = self.base.codec(workload)
         self.rows: Sequence[TokenRow] = tokenize_rows(records, codec, self.tokenizer, limit=512)
         longest = max(len(row.input_ids) for row in self.rows)
         self.plan: TrainPlan = make_plan(
-            hardware, model_size(self.base.folder), recipe, longest_row=longest
+            read_hardware(), model_size(self.base.folder), recipe, longest_row=longest
         )
         self._folder = folder
         self._spec = TrainSpec(

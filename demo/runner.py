@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from flywheel.errors import TerminalError
+from flywheel.io.machine import this_machine
+from flywheel.orchestration.workers import MACHINE_TAG
 from flywheel.wiring import Platform
 
 __all__ = ["InProcessDagster"]
@@ -34,6 +36,7 @@ class InProcessDagster:
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition,
+            tags={MACHINE_TAG: this_machine()},
             resources={"platform": self.platform},
             raise_on_error=False,
         )

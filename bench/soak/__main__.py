@@ -20,11 +20,12 @@ from typing import Any
 from rich.console import Console
 
 from bench.broker import running_broker
-from bench.soak.daily import STEPS, work
+from bench.soak.daily import STEPS, Work, work
 from bench.soak.plane import running_plane
 from bench.soak.report import fresh_row, ledger_table, load_table, path_rows, work_table
 from bench.soak.run import LoadOptions, kills, measure_freshness, prove_load, run_load
 from bench.whole_path import WholePath
+from flywheel.errors import UnavailableError
 from flywheel.io.atomic import write_text
 
 
@@ -60,10 +61,14 @@ def soak(options: argparse.Namespace, console: Console, report: Report) -> None:
             ledger = prove_load(plane, load_options)
             report.add("ledger", ledger)
             console.print(ledger_table(ledger))
-            done = []
+            done, failures = list[Work](), list[UnavailableError]()
             for step in () if options.no_daily else STEPS:
                 console.print(f"daily work: {step}")
-                done.append(work(step, home, plane.settings))
+                try:
+                    done.append(work(step, home, plane.settings))
+                except UnavailableError as error:
+                    console.print(str(error), markup=False)
+                    failures.append(error)
                 report.add("daily", [asdict(each) for each in done])
             if done:
                 console.print(work_table(done, options.events, options.days))
@@ -71,6 +76,8 @@ def soak(options: argparse.Namespace, console: Console, report: Report) -> None:
                 p50, p99 = measure_freshness(plane, options.rate)
                 report.add("freshness", {"rate": options.rate, "p50": p50, "p99": p99})
                 console.print(fresh_row(options.rate, p50, p99))
+    if failures:
+        raise failures[0]
 
 
 def path(events: int, console: Console, report: Report) -> None:

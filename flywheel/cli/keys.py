@@ -31,7 +31,8 @@ def create(  # noqa: PLR0913, PLR0917 - an option for each bound of a key
         int | None, typer.Option(min=1, help="tokens in and out, a day in UTC; default: no limit")
     ] = None,
     at_once: Annotated[
-        int | None, typer.Option(min=1, help="requests at a time; default: no limit")
+        int | None,
+        typer.Option(min=1, help="requests at a time in each gateway process; default: no limit"),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -73,7 +74,7 @@ def _limits(key: KeyStatus) -> str:
     limits = (
         (key.requests_per_minute, "requests a minute"),
         (key.tokens_per_day, "tokens a day"),
-        (key.requests_at_once, "at a time"),
+        (key.requests_at_once, "at a time, each process"),
     )
     return ", ".join(f"{limit:,} {what}" for limit, what in limits if limit is not None) or "none"
 

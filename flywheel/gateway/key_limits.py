@@ -1,7 +1,8 @@
 """`KeyLimits`: how much a key may use in a day and at a time, beside its rate.
 
 Tokens of a day (UTC) are those of all processes of the gateway, so that neither a second process
-nor a restart gives anybody a second budget.
+nor a restart gives anybody a second budget. Requests at a time are those of this process: they
+protect it, and a count that others learn of a second later would not.
 """
 
 import contextlib

@@ -190,7 +190,7 @@ class IngestConsumer:
         decoded = time.perf_counter()
         if batch.rejections:
             rejected = dead_letters(records, batch.rejections, now=now)
-            write_dead_letters(self._lake, rejected)
+            write_dead_letters(self._lake, rejected, reader.offset_ranges())
         self._on_step("dead_letters_written")
         self._lake.land(
             table_of(topic),

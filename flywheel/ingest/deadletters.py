@@ -4,7 +4,7 @@ A dead letter whose position has landed since is no longer dead; it stays in its
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from flywheel.events import EventContract
 from flywheel.events.columns import AnswerTexts
 from flywheel.ingest.arrow import arrange, table_of
 from flywheel.io.records import Row
+from flywheel.lake.positions import source_id
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import LogRecord, Partition
 
@@ -81,25 +82,57 @@ class ReplayReport:
     still_dead: Counter[str] = field(default_factory=Counter)
 
 
-def write_dead_letters(lake: Lake, rows: pa.Table) -> int:
-    """Write the dead letters whose positions are not there yet, and return how many."""
+def write_dead_letters(
+    lake: Lake, rows: pa.Table, offset_ranges: Mapping[tuple[str, int], tuple[int, int]]
+) -> int:
+    """Write the dead letters whose positions are not there yet, and return how many.
 
-    def missing() -> pa.Table:
-        stored = lake.query(
-            f"SELECT {_POSITION} FROM stored.dead_letters "  # noqa: S608 - constant columns
-            'WHERE list_contains(?, topic_id) AND "offset" >= ?',
-            [rows["topic_id"].unique().to_pylist(), pc.min(rows["offset"]).as_py()],
-        )
-        stored_keys = set(
-            zip(*(stored[name].to_pylist() for name in stored.column_names), strict=True)
-        )
-        names = ("topic_id", "partition", "offset")
-        positions = zip(*(rows[name].to_pylist() for name in names), strict=True)
-        return rows.filter(
-            pa.array([position not in stored_keys for position in positions], pa.bool_())
-        )
+    A commit also says how far its sources were read, so that what lies beyond is new and nothing
+    stored is looked at; only what is read again after a crash is compared with what is there.
 
-    return lake.retry(lambda: lake.append_computed("dead_letters", _APPLICATION, missing))
+    Args:
+        lake: the lake.
+        rows: the dead letters of one batch.
+        offset_ranges: per topic id and partition, the position read from and the next to read.
+    """
+    sources = list(zip(rows["topic_id"].to_pylist(), rows["partition"].to_pylist(), strict=True))
+    ends = {_application(*source): offset_ranges[source][1] for source in set(sources)}
+
+    def missing(written: Mapping[str, int | None]) -> pa.Table:
+        ends_before = [written[_application(*source)] for source in sources]
+        again = [
+            end is None or offset < end
+            for offset, end in zip(rows["offset"].to_pylist(), ends_before, strict=True)
+        ]
+        if not any(again):
+            return rows
+        stored = _stored_positions(lake, rows.filter(pa.array(again)))
+        positions = _positions(rows)
+        return rows.filter(pa.array([position not in stored for position in positions], pa.bool_()))
+
+    return lake.retry(lambda: lake.append_computed("dead_letters", ends, missing))
+
+
+def _application(topic_id: str, partition: int) -> str:
+    return f"{_APPLICATION}:{source_id(topic_id, partition)}"
+
+
+def _positions(rows: pa.Table) -> list[tuple[str, int, int]]:
+    names = ("topic_id", "partition", "offset")
+    return list(zip(*(rows[name].to_pylist() for name in names), strict=True))
+
+
+def _stored_positions(lake: Lake, rows: pa.Table) -> set[tuple[str, int, int]]:
+    stored = lake.query(
+        f"SELECT {_POSITION} FROM stored.dead_letters "  # noqa: S608 - constant columns
+        'WHERE list_contains(?, topic_id) AND "offset" BETWEEN ? AND ?',
+        [
+            rows["topic_id"].unique().to_pylist(),
+            pc.min(rows["offset"]).as_py(),
+            pc.max(rows["offset"]).as_py(),
+        ],
+    )
+    return set(_positions(stored))
 
 
 def show_dead_letter(lake: Lake, letter: DeadLetterId) -> Row:
@@ -169,7 +202,7 @@ def _replay_round(
     landed: Counter[str] = Counter()
     dead: Counter[str] = Counter()
 
-    def good() -> pa.Table:
+    def good(_written: Mapping[str, int | None]) -> pa.Table:
         nonlocal last
         landed.clear()
         dead.clear()
@@ -185,7 +218,7 @@ def _replay_round(
         dead.update(str(rejection.reason) for rejection in batch.rejections)
         return batch.rows
 
-    lake.retry(lambda: lake.append_computed(table, _REPLAY, good))
+    lake.retry(lambda: lake.append_computed(table, {_REPLAY: None}, good))
     report.landed += landed
     report.still_dead += dead
     return last

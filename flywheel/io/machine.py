@@ -1,9 +1,12 @@
-"""`this_machine`: the name of the machine on which a process id means something."""
+"""`this_machine`: the name of the machine or container on which a process id means something."""
 
 import socket
 from pathlib import Path
 
-__all__ = ["this_machine"]
+__all__ = ["is_container", "this_machine"]
+
+# Linux numbers the first namespace of process ids so (PROC_PID_INIT_INO): the host's own.
+_HOST_NAMESPACE = "pid:[4026531836]"
 
 
 def this_machine() -> str:
@@ -19,3 +22,9 @@ def this_machine() -> str:
     except OSError:
         machine = ""
     return f"{socket.gethostname()[:60]}~{machine}~{space}"
+
+
+def is_container(machine: str) -> bool:
+    """Return whether `this_machine` named a container, whose processes all end with its first."""
+    space = machine.rpartition("~")[2]
+    return space.startswith("pid:[") and space != _HOST_NAMESPACE

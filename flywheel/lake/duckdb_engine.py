@@ -2,7 +2,8 @@
 
 import re
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 
 import duckdb
@@ -52,7 +53,7 @@ class DuckDbEngine:
     ) -> pa.Table:
         """Run SQL over the newest state of the tables it names."""
         words = words_of(sql)
-        with self._lock:
+        with self._refreshing():
             cursor = self._views.cursor(words, event_days)
         return self._result(cursor, sql, words, params)
 
@@ -61,13 +62,22 @@ class DuckDbEngine:
     ) -> pa.Table:
         """Run SQL over views of some data files of the events, as they are stored."""
         words = words_of(sql)
-        with self._lock:
+        with self._refreshing():
             cursor = self._views.file_cursor(words, views)
         return self._result(cursor, sql, words, params)
 
     def folders_of(self, keys: Keys) -> set[str]:
         """Name the partition folders that hold events whose ids have these hashes."""
         return self._views.folders_of(keys)
+
+    @contextmanager
+    def _refreshing(self) -> Iterator[None]:
+        # The views run queries of their own: what fails there is a file, and not what was asked.
+        with self._lock:
+            try:
+                yield
+            except duckdb.Error as error:
+                raise read_error(error, self._location) from error
 
     def _result(
         self, cursor: duckdb.DuckDBPyConnection, sql: str, words: set[str], params: Parameters

@@ -93,9 +93,9 @@ class LakeLocation:
             return "disk"
         if _load_httpfs(connection):
             return "httpfs"
-        from fsspec.implementations.arrow import ArrowFSWrapper
+        from flywheel.lake.shared_files import SharedFiles
 
-        connection.register_filesystem(ArrowFSWrapper(root.filesystem))
+        connection.register_filesystem(SharedFiles(root.filesystem))
         return "fsspec"
 
     def error(self, problem: str, error: Exception) -> FlywheelError:

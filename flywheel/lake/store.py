@@ -113,20 +113,34 @@ class Lake:
             handle.append(ready, marks)
 
     def append_computed(
-        self, table: str, application: str, make_rows: Callable[[], pa.Table]
+        self,
+        table: str,
+        ends: Mapping[str, int | None],
+        make_rows: Callable[[Mapping[str, int | None]], pa.Table],
     ) -> int:
         """Commit rows that were computed from the table itself, and return how many.
 
-        ``make_rows`` may query the lake once; of two processes that do so under one application
-        id at the same time, one gets a ConcurrencyError.
+        Of two processes that do so under one application id at the same time, one gets a
+        ConcurrencyError.
+
+        Args:
+            table: name of a lake table.
+            ends: per application, the version that the commit brings it to, if it is not further
+                already; None: the next one.
+            make_rows: told the present version of each application, None before the first; it may
+                query the lake once.
         """
         handle = self._handle(table)
         with self._lock:
-            handle.ready()
-            rows = conform(handle.table, make_rows())
+            delta = handle.ready()
+            at = {application: delta.transaction_version(application) for application in ends}
+            rows = conform(handle.table, make_rows(at))
             if rows.num_rows:
-                version = handle.present().transaction_version(application) or 0
-                handle.append(rows, [(application, version + 1)])
+                marks = [
+                    (name, (at[name] or 0) + 1 if end is None else max(end, at[name] or 0))
+                    for name, end in ends.items()
+                ]
+                handle.append(rows, marks)
         return int(rows.num_rows)
 
     def replace(self, table: str, rows: pa.Table, *, where: Mapping[str, object]) -> None:

@@ -1,9 +1,8 @@
 """`cycle_run_under_way`: the run of Dagster's that works on a cycle at this moment."""
 
 from flywheel.artifacts.cycle_ref import CycleRef
-from flywheel.io.machine import this_machine
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
-from flywheel.orchestration.workers import MACHINE_TAG, worker_is_alive
+from flywheel.orchestration.workers import started_here, worker_is_alive
 from flywheel.settings import Settings
 
 __all__ = ["cycle_run_under_way"]
@@ -27,7 +26,6 @@ def cycle_run_under_way(settings: Settings, cycle: CycleRef) -> str | None:
     )
     with open_instance(prepare_dagster_home(settings)) as instance:
         for run in instance.get_runs(runs_filter):
-            is_here = run.tags.get(MACHINE_TAG) == this_machine()
-            if not is_here or worker_is_alive(instance, run.run_id) is not False:
+            if not started_here(run) or worker_is_alive(instance, run.run_id) is not False:
                 return run.run_id
     return None

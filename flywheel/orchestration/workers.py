@@ -1,23 +1,30 @@
-"""Run workers that died: found by their process id, reported as failed, their pool slots freed."""
+"""Run workers that died: found by their process id, reported as failed, their pool slots freed.
+
+A process id means something on one machine only, and several may share Dagster's storage: a run is
+judged by the machine that its tag names.
+"""
 
 from typing import TYPE_CHECKING
 
 import psutil
 
+from flywheel.io.machine import this_machine
+
 if TYPE_CHECKING:
     import dagster as dg
 
-__all__ = ["MACHINE_TAG", "fail_orphaned_runs", "worker_is_alive"]
+__all__ = ["MACHINE_TAG", "fail_orphaned_runs", "started_here", "worker_is_alive"]
 
 MACHINE_TAG = "flywheel/machine"  # of a run: where its process was started
 _CLOCK_SECONDS = 2.0
 
 
 def fail_orphaned_runs(instance: "dg.DagsterInstance") -> list[str]:
-    """Report the runs that a killed process left behind as failed, and free their pool slots.
+    """Report the runs that a killed process left behind on this machine as failed.
 
-    Without it a killed training would hold the pool ``gpu`` for ever, and the next one would wait
-    for it. A run whose process lives is left alone.
+    Their pool slots are freed: without it a killed training would hold the pool ``gpu`` for ever,
+    and the next one would wait for it. A run whose process lives is left alone, and so is one that
+    was started on another machine or by a launcher that names none.
     """
     import dagster as dg
 
@@ -26,7 +33,8 @@ def fail_orphaned_runs(instance: "dg.DagsterInstance") -> list[str]:
             dg.DagsterRunStatus.STARTING,
             dg.DagsterRunStatus.STARTED,
             dg.DagsterRunStatus.CANCELING,
-        ]
+        ],
+        tags={MACHINE_TAG: this_machine()},
     )
     dead = [run for run in instance.get_runs(begun) if not worker_is_alive(instance, run.run_id)]
     for run in dead:
@@ -35,8 +43,13 @@ def fail_orphaned_runs(instance: "dg.DagsterInstance") -> list[str]:
     return [run.run_id for run in dead]
 
 
+def started_here(run: "dg.DagsterRun") -> bool:
+    """Return whether the process of a run was started on this machine."""
+    return run.tags.get(MACHINE_TAG) == this_machine()
+
+
 def worker_is_alive(instance: "dg.DagsterInstance", run_id: str) -> bool | None:
-    """Return whether the process that executes a run lives on this machine; None where none began."""
+    """Return whether the process of a run that was started here lives; None where none began."""
     import dagster as dg
 
     process_facts = None

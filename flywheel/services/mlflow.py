@@ -31,9 +31,10 @@ def url(server: Server) -> str:
 def server_command(port: int, artifacts: Path) -> tuple[str, ...]:
     """Return the command of a server on loopback that keeps files in a folder."""
     return (
-        sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port),
-        "--workers", "1", "--serve-artifacts", "--artifacts-destination", str(artifacts),
-    )  # fmt: skip
+        *(sys.executable, "-m", "flywheel.services.mlflow_server", "server"),
+        *("--host", HOST, "--port", str(port), "--workers", "1"),
+        *("--serve-artifacts", "--artifacts-destination", str(artifacts)),
+    )
 
 
 def server_environment(database_url: str) -> dict[str, str]:

@@ -88,7 +88,9 @@ class ProgramSettings(BaseModel):
         "sent; for processes on several machines that share a home; default: in home",
     )
     gateway_requests_at_once: int = Field(
-        default=256, ge=1, description="requests that the gateway answers at a time; more get 429"
+        default=256,
+        ge=1,
+        description="requests that each process of the gateway answers at a time; more get 429",
     )
     gateway_body_bytes: int = Field(
         default=1_000_000, ge=1_000, description="longest body of a request to the gateway"

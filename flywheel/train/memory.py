@@ -47,6 +47,7 @@ class PlanMemory:
             micro_batch=last["micro_batch"],
             accumulation=plan.batch // last["micro_batch"],
             checkpointing=last["checkpointing"],
+            dequantized=False,
             reasons={**plan.reasons, "micro_batch": reason},
         )
 

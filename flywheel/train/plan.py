@@ -61,7 +61,8 @@ class ModelSize:
 class TrainPlan:
     """What is done; ``reasons`` says why, by the name of the field.
 
-    ``micro_batch`` is the rows of all workers together.
+    ``micro_batch`` is the rows of all workers together; ``dequantized`` keeps the base's quantized
+    weights dequantized beside them.
     """
 
     device: Literal["cpu", "cuda"]
@@ -73,6 +74,7 @@ class TrainPlan:
     micro_batch: int
     accumulation: int
     workers: int = 1
+    dequantized: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -102,6 +104,8 @@ def make_plan(
         hardware = replace(hardware, memory_bytes=hardware.memory_bytes // recipe.workers)
     dtype = _dtype(hardware, model, reasons)
     quantization = _quantization(hardware, model, recipe, reasons)
+    tokens = longest_row * -(-recipe.batch_size // recipe.workers)
+    memory = _Memory.of(model, dtype, nf4=quantization != "none", tokens=tokens)
     attention: Attention = "sdpa"
     if hardware.device == "cuda" and hardware.flash_attention and dtype == "bfloat16":
         attention = "flash_attention_2"
@@ -114,23 +118,23 @@ def make_plan(
         quantization=quantization,
         attention=attention,
         packing=_packing(attention, recipe, reasons),
-        checkpointing=_checkpointing(
-            hardware, model, recipe, reasons, dtype=dtype, nf4=quantization != "none",
-            tokens=longest_row * -(-recipe.batch_size // recipe.workers),
-        ),
+        checkpointing=_checkpointing(hardware, memory, recipe, reasons),
         micro_batch=recipe.batch_size,
         accumulation=1,
         workers=recipe.workers,
+        dequantized=quantization != "none" and _dequantized(hardware, memory, reasons),
         reasons=reasons,
-    )  # fmt: skip
+    )
 
 
 def smaller(plan: TrainPlan) -> TrainPlan | None:
     """Return the next plan that needs less memory and takes the same steps, or None.
 
     The micro-batch is halved at the same batch; a batch that cannot be halved evenly continues with
-    its next smaller divisor. A micro-batch of one row computes activations again as well.
+    its next smaller divisor. A micro-batch of one row computes activations again as well. Weights
+    are not kept dequantized any more.
     """
+    plan = replace(plan, dequantized=False)
     least = plan.workers  # a row for each
     fitting = [n for n in range(least, plan.micro_batch // 2 + 1) if plan.batch % n == 0]
     if fitting:
@@ -187,24 +191,42 @@ def _packing(attention: str, recipe: TrainingRecipe, reasons: dict[str, str]) ->
     return True
 
 
+@dataclass(frozen=True)
+class _Memory:
+    # Bytes of a training, and of the quantized weights once more, dequantized.
+    needed: float
+    dequantized: float
+
+    @classmethod
+    def of(cls, model: ModelSize, dtype: Precision, *, nf4: bool, tokens: int) -> "_Memory":
+        width = _WIDTH[dtype]
+        outside = min(2 * model.vocabulary * model.hidden, model.parameters)  # never quantized
+        quantized = model.parameters - outside
+        inside = quantized * (_NF4_BYTES if nf4 else width)
+        activations = tokens * model.layers * model.hidden * _ACTIVATION_BYTES * width
+        return cls(inside + outside * width + activations, float(quantized * width))
+
+
 def _checkpointing(
-    hardware: Hardware,
-    model: ModelSize,
-    recipe: TrainingRecipe,
-    reasons: dict[str, str],
-    *,
-    dtype: Precision,
-    nf4: bool,
-    tokens: int,
+    hardware: Hardware, memory: _Memory, recipe: TrainingRecipe, reasons: dict[str, str]
 ) -> bool:
     if recipe.checkpointing != "auto":
         reasons["checkpointing"] = "the recipe says so"
         return recipe.checkpointing == "on"
-    width = _WIDTH[dtype]
-    outside = min(2 * model.vocabulary * model.hidden, model.parameters)  # never quantized
-    inside = (model.parameters - outside) * (_NF4_BYTES if nf4 else width)
-    activations = tokens * model.layers * model.hidden * _ACTIVATION_BYTES * width
-    needed, usable = inside + outside * width + activations, _USABLE * hardware.memory_bytes
+    needed, usable = memory.needed, _USABLE * hardware.memory_bytes
     verb = "is more than" if needed > usable else "fits into"
     reasons["checkpointing"] = f"about {needed / 1e9:.2g} GB {verb} {usable / 1e9:.2g} GB"
     return needed > usable
+
+
+def _dequantized(hardware: Hardware, memory: _Memory, reasons: dict[str, str]) -> bool:
+    # A GPU dequantizes within its kernels, and is short of memory.
+    if hardware.device != "cpu":
+        return False
+    needed, usable = memory.needed + memory.dequantized, _USABLE * hardware.memory_bytes
+    more = f"{memory.dequantized / 1e9:.2g} GB more"
+    if needed > usable:
+        reasons["dequantized"] = f"{more} do not fit: every layer dequantizes in every pass"
+        return False
+    reasons["dequantized"] = f"{more} than in four bits save a CPU to dequantize in every pass"
+    return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.ports.train_launcher import TrainSpec
+from flywheel.train.dequantized import keep_dequantized
 from flywheel.train.plan import TrainPlan, optimizer_steps
 from flywheel.train.rows import PairRow
 from flywheel.train.servable import check_servable
@@ -81,6 +82,8 @@ def load_learnt(base: BaseModel, plan: TrainPlan, start: Path) -> tuple[Any, dic
         if weight.requires_grad
     }
     check_servable(model.peft_config["default"], learnt)
+    if plan.dequantized:
+        keep_dequantized(model)
     return model, learnt
 
 

@@ -9,6 +9,7 @@ from flywheel.artifacts.base_folder import BaseModel
 from flywheel.io.compiler import without_compiler
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.completion_trainer import completion_trainer
+from flywheel.train.dequantized import keep_dequantized
 from flywheel.train.packing import rows_are_isolated
 from flywheel.train.plan import TrainPlan, optimizer_steps, without_packing
 from flywheel.train.rows import TokenRow
@@ -167,6 +168,8 @@ def _build(
     # TRL holds the adapter of a quantized base in bfloat16, where small steps are lost.
     for name in trained:
         weights[name].data = weights[name].data.float()
+    if plan.dequantized:
+        keep_dequantized(trainer.model)
     return trainer
 
 

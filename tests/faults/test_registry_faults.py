@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 
 from flywheel.artifacts.cycle_ref import CycleRef
@@ -65,6 +67,16 @@ def runs_of(world: ReleaseWorld) -> list:
 def versions_of(world: ReleaseWorld) -> list[str]:
     found = world.registry.client.search_model_versions(f"name='{world.workload.id}'")
     return sorted(version.tags["flywheel.release"] for version in found)
+
+
+def test_the_server_is_one_process_that_refuses_other_hosts(services):
+    """Nothing waits beside it, and its protection against other pages' scripts is on."""
+    process = psutil.Process(services.states()["mlflow"].pid)
+    address = f"{services.connections.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1"
+
+    assert process.children() == []
+    assert httpx.get(address).status_code == 200
+    assert httpx.get(address, headers={"Host": "evil.example.org"}).status_code == 403
 
 
 @FAULTS

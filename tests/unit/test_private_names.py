@@ -6,6 +6,7 @@ docs/decisions/private-names.md lists them, with what each is for.
 import importlib.util
 import inspect
 import re
+from pathlib import Path
 
 
 def test_kafka_consumer_joins_in_the_replaced_coroutine():
@@ -133,6 +134,20 @@ def test_dagster_sqlite_storage_is_made_of_five_attributes():
     assert set(re.findall(r"self\.(\w+) =", source)) == {
         "base_dir", "_inst_data", "_run_storage", "_event_log_storage", "_schedule_storage",
     }  # fmt: skip
+
+
+def test_mlflow_starts_uvicorn_in_the_function_that_is_replaced():
+    """Its command line gives the command and the variables, and MLflow tells a server by uvicorn."""
+    # Read and not imported: MLflow's server uses what SQLAlchemy warns of.
+    spec = importlib.util.find_spec("mlflow.server")
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin).read_text()
+
+    assert "from mlflow.utils.process import _exec_cmd\n" in source
+    assert "server_proc = _exec_cmd(\n        full_command,\n        extra_env=env_map," in source
+    assert '"-m",\n        "uvicorn",\n        *opts,' in source
+    assert 'or "uvicorn" in sys.modules' in source
 
 
 def test_every_private_name_is_listed(repository):

@@ -94,7 +94,11 @@ def test_the_parts_that_are_on_are_used_by_who_needs_them(templates):
     """Gateways and runs ask the replicas by name; runs train on the cluster beside them."""
     gateway, run = variables(templates["demo-gateway"]), variables(templates["run"])
     assert gateway["FLYWHEEL_VLLM_URL"] == run["FLYWHEEL_VLLM_URL"]
-    assert gateway["FLYWHEEL_VLLM_URL"].split(",")[1] == "http://demo-vllm-1.demo-vllm:8000"
+    assert gateway["FLYWHEEL_VLLM_URL"].split(",") == [
+        "http://demo-vllm-01234567-0.demo-vllm-01234567:8000",
+        "http://demo-vllm-01234567-1.demo-vllm-01234567:8000",
+        "http://demo-vllm-11111111-0.demo-vllm-11111111:8000",
+    ]
     assert "FLYWHEEL_TRAIN_LAUNCHER" not in gateway
     assert run["FLYWHEEL_TRAIN_LAUNCHER"] == "ray"
     assert run["FLYWHEEL_TRAIN_EXCHANGE"] == "file:///var/lib/flywheel/home/exchange"
@@ -186,7 +190,7 @@ def test_vllm_is_started_as_flywheel_starts_it(monkeypatch, tmp_path):
     (tmp_path / "config.json").write_text('{"max_position_embeddings": 2048}')
     needs = vllm.ServingNeeds(rank=16, adapters=4, context=9000)
     ours = _pairs(vllm._model_arguments(tmp_path, needs))
-    named = of_kind(render("everything"), "StatefulSet")["demo-vllm"]
+    named = of_kind(render("everything"), "StatefulSet")["demo-vllm-01234567"]
     theirs = _pairs(named["spec"]["template"]["spec"]["containers"][0]["args"])
     for pairs in (ours, theirs):
         [mask] = pairs.pop("--structured-outputs-config")
@@ -196,3 +200,20 @@ def test_vllm_is_started_as_flywheel_starts_it(monkeypatch, tmp_path):
     assert theirs == ours
     door = of_kind(render("everything"), "ConfigMap")["demo-vllm"]["data"]["vllm_door.py"]
     assert "class TokenEverywhere" in door
+
+
+def test_each_base_has_replicas_of_its_own():
+    """Pods of one base are behind its own Service, in the number and with the resources of its own."""
+    manifests = render("everything")
+    sets = of_kind(manifests, "StatefulSet")
+    large, small = sets["demo-vllm-01234567"]["spec"], sets["demo-vllm-11111111"]["spec"]
+    assert (large["replicas"], small["replicas"]) == (2, 1)
+    [large_pod], [small_pod] = (one["template"]["spec"]["containers"] for one in (large, small))
+    assert "nvidia.com/gpu" in large_pod["resources"]["limits"]
+    assert small_pod["resources"]["limits"] == {"memory": "8Gi"}
+    assert "base-1111111111111111" in small_pod["args"]
+    for kind in ("Service", "PodDisruptionBudget"):
+        of_base = of_kind(manifests, kind)["demo-vllm-11111111"]["spec"]["selector"]
+        selector = of_base if kind == "Service" else of_base["matchLabels"]
+        assert selector.items() <= small["template"]["metadata"]["labels"].items()
+        assert not selector.items() <= large["template"]["metadata"]["labels"].items()

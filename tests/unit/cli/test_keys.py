@@ -47,6 +47,7 @@ def test_keys_are_listed_without_their_hash():
     table = run_command(keys, "list").stdout
     assert key_id in table
     assert "valid" in table
+    assert "3 at a time, each process" in " ".join(table.split())
     (facts,) = json.loads(run_command(keys, "list", "--json").stdout)
     assert (facts["key_id"], facts["state"], facts["last_used_at"]) == (key_id, "valid", None)
     assert (facts["tokens_per_day"], facts["requests_at_once"]) == (20_000, 3)

@@ -56,6 +56,14 @@ def test_requests_at_a_time_are_bounded_by_key_and_in_all():
     assert limits.under_way == 0
 
 
+def test_requests_at_a_time_are_those_of_one_process():
+    """Two processes that share what keys used each have the key's places, as is documented."""
+    clock, uses, key = ManualClock(NOW), KeyUses(), api_key(requests_at_once=1)
+    first, second = (KeyLimits(clock, SharedUse(uses, clock)) for _ in range(2))
+    with first.admitted(key), second.admitted(key):
+        assert _refusal(second, key).status == 429
+
+
 def test_a_client_is_told_that_its_budget_is_spent(tmp_path):
     """Openai's client sees 429 with Retry-After."""
     world = GatewayWorld(tmp_path, keys=[api_key(tokens_per_day=10)])

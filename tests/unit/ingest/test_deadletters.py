@@ -1,15 +1,19 @@
 """Dead letters: once per position, listed while dead, replayed once."""
 
+import pyarrow as pa
 import pytest
 
 from flywheel.errors import DataError, NotFoundError
-from flywheel.events import EventContract, encode
+from flywheel.events import INFERENCES_TOPIC, EventContract, encode
 from flywheel.ingest.dead_letter_list import DeadLetterFilter, list_dead_letters
 from flywheel.ingest.deadletters import (
     DeadLetterId,
     replay,
     show_dead_letter,
+    write_dead_letters,
 )
+from flywheel.lake.handles import TableHandle
+from flywheel.lake.store import Lake
 from tests.fakes.event_makers import make_event, make_workload
 
 _LATE = make_workload(id="late")
@@ -128,3 +132,72 @@ def test_what_ingest_has_not_passed_is_left_to_it(plane):
     ledger = plane.prove()
     assert ledger.balances
     assert (ledger.landed, ledger.total("dead_letters")) == (1, 0)
+
+
+def test_new_dead_letters_are_written_without_reading_those_before(plane, monkeypatch):
+    """However many are stored, a batch costs what is in it; only the first of a partition looks."""
+    plane.spoil(b"{")
+    ingest = plane.ingest()
+    ingest.run_once()
+    queries = []
+    query = Lake.query
+
+    def counted(lake, sql, *arguments):
+        queries.append(sql)
+        return query(lake, sql, *arguments)
+
+    monkeypatch.setattr(Lake, "query", counted)
+    plane.spoil(b"}")
+    ingest.run_once()
+    assert not [sql for sql in queries if "stored.dead_letters" in sql]
+    monkeypatch.undo()
+    assert plane.prove().total("dead_letters") == 2
+
+
+def _rows(*offsets, partition=0):
+    count = len(offsets)
+    columns = {
+        "topic_id": ["t"] * count,
+        "topic": [INFERENCES_TOPIC] * count,
+        "partition": pa.array([partition] * count, pa.int32()),
+        "offset": list(offsets),
+        "raw": [b"{"] * count,
+        "reason": ["bad_json"] * count,
+    }
+    return pa.table(columns)
+
+
+def test_a_batch_that_is_read_again_adds_what_is_missing(tmp_path):
+    """Cut off before it landed, it comes again longer, shorter, or under a contract that refuses more."""
+    lake = Lake(tmp_path)
+    assert write_dead_letters(lake, _rows(3, 7), {("t", 0): (0, 10)}) == 2
+    assert write_dead_letters(lake, _rows(3, 7, 12), {("t", 0): (0, 15)}) == 1
+    assert write_dead_letters(lake, _rows(3, 5), {("t", 0): (0, 6)}) == 1
+    assert write_dead_letters(lake, _rows(12), {("t", 0): (6, 15)}) == 0
+    stored = lake.rows('SELECT "offset" FROM stored.dead_letters ORDER BY 1')
+    assert [row["offset"] for row in stored] == [3, 5, 7, 12]
+
+
+@pytest.mark.parametrize(("partition", "tries"), [(1, 1), (0, 2)])
+def test_two_that_write_at_once(tmp_path, monkeypatch, partition, tries):
+    """Of one partition the second looks again, and nothing is there twice; others are not waited for."""
+    lake, other = Lake(tmp_path), Lake(tmp_path)
+    for number in range(2):
+        write_dead_letters(lake, _rows(0, partition=number), {("t", number): (0, 1)})
+    theirs = _rows(4, 5, partition=partition), {("t", partition): (1, 6)}
+    appended = []
+    append = TableHandle.append
+
+    def raced(handle, rows, marks):
+        appended.append(rows)
+        if len(appended) == 1:
+            write_dead_letters(other, *theirs)
+        append(handle, rows, marks)
+
+    monkeypatch.setattr(TableHandle, "append", raced)
+    written = write_dead_letters(lake, _rows(4, 5, 8), {("t", 0): (1, 9)})
+    assert written == (1 if partition == 0 else 3)
+    assert len(appended) == tries + 1  # the other's among them
+    stored = lake.rows('SELECT "partition" AS p, "offset" AS o FROM stored.dead_letters')
+    positions = [(row["p"], row["o"]) for row in stored]
+    assert len(positions) == len(set(positions)) == (5 if partition == 0 else 7)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flywheel.errors import StorageError
 from flywheel.lake import Lake, event_figures, later_events
 from flywheel.lake.event_figures import EVENT_FIGURES_FILE
 from flywheel.lake.maintenance import maintain
@@ -204,3 +205,16 @@ def test_an_empty_lake_has_no_figures(lake):
     expected = _by_all_rows(lake, _WORKLOAD.id, _NOON, span)
     assert _by_figures(lake, _WORKLOAD.id, _NOON, span) == expected
     assert expected["started"] is None
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_the_store(lake, tmp_path):
+    """Also where the figures are counted, before the query itself runs."""
+    _land(lake, [_event(1)])
+    [path] = (tmp_path / "lake" / "inferences").rglob("*.parquet")
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    chunks = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    with path.open("r+b") as file:
+        file.seek(chunks["release"].dictionary_page_offset)
+        file.write(b"\xff" * chunks["release"].total_compressed_size)
+    with pytest.raises(StorageError, match="could not be read"):
+        lake.rows("SELECT * FROM event_figures")

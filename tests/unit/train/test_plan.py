@@ -113,3 +113,26 @@ def test_workers_divide_memory_and_keep_the_batch():
     while (plan := smaller(plan)) is not None:
         seen.append((plan.micro_batch, plan.batch, plan.checkpointing))
     assert seen == [(8, 16, False), (4, 16, False), (4, 16, True)]
+
+
+@pytest.mark.parametrize(
+    ("hardware", "model", "recipe", "expected"),
+    [
+        (CPU, TINY, {}, True),
+        (CPU, SMOLLM, {}, True),
+        (CPU, SEVEN, {}, False),
+        (CPU, TINY, {"quantization": "none"}, False),
+        (HOPPER, SMOLLM, {}, False),
+    ],
+)
+def test_a_cpu_keeps_dequantized_weights_where_they_fit(hardware, model, recipe, expected):
+    """A GPU dequantizes within its kernels; what does not fit is dequantized in every pass."""
+    plan = make_plan(hardware, model, TrainingRecipe(batch_size=4, **recipe), longest_row=64)
+    assert plan.dequantized is expected
+    assert ("dequantized" in plan.reasons) is (hardware is CPU and not recipe)
+
+
+def test_a_smaller_plan_keeps_no_dequantized_weights():
+    """They are what can be done without first."""
+    plan = make_plan(CPU, TINY, TrainingRecipe(batch_size=4), longest_row=64)
+    assert not smaller(plan).dequantized

@@ -33,13 +33,29 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ .Values.storage.cache.existingClaim | default (printf "%s-cache" (include "flywheel.name" .)) }}
 {{- end }}
 
+{{- /* The replicas of vLLM that serve one base. Argument: dict root base. */}}
+{{- define "flywheel.vllmName" -}}
+{{- $_ := required "vllm.bases: each has a folder, the one that `flywheel base build` printed" .base.folder }}
+{{- $digest := required "vllm.bases: each has a digest, the first 16 characters of what `flywheel base build` printed" .base.digest }}
+{{- if not (regexMatch "^[0-9a-f]{16}$" (toString $digest)) }}
+{{- fail (printf "vllm.bases: the digest %v is not 16 characters of 0 to 9 and a to f (quote one of digits alone)" $digest) }}
+{{- end }}
+{{- printf "%s-vllm-%s" (include "flywheel.name" .root) (trunc 8 $digest) }}
+{{- end }}
+
 {{- /* Where vLLM answers; empty: nowhere, and the gateway's own process does. */}}
 {{- define "flywheel.vllmUrl" -}}
 {{- if .Values.vllm.enabled }}
-{{- $name := printf "%s-vllm" (include "flywheel.name" .) }}
+{{- $root := . }}
 {{- $urls := list }}
-{{- range $i := until (int .Values.vllm.replicas) }}
+{{- if not .Values.vllm.bases }}
+{{- fail "vllm.bases: name at least one base to serve" }}
+{{- end }}
+{{- range $base := .Values.vllm.bases }}
+{{- $name := include "flywheel.vllmName" (dict "root" $root "base" $base) }}
+{{- range $i := until (int ($base.replicas | default $root.Values.vllm.replicas)) }}
 {{- $urls = append $urls (printf "http://%s-%d.%s:8000" $name $i $name) }}
+{{- end }}
 {{- end }}
 {{- join "," $urls }}
 {{- else }}
