@@ -126,7 +126,7 @@ class LakeViews:
     def close(self) -> None:
         """Release DuckDB; the next cursor opens it again."""
         if self._duck is not None:
-            self._duck.close()
+            _close(self._duck)
             self._duck = None
         self._later.forget()
         self._figures.forget()
@@ -135,10 +135,7 @@ class LakeViews:
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._duck is None:
-            self._duck = duckdb.connect(":memory:", config={"allow_unredacted_secrets": "false"})
-            self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
-            # A Delta file never changes under its name, so that its footer is read once.
-            self._duck.execute("SET GLOBAL parquet_metadata_cache = true")
+            self._duck = _open()
             self._reader = self._location.prepare(self._duck)
             self._duck.execute("CREATE SCHEMA stored")
             self._duck.execute(CREATE_HELD)
@@ -185,6 +182,18 @@ class LakeViews:
                 return cursor.sql(sql).to_arrow_table()
 
         self._figures.refresh(connection, delta, count)
+
+
+def _open() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"allow_unredacted_secrets": "false"})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    # A Delta file never changes under its name, so that its footer is read once.
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
+    return connection
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.close()
 
 
 def _show_files(

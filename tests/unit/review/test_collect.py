@@ -22,11 +22,13 @@ from tests.fakes.review_world import (
     truth,
 )
 
+pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
+
 
 @pytest.fixture
-def world(lake, queue, desk):
+def world(lake, queue, desk, filled_once):
     """Put one batch of items that two people judge into the queue."""
-    return make_world(lake, queue, desk)
+    return filled_once("world", lambda: make_world(lake, queue, desk))
 
 
 def make_world(lake, queue, desk, *, overlap=1.0, count=4, workload=None):

@@ -10,6 +10,7 @@ from flywheel.review.sampling.candidates import Candidate, flag_of
 from flywheel.review.sampling.draws import choose_items
 from tests.fakes.review_world import END, START, classification, text, truth
 
+pytestmark = pytest.mark.usefixtures("vectors_taken_once")
 DAY = timedelta(days=1)
 
 
