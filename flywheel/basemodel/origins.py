@@ -3,6 +3,7 @@
 from fnmatch import fnmatchcase
 
 from flywheel.errors import RefusedError
+from flywheel.settings.comma_list import comma_list
 
 __all__ = ["require_allowed"]
 
@@ -16,8 +17,7 @@ def require_allowed(name: str, origins: str | None) -> None:
     """
     if origins is None:
         return
-    patterns = [pattern.strip() for pattern in origins.split(",") if pattern.strip()]
-    if not any(fnmatchcase(name, pattern) for pattern in patterns):
+    if not any(fnmatchcase(name, pattern) for pattern in comma_list(origins)):
         raise RefusedError(
             f"The base model {name} is not among the allowed ones ({origins}).",
             next_step="choose one of these, or add it to FLYWHEEL_BASE_ORIGINS",

@@ -1,6 +1,8 @@
-"""`flywheel backfill`: answers of a release and sentence vectors for the calls of earlier days."""
+"""`flywheel backfill`: answers of a release and sentence vectors for earlier calls or a file's texts."""
 
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,24 +13,31 @@ from flywheel.cli.arguments import WorkloadArgument
 from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.progress import ProgressLines
+from flywheel.errors import ConfigurationError
 from flywheel.usecases.backfill import PART_ROWS
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
-    from flywheel.usecases.backfill.run import BackfillReport, PartDone
+    from flywheel.usecases.backfill.run import BackfillReport, Days, PartDone
+    from flywheel.usecases.backfill.text_file import TextFile
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Answers of a release, or sentence vectors, for calls of earlier days.")
+app = typer.Typer(
+    help="Answers of a release, or sentence vectors, for earlier calls or a file of texts."
+)
 _console = Console()
 
 _FORMATS = ["%Y-%m-%d"]
-_From = Annotated[
-    datetime, typer.Option("--from", formats=_FORMATS, help="first day of the calls, in UTC")
+_FIRST_DAY, _LAST_DAY = "first day of the calls, in UTC", "last day of the calls, included"
+_First = Annotated[datetime | None, typer.Option("--from", formats=_FORMATS, help=_FIRST_DAY)]
+_Last = Annotated[datetime | None, typer.Option("--to", formats=_FORMATS, help=_LAST_DAY)]
+_Texts = Annotated[
+    Path | None,
+    typer.Option(help="texts of a CSV, TSV, JSONL or Parquet file, in place of calls"),
 ]
-_To = Annotated[
-    datetime, typer.Option("--to", formats=_FORMATS, help="last day of the calls, included")
-]
+_Id = Annotated[str, typer.Option("--id", help="column of the ids in that file")]
+_Text = Annotated[str, typer.Option("--text", help="column of the texts in that file")]
 _PartRows = Annotated[
     int, typer.Option(min=1, help="about how many texts land at once; a crash costs no more")
 ]
@@ -36,74 +45,111 @@ _Workers = Annotated[int, typer.Option(min=1, help="most workers at once, on a R
 
 
 @app.command()
-def answer(
+def answer(  # noqa: PLR0913, PLR0917 - what a person chooses
     workload: WorkloadArgument,
     release: Annotated[str, typer.Option(help="release that answers; base: without an adapter")],
-    first: _From,
-    last: _To,
+    first: _First = None,
+    last: _Last = None,
+    texts: _Texts = None,
+    id_column: _Id = "id",
+    text_column: _Text = "text",
     part_rows: _PartRows = PART_ROWS,
     workers: _Workers = 1,
     json_output: JsonOption = False,
 ) -> None:
-    """Let a release answer the texts of earlier calls, into the lake's table backfill_answers.
+    """Let a release answer earlier calls or a file's texts, into the lake's table backfill_answers.
 
     Stop it whenever you like and repeat the command: what has landed is left out. It works on the
     Ray cluster where trainings run there, and else in this process. No figure of production counts
     these answers.
     """
-    from flywheel.usecases.backfill.run import backfill_answers, executor_of
+    from flywheel.usecases.backfill.run import backfill_answers
 
-    platform = open_platform(existing=True)
-    with _Progress(as_json=json_output) as progress:
-        report = backfill_answers(
-            platform,
-            platform.workload(workload),
-            release,
-            first.date(),
-            last.date(),
-            part_rows=part_rows,
-            executor=executor_of(platform, workers=workers),
-            on_part=progress.show_part,
-            on_notice=progress.notice,
-        )
-    _print_report(report, as_json=json_output)
+    chosen = _chosen(first, last, texts, id_column, text_column)
+    _run(
+        workload,
+        lambda platform, its, **how: backfill_answers(platform, its, release, chosen, **how),
+        part_rows,
+        workers,
+        as_json=json_output,
+    )
 
 
 @app.command()
-def embed(
+def embed(  # noqa: PLR0913, PLR0917 - what a person chooses
     workload: WorkloadArgument,
-    first: _From,
-    last: _To,
+    first: _First = None,
+    last: _Last = None,
+    texts: _Texts = None,
+    id_column: _Id = "id",
+    text_column: _Text = "text",
     part_rows: _PartRows = PART_ROWS,
     workers: _Workers = 1,
     json_output: JsonOption = False,
 ) -> None:
-    """Make sentence vectors of the texts of earlier calls, into the lake's table text_vectors.
+    """Make sentence vectors of earlier calls or a file's texts, into the lake's table text_vectors.
 
     It stops and resumes as `backfill answer` does.
     """
-    from flywheel.usecases.backfill.run import backfill_vectors, executor_of
+    from flywheel.usecases.backfill.run import backfill_vectors
+
+    chosen = _chosen(first, last, texts, id_column, text_column)
+    _run(
+        workload,
+        lambda platform, its, **how: backfill_vectors(platform, its, chosen, **how),
+        part_rows,
+        workers,
+        as_json=json_output,
+    )
+
+
+def _chosen(
+    first: datetime | None, last: datetime | None, file: Path | None, id_column: str, text: str
+) -> "Days | TextFile":
+    from flywheel.usecases.backfill.run import Days
+    from flywheel.usecases.backfill.text_file import TextFile
+
+    if file is not None and first is None and last is None:
+        return TextFile(file, id_column, text)
+    if file is None and first is not None and last is not None:
+        return Days(first.date(), last.date())
+    raise ConfigurationError(
+        "It is not said which texts are meant.",
+        next_step="give --from and --to for calls of the lake, or --texts for a file",
+    )
+
+
+def _run(
+    workload: str,
+    backfill: "Callable[..., BackfillReport]",
+    part_rows: int,
+    workers: int,
+    *,
+    as_json: bool,
+) -> None:
+    from flywheel.usecases.backfill.run import executor_of
 
     platform = open_platform(existing=True)
-    with _Progress(as_json=json_output) as progress:
-        report = backfill_vectors(
+    with _Progress(as_json=as_json) as progress:
+        report = backfill(
             platform,
             platform.workload(workload),
-            first.date(),
-            last.date(),
             part_rows=part_rows,
             executor=executor_of(platform, workers=workers),
             on_part=progress.show_part,
             on_notice=progress.notice,
         )
-    _print_report(report, as_json=json_output)
+    _print_report(report, as_json=as_json)
 
 
 @app.command()
 def status(
-    workload: WorkloadArgument, first: _From, last: _To, json_output: JsonOption = False
+    workload: WorkloadArgument,
+    first: Annotated[datetime, typer.Option("--from", formats=_FORMATS, help=_FIRST_DAY)],
+    last: Annotated[datetime, typer.Option("--to", formats=_FORMATS, help=_LAST_DAY)],
+    json_output: JsonOption = False,
 ) -> None:
-    """Show by day how many texts have an answer or a vector. Changes nothing."""
+    """Show by day how many calls have an answer or a vector. Changes nothing."""
     from flywheel.usecases.backfill.progress import backfill_progress
 
     platform = open_platform(existing=True)

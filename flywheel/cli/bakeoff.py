@@ -12,6 +12,7 @@ from flywheel.cli.console import Console, echo
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.cli.progress import ProgressLines
 from flywheel.errors import ConfigurationError
+from flywheel.settings.comma_list import comma_list
 from flywheel.wiring import open_platform
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def bakeoff(
     from flywheel.usecases.roi import find_prices
 
     platform = open_platform(existing=True)
-    names = [name.strip() for name in bases.split(",") if name.strip()]
+    names = comma_list(bases)
     if not names:
         raise ConfigurationError("--bases names no base.", next_step="write --bases tiny,smollm2")
     stated = find_prices(platform, prices)

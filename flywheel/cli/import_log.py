@@ -57,6 +57,14 @@ def _show(report: "ImportReport", workload: Workload, file: Path, time: datetime
         _print(note)
 
 
+_GROUP_NOTES = {
+    "without_zone": "a time without a zone; --timezone says which.",
+    "numbers_dropped": "numbers that JSON does not have (NaN, Infinity); they became null.",
+    "repeated": "the id, text and answer of an earlier line: counted once. Where the server repeats "
+    "its ids, give each record an inference_id of its own.",
+}
+
+
 def _notes(report: "ImportReport", time: datetime) -> list[str]:
     notes = []
     counts = {name: group.count for name, group in report.answers.items()}
@@ -70,15 +78,10 @@ def _notes(report: "ImportReport", time: datetime) -> list[str]:
             f"note: {_where(report.without_time)} no time; {time:%Y-%m-%d %H:%M} UTC was taken. "
             "Say when it was with --time."
         )
-    if report.without_zone.count:
-        notes.append(
-            f"note: {_where(report.without_zone)} a time without a zone; --timezone says which."
-        )
-    if report.numbers_dropped.count:
-        notes.append(
-            f"note: {_where(report.numbers_dropped)} numbers that JSON does not have (NaN, "
-            "Infinity); they became null."
-        )
+    for name, what in _GROUP_NOTES.items():
+        group = getattr(report, name)
+        if group.count:
+            notes.append(f"note: {_where(group)} {what}")
     if report.broken_off is not None:
         notes.append(f"broken off: {report.broken_off}")
     if Reason.UNKNOWN_WORKLOAD in report.dead:

@@ -29,6 +29,7 @@ from flywheel.deployment.local_services import (
 from flywheel.deployment.preparation import prepare_deployment
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
+from flywheel.settings.comma_list import comma_list
 
 if TYPE_CHECKING:
     from flywheel.services import Services
@@ -132,9 +133,8 @@ def _say_where(services: "Services") -> None:
         _console.print(f"MLflow: http://127.0.0.1:{plan.ports['mlflow'][0]}")
     if "label-studio" in plan.ports:
         _console.print(f"Label Studio: http://127.0.0.1:{plan.ports['label-studio'][0]}")
-    for url in (services.connections.vllm_url or "").split(",") if plan.applications else ():
-        if url:
-            _console.print(f"vLLM: {url} (token in connections.toml)")
+    for url in comma_list(services.connections.vllm_url) if plan.applications else ():
+        _console.print(f"vLLM: {url} (token in connections.toml)")
     if "dagster-webserver" in plan.applications:
         port = plan.applications["dagster-webserver"].ports[0]
         _console.print(f"Dagster: http://127.0.0.1:{port}")

@@ -14,6 +14,7 @@ from flywheel.cli.console import Console
 from flywheel.cli.facts import JsonOption, print_facts
 from flywheel.errors import ConfigurationError
 from flywheel.settings import load_settings
+from flywheel.settings.comma_list import comma_list
 from flywheel.workload.sections import StrategyName
 
 if TYPE_CHECKING:
@@ -175,21 +176,22 @@ def _with_spread(values: "Sequence[float | None]") -> str:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d+(,\d+)*", text):
+    parts = comma_list(text)
+    if not parts or not all(re.fullmatch(r"\d+", part) for part in parts):
         raise ConfigurationError(f"{text!r} is not a list of seeds.", next_step="write e.g. 0,1,2")
-    return tuple(int(part) for part in text.split(","))
+    return tuple(map(int, parts))
 
 
 def _arms(text: str) -> tuple[Any, ...]:
-    arms = tuple(text.split(","))
-    if not set(arms) <= {"policy", "random"}:
+    arms = comma_list(text)
+    if not arms or not set(arms) <= {"policy", "random"}:
         raise ConfigurationError(f"{text!r} names an unknown arm.", next_step="policy,random")
     return arms
 
 
 def _chosen_strategies(text: str) -> tuple[Any, ...]:
-    names = tuple(text.split(","))
-    if not set(names) <= set(_STRATEGIES):
+    names = comma_list(text)
+    if not names or not set(names) <= set(_STRATEGIES):
         raise ConfigurationError(
             f"{text!r} names an unknown strategy.", next_step=f"use {', '.join(_STRATEGIES)}"
         )

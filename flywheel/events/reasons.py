@@ -27,6 +27,7 @@ class Reason(StrEnum):
     BAD_JSON = "bad_json"
     BAD_UTF8 = "bad_utf8"
     BAD_TIMESTAMP = "bad_timestamp"
+    ID_OF_ANOTHER_CALL = "id_of_another_call"
     INPUT_TOO_LONG = "input_too_long"
     MISSING_FIELD = "missing_field"
     MISSING_ID = "missing_id"

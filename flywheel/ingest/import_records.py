@@ -2,7 +2,8 @@
 
 No line ends an import: what is not an event goes into the log with its reason and becomes a dead
 letter. A call counts once, from whatever file it comes: what the lake holds is not appended again,
-and what waits in the log has the same id.
+and what waits in the log has the same id. Servers that give one id to many responses may answer one
+text twice: a second answer under an id of the file is a dead letter, and not taken for the first.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from flywheel.events import (
     derived_id,
 )
 from flywheel.events.columns import AnswerTexts, inference_columns
+from flywheel.events.foreign import Answer
 from flywheel.events.set_aside import SetAsideLine, encode_set_aside
 from flywheel.ingest.import_events import EventMaker, ImportOptions, MadeEvent
 from flywheel.ingest.import_lines import FileLine, read_lines
@@ -31,6 +33,7 @@ from flywheel.ingest.import_report import ImportReport, LineGroup
 from flywheel.lake.store import Lake
 from flywheel.ports.event_log import RECORD_BYTES, EventLog
 from flywheel.ports.topics import ensure_topic
+from flywheel.workload.answers import canonical_json
 from flywheel.workload.model import Workload
 
 __all__ = ["import_records"]
@@ -124,12 +127,14 @@ class _Import:
         self._contract = contract
         self._maker = EventMaker(workload, options, now)
         self._there = pending_keys(log, lake)
+        self._answers: dict[str, bytes] = {}  # of the lines so far, by id
         self._largest_bytes = min(contract.largest_bytes, RECORD_BYTES - _ENVELOPE_BYTES)
 
     def take(self, lines: Sequence[FileLine]) -> None:
         """Append what a batch of lines brings, and count all of them."""
         made = [self._make(line) for line in lines]
         self._check(made)
+        self._compare(made)
         ids = [one.made.inference_id for one in made if one.made]
         ids += [self._earlier_id(one.line) for one in made if one.made]
         before = self._in_lake("inferences", "inference_id", ids)
@@ -168,6 +173,22 @@ class _Import:
         inference_columns(decoded, self._contract, AnswerTexts())
         for rejection in decoded.rejections:
             events[rejection.index].error = EventError(rejection.reason, rejection.error)
+
+    def _compare(self, made: Sequence[_Line]) -> None:
+        for one in made:
+            if one.made is None or one.error is not None:
+                continue
+            inference_id, digest = one.made.inference_id, _digest_of_answer(one.made.answer)
+            if inference_id not in self._answers:
+                self._answers[inference_id] = digest
+            elif self._answers[inference_id] == digest:
+                self.report.repeated.add(one.line.number)
+            else:
+                one.error = EventError(
+                    Reason.ID_OF_ANOTHER_CALL,
+                    "an earlier line has the same id and text and another answer; where the server "
+                    "repeats its ids, give each record an inference_id of its own",
+                )
 
     def _earlier_id(self, line: FileLine) -> str:
         # Version 0.1 made the id of file and line: its imports are not to count twice either.
@@ -223,6 +244,12 @@ class _Import:
         value = encode_set_aside(envelope, line.content, largest_bytes=self._largest_bytes)
         digest = hashlib.sha256(line.content).hexdigest()
         return derived_id("set-aside", self._workload.id, digest).encode(), value
+
+
+def _digest_of_answer(answer: Answer) -> bytes:
+    # As the workload reads it: exports of one call differ in what stands around it.
+    text = canonical_json([answer.kind, answer.output, answer.detail])
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
 def _digest_of(path: Path) -> str:

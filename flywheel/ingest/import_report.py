@@ -31,14 +31,16 @@ class ImportReport:
 
     ``answers`` are the new events by what their answer says (parsed, refused, unparseable, failed);
     ``dead`` are the lines that become dead letters, by reason; ``imported_before`` are calls that
-    the lake holds or the file brought already. ``masked`` counts personal data by kind in the new
-    events. The other groups say what was assumed.
+    the lake holds or the file brought already; ``repeated`` are those of them that repeat an earlier
+    line. ``masked`` counts personal data by kind in the new events. The other groups say what was
+    assumed.
     """
 
     lines: int = 0
     answers: dict[str, LineGroup] = field(default_factory=dict)
     dead: dict[str, LineGroup] = field(default_factory=dict)
     imported_before: LineGroup = field(default_factory=LineGroup)
+    repeated: LineGroup = field(default_factory=LineGroup)
     without_time: LineGroup = field(default_factory=LineGroup)
     without_zone: LineGroup = field(default_factory=LineGroup)
     numbers_dropped: LineGroup = field(default_factory=LineGroup)
@@ -68,7 +70,10 @@ class ImportReport:
 
     def figures(self) -> JsonObject:
         """Return the report as plain values, for JSON."""
-        groups = ("imported_before", "without_time", "without_zone", "numbers_dropped")
+        groups = (
+            *("imported_before", "repeated"),
+            *("without_time", "without_zone", "numbers_dropped"),
+        )
         return {
             "lines": self.lines,
             "events": self.events,

@@ -16,6 +16,7 @@ from flywheel.io.http import HttpClient, HttpService
 from flywheel.io.records import JsonObject
 from flywheel.io.spelling import show_controls
 from flywheel.settings import Settings
+from flywheel.settings.comma_list import comma_list
 
 __all__ = ["Alert", "AlertFormat", "AlertSender", "sender_of", "slack_payload"]
 
@@ -93,11 +94,10 @@ class AlertSender:
 def sender_of(settings: Settings) -> AlertSender:
     """Return the sender that the settings describe."""
     url, smtp = settings.alert_url, settings.alert_smtp_url
-    addresses = (address.strip() for address in (settings.alert_emails or "").split(","))
     return AlertSender(
         url=None if url is None else url.get_secret_value(),
         format=settings.alert_format,
-        recipients=tuple(address for address in addresses if address),
+        recipients=comma_list(settings.alert_emails),
         smtp_url=None if smtp is None else smtp.get_secret_value(),
     )
 

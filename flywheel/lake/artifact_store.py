@@ -27,7 +27,7 @@ _LIST = "list.json"
 _CHUNK = 1 << 20
 _READS = 5
 _RESTORE = (
-    "publish it again from a home that holds it (`flywheel maintain`), or restore it from a backup"
+    "materialize platform/maintenance on a machine that holds it, or restore it from a backup"
 )
 
 
@@ -64,9 +64,7 @@ class ArtifactStore:
                 if sizes.get(digest.sha256) != digest.size:
                     self._put(name, path if listing.is_file else path / file, digest)
             if not is_listed:
-                content = write_listing(listing)
-                with (self._root / name / _LIST).create() as target:
-                    target.write(content)
+                self._put_list(name, listing)
         return listing
 
     def mend(self, name: str, path: Path, *, content: bool) -> bool:
@@ -92,6 +90,30 @@ class ArtifactStore:
             for file in damaged:
                 self._put(name, path if listing.is_file else path / file, listing.files[file])
         return True
+
+    def renew_list(self, name: str, path: Path) -> bool:
+        """Write a damaged list again, from a copy whose files are those in the store, and no others.
+
+        Returns:
+            Whether it was damaged.
+
+        Raises:
+            IntegrityError: it is, and what it named is not known: the copy is another artifact than
+                the one in the store, or that one lost files.
+        """
+        try:
+            self.listing(name)
+        except IntegrityError:
+            listing = listing_of(path)
+            named = {digest.sha256: digest.size for digest in listing.files.values()}
+            with self._calls(f"the list of {name} cannot be written"):
+                sizes = dict((self._root / name).walk())
+                sizes.pop(_LIST, None)
+                if sizes != named:
+                    raise
+                self._put_list(name, listing)
+            return True
+        return False
 
     def remove_former(self, name: str) -> None:
         """Delete the objects of an artifact that its list does not name any more."""
@@ -203,6 +225,10 @@ class ArtifactStore:
                 return (self._root / name / _LIST).read_bytes()
             except FileNotFoundError:
                 return None
+
+    def _put_list(self, name: str, listing: Listing) -> None:
+        with (self._root / name / _LIST).create() as target:
+            target.write(write_listing(listing))
 
     def _put(self, name: str, file: Path, digest: FileDigest) -> None:
         with (

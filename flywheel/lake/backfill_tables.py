@@ -9,8 +9,8 @@ __all__ = ["BACKFILL_TABLES"]
 BACKFILL_TABLES: tuple[LakeTable, ...] = (
     lake_table(
         "backfill_answers",
-        "One row per call and release of `flywheel backfill answer`: what the release answers to "
-        "the text of that call. No caller received it, and no figure of production counts it. "
+        "One row per call, or text of a file, and release of `flywheel backfill answer`: what the "
+        "release answers to it. `inference_id` of a text of a file is `FILE/ID`. No caller received it, and no figure of production counts it. "
         "`output` is null where the text has no answer, and `error` then says why.",
         [
             ("workload_id", pa.string()),
@@ -35,8 +35,8 @@ BACKFILL_TABLES: tuple[LakeTable, ...] = (
     ),
     lake_table(
         "text_vectors",
-        "One row per call and encoder of `flywheel backfill embed`: the sentence vector of the "
-        "call's text, for searching and grouping texts by likeness.",
+        "One row per call, or text of a file, and encoder of `flywheel backfill embed`: its sentence "
+        "vector, for searching and grouping texts by likeness.",
         [
             ("workload_id", pa.string()),
             ("day", pa.date32()),

@@ -29,14 +29,13 @@ from flywheel.errors import ConcurrencyError, StorageError
 from flywheel.io.lock import exclusive
 from flywheel.lake.digests import Digests, data_files, relative_path
 from flywheel.lake.location import LakeLocation, LakePath
-from flywheel.lake.tables import LakeTable
+from flywheel.lake.log_watch import LogWatch
+from flywheel.lake.table import LakeTable, delta_settings
 from flywheel.lake.write_errors import write_error
 
 __all__ = ["CHECKPOINT_COMMITS", "NO_HOOKS", "TableHandle"]
 
 CHECKPOINT_COMMITS = 30
-# A handle that is older opens the table again, and a commit through one is refused.
-_LOG_RETENTION = "interval 15 minutes"
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _DISTINCT = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
 # Says in a commit that its files' digests are kept: a table without any has lost them.
@@ -59,6 +58,7 @@ class TableHandle:
         self.location = location
         self.folder = location.root / table.name
         self._digests = digests
+        self._log = LogWatch(self.folder)
         self._delta: DeltaTable | None = None
         self._writer = WriterProperties(
             compression="ZSTD",
@@ -70,14 +70,27 @@ class TableHandle:
         """Return the table at its newest version, or None when it was never written."""
         if self._delta is not None:
             try:
-                self._delta.update_incremental()
+                if self._log.is_replaced(self._delta.version()):
+                    self._delta = None
+                else:
+                    self._delta.update_incremental()
             except (DeltaError, OSError):
                 self._delta = None  # maintenance has removed the log entries in between
         if self._delta is None and (
             self.location.is_remote or (self.folder / "_delta_log").is_dir()
         ):
             self._delta = self._open()
+        if self._delta is not None:
+            self._log.note(self._delta.version())
         return self._delta
+
+    @property
+    def snapshot_key(self) -> tuple[int, int] | None:
+        """What `refresh` has opened: the version, and how often the log was replaced until then.
+
+        After a backup was restored in its place the version alone may stand for other rows.
+        """
+        return None if self._delta is None else (int(self._delta.version()), self._log.generation)
 
     def _open(self) -> DeltaTable | None:
         try:
@@ -99,7 +112,7 @@ class TableHandle:
                 str(self.folder),
                 self.table.schema,
                 partition_by=list(self.table.partition_by) or None,
-                configuration=_configuration(self.table),
+                configuration=delta_settings(self.table),
                 commit_properties=CommitProperties(app_transactions=[Transaction(_COMPLETE, 1)]),
                 storage_options=self.location.delta_options,
             )
@@ -175,6 +188,7 @@ class TableHandle:
         except (DeltaError, SchemaMismatchError, OSError) as error:
             self._delta = None
             raise write_error(self.table.name, self.folder, self.location, error) from error
+        self._log.note(delta.version())
         # The rows are in: a failure here must not make anyone write them again. A file without a
         # digest counts as not verified, and maintenance takes its digest later.
         with suppress(StorageError, OSError):
@@ -266,7 +280,7 @@ class TableHandle:
 
     def configure(self) -> None:
         """Give a table that was made earlier the settings that it would be made with now."""
-        expected = _configuration(self.table)
+        expected = delta_settings(self.table)
         actual = self.present().metadata().configuration
         missing = {key: value for key, value in expected.items() if actual.get(key) != value}
         if missing:
@@ -275,17 +289,3 @@ class TableHandle:
     def forget(self) -> None:
         """Drop the snapshot, so that the next use opens the table again."""
         self._delta = None
-
-
-def _configuration(table: LakeTable) -> dict[str, str]:
-    # Wide text columns get no statistics: they cost more than the whole row group's write.
-    statistics = (
-        {"delta.dataSkippingStatsColumns": _quoted(table.statistics)}
-        if table.statistics
-        else {"delta.dataSkippingNumIndexedCols": "0"}
-    )
-    return {"delta.logRetentionDuration": _LOG_RETENTION} | statistics
-
-
-def _quoted(columns: Sequence[str]) -> str:
-    return ",".join(f"`{column}`" for column in columns)

@@ -1,8 +1,8 @@
-"""`HeldTables`: small tables that DuckDB holds in memory while their version stays the same.
+"""`HeldTables`: small tables that DuckDB holds in memory while their snapshot stays the same.
 
 A query over many small files opens every one of them, which costs more than all else that it does.
-From the second query at one version on, a table whose files are small together is read once and
-held. A new version, from this process or another one, is read from its files again.
+From the second query at one snapshot on, a table whose files are small together is read once and
+held. A new one, from this process, another one or a restored backup, is read from its files again.
 """
 
 from contextlib import suppress
@@ -32,7 +32,7 @@ class HeldTables:
         self._held.clear()
 
     def hold(self, connection: duckdb.DuckDBPyConnection, name: str, delta: DeltaTable) -> None:
-        """Hold a table that is asked for again at the same version, if it is small."""
+        """Hold a table that is asked for again at the same snapshot, if it is small."""
         if name in self._asked_again:
             return
         self._asked_again.add(name)
@@ -45,7 +45,7 @@ class HeldTables:
             self._held.add(name)
 
     def release(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
-        """Let go of a table that has a new version; its view reads files again."""
+        """Let go of a table that has a new snapshot; its view reads files again."""
         self._asked_again.discard(name)
         if name in self._held:
             self._held.remove(name)

@@ -144,9 +144,13 @@ class HomeArtifacts:
         published, own = set(self.names(below)), self._in_home(below)
         mended = []
         for name in sorted(own & published):
+            try:
+                is_renewed = self.store.renew_list(name, self.home / name)
+            except IntegrityError:
+                continue  # `verify` and each reader say so, and nothing else waits for it
             # Of what is there, datasets lose rows, and a workload may have got another base.
             self.bring(self.home / name, again=name.startswith("bases/") and name.endswith(".json"))
-            if self._mend(name):
+            if self._mend(name) or is_renewed:
                 mended.append(name)
         missing = sorted(own - published)
         for name in missing:
@@ -196,10 +200,7 @@ class HomeArtifacts:
                     shutil.rmtree(part, ignore_errors=True)
 
     def _mend(self, name: str) -> bool:
-        try:
-            listing = self.store.listing(name)
-        except IntegrityError:
-            return False  # what a damaged list named is not known: `verify` and each reader say so
+        listing = self.store.listing(name)
         size = 0 if listing is None else sum(one.size for one in listing.files.values())
         return self.store.mend(name, self.home / name, content=size <= _READ_BYTES)
 

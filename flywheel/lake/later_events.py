@@ -62,7 +62,7 @@ class LaterEvents:
         self._files = EventIdFiles(root / EVENT_IDS_FOLDER)
         self._handle = handle
         self._state: EventIdState | None = None
-        self._refreshed: int | None = None
+        self._refreshed: tuple[int, int] | None = None
         self._unsaved_rows, self._unsaved_files = 0, 0
 
     def forget(self) -> None:
@@ -79,10 +79,12 @@ class LaterEvents:
         Raises:
             StorageError: a data file cannot be read.
         """
-        version = int(delta.version())
-        if self._state is None or self._refreshed != version:
-            self._look(connection, delta, version)
-            self._refreshed = version
+        key, before = self._handle.snapshot_key, self._refreshed
+        if self._state is None or before != key:
+            if before is not None and key is not None and before[1] != key[1]:
+                self._state = None  # it may know events that a restored backup does not hold
+            self._look(connection, delta, int(delta.version()))
+            self._refreshed = key
 
     def _look(self, connection: duckdb.DuckDBPyConnection, delta: DeltaTable, version: int) -> None:
         identity = str(delta.metadata().id)

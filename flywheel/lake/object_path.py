@@ -23,9 +23,10 @@ __all__ = ["ObjectPath", "ObjectSize"]
 
 @dataclass(frozen=True)
 class ObjectSize:
-    """What `ObjectPath.stat` returns; the name of the field is that of `os.stat_result`."""
+    """What `ObjectPath.stat` returns; the names of the fields are those of `os.stat_result`."""
 
     st_size: int
+    st_mtime_ns: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class ObjectPath:
         return bool(self._info().type == FileType.Directory)
 
     def stat(self) -> ObjectSize:
-        """Return the size.
+        """Return size and time of the last change.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -97,7 +98,7 @@ class ObjectPath:
         info = self._info()
         if not info.is_file:
             raise FileNotFoundError(self.url)
-        return ObjectSize(int(info.size))
+        return ObjectSize(int(info.size), int(info.mtime_ns or 0))
 
     def open(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:  # noqa: ARG002 - as of a Path
         """Open the object for reading bytes.

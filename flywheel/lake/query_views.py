@@ -126,7 +126,7 @@ class LakeViews:
     def close(self) -> None:
         """Release DuckDB; the next cursor opens it again."""
         if self._duck is not None:
-            self._duck.close()
+            _close(self._duck)
             self._duck = None
         self._later.forget()
         self._figures.forget()
@@ -135,10 +135,7 @@ class LakeViews:
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._duck is None:
-            self._duck = duckdb.connect(":memory:", config={"allow_unredacted_secrets": "false"})
-            self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
-            # A Delta file never changes under its name, so that its footer is read once.
-            self._duck.execute("SET GLOBAL parquet_metadata_cache = true")
+            self._duck = _open()
             self._reader = self._location.prepare(self._duck)
             self._duck.execute("CREATE SCHEMA stored")
             self._duck.execute(CREATE_HELD)
@@ -150,12 +147,12 @@ class LakeViews:
         # arrives. The stored ones come first, since readers' views reach into several of them.
         for name in tables:
             delta = self._handles[name].refresh()
-            version = None if delta is None else delta.version()
-            if self._written.get(f"stored.{name}", -1) != version:
+            key = self._handles[name].snapshot_key
+            if self._written.get(f"stored.{name}", -1) != key:
                 sql = stored_view(TABLES[name], *_contents(delta))
                 connection.execute(f"CREATE OR REPLACE VIEW stored.{name} AS {sql}")
                 self._held.release(connection, name)
-                self._written[f"stored.{name}"] = version
+                self._written[f"stored.{name}"] = key
             elif delta is not None and not TABLES[name].distinct:  # whole requests stay on disk
                 self._held.hold(connection, name, delta)
         erased = self._written["stored.erasures"] is not None
@@ -185,6 +182,18 @@ class LakeViews:
                 return cursor.sql(sql).to_arrow_table()
 
         self._figures.refresh(connection, delta, count)
+
+
+def _open() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"allow_unredacted_secrets": "false"})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    # A Delta file never changes under its name, so that its footer is read once.
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
+    return connection
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.close()
 
 
 def _show_files(

@@ -1,13 +1,15 @@
 """`LakeTable`: one Delta table and what its rows are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-__all__ = ["TIME", "LakeTable", "lake_table"]
+__all__ = ["TIME", "LakeTable", "delta_settings", "lake_table"]
 
 TIME = pa.timestamp("us", tz="UTC")
+# A handle that is older opens the table again, and a commit through one is refused.
+_LOG_RETENTION = "interval 15 minutes"
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,18 @@ def lake_table(
     return LakeTable(
         name, description, schema, partition_by, statistics, distinct, dict(earlier or {})
     )
+
+
+def delta_settings(table: LakeTable) -> dict[str, str]:
+    """Return the properties with which Delta keeps a table."""
+    # Wide text columns get no statistics: they cost more than the whole row group's write.
+    statistics = (
+        {"delta.dataSkippingStatsColumns": _quoted(table.statistics)}
+        if table.statistics
+        else {"delta.dataSkippingNumIndexedCols": "0"}
+    )
+    return {"delta.logRetentionDuration": _LOG_RETENTION} | statistics
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ",".join(f"`{column}`" for column in columns)

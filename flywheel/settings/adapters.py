@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
+from flywheel.settings.comma_list import comma_list
+
 __all__ = ["AdapterSettings", "ChosenPrecision"]
 
 ChosenPrecision = Literal["own", "float32", "bfloat16", "int8", "nf4"]
@@ -154,5 +156,4 @@ class AdapterSettings(BaseModel):
     @property
     def vllm_urls(self) -> tuple[str, ...]:
         """Addresses of vLLM, each once."""
-        urls = (url.strip().rstrip("/") for url in (self.vllm_url or "").split(","))
-        return tuple(dict.fromkeys(filter(None, urls)))
+        return tuple(dict.fromkeys(url.rstrip("/") for url in comma_list(self.vllm_url)))

@@ -5,6 +5,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
+from flywheel.settings.comma_list import comma_list
+
 __all__ = ["ProgramSettings"]
 
 
@@ -133,8 +135,7 @@ class ProgramSettings(BaseModel):
     @property
     def vllm_base_names(self) -> tuple[str, ...]:
         """Base models to serve beside those that are needed, each once."""
-        names = (name.strip() for name in (self.vllm_bases or "").split(","))
-        return tuple(dict.fromkeys(filter(None, names)))
+        return comma_list(self.vllm_bases)
 
     @model_validator(mode="after")
     def _emails_have_a_server(self) -> Self:

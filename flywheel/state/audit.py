@@ -135,6 +135,13 @@ class Audit:
         heads = self._heads.read()
         return sum(seq not in heads for seq in self._chain())
 
+    def without_comparison(self) -> int:
+        """Count the rows whose hash the file lacks since other homes wrote them to one server."""
+        if self._heads is None or self._database.address.is_sqlite:
+            return 0
+        heads = self._heads.read()
+        return sum(seq not in heads for seq in self._chain())
+
     def keep_heads(self) -> Path | None:
         """Write the hashes of the chain into the file again; return where the former file is now.
 

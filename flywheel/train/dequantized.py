@@ -18,11 +18,11 @@ def keep_dequantized(model: Any) -> int:
         How many layers do.
     """
     from bitsandbytes.functional import dequantize_4bit
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
-    layers = [layer for layer in model.modules() if isinstance(layer, Linear4bit)]
+    layers: list[Any] = [layer for layer in model.modules() if isinstance(layer, Linear4bit)]
     for layer in layers:
-        weight = layer.weight
+        weight: Any = layer.weight
         dequantized = dequantize_4bit(weight.data, weight.quant_state).to(layer.compute_dtype)
         bias = None if layer.bias is None else layer.bias.detach().to(layer.compute_dtype)
         layer.forward = partial(_forward, dequantized, bias)

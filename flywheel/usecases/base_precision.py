@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flywheel.errors import ConfigurationError, NotFoundError
+from flywheel.settings.comma_list import comma_list
 from flywheel.usecases.asking import named_release
 from flywheel.usecases.datasets import newest_dataset
 
@@ -194,10 +195,11 @@ def read_precisions(text: str) -> "tuple[ServedPrecision, ...]":
     """
     from flywheel.artifacts.precision import PRECISIONS
 
-    names = [name.strip() for name in text.split(",")]
+    names = comma_list(text)
     unknown = [name for name in names if name not in PRECISIONS]
-    if unknown:
+    if unknown or not names:
         raise ConfigurationError(
-            f"{unknown[0]!r} is not a precision.", next_step=f"use {', '.join(PRECISIONS)}"
+            f"{unknown[0] if unknown else text!r} is not a precision.",
+            next_step=f"use {', '.join(PRECISIONS)}",
         )
     return tuple(one for one in PRECISIONS if one in names)

@@ -56,8 +56,16 @@ def _attempts(platform: "Platform", workload_id: str) -> "list[Attempt]":
 
 def _audit(platform: "Platform") -> str:
     rows, newest = platform.state.audit.verify()
-    lacking = platform.state.audit.without_head()
+    lacking, of_others = (
+        platform.state.audit.without_head(),
+        platform.state.audit.without_comparison(),
+    )
     text = f"{rows} rows, unbroken, newest {newest[:12]}"
+    if of_others:
+        return (
+            f"{text}; {of_others} of them are not in the audit_heads.jsonl of this home, since "
+            "other machines wrote them: verify there too"
+        )
     if not lacking:
         return text
     # A process that was killed leaves that, and so does a file that lost its end.

@@ -11,7 +11,7 @@ from flywheel.basemodel import HomeBases
 from flywheel.ports.bulk_work import PartName, TextPart
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.usecases.backfill.in_process import InProcessExecutor
-from flywheel.usecases.backfill.run import BackfillReport, backfill_answers
+from flywheel.usecases.backfill.run import BackfillReport, Days, backfill_answers
 from flywheel.usecases.backfill.work import answer_work
 from tests.fakes import micro_base
 from tests.fakes.registry import MemoryRegistry
@@ -76,7 +76,8 @@ class BackfillWorld(ReleaseWorld):
         """Answer the calls of some days, four or so at once."""
         release = options.pop("release", RELEASE)
         options = {"part_rows": 4} | options
-        return backfill_answers(self.deployment, self.workload, release, first, last, **options)
+        texts = options.pop("texts", Days(first, last))
+        return backfill_answers(self.deployment, self.workload, release, texts, **options)
 
     def ids(self, table: str = "backfill_answers") -> list[str]:
         """Return the ids in a table, in order."""

@@ -198,13 +198,17 @@ class ReleaseWorld:
             base_digest=self.base_digest,
             metrics={"loss": 0.1},
         )
-        if isinstance(self.server, FakeModelServer):
-            self.server.replies[release] = lambda text: "stain" if text in wrong else right(text)
+        self.answer_as(release, wrong)
         point = TrainProgress(
             step=1, steps=1, epoch=1.0, loss=0.1, tokens_per_second=100.0, seconds=1.0
         )
         curve = progress or [point]
         return record_candidate(self.state, self.registry, spec, result, out, progress=curve)
+
+    def answer_as(self, release: str, wrong: Sequence[str] = ()) -> None:
+        """Let a release answer right but on the ``wrong`` inputs; a real server needs no word."""
+        if isinstance(self.server, FakeModelServer):
+            self.server.replies[release] = lambda text: "stain" if text in wrong else right(text)
 
     def _write_adapter(self, folder: Path, release: str, *, again: bool) -> str:
         if self.adapter is not None:

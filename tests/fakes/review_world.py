@@ -153,12 +153,18 @@ def sample_week(
     )
 
 
-def put_feedback(lake: Lake, workload: Workload, said: Sequence[tuple[str, str, Any]]) -> None:
+def put_feedback(
+    lake: Lake,
+    workload: Workload,
+    said: Sequence[tuple[str, str, Any]],
+    *,
+    given_at: datetime = START + timedelta(days=1),
+) -> None:
     """Put (inference id, kind, value) into the lake's feedback."""
     rows = [
         {
             "feedback_id": f"f{number}",
-            "timestamp": START + timedelta(days=1),
+            "timestamp": given_at,
             "day": START.date(),
             "landed_at": END,
             "workload_id": workload.id,

@@ -59,7 +59,7 @@ class SparkEngine:
         self._session = SparkSession(server)
         # The table of positions of repeated ids: its name, the version of the events that it is of,
         # and the session that keeps it.
-        self._later: tuple[str, int, int] | None = None
+        self._later: tuple[str, object, int] | None = None
 
     @classmethod
     def at(cls, server: SparkServer) -> OpenEngine:
@@ -134,7 +134,8 @@ class SparkEngine:
         events = tables["inferences"]
         version = -1 if events is None else events.version
         session = self._session.number
-        if self._later is not None and self._later[1:] == (version, session):
+        snapshot = self._handles["inferences"].snapshot_key
+        if self._later is not None and self._later[1:] == (snapshot, session):
             return self._later[0]
         if self._later is not None and self._later[2] == session:
             self._forget(self._later[0])
@@ -144,7 +145,7 @@ class SparkEngine:
         self._session.command(
             f"CACHE TABLE {name} OPTIONS ('storageLevel' 'MEMORY_AND_DISK') AS {written}"
         )
-        self._later = name, version, self._session.number
+        self._later = name, snapshot, self._session.number
         return name
 
     def _forget(self, name: str) -> None:

@@ -55,9 +55,8 @@ ORDER BY item_id
 
 # What the fingerprints depend on: whoever is erased is known by the events.
 _READ = ("review_items", "annotations", "corrections", "erasures", "inferences")
-_NEWEST: WeakKeyDictionary[Lake, dict[str, tuple[tuple[int | None, ...], dict[str, str]]]] = (
-    WeakKeyDictionary()
-)
+_Snapshots = tuple[tuple[int, int] | None, ...]
+_NEWEST: WeakKeyDictionary[Lake, dict[str, tuple[_Snapshots, dict[str, str]]]] = WeakKeyDictionary()
 
 CountBatches = Callable[[Mapping[str, str]], Mapping[str, JsonObject]]
 """Counts batches: from the batch of each item, by item id, to figures as JSON, by batch."""
@@ -102,20 +101,22 @@ def figures_by_batch(
 
 
 def _fingerprints(lake: Lake, workload_id: str) -> dict[str, str]:
-    # Several figures are asked for one after the other: until a table has a new version, the sums
+    # Several figures are asked for one after the other: until a table has a new snapshot, the sums
     # over all judgments are those of the last time.
-    versions = _versions(lake)
+    snapshots = _snapshots(lake)
     of_lake = _NEWEST.setdefault(lake, {})
-    if workload_id not in of_lake or of_lake[workload_id][0] != versions:
+    if workload_id not in of_lake or of_lake[workload_id][0] != snapshots:
         rows = lake.rows(_FINGERPRINTS, {"workload": workload_id})
-        of_lake[workload_id] = versions, {row["batch"]: row["fingerprint"] for row in rows}
+        of_lake[workload_id] = snapshots, {row["batch"]: row["fingerprint"] for row in rows}
     return of_lake[workload_id][1]
 
 
-def _versions(lake: Lake) -> tuple[int | None, ...]:
+def _snapshots(lake: Lake) -> _Snapshots:
     with lake.lock:
-        tables = [lake.handle(name).refresh() for name in _READ]
-        return tuple(None if delta is None else int(delta.version()) for delta in tables)
+        handles = [lake.handle(name) for name in _READ]
+        for handle in handles:
+            handle.refresh()
+        return tuple(handle.snapshot_key for handle in handles)
 
 
 def review_file(lake: Lake, name: str) -> DerivedFile:

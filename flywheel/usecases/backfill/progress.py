@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flywheel.similarity.sentence_vectors import ENCODER
 from flywheel.usecases.backfill.products import Product
-from flywheel.usecases.backfill.texts import DayCount, count_days
+from flywheel.usecases.backfill.texts import DayCount, TextSource, count_days
 
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
@@ -45,7 +45,7 @@ def backfill_progress(
         MakerProgress(
             product.table,
             product.maker,
-            tuple(count_days(lake, workload_id, product, first, last)),
+            tuple(count_days(lake, workload_id, product, TextSource(first, last))),
         )
         for product in products
     ]

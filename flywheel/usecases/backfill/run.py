@@ -16,7 +16,8 @@ from flywheel.usecases.backfill import PART_ROWS
 from flywheel.usecases.backfill.in_process import InProcessExecutor
 from flywheel.usecases.backfill.landing import Lander
 from flywheel.usecases.backfill.products import Product
-from flywheel.usecases.backfill.texts import DayCount, count_days, read_parts
+from flywheel.usecases.backfill.text_file import TextFile, texts_of_file
+from flywheel.usecases.backfill.texts import DayCount, TextSource, count_days, read_parts
 from flywheel.usecases.backfill.work import answer_work, embed_work
 
 if TYPE_CHECKING:
@@ -27,11 +28,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackfillReport",
+    "Days",
     "PartDone",
     "backfill_answers",
     "backfill_vectors",
     "executor_of",
 ]
+
+
+@dataclass(frozen=True)
+class Days:
+    """The calls of some days in UTC, both ends included."""
+
+    first: date
+    last: date
 
 
 @dataclass(frozen=True)
@@ -69,22 +79,20 @@ def backfill_answers(  # noqa: PLR0913 - what a person chooses
     platform: "Platform",
     workload: "Workload",
     release: str,
-    first: date,
-    last: date,
+    texts: Days | TextFile,
     *,
     part_rows: int = PART_ROWS,
     executor: BulkExecutor | None = None,
     on_part: Callable[[PartDone], None] = lambda _: None,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> BackfillReport:
-    """Answer the texts of a workload's calls with a release, into the table `backfill_answers`.
+    """Answer the texts of calls or of a file with a release, into the table `backfill_answers`.
 
     Args:
         platform: holds lake, state and model server.
-        workload: whose calls.
+        workload: whose texts.
         release: that answers; ``base`` is the base without an adapter.
-        first: first day of the calls, in UTC.
-        last: last day, included.
+        texts: which ones.
         part_rows: about how many texts land at once.
         executor: where the work is done; default: as the settings choose.
         on_part: called after each part.
@@ -93,30 +101,30 @@ def backfill_answers(  # noqa: PLR0913 - what a person chooses
     Raises:
         NotFoundError: the workload has no such release.
         ConcurrencyError: another process does the same backfill.
-        ConfigurationError: the first day comes after the last one.
+        ConfigurationError: the first day comes after the last one, or the file is of another kind.
+        DataError: the file has no such columns, or its ids are none.
     """
     work = answer_work(platform, workload, release)
-    backfill = _Backfill(platform, work, Product.answers(release), first, last, part_rows, on_part)
+    backfill = _Backfill(platform, work, Product.answers(release), texts, part_rows, on_part)
     return backfill.run(executor or executor_of(platform), on_notice)
 
 
-def backfill_vectors(  # noqa: PLR0913 - what a person chooses
+def backfill_vectors(
     platform: "Platform",
     workload: "Workload",
-    first: date,
-    last: date,
+    texts: Days | TextFile,
     *,
     part_rows: int = PART_ROWS,
     executor: BulkExecutor | None = None,
     on_part: Callable[[PartDone], None] = lambda _: None,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> BackfillReport:
-    """Make the sentence vectors of a workload's texts, into the table `text_vectors`.
+    """Make the sentence vectors of texts, into the table `text_vectors`.
 
     The arguments and errors are those of `backfill_answers`.
     """
     work = embed_work(workload)
-    backfill = _Backfill(platform, work, Product.vectors(), first, last, part_rows, on_part)
+    backfill = _Backfill(platform, work, Product.vectors(), texts, part_rows, on_part)
     return backfill.run(executor or executor_of(platform), on_notice)
 
 
@@ -141,33 +149,41 @@ def executor_of(platform: "Platform", *, workers: int = 1) -> BulkExecutor:
     )
 
 
+def _source(
+    platform: "Platform", work: BulkWork, product: Product, texts: Days | TextFile
+) -> TextSource:
+    if isinstance(texts, TextFile):
+        return texts_of_file(platform.lake, work.workload, product, texts)
+    if texts.first > texts.last:
+        raise ConfigurationError(
+            f"The first day, {texts.first}, comes after the last one, {texts.last}.",
+            next_step="exchange --from and --to",
+        )
+    return TextSource(texts.first, texts.last)
+
+
 class _Backfill:
-    """One call: the days, what is landed of them, and who is told."""
+    """One call: the texts, what is landed of them, and who is told."""
 
     def __init__(
         self,
         platform: "Platform",
         work: BulkWork,
         product: Product,
-        first: date,
-        last: date,
+        texts: Days | TextFile,
         part_rows: int,
         on_part: Callable[[PartDone], None],
     ) -> None:
         self._platform, self._work, self._product = platform, work, product
         self._workload_id = work.workload.id
-        self._first, self._last, self._part_rows = first, last, part_rows
+        self._source = _source(platform, work, product, texts)
+        self._part_rows = part_rows
         self._on_part = on_part
         self._run = uuid.uuid4().hex[:12]
         self._lander = Lander(platform.lake, self._workload_id, product, self._run)
         self._landed = self._failed = self._known = self._texts = 0
 
     def run(self, executor: BulkExecutor, on_notice: Callable[[str], None]) -> BackfillReport:
-        if self._first > self._last:
-            raise ConfigurationError(
-                f"The first day, {self._first}, comes after the last one, {self._last}.",
-                next_step="exchange --from and --to",
-            )
         leases = self._platform.state.leases
         with keep_lease(leases, f"backfill:{self._workload_id}:{self._product.maker}"):
             before = self._count()
@@ -178,8 +194,7 @@ class _Backfill:
         return self._report()
 
     def _count(self) -> list[DayCount]:
-        lake = self._platform.lake
-        return count_days(lake, self._workload_id, self._product, self._first, self._last)
+        return count_days(self._platform.lake, self._workload_id, self._product, self._source)
 
     def _parts(self) -> Iterator[TextPart]:
         # Counted again: the executor may have handed over what an earlier call had done.
@@ -187,7 +202,9 @@ class _Backfill:
         for day in self._count():
             if day.missing:
                 self._lander.begin(day.day)
-                parts = read_parts(lake, self._workload_id, self._product, day, part_rows=rows)
+                parts = read_parts(
+                    lake, self._workload_id, self._product, self._source, day, part_rows=rows
+                )
                 yield from map(self._lander.hand_out, parts)
 
     def _land(self, name: PartName, rows: "pa.Table") -> None:
@@ -205,8 +222,8 @@ class _Backfill:
             workload_id=self._workload_id,
             table=self._product.table,
             maker=self._product.maker,
-            first=self._first,
-            last=self._last,
+            first=self._source.first,
+            last=self._source.last,
             landed=self._landed,
             failed=self._failed,
             known=self._known,

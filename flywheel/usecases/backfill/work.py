@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from flywheel.artifacts.precision import served_precision
-from flywheel.errors import NotFoundError
 from flywheel.ports.bulk_work import BulkWork
 from flywheel.ports.model_server import BASE_RELEASE
 from flywheel.release.adapter_files import checked_adapter
 from flywheel.release.pinned_prompt import prompt_of_release
 from flywheel.similarity.sentence_vectors import ENCODER
+from flywheel.usecases.asking import named_release
 
 if TYPE_CHECKING:
     from flywheel.wiring import Platform
@@ -26,13 +26,7 @@ def answer_work(platform: "Platform", workload: "Workload", release: str) -> Bul
     """
     base, adapter = platform.base(workload), None
     if release != BASE_RELEASE:
-        known = platform.state.releases.of(workload.id)
-        found = next((one for one in known if one.release == release), None)
-        if found is None:
-            names = ", ".join([BASE_RELEASE, *(one.release for one in known)])
-            raise NotFoundError(
-                f"{workload.id} has no release {release}.", next_step=f"name one of: {names}"
-            )
+        found = named_release(platform, workload, release)
         adapter = checked_adapter(found)
         digest = found.lineage.base_digest
         base = base if base.digest == digest else platform.bases.with_digest(digest)

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flywheel.cli import build_app
+from flywheel.errors import ConfigurationError
 from flywheel.wiring import platform
 from tests.fakes.backfill_world import RELEASE, BackfillWorld
 
@@ -26,8 +27,8 @@ def command(world, monkeypatch):
     monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(world.root / "workloads"))
     monkeypatch.setattr(platform, "open_model_server", lambda *_: world.server)
 
-    def run(name, *words):
-        given = ["backfill", name, world.workload.id, *words, *DAYS]
+    def run(name, *words, days=DAYS):
+        given = ["backfill", name, world.workload.id, *words, *days]
         return CliRunner().invoke(build_app(), given, catch_exceptions=False)
 
     return run
@@ -51,6 +52,18 @@ def test_texts_without_an_answer_are_counted(command, world):
     """With where to look."""
     world.broken = {"report 3 dent": None}
     assert "1 texts have no answer" in command("answer", "--release", RELEASE).stdout
+
+
+def test_texts_of_a_file_are_answered_and_embedded(command, tmp_path):
+    """With the names of its columns, and in place of days."""
+    (tmp_path / "t.csv").write_text("number,body\n1,a dent\n2,a scratch\n")
+    options = ("--texts", str(tmp_path / "t.csv"), "--id", "number", "--text", "body")
+    shown = command("answer", "--release", RELEASE, *options, days=()).stdout
+    assert "backfill_answers: 2 rows landed, 0 were there, of 2 texts" in shown
+    assert "text_vectors: 2 rows landed" in command("embed", *options, days=()).stdout
+    for words, days in ((options, DAYS), ((), ()), ((), DAYS[:2])):
+        with pytest.raises(ConfigurationError, match="not said which texts"):
+            command("embed", *words, days=days)
 
 
 def test_facts_for_programs(command):

@@ -72,6 +72,10 @@ def _asked(text, response, **more):
     } | more
 
 
+def _said(answer):
+    return COMPLETION | {"choices": [{"message": {"role": "assistant", "content": answer}}]}
+
+
 def _line_of(content, rest):
     start = f'{{"request": {{"messages": [{{"role": "user", "content": {content}}}]}}, '
     return start.encode() + rest + b"}"
@@ -142,6 +146,31 @@ def test_an_id_that_a_server_gives_to_all_is_no_identity(plane):
     """Two texts under one response id are two calls."""
     calls = [_asked(f"text {n}", COMPLETION) for n in range(3)]
     assert _import(plane, *calls).events == 3
+
+
+def test_another_answer_under_the_same_id_and_text_is_not_lost(plane):
+    """It is a dead letter once, and lands with an id of its own; a true repeat is named as one."""
+    first, second = (_asked("it hums", _said(answer)) for answer in ("noise", "leak"))
+    ingest = plane.ingest()
+    later = first | {"timestamp": 1772366999}
+    for again in (False, True):
+        report = _import(plane, first, second, later)
+        assert report.dead["id_of_another_call"].lines == [2]
+        assert (report.events, report.imported_before.count) == ((0, 2) if again else (1, 1))
+        assert report.repeated.lines == [3]
+        ingest.run_once()
+    assert _import(plane, second | {"inference_id": "own"}).events == 1
+    ingest.run_once()
+    rows = plane.lake.rows("SELECT output FROM first_inferences ORDER BY output")
+    assert [row["output"] for row in rows] == ['"leak"', '"noise"']
+    assert plane.lake.rows("SELECT reason FROM dead_letters") == [{"reason": "id_of_another_call"}]
+
+
+def test_exports_of_one_call_may_differ_around_the_answer(plane):
+    """Counts, times and names of servers are no other answer."""
+    calls = [_said("noise") | {"usage": {"prompt_tokens": n}, "id": "c"} for n in range(2)]
+    report = _import(plane, *(_asked("it hums", call) for call in calls))
+    assert (report.events, report.repeated.lines, report.unreadable) == (1, [2], 0)
 
 
 def test_the_same_call_sent_and_imported_counts_once(plane):

@@ -204,15 +204,32 @@ def test_upkeep_mends_what_the_store_has_lost(homes, objects):
 
 
 def test_a_damaged_list_keeps_nothing_else_from_being_published(homes, objects):
-    """It is left as it is, and its reader is told."""
+    """A home with another artifact of its name leaves it as it is, and its reader is told."""
     first, second = homes
     adapter, _ = _adapter(first)
     first.settle()
-    objects.write("runs/defects/2026Q1-1/1/adapter/list.json", b"{")
-    dataset = _dataset(first)
-    assert first.settle() == [first.name_of(dataset)]
+    name = first.name_of(adapter)
+    objects.write(f"{name}/list.json", b"{")
+    _adapter(second, b"another training")
+    dataset = _dataset(second)
+    assert second.settle() == [second.name_of(dataset)]
     with pytest.raises(IntegrityError, match="damaged list"):
-        verify_adapter(_at(second, first, adapter))
+        objects.artifacts.fetch(name, second.home / "copy")
+
+
+def test_a_damaged_list_is_written_again_where_the_artifact_is(homes, objects):
+    """The home whose copy is what lies in the store knows what the list named."""
+    first, second = homes
+    adapter, digest = _adapter(first)
+    dataset = _dataset(first)
+    first.settle()
+    names = [first.name_of(path) for path in (dataset, adapter)]
+    for name in names:
+        objects.write(f"{name}/list.json", b"{")
+    assert first.settle() == names
+    assert first.settle() == []
+    assert verify_adapter(_at(second, first, adapter)) == digest
+    verify_snapshot(_at(second, first, dataset))
 
 
 def test_a_published_dataset_is_never_replaced_by_a_copy(homes, objects):

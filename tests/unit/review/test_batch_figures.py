@@ -13,6 +13,7 @@ from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.review_world import END, START, WEEK, answer, classification, put_answers, truth
 
+pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
 WORKLOAD = classification(review={"budget": 60, "overlap": 1.0})
 FILES = [
     f"{batch_figures.REVIEW_FIGURES_FOLDER}/{name}_defects.json"
@@ -39,8 +40,12 @@ def check(lake, workload=WORKLOAD):
 
 
 @pytest.fixture
-def tasks(lake, queue, desk):
+def tasks(lake, queue, desk, filled_once):
     """Ask two people about two weeks of four answers; return item ids by inference id."""
+    return filled_once("judged", lambda: _judged(lake, queue, desk))
+
+
+def _judged(lake, queue, desk):
     answers = [answer(number, subject_id=f"p{number}") for number in range(8)]
     for later in answers[4:]:
         later["timestamp"] += WEEK

@@ -11,7 +11,8 @@ from flywheel.quality.calibration.isotonic import PointsCurve
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import judgments_left, sample_batch, sample_due
 from flywheel.review.sampling.sent_items import read_sent, spending
-from flywheel.review.sampling.window_ledger import read_windows
+from flywheel.review.sampling.window_ledger import close_window, read_windows
+from flywheel.review.sampling.windows import ReviewWindow
 from tests.fakes.review_world import (
     END,
     START,
@@ -23,6 +24,7 @@ from tests.fakes.review_world import (
     put_corrections,
     put_feedback,
     sample_week,
+    text,
 )
 
 DAY = timedelta(days=1)
@@ -55,6 +57,51 @@ def test_sampling_a_window_twice_changes_nothing(lake, queue):
     second = sample(lake, queue, workload, budget=20)
     assert (second.items, second.by_slice, second.pushed) == (first.items, first.by_slice, 0)
     assert (second.candidates, second.existing, first.existing) == (None, True, False)
+
+
+@pytest.mark.parametrize(
+    ("days", "budget", "existing"), [(7, 5, True), (8, 5, True), (6, 5, False), (7, 0, False)]
+)
+def test_a_named_window_has_its_batch_where_one_was_asked_as_far(
+    lake, queue, days, budget, existing
+):
+    """To the same end or further, and with something to ask; one that was closed unasked has none."""
+    workload = classification()
+    put_answers(lake, workload, [answer(number) for number in range(20)])
+    end = START + days * DAY
+    window = ReviewWindow(
+        batch_id="b", period="2026Q1", start=START, end=end, frame_start=START, landed_through=end,
+        budget=budget, answers=20, reason="", drawn_at=END, number=1,
+    )  # fmt: skip
+    close_window(lake, workload.id, window)
+    report = sample(lake, queue, workload, now=END, budget=5)
+    assert report.existing == existing
+    assert (report.batch_id == "b") == existing
+
+
+def test_a_window_of_no_time_lies_in_the_future(lake, queue):
+    """One that begins at this moment holds no answer yet, whatever the budget."""
+    report = sample_batch(
+        lake, queue, classification(), window_start=END, window_end=END + WEEK, now=END, budget=5
+    )
+    assert (report.items, report.note) == (0, "the window lies in the future")
+
+
+def test_a_text_that_waits_for_its_answer_is_not_asked_about_again(lake, queue):
+    """Nobody has judged it yet; a second answer to the same text is not another question."""
+    workload = classification(
+        review={
+            "overlap": 0.0, "shares": {"control": 0, "uncertain": 1, "novel": 0, "flagged": 0},
+        }
+    )  # fmt: skip
+    put_answers(lake, workload, [answer(number, confidence=0.3) for number in range(6)])
+    assert sample(lake, queue, workload, budget=6).items == 6
+    again = [answer(n, input=text(n - 100), timestamp=END, confidence=0.3) for n in range(100, 106)]
+    new = answer(200, timestamp=END, confidence=0.3)
+    put_answers(lake, workload, [*again, new], offset=100, landed_at=END + WEEK)
+    sample(lake, queue, workload, week=1, now=END + WEEK, budget=6)
+    asked = {entry.item.inference_id for entry in read_sent(lake, workload.id)}
+    assert asked == {f"i{number:05d}" for number in (*range(6), 200)}
 
 
 def test_of_two_racing_samplings_one_batch_is_drawn(lake, queue, tmp_path, monkeypatch):
@@ -380,6 +427,10 @@ def test_batches_of_before_windows_were_recorded_are_respected(lake, queue):
         put_day(older, workload, 0, 100)
         put_day(older, workload, 3)
         older.append("review_items", rows)
+        # An item that was asked again since belongs to the moment of its batch.
+        again = rows.slice(0, 1).to_pylist()[0]
+        again |= {"judgments": again["judgments"] + 1, "chosen_at": START + 9 * DAY}
+        older.append("review_items", pa.Table.from_pylist([again], schema=rows.schema))
         report = sample_due(older, queue, workload, now=START + 5 * DAY)
         assert [batch.batch_id for batch in report.batches] == ["2026Q1-20260104"]
         assert report.batches[0].candidates == 20

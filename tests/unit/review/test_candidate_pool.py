@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from flywheel.review.sampling.strategies import (
 )
 from tests.fakes.review_world import (
     END,
+    START,
     answer,
     put_answers,
     put_feedback,
@@ -63,13 +65,15 @@ def _asked(lake, workload):
     return [row for row in rows if row["workload_id"] == workload.id]
 
 
-def _sampled(tmp_path_factory, queue, workload, answers, said=(), disagreements=()):
+def _sampled(tmp_path_factory, queue, workload, answers, said=(), disagreements=(), newest=()):
     from flywheel.lake.store import Lake
 
     lake = Lake(tmp_path_factory.mktemp("pool") / "lake")
     put_answers(lake, workload, answers)
     if said:
         put_feedback(lake, workload, said)
+    if newest:
+        put_feedback(lake, workload, newest, given_at=START + timedelta(days=3))
     report = sample_week(lake, queue, workload, budget=12, disagreements=disagreements)
     asked = _asked(lake, workload)
     lake.close()
@@ -158,6 +162,38 @@ def test_a_text_stands_for_its_repeats():
     )
     chosen = choose_pool(figures, limit=0.7, strategy="cluster_margin", budget=0)
     assert chosen == {"a": 1, "b": 2, "c": 1, "d": 1}
+
+
+def test_what_is_drawn_is_what_has_the_smallest_hashes(thinned):
+    """As many answers of the frame as judgments, as many of those to search in as are looked at."""
+    draws = np.random.default_rng(1).permutation(200) / 200
+    places = np.arange(200)
+    figures = PoolFigures(
+        ids=[f"i{n}" for n in range(200)],
+        confidence=np.full(200, 0.99),
+        margin=np.full(200, np.nan),
+        in_window=places < 100,
+        searchable=places >= 100,
+        draws=draws,
+        texts=np.arange(200, dtype=np.uint64),
+    )
+    thinned(of_each=7)
+    for budget in (0, 1, 3):
+        chosen = choose_pool(figures, limit=0.7, strategy="cluster_margin", budget=budget)
+        frame = sorted(range(100), key=lambda n: draws[n])[:budget]
+        searched = sorted(range(100, 200), key=lambda n: draws[n])[: max(7, 5 * budget)]
+        assert chosen == {f"i{n}": 1 for n in (*frame, *searched)}
+
+
+def test_the_newest_of_many_complaints_are_read(tmp_path_factory, queue, thinned):
+    """Of more equally grave ones than are read, the same are asked as from the whole window."""
+    workload = shares(flagged=1.0)
+    answers = [answer(number) for number in range(240)]
+    said = [(f"i{number:05d}", "boolean", False) for number in range(70)]
+    newest = [(f"i{number:05d}", "boolean", False) for number in range(100, 112)]
+    thinned()
+    _, asked = _sampled(tmp_path_factory, queue, workload, answers, said, newest=newest)
+    assert {row["inference_id"] for row in asked} == {key for key, _, _ in newest}
 
 
 def test_many_margins_are_those_of_one():

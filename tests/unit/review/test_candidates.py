@@ -93,6 +93,7 @@ def test_a_complaint_stays_where_the_champion_answers_the_same(lake, queue, prom
     again = [
         {**answer(5000, release=CHAMPION, confidence=0.99), "input": text(same), "output": given},
         {**answer(5001, release=CHAMPION, confidence=0.99), "input": text(other), "output": "new"},
+        {**answer(5002, release=CHAMPION, error="timeout"), "input": text(other), "output": None},
     ]
     for number, row in enumerate(again):
         row["timestamp"] = END + timedelta(hours=number)

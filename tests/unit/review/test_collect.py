@@ -22,11 +22,13 @@ from tests.fakes.review_world import (
     truth,
 )
 
+pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
+
 
 @pytest.fixture
-def world(lake, queue, desk):
+def world(lake, queue, desk, filled_once):
     """Put one batch of items that two people judge into the queue."""
-    return make_world(lake, queue, desk)
+    return filled_once("world", lambda: make_world(lake, queue, desk))
 
 
 def make_world(lake, queue, desk, *, overlap=1.0, count=4, workload=None):
@@ -96,13 +98,14 @@ def test_disagreement_goes_to_a_third_person_who_decides(lake, queue, desk, worl
     desk.submit(workload, key, "ben", "heat fault")
     report = collect(lake, queue, workload, now=END)
     assert (report.corrections, report.adjudications) == ({"disputed": 1}, 1)
+    assert report.unusable == 0
     assert latest(lake, workload, key)["output"] is None
     asked = {task.inference_id for task in desk.open_items(workload, "ann")}
     assert "i00001" not in asked
     (task,) = [t for t in desk.open_items(workload, "cleo") if t.slice == "adjudication"]
     assert "oil" not in task.reason
     desk.submit(workload, task.item_id, "cleo", "heat fault")
-    collect(lake, queue, workload, now=END)
+    assert collect(lake, queue, workload, now=END).unusable == 0
     row = latest(lake, workload, key)
     assert (row["status"], row["output"], row["version"]) == ("accepted", '"heat fault"', 2)
     assert row["annotators"] == ["ann", "ben", "cleo"]

@@ -10,6 +10,7 @@ from flywheel.quality.control_slice import control_accuracy
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.candidates import Candidate
 from flywheel.review.sampling.directed import choose_directed, draw_directed
+from flywheel.review.sampling.draws import draw as hash_of
 from flywheel.review.sampling.sent_items import judgments_left_in, read_batch
 from flywheel.review.sampling.window_ledger import read_windows
 from tests.fakes.review_world import (
@@ -53,6 +54,21 @@ def test_items_are_blind_and_carry_their_chance(lake, queue):
         ("directed", None, 1, True)
     }
     assert {item.inclusion_probability for item in items} == {0.2}
+
+
+def test_draw_is_that_of_the_hash():
+    """The smallest hashes of the frame, with the hash as the score, in whichever order it comes."""
+    workload = classification()
+    frame = [Candidate(f"i{n}", f"text {n}", "x", 0.5, "base", None, START) for n in range(30)]
+    made = {"batch_id": "b", "period": "2026Q1", "cycle": CYCLE, "attempt": 2, "now": END}
+    items = choose_directed(workload, frame[::-1], 4, **made)
+    hashes = {
+        one.inference_id: hash_of(3, workload.id, f"directed:{CYCLE}:2", one.inference_id)
+        for one in frame
+    }
+    smallest = sorted(hashes.items(), key=lambda one: one[1])[:4]
+    assert [(i.inference_id, i.score) for i in items] == [(n, round(h, 4)) for n, h in smallest]
+    assert len(choose_directed(workload, frame[:3], 4, **made)) == 3
 
 
 def test_what_was_asked_or_trained_on_is_left_out(lake, queue):

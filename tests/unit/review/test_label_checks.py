@@ -3,8 +3,10 @@
 import json
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
+from flywheel.lake.tables import TABLES
 from flywheel.lake.views import label_checks_batch
 from flywheel.review.merging.annotator_figures import annotator_figures
 from flywheel.review.merging.collect import collect
@@ -22,6 +24,7 @@ from tests.fakes.review_world import (
     truth,
 )
 
+pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
 DAY = timedelta(days=1)
 
 
@@ -38,8 +41,18 @@ def doubt(monkeypatch):
     return seen
 
 
-def labeled(lake, queue, desk, *, share=0.2, budget=60, count=60):
-    """Let ann answer a week's batch and ben another item, so that he is there to be asked."""
+@pytest.fixture
+def labeled(lake, queue, desk, filled_once):
+    """Return a function that lets ann answer a week's batch, and ben another item."""
+
+    def label(share=0.2):
+        return filled_once(share, lambda: _labeled(lake, queue, desk, share=share))
+
+    return label
+
+
+def _labeled(lake, queue, desk, *, share, budget=60, count=60):
+    # Ben is there to be asked.
     review = {"budget": budget, "overlap": 0.0, "gold": 0.0, "label_checks": share}
     workload = classification(review=review)
     put_answers(lake, workload, [answer(number) for number in range(count)])
@@ -75,9 +88,9 @@ def test_checks_are_a_share_of_what_was_sent_and_never_break_the_budget(numbers,
     assert allowed_checks(0.05, **numbers) == allowed
 
 
-def test_doubtful_label_is_decided_by_somebody_else(lake, queue, desk, doubt):
+def test_doubtful_label_is_decided_by_somebody_else(lake, queue, desk, doubt, labeled):
     """The check shows neither the accepted label nor the model's answer, and its answer counts."""
-    workload = labeled(lake, queue, desk)
+    workload = labeled()
     assert collect(lake, queue, workload, now=END).label_checks == 4
     check = checks_of(lake, workload)[0]
     assert (check.model_output, check.confidence, check.judgments) == (None, None, 1)
@@ -93,9 +106,9 @@ def test_doubtful_label_is_decided_by_somebody_else(lake, queue, desk, doubt):
     assert (after["annotators"], after["version"]) == (["ann", "ben"], 2)
 
 
-def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, desk, doubt):
+def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, desk, doubt, labeled):
     """Deciding again on some of them would bias their figure."""
-    workload = labeled(lake, queue, desk)
+    workload = labeled()
     collect(lake, queue, workload, now=END)
     control = {e.item.input for e in read_sent(lake, workload.id) if e.item.slice == "control"}
     assert control
@@ -103,9 +116,29 @@ def test_control_items_are_neither_fitted_on_nor_asked_again(lake, queue, desk, 
     assert not control & {check.input for check in checks_of(lake, workload)}
 
 
-def test_checks_count_in_the_period_they_are_asked_in(lake, queue, desk, doubt):
+def test_cases_of_evaluation_sets_are_neither_fitted_on_nor_asked_again(
+    lake, queue, desk, doubt, labeled
+):
+    """They decide gates; a row that trains is like any other."""
+    workload = labeled(share=0.5)
+    sent = [e.item for e in read_sent(lake, workload.id) if e.item.slice != "control"]
+    splits = dict(zip(("golden", "holdout", "must_not_lose", "train"), sent, strict=False))
+    rows = [
+        {"workload_id": workload.id, "split": split, "correction_id": item.item_id}
+        for split, item in splits.items()
+    ]
+    schema = TABLES["dataset_rows"].schema
+    lake.append("dataset_rows", pa.Table.from_pylist(rows, schema=schema))
+    collect(lake, queue, workload, now=END)
+    fitted = {item.input for item in sent} & set(doubt[0])
+    assert {item.input for item in sent} - fitted == {
+        item.input for split, item in splits.items() if split != "train"
+    }
+
+
+def test_checks_count_in_the_period_they_are_asked_in(lake, queue, desk, doubt, labeled):
     """They are judgments like any other, and the share is not asked twice on one day."""
-    workload = labeled(lake, queue, desk)
+    workload = labeled()
     before = spending(lake, workload.id, "2026Q1").sent
     collect(lake, queue, workload, now=END)
     assert spending(lake, workload.id, "2026Q1").sent == before + 4
@@ -124,16 +157,16 @@ def test_no_check_without_somebody_else_to_ask(lake, queue, desk, doubt):
     assert collect(lake, queue, workload, now=END).label_checks == 0
 
 
-def test_share_of_nothing_turns_checks_off(lake, queue, desk, doubt):
+def test_share_of_nothing_turns_checks_off(lake, queue, desk, doubt, labeled):
     """Nothing is fitted then."""
-    workload = labeled(lake, queue, desk, share=0.0)
+    workload = labeled(share=0.0)
     assert collect(lake, queue, workload, now=END).label_checks == 0
     assert doubt == []
 
 
-def test_label_is_checked_once(lake, queue, desk, doubt):
+def test_label_is_checked_once(lake, queue, desk, doubt, labeled):
     """Whoever decided it settled it, whatever a later fit says."""
-    workload = labeled(lake, queue, desk, share=0.5)
+    workload = labeled(share=0.5)
     collect(lake, queue, workload, now=END)
     first = {check.item_id for check in checks_of(lake, workload)}
     for task in desk.open_items(workload, "ben"):
@@ -144,9 +177,9 @@ def test_label_is_checked_once(lake, queue, desk, doubt):
     assert len(items) == len(set(items))
 
 
-def test_check_that_cannot_be_told_leaves_the_label_accepted(lake, queue, desk, doubt):
+def test_check_that_cannot_be_told_leaves_the_label_accepted(lake, queue, desk, doubt, labeled):
     """Nobody disputed the label, and nothing is written again."""
-    workload = labeled(lake, queue, desk)
+    workload = labeled()
     collect(lake, queue, workload, now=END)
     check = checks_of(lake, workload)[0]
     desk.submit(workload, check.item_id, "ben", kind="cant_tell")
@@ -177,9 +210,11 @@ def test_nobody_overrules_two_who_agreed(lake, queue, desk, doubt):
 
 
 @pytest.mark.parametrize("overturned", [True, False])
-def test_checked_label_measures_nobody_and_is_no_gold(lake, queue, desk, doubt, overturned):
+def test_checked_label_measures_nobody_and_is_no_gold(
+    lake, queue, desk, doubt, overturned, labeled
+):
     """Only suspicious labels are checked, and one person stands against one."""
-    workload = labeled(lake, queue, desk)
+    workload = labeled()
     collect(lake, queue, workload, now=END)
     check = checks_of(lake, workload)[0]
     (before,) = correction_of(lake, check)
@@ -205,9 +240,9 @@ def correction_of(lake, check):
     return lake.rows("SELECT * FROM latest_corrections WHERE correction_id = ?", [root])
 
 
-def test_checks_are_pushed_as_the_lake_holds_them(lake, queue, desk, doubt, pushes):
+def test_checks_are_pushed_as_the_lake_holds_them(lake, queue, desk, doubt, pushes, labeled):
     """A merge that adds checks pushes what a later one would read."""
-    workload = labeled(lake, queue, desk)
+    workload = labeled()
     assert collect(lake, queue, workload, now=END).label_checks == 4
     sent = [entry.item for entry in read_sent(lake, workload.id)]
     checks = [item for item in sent if item.batch_kind == "labels"]

@@ -16,6 +16,7 @@ from flywheel.review.sampling.sent_items import read_sent
 from tests.fakes.exported_judgment import export_judgment
 from tests.fakes.review_world import END, START, WEEK, answer, classification, put_answers, truth
 
+pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
 REVIEW = {"budget": 60, "overlap": 0.0, "label_checks": 0.0, "gold": 0.0}
 WORKLOAD = classification(review=REVIEW)
 MONTHS = timedelta(days=200)
@@ -37,8 +38,12 @@ def sample(lake, queue, week):
 
 
 @pytest.fixture
-def tasks(lake, queue, desk):
+def tasks(lake, queue, desk, filled_once):
     """Let ann judge two weeks of four answers, and settle them; return item ids by inference id."""
+    return filled_once("settled", lambda: _settled(lake, queue, desk))
+
+
+def _settled(lake, queue, desk):
     answers = [answer(number, subject_id=f"p{number}") for number in range(8)]
     for later in answers[4:]:
         later["timestamp"] += WEEK

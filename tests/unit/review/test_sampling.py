@@ -10,6 +10,7 @@ from flywheel.review.sampling.candidates import Candidate, flag_of
 from flywheel.review.sampling.draws import choose_items
 from tests.fakes.review_world import END, START, classification, text, truth
 
+pytestmark = pytest.mark.usefixtures("vectors_taken_once")
 DAY = timedelta(days=1)
 
 
@@ -61,6 +62,11 @@ def test_budget_is_never_exceeded(budget):
     twice = sum(item.judgments == 2 for item in items)
     assert sum(item.judgments for item in items) + twice <= budget
     assert len(items) == len({item.inference_id for item in items})
+
+
+def test_budget_below_nothing_asks_nothing():
+    """A caller that counts more spent than there was gets an empty batch."""
+    assert choose(candidates(10), budget=-5) == []
 
 
 def test_same_input_in_any_order_gives_the_same_items():

@@ -10,7 +10,7 @@ from flywheel.review.merging.annotator_figures import annotator_figures
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import judgments_left
 from flywheel.review.sampling.budget import JudgedTwice
-from flywheel.review.sampling.sent_items import read_sent, spending
+from flywheel.review.sampling.sent_items import read_batch, read_sent, spending
 from tests.fakes.review_world import (
     END,
     START,
@@ -21,6 +21,7 @@ from tests.fakes.review_world import (
     truth,
 )
 
+pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
 PERIOD = "2026Q1"
 REVIEW = {
     "budget": 120,
@@ -38,8 +39,17 @@ def number_of(task):
     return int(task.inference_id[1:])
 
 
-def start(lake, queue, *, count=40, **review):
-    """Put a batch into the queue about answers of which the model has all right."""
+@pytest.fixture
+def start(lake, queue, filled_once):
+    """Return a function that puts a batch into the queue about answers that are all right."""
+
+    def begin(**review):
+        return filled_once(tuple(review.items()), lambda: _start(lake, queue, **review))
+
+    return begin
+
+
+def _start(lake, queue, *, count=40, **review):
     workload = classification(review=REVIEW | review)
     rows = [answer(n, output=truth(n), confidence=0.9) for n in range(count)]
     put_answers(lake, workload, rows)
@@ -69,9 +79,9 @@ def asked_ones(desk, workload, slice_):
     return [t.inference_id for t in desk.open_items(workload, "ann") if t.slice == slice_]
 
 
-def test_answer_against_a_confident_model_goes_to_another_person(lake, queue, desk):
+def test_answer_against_a_confident_model_goes_to_another_person(lake, queue, desk, start):
     """It stays accepted meanwhile, and who gave it is not asked again."""
-    workload = start(lake, queue)
+    workload = start()
     wrong = asked_ones(desk, workload, "uncertain")[3]
     answer_all(desk, workload, wrong=[wrong])
     report = collect(lake, queue, workload, now=END)
@@ -92,18 +102,36 @@ def test_answer_against_a_confident_model_goes_to_another_person(lake, queue, de
     assert (row["status"], row["output"]) == ("accepted", f'"{truth(number_of(task))}"')
 
 
-def test_control_item_is_not_judged_again_because_of_what_was_said(lake, queue, desk):
+def test_nothing_is_chosen_twice_while_its_second_judgment_is_open(lake, queue, desk, start):
+    """Another judgment that comes in between chooses others, and what is asked stays asked."""
+    workload = start()
+    first, second = asked_ones(desk, workload, "uncertain")[3:5]
+    tasks = answer_all(desk, workload, wrong=[first])
+    collect(lake, queue, workload, now=END)
+    other = next(task for task in tasks if task.inference_id == second)
+    desk.submit(workload, other.item_id, "ann", truth(number_of(other) + 1))
+    assert collect(lake, queue, workload, now=END).second_judgments == 1
+    assert again(lake, workload) == {first, second}
+    (batch,) = {e.item.batch_id for e in read_sent(lake, workload.id)}
+    judgments = {i.inference_id: i.judgments for i in read_batch(lake, workload.id, batch)}
+    assert {name for name, count in judgments.items() if count == 2} == {first, second}
+    assert max(judgments.values()) == 2
+    used = spending(lake, workload.id, PERIOD).twice
+    assert used == JudgedTwice(len(tasks), len(tasks), 0, 0, chosen=2)
+
+
+def test_control_item_is_not_judged_again_because_of_what_was_said(lake, queue, desk, start):
     """Else people's errors would be corrected where they are against the model, and only there."""
-    workload = start(lake, queue)
+    workload = start()
     wrong = asked_ones(desk, workload, "control")[0]
     answer_all(desk, workload, wrong=[wrong])
     collect(lake, queue, workload, now=END)
     assert wrong not in again(lake, workload)
 
 
-def test_agreement_and_people_are_measured_on_what_was_drawn(lake, queue, desk):
+def test_agreement_and_people_are_measured_on_what_was_drawn(lake, queue, desk, start):
     """A dispute that was looked for lowers neither alpha nor the figures of a person."""
-    workload = start(lake, queue, overlap_random=0.4)
+    workload = start(overlap_random=0.4)
     open_ = desk.open_items(workload, "ann")
     drawn = {e.item.inference_id for e in read_sent(lake, workload.id) if e.drawn_twice}
     wrong = [
@@ -125,9 +153,9 @@ def test_agreement_and_people_are_measured_on_what_was_drawn(lake, queue, desk):
     assert (ann.accuracy, ann.agreement) == (1.0, 1.0)
 
 
-def test_nothing_is_spent_beyond_the_budget(lake, queue, desk):
+def test_nothing_is_spent_beyond_the_budget(lake, queue, desk, start):
     """Second judgments and the adjudications that may follow are paid for in advance."""
-    workload = start(lake, queue, budget=60)
+    workload = start(budget=60)
     wrong = asked_ones(desk, workload, "uncertain")
     before = judgments_left(lake, workload, START)
     answer_all(desk, workload, wrong=wrong[::4])
@@ -142,9 +170,9 @@ def test_nothing_is_spent_beyond_the_budget(lake, queue, desk):
     assert spending(lake, workload.id, PERIOD).sent <= 60
 
 
-def test_what_no_doubt_needs_comes_back(lake, queue, desk):
+def test_what_no_doubt_needs_comes_back(lake, queue, desk, start):
     """Where everybody is as right as the model, the reserve is there for the next batch."""
-    workload = start(lake, queue)
+    workload = start()
     items = len(read_sent(lake, workload.id))
     assert judgments_left(lake, workload, START) == 120 - items - 2 * -(-items // 5)
     answer_all(desk, workload)
@@ -152,18 +180,18 @@ def test_what_no_doubt_needs_comes_back(lake, queue, desk):
     assert judgments_left(lake, workload, START) == 120 - items
 
 
-def test_nobody_is_asked_where_nobody_else_is_there(lake, queue, desk):
+def test_nobody_is_asked_where_nobody_else_is_there(lake, queue, desk, start):
     """One annotator alone cannot give a second opinion, nor one who left long ago."""
-    workload = start(lake, queue)
+    workload = start()
     wrong = asked_ones(desk, workload, "uncertain")[3]
     answer_all(desk, workload, wrong=[wrong])
     late = collect(lake, queue, workload, now=END + timedelta(days=120))
     assert late.second_judgments == 0
 
 
-def test_push_that_was_cut_off_is_repaired(lake, queue, desk):
+def test_push_that_was_cut_off_is_repaired(lake, queue, desk, start):
     """What the lake wants judged twice is opened by the next merge."""
-    workload = start(lake, queue)
+    workload = start()
     wrong = asked_ones(desk, workload, "uncertain")[3]
     answer_all(desk, workload, wrong=[wrong])
 
@@ -180,9 +208,9 @@ def test_push_that_was_cut_off_is_repaired(lake, queue, desk):
     assert [task.inference_id for task in desk.open_items(workload, "ben")] == [wrong]
 
 
-def test_everything_judged_twice_is_drawn_as_before(lake, queue):
+def test_everything_judged_twice_is_drawn_as_before(lake, queue, start):
     """With an overlap of 1 there is nothing to choose."""
-    workload = start(lake, queue, overlap=1.0)
+    workload = start(overlap=1.0)
     assert all(entry.drawn_twice for entry in read_sent(lake, workload.id))
 
 

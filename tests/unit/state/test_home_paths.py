@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -103,6 +104,25 @@ def test_a_file_that_was_cut_off_is_not_filled_in(tmp_path):
     assert AuditHeads.missing(heads.read(), dict(rows[:32])) == "rows 1 to 31 are not in it"
     heads.path.unlink()
     assert AuditHeads.missing(heads.read(), dict(rows[:32])) == "it is gone or empty"
+
+
+def test_rows_of_a_server_that_another_home_wrote_are_counted(tmp_path):
+    """Each home keeps the hashes of what it wrote; of the others it can compare nothing."""
+    clock = ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    homes = [State.open(url, clock, home=tmp_path / name) for name in "ab"]
+    for state in homes:  # as one server behind both
+        address = state._database.address
+        state._database.address = replace(address, is_sqlite=False)
+    for number in range(40):
+        homes[number % 2].audit._heads.append([(number + 1, f"{number}")])
+    for state in homes:
+        state.audit._chain = lambda: {number + 1: f"{number}" for number in range(40)}
+        assert state.audit.verify() == (40, "39")
+        assert (state.audit.without_head(), state.audit.without_comparison()) == (0, 20)
+        state.close()
 
 
 def test_an_audit_of_before_there_was_a_file_begins_one(tmp_path):

@@ -45,26 +45,17 @@ NO_FIXED = {"margin": 0.05, "must_not_lose": 0.5, "slice_floor": 1.0}
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(tmp_path, monkeypatch, filled_once):
     """Return a world whose second cycle ended undecided, with traffic and a queue."""
-    registry = MemoryRegistry(tmp_path)
-    made = ReleaseWorld(tmp_path, registry, gates=NO_FIXED, review={"budget": 1000})
-    made.cycle = _undecided(made)
+    begun = filled_once("undecided", lambda: _undecided(tmp_path))
+    made = _open(tmp_path, begun.registry)
+    made.clock.move_to(begun.now)
+    made.cycle, made.needed = begun.cycle, begun.needed
+    made.answer_as("r1", GAINED)
+    made.answer_as("r2", LOST)
+    made.server.load("r1", tmp_path / "runs" / "r1" / "adapter")
     made.queue = LocalReviewQueue(tmp_path / "queue", made.clock)
     made.desk = LocalAnswerDesk(tmp_path / "queue", made.clock)
-    texts = [f"news {n} {LABELS[n % 3]}" for n in range(900)]
-    promoted = made.clock.now()
-    answers = [
-        {
-            "inference_id": f"n{number:04d}",
-            "timestamp": promoted + timedelta(seconds=number),
-            "input": text,
-            "output": right(text),
-        }
-        for number, text in enumerate(texts)
-    ]
-    made.clock.move_to(promoted + timedelta(hours=2))
-    put_answers(made.lake, made.workload, answers, landed_at=made.clock.now())
     made.platform = _platform(made, tmp_path)
     for module in (review_cli, cycles_cli, release_cli):
         monkeypatch.setattr(module, "open_platform", lambda **_: made.platform)
@@ -74,7 +65,12 @@ def world(tmp_path, monkeypatch):
     made.close()
 
 
-def _undecided(made):
+def _open(folder, registry):
+    return ReleaseWorld(folder, registry, id="defects", gates=NO_FIXED, review={"budget": 1000})
+
+
+def _undecided(folder):
+    made = _open(folder, MemoryRegistry(folder))
     first = made.open_cycle()
     made.train(first, "r1", wrong=GAINED)
     made.gate(first, "r1")
@@ -82,12 +78,26 @@ def _undecided(made):
     made.promote(first)
     made.clock.move_to(made.clock.now() + timedelta(hours=1))
     cycle = made.open_cycle()
-    folder = made.train(cycle, "r2", wrong=LOST).lineage.dataset_folder
-    made.state.attempts.record(cycle.ref, 1, SnapshotRef(folder, folder.name, {}))
+    dataset = made.train(cycle, "r2", wrong=LOST).lineage.dataset_folder
+    made.state.attempts.record(cycle.ref, 1, SnapshotRef(dataset, dataset.name, {}))
     report = made.gate(cycle, "r2")
     assert report.outcome == "inconclusive", report.reasons
-    made.needed = report.cases_to_collect
-    return cycle
+    texts = [f"news {n} {LABELS[n % 3]}" for n in range(900)]
+    answers = [
+        {
+            "inference_id": f"n{number:04d}",
+            "timestamp": made.clock.now() + timedelta(seconds=number),
+            "input": text,
+            "output": right(text),
+        }
+        for number, text in enumerate(texts)
+    ]
+    now = made.clock.now() + timedelta(hours=2)
+    put_answers(made.lake, made.workload, answers, landed_at=now)
+    made.close()
+    return SimpleNamespace(
+        cycle=cycle, needed=report.cases_to_collect, now=now, registry=made.registry
+    )
 
 
 def _platform(made, home):

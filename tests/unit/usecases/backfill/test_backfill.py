@@ -10,8 +10,8 @@ from flywheel.lake.erasure import erase_subjects
 from flywheel.state.kept_lease import keep_lease
 from flywheel.usecases.backfill.landing import Lander
 from flywheel.usecases.backfill.products import Product
-from flywheel.usecases.backfill.run import backfill_vectors
-from flywheel.usecases.backfill.texts import count_days, read_parts
+from flywheel.usecases.backfill.run import Days, backfill_vectors
+from flywheel.usecases.backfill.texts import TextSource, count_days, read_parts
 from flywheel.usecases.backfill.work import answer_work
 from tests.fakes.backfill_world import FIRST, LAST, RELEASE
 
@@ -78,8 +78,9 @@ def product():
 @pytest.fixture
 def part(world, product):
     """Return all texts of the first day."""
-    day = count_days(world.lake, world.workload.id, product, FIRST, FIRST)[0]
-    return next(read_parts(world.lake, world.workload.id, product, day, part_rows=100))
+    texts = TextSource(FIRST, FIRST)
+    day = count_days(world.lake, world.workload.id, product, texts)[0]
+    return next(read_parts(world.lake, world.workload.id, product, texts, day, part_rows=100))
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_a_text_that_cannot_be_answered_is_a_row_with_its_error(world):
 
 def test_an_unknown_release_is_refused_with_those_there_are(world):
     """Nothing is asked."""
-    with pytest.raises(NotFoundError, match=r"has no release r9.*base, r1"):
+    with pytest.raises(NotFoundError, match=r"has no release 'r9'.*base, r1"):
         world.backfill(release="r9")
 
 
@@ -214,7 +215,7 @@ def test_a_person_erased_meanwhile_has_no_row(world, part, rows, lander):
 def test_an_erasure_takes_the_rows_of_a_person(world):
     """Readers leave them out at once, and they are not made again when they are gone."""
     world.backfill()
-    backfill_vectors(world.deployment, world.workload, FIRST, LAST)
+    backfill_vectors(world.deployment, world.workload, Days(FIRST, LAST))
     erasure = {"subject_id": ["s1"], "requested_at": [world.clock.now()]}
     world.lake.append("erasures", pa.table(erasure))
     theirs = {f"i{number:05d}" for number in range(1, 30, 4)}

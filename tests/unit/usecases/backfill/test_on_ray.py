@@ -13,7 +13,7 @@ from flywheel.train.launch.ray_protocol import forget_old_runs
 from flywheel.usecases.backfill.computing import PART, RESULTS
 from flywheel.usecases.backfill.on_ray import RayExecutor
 from flywheel.usecases.backfill.part_files import PartFiles
-from flywheel.usecases.backfill.run import backfill_vectors
+from flywheel.usecases.backfill.run import Days, backfill_vectors
 from tests.fakes.backfill_world import FIRST, LAST
 from tests.fakes.bulk_cluster import BulkCluster
 
@@ -35,7 +35,7 @@ def executor(cluster, tmp_path):
 @pytest.fixture
 def backfill(world, executor):
     """Return the backfill of the vectors, which need no model."""
-    days = (world.deployment, world.workload, FIRST, LAST)
+    days = (world.deployment, world.workload, Days(FIRST, LAST))
 
     def run(**options):
         return backfill_vectors(*days, part_rows=4, executor=executor, **options)

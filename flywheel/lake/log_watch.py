@@ -1,0 +1,52 @@
+"""`LogWatch`: notices that a table's log was replaced under an open snapshot, as a restore does.
+
+After a backup was put in the place of a table, its versions count up from an earlier number, and
+the same number stands for other rows. A snapshot that is open knows nothing of it.
+"""
+
+from flywheel.lake.location import LakePath
+
+__all__ = ["LogWatch"]
+
+
+class LogWatch:
+    """Compare the log entry of a version with what it was when its snapshot was opened.
+
+    Args:
+        folder: of the table.
+
+    Attributes:
+        generation: how often the log was replaced since this process opened the table.
+    """
+
+    def __init__(self, folder: LakePath) -> None:
+        self._log = folder / "_delta_log"
+        self._seen: tuple[int, str | None] | None = None
+        self.generation = 0
+
+    def note(self, version: int) -> None:
+        """Note the entry of the version that is open now."""
+        if self._seen is None or self._seen[0] != version:
+            self._seen = version, self._mark(version)
+
+    def is_replaced(self, version: int) -> bool:
+        """Return whether the entry of the open version is gone or another one.
+
+        One that maintenance removed counts as replaced too: the table is opened again.
+        """
+        if self._seen is None or self._seen[0] != version or self._seen[1] == self._mark(version):
+            return False
+        self._seen = None
+        self.generation += 1
+        return True
+
+    def _mark(self, version: int) -> str | None:
+        # A copy has an inode of its own, whatever times it was given; an object has its time. Where
+        # nothing can be read, the opening that follows says why.
+        for suffix in ("json", "checkpoint.parquet"):
+            try:
+                stat = (self._log / f"{version:020}.{suffix}").stat()
+            except OSError:
+                continue
+            return f"{suffix} {stat.st_size} {stat.st_mtime_ns} {getattr(stat, 'st_ino', '')}"
+        return None
