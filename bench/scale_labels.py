@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.scale_rows import NOW, case_rows, profile_rows
-from bench.trainer import TrainingWork
+from bench.trainer import TrainingWork, quiet_libraries
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.dataset_rows import LabeledRow
 from flywheel.artifacts.opened_workload import OpenedWorkload
@@ -129,6 +129,7 @@ def _drift(lake: Lake, workload: Workload) -> None:
 
 
 def _training(folder: Path, workload: Workload) -> Steps:
+    quiet_libraries()
     workload = workload.model_copy(update={"prompt": "{input}\nTopic: "})  # tiny has no chat
     labels = workload.label_names.values()
     texts = [f"our {name} came again, please help" for name in labels]

@@ -29,7 +29,7 @@ from flywheel.train.supervised import build_supervised, common_arguments, quanti
 from flywheel.workload.files import load_workload
 from flywheel.workload.model import Workload
 
-__all__ = ["TrainingWork", "measure"]
+__all__ = ["TrainingWork", "measure", "quiet_libraries"]
 
 _REPOSITORY = Path(__file__).parent.parent
 _ROWS = 480
@@ -38,11 +38,7 @@ _ROUNDS = 5
 
 def measure(*, rows: int = _ROWS, rounds: int = _ROUNDS) -> list[Ratio]:
     """Measure one epoch of each."""
-    from transformers.utils import logging
-
-    quiet: Any = logging.disable_progress_bar
-    quiet()
-    warnings.simplefilter("ignore")
+    quiet_libraries()
     with tempfile.TemporaryDirectory() as folder:
         workload = load_workload(_REPOSITORY / "deploy" / "workloads" / "defect_reports.yaml")
         records: list[LabeledRow] = [
@@ -69,6 +65,15 @@ def measure(*, rows: int = _ROWS, rounds: int = _ROUNDS) -> list[Ratio]:
             good=speed["ours"] >= speed["bare"],
         )
     ]
+
+
+def quiet_libraries() -> None:
+    """Keep progress bars and warnings of the training's libraries off the terminal."""
+    from transformers.utils import logging
+
+    quiet: Any = logging.disable_progress_bar
+    quiet()
+    warnings.simplefilter("ignore")
 
 
 class TrainingWork:
@@ -108,7 +113,7 @@ class TrainingWork:
         trainer, self.plan = build_supervised(
             self._spec, self._folder / "ours", self.base, self.tokenizer, self.rows, self.plan
         )
-        return trainer
+        return _without_printer(trainer)
 
     def bare(self) -> Any:
         """Build TRL's own, with the same arguments and without packing."""
@@ -128,7 +133,7 @@ class TrainingWork:
             learning_rate=recipe.learning_rate,
         )
         alike = self.plan.dtype == "bfloat16"
-        return SFTTrainer(
+        trainer = SFTTrainer(
             model=str(self.base.folder),
             args=SFTConfig(
                 **arguments,
@@ -154,6 +159,7 @@ class TrainingWork:
                 task_type="CAUSAL_LM",
             ),
         )
+        return _without_printer(trainer)
 
 
 def _base(workload: Workload, folder: Path, device: str) -> BaseModel:
@@ -169,10 +175,14 @@ def _base(workload: Workload, folder: Path, device: str) -> BaseModel:
     )
 
 
-def _seconds(trainer: Any) -> float:
+def _without_printer(trainer: Any) -> Any:
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _seconds(trainer: Any) -> float:
     gc.collect()
     started = time.perf_counter()
     trainer.train()
