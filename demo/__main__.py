@@ -11,11 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from demo.base import base_texts, start_building
 from demo.calendar import START
 from demo.clients import GatewayClients
 from demo.faults import FaultyServer, ReplicaFault
-from demo.preload import preloading
 from demo.progress import AnnouncingLauncher, Progress, Stage
 from demo.runner import InProcessDagster
 from demo.stages import StagePlayer
@@ -31,7 +29,7 @@ from flywheel.io.yaml_text import YamlText
 from flywheel.orchestration.instance import open_instance, prepare_dagster_home
 from flywheel.orchestration.workers import fail_orphaned_runs
 from flywheel.settings import load_settings, restrict_files
-from flywheel.simulation.traffic import seed_labels_of
+from flywheel.simulation.traffic import pretraining_texts, seed_labels_of
 from flywheel.usecases.import_seed import import_rows
 from flywheel.wiring import DEMO_MARK, Platform, open_launcher, open_model_server
 from flywheel.workload.model import Workload
@@ -40,6 +38,7 @@ WORKLOAD = "defect_reports"
 PER_DAY = 30
 SEED = 7
 SEED_LABELS = 700
+PRETRAINING_TEXTS = 6000
 # What differs from the workload file: a pretrained model needs fewer passes, and more time for each.
 RECIPES: dict[str, dict[str, float]] = {
     "tiny": {},
@@ -75,9 +74,6 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
     restrict_files(settings)
     home = settings.home
     _claim(home, arguments.base)
-    building = None
-    if not (home / "bases").exists():
-        building = start_building(WORKLOAD)
     # The code location reads the workload files when it is imported: they must be there.
     from definitions import defs
 
@@ -100,10 +96,6 @@ def _run(arguments: argparse.Namespace, console: Console) -> dict[str, object]:
         fail_orphaned_runs(instance)
         dagster = InProcessDagster(defs, instance, platform)
         world = SimulatedWorld(platform, WORKLOAD, per_day=PER_DAY, seed=SEED)
-        if building is not None:
-            with progress.stage("base") as stage, preloading():
-                stage.show("is built by a process of its own")
-                building.wait()
         _set_stage(platform, progress)
         clients = GatewayClients(platform, clock, WORKLOAD, SEED)
         stages = StagePlayer(platform, clock, dagster, world, clients, fault, progress)
@@ -151,7 +143,8 @@ def _base(platform: Platform, workload: Workload, stage: Stage) -> BaseModel:
     try:
         return platform.base(workload)
     except NotFoundError:
-        return platform.build_base(workload, base_texts(), on_progress=stage.show)
+        texts = pretraining_texts(count=PRETRAINING_TEXTS, seed=SEED)
+        return platform.build_base(workload, texts, on_progress=stage.show)
 
 
 def _finish(home: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from demo.preload import preloading
 from flywheel.ports.train_launcher import (
     StandbyLauncher,
     TrainLauncher,
@@ -109,5 +108,4 @@ class AnnouncingLauncher:
             on_notice(text)
             self.show(text)
 
-        with preloading():
-            return self.launcher.run(spec, out, on_progress=both, on_notice=notice)
+        return self.launcher.run(spec, out, on_progress=both, on_notice=notice)

@@ -23,7 +23,7 @@ __all__ = ["OPERATOR", "StagePlayer"]
 
 OPERATOR = "simulated:jon"
 _MENDED = "The replica that served it is mended; the adapter has passed its gate and its shadow."
-# A shadow is looked at once, since nobody is harmed by it.
+# Who fails is looked at each day, and what goes well once, at the end of its days.
 _BETWEEN_LOOKS = timedelta(days=1)
 
 
@@ -80,7 +80,7 @@ class StagePlayer:
         looks = [look.at for look in stages.looks(stage)]
         moment = max((at for at in looks if at < looks[-1]), default=stage.began_at)
         self.clock.move_to(max(moment, self.clock.now()))
-        step = end - moment if stage.kind == "shadow" else _BETWEEN_LOOKS
+        step = _BETWEEN_LOOKS if self._is_faulty(stage) else end - moment
         requests = feedback = 0
         self.dagster.must_tick("new_events_sensor")
         with self.clients.at_work(self.world.calls(moment, end)):
