@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import uuid_utils
 
-__all__ = ["call_id", "derived_id", "event_id"]
+__all__ = ["asked_text", "call_id", "derived_id", "event_id"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE = uuid.UUID("6f0c1c52-5f0e-5b3a-9d59-2f7f0b9a7c11")
@@ -56,6 +56,11 @@ def call_id(
         f"{_canonical(parsed_request)}\x1f{_canonical(parsed_response)}".encode()
     ).hexdigest()
     return derived_id("call", workload_id, "digest", digest, when)
+
+
+def asked_text(request: bytes) -> str:
+    """Return the last text that a user asked in a chat request, as canonical JSON."""
+    return _canonical(_last_user_content(_parsed(request)))
 
 
 def _parsed(value: bytes) -> Any:

@@ -20,6 +20,7 @@ from flywheel.events.foreign import (
     read_moment,
 )
 from flywheel.events.foreign.json_text import dict_at, number_at
+from flywheel.events.ids import asked_text
 from flywheel.events.reasons import Reason, explain
 from flywheel.ingest.import_lines import FileLine
 from flywheel.io.records import JsonObject
@@ -58,6 +59,7 @@ class MadeEvent:
 
     inference_id: str
     value: bytes
+    asked: str
     answer: Answer
     format: str
     has_time: bool
@@ -122,7 +124,8 @@ class EventMaker:
                 response if isinstance(response, dict) else None, event.error
             )
             answer = Answer("unparseable", detail="output is null") if answer.output else answer
-        return MadeEvent(event.inference_id, line.content, answer, "flywheel", True, True)
+        asked = asked_text(bytes(event.request))
+        return MadeEvent(event.inference_id, line.content, asked, answer, "flywheel", True, True)
 
     def _moment(self, call: ForeignCall) -> tuple[datetime | None, bool]:
         for value in call.times:
@@ -170,8 +173,9 @@ class EventMaker:
             )
         except msgspec.ValidationError as error:
             raise explain(error, line.content) from error
+        asked = asked_text(bytes(request))
         return MadeEvent(
-            inference_id, encode(checked), answer, call.format, moment is not None, has_zone
+            inference_id, encode(checked), asked, answer, call.format, moment is not None, has_zone
         )
 
     def _fields(self, call: ForeignCall, moment: datetime | None) -> JsonObject:

@@ -23,7 +23,6 @@ from flywheel.events import (
     derived_id,
 )
 from flywheel.events.columns import AnswerTexts, inference_columns
-from flywheel.events.foreign import Answer
 from flywheel.events.set_aside import SetAsideLine, encode_set_aside
 from flywheel.ingest.import_events import EventMaker, ImportOptions, MadeEvent
 from flywheel.ingest.import_lines import FileLine, read_lines
@@ -178,7 +177,7 @@ class _Import:
         for one in made:
             if one.made is None or one.error is not None:
                 continue
-            inference_id, digest = one.made.inference_id, _digest_of_answer(one.made.answer)
+            inference_id, digest = one.made.inference_id, _digest_of_call(one.made)
             if inference_id not in self._answers:
                 self._answers[inference_id] = digest
             elif self._answers[inference_id] == digest:
@@ -186,7 +185,7 @@ class _Import:
             else:
                 one.error = EventError(
                     Reason.ID_OF_ANOTHER_CALL,
-                    "an earlier line has the same id and text and another answer; where the server "
+                    "an earlier line has the same id and another text or answer; where the server "
                     "repeats its ids, give each record an inference_id of its own",
                 )
 
@@ -246,9 +245,10 @@ class _Import:
         return derived_id("set-aside", self._workload.id, digest).encode(), value
 
 
-def _digest_of_answer(answer: Answer) -> bytes:
-    # As the workload reads it: exports of one call differ in what stands around it.
-    text = canonical_json([answer.kind, answer.output, answer.detail])
+def _digest_of_call(made: MadeEvent) -> bytes:
+    # Text and answer as the workload reads it: exports of one call differ in what stands around.
+    answer = made.answer
+    text = canonical_json([made.asked, answer.kind, answer.output, answer.detail])
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 

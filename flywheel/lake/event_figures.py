@@ -103,7 +103,7 @@ class EventFigures:
         self._unsaved_rows = 0
 
     def forget(self) -> None:
-        """Drop what is in memory: DuckDB was closed."""
+        """Drop what is in memory: DuckDB was closed, or the table's log was replaced."""
         self._basis = None
 
     def refresh(

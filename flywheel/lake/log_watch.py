@@ -27,12 +27,18 @@ class LogWatch:
     def note(self, version: int) -> None:
         """Note the entry of the version that is open now."""
         if self._seen is None or self._seen[0] != version:
-            self._seen = version, self._mark(version)
+            try:
+                self._seen = version, self._mark(version)
+            except OSError:
+                self._seen = None  # a store that is away says nothing of its table
 
     def is_replaced(self, version: int) -> bool:
         """Return whether the entry of the open version is gone or another one.
 
         One that maintenance removed counts as replaced too: the table is opened again.
+
+        Raises:
+            OSError: the log could not be looked at.
         """
         if self._seen is None or self._seen[0] != version or self._seen[1] == self._mark(version):
             return False
@@ -41,12 +47,11 @@ class LogWatch:
         return True
 
     def _mark(self, version: int) -> str | None:
-        # A copy has an inode of its own, whatever times it was given; an object has its time. Where
-        # nothing can be read, the opening that follows says why.
+        # A copy has an inode of its own, whatever times it was given; an object has its time.
         for suffix in ("json", "checkpoint.parquet"):
             try:
                 stat = (self._log / f"{version:020}.{suffix}").stat()
-            except OSError:
+            except FileNotFoundError:
                 continue
             return f"{suffix} {stat.st_size} {stat.st_mtime_ns} {getattr(stat, 'st_ino', '')}"
         return None

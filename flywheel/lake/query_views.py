@@ -42,6 +42,7 @@ class LakeViews:
         self._handles = handles
         self._later = LaterEvents(location.local, handles["inferences"])
         self._figures = EventFigures(location.local)
+        self._counted_of: tuple[int, int] | None = None
         self._held = HeldTables()
         self._duck: duckdb.DuckDBPyConnection | None = None
         self._reader = ""
@@ -174,6 +175,10 @@ class LakeViews:
 
     def _refresh_figures(self, connection: duckdb.DuckDBPyConnection, *, erased: bool) -> None:
         delta = self._refresh_later(connection)
+        key = self._handles["inferences"].snapshot_key
+        if key is not None and self._counted_of is not None and key[1] != self._counted_of[1]:
+            self._figures.forget()  # of the events before a backup was restored
+        self._counted_of = key
 
         def count(sql: str, files: Sequence[str]) -> pa.Table:
             with connection.cursor() as cursor:

@@ -135,6 +135,13 @@ class Lake:
             delta = handle.ready()
             at = {application: delta.transaction_version(application) for application in ends}
             rows = conform(handle.table, make_rows(at))
+            # A query of `make_rows` brings the snapshot forward, and so past others' commits.
+            now = handle.present()
+            if any(now.transaction_version(name) != version for name, version in at.items()):
+                raise ConcurrencyError(
+                    f"Another process wrote the same rows of {table} meanwhile.",
+                    next_step="read them again and retry",
+                )
             if rows.num_rows:
                 marks = [
                     (name, (at[name] or 0) + 1 if end is None else max(end, at[name] or 0))

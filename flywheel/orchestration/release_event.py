@@ -33,8 +33,8 @@ def watch_events(
 ) -> list[dg.AssetObservation | dg.AssetCheckEvaluation]:
     """Return what a look at a stage says: an observation, and the failed check of a rollback.
 
-    Dagster stores one evaluation of a partition outside of runs, so that only the last verdict, the
-    one that takes a release back, can be one.
+    Dagster stores one evaluation of a partition outside of runs, so that only the first verdict that
+    takes a release back can be one: the check of a release that was tried again has failed already.
     """
     key, reason = asset_key(workload, "release"), show_invisible(watch.step.reason, limit=_LONGEST)
     metadata: dict[str, Any] = {
@@ -50,7 +50,7 @@ def watch_events(
     observation = dg.AssetObservation(
         asset_key=key, partition=watch.cycle, description=reason, metadata=metadata
     )
-    if watch.step.action != "roll_back":
+    if watch.step.action != "roll_back" or watch.is_retried:
         return [observation]
     evaluation = dg.AssetCheckEvaluation(
         asset_key=key,

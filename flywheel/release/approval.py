@@ -5,6 +5,7 @@ changes in between voids it. The row says whether the person was verified or the
 """
 
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Literal
 
 from flywheel.artifacts.actors import SYSTEM
@@ -230,7 +231,7 @@ def _record(state: State, cycle: Cycle, attempt: Attempt, verdict: _Verdict) -> 
             simulated=actor.startswith(SIMULATED),
             channel=verdict.channel,
             identity=verdict.actor.identity,
-            requested_by=", ".join(requesters(cycle, attempt)),
+            requested_by=shorten(", ".join(requesters(cycle, attempt)), 200, placeholder=", ..."),
             reason=reason,
             release=release.release,
             manifest_digest=release.manifest_digest,

@@ -15,7 +15,7 @@ from flywheel.artifacts.adapter_folder import MANIFEST
 from flywheel.ports.train_launcher import TrainProgress, TrainResult, TrainSpec
 from flywheel.release.artifact_places import relocate_artifacts
 from flywheel.release.mlflow_calls import MlflowPlace
-from flywheel.release.uploads import upload_adapter, upload_file
+from flywheel.release.uploads import upload_adapter, upload_file, upload_texts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,7 +66,8 @@ class MlflowRegistry:
     ) -> str:
         """Register an adapter as a model version and return its number; once per release.
 
-        The version is made last, of files that were read back and verified.
+        The version is made last, of files that were read back and verified. For one that is there
+        the words are written again: a release that a stage took back may be approved by another.
 
         Args:
             workload_id: name of the registered model.
@@ -85,6 +86,7 @@ class MlflowRegistry:
         def once() -> str:
             existing = self._version_of(workload_id, release)
             if existing is not None:
+                self._rewrite_words(workload_id, existing, run_id, texts, tags, description)
                 return existing
             upload_adapter(self.client, run_id, adapter, texts)
             self.make_model(workload_id)
@@ -154,6 +156,20 @@ class MlflowRegistry:
         if self.place.uri.startswith("sqlite:///"):
             relocate_artifacts(Path(self.place.uri.removeprefix("sqlite:///")), self._artifacts)
         return self.place.connect()
+
+    def _rewrite_words(
+        self,
+        workload_id: str,
+        version: str,
+        run_id: str,
+        texts: Mapping[str, str],
+        tags: Mapping[str, str],
+        description: str,
+    ) -> None:
+        upload_texts(self.client, run_id, texts)
+        for tag, value in tags.items():
+            self.client.set_model_version_tag(workload_id, version, tag, value)
+        self.client.update_model_version(workload_id, version, description)
 
     def _written_texts(self, workload_id: str, run_id: str) -> dict[str, str]:
         values = self.client.get_run(run_id).data

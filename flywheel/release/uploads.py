@@ -11,7 +11,7 @@ from flywheel.errors import IntegrityError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["upload_adapter", "upload_file", "upload_run"]
+__all__ = ["upload_adapter", "upload_file", "upload_run", "upload_texts"]
 
 _CHUNK = 1 << 20
 
@@ -31,11 +31,18 @@ def upload_adapter(
         IntegrityError: what MLflow returns is not what was sent.
     """
     client.log_artifacts(run_id, str(adapter), "adapter")
+    _verify(
+        client, run_id, {f"adapter/{name}": digest for name, digest in _digests(adapter).items()}
+    )
+    upload_texts(client, run_id, texts)
+
+
+def upload_texts(client: "MlflowClient", run_id: str, texts: Mapping[str, str]) -> None:
+    """Write texts beside a run's adapter and verify them there; IntegrityError as above."""
     for name, text in texts.items():
         client.log_text(run_id, text, name)
-    expected = {f"adapter/{name}": digest for name, digest in _digests(adapter).items()}
-    expected |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    _verify(client, run_id, expected)
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    _verify(client, run_id, digests)
 
 
 def upload_run(client: "MlflowClient", run_id: str, folder: Path) -> None:

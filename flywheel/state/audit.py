@@ -136,7 +136,7 @@ class Audit:
         return sum(seq not in heads for seq in self._chain())
 
     def without_comparison(self) -> int:
-        """Count the rows whose hash the file lacks since other homes wrote them to one server."""
+        """Count the rows of a server's database whose hash the file lacks: mostly those of other homes."""
         if self._heads is None or self._database.address.is_sqlite:
             return 0
         heads = self._heads.read()

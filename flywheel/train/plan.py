@@ -26,6 +26,7 @@ Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Quantization = Literal["none", "nf4", "nf4-double"]
 
 _USABLE = 0.8  # share of the memory that a plan counts on; the rest is fragments and other users
+_SPARE = 0.05  # share of the memory that may go into a little speed
 _NF4_BYTES = 0.53  # a parameter at four bits, with its share of the blocks' own scales
 _ACTIVATION_BYTES = 17  # kept for each number of a hidden state and its width (Korthikanti 2022)
 _WIDTH: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
@@ -134,6 +135,7 @@ def smaller(plan: TrainPlan) -> TrainPlan | None:
     its next smaller divisor. A micro-batch of one row computes activations again as well. Weights
     are not kept dequantized any more.
     """
+    kept = plan.dequantized
     plan = replace(plan, dequantized=False)
     least = plan.workers  # a row for each
     fitting = [n for n in range(least, plan.micro_batch // 2 + 1) if plan.batch % n == 0]
@@ -144,7 +146,7 @@ def smaller(plan: TrainPlan) -> TrainPlan | None:
     if not plan.checkpointing:
         reasons = {**plan.reasons, "checkpointing": "memory was short at a micro-batch of one row"}
         return replace(plan, checkpointing=True, reasons=reasons)
-    return None
+    return plan if kept else None
 
 
 def without_packing(plan: TrainPlan, reason: str) -> TrainPlan:
@@ -223,10 +225,11 @@ def _dequantized(hardware: Hardware, memory: _Memory, reasons: dict[str, str]) -
     # A GPU dequantizes within its kernels, and is short of memory.
     if hardware.device != "cpu":
         return False
+    # Others use the machine's memory too, and the kernel ends whoever takes too much without a word.
     needed, usable = memory.needed + memory.dequantized, _USABLE * hardware.memory_bytes
     more = f"{memory.dequantized / 1e9:.2g} GB more"
-    if needed > usable:
-        reasons["dequantized"] = f"{more} do not fit: every layer dequantizes in every pass"
+    if needed > usable or memory.dequantized > _SPARE * hardware.memory_bytes:
+        reasons["dequantized"] = f"{more} are too many: every layer dequantizes in every pass"
         return False
     reasons["dequantized"] = f"{more} than in four bits save a CPU to dequantize in every pass"
     return True

@@ -79,19 +79,18 @@ def gather_signals(
 def trigger_key(state: State, workload: Workload, trigger: str | None, now: datetime) -> str | None:
     """Return what makes two evaluations the same trigger; None for the state's own rule.
 
-    The calendar asks once for a period, and once more for every cycle of it that released nothing.
+    The calendar asks once for a period, and once more after each cycle of it that is over. One that
+    released nothing may be tried again, and counts whatever came of that.
     """
     if trigger != "calendar":
         return None
     period = period_name(workload.cadence, now, workload.timezone)
-    failed = [
+    over = [
         cycle
         for cycle in state.cycles.of(workload.id)
-        if cycle.trigger == "calendar"
-        and _period(cycle) == period
-        and cycle.status in _RELEASED_NOTHING
+        if cycle.trigger == "calendar" and _period(cycle) == period and not cycle.is_open
     ]
-    return f"calendar:{period}:{len(failed) + 1}" if failed else f"calendar:{period}"
+    return f"calendar:{period}:{len(over) + 1}" if over else f"calendar:{period}"
 
 
 def _period(cycle: Cycle) -> str:
@@ -100,7 +99,8 @@ def _period(cycle: Cycle) -> str:
 
 
 def _failed_calendar(workload: Workload, cycles: list[Cycle], now: datetime) -> str | None:
-    newest = cycles[-1] if cycles else None
+    # An older one changes after the newest when its release is tried again.
+    newest = max(reversed(cycles), key=lambda cycle: cycle.changed_at, default=None)
     if newest is None or newest.trigger != "calendar":
         return None
     is_current_period = _period(newest) == period_name(workload.cadence, now, workload.timezone)

@@ -43,6 +43,8 @@ _LANDING_SECONDS, _LEAST_REQUEST_SECONDS, _MOST_SETTLE_SECONDS = 60.0, 30.0, 600
 _MOST_PLANNED = 5_000
 _PLANNED_JUDGMENTS = 100
 _LONGEST_WAIT = timedelta(days=1)
+# Of what a minute's counts mean; what was written with another one is gathered again.
+_VERSION = 2
 
 
 class _Stored(msgspec.Struct):
@@ -55,6 +57,7 @@ class _Stored(msgspec.Struct):
     metrics: dict[str, str] = {}
     open: dict[str, tuple[int, int, int, int]] = {}
     limits: list[tuple[int, float | None]] = []
+    version: int = 1
 
 
 @dataclass
@@ -247,7 +250,7 @@ def _read(file: Path, rules: ReleaseRules) -> _Evidence | None:
             metrics[name] = Gathering(one, ArmCounts(a, b), ArmCounts(c, d))
     except (msgspec.DecodeError, DataError, KeyError, IndexError):
         return None  # damaged, or of another version: the landed events hold the same
-    if stored.taken and not stored.limits:
+    if stored.version != _VERSION or (stored.taken and not stored.limits):
         return None
     return _Evidence(
         stored.seconds, plan, stored.taken, stored.with_feedback, metrics, stored.limits
@@ -269,5 +272,6 @@ def _write(file: Path, evidence: _Evidence) -> None:
             for name, one in evidence.metrics.items()
         },
         evidence.limits,
+        _VERSION,
     )  # fmt: skip
     write_bytes(file, msgspec.json.encode(stored), durable=False)

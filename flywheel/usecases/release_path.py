@@ -39,13 +39,17 @@ Judge = Callable[["Platform", "Workload", "Stage"], "Look"]
 
 @dataclass(frozen=True)
 class Watch:
-    """A look at a stage; ``is_due`` where the step is still to be done by `advance_workload`."""
+    """A look at a stage; ``is_due`` where the step is still to be done by `advance_workload`.
+
+    ``is_retried`` where a stage took the release back before.
+    """
 
     stage: "Stage"
     cycle: str
     look: "Look"
     step: "Step"
     is_due: bool
+    is_retried: bool
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,10 @@ def watch_release(
     is_quiet = step.action == "go_on" and not look_is_due(platform.state, stage, look)
     if not is_due and not is_quiet:
         _advance(platform, stage, look)
-    cycle = platform.state.releases.get(stage.release).cycle
-    return Watch(stage, cycle, look, step, is_due)
+    release = platform.state.releases.get(stage.release)
+    attempt = platform.state.cycles.attempt(release.cycle_ref, release.attempt)
+    tries = attempt.further_tries.requested_by
+    return Watch(stage, release.cycle, look, step, is_due, is_retried=bool(tries))
 
 
 def promote_or_advance(platform: "Platform", cycle: CycleRef) -> ReleaseReport:

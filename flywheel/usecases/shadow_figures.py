@@ -30,6 +30,11 @@ WHERE workload_id = $workload AND day >= $first AND day <= $last
   AND "timestamp" > $since AND "timestamp" < $end
   AND route = 'champion' AND release = $champion AND NOT ({NO_RESPONSE})
 """  # noqa: S608 - a constant condition
+# The ration is the workload's for a day, whichever try of a release spent it.
+_COPIES = """
+SELECT count(*) AS copies FROM first_inferences
+WHERE workload_id = $workload AND day = $day AND route = 'shadow'
+"""
 
 
 def look_at_shadow(platform: "Platform", workload: "Workload", stage: "Stage") -> Look:
@@ -93,8 +98,8 @@ def _silence(
     end: datetime,
 ) -> str | None:
     newest = timed[-1][0] if timed else stage.began_at
-    today = sum(moment.date() == end.date() for moment, _ in timed)
-    if today >= (rules.shadow or ShadowStage()).per_day:
+    (today,) = platform.lake.rows(_COPIES, {"workload": stage.workload_id, "day": end.date()})
+    if today["copies"] >= (rules.shadow or ShadowStage()).per_day:
         return None  # the day's ration is spent: nothing is expected
     since = {"workload": stage.workload_id, "champion": stage.champion, "since": newest, "end": end}
     (row,) = platform.lake.rows(_ANSWERS_SINCE, since | days_of(newest, end))

@@ -63,8 +63,9 @@ def _audit(platform: "Platform") -> str:
     text = f"{rows} rows, unbroken, newest {newest[:12]}"
     if of_others:
         return (
-            f"{text}; {of_others} of them are not in the audit_heads.jsonl of this home, since "
-            "other machines wrote them: verify there too"
+            f"{text}; {of_others} of them are not in the audit_heads.jsonl of this home: another "
+            "machine wrote them, a process was killed, or the file's end was cut off. Verify on the "
+            "other machines, or compare with a head that was noted elsewhere (`flywheel audit check`)"
         )
     if not lacking:
         return text

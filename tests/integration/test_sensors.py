@@ -134,9 +134,18 @@ def test_a_cycle_takes_the_workload_as_its_file_says_now(world):
     assert cycle.snapshot["taxonomy"]["version"] == 2
 
 
-def watched(cycle: str, outcome: str, action: str, *, due: bool = False) -> Watch:
+def watched(
+    cycle: str, outcome: str, action: str, *, due: bool = False, retried: bool = False
+) -> Watch:
     stage = Stage(1, "parts", "r2", "r1", 1, "shadow", 0.2, START, None, None, "approved by bob")
-    return Watch(stage, cycle, Look(outcome, "figures", 9), Step(action, f"{action}: why"), due)
+    return Watch(
+        stage,
+        cycle,
+        Look(outcome, "figures", 9),
+        Step(action, f"{action}: why"),
+        due,
+        is_retried=retried,
+    )
 
 
 def test_a_release_in_a_stage_is_looked_at_and_moved_by_a_run(world, monkeypatch):
@@ -149,6 +158,7 @@ def test_a_release_in_a_stage_is_looked_at_and_moved_by_a_run(world, monkeypatch
             watched(name, "go_on", "go_on"),
             watched(name, "better", "advance", due=True),
             watched(name, "worse", "roll_back"),
+            watched(name, "silent", "roll_back", retried=True),
             UnavailableError("The lake is away.", next_step="wait"),
             None,
         ]
@@ -161,15 +171,16 @@ def test_a_release_in_a_stage_is_looked_at_and_moved_by_a_run(world, monkeypatch
         return look
 
     monkeypatch.setattr("sensors.releases.watch_release", watch)
-    seen = [world.dagster.evaluate("staged_releases_sensor") for _ in range(6)]
+    seen = [world.dagster.evaluate("staged_releases_sensor") for _ in range(7)]
 
     shown = [[type(event).__name__ for event in one.asset_events] for one in seen]
     observed = ["AssetObservation"]
-    assert shown == [observed, [], observed, [*observed, "AssetCheckEvaluation"], [], []]
+    assert shown == [observed, [], observed, [*observed, "AssetCheckEvaluation"], observed, [], []]
     assert [[r.partition_key for r in one.run_requests or ()] for one in seen] == [
         [],
         [],
         [name],
+        [],
         [],
         [],
         [],

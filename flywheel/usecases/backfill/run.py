@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flywheel.errors import ConfigurationError
@@ -176,7 +177,8 @@ class _Backfill:
     ) -> None:
         self._platform, self._work, self._product = platform, work, product
         self._workload_id = work.workload.id
-        self._source = _source(platform, work, product, texts)
+        self._texts_of = partial(_source, platform, work, product, texts)
+        self._source = self._texts_of()
         self._part_rows = part_rows
         self._on_part = on_part
         self._run = uuid.uuid4().hex[:12]
@@ -197,7 +199,9 @@ class _Backfill:
         return count_days(self._platform.lake, self._workload_id, self._product, self._source)
 
     def _parts(self) -> Iterator[TextPart]:
-        # Counted again: the executor may have handed over what an earlier call had done.
+        # Counted again: the executor may have handed over what an earlier call had done, and with
+        # it the day on which the rows of a file lie.
+        self._source = self._texts_of()
         lake, rows = self._platform.lake, self._part_rows
         for day in self._count():
             if day.missing:

@@ -11,7 +11,12 @@ from flywheel.usecases.desk.parts import Parts
 from flywheel.usecases.explain import CycleRow, list_cycles
 from flywheel.usecases.landing import unread
 from flywheel.usecases.reconcile import release_differences
-from flywheel.usecases.waiting import WaitingItem, waiting_cycle, waiting_for_people
+from flywheel.usecases.waiting import (
+    WaitingItem,
+    newest_cycle,
+    waiting_cycle,
+    waiting_for_people,
+)
 
 if TYPE_CHECKING:
     from flywheel.state import State
@@ -130,8 +135,9 @@ def _approvals(platform: "Platform", workload_id: str) -> list[ApprovalLine]:
     state = platform.state
     cycles = state.cycles.of(workload_id)
     lines = []
+    newest = newest_cycle(cycles)
     for cycle in cycles:
-        item = waiting_cycle(cycle, is_newest=cycle is cycles[-1])
+        item = waiting_cycle(cycle, is_newest=cycle is newest)
         if item is not None and item.kind == "approval":
             who = requesters(cycle, state.cycles.attempt(cycle.ref))
             lines.append(ApprovalLine(workload_id, cycle.name, item.text, cycle.changed_at, who))

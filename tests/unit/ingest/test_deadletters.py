@@ -201,3 +201,25 @@ def test_two_that_write_at_once(tmp_path, monkeypatch, partition, tries):
     stored = lake.rows('SELECT "partition" AS p, "offset" AS o FROM stored.dead_letters')
     positions = [(row["p"], row["o"]) for row in stored]
     assert len(positions) == len(set(positions)) == (5 if partition == 0 else 7)
+
+
+def test_what_another_writes_before_the_query_is_not_written_again(tmp_path, monkeypatch):
+    """The query brings the snapshot past the other's commit, so that no conflict would tell."""
+    lake, other = Lake(tmp_path), Lake(tmp_path)
+    write_dead_letters(lake, _rows(0, partition=1), {("t", 1): (0, 1)})
+    query, raced = Lake.query, []
+
+    def late(queried, sql, *arguments, **options):
+        if queried is lake and not raced:
+            raced.append(sql)
+            write_dead_letters(other, _rows(500, 520, partition=1), {("t", 1): (1, 600)})
+        return query(queried, sql, *arguments, **options)
+
+    monkeypatch.setattr(Lake, "query", late)
+    rows = pa.concat_tables([_rows(3, partition=0), _rows(500, 520, partition=1)])
+    assert write_dead_letters(lake, rows, {("t", 0): (0, 10), ("t", 1): (1, 600)}) == 1
+    assert raced
+    stored = lake.rows(
+        'SELECT "partition" AS p, "offset" AS o FROM stored.dead_letters ORDER BY ALL'
+    )
+    assert [(row["p"], row["o"]) for row in stored] == [(0, 3), (1, 0), (1, 500), (1, 520)]

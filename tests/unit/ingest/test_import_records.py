@@ -166,6 +166,14 @@ def test_another_answer_under_the_same_id_and_text_is_not_lost(plane):
     assert plane.lake.rows("SELECT reason FROM dead_letters") == [{"reason": "id_of_another_call"}]
 
 
+def test_another_text_under_an_id_that_a_record_gives_is_not_lost(plane):
+    """Also where both were answered alike."""
+    calls = [_asked(text, _said("noise")) | {"inference_id": "run-7"} for text in ("a", "b", "a")]
+    report = _import(plane, *calls)
+    assert report.dead["id_of_another_call"].lines == [2]
+    assert (report.events, report.repeated.lines) == (1, [3])
+
+
 def test_exports_of_one_call_may_differ_around_the_answer(plane):
     """Counts, times and names of servers are no other answer."""
     calls = [_said("noise") | {"usage": {"prompt_tokens": n}, "id": "c"} for n in range(2)]

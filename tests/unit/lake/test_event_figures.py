@@ -217,4 +217,4 @@ def test_a_file_that_cannot_be_read_is_an_error_of_the_store(lake, tmp_path):
         file.seek(chunks["release"].dictionary_page_offset)
         file.write(b"\xff" * chunks["release"].total_compressed_size)
     with pytest.raises(StorageError, match="could not be read"):
-        lake.rows("SELECT * FROM event_figures")
+        lake.rows("SELECT * FROM stored.event_figures")

@@ -81,6 +81,40 @@ def test_an_earlier_version_is_seen_at_once(lakes):
     assert lake.rows(OUTPUTS) == [{"outputs": "first"}]
 
 
+def test_figures_are_those_of_the_restored_events(lakes):
+    """Counted by day and kept, they are counted again, also at a number that was seen before."""
+    lake, restore = lakes
+    count = "SELECT sum(landed)::BIGINT AS n FROM stored.event_figures"
+    land(lake, "i2", 1)
+    assert lake.rows(count) == [{"n": 2}]
+    restored = restore()
+    table = pa.Table.from_pylist(
+        [
+            {"workload_id": "w", "inference_id": f"n{number}", "topic_id": "t", "partition": 0}
+            | {"day": NOW.date(), "offset": 1 + number, "landed_at": NOW}
+            for number in range(2)
+        ]
+    )
+    restored.append("inferences", table)
+    assert lake.rows(count) == [{"n": 3}]
+    restored.close()
+
+
+def test_a_store_that_is_away_replaces_nothing(lakes, monkeypatch):
+    """The table is opened again, and what is known of it stays."""
+    lake, _ = lakes
+    lake.rows(OUTPUTS)
+
+    def away(*_):
+        raise TimeoutError("the store does not answer")
+
+    with monkeypatch.context() as context:
+        context.setattr("flywheel.lake.log_watch.LogWatch._mark", away)
+        assert lake.rows(OUTPUTS) == [{"outputs": "first"}]
+    assert lake.rows(OUTPUTS) == [{"outputs": "first"}]
+    assert lake.handle("corrections").snapshot_key == (1, 0)
+
+
 def test_a_table_that_nobody_replaced_is_opened_once(lakes, monkeypatch):
     """Commits of this process and of another one are no reason to open it again."""
     lake, _ = lakes

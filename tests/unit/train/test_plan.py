@@ -15,6 +15,7 @@ TURING = Hardware("cuda", 15 * GIB, bfloat16=False, name="T4")
 SMALL_CARD = Hardware("cuda", 12 * GIB, flash_attention=True)
 TINY = ModelSize(700_000, hidden=128, layers=2, vocabulary=2_000, precision="float32")
 SMOLLM = ModelSize(135_000_000, hidden=576, layers=30, vocabulary=49_152, precision="bfloat16")
+ONE = ModelSize(1_200_000_000, hidden=2048, layers=22, vocabulary=32_000, precision="bfloat16")
 SEVEN = ModelSize(7_000_000_000, hidden=4096, layers=32, vocabulary=32_000, precision="bfloat16")
 
 
@@ -120,19 +121,23 @@ def test_workers_divide_memory_and_keep_the_batch():
     [
         (CPU, TINY, {}, True),
         (CPU, SMOLLM, {}, True),
+        (CPU, ONE, {}, False),
         (CPU, SEVEN, {}, False),
         (CPU, TINY, {"quantization": "none"}, False),
         (HOPPER, SMOLLM, {}, False),
     ],
 )
 def test_a_cpu_keeps_dequantized_weights_where_they_fit(hardware, model, recipe, expected):
-    """A GPU dequantizes within its kernels; what does not fit is dequantized in every pass."""
+    """A GPU dequantizes within its kernels; what is no small share of the memory stays in four bits."""
     plan = make_plan(hardware, model, TrainingRecipe(batch_size=4, **recipe), longest_row=64)
     assert plan.dequantized is expected
     assert ("dequantized" in plan.reasons) is (hardware is CPU and not recipe)
 
 
 def test_a_smaller_plan_keeps_no_dequantized_weights():
-    """They are what can be done without first."""
+    """They are what can be done without first, and the last that is left to do without."""
     plan = make_plan(CPU, TINY, TrainingRecipe(batch_size=4), longest_row=64)
     assert not smaller(plan).dequantized
+    recipe = TrainingRecipe(batch_size=1, checkpointing="on")
+    plan = make_plan(CPU, TINY, recipe, longest_row=64)
+    assert (smaller(plan).dequantized, smaller(smaller(plan))) == (False, None)

@@ -368,6 +368,33 @@ def test_a_failed_calendar_cycle_does_not_use_up_its_period(tmp_path, lake, work
     state.close()
 
 
+def test_a_release_that_is_tried_again_gives_no_key_away_twice(tmp_path, lake, workload):
+    """The calendar had opened a second cycle, which failed; the first one's release came through."""
+    opened = datetime(2026, 4, 1, 6, tzinfo=UTC)
+    state = _opened(tmp_path, workload, opened, "tried", ended="releasing")
+    [first] = state.cycles.of(workload.id)
+    state.cycles.set_status(first.ref, "rolled_back", "errors")
+    key = trigger_key(state, workload, "calendar", NOW)
+    second = state.cycles.open(
+        workload,
+        trigger="calendar",
+        opened_by="system",
+        reason="again",
+        watermark=NOW,
+        snapshot={},
+        trigger_key=key,
+    )
+    state.cycles.set_status(second.ref, "stopped", "for the retry")
+    state.cycles.review_again(first.ref, "the replica was mended", actor="jon")
+    for status in ("approved", "releasing", "promoted"):
+        state.cycles.set_status(first.ref, status, "test")
+    assert (key, trigger_key(state, workload, "calendar", NOW)) == (
+        "calendar:2026Q2:2",
+        "calendar:2026Q2:3",
+    )
+    state.close()
+
+
 def test_a_time_zone_that_moves_opens_no_second_cycle(tmp_path, lake, workload):
     """The quarter that began in Auckland is the same quarter in New York."""
     there = workload.model_copy(update={"timezone": "Pacific/Auckland"})

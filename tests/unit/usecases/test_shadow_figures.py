@@ -122,6 +122,15 @@ def test_a_spent_ration_is_no_silence(tmp_path):
     world.close()
 
 
+def test_a_ration_that_an_earlier_try_spent_is_no_silence(tmp_path):
+    """It is the workload's for a day: a shadow that begins on that day gets no copy."""
+    world = StageWorld(tmp_path, kind="shadow", shadow={"per_day": 5})
+    world.shadow_traffic(5, change=lambda copy, _: copy.update(release="earlier"))
+    world.canary_traffic(300, share=0.0, start=timedelta(minutes=10))
+    assert world.look(at=timedelta(hours=2)).outcome == "go_on"
+    world.close()
+
+
 def test_a_person_is_erased_from_pairs_too(world):
     """Readers leave the pair out at once, maintenance deletes it, and no look brings it back."""
 

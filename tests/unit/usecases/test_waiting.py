@@ -1,5 +1,7 @@
 """What waits for a person: which cycles, and a source that could not be looked at."""
 
+from datetime import timedelta
+
 import pytest
 
 from flywheel.errors import ConfigurationError, UnavailableError
@@ -45,6 +47,23 @@ def test_a_failure_is_answered_by_the_next_cycle(world):
     open_by_hand(world, "parts", person="ann", reason="again")
 
     assert waiting_cycles(world.state.cycles.of("parts")) == []
+
+
+def test_an_older_cycle_whose_release_was_tried_again_waits(world):
+    """It was taken back once more, after the next cycle had failed."""
+    first = open_by_hand(world, "parts", person="ann", reason="now")
+    came = ("training", "awaiting_approval", "approved", "releasing", "rolled_back")
+    for status in came:
+        world.state.cycles.set_status(first.ref, status, "errors")
+    second = open_by_hand(world, "parts", person="ann", reason="again")
+    world.state.cycles.set_status(second.ref, "stopped", "for the retry")
+    world.clock.move_to(world.clock.now() + timedelta(hours=1))
+    world.state.cycles.review_again(first.ref, "mended", actor="jon")
+    for status in came[2:]:
+        world.state.cycles.set_status(first.ref, status, "errors again")
+
+    (item,) = waiting_cycles(world.state.cycles.of("parts"))
+    assert (item.kind, first.name in item.text) == ("rolled back", True)
 
 
 def test_a_queue_that_is_away_hides_nothing_else(world, monkeypatch):

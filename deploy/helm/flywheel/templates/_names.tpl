@@ -40,7 +40,13 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- if not (regexMatch "^[0-9a-f]{16}$" (toString $digest)) }}
 {{- fail (printf "vllm.bases: the digest %v is not 16 characters of 0 to 9 and a to f (quote one of digits alone)" $digest) }}
 {{- end }}
-{{- printf "%s-vllm-%s" (include "flywheel.name" .root) (trunc 8 $digest) }}
+{{- /* With the hash of a revision, 11 characters, it is a label of the pods: 63 at most. */}}
+{{- printf "%s-vllm-%s" (include "flywheel.name" .root | trunc 37 | trimSuffix "-") (trunc 8 $digest) }}
+{{- end }}
+
+{{- /* How many of them there are. Argument: dict root base. */}}
+{{- define "flywheel.vllmReplicas" -}}
+{{- if hasKey .base "replicas" }}{{ .base.replicas }}{{ else }}{{ .root.Values.vllm.replicas }}{{ end }}
 {{- end }}
 
 {{- /* Where vLLM answers; empty: nowhere, and the gateway's own process does. */}}
@@ -53,7 +59,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 {{- range $base := .Values.vllm.bases }}
 {{- $name := include "flywheel.vllmName" (dict "root" $root "base" $base) }}
-{{- range $i := until (int ($base.replicas | default $root.Values.vllm.replicas)) }}
+{{- range $i := until (int (include "flywheel.vllmReplicas" (dict "root" $root "base" $base))) }}
 {{- $urls = append $urls (printf "http://%s-%d.%s:8000" $name $i $name) }}
 {{- end }}
 {{- end }}
