@@ -140,7 +140,7 @@ COMMANDS: dict[str, Entry] = {
     "backfill": Entry(
         "backfill",
         _CYCLE,
-        "Answers of a release, or sentence vectors, for calls of earlier days.",
+        "Answers of a release, or sentence vectors, for earlier calls or a file of texts.",
         group=True,
     ),
     "registry": Entry(
