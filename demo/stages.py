@@ -19,9 +19,9 @@ from flywheel.usecases.release import retry_release
 from flywheel.usecases.release_path import release_path
 from flywheel.wiring import Platform
 
-__all__ = ["OPERATOR", "StagePlayer"]
+__all__ = ["StagePlayer"]
 
-OPERATOR = "simulated:jon"
+_OPERATOR = "simulated:jon"
 _MENDED = "The replica that served it is mended; the adapter has passed its gate and its shadow."
 # Who fails is looked at each day, and what goes well once, at the end of its days.
 _BETWEEN_LOOKS = timedelta(days=1)
@@ -67,9 +67,9 @@ class StagePlayer:
         release = state.releases.get(state.stages.of(self.world.workload_id)[-1].release)
         with self.progress.stage("retry") as line:
             retry_release(
-                self.platform, release.cycle_ref, actor=OPERATOR, reason=_MENDED, channel="demo"
+                self.platform, release.cycle_ref, actor=_OPERATOR, reason=_MENDED, channel="demo"
             )
-            line.tell(f"{OPERATOR} asks for another try of {release.cycle}: {_MENDED}")
+            line.tell(f"{_OPERATOR} asks for another try of {release.cycle}: {_MENDED}")
 
     def _play(self, stage: Stage) -> tuple[int, int]:
         stages, workload_id = self.platform.state.stages, self.world.workload_id

@@ -86,7 +86,10 @@ class MlflowRegistry:
         def once() -> str:
             existing = self._version_of(workload_id, release)
             if existing is not None:
-                self._rewrite_words(workload_id, existing, run_id, texts, tags, description)
+                upload_texts(self.client, run_id, texts)
+                for tag, value in tags.items():
+                    self.client.set_model_version_tag(workload_id, existing, tag, value)
+                self.client.update_model_version(workload_id, existing, description)
                 return existing
             upload_adapter(self.client, run_id, adapter, texts)
             self.make_model(workload_id)
@@ -156,20 +159,6 @@ class MlflowRegistry:
         if self.place.uri.startswith("sqlite:///"):
             relocate_artifacts(Path(self.place.uri.removeprefix("sqlite:///")), self._artifacts)
         return self.place.connect()
-
-    def _rewrite_words(
-        self,
-        workload_id: str,
-        version: str,
-        run_id: str,
-        texts: Mapping[str, str],
-        tags: Mapping[str, str],
-        description: str,
-    ) -> None:
-        upload_texts(self.client, run_id, texts)
-        for tag, value in tags.items():
-            self.client.set_model_version_tag(workload_id, version, tag, value)
-        self.client.update_model_version(workload_id, version, description)
 
     def _written_texts(self, workload_id: str, run_id: str) -> dict[str, str]:
         values = self.client.get_run(run_id).data

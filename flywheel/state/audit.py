@@ -130,14 +130,14 @@ class Audit:
 
     def without_head(self) -> int:
         """Count the newest rows whose hash is not in the file: what a crash leaves, or a cut."""
-        if self._heads is None or not self._database.address.is_sqlite:
-            return 0
-        heads = self._heads.read()
-        return sum(seq not in heads for seq in self._chain())
+        return self._lacking() if self._database.address.is_sqlite else 0
 
     def without_comparison(self) -> int:
         """Count the rows of a server's database whose hash the file lacks: mostly those of other homes."""
-        if self._heads is None or self._database.address.is_sqlite:
+        return 0 if self._database.address.is_sqlite else self._lacking()
+
+    def _lacking(self) -> int:
+        if self._heads is None:
             return 0
         heads = self._heads.read()
         return sum(seq not in heads for seq in self._chain())

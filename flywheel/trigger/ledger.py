@@ -12,6 +12,7 @@ from flywheel.quality.traffic_start import traffic_start
 from flywheel.quality.window_coverage import WindowCoverage, first_whole_day
 from flywheel.state import Cycle, State
 from flywheel.state.champion_term import champion_term
+from flywheel.state.cycle_order import last_changed
 from flywheel.trigger.policy import TriggerDecision, TriggerSignals, decide_trigger
 from flywheel.workload.model import Workload
 from flywheel.workload.periods import period_name
@@ -99,8 +100,7 @@ def _period(cycle: Cycle) -> str:
 
 
 def _failed_calendar(workload: Workload, cycles: list[Cycle], now: datetime) -> str | None:
-    # An older one changes after the newest when its release is tried again.
-    newest = max(reversed(cycles), key=lambda cycle: cycle.changed_at, default=None)
+    newest = last_changed(cycles)
     if newest is None or newest.trigger != "calendar":
         return None
     is_current_period = _period(newest) == period_name(workload.cadence, now, workload.timezone)

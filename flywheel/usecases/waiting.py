@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "WaitingItem",
     "WaitingKind",
-    "newest_cycle",
     "waiting_cycle",
     "waiting_cycles",
     "waiting_for_people",
@@ -91,14 +90,11 @@ def waiting_for_people(platform: "Platform") -> list[WaitingItem]:
 
 def waiting_cycles(cycles: "list[Cycle]") -> list[WaitingItem]:
     """Return what a workload's cycles wait for, oldest first."""
-    newest = newest_cycle(cycles)
+    from flywheel.state.cycle_order import last_changed
+
+    newest = last_changed(cycles)
     items = [waiting_cycle(cycle, is_newest=cycle is newest) for cycle in cycles]
     return [item for item in items if item is not None]
-
-
-def newest_cycle(cycles: "list[Cycle]") -> "Cycle | None":
-    """Return the cycle that changed last: an older one, where its release was tried again."""
-    return max(reversed(cycles), key=lambda cycle: cycle.changed_at, default=None)
 
 
 def waiting_cycle(cycle: "Cycle", *, is_newest: bool) -> WaitingItem | None:

@@ -201,7 +201,8 @@ class _Backfill:
     def _parts(self) -> Iterator[TextPart]:
         # Counted again: the executor may have handed over what an earlier call had done, and with
         # it the day on which the rows of a file lie.
-        self._source = self._texts_of()
+        if self._landed:
+            self._source = self._texts_of()
         lake, rows = self._platform.lake, self._part_rows
         for day in self._count():
             if day.missing:

@@ -11,12 +11,7 @@ from flywheel.usecases.desk.parts import Parts
 from flywheel.usecases.explain import CycleRow, list_cycles
 from flywheel.usecases.landing import unread
 from flywheel.usecases.reconcile import release_differences
-from flywheel.usecases.waiting import (
-    WaitingItem,
-    newest_cycle,
-    waiting_cycle,
-    waiting_for_people,
-)
+from flywheel.usecases.waiting import WaitingItem, waiting_cycle, waiting_for_people
 
 if TYPE_CHECKING:
     from flywheel.state import State
@@ -132,10 +127,12 @@ def read_home(platform: "Platform") -> HomePage:
 
 
 def _approvals(platform: "Platform", workload_id: str) -> list[ApprovalLine]:
+    from flywheel.state.cycle_order import last_changed
+
     state = platform.state
     cycles = state.cycles.of(workload_id)
     lines = []
-    newest = newest_cycle(cycles)
+    newest = last_changed(cycles)
     for cycle in cycles:
         item = waiting_cycle(cycle, is_newest=cycle is newest)
         if item is not None and item.kind == "approval":

@@ -2,11 +2,14 @@
 {{ .Release.Name | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* Labels that selectors name. Argument: dict root component. */}}
+{{- /* Labels that selectors name. Argument: dict root component, and base where a set of pods serves one. */}}
 {{- define "flywheel.selector" -}}
 app.kubernetes.io/name: flywheel
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
+{{- with .base }}
+flywheel/base: {{ .digest | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "flywheel.labels" -}}

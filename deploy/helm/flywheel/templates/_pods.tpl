@@ -167,12 +167,12 @@ readinessProbe:
   timeoutSeconds: 5
 {{- end }}
 
-{{- /* Argument: dict root component. */}}
+{{- /* Argument: dict root component, and base and name where a set of pods serves one base. */}}
 {{- define "flywheel.disruptionBudget" -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "flywheel.name" .root }}-{{ .component }}
+  name: {{ .name | default (printf "%s-%s" (include "flywheel.name" .root) .component) }}
   labels:
     {{- include "flywheel.labels" . | nindent 4 }}
 spec:
