@@ -121,12 +121,18 @@ class KafkaLogConsumer:
     def _keep_joinings(self) -> None:
         # A join continues in the background, but the client restarts it if it has ended
         # by the time that someone does: members that work between two polls would ask each other to
-        # join again for ever. So what the group answered is kept until it is used.
+        # join again for ever. So what the group answered is kept until it is used. It is kept for
+        # the membership that it was given to: one that the broker has ended meanwhile asks again.
+        #
+        # A leader that joins because partitions were added finds them shared out when the join has
+        # ended, and the client takes that for a reason not to look at the answer. Nobody would then
+        # read, and no heartbeat be sent. So a join that has begun is needed until it is used.
         coordinator = self._client._coordinator  # noqa: SLF001 - there is no public way
         join = coordinator._do_join_and_sync_async  # noqa: SLF001
 
         async def join_once() -> Any:
-            if self._joined is None:
+            coordinator.request_rejoin()
+            if self._joined is None or coordinator._generation.is_lost():  # noqa: SLF001
                 self._joined = await join()
             return self._joined
 

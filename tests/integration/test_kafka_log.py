@@ -180,6 +180,19 @@ def test_partitions_that_are_added_are_read(plane):
     assert used[0]["n"] > 4
 
 
+def test_added_partitions_are_shared_out_among_members_that_wait_for_each_other(plane):
+    """The leader's join outlasts its poll, since the other member joins only when it polls itself."""
+    members = [plane.log.consumer(INFERENCES_TOPIC, group="growing") for _ in range(2)]
+
+    def shares() -> list[int]:
+        return sorted(len(member.assignment()) for member in members)
+
+    wait_until(lambda: shares() == [2, 2])
+    with plane.admin() as client:
+        client.create_partitions({INFERENCES_TOPIC: 7})
+    wait_until(lambda: shares() == [3, 4], seconds=60)
+
+
 def test_what_is_too_large_is_refused_with_its_size(plane):
     """The producer is told size and limit; where the topic's own limit is lower, so it is."""
     with pytest.raises(DataError, match=r"8,388,610 bytes .* takes 8,388,608"):

@@ -12,13 +12,17 @@ from pathlib import Path
 def test_kafka_consumer_joins_in_the_replaced_coroutine():
     """The consumer's coordinator schedules the method that is replaced on the instance."""
     from kafka import KafkaConsumer
-    from kafka.coordinator.base import BaseCoordinator
+    from kafka.coordinator.base import BaseCoordinator, Generation
 
     assert inspect.iscoroutinefunction(BaseCoordinator._do_join_and_sync_async)
     assert list(inspect.signature(BaseCoordinator._do_join_and_sync_async).parameters) == ["self"]
     # Looked up on the instance each time, so that a replacement there takes effect.
     assert "self._do_join_and_sync_async)" in inspect.getsource(BaseCoordinator)
     assert "self._coordinator = ConsumerCoordinator(" in inspect.getsource(KafkaConsumer)
+    # The client drops a join that it no longer needs, and a membership that has ended.
+    assert "while self.need_rejoin():" in inspect.getsource(BaseCoordinator.join_group_async)
+    assert "self._generation = " in inspect.getsource(BaseCoordinator.reset_generation)
+    assert Generation.NO_GENERATION.is_lost()
 
 
 def test_kafka_producer_can_be_abandoned():
