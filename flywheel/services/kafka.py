@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from flywheel.errors import StorageError, UnavailableError
+from flywheel.errors import UnavailableError
 from flywheel.io.atomic import write_text
 from flywheel.services.java import find_java, install_jars, kafka_version
+from flywheel.services.kafka_data import checkpoint_of, format_data, is_formatted
 from flywheel.services.supervisor.network import HOST, port_is_open
 from flywheel.services.supervisor.program import Program
 
@@ -16,7 +17,6 @@ __all__ = [
     "QUICK_TO_RETURN",
     "Brokers",
     "broker_names",
-    "is_formatted",
     "prepare",
     "programs",
     "ready",
@@ -95,7 +95,13 @@ def prepare(brokers: Brokers) -> None:
         properties = folder / "server.properties"
         write_text(properties, _server_properties(brokers, number, folder / "data"))
         if not is_formatted(folder / "data", brokers.cluster_id):
-            _format(jars, properties, brokers.cluster_id)
+            format_data(
+                folder / "data",
+                first=checkpoint_of(brokers.cache),
+                node=number,
+                cluster_id=brokers.cluster_id,
+                run=partial(_format, jars, properties, brokers.cluster_id),
+            )
             write_text(folder / "data" / "kafka.version", kafka_version())
 
 
@@ -127,37 +133,6 @@ def _server_properties(brokers: Brokers, number: int, data: Path) -> str:
         **brokers.properties,
     }
     return "".join(f"{key}={value}\n" for key, value in values.items())
-
-
-def is_formatted(data: Path, cluster_id: str) -> bool:
-    """Return whether a data folder is this cluster's; an empty one belongs to none.
-
-    Raises:
-        StorageError: It belongs to another cluster or to a newer Kafka.
-    """
-    meta = data / "meta.properties"
-    if not meta.exists():
-        return False
-    properties = dict(line.split("=", 1) for line in meta.read_text().splitlines() if "=" in line)
-    if properties.get("version") != "1" or properties.get("cluster.id") != cluster_id:
-        raise StorageError(
-            f"{data} holds the data of another Kafka: cluster {properties.get('cluster.id')}, "
-            f"format {properties.get('version')}, where cluster {cluster_id}, format 1 is expected.",
-            next_step=f"move {data} away (its topics go with it), or start that Kafka with its "
-            "own configuration and set FLYWHEEL_KAFKA_SERVERS",
-        )
-    record = data / "kafka.version"
-    written_by = record.read_text().strip() if record.exists() else kafka_version()
-    if _numbers(written_by) > _numbers(kafka_version()):
-        raise StorageError(
-            f"{data} was written by Kafka {written_by}, which is newer than {kafka_version()}.",
-            next_step=f"use the newer version in deploy/kafka/pom.xml, or move {data} away",
-        )
-    return True
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _format(jars: Path, properties: Path, cluster_id: str) -> None:

@@ -9,9 +9,10 @@ import hmac
 import json
 import signal
 import socket
+import sqlite3
 import time
 import uuid
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -243,8 +244,35 @@ def _expired(token: str, key: str) -> str:
     return f"{head}.{body}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
+_LAST_OF_TOKENS = "0002_alter_jwtsettings_api_tokens_enabled_and_more"
+
+
+def _migrations(services) -> set[tuple[str]]:
+    """Return the names of the migrations of its tokens that its database has."""
+    with _database(services) as database:
+        found = database.execute("SELECT name FROM django_migrations WHERE app = 'jwt_auth'")
+        return set(found.fetchall())
+
+
+def _lose_a_migration(services) -> None:
+    """Make its database one of an earlier version: a migration that changes no table has not run."""
+    with _database(services) as database:
+        database.execute("DELETE FROM django_migrations WHERE name = ?", [_LAST_OF_TOKENS])
+        database.commit()
+    assert _migrations(services) == {("0001_initial",)}
+
+
+def _database(services) -> AbstractContextManager[sqlite3.Connection]:
+    return closing(
+        sqlite3.connect(services.layout.folder / "label-studio" / "label_studio.sqlite3")
+    )
+
+
 def test_label_studio_comes_back_with_every_judgment(own_label_studio, workload):
-    """Killed in the middle of its work, it has the annotations that it had answered for."""
+    """Killed in the middle of its work, it has the annotations that it had answered for.
+
+    A database of an earlier version is brought up to date on the way.
+    """
     services = own_label_studio
     found = services.connections.settings()
     client = LabelStudioClient(found["label_studio_url"], found["label_studio_token"])
@@ -256,7 +284,9 @@ def test_label_studio_comes_back_with_every_judgment(own_label_studio, workload)
     with pytest.raises(UnavailableError) as caught:
         client.request("GET", f"/api/projects/{project.id}/")
     assert "flywheel services up label-studio" in caught.value.next_step
+    _lose_a_migration(services)
     services.start("label-studio")
+    assert _migrations(services) == {("0001_initial",), (_LAST_OF_TOKENS,)}
     tasks = client.request("GET", "/api/tasks/", params={"project": project.id, "fields": "all"})
     kept = {annotation["id"] for task in tasks["tasks"] for annotation in task["annotations"]}
     assert kept == made

@@ -1,10 +1,12 @@
+import base64
 from pathlib import Path
 
 import pytest
 
 from flywheel.errors import StorageError
 from flywheel.services.java import coordinates, kafka_version
-from flywheel.services.kafka import broker_names, is_formatted
+from flywheel.services.kafka import broker_names
+from flywheel.services.kafka_data import checkpoint_of, format_data, is_formatted
 
 
 def _data(folder: Path, *, cluster: str = "ours", layout: str = "1", written_by: str | None = None):
@@ -38,6 +40,43 @@ def test_data_of_a_newer_kafka_is_refused(tmp_path):
     """A broker does not read what a later version wrote."""
     with pytest.raises(StorageError, match="newer than"):
         is_formatted(_data(tmp_path, written_by="99.0.0"), "ours")
+
+
+def _kafkas_tool(data: Path):
+    def run() -> None:
+        data.mkdir(parents=True)
+        (data / "bootstrap.checkpoint").write_bytes(b"features")
+        _data(data)
+
+    return run
+
+
+def _no_tool() -> None:
+    raise AssertionError("a Java machine was started")
+
+
+def test_kafkas_tool_formats_once_and_every_other_broker_gets_a_copy(tmp_path):
+    """The copy is of the same features; ids of cluster, node and folder are the broker's own."""
+    first = checkpoint_of(tmp_path)
+    assert kafka_version() in first.name
+    data = [tmp_path / name / "data" for name in ("one", "two", "three")]
+    ids = {"first": first, "cluster_id": "ours"}
+    format_data(data[0], node=1, run=_kafkas_tool(data[0]), **ids)
+    for number in (1, 2):
+        format_data(data[number], node=number + 1, run=_no_tool, **ids)
+    assert all(is_formatted(folder, "ours") for folder in data)
+    assert all((folder / "bootstrap.checkpoint").read_bytes() == b"features" for folder in data)
+    second, third = [_properties(folder) for folder in data[1:]]
+    assert (second["node.id"], third["node.id"]) == ("2", "3")
+    assert second["directory.id"] != third["directory.id"]
+    assert all(
+        len(base64.urlsafe_b64decode(p["directory.id"] + "==")) == 16 for p in (second, third)
+    )
+
+
+def _properties(folder: Path) -> dict[str, str]:
+    lines = (folder / "meta.properties").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
 
 
 def test_the_jars_are_named_in_one_file():
