@@ -7,6 +7,7 @@ life, opens no connection but to the receiver of webhooks, and lets SQLite serve
 
 # ruff: noqa: INP001, T201 - a script; Django must be set up before its modules load
 import argparse
+import gc
 import ipaddress
 import logging
 import os
@@ -28,7 +29,11 @@ def main() -> None:
     parser.add_argument("--migrate-only", action="store_true", help="make the database and stop")
     options = parser.parse_args()
     _reach_only(options.reach)
+    # Python would look for garbage after every 700 objects that the libraries make and keep.
+    gc.disable()
     _set_up()
+    gc.freeze()
+    gc.enable()
     _migrate()
     if options.migrate_only:
         return

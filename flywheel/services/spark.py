@@ -38,6 +38,8 @@ _OPENED = (
 )  # fmt: skip
 _JVM = (
     "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+IgnoreUnrecognizedVMOptions",
+    # With one compiler the default is 48 MB, and a thread looks all the time for what to throw out.
+    "-XX:ReservedCodeCacheSize=240m",
     "-Djava.awt.headless=true", "-Djdk.reflect.useDirectMethodHandle=false",
     "-Dio.netty.tryReflectionSetAccessible=true", "--enable-native-access=ALL-UNNAMED",
 )  # fmt: skip
@@ -142,10 +144,12 @@ def _configuration(server: Server) -> Mapping[str, str]:
         "spark.local.dir": str(server.folder / "scratch"),
     }
     if server.master == _TEST_MASTER:
-        # One core: each further part of a result is a task more and nothing gained.
+        # One core: each further part of a result is a task more and nothing gained, and a plan made
+        # again after each stage is a job more.
         values |= dict.fromkeys(
             ("spark.sql.shuffle.partitions", "spark.databricks.delta.snapshotPartitions"), "1"
         )
+        values["spark.sql.adaptive.enabled"] = "false"
     return values
 
 

@@ -25,8 +25,10 @@ from flywheel.review.label_studio.provisioning import (
     require_project,
     review_title,
 )
+from flywheel.review.queues.label_studio_format import result_of, task_of
 from flywheel.services.label_studio_account import Account, sign_in
 from flywheel.workload.model import parse_workload
+from tests.fakes.review_items import review_item
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -84,16 +86,26 @@ def test_a_second_run_changes_nothing(label_studio, client, workload):
     assert hook["send_payload"] is False
 
 
+def _annotate_one(client, workload, project) -> None:
+    tasks = [task_of(workload, review_item(workload, 1))]
+    client.request("POST", f"/api/projects/{project.id}/import", tasks)
+    (task,) = client.request("GET", "/api/tasks/", params={"project": project.id})["tasks"]
+    body = {"result": result_of(workload, '"dent"'), "lead_time": 1}
+    client.request("POST", f"/api/tasks/{task['id']}/annotations/", body)
+
+
 def test_a_new_secret_and_a_new_label_are_brought_in(label_studio, client, workload):
-    """What the settings or the workload's file say now is written, and said."""
-    provision(client, workload, _target(label_studio))
+    """What the settings or the workload's file say now is written, and said with what it meets."""
+    project = provision(client, workload, _target(label_studio)).project
+    _annotate_one(client, workload, project)
     more = _workload(workload.id, "dent", "scratch", "burr")
     found = find_project(client, more)
     assert found is not None
     assert found.config == "outdated"
     done = provision(client, more, _target(label_studio, "secret-2"))
-    changes = ("labeling configuration", "guide", "webhook")
-    assert done.changes == (*changes, *(f"adjudication: {change}" for change in changes))
+    second = ("labeling configuration", "guide", "webhook")
+    first = ("labeling configuration (1 annotations were made under the one before)", *second[1:])
+    assert done.changes == (*first, *(f"adjudication: {change}" for change in second))
     assert done.project.raw["label_config"] == labeling_config(more).strip()
     assert [hook["headers"] for hook in _hooks(client, done.project)] == [{HEADER: "secret-2"}]
 

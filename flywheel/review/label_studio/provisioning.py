@@ -52,6 +52,9 @@ _SETTINGS: Mapping[str, Any] = {
 }
 _MARK = re.compile(r"\[configuration ([0-9a-f]{16})\]")
 _PAGE = 100
+_ANNOTATION_COUNT = "total_annotations_number"
+# Unless it is told which, Label Studio counts eight things for each project: half of the work.
+_READ = ("id", "title", "label_config", "description", "expert_instruction", _ANNOTATION_COUNT)
 _SHORTEST_TITLE, _LONGEST_TITLE = 3, 50
 _ADJUDICATION = " adjudication"
 _WORDS = {"label_config": "labeling configuration", "expert_instruction": "guide"}
@@ -209,7 +212,7 @@ class _Done:
 
 def _told(key: str, project: Project) -> str:
     words = _WORDS.get(key, key.replace("_", " "))
-    annotation_count = int(project.raw.get("total_annotations_number") or 0)
+    annotation_count = int(project.raw.get(_ANNOTATION_COUNT) or 0)
     if key != "label_config" or not annotation_count:
         return words
     return f"{words} ({annotation_count} annotations were made under the one before)"
@@ -229,9 +232,9 @@ def _wanted(workload: Workload) -> JsonObject:
 def titled_projects(client: LabelStudioClient, title: str) -> list[JsonObject]:
     """Return the projects of a title, as Label Studio describes them."""
     projects: list[dict[str, Any]] = []
-    page = 1
+    page, fields = 1, ",".join((*_READ, *_SETTINGS))
     while True:
-        params = {"page": page, "page_size": _PAGE, "title": title}
+        params = {"page": page, "page_size": _PAGE, "title": title, "include": fields}
         answer = client.request("GET", "/api/projects/", params=params)
         projects += [raw for raw in answer["results"] if raw["title"] == title]
         if not answer.get("next"):
