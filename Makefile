@@ -122,7 +122,6 @@ lock:  ## resolve requirements.lock, and the servers' own environments, again
 	  overrides=$$(test ! -f $$name.overrides || echo --override $$name.overrides); \
 	  $(CURDIR)/$(LOCK_SERVER) $$overrides $$name.in --output-file $$name.lock; \
 	done
-	@$(BIN)/python -m tests.run.label_studio_copy
 
 clean:  ## remove the environment and everything that was built
 	rm -rf .venv .flywheel

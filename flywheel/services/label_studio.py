@@ -1,8 +1,8 @@
 """Label Studio in an environment of its own: database and files in the set, sign-up off, no telemetry.
 
 Its database is SQLite in a write-ahead log: the PostgreSQL that comes out of a wheel lacks the
-extension (``pg_trgm``) that Label Studio's migrations ask for. A new one is a copy of an empty
-migrated database in the cache.
+extension (``pg_trgm``) that Label Studio's migrations ask for. They take half a minute, so an
+empty migrated database is kept in the cache and copied.
 """
 
 import ipaddress
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from flywheel.errors import UnavailableError
+from flywheel.errors import StorageError, UnavailableError
 from flywheel.io.atomic import copy_file
+from flywheel.io.lock import exclusive
 from flywheel.services.label_studio_account import Account, ensure_token
-from flywheel.services.label_studio_database import empty_database
 from flywheel.services.supervisor.environments import environment_programs, install_environment
 from flywheel.services.supervisor.health import answers
 from flywheel.services.supervisor.network import HOST
@@ -26,7 +26,6 @@ from flywheel.services.supervisor.program import Program
 
 __all__ = [
     "Server",
-    "migrate_empty",
     "prepare",
     "program",
     "renew_token",
@@ -115,9 +114,7 @@ def prepare(server: Server, on_progress: Callable[[str], None] = lambda _: None)
     install_environment(NAME, server.cache, on_progress)
     database = server.folder / _DATABASE
     if not database.exists():
-        environment = environment_programs(NAME, server.cache).parent
-        migrate = partial(migrate_empty, server.cache)
-        copy_file(empty_database(environment, migrate, on_progress), database, private=True)
+        copy_file(_template(server.cache, on_progress), database, private=True)
 
 
 def renew_token(server: Server) -> str:
@@ -132,12 +129,26 @@ def _command(cache: Path) -> list[str]:
     return [str(environment_programs(NAME, cache) / "python"), "-I", str(script)]
 
 
-def migrate_empty(cache: Path, database: Path) -> None:
-    """Run the server's migrations and put the empty database that they make into a file.
+def _template(cache: Path, on_progress: Callable[[str], None]) -> Path:
+    """Return an empty database of this version, which is made the first time."""
+    environment = environment_programs(NAME, cache).parent
+    template = environment.with_suffix(".sqlite3")
+    try:
+        with exclusive(environment.with_suffix(".lock")):
+            if not template.exists():
+                on_progress(
+                    f"making the database of {NAME}, once: a minute, more on a busy machine"
+                )
+                _make_template(cache, template)
+    except OSError as error:
+        raise StorageError(
+            f"Label Studio's database cannot be made in {cache}: {error}",
+            next_step="free some space, or set FLYWHEEL_CACHE to another folder",
+        ) from error
+    return template
 
-    Raises:
-        UnavailableError: they fail, or take longer than half an hour.
-    """
+
+def _make_template(cache: Path, template: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="flywheel-label-studio-") as folder:
         environment = os.environ | _environment(Path(folder)) | {"SECRET_KEY": "none"}
         try:
@@ -160,7 +171,7 @@ def migrate_empty(cache: Path, database: Path) -> None:
                 f"Label Studio's database could not be made:\n{done.stderr[-2000:]}",
                 next_step="read the lines above",
             )
-        copy_file(made, database)
+        copy_file(made, template)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import UnavailableError
-from flywheel.services import label_studio, label_studio_database
+from flywheel.services import label_studio
 from flywheel.services.label_studio_account import ends_at, is_young
 from flywheel.services.supervisor.environments import environment_programs
 from flywheel.services.supervisor.plan import new_plan
@@ -58,15 +58,14 @@ def test_it_may_reach_the_receiver_and_listens_on_loopback(server):
     assert label_studio.program(server).environment == program.environment
 
 
-def test_migrations_are_announced_and_end(server, monkeypatch, tmp_path):
-    """Without the project's copy, the database is announced before it is made; what never ends is an error with a next step."""
+def test_a_first_start_says_what_takes_long_and_ends(server, monkeypatch):
+    """The database is announced before it is made; what never ends is an error with a next step."""
     python = environment_programs("label-studio", server.cache) / "python"
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\nexec sleep 60\n")
     python.chmod(0o755)
     (python.parents[1] / ".complete").touch()
     monkeypatch.setattr(label_studio, "_MIGRATE_SECONDS", 0.2)
-    monkeypatch.setattr(label_studio_database, "_COPY", tmp_path / "none.sql")
     lines: list[str] = []
     with pytest.raises(UnavailableError, match="was not made within") as caught:
         label_studio.prepare(server, lines.append)
