@@ -6,7 +6,7 @@ quarter of the CPU time in which MLflow or PyTorch is imported.
 
 import gc
 
-__all__ = ["collect_as_usual", "collect_seldom"]
+__all__ = ["collect_as_usual", "collect_seldom", "keep_existing"]
 
 _USUAL = gc.get_threshold()
 _SELDOM = (100_000, 20, 50)
@@ -20,3 +20,8 @@ def collect_seldom() -> None:
 def collect_as_usual() -> None:
     """Look for garbage as Python does by default: what is garbage may hold an accelerator's memory."""
     gc.set_threshold(*_USUAL)
+
+
+def keep_existing() -> None:
+    """Take what exists now, such as everything imported, out of every later look for garbage."""
+    gc.freeze()

@@ -38,7 +38,7 @@ from flywheel.train.search import Search, TrialRunner, search_recipe
 from flywheel.train.servable import serving_rank
 from flywheel.train.stages import Finished, Stage, hand_over, handed_over, run_stage
 from flywheel.train.summary import describe, measure
-from flywheel.train.supervised import build_supervised
+from flywheel.train.supervised import build_supervised, load_libraries
 from flywheel.train.thumbs import build_thumbs
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.tokenization import padding_token
@@ -132,6 +132,7 @@ def _prepare(spec: TrainSpec, out: Path) -> _Work:
     if spec.recipe.preference is not None:
         corrections, given = preference_rows(spec.dataset_folder, spec.dataset_hash)
 
+    load_libraries()
     from transformers import AutoTokenizer
 
     tokenizer, limit = AutoTokenizer.from_pretrained(base.folder), spec.recipe.maximum_tokens

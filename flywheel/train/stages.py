@@ -15,6 +15,7 @@ from typing import Any, Literal
 from flywheel.errors import InterruptedWorkError
 from flywheel.io.atomic import place, write_json
 from flywheel.io.garbage import collect_as_usual
+from flywheel.train.bookkeeping import skip_bookkeeping
 from flywheel.train.checkpoints import last_complete, step_of
 from flywheel.train.memory import PlanMemory, within_memory
 from flywheel.train.plan import TrainPlan
@@ -109,6 +110,7 @@ def _attempt(
     started = time.perf_counter()
     checkpoint = last_complete(stage.out, stage.checkpoints)
     trainer, plan = build(plan)
+    skip_bookkeeping(trainer)
     reporting = progress_callback(
         stage.out, trainer, stage.name, before=stage.steps_before, steps=stage.steps_of_all
     )

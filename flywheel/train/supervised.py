@@ -1,5 +1,6 @@
 """First stage: supervised fine-tuning of a LoRA adapter on an NF4 base (QLoRA, Dettmers 2023)."""
 
+import functools
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 from flywheel.artifacts.base_folder import BaseModel
 from flywheel.io.compiler import without_compiler
+from flywheel.io.garbage import keep_existing
+from flywheel.io.package_listing import one_package_listing
 from flywheel.ports.train_launcher import TrainSpec
 from flywheel.train.completion_trainer import completion_trainer
 from flywheel.train.dequantized import keep_dequantized
@@ -25,11 +28,13 @@ _LIBRARIES = (
 )
 
 
+@functools.cache
 def load_libraries() -> None:
     """Import the libraries of a training: ahead of its spec, or as it begins."""
-    with without_compiler():
+    with without_compiler(), one_package_listing():
         for name in _LIBRARIES:
             importlib.import_module(name)
+    keep_existing()
 
 
 def build_supervised(

@@ -13,10 +13,10 @@ from flywheel.artifacts.adapter_folder import MANIFEST, write_manifest
 from flywheel.basemodel import BaseModel, build_base
 from flywheel.basemodel.tiny import TinySize
 from flywheel.ports.train_launcher import TrainSpec
-from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.workload.answers import AnswerCodec
 from flywheel.workload.model import Workload, parse_workload
 from flywheel.workload.prompt import render_prompt
+from tests.fakes.in_process_trainer import InProcessTrainer
 
 MICRO = TinySize(
     hidden=64, heads=2, intermediate=64, vocabulary=600, reserved=4, positions=256, steps=3, batch=8
@@ -153,7 +153,7 @@ def train_adapters(out: Path) -> dict[str, Path]:
     from safetensors.numpy import load_file, save_file
 
     spec = training_spec(out / "dataset", rows=36, epochs=10, learning_rate=1e-2)
-    result = SubprocessTrainLauncher().run(spec, out, on_progress=lambda _progress: None)
+    result = InProcessTrainer().run(spec, out, on_progress=lambda _progress: None)
     other = Path(shutil.copytree(out / result.adapter, out / "other"))
     weights = load_file(other / "adapter_model.safetensors")
     save_file({k: v / 2 for k, v in weights.items()}, other / "adapter_model.safetensors")

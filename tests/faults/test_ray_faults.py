@@ -12,6 +12,7 @@ from flywheel.train.checkpoints import last_complete
 from flywheel.train.launch.ray import RayTrainLauncher
 from flywheel.train.launch.ray_cluster import RayCluster
 from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.ray_trainings import Listener, long_spec, same_weights, trainers
 from tests.fakes.small_disk import small_disk_at
 from tests.fakes.waiting import wait_until
@@ -42,7 +43,7 @@ def whole(tmp_path_factory):
     """Train once on this machine, left alone: the spec and its folder."""
     out = tmp_path_factory.mktemp("whole")
     spec = long_spec(out / "dataset")
-    SubprocessTrainLauncher().run(spec, out, on_progress=lambda _: None)
+    InProcessTrainer().run(spec, out, on_progress=lambda _: None)
     return spec, out
 
 
@@ -115,14 +116,13 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written(whole, small_disk):
                 output.flush()
 
     listener = Listener(at=0.4, act=fill)
-    launcher = SubprocessTrainLauncher()
     with pytest.raises(UnavailableError, match=r"disk .* is full"):
-        launcher.run(spec, small_disk, on_progress=listener.progress)
+        SubprocessTrainLauncher().run(spec, small_disk, on_progress=listener.progress)
     left = last_complete(small_disk)
     assert left is not None
 
     ballast.unlink()
-    result = launcher.run(spec, small_disk, on_progress=lambda _: None)
+    result = InProcessTrainer().run(spec, small_disk, on_progress=lambda _: None)
     assert result.resumed_from_step == int(left.name.rpartition("-")[2])
     same_weights(expected, small_disk, result)
 

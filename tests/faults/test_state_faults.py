@@ -23,8 +23,8 @@ from flywheel.release.registry import MlflowRegistry
 from flywheel.services import Services
 from flywheel.settings import Settings, load_settings
 from flywheel.state import State, database
-from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.usecases.ledger import prove_ledger
+from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.turn_world import TurnWorld
 
@@ -177,7 +177,7 @@ class _Hurting:
     """A launcher after whose trainings ``hurt`` happens to the services."""
 
     def __init__(self) -> None:
-        self._launcher = SubprocessTrainLauncher()
+        self._launcher = InProcessTrainer()
         self.hurt: Callable[[], None] = lambda: None
         self.trainings = 0
 

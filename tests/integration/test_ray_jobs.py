@@ -15,7 +15,7 @@ from flywheel.errors import OutOfMemoryError
 from flywheel.io.patience import Patience
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray import RayTrainLauncher
-from flywheel.train.launch.subprocess import SubprocessTrainLauncher
+from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.object_store import SqliteObjects
 from tests.fakes.ray_trainings import Listener, long_spec, same_weights, trainers
 
@@ -68,7 +68,7 @@ def whole(tmp_path_factory):
     """Train once on this machine, left alone: the spec, its folder and its result."""
     out = tmp_path_factory.mktemp("whole")
     spec = long_spec(out / "dataset")
-    return spec, out, SubprocessTrainLauncher().run(spec, out, on_progress=lambda _: None)
+    return spec, out, InProcessTrainer().run(spec, out, on_progress=lambda _: None)
 
 
 def gone(exchange_url: str, *, seconds: float = 120) -> bool:

@@ -23,7 +23,6 @@ from flywheel.lake.store import Lake
 from flywheel.ports.train_launcher import TrainResult, TrainSpec
 from flywheel.serve.local_server import LocalModelServer
 from flywheel.train.checkpoints import SUPERVISED
-from flywheel.train.launch.subprocess import SubprocessTrainLauncher
 from flywheel.train.recipe import train
 from flywheel.train.reporting import read_progress
 from flywheel.workload.model import PreferenceRecipe, Workload, parse_workload
@@ -115,7 +114,8 @@ def test_corrections_become_an_adapter_that_prefers_them(tmp_path: Path):
     assert snapshot.preference["exclusions"]["disputed"] == len(trained_on & quarrel)
     spec, out = spec_on(snapshot.folder, snapshot.hash, workload), tmp_path / "out"
 
-    result = SubprocessTrainLauncher().run(spec, out, on_progress=lambda _: None)
+    out.mkdir()
+    result = train(spec, out)
 
     assert verify_adapter(out / result.adapter, base_digest=spec.base_digest)
     # What a server loads is one plain adapter, without the copy that it was compared with.
@@ -170,6 +170,7 @@ def test_killed_in_the_second_stage_resumes_there(tmp_path: Path):
             break
         time.sleep(0.02)
     assert child.wait() == -signal.SIGKILL
+    assert list(out.rglob("*.md")) == []
     kept = (out / SUPERVISED / "adapter_model.safetensors").read_bytes()
     before = [line for line in (out / "progress.jsonl").read_text().splitlines() if "sft" in line]
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from flywheel.train.plan import Hardware, ModelSize, TrainPlan, make_plan
+from flywheel.train.recipe import train
 from flywheel.train.rows import tokenize_rows, training_rows
 from flywheel.train.supervised import build_supervised
 from tests.fakes.micro_base import codec, micro_base, training_spec
@@ -46,6 +47,21 @@ def build(
     plan = replace(plan, packing=packing, micro_batch=micro_batch, accumulation=6 // micro_batch)
     plan = replace(plan, **changes)
     return build_supervised(spec, tmp_path / "out", base, tokenizer, rows, plan)
+
+
+def test_libraries_are_loaded_ahead_of_the_tokenizer(tmp_path: Path, monkeypatch):
+    """They are imported without PyTorch's compiler, which transformers alone would bring along."""
+
+    class LoadedError(Exception):
+        pass
+
+    def stop() -> None:
+        raise LoadedError
+
+    monkeypatch.setattr("flywheel.train.recipe.load_libraries", stop)
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", None)
+    with pytest.raises(LoadedError):
+        train(training_spec(tmp_path / "dataset"), tmp_path / "out")
 
 
 def trained(trainer: Any) -> dict[str, np.ndarray]:

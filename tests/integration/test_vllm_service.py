@@ -1,9 +1,11 @@
 """VLLM as a service: closed to strangers, whole or not at all, gone after `down`."""
 
 import os
+import re
 import signal
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -67,6 +69,17 @@ def test_token_is_not_among_the_arguments(vllm):
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     assert len(family) >= 3
     assert not any(vllm.token in " ".join(process.cmdline()) for process in family)
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) >= 8, reason="only on few cores")
+def test_the_engine_is_a_fork_of_the_api_server(vllm):
+    """It has imported already: a new Python, and the one that tracks what it shares, do not run."""
+    server, *below = psutil.Process(vllm.services.states()["vllm"].pid).children(recursive=True)
+    assert [process.ppid() for process in below] == [server.pid]
+    shared = re.findall(
+        r"Shared_Dirty: +(\d+)", Path(f"/proc/{server.pid}/smaps_rollup").read_text()
+    )
+    assert int(shared[0]) > 100_000  # kB
 
 
 def test_settings_say_where_it_is(vllm):

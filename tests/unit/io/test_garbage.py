@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from flywheel.cli import main
-from flywheel.io.garbage import collect_as_usual, collect_seldom
+from flywheel.io.garbage import collect_as_usual, collect_seldom, keep_existing
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +33,12 @@ def test_a_training_computes_as_python_does():
     assert gc.get_threshold()[0] == 100_000
     collect_as_usual()
     assert gc.get_threshold() == (700, 10, 10)
+
+
+def test_what_exists_is_not_looked_at_again():
+    """Objects that were imported are in no generation that a later look goes through."""
+    made = [[] for _ in range(1_000)]
+    before = gc.get_freeze_count()
+    keep_existing()
+    assert gc.get_freeze_count() >= before + len(made)
+    assert not any(one is made[0] for one in gc.get_objects())

@@ -85,6 +85,23 @@ def test_a_worker_has_a_process_of_its_own_only_where_its_threads_are_bound(
     assert ("VLLM_CPU_OMP_THREADS_BIND" not in environment) is own_process
 
 
+@pytest.mark.parametrize(
+    ("cores", "program"), [(7, "vllm_forked"), (8, "vllm.entrypoints.openai.api_server")]
+)
+def test_the_engine_is_a_fork_only_on_few_cores(described, monkeypatch, cores, program):
+    """Where workers are processes whose threads are bound, they start as vLLM starts them."""
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    command = described().command
+    assert command[command.index("-m") + 1] == program
+
+
+def test_a_gpu_is_never_forked(described, monkeypatch):
+    """A process that has opened a GPU cannot be."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(vllm, "has_gpu", lambda: True)
+    assert "vllm.entrypoints.openai.api_server" in described().command
+
+
 def test_open_door_is_not_started(tmp_path: Path, application, monkeypatch: pytest.MonkeyPatch):
     """Without the file that closes every path, vLLM is not described at all."""
     monkeypatch.setattr(vllm, "_DOOR", tmp_path)
