@@ -136,6 +136,18 @@ def test_dagster_sqlite_storage_is_made_of_five_attributes():
     }  # fmt: skip
 
 
+def test_dagster_starts_runs_in_the_context_that_is_replaced():
+    """The code server looks its context up for each run, and its constructor may set it still."""
+    from dagster._grpc.server import DagsterApiServer
+
+    constructor = inspect.getsource(DagsterApiServer.__init__)
+    assert 'self._mp_ctx = multiprocessing.get_context("spawn")' in constructor
+    assert "self._mp_ctx.Process(" in inspect.getsource(DagsterApiServer.StartRun)
+    assert "_mp_ctx" not in inspect.getsource(DagsterApiServer).replace(constructor, "").replace(
+        inspect.getsource(DagsterApiServer.StartRun), ""
+    )
+
+
 def test_mlflow_starts_uvicorn_in_the_function_that_is_replaced():
     """Its command line gives the command and the variables, and MLflow tells a server by uvicorn."""
     # Read and not imported: MLflow's server uses what SQLAlchemy warns of.
