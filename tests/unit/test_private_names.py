@@ -136,6 +136,22 @@ def test_dagster_sqlite_storage_is_made_of_five_attributes():
     }  # fmt: skip
 
 
+def test_dagster_keeps_the_output_of_steps_in_files_that_a_manager_names():
+    """What a step prints is redirected to a file named by key and kind."""
+    from dagster._core.execution.compute_logs import redirect_to_file
+    from dagster._core.storage.compute_log_manager import ComputeIOType
+    from dagster._core.storage.local_compute_log_manager import (
+        IO_TYPE_EXTENSION,
+        LocalComputeLogManager,
+    )
+
+    assert set(IO_TYPE_EXTENSION) == {ComputeIOType.STDOUT, ComputeIOType.STDERR}
+    assert list(inspect.signature(redirect_to_file).parameters) == ["stream", "filepath"]
+    source = inspect.getsource(LocalComputeLogManager.capture_logs)
+    assert "self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[" in source
+    assert "touch_file(self.complete_artifact_path(log_key))" in source
+
+
 def test_dagster_starts_runs_in_the_context_that_is_replaced():
     """The code server looks its context up for each run, and its constructor may set it still."""
     from dagster._grpc.server import DagsterApiServer
