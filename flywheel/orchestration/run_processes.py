@@ -3,8 +3,9 @@
 Dagster starts each run in a new interpreter, which imports Dagster and the code location again:
 four CPU-seconds before the first asset, and as long from an event to what it brings about. Here the
 code server starts one process more when it is asked for its first run (`multiprocessing`'s fork
-server): it has one thread, opens nothing, and has imported what the code server has. Every run
-begins as a copy of it, and reads the workload files itself, as before.
+server): it opens nothing, has no threads but those of an allocator that is made for it (jemalloc, in
+pyarrow), and has imported what the code server has. Every run begins as a copy of it, and reads the
+workload files itself, as before.
 """
 
 import multiprocessing

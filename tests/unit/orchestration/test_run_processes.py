@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 
+import psutil
+
 from flywheel.orchestration import run_processes
+from tests.fakes.waiting import wait_until
 
 # The code server itself is started by tests/faults/test_dagster_faults.py.
 _SERVER = """
-import atexit, gc, json, multiprocessing, os, pathlib, signal, sys, types
+import atexit, gc, json, multiprocessing, os, pathlib, signal, sys, time, types
 
 def begin(queue, note):
     atexit.register(pathlib.Path(note).touch)
@@ -20,6 +23,10 @@ def begin(queue, note):
         "arguments": sys.argv,
         "ends by a signal": signal.getsignal(signal.SIGTERM) == signal.SIG_DFL,
     })
+
+def go_on(queue):
+    queue.put((os.getpid(), os.getppid()))
+    time.sleep(600)
 
 class DagsterApiServer:
     def __init__(self):
@@ -42,12 +49,17 @@ if __name__ == "__main__":
         seen.append(queue.get())
         process.join()
         seen[-1]["code"] = process.exitcode
-    print(json.dumps({"pid": os.getpid(), "seen": seen}))
+    process = server._mp_ctx.Process(target=go_on, args=[queue])
+    process.start()
+    run, parent = queue.get()
+    os.kill(parent, signal.SIGKILL)
+    process.join()
+    print(json.dumps({"pid": os.getpid(), "seen": seen, "run": run, "code": process.exitcode}))
 """
 
 
 def test_runs_are_copies_of_one_process_that_has_loaded_their_code(tmp_path, repository):
-    """Two have the same parent, which is not the server, and end as an interpreter does."""
+    """Two have the same parent, which is not the server, and end as an interpreter does, or with it."""
     (tmp_path / "server.py").write_text(_SERVER)
     note = tmp_path / "ended"
     done = subprocess.run(
@@ -69,6 +81,16 @@ def test_runs_are_copies_of_one_process_that_has_loaded_their_code(tmp_path, rep
     assert first["arguments"] == ["server.py", str(note)]
     assert first["code"] == 0
     assert note.exists()
+    # Of a run whose parent was killed the server knows nothing but that.
+    assert server["code"] != 0
+    wait_until(lambda: has_ended(server["run"]), "the end of the run", seconds=60)
+
+
+def has_ended(pid):
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_process_that_is_no_code_server_stays_as_it_is(monkeypatch):
