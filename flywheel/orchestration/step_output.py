@@ -47,7 +47,7 @@ class StepOutput(LocalComputeLogManager):
         out.parent.mkdir(parents=True, exist_ok=True)
         with _captured(sys.stdout, out), _captured(sys.stderr, err):
             yield CapturedLogContext(log_key)
-        Path(self.complete_artifact_path(log_key)).touch()
+        Path(self.complete_artifact_path(log_key)).touch()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
