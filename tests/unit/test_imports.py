@@ -1,5 +1,6 @@
 """Start-up stays quick, and heavy libraries stay out of it."""
 
+import ast
 import json
 import os
 import subprocess
@@ -30,6 +31,53 @@ def run(code, repository):
         text=True,
         check=True,
     )
+
+
+def test_mypy_reads_what_is_used(repository):
+    """What comes from a module that mypy skips would be `Any`; Spark's data frames are meant to."""
+    mypy = PROJECT["tool"]["mypy"]
+    patterns = {
+        kind: [
+            pattern
+            for override in mypy["overrides"]
+            if override.get("follow_imports") == kind
+            for pattern in override["module"]
+        ]
+        for kind in ("skip", "normal")
+    }
+    roots = {pattern.partition(".")[0] for pattern in patterns["skip"]}
+    assert len(roots) > 1
+    skipped = {
+        name
+        for place in mypy["files"]
+        for path in _modules(repository / place)
+        for name in _used(path.read_text(), roots)
+        if _is_one_of(name, patterns["skip"]) and not _is_one_of(name, patterns["normal"])
+    }
+    assert {name.partition(".")[0] for name in skipped} == {"pyspark"}
+
+
+def _modules(place):
+    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+
+
+def _used(text, roots):
+    if not any(f"import {root}" in text or f"from {root}" in text for root in roots):
+        return  # most modules: they need no parsing
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            yield ast.unparse(node)
+
+
+def _is_one_of(name, patterns):
+    # mypy's `a.b.*` is `a.b` and all below it.
+    beginnings = tuple(one.removesuffix("*") for one in patterns if one.endswith(".*"))
+    return name in patterns or f"{name}.".startswith(beginnings)
 
 
 @pytest.mark.parametrize("module", ["flywheel", "flywheel.wiring", "flywheel.cli", "definitions"])

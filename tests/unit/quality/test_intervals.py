@@ -17,3 +17,6 @@ def test_wilson_interval_stays_within_shares():
     """Where all or none are right, the interval ends at the share."""
     assert wilson_interval(1.0, 10)[1] == 1.0
     assert wilson_interval(0.0, 10)[0] == pytest.approx(0)
+    # Without the bounds a half of these would lie outside by rounding.
+    assert min(wilson_interval(0.0, cases)[0] for cases in range(1, 200)) >= 0
+    assert max(wilson_interval(1.0, cases)[1] for cases in range(1, 200)) <= 1

@@ -11,7 +11,12 @@ from flywheel.quality.calibration.isotonic import PointsCurve
 from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import judgments_left, sample_batch, sample_due
 from flywheel.review.sampling.sent_items import read_sent, spending
-from flywheel.review.sampling.window_ledger import close_window, read_windows
+from flywheel.review.sampling.window_ledger import (
+    close_window,
+    landed_through,
+    read_windows,
+    unfinished_window,
+)
 from flywheel.review.sampling.windows import ReviewWindow
 from tests.fakes.review_world import (
     END,
@@ -431,6 +436,10 @@ def test_batches_of_before_windows_were_recorded_are_respected(lake, queue):
         again = rows.slice(0, 1).to_pylist()[0]
         again |= {"judgments": again["judgments"] + 1, "chosen_at": START + 9 * DAY}
         older.append("review_items", pa.Table.from_pylist([again], schema=rows.schema))
+        # Nothing says how it was written: it is not written again.
+        [window] = read_windows(older, workload.id)
+        assert (window.budget, window.answers, window.recorded) == (0, 0, False)
+        assert unfinished_window(older, workload.id, [window]) is None
         report = sample_due(older, queue, workload, now=START + 5 * DAY)
         assert [batch.batch_id for batch in report.batches] == ["2026Q1-20260104"]
         assert report.batches[0].candidates == 20
@@ -438,6 +447,17 @@ def test_batches_of_before_windows_were_recorded_are_respected(lake, queue):
         assert sample_batch(older, queue, workload, **named).existing
     finally:
         older.close()
+
+
+def test_newest_landing_is_found_within_a_day_that_still_lands(lake):
+    """Of a day of answers that came before and after a moment, the last one before it counts."""
+    workload = classification()
+    moments = [START + hour * timedelta(hours=1) for hour in (1, 2, 3)]
+    for number, moment in enumerate(moments):
+        put_answers(lake, workload, [answer(number)], offset=number, landed_at=moment)
+    assert [landed_through(lake, workload.id, moment) for moment in moments] == moments
+    assert landed_through(lake, workload.id, moments[0] - timedelta(seconds=1)) is None
+    assert landed_through(lake, "others", moments[-1]) is None
 
 
 def test_a_named_window_is_cut_at_the_end_of_its_period(lake, queue):

@@ -4,7 +4,15 @@ from flywheel.review.merging.collect import collect
 from flywheel.review.merging.field_agreement import agreement_of, field_agreement, field_corrections
 from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.invoices import SCHEMA, invoice, invoices, noisy
-from tests.fakes.review_world import END, START, answer, classification, put_answers
+from tests.fakes.review_world import (
+    END,
+    START,
+    answer,
+    classification,
+    correction,
+    put_answers,
+    put_corrections,
+)
 
 
 def test_the_field_that_people_differ_on_is_seen(lake, queue, desk):
@@ -48,6 +56,17 @@ def test_the_field_that_people_differ_on_is_seen(lake, queue, desk):
     assert changed["total"].changed == sum(n % 9 == 3 for n in numbers)
     assert changed["line_items[].quantity"].changed == sum(n % 9 in (0, 6) for n in numbers)
     assert changed["vendor"].changed == 0
+
+
+def test_only_accepted_corrections_of_reviewed_answers_are_counted(lake):
+    """Not what was proposed, imported or typed without an answer, nor another workload's."""
+    workload, right, wrong = invoices(), invoice(1)[1], invoice(2)[1]
+    pair = {"output": right, "original_output": wrong, "label_id": None}
+    others = [{"status": "proposed"}, {"source": "import"}, {"original_output": None},
+              {"output": None}, {"workload_id": "others"}]  # fmt: skip
+    said = [correction(number, **pair | change) for number, change in enumerate([{}, *others])]
+    put_corrections(lake, workload, said)
+    assert {one.answers for one in field_corrections(lake, workload).values()} == {1}
 
 
 def test_a_classification_has_no_fields(lake):

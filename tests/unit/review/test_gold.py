@@ -219,11 +219,19 @@ def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue
     first = {item.inference_id for item in gold_items(lake)}
     known = read_known_answers(lake, WORKLOAD, END + WEEK)
     assert {answer.entry.item.inference_id for answer in known}.isdisjoint(first)
+    # Dan, who is there from now on, has met none of them.
+    new = next(t for t in desk.open_items(WORKLOAD, "dan") if t.inference_id not in first)
+    desk.submit(WORKLOAD, new.item_id, "dan", truth(int(new.inference_id[1:])))
     judge(desk, ["chi", "ben", "ann"])
     collect(lake, queue, WORKLOAD, now=END + WEEK)
+    known = read_known_answers(lake, WORKLOAD, END + WEEK)
+    asked = {answer.entry.item.inference_id: answer.asked for answer in known}
+    assert first <= asked.keys()
+    assert {name for name, times in asked.items() if times} == first
+    assert {asked[name] for name in first} == {1}
     again = choose_gold(
         WORKLOAD,
-        read_known_answers(lake, WORKLOAD, END + WEEK),
+        known,
         gold_budget(WORKLOAD, "next", 30),
         batch_id="next",
         period="2026Q1",

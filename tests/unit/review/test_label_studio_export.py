@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import DataError, NotFoundError
+from flywheel.review.merging.people_of_export import with_people
 from flywheel.review.queues.label_studio_format import annotation_from, result_of, task_of
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification, extraction
@@ -149,6 +150,16 @@ def test_damaged_annotation_is_named(queue, tmp_path, exported):
     report = take(queue, tmp_path, exported)
     assert [one.id for one in report.set_aside] == ["label_studio:4:73"]
     assert report.added == 3
+
+
+def test_people_are_named_beside_what_is_no_annotation():
+    """A file that somebody damaged is read on, for the reader of annotations to name the damage."""
+    ben = {"id": 2, "username": "ben"}
+    damaged = ["x", None, {"completed_by": 3}, {"completed_by": None}]
+    task = {"annotations": [*damaged, {"completed_by": ben}, {"completed_by": 2}]}
+    [named, text] = with_people([task, "x"])
+    assert named["annotations"] == [*damaged, {"completed_by": ben}, {"completed_by": ben}]
+    assert text == "x"
 
 
 def test_task_has_label_studios_shape_and_hides_control_answers():

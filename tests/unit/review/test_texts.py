@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from flywheel.review.label_studio.labeling_config import labeling_config
-from flywheel.review.merging.agreement import krippendorff_alpha
+from flywheel.review.merging.agreement import krippendorff_alpha, review_agreement
+from flywheel.review.merging.collect import collect
 from flywheel.review.merging.conflicts import conflicting_items
 from flywheel.review.merging.verdicts import Judgment, decide
 from flywheel.review.queues.label_studio_format import (
@@ -17,11 +18,19 @@ from flywheel.review.queues.label_studio_format import (
     task_of,
 )
 from flywheel.review.queues.terminal import answer_items
+from flywheel.review.sampling.batches import sample_batch
 from flywheel.workload.label_mapping import AnswerMapping
 from flywheel.workload.text_edits import edit_similarity
 from tests.fakes.replies import draft, replies, reply, ticket
 from tests.fakes.review_items import review_item
-from tests.fakes.review_world import END, correction, put_corrections
+from tests.fakes.review_world import (
+    END,
+    START,
+    answer,
+    correction,
+    put_answers,
+    put_corrections,
+)
 
 WORKLOAD = replies()
 
@@ -179,6 +188,26 @@ def test_agreement_of_texts_is_by_edit_similarity():
     assert nominal.alpha < 0.1
     assert by_edits.alpha > 0.7
     assert by_edits.items == 20
+
+
+def test_batches_of_texts_report_agreement_by_edits(lake, queue, desk):
+    """The figure of a batch, and that of all, is the one of its texts and not of their digests."""
+    workload = replies(review={"budget": 60, "overlap": 1.0})
+    rows = [answer(n, input=ticket(n), output=draft(n)) for n in range(1, 7)]
+    put_answers(lake, workload, rows)
+    sample_batch(lake, queue, workload, window_start=START, window_end=END, now=END, budget=60)
+    units = []
+    for task in desk.open_items(workload, "ann"):
+        text = reply(int(task.inference_id[1:]))
+        texts = [text, text.replace("sorry", "sad")]
+        units.append([AnswerMapping(workload).key(said) for said in texts])
+        for person, said in zip(("ann", "ben"), texts, strict=True):
+            desk.submit(workload, task.item_id, person, said)
+    collect(lake, queue, workload, now=END)
+    overall, batches = review_agreement(lake, workload)
+    by_edits = krippendorff_alpha(units, distance=lambda a, b: 1 - edit_similarity(a, b))
+    assert (overall.items, overall.alpha) == (6, pytest.approx(by_edits.alpha))
+    assert [one.agreement for one in batches.values()] == [overall]
 
 
 def test_two_good_texts_to_one_question_are_no_conflict(lake):
