@@ -35,6 +35,7 @@ from flywheel.orchestration.keys import (
     sample_job,
 )
 from flywheel.orchestration.resources import platform_resource
+from flywheel.orchestration.run_processes import fork_runs
 from flywheel.orchestration.waiting_page import waiting_spec
 from flywheel.settings import restrict_files
 from flywheel.wiring import open_platform
@@ -185,6 +186,7 @@ def build_definitions(
 def _build() -> dg.Definitions:
     # Every process of Dagster that runs code loads this module.
     collect_seldom()
+    fork_runs()
     platform = open_platform()
     restrict_files(platform.settings)
     automation = Automation(

@@ -2,11 +2,21 @@
 
 After a backup was put in the place of a table, its versions count up from an earlier number, and
 the same number stands for other rows. A snapshot that is open knows nothing of it.
+
+On a disk it also sees that nothing was committed since: the next version would have a file of its
+own. To ask for that file takes a hundredth of the time that Delta takes to look through its log.
 """
+
+import time
+from pathlib import Path
 
 from flywheel.lake.location import LakePath
 
 __all__ = ["LogWatch"]
+
+# For so long after Delta looked, a file that is not there was not removed by maintenance either: the
+# entries of the log live longer (table.py, `delta.logRetentionDuration`).
+_TRUSTED_SECONDS = 60.0
 
 
 class LogWatch:
@@ -22,15 +32,33 @@ class LogWatch:
     def __init__(self, folder: LakePath) -> None:
         self._log = folder / "_delta_log"
         self._seen: tuple[int, str | None] | None = None
+        self._noted_at = 0.0
         self.generation = 0
 
-    def note(self, version: int) -> None:
-        """Note the entry of the version that is open now."""
+    def note(self, version: int, looked_at: float) -> None:
+        """Note the entry of the version that is open now.
+
+        Args:
+            version: that was the newest one.
+            looked_at: `time.monotonic` before it was looked for.
+        """
+        self._noted_at = looked_at
         if self._seen is None or self._seen[0] != version:
             try:
                 self._seen = version, self._mark(version)
             except OSError:
                 self._seen = None  # a store that is away says nothing of its table
+
+    def is_newest(self, version: int) -> bool:
+        """Return whether nothing was committed since a version was noted; False where only Delta knows.
+
+        Ask after `is_replaced`.
+        """
+        if self._seen is None or self._seen[0] != version or self._seen[1] is None:
+            return False
+        if not isinstance(self._log, Path) or time.monotonic() - self._noted_at > _TRUSTED_SECONDS:
+            return False
+        return not (self._log / f"{version + 1:020}.json").exists()
 
     def is_replaced(self, version: int) -> bool:
         """Return whether the entry of the open version is gone or another one.

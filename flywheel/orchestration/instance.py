@@ -174,6 +174,11 @@ def _configuration(*, postgres: bool) -> JsonObject:
                 "config": place if postgres else folder,
             }
         },
+        "compute_logs": {
+            "module": "flywheel.orchestration.step_output",
+            "class": "StepOutput",
+            "config": folder,
+        },
         "run_coordinator": {
             "module": "dagster.core.run_coordinator",
             "class": "QueuedRunCoordinator",

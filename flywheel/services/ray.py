@@ -165,6 +165,9 @@ def _environment(cluster: Cluster) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_token_file(cluster)),
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray would start idle workers with the first job, two CPU-seconds each; a job brings an
+        # environment of its own and takes none of them.
+        "RAY_prestart_worker_first_driver": "0",
         # What has to be finished before a stop is finished by the job itself.
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         # How long a worker does without its head before it gives up.

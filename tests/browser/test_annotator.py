@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -49,12 +50,11 @@ class Page:
         self.page.set_default_timeout(PATIENCE)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto("/user/login/")
+        # From there to the items at once: the page with all projects is a second or two of a core.
+        self.page.goto(f"/user/login/?next={quote(world.stream(), safe='')}")
         self.page.fill("input[name=email]", person[0])
         self.page.fill("input[name=password]", person[1])
         self.page.press("input[name=password]", "Enter")
-        self.page.wait_for_url(f"{url}/")
-        self.page.goto(world.stream())
         self.page.get_by_text("Labeling Instructions").wait_for()
         self.page.keyboard.press("Escape")
 

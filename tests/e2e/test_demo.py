@@ -15,12 +15,12 @@ from tests.fakes.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
-def start(repository, home, cache, **kwargs):
+def start(repository, home, **kwargs):
     return subprocess.Popen(
         [sys.executable, "-m", "demo", "--json"],
         cwd=repository,
         env={name: value for name, value in os.environ.items() if name != "FLYWHEEL_WORKLOADS"}
-        | {"FLYWHEEL_HOME": str(home), "FLYWHEEL_CACHE": str(cache)},
+        | {"FLYWHEEL_HOME": str(home)},
         stdout=subprocess.PIPE,
         text=True,
         **kwargs,
@@ -61,16 +61,11 @@ def copy_as_cut(process, home, image):
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def played(repository, tmp_path_factory, cache):
+def played(repository, tmp_path_factory):
     """Play the demo in one go; return its figures, its home and what was there in a training."""
     folder = tmp_path_factory.mktemp("demo")
     home, image = folder / "home", folder / "cut"
-    process = start(repository, home, cache)
+    process = start(repository, home)
     appears(home / "runs/defect_reports/2026Q2-2/1/progress.jsonl", process)
     copy_as_cut(process, home, image)
     return figures(process), home, image
@@ -115,26 +110,26 @@ def test_answers_get_better(whole):
         assert promotion["after"]["accuracy"] > promotion["before"]["accuracy"]
 
 
-def test_a_killed_demo_goes_on_to_the_same_figures(repository, cache, played):
+def test_a_killed_demo_goes_on_to_the_same_figures(repository, played):
     """Cut off in a training, killed when a shadow and a failing canary were asked, it loses nothing."""
     whole, home, image = played
     home.rename(home.with_name("whole"))
     image.rename(home)
     for day in ("16", "20"):
-        process = start(repository, home, cache, start_new_session=True)
+        process = start(repository, home, start_new_session=True)
         appears(home / f"demo/flywheel.feedback-2026-06-{day}.json", process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
-    resumed = figures(start(repository, home, cache))
+    resumed = figures(start(repository, home))
     assert without_places(resumed, home) == without_places(whole, home)
 
 
-def test_someone_elses_deployment_is_refused(repository, tmp_path, cache):
+def test_someone_elses_deployment_is_refused(repository, tmp_path):
     """The demo touches nothing that it did not make."""
     home = tmp_path / "home"
     (home / "lake").mkdir(parents=True)
-    process = start(repository, home, cache, stderr=subprocess.PIPE)
+    process = start(repository, home, stderr=subprocess.PIPE)
     _, errors = process.communicate()
 
     assert process.returncode == 1

@@ -11,6 +11,7 @@ from flywheel.quality.control_slice import control_accuracy
 from flywheel.release.approval import approve
 from flywheel.usecases.ledger import prove_ledger
 from flywheel.usecases.release import roll_back
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.turn_world import START, TurnWorld
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """Play a turn up to the waiting approval."""
-    with dg.instance_for_test() as instance:
+    with instance_like_ours() as instance:
         world = TurnWorld(tmp_path_factory.mktemp("home"), instance)
         world.import_seed()
         world.send(120)

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import yaml
 
 from flywheel.release.approval import approve
 from flywheel.settings import load_settings
 from flywheel.state import Cycle
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.dagster_programs import REPOSITORY, DagsterPrograms
 from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.traffic_process import DRIFTED_DAYS, STABLE_DAYS
@@ -47,7 +47,7 @@ class DaemonWorld(DagsterPrograms):
         )
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         self.start = today - timedelta(days=STABLE_DAYS + DRIFTED_DAYS + 2)
-        with dg.instance_for_test() as instance:
+        with instance_like_ours() as instance:
             self.world = TurnWorld(
                 home,
                 instance,

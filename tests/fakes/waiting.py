@@ -9,7 +9,7 @@ from flywheel.io.patience import Patience
 __all__ = ["wait_until"]
 
 # Looks take at most this share of a core from what is waited for.
-_LOOKING = 0.1
+_LOOKING = 0.05
 
 
 def wait_until(

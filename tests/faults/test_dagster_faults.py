@@ -155,7 +155,10 @@ def _kill_in_the_tick(world):
 
 def _kill_the_worker(world):
     run = training_run(world)
-    worker(world, run).kill()
+    process = worker(world, run)
+    # It is a copy of a process that had loaded its code.
+    assert "multiprocessing.forkserver" in " ".join(process.parent().cmdline())
+    process.kill()
     wait_until(lambda: world.run(run.run_id).status == FAILED, "a failed run")
     return run
 

@@ -11,6 +11,7 @@ import yaml
 
 from flywheel.ingest.seed import import_seed
 from flywheel.settings import load_settings
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.dagster_programs import DagsterPrograms
 from tests.fakes.micro_base import labeled
 from tests.fakes.ray_trainings import trainers
@@ -38,7 +39,7 @@ class RayWorld(DagsterPrograms):
                 ray_token=cluster.token,
             )
         )
-        with dg.instance_for_test() as instance:
+        with instance_like_ours() as instance:
             long = {"epochs": 25, "learning_rate": 0.01, "batch_size": 8, "checkpoint_steps": 20}
             self.world = TurnWorld(
                 home, instance, workload={"training": long}, settings=self.settings

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from flywheel.artifacts.cycle_ref import CycleRef
@@ -24,6 +23,7 @@ from flywheel.services import Services
 from flywheel.settings import Settings, load_settings
 from flywheel.state import State, database
 from flywheel.usecases.ledger import prove_ledger
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.in_process_trainer import InProcessTrainer
 from tests.fakes.release_world import ReleaseWorld
 from tests.fakes.turn_world import TurnWorld
@@ -194,7 +194,7 @@ class _Hurting:
 def turn(services, url, tmp_path) -> Iterator[TurnWorld]:
     """Return a deployment on PostgreSQL and an MLflow server, up to the open trigger."""
     services.add(["mlflow"], load_settings(profile="embedded"))
-    with dg.instance_for_test() as instance:
+    with instance_like_ours() as instance:
         address = services.connections.mlflow_url
         home = tmp_path / "home"
         settings = Settings(

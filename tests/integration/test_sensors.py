@@ -18,12 +18,13 @@ from flywheel.usecases.reconcile import Reconciliation
 from flywheel.usecases.release_path import ReleaseReport, Watch
 from flywheel.wiring import Platform
 from flywheel.workload.taxonomy_change import add_labels
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.turn_world import START, TurnWorld
 
 
 @pytest.fixture
 def world(tmp_path):
-    with dg.instance_for_test() as instance:
+    with instance_like_ours() as instance:
         world = TurnWorld(tmp_path, instance)
         yield world
         world.close()

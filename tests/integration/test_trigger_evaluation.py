@@ -2,19 +2,19 @@
 
 from dataclasses import replace
 
-import dagster as dg
 import pytest
 
 from flywheel.review.sampling.sent_items import item_rows, read_sent
 from flywheel.usecases.landing import land
 from flywheel.usecases.observe import collect_reviews, decide, evaluation_is_due, sample_reviews
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.turn_world import TurnWorld
 
 
 @pytest.fixture
 def world(tmp_path):
     """Return a deployment whose people have questions, evaluated a moment ago."""
-    with dg.instance_for_test() as instance:
+    with instance_like_ours() as instance:
         world = TurnWorld(
             tmp_path / "home",
             instance,

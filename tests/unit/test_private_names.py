@@ -140,6 +140,34 @@ def test_dagster_sqlite_storage_is_made_of_five_attributes():
     }  # fmt: skip
 
 
+def test_dagster_keeps_the_output_of_steps_in_files_that_a_manager_names():
+    """What a step prints is redirected to a file named by key and kind."""
+    from dagster._core.execution.compute_logs import redirect_to_file
+    from dagster._core.storage.compute_log_manager import ComputeIOType
+    from dagster._core.storage.local_compute_log_manager import (
+        IO_TYPE_EXTENSION,
+        LocalComputeLogManager,
+    )
+
+    assert set(IO_TYPE_EXTENSION) == {ComputeIOType.STDOUT, ComputeIOType.STDERR}
+    assert list(inspect.signature(redirect_to_file).parameters) == ["stream", "filepath"]
+    source = inspect.getsource(LocalComputeLogManager.capture_logs)
+    assert "self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[" in source
+    assert "touch_file(self.complete_artifact_path(log_key))" in source
+
+
+def test_dagster_starts_runs_in_the_context_that_is_replaced():
+    """The code server looks its context up for each run, and its constructor may set it still."""
+    from dagster._grpc.server import DagsterApiServer
+
+    constructor = inspect.getsource(DagsterApiServer.__init__)
+    assert 'self._mp_ctx = multiprocessing.get_context("spawn")' in constructor
+    assert "self._mp_ctx.Process(" in inspect.getsource(DagsterApiServer.StartRun)
+    assert "_mp_ctx" not in inspect.getsource(DagsterApiServer).replace(constructor, "").replace(
+        inspect.getsource(DagsterApiServer.StartRun), ""
+    )
+
+
 def test_mlflow_starts_uvicorn_in_the_function_that_is_replaced():
     """Its command line gives the command and the variables, and MLflow tells a server by uvicorn."""
     # Read and not imported: MLflow's server uses what SQLAlchemy warns of.

@@ -13,6 +13,7 @@ from flywheel.orchestration.decision_event import decision_event
 from flywheel.settings import Settings
 from flywheel.usecases.observe import decide
 from flywheel.wiring import Platform
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.state_rows import put_champion
 
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
@@ -55,7 +56,7 @@ def test_the_trigger_and_status_name_it(platform):
 def test_the_asset_names_it(platform):
     """As text and as numbers that are plotted."""
     drift = drift_assets(platform.workload("defect_reports"))[1]
-    with dg.instance_for_test() as instance:
+    with instance_like_ours() as instance:
         done = dg.materialize([drift], instance=instance, resources={"platform": platform})
     (event,) = done.get_asset_materialization_events()
     shown = event.materialization.metadata

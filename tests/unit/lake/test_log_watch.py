@@ -1,10 +1,12 @@
 """A process that runs while a backup is put in the place of its lake sees the rows of the backup."""
 
 import shutil
+import time
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from flywheel.lake import Lake
 
@@ -127,3 +129,42 @@ def test_a_table_that_nobody_replaced_is_opened_once(lakes, monkeypatch):
         lake.rows(OUTPUTS)
     assert lake.handle("corrections").snapshot_key == (7, 0)
     other.close()
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Count how often Delta looks through a log."""
+    counted, look = [], DeltaTable.update_incremental
+
+    def counting(delta):
+        counted.append(delta.version())
+        look(delta)
+
+    monkeypatch.setattr(DeltaTable, "update_incremental", counting)
+    return counted
+
+
+def test_a_log_without_a_next_version_is_not_looked_through(lakes, looks):
+    """A commit of another process is seen by the file that it made, and at once."""
+    lake, _ = lakes
+    other = Lake(lake.root)
+    for _ in range(3):
+        assert lake.rows(OUTPUTS) == [{"outputs": "first"}]
+    assert looks == []
+    correct(other, "more")
+    assert lake.rows(OUTPUTS) == [{"outputs": "first more"}]
+    assert looks == [1]
+    correct(lake, "own")
+    assert lake.rows(OUTPUTS) == [{"outputs": "first more own"}]
+    assert looks == [1]
+    other.close()
+
+
+def test_after_a_minute_a_log_is_looked_through(lakes, looks, monkeypatch):
+    """A process that slept longer than entries live would miss a file that was removed meanwhile."""
+    lake, _ = lakes
+    lake.rows(OUTPUTS)
+    later = time.monotonic() + 61
+    monkeypatch.setattr("time.monotonic", lambda: later)
+    assert lake.rows(OUTPUTS) == [{"outputs": "first"}]
+    assert 1 in looks

@@ -9,6 +9,7 @@ from flywheel.orchestration.keys import HAND_JOB, cycle_job, partitions_name
 from flywheel.usecases.by_hand import open_by_hand
 from sensors.trigger import open_cycle_requests
 from sensors.waiting import failed_runs_sensor
+from tests.fakes.dagster_instance import instance_like_ours
 from tests.fakes.hand_world import HandWorld
 
 FORM = {"workload": "parts", "asked_by": "ann", "reason": "603 labels"}
@@ -25,7 +26,7 @@ def world(tmp_path):
 def run(world):
     """Return a function that fills in the form and runs the job."""
     job = cycle_by_hand_job(list(world.workloads.values()))
-    with dg.instance_for_test() as instance:
+    with instance_like_ours() as instance:
 
         def execute(**form):
             config = {"ops": {"cycle_by_hand": {"config": FORM | form}}}
@@ -109,7 +110,7 @@ def test_a_partition_that_is_no_cycle_says_how_one_is_opened(world):
 
     definitions = build_definitions([world.workloads["parts"]])
     job = definitions.resolve_job_def(cycle_job("parts"))
-    with dg.instance_for_test() as instance:
+    with instance_like_ours() as instance:
         instance.add_dynamic_partitions(partitions_name("parts"), ["2026-Q4"])
         result = job.execute_in_process(
             partition_key="2026-Q4",

@@ -12,6 +12,7 @@ from flywheel.orchestration.instance import (
     open_instance,
     prepare_dagster_home,
 )
+from flywheel.orchestration.step_output import StepOutput
 from flywheel.settings import load_settings
 
 URL = "postgresql+psycopg://ann:geheim%2F1@127.0.0.1:5433/dagster"
@@ -75,6 +76,10 @@ def test_pools_have_their_limits_and_a_changed_one_stays(tmp_path):
 def test_dagster_takes_every_key_of_the_file(tmp_path):
     """Queue, monitoring, retries and retention are what the instance says they are."""
     with open_instance(prepare_dagster_home(load_settings(home=tmp_path))) as instance:
+        output = instance.compute_log_manager
+        assert isinstance(output, StepOutput)
+        file = output.get_captured_local_path(["run", "compute_logs", "step"], "out")
+        assert file == str(tmp_path / "dagster/storage/run/compute_logs/step.out")
         assert instance.run_coordinator.dequeue_interval_seconds == 1
         assert instance.run_monitoring_enabled
         assert instance.run_launcher.supports_check_run_worker_health
