@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from flywheel.lake.arrow_results import read_arrow
 from flywheel.lake.engine import Parameters
 from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import NO_HOOKS, TableHandle
@@ -83,7 +84,10 @@ class DuckDbEngine:
         self, cursor: duckdb.DuckDBPyConnection, sql: str, words: set[str], params: Parameters
     ) -> pa.Table:
         try:
-            require_queries(cursor.extract_statements(sql))
+            statements = cursor.extract_statements(sql)
+            require_queries(statements)
+            if len(statements) == 1:
+                return read_arrow(cursor, sql, params)
             return cursor.sql(sql, params=params).to_arrow_table()
         except duckdb.Error as error:
             if could_not_read(error, self._location):

@@ -72,7 +72,7 @@ class TableHandle:
             try:
                 if self._log.is_replaced(self._delta.version()):
                     self._delta = None
-                else:
+                elif not self._log.has_ended(self._delta.version()):
                     self._delta.update_incremental()
             except (DeltaError, OSError):
                 self._delta = None  # maintenance has removed the log entries in between

@@ -1,4 +1,4 @@
-"""A process that runs while a backup is put in the place of its lake sees the rows of the backup."""
+"""A running process sees what others commit, and the rows of a backup that is put in the lake's place."""
 
 import shutil
 from datetime import UTC, datetime
@@ -57,6 +57,40 @@ def test_the_same_version_of_a_restored_table_is_read_again(lakes):
     correct(lake, "own")
     assert restored.rows(OUTPUTS) == [{"outputs": "first new own"}]
     restored.close()
+
+
+def test_delta_looks_at_a_log_that_went_on_and_at_no_other(lakes, monkeypatch):
+    """Looking at the log costs Delta ten times what it takes to see that there is no next entry."""
+    lake, _ = lakes
+    other = Lake(lake.root)
+    delta = lake.handle("corrections").ready()
+    lake.rows(OUTPUTS)
+    looks = []
+    update = delta.update_incremental
+    monkeypatch.setattr(delta, "update_incremental", lambda: looks.append(1) or update())
+    for _ in range(3):
+        assert lake.rows(OUTPUTS) == [{"outputs": "first"}]
+    assert looks == []
+    correct(other, "second")
+    assert lake.rows(OUTPUTS) == [{"outputs": "first second"}]
+    assert looks == [1]
+    other.close()
+
+
+def test_commits_whose_entries_maintenance_removed_are_seen(lakes):
+    """The entry after the open version is gone, and so no sign that the log ends with that version."""
+    lake, _ = lakes
+    other = Lake(lake.root)
+    for _ in range(2):
+        assert lake.rows(OUTPUTS) == [{"outputs": "first"}]
+    version = lake.handle("corrections").snapshot_key[0]
+    for output in ("second", "third"):
+        correct(other, output)
+    other.handle("corrections").checkpoint()
+    for later in (1, 2):
+        (lake.root / "corrections" / "_delta_log" / f"{version + later:020}.json").unlink()
+    assert lake.rows(OUTPUTS) == [{"outputs": "first second third"}]
+    other.close()
 
 
 def test_an_event_that_only_a_lost_history_held_is_no_repeat(lakes):
