@@ -12,6 +12,8 @@ import cProfile
 import io
 import json
 import pstats
+import signal
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -133,6 +135,8 @@ def options_from(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Read the options, run, and tell."""
     options, console = options_from(), Console()
+    # As Ctrl-C does: what was started is ended.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     report = Report(options.out)
     soak(options, console, report)
     if options.path_events:

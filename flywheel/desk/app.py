@@ -64,6 +64,7 @@ def build_app(
             Route(f"{cycle_path}/verdict", cycle.decide, methods=["POST"]),
             Route(release_path, release.show),
             Route(f"{release_path}/rollback", release.roll_back, methods=["POST"]),
+            Route(f"{release_path}/retry", release.retry, methods=["POST"]),
             Route("/audit", audit.show),
             Route("/desk.css", shell.stylesheet),
             Route("/healthz", shell.health),

@@ -1,4 +1,4 @@
-"""`retry_release`: a release that was taken back from shadow or canary is reviewed again."""
+"""`retry_release` and `can_retry`: a release that shadow or canary took back is reviewed again."""
 
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.artifacts.references import FurtherTries
@@ -9,7 +9,16 @@ from flywheel.release.four_eyes import Actor, actor_of, require_person
 from flywheel.release.promotion import promotion_lease
 from flywheel.state import Cycle, Release, State
 
-__all__ = ["retry_release"]
+__all__ = ["can_retry", "retry_release"]
+
+
+def can_retry(state: State, release: Release) -> bool:
+    """Return whether a release was taken back from a stage and nothing came since."""
+    cycle = state.cycles.get(release.cycle_ref)
+    if cycle.status != "rolled_back" or state.cycles.list_open(release.workload_id):
+        return False
+    is_candidate = candidate_of(state.cycles.attempt(cycle.ref)).release == release.release
+    return is_candidate and _compared_with(state, release) == _champion(state, release)
 
 
 def retry_release(
@@ -55,10 +64,18 @@ def retry_release(
 
 def _require_same_champion(state: State, release: Release) -> None:
     # Its gate and its stages compared it with that one.
-    stages = [one for one in state.stages.of(release.workload_id) if one.release == release.release]
-    champion = state.routes.champion(release.workload_id)
-    if stages[-1].champion != champion:
+    compared, champion = _compared_with(state, release), _champion(state, release)
+    if compared != champion:
         raise RefusedError(
-            f"{release.release} was compared with {stages[-1].champion}, and {champion} answers now.",
+            f"{release.release} was compared with {compared}, and {champion} answers now.",
             next_step="open the next cycle",
         )
+
+
+def _compared_with(state: State, release: Release) -> str:
+    stages = [one for one in state.stages.of(release.workload_id) if one.release == release.release]
+    return stages[-1].champion
+
+
+def _champion(state: State, release: Release) -> str:
+    return state.routes.champion(release.workload_id)

@@ -8,58 +8,83 @@ from starlette.responses import RedirectResponse, Response
 from flywheel.desk.forms import FORM_TOKEN, form_token, read_form
 from flywheel.desk.pages.shell import Shell, page_number, release_path
 from flywheel.desk.refusals import Refusal
-from flywheel.usecases.desk.decisions import roll_back_release
+from flywheel.usecases.desk.decisions import roll_back_release, try_release_again
 from flywheel.usecases.desk.release_page import read_release
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
+
+    from flywheel.usecases.identity import Right
 
 __all__ = ["ReleasePages"]
 
+# The forms of the page, by the end of their address, and what each takes.
+_RIGHTS: "dict[str, Right]" = {"rollback": "decide", "retry": "request"}
+
 
 class ReleasePages:
-    """Show a release and take it back."""
+    """Show a release, take it back, or let one that was taken back be approved again."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
 
     def show(self, request: "Request") -> Response:
-        """Show where a release stands, and the rollback to who may do it."""
+        """Show where a release stands, and the rollback or another try to who may do it."""
         visitor = self._shell.require_visitor(request)
         workload, release = _release(request)
         page = page_number(request)
         facts = read_release(self._shell.platform, workload, release, page=page)
-        action = f"{release_path(workload, release)}/rollback"
+        path = release_path(workload, release)
+        forms = {
+            name: {
+                "action": f"{path}/{name}",
+                "hidden": {FORM_TOKEN: form_token(visitor.session, f"{path}/{name}")},
+                "may": visitor.account.may(right),
+            }
+            for name, right in _RIGHTS.items()
+        }
         return self._shell.page(
             request,
             "release.html",
             facts,
             visitor=visitor,
-            action=action,
-            hidden={FORM_TOKEN: form_token(visitor.session, action)},
-            may_decide=visitor.account.may("decide"),
+            forms=forms,
             address=lambda number: f"?page={number}#pairs",
-            done=request.query_params.get("done") == "rollback",
+            done=request.query_params.get("done"),
         )
 
     async def roll_back(self, request: "Request") -> Response:
         """Withdraw the release."""
         fields = await read_form(request)
-        return await run_in_threadpool(self._roll_back, request, fields)
+        return await run_in_threadpool(self._decide, request, fields, "rollback", roll_back_release)
 
-    def _roll_back(self, request: "Request", fields: dict[str, str]) -> Response:
+    async def retry(self, request: "Request") -> Response:
+        """Let the release wait for another approval."""
+        fields = await read_form(request)
+        return await run_in_threadpool(self._decide, request, fields, "retry", try_release_again)
+
+    def _decide(
+        self,
+        request: "Request",
+        fields: dict[str, str],
+        name: str,
+        decide: "Callable[..., object]",
+    ) -> Response:
         visitor = self._shell.access.sender(request, fields)
-        if not visitor.account.may("decide"):
-            raise Refusal(403, "Your roles do not let you roll back.", "ask an approver")
+        if not visitor.account.may(_RIGHTS[name]):
+            raise Refusal(403, "Your roles do not permit this.", "ask an approver")
         workload, release = _release(request)
-        roll_back_release(
+        decide(
             self._shell.platform,
             workload,
             release,
             account=visitor.account,
             reason=fields.get("reason", ""),
         )
-        return RedirectResponse(f"{release_path(workload, release)}?done=rollback", status_code=303)
+        path = release_path(workload, release)
+        return RedirectResponse(f"{path}?done={name}", status_code=303)
 
 
 def _release(request: "Request") -> tuple[str, str]:

@@ -1,21 +1,22 @@
-"""`decide_cycle` and `roll_back_release`: a verified person's decision at the release desk."""
+"""`decide_cycle`, `roll_back_release` and `try_release_again`: what a person decides at the desk."""
 
 from typing import TYPE_CHECKING, Literal
 
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import RefusedError
+from flywheel.release.evidence import candidate_of
 from flywheel.usecases.desk.cycle_page import read_cycle
 from flywheel.usecases.desk.evidence import Evidence, evidence_of
 from flywheel.usecases.identity import Account, require_right
-from flywheel.usecases.release import roll_back
+from flywheel.usecases.release import retry_release, roll_back
 from flywheel.usecases.verdict import approve_candidate, reject_candidate
 
 if TYPE_CHECKING:
     from flywheel.release.rollback import Rollback
-    from flywheel.state import Approval
+    from flywheel.state import Approval, Cycle
     from flywheel.wiring import Platform
 
-__all__ = ["CHANNEL", "decide_cycle", "roll_back_release"]
+__all__ = ["CHANNEL", "decide_cycle", "roll_back_release", "try_release_again"]
 
 CHANNEL = "desk"
 
@@ -74,6 +75,28 @@ def roll_back_release(
         reason=reason,
         expected=release,
         channel=CHANNEL,
+    )
+
+
+def try_release_again(
+    platform: "Platform", workload_id: str, release: str, *, account: Account, reason: str
+) -> "Cycle":
+    """Ask for another approval of a release that shadow or canary took back.
+
+    Raises:
+        RefusedError: the person may not ask for it, another release is the candidate of its cycle by
+            now, or the rules of `flywheel.release.retry` forbid it.
+    """
+    require_right(account, "request")
+    row = platform.state.releases.get(release)
+    attempt = platform.state.cycles.attempt(row.cycle_ref)
+    if row.workload_id != workload_id or candidate_of(attempt).release != release:
+        raise RefusedError(
+            f"{release} is not the candidate of {row.cycle_ref} any more.",
+            next_step="open the page of the newest release",
+        )
+    return retry_release(
+        platform, row.cycle_ref, actor=account.actor, reason=reason, channel=CHANNEL
     )
 
 

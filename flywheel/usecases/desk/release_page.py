@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flywheel.errors import NotFoundError
+from flywheel.release.retry import can_retry
 from flywheel.usecases.desk.cycle_page import CardFacts, card_facts
 from flywheel.usecases.desk.home_page import RouteLine, route_lines
 from flywheel.usecases.desk.pairs_page import PairsPage, read_disagreements
@@ -29,7 +30,7 @@ class ReleaseEvent:
 
 @dataclass(frozen=True)
 class ReleasePage:
-    """A release and its way; ``may_roll_back`` is about the release alone."""
+    """A release and its way; ``may_roll_back`` and ``may_retry`` are about the release alone."""
 
     workload_id: str
     release: str
@@ -46,6 +47,7 @@ class ReleasePage:
     events: tuple[ReleaseEvent, ...]
     problems: tuple[str, ...]
     may_roll_back: bool
+    may_retry: bool
 
 
 def read_release(
@@ -92,4 +94,5 @@ def read_release(
         ),
         problems=tuple(parts.problems),
         may_roll_back=champion == release or is_in_stage,
+        may_retry=can_retry(state, row),
     )

@@ -1,9 +1,12 @@
-"""The release desk as people use it: read, approve, reject, roll back."""
+"""The release desk as people use it: read, approve, reject, roll back, ask for another try."""
 
 import json
 import re
 from datetime import timedelta
 
+import pytest
+
+from flywheel.release.four_eyes import requesters
 from flywheel.release.promotion import promotion_lease
 from flywheel.usecases.judging.source import standing_digest
 from flywheel.workload.prompt import render_prompt
@@ -12,6 +15,7 @@ from tests.fakes.desk_world import DeskWorld, fields_of
 from tests.fakes.invoices import SCHEMA, invoice
 from tests.fakes.judge_world import judge_rules
 from tests.fakes.model_server import FakeModelServer
+from tests.fakes.release_world import make_workload
 
 REASON = "better on every label"
 
@@ -118,6 +122,54 @@ def test_a_release_is_rolled_back_with_a_reason(desk):
     page = browser.get(done.headers["location"]).text
     assert "The rollback is done" in page
     assert "Nothing to roll back" in page
+
+
+@pytest.fixture
+def taken_back(desk):
+    """Return the cycle of r2, which the guards of its canary took back."""
+    world = desk.world
+    world.promoted("r1")
+    path = {"canary": [{"share": 0.5, "days": 1}]}
+    world.workload = make_workload(world.workload.id, release=path)
+    cycle = world.approved("r2")
+    world.promote(cycle)
+    world.pass_days(1)
+    world.advance("worse")
+    return cycle
+
+
+def test_a_release_that_was_taken_back_is_tried_again(desk, taken_back):
+    """The page offers it until it was asked for; who asked cannot approve, another person can."""
+    state, path = desk.world.state, f"/workloads/{taken_back.workload_id}/releases/r2"
+    browser = desk.signed_in("Mara")
+    fields = fields_of(browser.get(path).text, "/retry") | {"reason": "the replica was mended"}
+    done = browser.post(f"{path}/retry", data=fields)
+    assert done.status_code == 303
+    assert state.cycles.get(taken_back.ref).status == "awaiting_approval"
+    row = state.audit.of()[-1]
+    assert (row.event, row.actor) == ("release.retried", "Mara")
+    assert (row.details["identity"], row.details["channel"]) == ("verified", "desk")
+    page = browser.get(done.headers["location"]).text
+    assert "waits for the approval of somebody else" in page
+    assert "Ask for another try" not in page
+    again = browser.post(f"{path}/retry", data=fields)
+    assert again.status_code == 409
+    assert "no release of it was taken back" in again.text
+    assert "Mara" in requesters(taken_back, state.cycles.attempt(taken_back.ref))
+
+
+def test_another_try_is_offered_to_nobody_else(desk, taken_back):
+    """Not for the champion, not where another champion answers, and not to a viewer."""
+    where = f"/workloads/{taken_back.workload_id}/releases"
+    assert "Another try" not in desk.signed_in("Mara").get(f"{where}/r1").text
+    viewer = desk.signed_in("Vera")
+    assert "takes the role annotator lead" in viewer.get(f"{where}/r2").text
+    token = fields_of(desk.signed_in("Mara").get(f"{where}/r2").text, "/retry")
+    refused = viewer.post(f"{where}/r2/retry", data=token | {"reason": "please"})
+    assert refused.status_code == 403
+    desk.world.promoted("r3")
+    assert "Another try" not in desk.signed_in("Mara").get(f"{where}/r2").text
+    assert desk.world.state.cycles.get(taken_back.ref).status == "rolled_back"
 
 
 def test_every_page_is_json_too(desk):

@@ -40,7 +40,8 @@ def test_without_a_session_nothing_is_shown(desk, cycle):
     for path in ("/", desk.path(cycle), f"{desk.path(cycle)}/cases", release, "/audit"):
         answer = browser.get(path)
         assert (answer.status_code, answer.headers["location"][:14]) == (303, "/sign-in?next=")
-    for path in (f"{desk.path(cycle)}/verdict", f"{release}/rollback", "/sign-out"):
+    forms = (f"{desk.path(cycle)}/verdict", f"{release}/rollback", f"{release}/retry", "/sign-out")
+    for path in forms:
         assert browser.post(path, data={"verdict": "approve"}).status_code == 401
     assert undecided(desk, cycle)
 
