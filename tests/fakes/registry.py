@@ -91,6 +91,14 @@ class MemoryRegistry(MlflowRegistry):
         else:
             self._pointers[workload_id][alias] = version
 
+    def remembered(self) -> tuple[Any, ...]:
+        """Return all that it was given, for `remember` of another one."""
+        return self._runs, self._made, self._pointers
+
+    def remember(self, remembered: tuple[Any, ...]) -> None:
+        """Go on with what another one was given."""
+        self._runs, self._made, self._pointers = remembered
+
     def lose(self, workload_id: str, version: str) -> None:
         """Forget a version, as if somebody had deleted it in MLflow."""
         self._made[workload_id][int(version) - 1] |= {"run": "", "tags": {}}
