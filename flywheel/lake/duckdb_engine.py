@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from flywheel.lake.arrow_results import read_arrow
 from flywheel.lake.engine import Parameters
 from flywheel.lake.event_ids import Keys
 from flywheel.lake.handles import NO_HOOKS, TableHandle
@@ -85,9 +86,9 @@ class DuckDbEngine:
         try:
             statements = cursor.extract_statements(sql)
             require_queries(statements)
-            # One that is parsed is not parsed again: that is a tenth of a short query.
-            query = statements[0] if len(statements) == 1 else sql
-            return cursor.sql(query, params=params).to_arrow_table()
+            if len(statements) == 1:
+                return read_arrow(cursor, sql, params)
+            return cursor.sql(sql, params=params).to_arrow_table()
         except duckdb.Error as error:
             if could_not_read(error, self._location):
                 raise read_error(error, self._location) from error

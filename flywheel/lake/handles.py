@@ -4,7 +4,6 @@ The cost of an append grows with the commits that a handle has seen, hence the r
 the entries in the log's folder, hence their short life: a checkpoint holds all that they told.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -69,15 +68,11 @@ class TableHandle:
 
     def refresh(self) -> DeltaTable | None:
         """Return the table at its newest version, or None when it was never written."""
-        looked_at = time.monotonic()
         if self._delta is not None:
             try:
-                version = self._delta.version()
-                if self._log.is_replaced(version):
+                if self._log.is_replaced(self._delta.version()):
                     self._delta = None
-                elif self._log.is_newest(version):
-                    return self._delta
-                else:
+                elif not self._log.has_ended(self._delta.version()):
                     self._delta.update_incremental()
             except (DeltaError, OSError):
                 self._delta = None  # maintenance has removed the log entries in between
@@ -86,7 +81,7 @@ class TableHandle:
         ):
             self._delta = self._open()
         if self._delta is not None:
-            self._log.note(self._delta.version(), looked_at)
+            self._log.note(self._delta.version())
         return self._delta
 
     @property
@@ -179,7 +174,7 @@ class TableHandle:
         """Run one committing action on the present snapshot; a lost race is a ConcurrencyError."""
         self.require_writable()
         delta = self.present()
-        before, began = delta.version(), time.monotonic()
+        before = delta.version()
         with suppress(StorageError, OSError):
             self._record_earlier()
         try:
@@ -193,7 +188,7 @@ class TableHandle:
         except (DeltaError, SchemaMismatchError, OSError) as error:
             self._delta = None
             raise write_error(self.table.name, self.folder, self.location, error) from error
-        self._log.note(delta.version(), began)
+        self._log.note(delta.version())
         # The rows are in: a failure here must not make anyone write them again. A file without a
         # digest counts as not verified, and maintenance takes its digest later.
         with suppress(StorageError, OSError):

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from flywheel.lake.arrow_results import read_arrow
 from flywheel.lake.digests import data_files, relative_path
 from flywheel.lake.event_id_files import POSITIONS, EventIdFiles, EventIdState
 from flywheel.lake.event_ids import EventIds, Folders, Keys
@@ -185,7 +186,7 @@ class LaterEvents:
 
     def _read(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         try:
-            return connection.sql(sql).to_arrow_table()
+            return read_arrow(connection, sql)
         except duckdb.Error as error:
             if not could_not_read(error, self._handle.location):
                 raise

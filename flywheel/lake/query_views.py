@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from flywheel.lake.arrow_results import read_arrow
 from flywheel.lake.digests import data_files
 from flywheel.lake.event_figures import EventFigures
 from flywheel.lake.event_ids import Keys
@@ -115,8 +116,8 @@ class LakeViews:
         connection = self._connection()
         self._refresh_later(connection)
         sql = "SELECT hash($workload, id) AS id FROM (SELECT unnest($ids::VARCHAR[]) AS id)"
-        rows = connection.sql(sql, params={"workload": workload_id, "ids": list(ids)})
-        return self._later.folders_with(rows.to_arrow_table()["id"].to_numpy())
+        rows = read_arrow(connection, sql, {"workload": workload_id, "ids": list(ids)})
+        return self._later.folders_with(rows["id"].to_numpy())
 
     @property
     def reader(self) -> str:
@@ -184,7 +185,7 @@ class LakeViews:
             with connection.cursor() as cursor:
                 _, columns = _contents(delta)
                 _show_files(cursor, sorted(files), columns, {"all_inferences"}, erased=erased)
-                return cursor.sql(sql).to_arrow_table()
+                return read_arrow(cursor, sql)
 
         self._figures.refresh(connection, delta, count)
 

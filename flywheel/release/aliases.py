@@ -95,11 +95,12 @@ def _expected(
         "canary": releases.get(routes.get("canary", "")),
         "shadow": releases.get(routes.get("shadow", "")),
     }
+    versions = registry.versions(workload_id) if any(named.values()) else {}
     expected, missing = {}, []
     for alias, release in named.items():
         if release is None:
             continue
-        version = registry.version_of(workload_id, release.release)
+        version = versions.get(release.release)
         if version is None:
             missing.append(release.release)
         else:

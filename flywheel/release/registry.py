@@ -84,7 +84,7 @@ class MlflowRegistry:
         """
 
         def once() -> str:
-            existing = self._version_of(workload_id, release)
+            existing = self._versions(workload_id).get(release)
             if existing is not None:
                 upload_texts(self.client, run_id, texts)
                 for tag, value in tags.items():
@@ -109,7 +109,11 @@ class MlflowRegistry:
 
     def version_of(self, workload_id: str, release: str) -> str | None:
         """Return the model version of a release, None where it was not registered."""
-        return self.place.patiently(lambda: self._version_of(workload_id, release))
+        return self.versions(workload_id).get(release)
+
+    def versions(self, workload_id: str) -> dict[str, str]:
+        """Return the model version of every release that was registered, by its name."""
+        return self.place.patiently(lambda: self._versions(workload_id))
 
     def tags_of(self, workload_id: str, version: str) -> dict[str, str]:
         """Return the tags of a model version."""
@@ -125,9 +129,8 @@ class MlflowRegistry:
         """Return the tags of a workload's registered model, none where there is no model."""
 
         def once() -> dict[str, str]:
-            if not self.client.search_registered_models(f"name='{workload_id}'"):
-                return {}
-            return dict(self.client.get_registered_model(workload_id).tags)
+            models = self.client.search_registered_models(f"name='{workload_id}'")
+            return dict(models[0].tags) if models else {}
 
         return self.place.patiently(once)
 
@@ -175,17 +178,19 @@ class MlflowRegistry:
         return texts
 
     def _aliases(self, workload_id: str) -> dict[str, str]:
-        if not self.client.search_registered_models(f"name='{workload_id}'"):
-            return {}
-        model = self.client.get_registered_model(workload_id)
-        return {alias: str(version) for alias, version in model.aliases.items()}
+        models = self.client.search_registered_models(f"name='{workload_id}'")
+        aliases = models[0].aliases if models else {}
+        return {alias: str(version) for alias, version in aliases.items()}
 
-    def _version_of(self, workload_id: str, release: str) -> str | None:
-        return next(iter(self._versions_of(workload_id, release)), None)
-
-    def _versions_of(self, workload_id: str, release: str) -> list[str]:
+    def _versions(self, workload_id: str) -> dict[str, str]:
         # A request that timed out may be carried out all the same, and then be made again: the
         # lowest number counts, in whatever order they are found.
+        versions = self.client.search_model_versions(f"name='{workload_id}'")
+        newest_first = sorted(versions, key=lambda version: -int(version.version))
+        tagged = [(one.tags.get(RELEASE_TAG), str(one.version)) for one in newest_first]
+        return {release: version for release, version in tagged if release is not None}
+
+    def _versions_of(self, workload_id: str, release: str) -> list[str]:
         versions = self.client.search_model_versions(f"name='{workload_id}'")
         numbers = [int(v.version) for v in versions if v.tags.get(RELEASE_TAG) == release]
         return [str(number) for number in sorted(numbers)]

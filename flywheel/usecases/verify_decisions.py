@@ -128,8 +128,9 @@ def _heads(platform: "Platform", workload_id: str) -> str:
     from flywheel.release.promotion import HEAD_TAG
 
     heads = {}
+    versions = platform.registry.versions(workload_id)
     for release in platform.state.releases.of(workload_id):
-        version = platform.registry.version_of(workload_id, release.release)
+        version = versions.get(release.release)
         if version is None:
             continue
         head = platform.registry.tags_of(workload_id, version).get(HEAD_TAG)

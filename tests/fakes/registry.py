@@ -25,7 +25,7 @@ class MemoryRegistry(MlflowRegistry):
     def __init__(self, folder: Path) -> None:
         super().__init__(f"sqlite:///{folder / 'none.db'}", folder)
         self._runs: dict[tuple[str, str], str] = {}
-        self._versions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._made: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._pointers: dict[str, dict[str, str]] = defaultdict(dict)
 
     def log_training(
@@ -56,24 +56,25 @@ class MemoryRegistry(MlflowRegistry):
         if existing is not None:
             return existing
         kept = {"run": run_id, "tags": {**tags, RELEASE_TAG: release}, "texts": dict(texts)}
-        self._versions[workload_id].append(kept | {"description": description})
-        return str(len(self._versions[workload_id]))
+        self._made[workload_id].append(kept | {"description": description})
+        return str(len(self._made[workload_id]))
 
-    def version_of(self, workload_id: str, release: str) -> str | None:
-        """Look a release up by its tag."""
-        for number, version in enumerate(self._versions[workload_id], start=1):
-            if version["tags"].get(RELEASE_TAG) == release:
-                return str(number)
-        return None
+    def versions(self, workload_id: str) -> dict[str, str]:
+        """Return the versions by the release that their tag names."""
+        return {
+            version["tags"][RELEASE_TAG]: str(number)
+            for number, version in enumerate(self._made[workload_id], start=1)
+            if RELEASE_TAG in version["tags"]
+        }
 
     def tags_of(self, workload_id: str, version: str) -> dict[str, str]:
         """Return the tags as they were given."""
-        return dict(self._versions[workload_id][int(version) - 1]["tags"])
+        return dict(self._made[workload_id][int(version) - 1]["tags"])
 
     def written_texts(self, workload_id: str, run_id: str) -> dict[str, str]:
         """Return files, descriptions and tags of a run's versions."""
         texts: dict[str, str] = {}
-        for number, version in enumerate(self._versions[workload_id], start=1):
+        for number, version in enumerate(self._made[workload_id], start=1):
             if version["run"] == run_id:
                 shown = [version["description"], json.dumps(version["tags"])]
                 texts |= {f"version {number}": "\n".join(shown), **version["texts"]}
@@ -90,9 +91,17 @@ class MemoryRegistry(MlflowRegistry):
         else:
             self._pointers[workload_id][alias] = version
 
+    def remembered(self) -> tuple[Any, ...]:
+        """Return all that it was given, for `remember` of another one."""
+        return self._runs, self._made, self._pointers
+
+    def remember(self, remembered: tuple[Any, ...]) -> None:
+        """Go on with what another one was given."""
+        self._runs, self._made, self._pointers = remembered
+
     def lose(self, workload_id: str, version: str) -> None:
         """Forget a version, as if somebody had deleted it in MLflow."""
-        self._versions[workload_id][int(version) - 1] |= {"run": "", "tags": {}}
+        self._made[workload_id][int(version) - 1] |= {"run": "", "tags": {}}
         self._pointers[workload_id] = {
             alias: other for alias, other in self._pointers[workload_id].items() if other != version
         }

@@ -28,30 +28,16 @@ from flywheel.settings import Settings
 from flywheel.state import Approval, Cycle, Release, Stage, State
 from flywheel.wiring import Platform
 from flywheel.workload.answers import AnswerCodec, assign_surfaces
-from flywheel.workload.model import Workload, parse_workload
+from flywheel.workload.model import Workload
 from flywheel.workload.prompt import render_prompt
+from tests.fakes.defect_workload import LABELS, make_workload
 from tests.fakes.model_server import FakeModelServer
+from tests.fakes.registry import MemoryRegistry
 
 __all__ = ["START", "ReleaseWorld", "make_workload", "rows_for", "write_snapshot"]
 
 START = datetime(2026, 4, 1, 6, tzinfo=UTC)
-LABELS = ("scratch", "dent", "stain")
 _numbers = itertools.count()
-
-
-def make_workload(workload_id: str, **changes: Any) -> Workload:
-    """Return a classification of three labels owned by ann."""
-    raw: dict[str, Any] = {
-        "id": workload_id,
-        "owner": "ann",
-        "description": "Sorts <b>defects</b>.",
-        "task": {"type": "classification"},
-        "taxonomy": {"labels": [{"id": name, "name": name} for name in LABELS]},
-        "prompt": "{input}\nDefect: ",
-        "base_model": "tiny",
-        "gates": {"margin": 0.05},
-    }
-    return parse_workload(raw | changes, source="test")
 
 
 def rows_for(workload: Workload, split: str, count: int) -> list[dict[str, Any]]:
@@ -136,6 +122,30 @@ class ReleaseWorld:
     def base_digest(self) -> str:
         """The digest of the base that adapters are trained on."""
         return self.base.digest if self.base else "b" * 64
+
+    def leave(self) -> dict[str, Any]:
+        """Close, and return what is in no file: for `resume`, in this folder or a copy of it."""
+        self.close()
+        loaded = {name: path.relative_to(self.root) for name, path in self.server.loaded.items()}
+        return {
+            "workload": self.workload,
+            "now": self.clock.now(),
+            "replies": self.server.replies,
+            "loaded": loaded,
+            "registry": self.registry.remembered(),
+        }
+
+    @classmethod
+    def resume(cls, root: Path, left: dict[str, Any]) -> "ReleaseWorld":
+        """Go on, on a registry in memory, with what `leave` returned."""
+        registry = MemoryRegistry(root)
+        registry.remember(left["registry"])
+        world = cls(root, registry)
+        world.workload = left["workload"]
+        world.clock.move_to(left["now"])
+        world.server = FakeModelServer(left["replies"])
+        world.server.loaded = {name: root / path for name, path in left["loaded"].items()}
+        return world
 
     def close(self) -> None:
         """Let go of lake and state."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.duckdb_again import close_emptied, open_again
 from tests.fakes.filled_folder import FilledFolders
 from tests.fakes.migrated_mlflow import prepare_migrated
 from tests.fakes.migrated_state import migrated_once
@@ -18,6 +19,13 @@ def _schema_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the migrations for the first empty database of this process, and repeat what they made."""
     monkeypatch.setattr("flywheel.state.database._upgrade", _UPGRADE)
     monkeypatch.setattr("flywheel.release.mlflow_calls._prepare_sqlite", prepare_migrated)
+
+
+@pytest.fixture(autouse=True)
+def _duckdb_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lake have the DuckDB of one that was closed before; the tests of the lake make their own."""
+    monkeypatch.setattr("flywheel.lake.query_views._open", open_again)
+    monkeypatch.setattr("flywheel.lake.query_views._close", close_emptied)
 
 
 @pytest.fixture

@@ -168,6 +168,15 @@ def test_dagster_starts_runs_in_the_context_that_is_replaced():
     )
 
 
+def test_duckdb_runs_a_statement_to_arrow():
+    """The call that the relation of a query ends in takes a statement, values, a format and a size."""
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation, _seam
+
+    assert "con._submit(sql, values, format, batch_size)" in inspect.getsource(_seam.submit)
+    assert '_submit("arrow", ' in inspect.getsource(DuckDBPyRelation.to_arrow_table)
+    assert "_submit(self, sql: str, values: object | None" in DuckDBPyConnection._submit.__doc__
+
+
 def test_mlflow_starts_uvicorn_in_the_function_that_is_replaced():
     """Its command line gives the command and the variables, and MLflow tells a server by uvicorn."""
     # Read and not imported: MLflow's server uses what SQLAlchemy warns of.

@@ -142,9 +142,8 @@ class Sampler:
 
     def draw_due(self) -> SamplingReport:
         """Draw every window that is due; see `sample_due`."""
-        batches = self._finish()
+        batches, windows = self._finish()
         while True:
-            windows = self._windows()
             frontier = frontier_of(windows, self.now)
             if frontier is None:
                 frontier = self._first_frontier(windows)
@@ -159,11 +158,11 @@ class Sampler:
                     close_window(self.lake, self.workload.id, disowning)
                 return SamplingReport(batches, plan.reason)
             batches.append(self._draw(plan, windows))
+            windows = self._windows()
 
     def draw_window(self, start: datetime, end: datetime, budget: int | None) -> BatchReport:
         """Draw a named window; see `sample_batch`."""
-        self._finish()
-        windows = self._windows()
+        _, windows = self._finish()
         period = period_name(self.workload.cadence, start, self.workload.timezone)
         ends = next_period_start(self.workload.cadence, start, self.workload.timezone)
         cut = f"cut at the end of {period}: the rest is a window of its own" if end > ends else ""
@@ -199,15 +198,17 @@ class Sampler:
     def _windows(self) -> list[ReviewWindow]:
         return read_windows(self.lake, self.workload.id)
 
-    def _finish(self) -> list[BatchReport]:
-        # A window that was closed by a call that did not come to write its items.
-        windows = valid_windows(self._windows(), self.now)
+    def _finish(self) -> tuple[list[BatchReport], list[ReviewWindow]]:
+        # The batch of a window that was closed by a call that did not come to write its items, and
+        # all windows.
+        closed = self._windows()
+        windows = valid_windows(closed, self.now)
         cut_off = unfinished_window(self.lake, self.workload.id, windows)
         if cut_off is None:
-            return []
+            return [], closed
         before = frontier_of([w for w in windows if w is not cut_off], self.now)
         earlier = [window for window in windows if window is not cut_off]
-        return [self.batch.ask(cut_off, self.batch.candidates(cut_off, before, earlier))]
+        return [self.batch.ask(cut_off, self.batch.candidates(cut_off, before, earlier))], closed
 
     def _first_frontier(self, windows: Sequence[ReviewWindow]) -> Frontier | None:
         began = traffic_start(self.lake, self.workload.id)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from flywheel.clock import ManualClock, SystemClock
 from flywheel.errors import ConcurrencyError, FlywheelError, RefusedError
 from flywheel.state import State, database
-from tests.fakes.release_world import make_workload
+from tests.fakes.defect_workload import make_workload
 
 _START = datetime(2026, 4, 1, tzinfo=UTC)
 

@@ -1,8 +1,6 @@
 """A release that a stage took back, and that was not to blame: reviewed and tried again."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,18 +25,31 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def world(tmp_path: Path, registry) -> Iterator[ReleaseWorld]:
-    """Return a workload with a champion r1, whose next release goes through two stages."""
-    made = ReleaseWorld(tmp_path, registry)
-    made.promoted("r1")
-    made.workload = make_workload(made.workload.id, release=PATH)
-    yield made
-    made.close()
+def begun(request, resumed):
+    """Return the world of a test, and the cycle of r2 where it was taken back."""
+    is_taken_back = "taken_back" in request.fixturenames
+    return resumed(is_taken_back, _take_back if is_taken_back else _promote_first)
 
 
 @pytest.fixture
-def taken_back(world):
+def world(begun) -> ReleaseWorld:
+    """Return a workload with a champion r1, whose next release goes through two stages."""
+    return begun[0]
+
+
+@pytest.fixture
+def taken_back(begun):
     """Return the cycle of r2, which the guards of the second canary took back."""
+    return begun[1]
+
+
+def _promote_first(world) -> None:
+    world.promoted("r1")
+    world.workload = make_workload(world.workload.id, release=PATH)
+
+
+def _take_back(world):
+    _promote_first(world)
     cycle = world.approved("r2")
     world.promote(cycle)
     for _ in range(2):

@@ -1,6 +1,5 @@
 """A release between approval and champion: each step is one operation, and can be taken back."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -18,16 +17,25 @@ PATH = {"shadow": {"days": 1}, "canary": [{"share": 0.1, "days": 1}, {"share": 0
 
 
 @pytest.fixture
-def world(tmp_path: Path, registry) -> Iterator[ReleaseWorld]:
-    """Return a workload whose releases go through shadow and two canaries."""
-    made = ReleaseWorld(tmp_path, registry, release=PATH)
-    yield made
-    made.close()
+def begun(request, resumed):
+    """Return the world of a test, and the cycle of r2 where it is in shadow."""
+    is_in_shadow = "second" in request.fixturenames
+    return resumed(is_in_shadow, _put_in_shadow if is_in_shadow else lambda _: None, release=PATH)
 
 
 @pytest.fixture
-def second(world):
+def world(begun) -> ReleaseWorld:
+    """Return a workload whose releases go through shadow and two canaries."""
+    return begun[0]
+
+
+@pytest.fixture
+def second(begun):
     """Return the cycle of r2, in shadow against the champion r1."""
+    return begun[1]
+
+
+def _put_in_shadow(world):
     staged = world.workload
     world.workload = staged.model_copy(update={"release": None})
     world.promote(world.approved("r1"))

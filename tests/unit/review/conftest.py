@@ -7,16 +7,8 @@ from flywheel.lake.store import Lake
 from flywheel.review.merging.merge import merge_annotations
 from flywheel.review.queues.local_desk import LocalAnswerDesk
 from flywheel.review.queues.local_queue import LocalReviewQueue
-from tests.fakes.duckdb_again import close_emptied, open_again
 from tests.fakes.remembered_vectors import remembering_encoder
 from tests.fakes.review_world import END
-
-
-@pytest.fixture
-def duckdb_made_once(monkeypatch):
-    """Let a lake have the DuckDB of one that was closed before."""
-    monkeypatch.setattr("flywheel.lake.query_views._open", open_again)
-    monkeypatch.setattr("flywheel.lake.query_views._close", close_emptied)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from flywheel.review.merging.collect import collect
 from flywheel.review.sampling.batches import sample_batch
 from tests.fakes.review_world import END, START, WEEK, answer, classification, put_answers, truth
 
-pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
+pytestmark = pytest.mark.usefixtures("vectors_taken_once")
 WORKLOAD = classification(review={"budget": 60, "overlap": 1.0})
 FILES = [
     f"{batch_figures.REVIEW_FIGURES_FOLDER}/{name}_defects.json"

@@ -22,7 +22,7 @@ from tests.fakes.review_world import (
     truth,
 )
 
-pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
+pytestmark = pytest.mark.usefixtures("vectors_taken_once")
 
 
 @pytest.fixture

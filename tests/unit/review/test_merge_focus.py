@@ -16,7 +16,7 @@ from flywheel.review.sampling.sent_items import read_sent
 from tests.fakes.exported_judgment import export_judgment
 from tests.fakes.review_world import END, START, WEEK, answer, classification, put_answers, truth
 
-pytestmark = pytest.mark.usefixtures("duckdb_made_once", "vectors_taken_once")
+pytestmark = pytest.mark.usefixtures("vectors_taken_once")
 REVIEW = {"budget": 60, "overlap": 0.0, "label_checks": 0.0, "gold": 0.0}
 WORKLOAD = classification(review=REVIEW)
 MONTHS = timedelta(days=200)
