@@ -122,7 +122,9 @@ class KafkaLogConsumer:
         # A join continues in the background, but the client restarts it if it has ended
         # by the time that someone does: members that work between two polls would ask each other to
         # join again for ever. So what the group answered is kept until it is used. It is kept for
-        # the membership that it was given to: one that the broker has ended meanwhile asks again.
+        # the membership that it was given to: one that the broker has ended meanwhile asks again. A
+        # member that worked longer than its session in between does not know of its end: it reads on
+        # until its next heartbeat, and the lake's positions refuse what another one landed.
         #
         # A leader that joins because partitions were added finds them shared out when the join has
         # ended, and the client takes that for a reason not to look at the answer. Nobody would then
@@ -133,6 +135,7 @@ class KafkaLogConsumer:
         async def join_once() -> Any:
             coordinator.request_rejoin()
             if self._joined is None or coordinator._generation.is_lost():  # noqa: SLF001
+                self._joined = None  # a join that fails half-way is not answered by the one before
                 self._joined = await join()
             return self._joined
 

@@ -61,14 +61,12 @@ class LogWatch:
         """
         if not isinstance(self._log, Path):
             return False
+        # In this order: a next version that maintenance has removed has its checkpoint by then.
+        has_next = (self._log / f"{version + 1:020}.json").exists()
         # Noted before Delta looks: the version that it finds is at least as new as this checkpoint.
         before, self._checkpoint = self._checkpoint, self._checkpoint_mark(self._log)
         is_seen = self._seen is not None and self._seen[0] == version
-        return (
-            is_seen
-            and self._checkpoint == before
-            and not (self._log / f"{version + 1:020}.json").exists()
-        )
+        return is_seen and self._checkpoint == before and not has_next
 
     def _checkpoint_mark(self, log: Path) -> tuple[int, int, int]:
         try:

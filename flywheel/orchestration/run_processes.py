@@ -10,6 +10,7 @@ workload files itself, as before.
 
 import multiprocessing
 import sys
+import tempfile
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,8 @@ _FIRST = "flywheel.orchestration.fork_server"
 # deployment, and each run does that itself.
 _PACKAGES = frozenset({"assets", "flywheel", "sensors"})
 _DAGSTER = frozenset({"dagster", "dagster._grpc.impl"})
+# A socket's path has 107 bytes at most, of which multiprocessing takes 32 below the folder.
+_LONGEST_FOLDER = 70
 
 
 def fork_runs() -> None:
@@ -37,6 +40,8 @@ def _ignore(_server: object, _context: object) -> None:
 
 
 def _fork_context(_server: object) -> Any:
+    if len(tempfile.gettempdir().encode()) > _LONGEST_FOLDER:
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_loaded_modules())
     return context

@@ -25,6 +25,7 @@ __all__ = ["StepOutput"]
 
 # As often as ``tail -F`` looks.
 _LOOK_SECONDS = 1.0
+_PASS_ON_SECONDS = 10.0
 
 
 class StepOutput(LocalComputeLogManager):
@@ -58,24 +59,30 @@ def _captured(stream: IO[str], path: Path) -> Iterator[None]:
         yield
         return
     has_ended = Event()
-    with os.fdopen(os.dup(descriptor), "wb", buffering=0) as target, path.open("rb") as source:
-        source.seek(0, os.SEEK_END)
-        reader = Thread(target=_pass_on, args=(source, target, has_ended), daemon=True)
-        reader.start()
-        try:
-            with redirect_to_file(stream, str(path)):
-                yield
-        finally:
-            has_ended.set()
-            reader.join()
+    source, target = path.open("rb"), os.fdopen(os.dup(descriptor), "wb")
+    source.seek(0, os.SEEK_END)
+    reader = Thread(target=_pass_on, args=(source, target, has_ended), daemon=True)
+    reader.start()
+    try:
+        with redirect_to_file(stream, str(path)):
+            yield
+    finally:
+        has_ended.set()
+        # A terminal or pipe that nobody reads does not hold the step: its output is in the file.
+        reader.join(_PASS_ON_SECONDS)
 
 
 def _pass_on(source: IO[bytes], target: IO[bytes], has_ended: Event) -> None:
-    is_over = False
-    while not is_over:
-        is_over = has_ended.wait(_LOOK_SECONDS)
-        while chunk := source.read(1 << 16):
-            target.write(chunk)
+    with source, target:
+        is_over = False
+        while not is_over:
+            is_over = has_ended.wait(_LOOK_SECONDS)
+            # A process that the step left behind may write on: not after the end.
+            left = os.fstat(source.fileno()).st_size - source.tell()
+            while chunk := source.read(min(left, 1 << 16)):
+                left -= len(chunk)
+                target.write(chunk)
+            target.flush()
 
 
 def _descriptor(stream: IO[str]) -> int | None:

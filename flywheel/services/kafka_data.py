@@ -7,6 +7,7 @@ is the same for every broker of a version, but for the ids: it is kept in the ca
 import base64
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from flywheel.errors import StorageError
@@ -37,7 +38,8 @@ def format_data(
     """
     if not first.exists():
         run()
-        copy_file(data / _CHECKPOINT, first)
+        with suppress(OSError):  # a cache that cannot be written costs the next broker a second
+            copy_file(data / _CHECKPOINT, first)
         return
     make_folder(data)
     copy_file(first, data / _CHECKPOINT)

@@ -74,7 +74,7 @@ class ReleasePages:
     ) -> Response:
         visitor = self._shell.access.sender(request, fields)
         if not visitor.account.may(_RIGHTS[name]):
-            raise Refusal(403, "Your roles do not permit this.", "ask an approver")
+            raise Refusal(403, "Your roles do not permit this.", "ask someone whose role does")
         workload, release = _release(request)
         decide(
             self._shell.platform,

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kafka.errors import RebalanceInProgressError
 
 from flywheel.eventlog.kafka_consumer import KafkaLogConsumer
 from flywheel.ports.event_log import Topic
@@ -15,7 +16,7 @@ class _Client:
 
     def __init__(self) -> None:
         self.answers = 0
-        self.lost = False
+        self.lost = self.fails = False
         self._coordinator = SimpleNamespace(
             rejoin_needed=False,
             request_rejoin=self._request_rejoin,
@@ -26,6 +27,8 @@ class _Client:
     async def _join(self) -> int:
         self.answers += 1
         self.lost = False
+        if self.fails:
+            raise RebalanceInProgressError
         return self.answers
 
     def _request_rejoin(self) -> None:
@@ -72,3 +75,13 @@ def test_the_answer_of_an_ended_membership_is_not_used(client):
     client.join()
     client.lost = True
     assert client.join() == 2
+
+
+def test_a_join_that_fails_half_way_is_not_answered_by_the_one_before(client):
+    """The others ask to join once more: the member does too, and the old answer is of no use."""
+    client.join()
+    client.lost = client.fails = True
+    with pytest.raises(RebalanceInProgressError):
+        client.join()
+    client.fails = False
+    assert client.join() == 3

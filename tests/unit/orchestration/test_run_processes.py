@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import psutil
 
@@ -16,7 +17,14 @@ import atexit, gc, json, multiprocessing, os, pathlib, signal, sys, time, types
 
 def begin(queue, note):
     atexit.register(pathlib.Path(note).touch)
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[0])
+    child.start()
+    child.join()
+    before = gc.get_freeze_count()
+    os.waitpid(os.fork() or os._exit(0), 0)
     queue.put({
+        "code of a child": child.exitcode,
+        "freezes": gc.get_freeze_count() != before,
         "parent": os.getppid(),
         "loaded": "flywheel.orchestration.workers" in sys.modules,
         "frozen": gc.get_freeze_count() > 0,
@@ -78,6 +86,9 @@ def test_runs_are_copies_of_one_process_that_has_loaded_their_code(tmp_path, rep
     assert first["loaded"]
     assert first["frozen"]
     assert first["ends by a signal"]
+    # What a run forks by itself is left alone.
+    assert first["code of a child"] == 0
+    assert not first["freezes"]
     assert first["arguments"] == ["server.py", str(note)]
     assert first["code"] == 0
     assert note.exists()
@@ -99,3 +110,9 @@ def test_a_process_that_is_no_code_server_stays_as_it_is(monkeypatch):
     before = set(sys.modules)
     run_processes.fork_runs()
     assert set(sys.modules) == before
+
+
+def test_a_long_path_of_temporary_files_starts_runs_as_dagster_does(monkeypatch, tmp_path):
+    """The socket of a process that forks would have no room below it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 80)))
+    assert run_processes._fork_context(None).get_start_method() == "spawn"

@@ -7,6 +7,7 @@ from contextlib import contextmanager, redirect_stdout
 import psutil
 import pytest
 
+from flywheel.orchestration import step_output
 from flywheel.orchestration.step_output import StepOutput
 from tests.fakes.waiting import wait_until
 
@@ -72,3 +73,16 @@ def test_output_without_a_descriptor_is_left_alone(tmp_path, capsys):
     with StepOutput(str(tmp_path)).capture_logs(KEY):
         say("hello")
     assert capsys.readouterr().out == "hello\n"
+
+
+def test_a_terminal_that_nobody_reads_does_not_hold_a_step(tmp_path, monkeypatch):
+    """What it prints is in its file, and is passed on once somebody reads."""
+    monkeypatch.setattr(step_output, "_PASS_ON_SECONDS", 0.1)
+    line = "x" * (1 << 20)
+    manager = StepOutput(str(tmp_path))
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as terminal:
+        with os.fdopen(writer, "w") as output, redirect_stdout(output), manager.capture_logs(KEY):
+            say(line)
+        assert manager.get_log_data(KEY).stdout == f"{line}\n".encode()
+        assert terminal.read() == f"{line}\n".encode()

@@ -1,9 +1,11 @@
 import base64
+import errno
 from pathlib import Path
 
 import pytest
 
 from flywheel.errors import StorageError
+from flywheel.services import kafka_data
 from flywheel.services.java import coordinates, kafka_version
 from flywheel.services.kafka import broker_names
 from flywheel.services.kafka_data import checkpoint_of, format_data, is_formatted
@@ -89,3 +91,17 @@ def test_one_broker_has_no_number():
     """Several are numbered from one."""
     assert broker_names(1) == ["kafka"]
     assert broker_names(3) == ["kafka-1", "kafka-2", "kafka-3"]
+
+
+def test_a_cache_that_cannot_be_written_costs_the_next_broker_its_copy(tmp_path, monkeypatch):
+    """The folder that Kafka's tool made is good, and each further one is made by it too."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kafka_data, "copy_file", full)
+    for name in ("one", "two"):
+        data = tmp_path / name
+        first = checkpoint_of(tmp_path)
+        format_data(data, first=first, node=1, cluster_id="ours", run=_kafkas_tool(data))
+        assert is_formatted(data, "ours")
