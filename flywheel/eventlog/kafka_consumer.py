@@ -236,7 +236,7 @@ class KafkaLogConsumer:
         return all(self._position(place) == ends[place.partition] for place in places)
 
     def _position(self, place: Any) -> int | None:
-        from kafka.errors import NoOffsetForPartitionError
+        from kafka.errors import LogTruncationError, NoOffsetForPartitionError
 
         with translated(self._what):
             try:
@@ -244,6 +244,10 @@ class KafkaLogConsumer:
             except NoOffsetForPartitionError as error:
                 self._begin(error.args[0])
                 return None
+            except LogTruncationError:
+                # A topic that was made anew is shorter too, and is no loss.
+                self._topics.require_same(self._topic, [place.partition])
+                raise
 
     def _came(self, places: Iterable[Any]) -> None:
         self._rest(places)

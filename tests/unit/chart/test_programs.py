@@ -166,7 +166,8 @@ def test_dagster_is_configured_as_on_one_machine():
     ours, theirs = _configuration(postgres=True), dagster_configuration("default")
     assert theirs.pop("run_launcher")["class"] == "K8sRunLauncher"
     assert ours.pop("run_launcher")["class"] == "WatchedRunLauncher"
-    assert theirs.pop("compute_logs")["config"]["base_dir"].startswith("/var/lib/flywheel/home/")
+    assert theirs["compute_logs"].pop("config")["base_dir"].startswith("/var/lib/flywheel/home/")
+    assert ours["compute_logs"].pop("config") == {"base_dir": {"env": "DAGSTER_HOME"}}
     assert theirs == ours
 
 

@@ -1,12 +1,14 @@
-"""What a group answered to a join is kept until it is used, and no longer than the membership."""
+"""A member of a group where Kafka's client alone would wait for ever, or take a new topic for a loss."""
 
 import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka.errors import RebalanceInProgressError
+from kafka import TopicPartition
+from kafka.errors import LogTruncationError, RebalanceInProgressError
 
+from flywheel.errors import LogGapError, TransientError
 from flywheel.eventlog.kafka_consumer import KafkaLogConsumer
 from flywheel.ports.event_log import Topic
 
@@ -44,6 +46,9 @@ class _Client:
         self._listener.on_partitions_revoked(())
         return {}
 
+    def position(self, place: Any) -> int:
+        raise LogTruncationError({place: None})
+
     def join(self) -> Any:
         """Join as the client does, each time that somebody polls before the answer was used."""
         return asyncio.run(self._coordinator._do_join_and_sync_async())
@@ -53,10 +58,15 @@ class _Client:
 def client() -> _Client:
     """A client that a member of a group drives."""
     client = _Client()
-    connection: Any = SimpleNamespace(timeout_seconds=1.0, consumer=lambda _group: client)
-    topics: Any = SimpleNamespace()
-    KafkaLogConsumer(connection, topics, Topic("t", "id", 1), "g")
+    member(client)
     return client
+
+
+def member(client: _Client, **topics: Any) -> KafkaLogConsumer:
+    """Return a member of a group that reads the partition ``0`` of a topic."""
+    connection: Any = SimpleNamespace(timeout_seconds=1.0, consumer=lambda _group: client)
+    found: Any = SimpleNamespace(**topics)
+    return KafkaLogConsumer(connection, found, Topic("t", "id", 1), "g")
 
 
 def test_an_answer_that_was_not_used_yet_is_not_asked_for_again(client):
@@ -85,3 +95,16 @@ def test_a_join_that_fails_half_way_is_not_answered_by_the_one_before(client):
         client.join()
     client.fails = False
     assert client.join() == 3
+
+
+def test_a_topic_that_was_made_anew_is_no_loss():
+    """It is shorter than what was read of the one before: its new id says why. A real loss is told."""
+
+    def is_another(*_: object) -> None:
+        raise TransientError("the topic was made anew", next_step="look again")
+
+    place = TopicPartition("t", 0)
+    with pytest.raises(TransientError, match="made anew"):
+        member(_Client(), require_same=is_another)._position(place)
+    with pytest.raises(LogGapError):
+        member(_Client(), require_same=lambda *_: None)._position(place)
