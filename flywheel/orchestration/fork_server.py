@@ -9,7 +9,6 @@ goes first.
 """
 
 import atexit
-import ctypes
 import gc
 import os
 import signal
@@ -20,8 +19,8 @@ from multiprocessing import util
 from pathlib import Path
 
 from flywheel.io.garbage import collect_seldom
+from flywheel.io.parent_death import end_with_parent
 
-_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _GOES_FIRST = "300"  # of 1,000 that oom_score_adj takes
 _SERVER = os.getpid()
 _is_run = False
@@ -32,12 +31,10 @@ def _begin(_module: object) -> None:
     if _is_run:  # a process that a run has forked
         return
     _is_run = True
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-        with suppress(OSError):  # where the file is read-only, all are alike
-            Path("/proc/self/oom_score_adj").write_text(_GOES_FIRST, encoding="ascii")
-    if os.getppid() != _SERVER:
+    if not end_with_parent(_SERVER):
         os.kill(os.getpid(), signal.SIGKILL)
+    with suppress(OSError):  # where there is no such file, all are alike
+        Path("/proc/self/oom_score_adj").write_text(_GOES_FIRST, encoding="ascii")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # Last, behind the queues that a process still empties.
     util.Finalize(None, _end, exitpriority=-100)

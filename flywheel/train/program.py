@@ -1,11 +1,9 @@
 """The trainer program around the recipe: arguments, environment, signals, exit codes."""
 
 import argparse
-import ctypes
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -26,6 +24,7 @@ from flywheel.errors import (
 )
 from flywheel.io.garbage import collect_seldom
 from flywheel.io.lock import exclusive
+from flywheel.io.parent_death import end_with_parent
 from flywheel.ports.train_launcher import (
     EXIT_BAD_DATA,
     EXIT_BAD_SPEC,
@@ -56,7 +55,6 @@ OFFLINE = {
 }
 _GPUS = "CUDA_VISIBLE_DEVICES"
 _LEAST_BYTES = 2**20
-_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,8 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ[_GPUS] = first_gpus(os.environ.get(_GPUS))
         if not _wait_for_spec(options):
             return 0
-    if options.parent is not None:
-        _end_with(options.parent)
+    # A launcher that is killed cannot clean up.
+    if options.parent is not None and not end_with_parent(options.parent):
+        return EXIT_INTERRUPTED
     try:
         spec = read_spec(options.spec)
         options.out.mkdir(parents=True, exist_ok=True)
@@ -156,14 +155,6 @@ def _exit_code(error: FlywheelError) -> int:
         ((ConfigurationError, IntegrityError, NotFoundError), EXIT_BAD_SPEC),
     )
     return next((code for kinds, code in codes if isinstance(error, kinds)), 1)
-
-
-def _end_with(parent: int) -> None:
-    # A launcher that is killed cannot clean up: the kernel then ends this process in its place.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(EXIT_INTERRUPTED)
 
 
 @contextmanager
