@@ -45,20 +45,11 @@ class LocalAnswerDesk:
         self._tasks = WorkloadTasks(folder)
         self._clock = clock
         self._rules = JudgmentRules()
-        self._completeness: dict[str, tuple[Mapping[str, Any], bool]] = {}
 
     def open_items(self, workload: Workload, annotator: str) -> list[OpenItem]:
         """Return what this person can still judge, most urgent first."""
         check_name(annotator)
-        return open_to(annotator, self._tasks.of(workload.id).all(), self._is_complete)
-
-    def _is_complete(self, task: Mapping[str, Any]) -> bool:
-        # Every annotation's form is looked at for it; a task that is not read again is the same.
-        name = str(task["data"]["item_id"])
-        cached = self._completeness.get(name)
-        if cached is None or cached[0] is not task:
-            cached = self._completeness[name] = task, is_complete(task)
-        return cached[1]
+        return open_to(annotator, self._tasks.of(workload.id).all(), is_complete)
 
     def submit(
         self,

@@ -7,7 +7,6 @@ import pytest
 
 from flywheel.clock import ManualClock
 from flywheel.errors import NotFoundError, RefusedError
-from flywheel.review.merging.annotation_problems import structure_problem
 from flywheel.review.queues.local_desk import LocalAnswerDesk
 from tests.fakes.review_items import review_item
 from tests.fakes.review_world import END, classification
@@ -122,22 +121,3 @@ def test_several_processes_lose_no_judgment(queue, tmp_path):
     assert [person.exitcode for person in people] == [0, 0, 0, 0]
     status = queue.status(WORKLOAD)
     assert (status.answered, status.judgments_given) == (15, 30)
-
-
-def test_the_form_of_a_judgment_is_looked_at_once(queue, desk, monkeypatch):
-    """Until its task changes, however many people ask for items."""
-    queue.push(WORKLOAD, [review_item(WORKLOAD, number, judgments=2) for number in range(3)])
-    desk.submit(WORKLOAD, "item0000", "ann", "oil fault")
-    looked_at = []
-
-    def counted(raw):
-        looked_at.append(raw["id"])
-        return structure_problem(raw)
-
-    monkeypatch.setattr("flywheel.review.queues.task_view.structure_problem", counted)
-    assert open_ids(desk, "ben") == open_ids(desk, "cleo") == ["item0000", "item0001", "item0002"]
-    assert len(looked_at) == 1
-    desk.submit(WORKLOAD, "item0000", "ben", "heat fault")
-    looked_at.clear()
-    assert open_ids(desk, "cleo") == open_ids(desk, "dora") == ["item0001", "item0002"]
-    assert len(looked_at) == 2
