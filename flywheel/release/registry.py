@@ -6,6 +6,7 @@ Adapters are plain artifacts, never pickled models.
 
 import json
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +101,7 @@ class MlflowRegistry:
                 tags={**tags, RELEASE_TAG: release},
                 description=description,
             )
-            first, *doubles = self._versions_of(workload_id, release)
+            first, *doubles = self._numbers(workload_id)[release]
             for double in doubles:
                 self.client.delete_model_version(workload_id, double)
             return first
@@ -185,15 +186,17 @@ class MlflowRegistry:
     def _versions(self, workload_id: str) -> dict[str, str]:
         # A request that timed out may be carried out all the same, and then be made again: the
         # lowest number counts, in whatever order they are found.
-        versions = self.client.search_model_versions(f"name='{workload_id}'")
-        newest_first = sorted(versions, key=lambda version: -int(version.version))
-        tagged = [(one.tags.get(RELEASE_TAG), str(one.version)) for one in newest_first]
-        return {release: version for release, version in tagged if release is not None}
+        return {release: numbers[0] for release, numbers in self._numbers(workload_id).items()}
 
-    def _versions_of(self, workload_id: str, release: str) -> list[str]:
+    def _numbers(self, workload_id: str) -> dict[str, list[str]]:
+        # The versions of each release, lowest number first.
+        numbers = defaultdict(list)
         versions = self.client.search_model_versions(f"name='{workload_id}'")
-        numbers = [int(v.version) for v in versions if v.tags.get(RELEASE_TAG) == release]
-        return [str(number) for number in sorted(numbers)]
+        for version in sorted(versions, key=lambda one: int(one.version)):
+            release = version.tags.get(RELEASE_TAG)
+            if release is not None:
+                numbers[release].append(str(version.version))
+        return numbers
 
     def experiment(self, name: str) -> str:
         """Return the id of a workload's experiment, which is made the first time."""
