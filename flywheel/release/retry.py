@@ -18,11 +18,18 @@ def can_retry(state: State, release: Release) -> bool:
     if cycle.status != "rolled_back" or state.cycles.list_open(release.workload_id):
         return False
     is_candidate = candidate_of(state.cycles.attempt(cycle.ref)).release == release.release
-    return is_candidate and _compared_with(state, release) == _champion(state, release)
+    champion = state.routes.champion(release.workload_id)
+    return is_candidate and _compared_with(state, release) == champion
 
 
 def retry_release(
-    state: State, cycle: CycleRef, *, actor: str | Actor, reason: str, channel: str = "cli"
+    state: State,
+    cycle: CycleRef,
+    *,
+    actor: str | Actor,
+    reason: str,
+    expected: str | None = None,
+    channel: str = "cli",
 ) -> Cycle:
     """Let the release of a cycle wait for another approval, without another training.
 
@@ -36,6 +43,7 @@ def retry_release(
         cycle: whose release was taken back.
         actor: who asks; a plain name is taken on trust.
         reason: why it deserves another try, in a sentence.
+        expected: refuse, if given, where the cycle is about another release by now.
         channel: how the person came in.
 
     Raises:
@@ -50,6 +58,11 @@ def retry_release(
         reopened = state.cycles.review_again(cycle, f"{person}: {why}", actor=person)
         attempt = state.cycles.attempt(cycle)
         release = state.releases.get(candidate_of(attempt).release)
+        if expected not in {None, release.release}:
+            raise RefusedError(
+                f"{expected} is not the candidate of {cycle} any more.",
+                next_step="open the page of the newest release",
+            )
         _require_same_champion(state, release)
         standing = state.approvals.granted(cycle)
         if standing is not None:
@@ -64,7 +77,8 @@ def retry_release(
 
 def _require_same_champion(state: State, release: Release) -> None:
     # Its gate and its stages compared it with that one.
-    compared, champion = _compared_with(state, release), _champion(state, release)
+    compared = _compared_with(state, release)
+    champion = state.routes.champion(release.workload_id)
     if compared != champion:
         raise RefusedError(
             f"{release.release} was compared with {compared}, and {champion} answers now.",
@@ -75,7 +89,3 @@ def _require_same_champion(state: State, release: Release) -> None:
 def _compared_with(state: State, release: Release) -> str:
     stages = [one for one in state.stages.of(release.workload_id) if one.release == release.release]
     return stages[-1].champion
-
-
-def _champion(state: State, release: Release) -> str:
-    return state.routes.champion(release.workload_id)

@@ -94,16 +94,20 @@ def retry_release(
     *,
     actor: "str | Actor",
     reason: str,
+    expected: str | None = None,
     channel: str = "cli",
 ) -> "Cycle":
     """Let the release of a cycle that was taken back from a stage wait for another approval.
 
-    A name on trust is refused where people are registered; see `flywheel.release.retry`.
+    It is refused where ``expected`` is given and is not the cycle's release by now, and for a name
+    on trust where people are registered; see `flywheel.release.retry`.
     """
     from flywheel.release.retry import retry_release as retry
 
     person = require_identity(platform, actor)
-    return retry(platform.state, cycle, actor=person, reason=reason, channel=channel)
+    return retry(
+        platform.state, cycle, actor=person, reason=reason, expected=expected, channel=channel
+    )
 
 
 def reconcile_server(platform: "Platform", workload_id: str) -> ServingReport:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Literal
 
 from flywheel.artifacts.cycle_ref import CycleRef
 from flywheel.errors import RefusedError
-from flywheel.release.evidence import candidate_of
 from flywheel.usecases.desk.cycle_page import read_cycle
 from flywheel.usecases.desk.evidence import Evidence, evidence_of
+from flywheel.usecases.desk.release_page import find_release
 from flywheel.usecases.identity import Account, require_right
 from flywheel.usecases.release import retry_release, roll_back
 from flywheel.usecases.verdict import approve_candidate, reject_candidate
@@ -86,17 +86,16 @@ def try_release_again(
     Raises:
         RefusedError: the person may not ask for it, another release is the candidate of its cycle by
             now, or the rules of `flywheel.release.retry` forbid it.
+        NotFoundError: the workload has no such release.
     """
     require_right(account, "request")
-    row = platform.state.releases.get(release)
-    attempt = platform.state.cycles.attempt(row.cycle_ref)
-    if row.workload_id != workload_id or candidate_of(attempt).release != release:
-        raise RefusedError(
-            f"{release} is not the candidate of {row.cycle_ref} any more.",
-            next_step="open the page of the newest release",
-        )
     return retry_release(
-        platform, row.cycle_ref, actor=account.actor, reason=reason, channel=CHANNEL
+        platform,
+        find_release(platform.state, workload_id, release).cycle_ref,
+        actor=account.actor,
+        reason=reason,
+        expected=release,
+        channel=CHANNEL,
     )
 
 

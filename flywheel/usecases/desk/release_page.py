@@ -13,9 +13,10 @@ from flywheel.usecases.desk.parts import Parts
 from flywheel.usecases.desk.stage_facts import StageLine, read_stages
 
 if TYPE_CHECKING:
+    from flywheel.state import Release, State
     from flywheel.wiring import Platform
 
-__all__ = ["ReleaseEvent", "ReleasePage", "read_release"]
+__all__ = ["ReleaseEvent", "ReleasePage", "find_release", "read_release"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,21 @@ class ReleasePage:
     may_retry: bool
 
 
+def find_release(state: "State", workload_id: str, release: str) -> "Release":
+    """Return a release of a workload.
+
+    Raises:
+        NotFoundError: the workload has no such release.
+    """
+    row = state.releases.get(release)
+    if row.workload_id != workload_id:
+        raise NotFoundError(
+            f"{workload_id} has no release {release}.",
+            next_step=f"see `flywheel cycles {workload_id}`",
+        )
+    return row
+
+
 def read_release(
     platform: "Platform", workload_id: str, release: str, *, page: int = 1
 ) -> ReleasePage:
@@ -59,12 +75,7 @@ def read_release(
         NotFoundError: the workload has no such release.
     """
     state = platform.state
-    row = state.releases.get(release)
-    if row.workload_id != workload_id:
-        raise NotFoundError(
-            f"{workload_id} has no release {release}.",
-            next_step=f"see `flywheel cycles {workload_id}`",
-        )
+    row = find_release(state, workload_id, release)
     cycle = state.cycles.get(row.cycle_ref)
     champion = state.routes.champion(workload_id)
     stages = read_stages(state, workload_id, release)

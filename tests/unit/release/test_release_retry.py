@@ -272,3 +272,13 @@ def test_the_second_try_begins_once_whenever_its_promotion_dies(world, taken_bac
     assert len(world.state.stages.of(world.workload.id)) == 4
     assert_audit_agrees(world)
     assert_aliases_follow(world)
+
+
+def test_a_release_that_is_not_the_candidate_any_more_is_refused(world, taken_back):
+    """Who saw another release than the one that would be tried again has decided on something else."""
+    before = status(world, taken_back)
+    with pytest.raises(RefusedError, match="r1 is not the candidate of"):
+        retry(world, taken_back, expected="r1")
+    assert status(world, taken_back) == before
+    assert_audit_agrees(world)
+    retry(world, taken_back, expected="r2")
