@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flywheel.events import event_id
+from flywheel.io.garbage import keep_existing
 from flywheel.io.web_server import listen_at_port, program_server
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def serve_gateway(
     ):
         # What was imported and loaded stays: no collection looks at it again while a request waits.
         gc.collect()
-        gc.freeze()
+        keep_existing()
         on_line(f"gateway on http://{address[0]}:{listener.getsockname()[1]}/v1")
         program_server(application, proxy_headers=True).run(sockets=[listener])
 

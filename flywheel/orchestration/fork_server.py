@@ -9,7 +9,6 @@ goes first.
 """
 
 import atexit
-import gc
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from contextlib import suppress
 from multiprocessing import util
 from pathlib import Path
 
-from flywheel.io.garbage import collect_seldom
+from flywheel.io.garbage import collect_seldom, keep_existing
 from flywheel.io.parent_death import end_with_parent
 
 _GOES_FIRST = "300"  # of 1,000 that oom_score_adj takes
@@ -47,7 +46,7 @@ def _end() -> None:
 
 def _freeze() -> None:
     if not _is_run:
-        gc.freeze()
+        keep_existing()
 
 
 def _end_unless_server(_number: int, _frame: object) -> None:

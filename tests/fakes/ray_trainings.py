@@ -17,9 +17,9 @@ __all__ = ["TOLERANCE", "Listener", "long_spec", "same_weights", "trainers"]
 TOLERANCE = 1e-5
 
 
-def long_spec(folder: Path, *, seed: int = 0) -> TrainSpec:
+def long_spec(folder: Path, *, epochs: int = 15, seed: int = 0) -> TrainSpec:
     """Return the spec of a training that lasts long enough to be hurt."""
-    return training_spec(folder, rows=40, epochs=15, checkpoint_steps=15, seed=seed)
+    return training_spec(folder, rows=40, epochs=epochs, checkpoint_steps=15, seed=seed)
 
 
 @dataclass

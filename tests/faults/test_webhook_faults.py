@@ -250,8 +250,8 @@ _LAST_OF_TOKENS = "0002_alter_jwtsettings_api_tokens_enabled_and_more"
 def _migrations(services) -> set[tuple[str]]:
     """Return the names of the migrations of its tokens that its database has."""
     with _database(services) as database:
-        found = database.execute("SELECT name FROM django_migrations WHERE app = 'jwt_auth'")
-        return set(found.fetchall())
+        names = database.execute("SELECT name FROM django_migrations WHERE app = 'jwt_auth'")
+        return set(names.fetchall())
 
 
 def _lose_a_migration(services) -> None:

@@ -16,7 +16,6 @@ from flywheel.io.patience import Patience
 from flywheel.train.launch.exchange import Exchange
 from flywheel.train.launch.ray import RayTrainLauncher
 from tests.fakes.in_process_trainer import InProcessTrainer
-from tests.fakes.micro_base import training_spec
 from tests.fakes.object_store import SqliteObjects
 from tests.fakes.ray_trainings import Listener, long_spec, same_weights, trainers
 
@@ -147,7 +146,7 @@ def test_a_job_that_nobody_asks_for_ends_by_itself(launcher, tmp_path):
     """Its lease runs out; it saves a checkpoint, from which the next launcher goes on."""
     expected = tmp_path / "whole"
     # Several times as long as the lease, also on a fast machine.
-    spec = training_spec(expected / "dataset", rows=40, epochs=60, checkpoint_steps=15)
+    spec = long_spec(expected / "dataset", epochs=60)
     InProcessTrainer().run(spec, expected, on_progress=lambda _: None)
     short = replace(launcher, lease_seconds=1.5)
     out = tmp_path / "out"

@@ -54,7 +54,17 @@ _MARK = re.compile(r"\[configuration ([0-9a-f]{16})\]")
 _PAGE = 100
 _ANNOTATION_COUNT = "total_annotations_number"
 # Unless it is told which, Label Studio counts eight things for each project: half of the work.
-_READ = ("id", "title", "label_config", "description", "expert_instruction", _ANNOTATION_COUNT)
+_READ = ",".join(
+    (
+        "id",
+        "title",
+        "label_config",
+        "description",
+        "expert_instruction",
+        _ANNOTATION_COUNT,
+        *_SETTINGS,
+    )
+)
 _SHORTEST_TITLE, _LONGEST_TITLE = 3, 50
 _ADJUDICATION = " adjudication"
 _WORDS = {"label_config": "labeling configuration", "expert_instruction": "guide"}
@@ -232,9 +242,9 @@ def _wanted(workload: Workload) -> JsonObject:
 def titled_projects(client: LabelStudioClient, title: str) -> list[JsonObject]:
     """Return the projects of a title, as Label Studio describes them."""
     projects: list[dict[str, Any]] = []
-    page, fields = 1, ",".join((*_READ, *_SETTINGS))
+    page = 1
     while True:
-        params = {"page": page, "page_size": _PAGE, "title": title, "include": fields}
+        params = {"page": page, "page_size": _PAGE, "title": title, "include": _READ}
         answer = client.request("GET", "/api/projects/", params=params)
         projects += [raw for raw in answer["results"] if raw["title"] == title]
         if not answer.get("next"):

@@ -65,8 +65,8 @@ def client() -> _Client:
 def member(client: _Client, **topics: Any) -> KafkaLogConsumer:
     """Return a member of a group that reads the partition ``0`` of a topic."""
     connection: Any = SimpleNamespace(timeout_seconds=1.0, consumer=lambda _group: client)
-    found: Any = SimpleNamespace(**topics)
-    return KafkaLogConsumer(connection, found, Topic("t", "id", 1), "g")
+    catalog: Any = SimpleNamespace(**topics)
+    return KafkaLogConsumer(connection, catalog, Topic("t", "id", 1), "g")
 
 
 def test_an_answer_that_was_not_used_yet_is_not_asked_for_again(client):

@@ -23,8 +23,8 @@ def listings(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 def test_packages_are_listed_once(listings: list[None]):
     """Two libraries that ask get the same answer; afterwards packages are listed as usual."""
     with one_package_listing():
-        asked = [importlib.metadata.packages_distributions() for _ in range(2)]
-    assert asked == [{"yaml": ["PyYAML"]}] * 2
+        answers = [importlib.metadata.packages_distributions() for _ in range(2)]
+    assert answers == [{"yaml": ["PyYAML"]}] * 2
     assert len(listings) == 1
     importlib.metadata.packages_distributions()
     assert len(listings) == 2

@@ -107,16 +107,16 @@ def described(file):
 
 def test_the_events_of_a_run_do_not_wait_for_the_disk(home):
     """Its log stays whole in a power cut, and the index of assets loses nothing."""
-    asked = text("PRAGMA synchronous")
+    pragma = text("PRAGMA synchronous")
     full, normal = 2, 1
     with open_instance(home) as instance:
         storage = instance.event_log_storage
         with storage.run_connection(run(instance).run_id) as connection:
-            assert connection.execute(asked).scalar() == normal
+            assert connection.execute(pragma).scalar() == normal
         with storage.index_connection() as connection:
-            assert connection.execute(asked).scalar() == full
+            assert connection.execute(pragma).scalar() == full
         with instance.run_storage.connect() as connection:
-            assert connection.execute(asked).scalar() == full
+            assert connection.execute(pragma).scalar() == full
 
 
 def test_a_closed_instance_leaves_no_file_open(home):

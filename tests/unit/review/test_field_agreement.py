@@ -64,8 +64,8 @@ def test_only_accepted_corrections_of_reviewed_answers_are_counted(lake):
     pair = {"output": right, "original_output": wrong, "label_id": None}
     others = [{"status": "proposed"}, {"source": "import"}, {"original_output": None},
               {"output": None}, {"workload_id": "others"}]  # fmt: skip
-    said = [correction(number, **pair | change) for number, change in enumerate([{}, *others])]
-    put_corrections(lake, workload, said)
+    rows = [correction(number, **pair | change) for number, change in enumerate([{}, *others])]
+    put_corrections(lake, workload, rows)
     assert {one.answers for one in field_corrections(lake, workload).values()} == {1}
 
 

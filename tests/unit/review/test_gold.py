@@ -225,10 +225,10 @@ def test_open_one_is_not_asked_twice_and_the_least_asked_comes_first(lake, queue
     judge(desk, ["chi", "ben", "ann"])
     collect(lake, queue, WORKLOAD, now=END + WEEK)
     known = read_known_answers(lake, WORKLOAD, END + WEEK)
-    asked = {answer.entry.item.inference_id: answer.asked for answer in known}
-    assert first <= asked.keys()
-    assert {name for name, times in asked.items() if times} == first
-    assert {asked[name] for name in first} == {1}
+    times = {answer.entry.item.inference_id: answer.asked for answer in known}
+    assert first <= times.keys()
+    assert {name for name, count in times.items() if count} == first
+    assert {times[name] for name in first} == {1}
     again = choose_gold(
         WORKLOAD,
         known,
